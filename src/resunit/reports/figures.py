@@ -1,0 +1,113 @@
+"""Interactive figures. The page's style sheet colours text, grid and background, for light and for dark."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+from resunit.reports.confusion import Confusion
+from resunit.reports.records import is_number
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+BLUE = "#3b7dc4"
+ORANGE = "#e07b28"
+
+# Above this many classes, counts and every class's name would no longer be legible.
+LEGIBLE_CLASSES = 25
+
+
+def training_curves(log: list[dict[str, Any]], split: str) -> Figure:
+    """Error, loss and learning rate against epoch; training dashed, as the paper draws it."""
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(
+        rows=3,
+        shared_xaxes=True,
+        vertical_spacing=0.07,
+        row_heights=[0.5, 0.3, 0.2],
+        subplot_titles=["Error (%)", "Loss", "Learning rate"],
+    )
+    epochs = [line.get("epoch") for line in log]
+
+    def draw(row: int, field: str, name: str, **style: Any) -> None:
+        values = [line.get(field) if is_number(line.get(field)) else None for line in log]
+        mode = "lines+markers" if len(log) <= 50 else "lines"
+        figure.add_scatter(
+            x=epochs, y=values, name=name, mode=mode, marker_size=5, row=row, col=1, line=style,
+            hovertemplate="%{y:.4~g}",
+        )  # fmt: skip
+
+    draw(1, f"{split}_error", f"{split} error", color=BLUE, width=2.5)
+    draw(1, "train_error", "training error", color=BLUE, width=1.5, dash="dash")
+    draw(2, f"{split}_loss", f"{split} loss", color=ORANGE, width=2.5)
+    draw(2, "train_loss", "training loss", color=ORANGE, width=1.5, dash="dash")
+    draw(3, "learning_rate", "learning rate", color="#808890", width=1.5)
+    for title in figure.layout.annotations:
+        title.update(x=0, xanchor="left", font_size=13)
+    figure.update_xaxes(title_text="epoch", row=3, col=1)
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_layout(
+        template="none",
+        height=760,
+        hovermode="x unified",
+        hoversubplots="axis",
+        margin={"l": 48, "r": 8, "t": 64, "b": 44},
+        legend={"orientation": "h", "x": 0, "y": 1.04, "yanchor": "bottom"},
+    )
+    return figure
+
+
+def confusion_matrix(confusion: Confusion) -> Figure:
+    """Correct images in blue, mistakes in orange, on scales of their own so that both are seen."""
+    from plotly.graph_objects import Figure
+
+    names = [_literal(name) for name in confusion.classes]
+    shares = [[count / max(sum(row), 1) for count in row] for row in confusion.counts]
+    legible = len(names) <= LEGIBLE_CLASSES
+    figure = Figure()
+    for colour, correct in ((BLUE, True), (ORANGE, False)):
+        figure.add_heatmap(
+            z=[
+                [share if (true == predicted) == correct else None for predicted, share in enumerate(row)]
+                for true, row in enumerate(shares)
+            ],
+            zmin=0,
+            colorscale=[[0, _faded(colour, 0)], [1, _faded(colour, 0.65)]],
+            showscale=False,
+            xgap=1 if legible else 0,
+            ygap=1 if legible else 0,
+            text=[[f"{count:,}" if count else "" for count in row] for row in confusion.counts],
+            texttemplate="%{text}" if legible else None,
+            customdata=[[f"{true} → {predicted}" for predicted in names] for true in names],
+            hovertemplate="%{customdata}<br>%{text} images, %{z:.1%} of the class<extra></extra>",
+        )
+    labelled = range(0, len(names), -(-len(names) // LEGIBLE_CLASSES))
+    axis = {
+        "tickvals": list(labelled),
+        "ticktext": [_literal(_short(confusion.classes[i])) for i in labelled],
+        "tickfont_size": 11,
+        "ticks": "",
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+    }
+    figure.update_xaxes(title_text="predicted", **axis)
+    figure.update_yaxes(title_text="true", autorange="reversed", **axis)
+    figure.update_layout(template="none", margin={"l": 8, "r": 8, "t": 8, "b": 8})
+    return figure
+
+
+def _literal(name: str) -> str:
+    """A class name as plotly shall show it: unescaped, plotly reads tags in text as markup."""
+    return html.escape(name, quote=False)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 16 else f"{name[:15]}…"
+
+
+def _faded(colour: str, opacity: float) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"

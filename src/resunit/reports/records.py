@@ -1,0 +1,65 @@
+"""What a run wrote about itself, read back from its folder."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeGuard
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The records of one run, as they stand in its folder."""
+
+    folder: Path
+    recipe: Record
+    environment: Record
+    log: list[Record]
+    result: Record
+    evaluation: Record | None
+
+    @property
+    def split(self) -> Literal["test", "validation"]:
+        """The images this run was evaluated on during training."""
+        held_out = any("validation_error" in line for line in self.log)
+        evaluated = self.evaluation is not None and self.evaluation["split"] == "validation"
+        return "validation" if held_out or evaluated else "test"
+
+    @property
+    def errors(self) -> list[tuple[float, float]]:
+        """(epoch, error in percent on the split) of every evaluation that has both."""
+        points = ((line.get("epoch"), line.get(f"{self.split}_error")) for line in self.log)
+        return [(epoch, error) for epoch, error in points if is_number(epoch) and is_number(error)]
+
+    @property
+    def last_error(self) -> float | None:
+        """The error in percent of the newest weights that were evaluated."""
+        error = self.result.get(f"{self.split}_error")
+        if is_number(error):
+            return error
+        return self.errors[-1][1] if self.errors else None
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run's folder; the log and the evaluation are missing where a run ended early."""
+    log = folder / "log.jsonl"
+    evaluation = folder / "evaluation.json"
+    return Run(
+        folder=folder,
+        recipe=_read(folder / "recipe.json"),
+        environment=_read(folder / "environment.json"),
+        log=[json.loads(line) for line in log.read_text().splitlines() if line] if log.exists() else [],
+        result=_read(folder / "result.json"),
+        evaluation=_read(evaluation) if evaluation.exists() else None,
+    )
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a recorded value can be drawn and compared: diverged runs record NaN, stopped ones null."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _read(path: Path) -> Record:
+    return json.loads(path.read_text())

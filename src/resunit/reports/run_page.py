@@ -1,0 +1,42 @@
+"""The page of one run: its numbers, what they mean, and how to repeat them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resunit.reports.command import command
+from resunit.reports.confusion import Confusion
+from resunit.reports.figures import confusion_matrix, training_curves
+from resunit.reports.findings import findings
+from resunit.reports.headline import headline, measures
+from resunit.reports.page import render_page, write_page
+from resunit.reports.records import read_run
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+def write_run_page(folder: Path) -> Path:
+    """Write ``report.html`` from the records in a run's folder."""
+    run = read_run(folder)
+    figures: dict[str, Figure] = {}
+    if run.log:
+        figures["curves"] = training_curves(run.log, run.split)
+    if run.evaluation is not None:
+        figures["confusion"] = confusion_matrix(
+            Confusion(run.evaluation["classes"], run.evaluation["confusion"])
+        )
+    page = render_page(
+        "run.html",
+        figures=figures,
+        run=run,
+        headline=headline(run),
+        measures=measures(run),
+        findings=findings(run),
+        drawn=set(figures),
+        command=command(run.recipe),
+    )
+    path = folder / "report.html"
+    write_page(path, page)
+    return path
