@@ -50,5 +50,5 @@ def test_the_page_opens_quietly_and_fits(
     assert [url for url in requests if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("#confusion .ytick text").first.text_content().startswith("<img src=x")
-    ink = page.evaluate("getComputedStyle(document.querySelector('#curves .xtick text')).fill")
+    ink = page.evaluate("getComputedStyle(document.querySelector('#curves .infolayer text')).fill")
     assert ink == page.evaluate("getComputedStyle(document.body).color")

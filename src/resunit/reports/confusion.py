@@ -2,6 +2,15 @@
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
+
+
+class ClassError(NamedTuple):
+    """How often a class is missed, in percent, and the class it is most often taken for."""
+
+    error: float
+    name: str
+    taken_for: str
 
 
 @dataclass(frozen=True)
@@ -15,14 +24,16 @@ class Confusion:
     def images(self) -> int:
         return sum(map(sum, self.counts))
 
-    def class_errors(self) -> list[tuple[float, str]]:
-        """(error in percent, class) of every class that has images, easiest first."""
-        errors = [
-            (100 * (1 - row[true] / sum(row)), self.classes[true])
-            for true, row in enumerate(self.counts)
-            if sum(row)
-        ]
-        return sorted(errors)
+    def hardest_first(self) -> list[ClassError]:
+        """Every class that has images, by its error."""
+        errors = []
+        for true, row in enumerate(self.counts):
+            if not sum(row):
+                continue
+            wrong = {predicted: count for predicted, count in enumerate(row) if predicted != true and count}
+            taken_for = self.classes[max(wrong, key=wrong.__getitem__)] if wrong else "–"
+            errors.append(ClassError(100 * sum(wrong.values()) / sum(row), self.classes[true], taken_for))
+        return sorted(errors, reverse=True)
 
     def most_confused(self) -> tuple[int, int] | None:
         """The two classes taken for each other most often, the more often mistaken one first."""

@@ -11,6 +11,9 @@ from resunit.reports.records import is_number
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+# As in page.css; plotly measures text before the style sheet reaches it.
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
 BLUE = "#3b7dc4"
 ORANGE = "#e07b28"
 
@@ -25,9 +28,9 @@ def training_curves(log: list[dict[str, Any]], split: str) -> Figure:
     figure = make_subplots(
         rows=3,
         shared_xaxes=True,
-        vertical_spacing=0.07,
+        vertical_spacing=0.09,
         row_heights=[0.5, 0.3, 0.2],
-        subplot_titles=["Error (%)", "Loss", "Learning rate"],
+        subplot_titles=[f"Error (%); solid: {split}, dashed: training", "Loss", "Learning rate"],
     )
     epochs = [line.get("epoch") for line in log]
 
@@ -41,20 +44,20 @@ def training_curves(log: list[dict[str, Any]], split: str) -> Figure:
 
     draw(1, f"{split}_error", f"{split} error", color=BLUE, width=2.5)
     draw(1, "train_error", "training error", color=BLUE, width=1.5, dash="dash")
-    draw(2, f"{split}_loss", f"{split} loss", color=ORANGE, width=2.5)
-    draw(2, "train_loss", "training loss", color=ORANGE, width=1.5, dash="dash")
+    draw(2, f"{split}_loss", f"{split} loss", color=BLUE, width=2.5)
+    draw(2, "train_loss", "training loss", color=BLUE, width=1.5, dash="dash")
     draw(3, "learning_rate", "learning rate", color="#808890", width=1.5)
-    for title in figure.layout.annotations:
-        title.update(x=0, xanchor="left", font_size=13)
+    figure.update_annotations(x=0, xanchor="left", yshift=6, font_size=14)
     figure.update_xaxes(title_text="epoch", row=3, col=1)
     figure.update_yaxes(rangemode="tozero")
     figure.update_layout(
         template="none",
+        font_family=FONT,
         height=760,
+        showlegend=False,
         hovermode="x unified",
         hoversubplots="axis",
-        margin={"l": 48, "r": 8, "t": 64, "b": 44},
-        legend={"orientation": "h", "x": 0, "y": 1.04, "yanchor": "bottom"},
+        margin={"l": 44, "r": 8, "t": 36, "b": 44},
     )
     return figure
 
@@ -65,6 +68,9 @@ def confusion_matrix(confusion: Confusion) -> Figure:
 
     names = [_literal(name) for name in confusion.classes]
     shares = [[count / max(sum(row), 1) for count in row] for row in confusion.counts]
+    rare = [
+        share for true, row in enumerate(shares) for predicted, share in enumerate(row) if true != predicted
+    ]
     legible = len(names) <= LEGIBLE_CLASSES
     figure = Figure()
     for colour, correct in ((BLUE, True), (ORANGE, False)):
@@ -74,6 +80,7 @@ def confusion_matrix(confusion: Confusion) -> Figure:
                 for true, row in enumerate(shares)
             ],
             zmin=0,
+            zmax=1 if correct else max(rare, default=0) or 1,
             colorscale=[[0, _faded(colour, 0)], [1, _faded(colour, 0.65)]],
             showscale=False,
             xgap=1 if legible else 0,
@@ -93,9 +100,9 @@ def confusion_matrix(confusion: Confusion) -> Figure:
         "zeroline": False,
         "automargin": True,
     }
-    figure.update_xaxes(title_text="predicted", **axis)
+    figure.update_xaxes(title_text="predicted", tickangle=None if legible else 90, **axis)
     figure.update_yaxes(title_text="true", autorange="reversed", **axis)
-    figure.update_layout(template="none", margin={"l": 8, "r": 8, "t": 8, "b": 8})
+    figure.update_layout(template="none", font_family=FONT, margin={"l": 8, "r": 8, "t": 8, "b": 8})
     return figure
 
 

@@ -4,7 +4,6 @@ import math
 import shlex
 from collections.abc import Iterator
 
-from resunit.reports.confusion import Confusion
 from resunit.reports.quantities import percent
 from resunit.reports.records import Run, is_number
 
@@ -25,11 +24,10 @@ def _ending(run: Run) -> Iterator[str]:
         resume = f"resunit train --resume {shlex.quote(str(run.folder))}"
         yield f"The run was stopped at step {step:,}{of_planned} and is not finished. `{resume}` carries on."
     if status == "diverged":
-        rate = run.recipe.get("learning_rate")
+        rate = run.recipe["learning_rate"]
         yield (
             f"The run diverged: its numbers were no longer finite at step {step:,}. Resuming would only "
-            f"repeat that; start again with a lower learning rate{f' than {rate:g}' if is_number(rate) else ''}, "
-            "or with a longer warm-up."
+            f"repeat that; start again with a learning rate below {rate:g} or with a longer warm-up."
         )
     if not run.errors:
         yield "It ended before its first evaluation, so there is no error to report."
@@ -68,9 +66,9 @@ def _error(run: Run) -> Iterator[str]:
             )
     else:
         yield f"The {run.split} error is {percent(last)} {at_the_end}."
-    if run.evaluation is None:
+    confusion = run.confusion
+    if confusion is None:
         return
-    confusion = _confusion(run)
     classes = len(confusion.classes)
     if last >= 100 * (1 - 1 / classes) - 1:
         yield f"That is what guessing among {classes} classes gives: the network learned nothing."
@@ -116,9 +114,9 @@ def _progress(run: Run) -> Iterator[str]:
 
 
 def _classes(run: Run) -> Iterator[str]:
-    if run.evaluation is None:
+    confusion = run.confusion
+    if confusion is None:
         return
-    confusion = _confusion(run)
     pair = confusion.most_confused()
     if pair:
         a, b = pair
@@ -128,15 +126,10 @@ def _classes(run: Run) -> Iterator[str]:
             f"The two classes confused most often are {a_name} and {b_name}, {a_as_b + b_as_a:,} times: "
             f"{a_as_b:,} of {a_name} taken for {b_name}, {b_as_a:,} the other way round."
         )
-    errors = confusion.class_errors()
-    if len(errors) > 1 and errors[0][0] < errors[-1][0]:
-        (low, easiest), (high, hardest) = errors[0], errors[-1]
+    errors = confusion.hardest_first()
+    if errors and errors[0].error > errors[-1].error:
+        hardest, easiest = errors[0], errors[-1]
         yield (
-            f"The hardest class is {hardest}, {percent(high)} wrong; "
-            f"the easiest is {easiest}, {percent(low)}."
+            f"The hardest class is {hardest.name}, {percent(hardest.error)} wrong; "
+            f"the easiest is {easiest.name}, {percent(easiest.error)}."
         )
-
-
-def _confusion(run: Run) -> Confusion:
-    assert run.evaluation is not None
-    return Confusion(run.evaluation["classes"], run.evaluation["confusion"])

@@ -13,10 +13,10 @@ class Measure(NamedTuple):
     meaning: str
 
 
-def headline(run: Run) -> Measure:
+def headline(run: Run) -> Measure | None:
     """The run's error, with the words that say which error it is."""
     if run.last_error is None:
-        return Measure("–", "no error was measured")
+        return None
     if run.result.get("status") == "done":
         when = "last epoch"
     else:

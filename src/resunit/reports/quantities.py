@@ -1,22 +1,24 @@
-"""Recorded quantities as people write them."""
+"""Recorded quantities as people write them, a number never parted from its unit at the end of a line."""
+
+SPACE = "\N{NO-BREAK SPACE}"
 
 
 def percent(error: float) -> str:
     """An error rate: ``7.92 %``."""
-    return f"{error:.2f} %"
+    return f"{error:.2f}{SPACE}%"
 
 
 def amount(value: float) -> str:
     """A count to three digits with its thousands: ``270 k``, ``1.73 M``."""
-    for size, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
-            return f"{_three_digits(value / size)}{letter}"
+            return f"{_three_digits(value / size)}{SPACE}{letter}"
     return f"{value:g}"
 
 
 def petaflop(operations: float) -> str:
     """Arithmetic done: ``12.3 PFLOP``."""
-    return f"{_three_digits(operations / 1e15)} PFLOP"
+    return f"{_three_digits(operations / 1e15)}{SPACE}PFLOP"
 
 
 def duration(seconds: float) -> str:
@@ -24,8 +26,8 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+        return f"{hours}{SPACE}h {minutes:02d}{SPACE}min"
+    return f"{minutes}{SPACE}min {rest:02d}{SPACE}s" if minutes else f"{rest}{SPACE}s"
 
 
 def _three_digits(value: float) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
+from resunit.reports.confusion import Confusion
+
 Record = dict[str, Any]
 
 
@@ -26,6 +28,13 @@ class Run:
         held_out = any("validation_error" in line for line in self.log)
         evaluated = self.evaluation is not None and self.evaluation["split"] == "validation"
         return "validation" if held_out or evaluated else "test"
+
+    @property
+    def confusion(self) -> Confusion | None:
+        """What the final weights took for what, if they were evaluated."""
+        if self.evaluation is None:
+            return None
+        return Confusion(self.evaluation["classes"], self.evaluation["confusion"])
 
     @property
     def errors(self) -> list[tuple[float, float]]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resunit.reports.command import command
-from resunit.reports.confusion import Confusion
 from resunit.reports.figures import confusion_matrix, training_curves
 from resunit.reports.findings import findings
 from resunit.reports.headline import headline, measures
 from resunit.reports.page import render_page, write_page
+from resunit.reports.quantities import percent
 from resunit.reports.records import read_run
 
 if TYPE_CHECKING:
@@ -23,10 +23,8 @@ def write_run_page(folder: Path) -> Path:
     figures: dict[str, Figure] = {}
     if run.log:
         figures["curves"] = training_curves(run.log, run.split)
-    if run.evaluation is not None:
-        figures["confusion"] = confusion_matrix(
-            Confusion(run.evaluation["classes"], run.evaluation["confusion"])
-        )
+    if run.confusion:
+        figures["confusion"] = confusion_matrix(run.confusion)
     page = render_page(
         "run.html",
         figures=figures,
@@ -34,7 +32,8 @@ def write_run_page(folder: Path) -> Path:
         headline=headline(run),
         measures=measures(run),
         findings=findings(run),
-        drawn=set(figures),
+        hardest=run.confusion.hardest_first()[:10] if run.confusion else [],
+        percent=percent,
         command=command(run.recipe),
     )
     path = folder / "report.html"
