@@ -68,9 +68,7 @@ def confusion_matrix(confusion: Confusion) -> Figure:
 
     names = [_literal(name) for name in confusion.classes]
     shares = [[count / max(sum(row), 1) for count in row] for row in confusion.counts]
-    rare = [
-        share for true, row in enumerate(shares) for predicted, share in enumerate(row) if true != predicted
-    ]
+    mistaken = [share for true, row in enumerate(shares) for share in row[:true] + row[true + 1 :]]
     legible = len(names) <= LEGIBLE_CLASSES
     figure = Figure()
     for colour, correct in ((BLUE, True), (ORANGE, False)):
@@ -80,7 +78,7 @@ def confusion_matrix(confusion: Confusion) -> Figure:
                 for true, row in enumerate(shares)
             ],
             zmin=0,
-            zmax=1 if correct else max(rare, default=0) or 1,
+            zmax=1 if correct else max(mistaken, default=0) or 1,
             colorscale=[[0, _faded(colour, 0)], [1, _faded(colour, 0.65)]],
             showscale=False,
             xgap=1 if legible else 0,
@@ -100,8 +98,8 @@ def confusion_matrix(confusion: Confusion) -> Figure:
         "zeroline": False,
         "automargin": True,
     }
-    figure.update_xaxes(title_text="predicted", tickangle=None if legible else 90, **axis)
-    figure.update_yaxes(title_text="true", autorange="reversed", **axis)
+    figure.update_xaxes(title_text="predicted", autotickangles=[0, -45, -90], **axis)
+    figure.update_yaxes(title_text="true", autorange="reversed", title_standoff=14, **axis)
     figure.update_layout(template="none", font_family=FONT, margin={"l": 8, "r": 8, "t": 8, "b": 8})
     return figure
 

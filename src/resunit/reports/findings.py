@@ -124,7 +124,7 @@ def _classes(run: Run) -> Iterator[str]:
         a_name, b_name = confusion.classes[a], confusion.classes[b]
         yield (
             f"The two classes confused most often are {a_name} and {b_name}, {a_as_b + b_as_a:,} times: "
-            f"{a_as_b:,} of {a_name} taken for {b_name}, {b_as_a:,} the other way round."
+            f"{a_name} was taken for {b_name} {a_as_b:,} times, {b_name} for {a_name} {b_as_a:,} times."
         )
     errors = confusion.hardest_first()
     if errors and errors[0].error > errors[-1].error:
