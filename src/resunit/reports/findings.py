@@ -41,8 +41,8 @@ def _data(run: Run) -> Iterator[str]:
         )
     if run.split == "validation":
         yield (
-            "The error is measured on images held out of the training set. "
-            "The test set was not touched, so there is no test error yet."
+            "The error is measured on images held out of training, not on a test set: "
+            "fit for choosing between runs, not for reporting."
         )
 
 
@@ -55,13 +55,13 @@ def _error(run: Run) -> Iterator[str]:
     if last is None:
         return
     at_the_end = "at the last epoch" if run.result.get("status") == "done" else "at the last evaluation"
-    if is_number(best) and is_number(epoch):
+    if len(run.errors) > 1 and is_number(best) and is_number(epoch):
         if last - best < 0.005:
             yield f"The {run.split} error is {percent(last)} {at_the_end}, which is also the best of the run."
         else:
             yield (
                 f"The {run.split} error is {percent(last)} {at_the_end}. The best epoch, chosen on the "
-                f"{run.split} set, is epoch {epoch:g} with {percent(best)}: {last - best:.2f} points lower, "
+                f"{run.split} set, is epoch {epoch:.4g} with {percent(best)}: {last - best:.2f} points lower, "
                 "and flattered by the choice."
             )
     else:
@@ -108,7 +108,7 @@ def _progress(run: Run) -> Iterator[str]:
         yield f"The {run.split} error was still falling at the end: training longer may lower it further."
     else:
         yield (
-            f"The {run.split} error stopped improving at epoch {flat_from:g} of {last_epoch:g}: "
+            f"The {run.split} error stopped improving at epoch {flat_from:.4g} of {last_epoch:.4g}: "
             f"no later evaluation is better by more than {SAME_ERROR:g} points."
         )
 

@@ -20,7 +20,7 @@ def headline(run: Run) -> Measure | None:
     if run.result.get("status") == "done":
         when = "last epoch"
     else:
-        when = f"last evaluation, epoch {run.errors[-1][0]:g}" if run.errors else "last evaluation"
+        when = f"last evaluation, epoch {run.errors[-1][0]:.4g}" if run.errors else "last evaluation"
     return Measure(quantities.percent(run.last_error), f"{run.split} error, {when}")
 
 

@@ -30,6 +30,17 @@ def duration(seconds: float) -> str:
     return f"{minutes}{SPACE}min {rest:02d}{SPACE}s" if minutes else f"{rest}{SPACE}s"
 
 
+def in_words(value: object) -> str:
+    """A recorded value as a table shows it: ``none``, ``yes``, ``0.5, 0.75``, ``gate_bias -6``."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {in_words(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(in_words, value)) or "none"
+    return "none" if value is None else str(value)
+
+
 def _three_digits(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"

@@ -25,9 +25,7 @@ class Run:
     @property
     def split(self) -> Literal["test", "validation"]:
         """The images this run was evaluated on during training."""
-        held_out = any("validation_error" in line for line in self.log)
-        evaluated = self.evaluation is not None and self.evaluation["split"] == "validation"
-        return "validation" if held_out or evaluated else "test"
+        return "validation" if "validation_error" in self.result else "test"
 
     @property
     def confusion(self) -> Confusion | None:

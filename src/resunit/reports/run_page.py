@@ -10,7 +10,7 @@ from resunit.reports.figures import confusion_matrix, training_curves
 from resunit.reports.findings import findings
 from resunit.reports.headline import headline, measures
 from resunit.reports.page import render_page, write_page
-from resunit.reports.quantities import percent
+from resunit.reports.quantities import in_words, percent
 from resunit.reports.records import read_run
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def write_run_page(folder: Path) -> Path:
         findings=findings(run),
         hardest=run.confusion.hardest_first()[:10] if run.confusion else [],
         percent=percent,
+        in_words=in_words,
         command=command(run.recipe),
     )
     path = folder / "report.html"
