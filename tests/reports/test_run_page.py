@@ -9,7 +9,7 @@ from run_records import CLASSES, evaluation, log
 from resunit.reports import write_run_page
 from resunit.reports.command import command
 from resunit.reports.page import sentence
-from resunit.reports.quantities import amount, duration, percent, petaflop
+from resunit.reports.quantities import amount, duration, in_words, percent, petaflop
 
 WriteRun = Callable[..., Path]
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -130,14 +130,19 @@ def test_the_command_survives_the_shell():
     recipe = {
         "name": "quick",
         "model": "my net",
+        "model_options": {"gate_bias": -6.0},
         "design": None,
         "seed": 3,
+        "epochs": 2.5,
+        "steps": None,
+        "group_size": None,
         "nesterov": True,
-        "milestones": [1, 2],
+        "drops": [0.5, 0.75],
     }
-    assert shlex.split(command(recipe).replace("\\\n", "")) == [
+    assert shlex.split(" ".join(command(recipe))) == [
         "resunit", "train", "--recipe", "quick", "--model", "my net", "--seed", "3",
-        "--set", "nesterov=true", "--set", "milestones=[1, 2]",
+        "--set", "gate_bias=-6.0", "--set", "epochs=2.5", "--set", "group_size=none",
+        "--set", "nesterov=true", "--set", "drops=0.5,0.75",
     ]  # fmt: skip
 
 
@@ -155,6 +160,9 @@ def test_backticks_become_code_and_markup_does_not():
         (amount(1_730_000), "1.73 M"),
         (petaflop(2.19e14), "0.219 PFLOP"),
         (petaflop(1.234e18), "1,234 PFLOP"),
+        (in_words({"gate_bias": -6.0, "inverted_dropout": True}), "gate_bias -6.0, inverted_dropout yes"),
+        (in_words([0.5, 0.75]), "0.5, 0.75"),
+        (in_words([]), "none"),
         (duration(7), "7 s"),
         (duration(968.3), "16 min 08 s"),
         (duration(3725), "1 h 02 min"),

@@ -12,7 +12,7 @@ LENGTHS = ("epochs", "steps")
 
 
 def command(recipe: dict[str, Any]) -> list[str]:
-    """Its parts; every resolved field is spelled out, so that defaults changed later cannot change the run."""
+    """Its parts; every resolved field is spelled out, so that later defaults cannot change the run."""
     options = [
         f"{option} {shlex.quote(str(recipe[field]))}"
         for field, option in OPTIONS.items()

@@ -61,8 +61,8 @@ def _error(run: Run) -> Iterator[str]:
         else:
             yield (
                 f"The {run.split} error is {percent(last)} {at_the_end}. The best epoch, chosen on the "
-                f"{run.split} set, is epoch {epoch:.4g} with {percent(best)}: {last - best:.2f} points lower, "
-                "and flattered by the choice."
+                f"{run.split} set, is epoch {epoch:.4g} with {percent(best)}"
+                f": {last - best:.2f} points lower, and flattered by the choice."
             )
     else:
         yield f"The {run.split} error is {percent(last)} {at_the_end}."
