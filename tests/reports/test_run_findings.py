@@ -42,7 +42,7 @@ def test_where_the_error_stopped_improving(write_run: WriteRun):
 
 def test_an_error_still_falling(write_run: WriteRun):
     falling = [{**line, "test_error": 60 - 2.5 * line["epoch"]} for line in log()]
-    assert "still falling at the end" in said(write_run(log=falling))
+    assert "still falling in the last tenth" in said(write_run(log=falling))
 
 
 def test_a_training_error_above_the_test_error_is_explained(write_run: WriteRun):

@@ -126,6 +126,12 @@ def test_many_classes_carry_no_cell_text(write_run: WriteRun):
     assert "texttemplate" not in page
 
 
+def test_a_matrix_too_large_to_see_leaves_its_hardest_classes(write_run: WriteRun):
+    page = own_markup(write_run(evaluation=evaluation([f"class {i}" for i in range(251)], mistakes=0)))
+    assert 'id="confusion"' not in page
+    assert "hardest classes" in page
+
+
 def test_the_command_survives_the_shell():
     recipe = {
         "name": "quick",

@@ -20,6 +20,9 @@ ORANGE = "#e07b28"
 # Above this many classes, counts and every class's name would no longer be legible.
 LEGIBLE_CLASSES = 25
 
+# Above this many, a cell would be smaller than two pixels and the page many times larger.
+DRAWABLE_CLASSES = 250
+
 
 def training_curves(log: list[dict[str, Any]], split: str) -> Figure:
     """Error, loss and learning rate against epoch; training dashed, as the paper draws it."""
@@ -49,6 +52,7 @@ def training_curves(log: list[dict[str, Any]], split: str) -> Figure:
     draw(3, "learning_rate", "learning rate", color="#808890", width=1.5)
     figure.update_annotations(x=0, xanchor="left", yshift=6, font_size=14)
     figure.update_xaxes(title_text="epoch", row=3, col=1)
+    figure.update_xaxes(unifiedhovertitle_text="epoch %{x:.4~g}")
     figure.update_yaxes(rangemode="tozero")
     figure.update_layout(
         template="none",
@@ -56,7 +60,6 @@ def training_curves(log: list[dict[str, Any]], split: str) -> Figure:
         height=760,
         showlegend=False,
         hovermode="x unified",
-        hoversubplots="axis",
         margin={"l": 44, "r": 8, "t": 36, "b": 44},
     )
     return figure
@@ -85,8 +88,14 @@ def confusion_matrix(confusion: Confusion) -> Figure:
             ygap=1 if legible else 0,
             text=[[f"{count:,}" if count else "" for count in row] for row in confusion.counts],
             texttemplate="%{text}" if legible else None,
-            customdata=[[f"{true} → {predicted}" for predicted in names] for true in names],
-            hovertemplate="%{customdata}<br>%{text} images, %{z:.1%} of the class<extra></extra>",
+            customdata=[
+                [
+                    f"{true} → {predicted}<br>{count:,} images"
+                    for predicted, count in zip(names, row, strict=True)
+                ]
+                for true, row in zip(names, confusion.counts, strict=True)
+            ],
+            hovertemplate="%{customdata}, %{z:.1%} of the class<extra></extra>",
         )
     labelled = range(0, len(names), -(-len(names) // LEGIBLE_CLASSES))
     axis = {

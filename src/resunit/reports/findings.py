@@ -61,8 +61,8 @@ def _error(run: Run) -> Iterator[str]:
         else:
             yield (
                 f"The {run.split} error is {percent(last)} {at_the_end}. The best epoch, chosen on the "
-                f"{run.split} set, is epoch {epoch:.4g} with {percent(best)}"
-                f": {last - best:.2f} points lower, and flattered by the choice."
+                f"{run.split} set, is epoch {epoch:.4g} with {percent(best)}: "
+                f"{last - best:.2f} points lower, and flattered by the choice."
             )
     else:
         yield f"The {run.split} error is {percent(last)} {at_the_end}."
@@ -105,7 +105,10 @@ def _progress(run: Run) -> Iterator[str]:
     flat_from = next(epoch for epoch, error in run.errors if error <= lowest + SAME_ERROR)
     last_epoch = run.errors[-1][0]
     if flat_from > 0.9 * last_epoch:
-        yield f"The {run.split} error was still falling at the end: training longer may lower it further."
+        yield (
+            f"The {run.split} error was still falling in the last tenth of the run: "
+            "training longer may lower it further."
+        )
     else:
         yield (
             f"The {run.split} error stopped improving at epoch {flat_from:.4g} of {last_epoch:.4g}: "

@@ -33,7 +33,7 @@ def render_page(template: str, *, figures: dict[str, Figure], **content: Any) ->
         ).format(name, data)
 
     return environment.get_template(template).render(
-        **content, figure=figure, plotly=_plotly_javascript() if figures else None
+        **content, figures=figures, figure=figure, plotly=_plotly_javascript() if figures else None
     )
 
 

@@ -57,7 +57,9 @@ def read_run(folder: Path) -> Run:
         folder=folder,
         recipe=_read(folder / "recipe.json"),
         environment=_read(folder / "environment.json"),
-        log=[json.loads(line) for line in log.read_text().splitlines() if line] if log.exists() else [],
+        log=[json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line]
+        if log.exists()
+        else [],
         result=_read(folder / "result.json"),
         evaluation=_read(evaluation) if evaluation.exists() else None,
     )
@@ -69,4 +71,4 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def _read(path: Path) -> Record:
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
