@@ -52,14 +52,13 @@ class Run:
 def read_run(folder: Path) -> Run:
     """Read a run's folder; the log and the evaluation are missing where a run ended early."""
     log = folder / "log.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     evaluation = folder / "evaluation.json"
     return Run(
         folder=folder,
         recipe=_read(folder / "recipe.json"),
         environment=_read(folder / "environment.json"),
-        log=[json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line]
-        if log.exists()
-        else [],
+        log=[json.loads(line) for line in lines if line],
         result=_read(folder / "result.json"),
         evaluation=_read(evaluation) if evaluation.exists() else None,
     )
