@@ -1,0 +1,180 @@
+"""A network is a stem, stages of residual units and a head: NetworkSpec -> nn.Module."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor, nn
+
+from resunit.designs import DESIGNS, Parts
+from resunit.units import (
+    BranchKind,
+    Placement,
+    StrideOn,
+    Subsample,
+    activation,
+    branch,
+    chain,
+    projection,
+    weight_layers,
+)
+
+Stem = Literal["cifar", "imagenet"]
+SharedPreactivation = Literal["first-of-stage", "channel-change", "projection"]
+Widening = Literal["A", "B", "C"]
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """All that determines a network's modules; plain values, so that it travels as JSON inside weight files.
+
+    `widths` are the channels that leave each stage; every stage but the first starts with stride 2.
+    `design` names a row of `DESIGNS`, `design_options` its keyword arguments.
+    `shared_preactivation` says which units activate before the split into two paths (pre-activation only):
+    the first of each stage (fb.resnet.torch), those that change channels (resnet-1k-layers), or those whose
+    shortcut projects (timm). In the first two the network's first activation is in the stem (section 4.1).
+    `widening` is the shortcut where the size changes: A subsamples and pads zeros, B projects, C projects
+    in every unit.
+    """
+
+    stem: Stem
+    branch: BranchKind
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    stem_channels: int
+    num_classes: int
+    in_channels: int = 3
+    design: str = "original"
+    design_options: Mapping[str, object] = field(default_factory=dict)
+    shared_preactivation: SharedPreactivation = "channel-change"
+    stride_on: StrideOn = "3x3"
+    widening: Widening = "B"
+
+    @property
+    def placement(self) -> Placement:
+        return DESIGNS[self.design].placement
+
+
+@dataclass(frozen=True)
+class UnitPlan:
+    """One unit's place in a network."""
+
+    in_channels: int
+    out_channels: int
+    stride: int
+    first_of_stage: bool
+    first_of_network: bool
+
+
+def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
+    """The units of each stage, stage by stage."""
+    channels = spec.stem_channels
+    for stage, (depth, width) in enumerate(zip(spec.depths, spec.widths, strict=True)):
+        plans = []
+        for index in range(depth):
+            first = index == 0
+            stride = 2 if first and stage > 0 else 1
+            plans.append(UnitPlan(channels, width, stride, first, first and stage == 0))
+            channels = width
+        yield plans
+
+
+def projects(spec: NetworkSpec, plan: UnitPlan) -> bool:
+    """Does this unit's shortcut carry a 1x1 convolution for its size (options B and C)?"""
+    changes_size = plan.stride > 1 or plan.in_channels != plan.out_channels
+    return spec.widening == "C" or (spec.widening == "B" and changes_size)
+
+
+def stem_activates(spec: NetworkSpec) -> bool:
+    """Does the stem hold the first unit's activation, before the split into two paths (section 4.1)?"""
+    return spec.shared_preactivation != "projection"
+
+
+def shares_preactivation(spec: NetworkSpec, plan: UnitPlan) -> bool:
+    """Do both paths of this unit take the activated input?"""
+    if spec.shared_preactivation == "first-of-stage":
+        return plan.first_of_stage
+    if spec.shared_preactivation == "channel-change":
+        return plan.in_channels != plan.out_channels or projects(spec, plan)
+    return projects(spec, plan)
+
+
+def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
+    placement = spec.placement
+    layers = weight_layers(spec.branch, plan.in_channels, plan.out_channels, plan.stride, spec.stride_on)
+    before, first = "", placement.first
+    if plan.first_of_network and stem_activates(spec):
+        first = ""
+    elif shares_preactivation(spec, plan):
+        before, first = first, ""
+    norm_after_weights = "norm" in placement.last
+    widen: nn.Module = nn.Identity()
+    if projects(spec, plan):
+        widen = projection(plan.in_channels, plan.out_channels, plan.stride, norm_after_weights)
+    elif plan.stride > 1 or plan.in_channels != plan.out_channels:
+        widen = Subsample(plan.in_channels, plan.out_channels, plan.stride)
+    parts = Parts(
+        branch=branch(layers, first, placement.last),
+        widen=widen,
+        after=chain(activation(placement.after, plan.out_channels)),
+        before=chain(activation(before, plan.in_channels)),
+        in_channels=plan.in_channels,
+        out_channels=plan.out_channels,
+        stride=plan.stride,
+        norm_after_weights=norm_after_weights,
+    )
+    return DESIGNS[spec.design].join(parts, **spec.design_options)
+
+
+def build_stem(spec: NetworkSpec) -> nn.Module:
+    """conv1 is a weight layer like any other: what closes a branch and follows an addition follows it too."""
+    channels, placement = spec.stem_channels, spec.placement
+    if spec.stem == "imagenet":
+        conv = nn.Conv2d(spec.in_channels, channels, 7, stride=2, padding=3, bias=False)
+        pool = [nn.MaxPool2d(3, stride=2, padding=1)]
+    else:
+        conv = nn.Conv2d(spec.in_channels, channels, 3, padding=1, bias=False)
+        pool = []
+    layers = [placement.last, placement.after, placement.first if stem_activates(spec) else ""]
+    return chain([conv, *activation(" ".join(layers), channels), *pool])
+
+
+class ResidualNetwork(nn.Module):
+    """(N, in_channels, H, W) images -> (N, num_classes) logits."""
+
+    def __init__(self, stem: nn.Module, stages: nn.Sequential, closing: nn.Module, classifier: nn.Linear):
+        super().__init__()
+        self.stem = stem
+        self.stages = stages
+        self.closing = closing
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.stem(images)
+        x = self.stages(x)
+        x = self.closing(x)
+        x = x.mean(dim=(2, 3))  # global average pooling
+        return self.classifier(x)
+
+
+def build(spec: NetworkSpec) -> ResidualNetwork:
+    """The network of `spec`, initialised as in He et al. 2015 (Delving): weights drawn from torch's generator."""
+    stages = nn.Sequential(
+        *(nn.Sequential(*(build_unit(spec, p) for p in plans)) for plans in unit_plans(spec))
+    )
+    closing = chain(activation(spec.placement.first, spec.widths[-1]))  # the extra activation of section 4.1
+    classifier = nn.Linear(spec.widths[-1], spec.num_classes)
+    network = ResidualNetwork(build_stem(spec), stages, closing, classifier)
+    initialise(network)
+    return network
+
+
+def initialise(network: nn.Module) -> None:
+    """Convolutions N(0, sqrt(2 / (k * k * c_out))), the classifier's bias 0; BN at gamma 1, beta 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = math.prod(module.kernel_size) * module.out_channels
+            nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+        elif isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,94 @@
+"""One device or many: this process's share of the work, started alone or by torchrun."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from resunit.models import NetworkSpec
+from resunit.names import UsageError
+from resunit.training.recipe import Recipe
+
+MAX_LOW_PRECISION_UNITS = 250  # ReLU after each of 333 additions (ResNet-1001) did not train stably
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Process `rank` of `count`, computing on `device`."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def share(self, batch: Tensor) -> Tensor:
+        """This worker's equal part of `batch`, along the first dimension."""
+        return batch.chunk(self.count)[self.rank]
+
+    def distribute(self, model: nn.Module) -> nn.Module:
+        """`model` with gradients averaged over the workers; batch-norm statistics stay each worker's own."""
+        if self.count == 1:
+            return model
+        return DistributedDataParallel(model, broadcast_buffers=False)
+
+    def sum(self, *tensors: Tensor) -> None:
+        """Add up `tensors` over the workers, in place."""
+        if self.count > 1:
+            for tensor in tensors:
+                distributed.all_reduce(tensor)
+
+    def average_running_statistics(self, model: nn.Module) -> None:
+        """Give all workers the mean of their batch-norm statistics, as groups are averaged."""
+        if self.count > 1:
+            buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+            flat = torch.cat([buffer.flatten() for buffer in buffers])
+            distributed.all_reduce(flat)
+            flat /= self.count
+            for buffer, mean in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
+                buffer.copy_(mean.view_as(buffer))
+
+    def any(self, flag: bool) -> bool:
+        """Is `flag` set on some worker?"""
+        total = torch.tensor(int(flag), device=self.device)
+        self.sum(total)
+        return bool(total)
+
+
+def start_worker(device: str) -> Worker:
+    """This process as a worker on `device` ("auto": a GPU if there is one), joined to others by torchrun."""
+    rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
+    try:
+        chosen = torch.device(device)
+        if chosen.type == "cuda" and count > 1:
+            chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(chosen)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"device {device!r} is not available here: {str(error).splitlines()[0]}") from error
+    if count > 1 and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return Worker(rank, count, chosen)
+
+
+def runs_bf16_fast(device: torch.device) -> bool:
+    """Has the device bf16 arithmetic, rather than emulating it?"""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False
+
+
+def resolve_precision(recipe: Recipe, spec: NetworkSpec, device: torch.device) -> str:
+    """ "bf16" or "fp32": what `recipe.precision` means for this network on this device."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    tolerant = not spec.placement.after or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
+    return "bf16" if tolerant and runs_bf16_fast(device) else "fp32"

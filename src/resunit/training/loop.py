@@ -1,0 +1,115 @@
+"""Training, top to bottom: a recipe in, a run folder and its result out."""
+
+import math
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
+
+from resunit.training.batch_norm import set_momentum
+from resunit.training.batches import Group
+from resunit.training.display import Display
+from resunit.training.job import Job, prepare
+from resunit.training.progress import Progress
+from resunit.training.recipe import Recipe, quick
+from resunit.training.records import RunRecords
+from resunit.training.run_folder import RunFolder, create_run_folder
+from resunit.training.signals import stop_requests
+
+SECONDS_BETWEEN_CHECKPOINTS = 600
+
+
+def train(
+    recipe: Recipe | None = None, *, out: str | Path | None = None, quiet: bool = False
+) -> dict[str, Any]:
+    """Train as `recipe` says (by default `quick`, on CIFAR-10) and return what result.json in `out` holds.
+
+    `out` is a new folder, by default one under runs/; its `status` is "done", "diverged" or "stopped" (by
+    Ctrl-C or SIGTERM, after a checkpoint). Raises UsageError for a recipe that does not fit together,
+    DataError for data that cannot be had, and RunFolderError for a folder in use.
+    """
+    job = prepare(recipe or quick())
+    folder = create_run_folder(out and Path(out), job.recipe)
+    return run(job, RunRecords(folder, job), Progress(), quiet)
+
+
+def resume(path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
+    """Go on with the run in folder `path`, to bitwise the weights of a run that was never interrupted.
+
+    That holds on the same machine and versions; the thread count is set to the one recorded. A finished
+    run's result is returned as it is. Raises RunFolderError if `path` is not a run's folder.
+    """
+    folder = RunFolder(Path(path))
+    recipe = folder.recipe()
+    if (result := folder.finished_result()) is not None:
+        return result
+    if (threads := folder.recorded_threads()) is not None:
+        torch.set_num_threads(threads)
+    job = prepare(recipe)
+    records = RunRecords(folder, job)
+    return run(job, records, records.restore(), quiet)
+
+
+def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[str, Any]:
+    """Train from `progress` to the last step; stop early at a signal or a non-finite loss."""
+    model = job.worker.distribute(job.network).train()
+    records.describe()
+    with stop_requests() as stop, Display(job, progress, visible=job.worker.is_main and not quiet) as display:
+        checkpointed = tick = time.monotonic()
+        for groups in job.batches.between(progress.step, job.steps):
+            loss, wrong = train_step(job, model, groups, progress.step)
+            if not math.isfinite(loss):
+                return records.finish("diverged", progress)
+            tock = time.monotonic()
+            progress.add_step(loss, wrong, job.recipe.batch_size, tock - tick)
+            display.update(progress)
+
+            if job.evaluates_after(progress.step):
+                display.log_line(records.log(job.evaluate(), progress))
+            stopping = job.worker.any(stop.received)
+            overdue = job.worker.any(tock - checkpointed > SECONDS_BETWEEN_CHECKPOINTS)
+            if stopping or overdue or job.checkpoints_after(progress.step):
+                if not job.is_finite():
+                    return records.finish("diverged", progress)
+                records.save_checkpoint(progress)
+                checkpointed = time.monotonic()
+            if stopping and progress.step < job.steps:
+                return records.finish("stopped", progress)
+            tick = time.monotonic()
+            progress.seconds += tick - tock
+        return records.finish("done", progress)
+
+
+def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:
+    """One step on `groups`, this worker's micro-batches; returns the loss and the wrong answers of all workers.
+
+    The gradients add up to those of the whole batch; each group is normalised by its own statistics.
+    """
+    recipe, device = job.recipe, job.worker.device
+    torch.manual_seed(
+        (recipe.seed << 32) + step * job.worker.count + job.worker.rank
+    )  # dropout, repeated on resume
+    share = sum(len(group.labels) for group in groups)
+    totals = torch.zeros(2, dtype=torch.float64, device=device)
+    with torch.autocast(
+        device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
+    ):  # one region: weights cast once
+        for number, group in enumerate(groups):
+            set_momentum(job.network, number, len(groups))
+            last = number + 1 == len(groups)
+            waits = isinstance(model, DistributedDataParallel) and not last
+            with model.no_sync() if waits else nullcontext():
+                logits = model(group.images)
+                loss = functional.cross_entropy(logits, group.labels, label_smoothing=recipe.label_smoothing)
+                (loss * (len(group.labels) / share)).backward()
+            wrong = (logits.detach().argmax(1) != group.labels).sum()
+            totals += torch.stack([loss.detach() * len(group.labels), wrong]).double()
+    job.worker.average_running_statistics(job.network)
+    job.worker.sum(totals)
+    job.optimiser.step(job.learning_rate(step))
+    return totals[0].item() / recipe.batch_size, int(totals[1])

@@ -1,0 +1,170 @@
+"""What a run writes down: log lines, checkpoints and, at the end, weights, result and report."""
+
+import base64
+import io
+import time
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from resunit.cost import parameters, training_flops
+from resunit.reports import write_run_page
+from resunit.training.checkpoints import newest_checkpoint, save_checkpoint
+from resunit.training.environment import describe_environment
+from resunit.training.evaluation import Evaluation
+from resunit.training.job import Job
+from resunit.training.progress import Progress
+from resunit.training.run_folder import RunFolder
+from resunit.weights import write_weights
+
+MISTAKES_SHOWN = 24
+
+
+class RunRecords:
+    """Keeps the records of `job` in `folder`. All workers call its methods, the main one writes."""
+
+    def __init__(self, folder: RunFolder, job: Job):
+        self.folder = folder
+        self.job = job
+
+    def describe(self) -> None:
+        """Record where this run happens."""
+        worker = self.job.worker
+        if worker.is_main:
+            environment = describe_environment(worker.device, self.job.recipe.precision, worker.count)
+            self.folder.write("environment.json", environment)
+
+    def log(self, evaluation: Evaluation, progress: Progress) -> dict[str, Any]:
+        """Add a line to log.jsonl and return it; counting for the next one starts anew."""
+        job, split = self.job, self.job.dataset.split_name
+        step = max(progress.step - 1, 0)
+        line = {
+            "step": progress.step,
+            "epoch": job.epochs(progress.step),
+            "train_loss": progress.train_loss(),
+            "train_error": progress.train_error(),
+            f"{split}_loss": evaluation.loss,
+            f"{split}_error": evaluation.error,
+            "learning_rate": job.learning_rate(step),
+            "images_per_second": progress.images_per_second(),
+            "seconds": progress.seconds,
+        }
+        progress.add_evaluation(evaluation.error, line["epoch"])
+        if job.worker.is_main:
+            self.folder.append_log(line)
+        return line
+
+    def save_checkpoint(self, progress: Progress) -> None:
+        if self.job.worker.is_main:
+            progress.log_bytes = self.folder.log_bytes()
+            save_checkpoint(self.folder.checkpoints, progress.step, self.state(), vars(progress))
+
+    def state(self) -> dict[str, Tensor]:
+        network = {f"network.{name}": tensor for name, tensor in self.job.network.state_dict().items()}
+        return network | {f"optimiser.{name}": tensor for name, tensor in self.job.optimiser.state().items()}
+
+    def restore(self) -> Progress:
+        """Put the newest whole checkpoint into the job; a run without one starts over."""
+        checkpoint = newest_checkpoint(self.folder.checkpoints)
+        tensors, stored = checkpoint or ({}, {})
+        progress = Progress(**stored)
+        if tensors:
+            parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}}
+            for name, tensor in tensors.items():
+                part, _, rest = name.partition(".")
+                parts[part][rest] = tensor
+            self.job.network.load_state_dict(parts["network"])
+            self.job.optimiser.load_state(parts["optimiser"])
+        if self.job.worker.is_main:
+            self.folder.truncate_log(progress.log_bytes)
+        return progress
+
+    def finish(self, status: str, progress: Progress) -> dict[str, Any]:
+        """Write result and report and, for a finished run, its weights and the evaluation behind it."""
+        job = self.job
+        evaluation = None
+        if status == "done":
+            started = time.monotonic()
+            evaluation = job.evaluate()
+            progress.seconds += time.monotonic() - started
+            self.log(evaluation, progress)
+        result = self.result(status, progress, evaluation)
+        if job.worker.is_main:
+            if evaluation is not None:
+                self.write_weights(result)
+                self.folder.write("evaluation.json", self.evaluation_record(evaluation))
+            self.folder.write("result.json", result)
+            write_run_page(self.folder.path)
+        return result
+
+    def result(self, status: str, progress: Progress, evaluation: Evaluation | None) -> dict[str, Any]:
+        """result.json: errors in percent; those of the split that was not used are None."""
+        job = self.job
+        images_seen = progress.step * job.recipe.batch_size
+        errors: dict[str, float | None] = {"test_error": None, "best_test_error": None}
+        split = job.dataset.split_name
+        errors |= {
+            f"{split}_error": None if evaluation is None else evaluation.error,
+            f"best_{split}_error": progress.best_error,
+        }
+        return {
+            "model": job.recipe.model,
+            "design": job.spec.design,
+            "data": job.dataset.name,
+            "recipe": job.recipe.name,
+            "parameters": parameters(job.network),
+            **errors,
+            "best_epoch": progress.best_epoch,
+            "seed": job.recipe.seed,
+            "steps": progress.step,
+            "images_seen": images_seen,
+            "train_flops": training_flops(job.spec, job.image_size) * images_seen,
+            "wall_seconds": progress.seconds,
+            "images_per_second": images_seen / progress.training_seconds
+            if progress.training_seconds
+            else None,
+            "precision": job.recipe.precision,
+            "status": status,
+        }
+
+    def write_weights(self, result: dict[str, Any]) -> None:
+        job = self.job
+        write_weights(
+            self.folder.weights,
+            job.network,
+            job.spec,
+            classes=job.dataset.classes,
+            preprocessing={"image_size": job.image_size, "normalisation": job.normalisation.to_json()},
+            result=result,
+        )
+
+    def evaluation_record(self, evaluation: Evaluation) -> dict[str, Any]:
+        """evaluation.json: the confusion matrix and the worst mistakes with their images."""
+        dataset = self.job.dataset
+        mistakes = []
+        for index in evaluation.worst_mistakes(MISTAKES_SHOWN):
+            true, predicted = int(evaluation.labels[index]), int(evaluation.predicted[index])
+            mistakes.append(
+                {
+                    "index": index,
+                    "true": dataset.classes[true],
+                    "predicted": dataset.classes[predicted],
+                    "probability": evaluation.probabilities[index, predicted].item(),
+                    "true_probability": evaluation.probabilities[index, true].item(),
+                    "image": data_uri(dataset.test.images[index]),
+                }
+            )
+        return {
+            "split": dataset.split_name,
+            "classes": list(dataset.classes),
+            "confusion": evaluation.confusion(),
+            "mistakes": mistakes,
+        }
+
+
+def data_uri(image: Tensor) -> str:
+    """A (3, H, W) uint8 image as a PNG that a page can hold."""
+    buffer = io.BytesIO()
+    Image.fromarray(image.cpu().permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

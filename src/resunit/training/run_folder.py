@@ -1,0 +1,123 @@
+"""A run's folder: the records that a run leaves, each written whole or not at all."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resunit.files import write_atomically
+from resunit.names import UsageError
+from resunit.training.recipe import Recipe, recipe_from_json
+
+
+class RunFolderError(OSError):
+    """A run folder that is in use, unwritable, empty or damaged."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run under `path`; see docs/architecture.md for what each holds."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def write(self, name: str, record: Mapping[str, Any]) -> None:
+        write_atomically(self.path / name, (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
+
+    def read(self, name: str) -> dict[str, Any]:
+        """The JSON record `name`; raises RunFolderError naming the file."""
+        path = self.path / name
+        try:
+            record = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise RunFolderError(f"{self.path}: no {name} there; is it the folder of a run?") from None
+        except ValueError as error:
+            raise RunFolderError(
+                f"{path}: damaged ({error}); start the run again in another folder"
+            ) from error
+        if not isinstance(record, dict):
+            raise RunFolderError(f"{path}: not a record of a run")
+        return record
+
+    def recipe(self) -> Recipe:
+        try:
+            return recipe_from_json(self.read("recipe.json"))
+        except (UsageError, KeyError, TypeError) as error:
+            raise RunFolderError(f"{self.path / 'recipe.json'}: {error}") from error
+
+    def finished_result(self) -> dict[str, Any] | None:
+        """The result if there is nothing left to do; raises RunFolderError if the run diverged."""
+        if not (self.path / "result.json").exists():
+            return None
+        result = self.read("result.json")
+        if result.get("status") == "diverged":
+            raise RunFolderError(
+                f"{self.path}: diverged at step {result.get('steps')}, as it would again; start a new run, "
+                "for instance with a lower learning_rate"
+            )
+        return result if result.get("status") == "done" and self.report.exists() else None
+
+    def recorded_threads(self) -> int | None:
+        """The thread count to repeat the run's numbers with, if it came as far as recording it."""
+        if not (self.path / "environment.json").exists():
+            return None
+        return self.read("environment.json").get("threads")
+
+    def append_log(self, record: Mapping[str, Any]) -> None:
+        with self.log.open("ab") as file:
+            file.write((json.dumps(record, allow_nan=False) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def log_bytes(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def truncate_log(self, length: int) -> None:
+        """Drop the lines that were written after the checkpoint that resumes."""
+        if self.log_bytes() > length:
+            os.truncate(self.log, length)
+
+
+def create_run_folder(out: Path | None, recipe: Recipe) -> RunFolder:
+    """A new folder with `recipe.json` in it; without `out`, a fresh one under runs/.
+
+    Raises RunFolderError if the folder is in use or cannot be written.
+    """
+    path = out or unused_path(Path("runs") / f"{recipe.name}-{recipe.model}-seed{recipe.seed}")
+    if path.is_dir() and any(path.iterdir()):
+        raise RunFolderError(
+            f"{path}: already used; choose another --out, or continue it with `resunit train --resume {path}`"
+        )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        folder = RunFolder(path)
+        folder.write("recipe.json", recipe.to_json())
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
+    return folder
+
+
+def unused_path(path: Path) -> Path:
+    number = 2
+    candidate = path
+    while candidate.exists():
+        candidate = path.with_name(f"{path.name}-{number}")
+        number += 1
+    return candidate

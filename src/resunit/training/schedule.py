@@ -1,0 +1,21 @@
+"""The learning rate of each step."""
+
+from resunit.training.recipe import Recipe
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The rate for step 0 <= `step` < `steps`, for a peak of `recipe.learning_rate`.
+
+    "steps": the warm-up rate for the first iterations, then the peak, multiplied by 0.1 at each drop.
+    "linear": up from `warmup_learning_rate` to the peak and down to 0, a triangle.
+    """
+    warmup = round(recipe.warmup * steps)
+    if recipe.schedule == "steps":
+        if step < warmup:
+            return recipe.warmup_learning_rate
+        drops = sum(step >= round(drop * steps) for drop in recipe.drops)
+        return recipe.learning_rate * 0.1**drops
+    if step < warmup:
+        rise = (step + 1) / (warmup + 1)
+        return recipe.warmup_learning_rate + rise * (recipe.learning_rate - recipe.warmup_learning_rate)
+    return recipe.learning_rate * (steps - step) / (steps - warmup)

@@ -1,0 +1,223 @@
+"""Residual units (He et al. 2016): y_l = h(x_l) + F(x_l), x_{l+1} = f(y_l).
+
+A unit joins three parts that are chosen apart from each other: the shortcut h, the branch F and the
+activation f after the addition. Feature maps are (N, C, H, W) throughout.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+BranchKind = Literal["one-layer", "basic", "bottleneck"]
+StrideOn = Literal["1x1", "3x3"]
+
+
+class ResidualUnit(nn.Module):
+    """x -> f(h(x) + F(x)), Eqs. (1)-(2): (N, C_in, H, W) -> (N, C_out, H/stride, W/stride).
+
+    `branch` is F, `shortcut` is h and `after` is f; h and f default to the identity, the case of Eq. (3).
+    `before` is an activation that both paths share (section 4.1); most units have none.
+    """
+
+    def __init__(
+        self,
+        branch: nn.Module,
+        shortcut: nn.Module | None = None,
+        after: nn.Module | None = None,
+        before: nn.Module | None = None,
+    ):
+        super().__init__()
+        self.before = before or nn.Identity()
+        self.shortcut = shortcut or nn.Identity()
+        self.branch = branch
+        self.after = after or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.before(x)
+        return self.after(self.shortcut(x) + self.branch(x))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a unit's activations sit, Fig. 4. Between two weight layers there is always norm-relu.
+
+    Each field lists layers in order: `first` opens the branch, `last` closes it, `after` follows the sum.
+    """
+
+    first: str
+    last: str
+    after: str
+
+
+ORIGINAL = Placement(first="", last="norm", after="relu")  # Fig. 4(a)
+BN_AFTER_ADDITION = Placement(first="", last="", after="norm relu")  # (b)
+RELU_BEFORE_ADDITION = Placement(first="", last="norm relu", after="")  # (c)
+RELU_ONLY_PREACTIVATION = Placement(first="relu", last="norm", after="")  # (d)
+FULL_PREACTIVATION = Placement(first="norm relu", last="", after="")  # (e)
+
+
+def activation(layers: str, channels: int) -> list[nn.Module]:
+    """The layers that a `Placement` field names, for maps of `channels` channels."""
+    make = {"norm": lambda: nn.BatchNorm2d(channels), "relu": nn.ReLU}
+    return [make[layer]() for layer in layers.split()]
+
+
+def chain(parts: Iterable[nn.Module]) -> nn.Module:
+    """`parts` one after another, named by kind and order (norm1, relu1, conv1, ...).
+
+    Identities drop out; no parts are the identity.
+    """
+    kinds: dict[type[nn.Module], str] = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm", nn.ReLU: "relu"}
+    parts = [part for part in parts if not isinstance(part, nn.Identity)]
+    if not parts:
+        return nn.Identity()
+    sequence = nn.Sequential()
+    count: Counter[str] = Counter()
+    for part in parts:
+        kind = kinds.get(type(part), type(part).__name__.lower())
+        count[kind] += 1
+        sequence.add_module(f"{kind}{count[kind]}", part)
+    return sequence
+
+
+def convolution(in_channels: int, out_channels: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """A size x size convolution that keeps H and W at stride 1; no bias, as batch norm has one."""
+    return nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, bias=False)
+
+
+def weight_layers(
+    kind: BranchKind, in_channels: int, out_channels: int, stride: int, stride_on: StrideOn = "3x3"
+) -> list[nn.Conv2d]:
+    """A branch's convolutions: one 3x3, two 3x3 (basic), or 1x1-3x3-1x1 with a quarter of the width inside.
+
+    `stride_on` places a bottleneck's stride: the first 1x1 (resnet-1k-layers) or the 3x3 (fb.resnet.torch).
+    """
+    if kind == "one-layer":
+        return [convolution(in_channels, out_channels, 3, stride)]
+    if kind == "basic":
+        return [convolution(in_channels, out_channels, 3, stride), convolution(out_channels, out_channels, 3)]
+    inner = out_channels // 4
+    return [
+        convolution(in_channels, inner, 1, stride if stride_on == "1x1" else 1),
+        convolution(inner, inner, 3, stride if stride_on == "3x3" else 1),
+        convolution(inner, out_channels, 1),
+    ]
+
+
+def branch(convolutions: list[nn.Conv2d], first: str, last: str) -> nn.Module:
+    """F: the weight layers with norm-relu between them, opened by `first` and closed by `last` (Fig. 4)."""
+    parts = activation(first, convolutions[0].in_channels)
+    for index, layer in enumerate(convolutions):
+        if index > 0:
+            parts += activation("norm relu", layer.in_channels)
+        parts.append(layer)
+    return chain(parts + activation(last, convolutions[-1].out_channels))
+
+
+class Subsample(nn.Module):
+    """Option A (He et al. 2015): every stride-th pixel, and zeros for the new channels; no parameters."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int):
+        super().__init__()
+        if out_channels < in_channels:
+            raise ValueError(f"option A only widens: {in_channels} to {out_channels} channels needs option B")
+        self.new_channels = out_channels - in_channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, :, :: self.stride, :: self.stride]
+        return functional.pad(x, (0, 0, 0, 0, 0, self.new_channels))
+
+    def extra_repr(self) -> str:
+        return f"new_channels={self.new_channels}, stride={self.stride}"
+
+
+def projection(in_channels: int, out_channels: int, stride: int, norm: bool) -> nn.Module:
+    """A 1x1 convolution on the shortcut, followed by BN where BN follows every weight layer."""
+    parts: list[nn.Module] = [convolution(in_channels, out_channels, 1, stride)]
+    return chain([*parts, nn.BatchNorm2d(out_channels)] if norm else parts)
+
+
+class Scale(nn.Module):
+    """x -> scale * x with a constant scale, Eq. (6)."""
+
+    def __init__(self, scale: float):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * x
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}"
+
+
+class Gate(nn.Module):
+    """g(x) = sigmoid(W_g x + b_g), a 1x1 convolution: one gate value for each element of x (section 3.1)."""
+
+    def __init__(self, channels: int, bias: float):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 1)
+        nn.init.constant_(self.conv.bias, bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.conv(x))
+
+
+class GatedShortcut(nn.Module):
+    """h(x) = (1 - g(x)) x: the gate acts on the shortcut only (Fig. 2d)."""
+
+    def __init__(self, gate: Gate):
+        super().__init__()
+        self.gate = gate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (1 - self.gate(x)) * x
+
+
+class ExclusivelyGatedUnit(nn.Module):
+    """f((1 - g) h(x) + g F(x)): one gate, computed once, opens F as far as it closes h (Fig. 2c).
+
+    The gate reads h(x), which is x but where the size changes, so that it fits both terms.
+    """
+
+    def __init__(
+        self, branch: nn.Module, shortcut: nn.Module, gate: Gate, after: nn.Module, before: nn.Module
+    ):
+        super().__init__()
+        self.before = before
+        self.shortcut = shortcut
+        self.gate = gate
+        self.branch = branch
+        self.after = after
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.before(x)
+        shortcut = self.shortcut(x)
+        gate = self.gate(shortcut)
+        return self.after((1 - gate) * shortcut + gate * self.branch(x))
+
+
+class DropoutShortcut(nn.Module):
+    """h(x) = dropout(x) (Fig. 2f).
+
+    The paper drops without rescaling, so that the expectation acts as lambda = 1 - probability;
+    `inverted` rescales the survivors by 1 / (1 - probability) instead, as torch does: expectation 1.
+    """
+
+    def __init__(self, probability: float, inverted: bool = False):
+        super().__init__()
+        self.probability = probability
+        self.inverted = inverted
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.dropout(x, self.probability, self.training)
+        return x if self.inverted else (1 - self.probability) * x
+
+    def extra_repr(self) -> str:
+        return f"probability={self.probability}, inverted={self.inverted}"
