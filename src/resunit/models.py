@@ -159,7 +159,7 @@ class ResidualNetwork(nn.Module):
 
 
 def build(spec: NetworkSpec) -> ResidualNetwork:
-    """The network of `spec`, initialised as in He et al. 2015 (Delving): weights drawn from torch's generator."""
+    """The network of `spec`, initialised as in He et al. 2015 with weights from torch's generator."""
     stages = nn.Sequential(
         *(nn.Sequential(*(build_unit(spec, p) for p in plans)) for plans in unit_plans(spec))
     )

@@ -18,7 +18,7 @@ from resunit.training.job import Job, prepare
 from resunit.training.progress import Progress
 from resunit.training.recipe import Recipe, quick
 from resunit.training.records import RunRecords
-from resunit.training.run_folder import RunFolder, create_run_folder
+from resunit.training.run_folder import RunFolder, create_run_folder, default_folder
 from resunit.training.signals import stop_requests
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
@@ -34,7 +34,9 @@ def train(
     DataError for data that cannot be had, and RunFolderError for a folder in use.
     """
     job = prepare(recipe or quick())
-    folder = create_run_folder(out and Path(out), job.recipe)
+    folder = RunFolder(Path(out or default_folder(job.recipe)))
+    if job.worker.is_main:
+        folder = create_run_folder(folder.path, job.recipe)
     return run(job, RunRecords(folder, job), Progress(), quiet)
 
 
@@ -86,7 +88,7 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
 
 
 def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:
-    """One step on `groups`, this worker's micro-batches; returns the loss and the wrong answers of all workers.
+    """One step on `groups`, this worker's micro-batches: the loss and the wrong answers of all workers.
 
     The gradients add up to those of the whole batch; each group is normalised by its own statistics.
     """

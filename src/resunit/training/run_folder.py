@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,10 @@ class RunFolder:
             os.truncate(self.log, length)
 
 
-def create_run_folder(out: Path | None, recipe: Recipe) -> RunFolder:
-    """A new folder with `recipe.json` in it; without `out`, a fresh one under runs/.
-
-    Raises RunFolderError if the folder is in use or cannot be written.
-    """
-    path = out or unused_path(Path("runs") / f"{recipe.name}-{recipe.model}-seed{recipe.seed}")
+def create_run_folder(path: Path, recipe: Recipe) -> RunFolder:
+    """A new folder with `recipe.json` in it; raises RunFolderError if it is in use or cannot be written."""
+    if path.exists() and not path.is_dir():
+        raise RunFolderError(f"{path}: is a file; choose another --out")
     if path.is_dir() and any(path.iterdir()):
         raise RunFolderError(
             f"{path}: already used; choose another --out, or continue it with `resunit train --resume {path}`"
@@ -114,10 +113,8 @@ def create_run_folder(out: Path | None, recipe: Recipe) -> RunFolder:
     return folder
 
 
-def unused_path(path: Path) -> Path:
-    number = 2
-    candidate = path
-    while candidate.exists():
-        candidate = path.with_name(f"{path.name}-{number}")
-        number += 1
-    return candidate
+def default_folder(recipe: Recipe) -> Path:
+    """The first unused runs/<recipe>-<number>."""
+    return next(
+        path for number in count(1) if not (path := Path("runs") / f"{recipe.name}-{number}").exists()
+    )

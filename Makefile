@@ -1,0 +1,26 @@
+# Both set up everything on a fresh machine: a virtual environment in this folder, with locked versions.
+PYTHON ?= python3
+BIN := .venv/bin
+
+run: .venv/installed  ## train a pre-activation network on CIFAR-10 and report its test error
+	$(BIN)/resunit train
+
+test: .venv/installed  ## formatting, lint, types and the everyday tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/pytest
+
+test-full: test chromium  ## everything, with the full data set and a browser
+	$(BIN)/pytest -m full
+
+chromium:
+	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
+
+.venv/installed: pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit("resunit needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[dev]'
+	touch $@
+
+.PHONY: run test test-full chromium

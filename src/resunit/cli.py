@@ -1,0 +1,267 @@
+"""The command line: each command parses, then calls one function; nothing heavy is imported until needed."""
+
+import json as json_text
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from resunit import __version__
+from resunit.names import UsageError
+
+DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
+EXIT_CODES = {"done": DONE, "diverged": DIVERGED, "stopped": STOPPED}
+
+app = App(
+    name="resunit",
+    help="Deep residual networks of He et al. 2016: built, trained and dissected.",
+    help_format="plaintext",
+    help_epilogue="Example:\n  resunit train        trains a network on CIFAR-10 and reports its test error",
+    version=__version__,
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """Options of every command."""
+
+    json: Annotated[bool, Parameter(negative="", help="Print one JSON document and nothing else.")] = False
+    debug: Annotated[bool, Parameter(negative="", help="Show the traceback of an error.")] = False
+
+
+COMMON = Common()
+
+
+@app.command(
+    help_epilogue="Examples:\n"
+    "  resunit train\n"
+    "  resunit train --model preresnet56 --recipe paper --set steps=2000 --out runs/mine\n"
+    "  resunit train --data photos/ --model preresnet20\n"
+    "  resunit train --resume runs/mine"
+)
+def train(
+    *,
+    model: str | None = None,
+    design: str | None = None,
+    data: str | None = None,
+    recipe: str | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    common: Common = COMMON,
+) -> int:
+    """Train a network and report its test error.
+
+    Parameters
+    ----------
+    model
+        A name that `resunit models` lists; the recipe's own by default.
+    design
+        A row of the paper's Tables 1 and 2, such as shortcut-only-gating.
+    data
+        cifar10 (default), cifar100, cifar10-sample, or a folder of images in class folders.
+    recipe
+        quick (default), paper or fb.
+    seed
+        Of the initial weights, the order and the augmentation.
+    out
+        The run's new folder; by default one under runs/.
+    resume
+        Continue the interrupted run in this folder.
+    set
+        FIELD=VALUE of the recipe, such as steps=400 or precision=fp32; repeatable.
+    """
+    from resunit.training.recipe import named_recipe, with_settings
+
+    if resume is not None:
+        given = (model, design, data, recipe, seed, out, set)
+        if any(value is not None for value in given):
+            raise UsageError("--resume goes on as the run's recipe.json says; leave the other options out")
+        from resunit.training.loop import resume as resume_run
+
+        return tell_result(resume_run(resume, quiet=common.json), resume, common)
+
+    changes = {"model": model, "design": design, "data": data, "seed": seed}
+    chosen = named_recipe(recipe or "quick")
+    chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
+    chosen = with_settings(chosen, set or [])
+    from resunit.data import SAMPLE, DataError
+    from resunit.training.loop import train as train_run
+    from resunit.training.run_folder import default_folder
+
+    out = out or default_folder(chosen)
+    notice = ""
+    try:
+        result = train_run(chosen, out=out, quiet=common.json)
+    except DataError as error:
+        if data is not None or any(setting.startswith("data=") for setting in set or []):
+            raise
+        notice = f"CIFAR-10 could not be had, so this is a run on the small sample ({SAMPLE}): {error}"
+        print(notice, file=sys.stderr)
+        result = train_run(replace(chosen, data=SAMPLE), out=out, quiet=common.json)
+    code = tell_result(result, out, common)
+    if notice:
+        print(notice, file=sys.stderr)
+    return code
+
+
+def tell_result(result: dict[str, Any], folder: Path, common: Common) -> int:
+    """Print how a run ended (in one process of several, the first); the exit code says it too."""
+    if os.environ.get("RANK", "0") != "0":
+        return EXIT_CODES[result["status"]]
+    if common.json:
+        tell_json({**result, "out": str(folder)})
+    elif result["status"] == "stopped":
+        print(f"stopped after step {result['steps']}; go on with: resunit train --resume {folder}")
+    elif result["status"] == "diverged":
+        print(f"diverged at step {result['steps']}: the loss is not finite. The last good checkpoint is in")
+        print(f"{folder / 'checkpoints'}; try a lower rate: --set learning_rate=...")
+    else:
+        split = "test" if result["test_error"] is not None else "validation"
+        last, best = result[f"{split}_error"], result[f"best_{split}_error"]
+        minutes, petaflops = result["wall_seconds"] / 60, result["train_flops"] / 1e15
+        print(f"{result['model']} on {result['data']}, seed {result['seed']}: {result['parameters']:,} parameters")
+        print(f"{split} error    {last:.2f} %  (last epoch)")
+        print(f"best          {best:.2f} %  (epoch {result['best_epoch']:g}, chosen by its {split} error)")
+        print(f"cost          {petaflops:.3f} PFLOP, {minutes:.1f} minutes")
+        print(f"weights       {folder / 'weights.safetensors'}")
+    if not common.json:
+        print(f"report        {folder / 'report.html'}")
+    return EXIT_CODES[result["status"]]
+
+
+def tell_json(document: Any) -> None:
+    print(json_text.dumps(document, indent=2, allow_nan=False))
+
+
+@app.command(help_epilogue="Example:\n  resunit evaluate runs/quick-1 --data cifar10")
+def evaluate(source: Path, *, data: str | None = None, common: Common = COMMON) -> int:
+    """Evaluate a trained network on a test set.
+
+    Parameters
+    ----------
+    source
+        A run's folder or a weights.safetensors file.
+    data
+        The data set whose test images are used; by default the one it was trained on.
+    """
+    from resunit.training.inference import evaluate_weights
+
+    record = evaluate_weights(source, data, progress=not common.json)
+    if common.json:
+        tell_json(record)
+    else:
+        print(f"{record['data']}: {record['images']:,} images, test error {record['test_error']:.2f} %", end="")
+        print(f", loss {record['test_loss']:.4f}")
+    return DONE
+
+
+@app.command(help_epilogue="Example:\n  resunit predict runs/quick-1 cat.jpg dog.png --top 3")
+def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMON) -> int:
+    """Name what image files show, with probabilities.
+
+    Parameters
+    ----------
+    source
+        A run's folder or a weights.safetensors file.
+    images
+        Image files, of any size and format that Pillow reads.
+    top
+        How many classes to name for each image.
+    """
+    from resunit.training.inference import predict_images
+
+    if not images:
+        raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")
+    if top < 1:
+        raise UsageError(f"--top must be at least 1, not {top}")
+    predictions = predict_images(source, list(images), top)
+    if common.json:
+        tell_json(predictions)
+    else:
+        for prediction in predictions:
+            answers = ", ".join(f"{a['class']} {100 * a['probability']:.1f} %" for a in prediction["classes"])
+            print(f"{prediction['image']}: {answers}")
+    return DONE
+
+
+@app.command(help_epilogue="Example:\n  resunit models 'preresnet*'")
+def models(pattern: str = "*", *, common: Common = COMMON) -> int:
+    """List the networks: depth, parameters, multiply-adds and unit.
+
+    Parameters
+    ----------
+    pattern
+        Only names that match this shell pattern.
+    """
+    from resunit.zoo_table import describe_models, models_table
+
+    records = describe_models(pattern)
+    if not records:
+        raise UsageError(f"no model matches {pattern!r}; `resunit models` lists all")
+    if common.json:
+        tell_json(records)
+    else:
+        from rich.console import Console
+
+        Console().print(models_table(records))
+    return DONE
+
+
+@app.command(help_epilogue="Example:\n  resunit report runs/quick-1")
+def report(folder: Path, *, common: Common = COMMON) -> int:
+    """Write a run's report.html anew from its records.
+
+    Parameters
+    ----------
+    folder
+        A run's folder.
+    """
+    from resunit.reports import write_run_page
+    from resunit.training.run_folder import RunFolder
+
+    RunFolder(folder).read("result.json")
+    page = write_run_page(folder)
+    if common.json:
+        tell_json({"report": str(page)})
+    else:
+        print(page)
+    return DONE
+
+
+data_app = App(name="data", help="Fetch, check and look at the image data sets.", help_format="plaintext")
+data_app.help_epilogue = "Example:\n  resunit data fetch cifar10"
+app.command(data_app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code; the console script exits with it."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except KeyboardInterrupt:
+        return fail("stopped", STOPPED)
+    except (CycloptsError, UsageError) as error:
+        return fail(error, USAGE, "--debug" in arguments)
+    except Exception as error:  # the one place that turns errors into a line
+        return fail(error, FAILED, "--debug" in arguments)
+    return DONE if code is None else code
+
+
+def fail(error: Exception | str, code: int, debug: bool = False) -> int:
+    """One line on stderr; the traceback with --debug."""
+    if debug and isinstance(error, Exception):
+        import traceback
+
+        traceback.print_exception(error)
+    text = " ".join(str(error).split())
+    if isinstance(error, Exception) and not isinstance(error, OSError | UsageError | CycloptsError):
+        text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+    print(f"resunit: {text}", file=sys.stderr)
+    return code

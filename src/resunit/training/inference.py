@@ -1,0 +1,96 @@
+"""Trained networks at work: a run's folder or a weights file alone is all that is needed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resunit.data import Normalisation, load, read_images
+from resunit.models import ResidualNetwork
+from resunit.training.devices import runs_bf16_fast, start_worker
+from resunit.training.evaluation import evaluate, logits_of
+from resunit.training.run_folder import RunFolder
+from resunit.weights import WeightsError, WeightsFile, read_weights
+from resunit.zoo import create_model
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained network with what it needs to read images and name classes."""
+
+    file: WeightsFile
+    network: ResidualNetwork
+    normalisation: Normalisation
+    image_size: int
+    precision: str
+
+
+def load_classifier(source: Path, device: torch.device) -> Classifier:
+    """The network in `source`, a run's folder or a weights file; raises WeightsError."""
+    if source.is_dir():
+        path = RunFolder(source).weights
+        if not path.exists():
+            raise WeightsError(f"{source}: has no weights.safetensors; finish it with `resunit train --resume`")
+    else:
+        path = source
+    file = read_weights(path)
+    network = create_model(weights=path).to(device, memory_format=torch.channels_last).eval()
+    try:
+        normalisation = Normalisation.from_json(file.preprocessing["normalisation"]).to(device)
+        image_size = int(file.preprocessing["image_size"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: does not say how images are prepared ({error})") from error
+    trained_in = file.result.get("precision")
+    precision = "bf16" if trained_in == "bf16" and runs_bf16_fast(device) else "fp32"
+    return Classifier(file, network, normalisation, image_size, precision)
+
+
+def evaluate_weights(source: Path, data: str | None, progress: bool) -> dict[str, Any]:
+    """Evaluate `source` on the test images of `data` (by default what it was trained on).
+
+    Raises WeightsError if the data set's classes are not the network's.
+    """
+    worker = start_worker("auto")
+    classifier = load_classifier(source, worker.device)
+    name = data or str(classifier.file.result["data"])
+    dataset = load(name, image_size=classifier.image_size, progress=progress).to(worker.device)
+    if dataset.classes != classifier.file.classes:
+        raise WeightsError(
+            f"{classifier.file.path}: knows {len(classifier.file.classes)} classes "
+            f"({', '.join(classifier.file.classes[:3])}, ...), {name} has {len(dataset.classes)} "
+            f"({', '.join(dataset.classes[:3])}, ...); give the data it was trained for with --data"
+        )
+    evaluation = evaluate(
+        classifier.network, dataset.test, classifier.normalisation, classifier.precision, worker
+    )
+    return {
+        "weights": str(classifier.file.path),
+        "data": name,
+        "images": len(dataset.test.labels),
+        "test_error": evaluation.error,
+        "test_loss": evaluation.loss,
+        "confusion": evaluation.confusion(),
+        "classes": list(dataset.classes),
+        "precision": classifier.precision,
+    }
+
+
+def predict_images(source: Path, images: list[Path], top: int) -> list[dict[str, Any]]:
+    """The `top` classes of each image file with their probabilities, best first."""
+    device = start_worker("auto").device
+    classifier = load_classifier(source, device)
+    pixels = read_images(images, classifier.image_size).to(device)
+    logits = logits_of(classifier.network, pixels, classifier.normalisation, classifier.precision)
+    best = logits.softmax(1).topk(min(top, logits.shape[1]))
+    names = classifier.file.classes or tuple(str(index) for index in range(logits.shape[1]))
+    return [
+        {
+            "image": str(path),
+            "classes": [
+                {"class": names[index], "probability": probability}
+                for probability, index in zip(values, indices, strict=True)
+            ],
+        }
+        for path, values, indices in zip(images, best.values.tolist(), best.indices.tolist(), strict=True)
+    ]

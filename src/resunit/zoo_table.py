@@ -1,0 +1,50 @@
+"""The zoo as a table: what each network is and costs."""
+
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from resunit.cost import multiply_adds, parameters
+from resunit.models import build
+from resunit.zoo import list_models, network_spec
+
+
+def describe_models(pattern: str = "*") -> list[dict[str, Any]]:
+    """One record for each network whose name matches: depth in weight layers, cost for one image."""
+    records = []
+    for name in list_models(pattern):
+        spec = network_spec(name)
+        image_size = 224 if spec.stem == "imagenet" else 32
+        with torch.device("meta"):
+            model = build(spec)
+        layers = {"one-layer": 1, "basic": 2, "bottleneck": 3}[spec.branch]
+        records.append(
+            {
+                "model": name,
+                "depth": 2 + layers * sum(spec.depths),
+                "parameters": parameters(model),
+                "multiply_adds": multiply_adds(spec, image_size),
+                "image_size": image_size,
+                "unit": spec.branch,
+                "design": spec.design,
+            }
+        )
+    return records
+
+
+def models_table(records: list[dict[str, Any]]) -> Table:
+    table = Table("model", "depth", "parameters", "multiply-adds", "image", "unit", "design", box=None)
+    for column in table.columns[1:5]:
+        column.justify = "right"
+    for record in records:
+        table.add_row(
+            record["model"],
+            str(record["depth"]),
+            f"{record['parameters']:,}",
+            f"{record['multiply_adds'] / 1e6:,.1f} M",
+            str(record["image_size"]),
+            record["unit"],
+            record["design"],
+        )
+    return table
