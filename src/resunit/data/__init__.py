@@ -1,0 +1,29 @@
+"""Stored bytes -> uint8 images -> batches on the device, augmented. Nothing here knows what a network is."""
+
+from .augmentation import Augmentation, EpochPlan, augment, epoch_plan
+from .dataset import Dataset, Split
+from .errors import DataError, DataUsageError, UnknownDataset
+from .images import read_images
+from .loading import fetch, load, verify
+from .normalisation import Normalisation
+from .picture import show
+from .storage import FileCheck
+
+__all__ = [
+    "Augmentation",
+    "DataError",
+    "DataUsageError",
+    "Dataset",
+    "EpochPlan",
+    "FileCheck",
+    "Normalisation",
+    "Split",
+    "UnknownDataset",
+    "augment",
+    "epoch_plan",
+    "fetch",
+    "load",
+    "read_images",
+    "show",
+    "verify",
+]

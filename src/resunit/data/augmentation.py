@@ -1,0 +1,72 @@
+"""Shifts and mirror images. Randomness is a table drawn once an epoch; applying it is a plain function."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Pad each side by `padding`, crop back to size anywhere, and mirror.
+
+    `flip` "random" mirrors each image half of the time; "alternating" mirrors it in every second epoch,
+    starting at random (Jordan 2024, airbench), so that two epochs together show both.
+    """
+
+    padding: int = 4
+    padding_mode: Literal["zeros", "reflect"] = "zeros"
+    flip: Literal["random", "alternating", "none"] = "random"
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """`order` (N,) int64 is the order of the images; `offsets` (N, 2) int64 and `flips` (N,) bool are
+    looked up by an image's index, so batch sizes, workers and resuming cannot change what happens to it."""
+
+    order: Tensor
+    offsets: Tensor
+    flips: Tensor
+
+
+def epoch_plan(seed: int, epoch: int, images: int, augmentation: Augmentation) -> EpochPlan:
+    """The whole table of an epoch over `images` images, drawn from (seed, epoch) alone."""
+    generator = _generator(seed, f"epoch {epoch}")
+    order = torch.randperm(images, generator=generator)
+    offsets = torch.randint(0, 2 * augmentation.padding + 1, (images, 2), generator=generator)
+    if augmentation.flip == "random":
+        flips = torch.rand(images, generator=generator) < 0.5
+    elif augmentation.flip == "alternating":
+        first = torch.rand(images, generator=_generator(seed, "first flips")) < 0.5
+        flips = first ^ (epoch % 2 == 1)
+    else:
+        flips = torch.zeros(images, dtype=torch.bool)
+    return EpochPlan(order, offsets, flips)
+
+
+def _generator(seed: int, purpose: str) -> torch.Generator:
+    """Torch's CPU generator starts from 32 bits of its seed, so the pair is hashed down to those."""
+    digest = hashlib.sha256(f"{seed} {purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))
+
+
+def augment(images: Tensor, offsets: Tensor, flips: Tensor, augmentation: Augmentation) -> Tensor:
+    """(B, 3, H, W) normalised images, (B, 2) offsets down and right, (B,) flips -> the same, channels last.
+
+    Offset `padding` leaves an image where it is. Images are normalised before, so zeros are the mean colour.
+    """
+    padding, (height, width) = augmentation.padding, images.shape[-2:]
+    offsets, flips = offsets.to(images.device), flips.to(images.device)
+    if padding:
+        mode = "constant" if augmentation.padding_mode == "zeros" else "reflect"
+        padded = functional.pad(images, (padding,) * 4, mode=mode)
+        windows = padded.permute(0, 2, 3, 1).unfold(1, height, 1).unfold(2, width, 1)
+        every = torch.arange(len(images), device=images.device)
+        images = windows[every, offsets[:, 0], offsets[:, 1]]
+    images = images.contiguous(memory_format=torch.channels_last)
+    if augmentation.flip == "none":
+        return images
+    return torch.where(flips[:, None, None, None], images.flip(-1), images)

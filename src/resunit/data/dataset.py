@@ -1,0 +1,85 @@
+"""A data set in memory: uint8 images, labels, and the checksum that identifies them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .errors import DataUsageError
+
+
+@dataclass(frozen=True)
+class Split:
+    """`images` (N, 3, H, W) uint8 and `labels` (N,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, indices: Tensor) -> Split:
+        return Split(self.images[indices], self.labels[indices])
+
+    def to(self, device: torch.device | str) -> Split:
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images to learn from and images to be judged on.
+
+    `checksum` is the SHA-256, in hexadecimal, of the images, labels and class names; `source` says where they
+    came from. `split_name` tells what `test` holds: the "test" images, or "validation" images to tune with.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    checksum: str
+    source: str
+    split_name: Literal["test", "validation"] = "test"
+
+    def to(self, device: torch.device | str) -> Dataset:
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+    def hold_out(self, images: int, seed: int = 0) -> Dataset:
+        """The same data with `images` of the training images in the place of the test images.
+
+        Every class gives the same share of its images, as nearly as whole images allow; `seed` decides which.
+        The real test images are not in the result. Raises DataUsageError unless 0 < images < len(train).
+        """
+        count = len(self.train)
+        if not 0 < images < count:
+            raise DataUsageError(f"cannot hold out {images} of the {count} training images of {self.name}")
+        held = torch.zeros(count, dtype=torch.bool)
+        held[_spread_over_classes(self.train.labels.cpu(), seed)[:images]] = True
+        held = held.to(self.train.labels.device)
+        train, validation = self.train[~held], self.train[held]
+        checksum = content_checksum(self.classes, train, validation)
+        return replace(self, train=train, test=validation, checksum=checksum, split_name="validation")
+
+
+def _spread_over_classes(labels: Tensor, seed: int) -> Tensor:
+    """All indices in a random order of which every beginning holds about the same share of each class."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    shares = torch.empty(len(labels), dtype=torch.float64)
+    for label in labels.unique():
+        members = order[labels[order] == label]
+        shares[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
+    return order[shares[order].argsort(stable=True)]
+
+
+def content_checksum(classes: tuple[str, ...], *splits: Split) -> str:
+    """SHA-256, in hexadecimal, over the class names and the shape, images and labels of every split."""
+    digest = hashlib.sha256("\0".join(classes).encode())
+    for split in splits:
+        digest.update(repr(tuple(split.images.shape)).encode())
+        digest.update(split.images.cpu().contiguous().numpy())
+        digest.update(split.labels.cpu().contiguous().numpy())
+    return digest.hexdigest()

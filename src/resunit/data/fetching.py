@@ -1,0 +1,53 @@
+"""Fetching: from the first source that answers, through any container, to the same checked records."""
+
+import tempfile
+from pathlib import Path
+
+from .cifar import Cifar
+from .containers import read_container
+from .errors import DataError
+from .files import only_writer
+from .storage import check_stored, read_manifest, store
+
+
+def fetch_cifar(cifar: Cifar, folder: Path, source: Path | None, progress: bool) -> None:
+    """Make `folder` hold `cifar`, whole and checked; nothing happens if it already does. Raises DataError.
+
+    `source` is a container that the user already has; else the sources of `cifar` are tried in order.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with only_writer(folder):
+            if source is not None:
+                store(folder, cifar, read_container(source, cifar), str(source))
+            elif not _is_whole(folder, cifar):
+                _fetch_from_sources(cifar, folder, progress)
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror}); choose RESUNIT_DATA") from error
+
+
+def _is_whole(folder: Path, cifar: Cifar) -> bool:
+    try:
+        read_manifest(folder, cifar)
+    except DataError:
+        return False
+    return all(check.ok for check in check_stored(folder, cifar))
+
+
+def _fetch_from_sources(cifar: Cifar, folder: Path, progress: bool) -> None:
+    failures = []
+    for source in cifar.sources:
+        with tempfile.TemporaryDirectory(prefix="resunit-") as temporary:
+            try:
+                container = source.download(Path(temporary), progress)
+                store(folder, cifar, read_container(container, cifar), source.description)
+                return
+            except DataError as error:
+                failures.append(f"{source.description} ({str(error).replace(temporary + '/', '')})")
+    raise DataError(
+        f"{cifar.name} cannot be fetched; tried {'; '.join(failures)}. "
+        f"Have it already? `resunit data fetch {cifar.name} --from PATH`. "
+        "Otherwise --data cifar10-sample needs no network."
+    )

@@ -1,0 +1,114 @@
+"""Any folder of images in class sub-folders, as a data set in memory."""
+
+import hashlib
+import os
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+import torch
+
+from .dataset import Dataset, Split, content_checksum
+from .errors import DataError, DataUsageError
+from .images import SUFFIXES, read_images, shorter_side
+
+HELD_OUT = 0.1
+Paths = dict[str, list[Path]]
+
+
+def read_folder(folder: Path, image_size: int | None = None, progress: bool = True) -> Dataset:
+    """The images below FOLDER/train and FOLDER/val (or test), else below FOLDER, of which 10 % are held out.
+
+    Which are held out depends on a hash of each file's path, so it is the same on every machine.
+    `image_size` defaults to 32 for small images, else 224. Raises DataError, DataUsageError.
+    """
+    if not folder.is_dir():
+        problem = "not a folder" if folder.exists() else "no such folder"
+        raise DataError(f"{folder}: {problem}; expected FOLDER/<class>/<image>")
+    train, test, split_name = _splits(folder)
+    everything = [path for split in (train, test) for paths in split.values() for path in paths]
+    size = _default_size(everything) if image_size is None else image_size
+    if size < 1:
+        raise DataUsageError(f"image_size {size} is not a number of pixels")
+    _check_memory(folder, len(everything), size)
+    classes = tuple(train)
+    splits = [_read_split(split, classes, size, progress) for split in (train, test)]
+    checksum = content_checksum(classes, *splits)
+    return Dataset(folder.resolve().name, classes, *splits, checksum, str(folder), split_name)
+
+
+def _splits(folder: Path) -> tuple[Paths, Paths, Literal["test", "validation"]]:
+    train = folder / "train"
+    if not train.is_dir():
+        return *_hold_out(folder, _images_by_class(folder)), "test"
+    images = _images_by_class(train)
+    for name, split_name in (("val", "validation"), ("test", "test")):
+        if (folder / name).is_dir():
+            judged = _images_by_class(folder / name)
+            if odd := sorted(images.keys() ^ judged.keys()):
+                raise DataError(
+                    f"{folder}: train and {name} have different classes: {odd[0]!r} is in one only"
+                )
+            return images, judged, split_name
+    return *_hold_out(train, images), "test"
+
+
+def _images_by_class(folder: Path) -> Paths:
+    classes = {}
+    for inner in sorted(folder.iterdir()):
+        if inner.is_dir() and not inner.name.startswith("."):
+            paths = sorted(path for path in inner.rglob("*") if path.suffix.lower() in SUFFIXES)
+            if paths:
+                classes[inner.name] = paths
+    if not classes:
+        raise DataError(f"{folder}: has no class folders: expected FOLDER/<class>/<image>")
+    if len(classes) == 1:
+        raise DataError(f"{folder}: has one class folder, {next(iter(classes))!r}, and needs two or more")
+    return classes
+
+
+def _hold_out(folder: Path, images: Paths) -> tuple[Paths, Paths]:
+    """Each class keeps an image to learn from and, if it has two or more, gives one to be judged on."""
+    train, test = {}, {}
+    for name, paths in images.items():
+        ranked = sorted(paths, key=lambda path: _position(path, folder))
+        below = sum(_position(path, folder) < HELD_OUT for path in paths)
+        held = set(ranked[: min(max(below, 1), len(paths) - 1)])
+        train[name] = [path for path in paths if path not in held]
+        test[name] = [path for path in paths if path in held]
+    return train, test
+
+
+def _position(path: Path, folder: Path) -> float:
+    """A number in [0, 1) that depends on the path within the folder and on nothing else."""
+    digest = hashlib.sha256(path.relative_to(folder).as_posix().encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def _default_size(paths: list[Path]) -> int:
+    sample = paths[:: max(1, len(paths) // 64)]
+    return 32 if median(shorter_side(path) for path in sample) <= 64 else 224
+
+
+def _check_memory(folder: Path, images: int, image_size: int) -> None:
+    need, have = images * 3 * image_size**2, _free_memory()
+    if need > have:
+        raise DataError(
+            f"{folder}: {images:,} images of {image_size} x {image_size} need {need / 2**30:.1f} GiB of memory and"
+            f" {have / 2**30:.1f} GiB are free; choose a smaller image_size or fewer images"
+        )
+
+
+def _free_memory() -> int:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _read_split(split: Paths, classes: tuple[str, ...], image_size: int, progress: bool) -> Split:
+    paths = [path for name in classes for path in split[name]]
+    labels = [label for label, name in enumerate(classes) for _ in split[name]]
+    return Split(read_images(paths, image_size, progress), torch.tensor(labels, dtype=torch.int64))

@@ -1,0 +1,66 @@
+"""Image files of any kind and size -> uint8 tensors of one size."""
+
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from .errors import DataError
+from .progress import counting
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+
+
+def read_images(paths: Sequence[Path | str], image_size: int, progress: bool = False) -> Tensor:
+    """(N, 3, image_size, image_size) uint8: the shorter side is resized to `image_size`, the centre is kept.
+
+    Raises DataError naming the first file that is not a readable image.
+    """
+    images = torch.empty(len(paths), 3, image_size, image_size, dtype=torch.uint8)
+    with ThreadPoolExecutor() as threads, counting("decoding images", len(paths), progress) as advance:
+        try:
+            decoded = threads.map(lambda path: _decode(Path(path), image_size), paths)
+            for index, pixels in enumerate(decoded):
+                images[index] = pixels
+                advance(1)
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    return images
+
+
+def shorter_side(path: Path) -> int:
+    """Of an image file, from its header alone. Raises DataError."""
+    try:
+        with Image.open(path) as image:
+            return min(image.size)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _decode(path: Path, image_size: int) -> Tensor:
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            if image.mode.startswith("I;16") or image.mode in "IF":
+                raise ValueError(f"mode {image.mode} has more than 8 bits a channel")
+            image.draft("RGB", (image_size, image_size))  # a JPEG far too large is decoded at a fraction
+            upright = ImageOps.exif_transpose(image)
+            # Through RGBA, because a palette's transparent entries have no colour of their own.
+            colour = (upright.convert("RGBA") if upright.mode == "P" else upright).convert("RGB")
+            if colour.size != (image_size, image_size):
+                colour = ImageOps.fit(colour, (image_size, image_size), Image.Resampling.BILINEAR)
+            return torch.from_numpy(np.asarray(colour).transpose(2, 0, 1).copy())
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: no such image")
+    reason = str(error).splitlines()[0].replace(f" '{path}'", "").replace(f" {str(path)!r}", "")
+    return DataError(f"{path}: not a readable image ({reason}); replace it or take it away")

@@ -1,0 +1,116 @@
+"""Where data sets are kept, and proof on every reading that they are what was published."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cifar import Cifar
+from .dataset import Dataset, content_checksum
+from .errors import DataError
+from .files import write_whole
+from .records import check_size, decode
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One stored file: is it as published, and if not, what is wrong with it."""
+
+    file: Path
+    ok: bool
+    problem: str
+
+
+def data_root(root: Path | str | None) -> Path:
+    """`root`, else $RESUNIT_DATA, else resunit/data in the user's cache."""
+    if root is not None:
+        return Path(root).expanduser()
+    if stated := os.environ.get("RESUNIT_DATA"):
+        return Path(stated).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "resunit" / "data"
+
+
+def store(folder: Path, cifar: Cifar, records: Mapping[str, bytes], source: str) -> None:
+    """Write the records and a manifest that says where they came from. Raises DataError.
+
+    Records that differ from the published checksums are refused before anything is written.
+    """
+    digests = {file: hashlib.sha256(content).hexdigest() for file, content in records.items()}
+    for file, expected in cifar.sha256.items():
+        if digests[file] != expected:
+            raise DataError(f"{source}: {file} from it is not the published one (SHA-256 {digests[file]})")
+    manifest = {"source": source, "sha256": digests}
+    try:
+        for file, content in records.items():
+            write_whole(folder / file, content)
+        write_whole(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror}); choose RESUNIT_DATA") from error
+
+
+def read_manifest(folder: Path, cifar: Cifar) -> dict:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if set(manifest["sha256"]) == set(cifar.files) and isinstance(manifest["source"], str):
+            return manifest
+        problem = "does not list the files"
+    except FileNotFoundError:
+        problem = "missing"
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        problem = f"unreadable ({error})"
+    raise DataError(f"{folder / MANIFEST}: {problem}; {cifar.remedy}")
+
+
+def read_file(folder: Path, cifar: Cifar, file: str, sha256: str) -> bytes:
+    """A stored file, proved whole and unaltered. Raises DataError."""
+    try:
+        content = (folder / file).read_bytes()
+    except FileNotFoundError:
+        problem = "missing"
+    except OSError as error:
+        problem = f"unreadable ({error.strerror})"
+    else:
+        problem = check_size(content, cifar, file)
+        if not problem:
+            if hashlib.sha256(content).hexdigest() == sha256:
+                return content
+            problem = "altered: its SHA-256 is not the expected one"
+    raise DataError(f"{folder / file}: {problem}; {cifar.remedy}")
+
+
+def is_stored(folder: Path, cifar: Cifar) -> bool:
+    """Is anything of it there? What is there may still be damaged."""
+    return any((folder / file).exists() for file in cifar.files)
+
+
+def read_stored(folder: Path, cifar: Cifar) -> Dataset:
+    """The data set in `folder`; every file is checked as it is read. Raises DataError."""
+    manifest = read_manifest(folder, cifar)
+    sha256 = cifar.sha256 or manifest["sha256"]
+    train, test = (
+        decode([read_file(folder, cifar, file, sha256[file]) for file in files], cifar)
+        for files in (cifar.train, cifar.test)
+    )
+    checksum = content_checksum(cifar.classes, train, test)
+    return Dataset(cifar.name, cifar.classes, train, test, checksum, manifest["source"])
+
+
+def check_stored(folder: Path, cifar: Cifar) -> list[FileCheck]:
+    """The manifest and every file, re-hashed."""
+    checks, sha256 = [], cifar.sha256
+    try:
+        sha256 = sha256 or read_manifest(folder, cifar)["sha256"]
+    except DataError as error:
+        return [FileCheck(folder / MANIFEST, False, str(error))]
+    for file in cifar.files:
+        try:
+            read_file(folder, cifar, file, sha256[file])
+            checks.append(FileCheck(folder / file, True, ""))
+        except DataError as error:
+            checks.append(FileCheck(folder / file, False, str(error)))
+    return checks
