@@ -80,6 +80,6 @@ def content_checksum(classes: tuple[str, ...], *splits: Split) -> str:
     digest = hashlib.sha256("\0".join(classes).encode())
     for split in splits:
         digest.update(repr(tuple(split.images.shape)).encode())
-        digest.update(split.images.cpu().contiguous().numpy())
-        digest.update(split.labels.cpu().contiguous().numpy())
+        digest.update(split.images.cpu().contiguous().numpy().data)
+        digest.update(split.labels.cpu().contiguous().numpy().data)
     return digest.hexdigest()

@@ -7,6 +7,7 @@ from .cifar import Cifar
 from .containers import read_container
 from .errors import DataError
 from .files import only_writer
+from .progress import working
 from .storage import check_stored, read_manifest, store
 
 
@@ -19,13 +20,18 @@ def fetch_cifar(cifar: Cifar, folder: Path, source: Path | None, progress: bool)
         folder.mkdir(parents=True, exist_ok=True)
         with only_writer(folder):
             if source is not None:
-                store(folder, cifar, read_container(source, cifar), str(source))
+                _convert(source, cifar, folder, str(source), progress)
             elif not _is_whole(folder, cifar):
                 _fetch_from_sources(cifar, folder, progress)
     except DataError:
         raise
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror}); choose RESUNIT_DATA") from error
+
+
+def _convert(container: Path, cifar: Cifar, folder: Path, origin: str, progress: bool) -> None:
+    with working(f"checking {cifar.name} from {origin}", progress):
+        store(folder, cifar, read_container(container, cifar), origin)
 
 
 def _is_whole(folder: Path, cifar: Cifar) -> bool:
@@ -42,8 +48,7 @@ def _fetch_from_sources(cifar: Cifar, folder: Path, progress: bool) -> None:
         with tempfile.TemporaryDirectory(prefix="resunit-") as temporary:
             try:
                 container = source.download(Path(temporary), progress)
-                store(folder, cifar, read_container(container, cifar), source.description)
-                return
+                return _convert(container, cifar, folder, source.description, progress)
             except DataError as error:
                 failures.append(f"{source.description} ({str(error).replace(temporary + '/', '')})")
     raise DataError(

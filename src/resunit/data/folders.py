@@ -32,9 +32,9 @@ def read_folder(folder: Path, image_size: int | None = None, progress: bool = Tr
         raise DataUsageError(f"image_size {size} is not a number of pixels")
     _check_memory(folder, len(everything), size)
     classes = tuple(train)
-    splits = [_read_split(split, classes, size, progress) for split in (train, test)]
-    checksum = content_checksum(classes, *splits)
-    return Dataset(folder.resolve().name, classes, *splits, checksum, str(folder), split_name)
+    learn, judge = (_read_split(split, classes, size, progress) for split in (train, test))
+    checksum = content_checksum(classes, learn, judge)
+    return Dataset(folder.resolve().name, classes, learn, judge, checksum, str(folder), split_name)
 
 
 def _splits(folder: Path) -> tuple[Paths, Paths, Literal["test", "validation"]]:
@@ -42,15 +42,18 @@ def _splits(folder: Path) -> tuple[Paths, Paths, Literal["test", "validation"]]:
     if not train.is_dir():
         return *_hold_out(folder, _images_by_class(folder)), "test"
     images = _images_by_class(train)
-    for name, split_name in (("val", "validation"), ("test", "test")):
-        if (folder / name).is_dir():
-            judged = _images_by_class(folder / name)
-            if odd := sorted(images.keys() ^ judged.keys()):
-                raise DataError(
-                    f"{folder}: train and {name} have different classes: {odd[0]!r} is in one only"
-                )
-            return images, judged, split_name
+    if (folder / "val").is_dir():
+        return images, _images_to_judge(folder / "val", images), "validation"
+    if (folder / "test").is_dir():
+        return images, _images_to_judge(folder / "test", images), "test"
     return *_hold_out(train, images), "test"
+
+
+def _images_to_judge(folder: Path, train: Paths) -> Paths:
+    images = _images_by_class(folder)
+    if odd := sorted(images.keys() ^ train.keys()):
+        raise DataError(f"{folder}: its classes are not those of train: {odd[0]!r} is in one only")
+    return images
 
 
 def _images_by_class(folder: Path) -> Paths:
@@ -94,8 +97,8 @@ def _check_memory(folder: Path, images: int, image_size: int) -> None:
     need, have = images * 3 * image_size**2, _free_memory()
     if need > have:
         raise DataError(
-            f"{folder}: {images:,} images of {image_size} x {image_size} need {need / 2**30:.1f} GiB of memory and"
-            f" {have / 2**30:.1f} GiB are free; choose a smaller image_size or fewer images"
+            f"{folder}: {images:,} images of {image_size} x {image_size} need {need / 2**30:.1f} GiB of"
+            f" memory and {have / 2**30:.1f} GiB are free; choose a smaller image_size or fewer images"
         )
 
 

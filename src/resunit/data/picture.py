@@ -1,4 +1,4 @@
-"""What augmentation does, as a picture: a row for each class, the original, then what each epoch would see."""
+"""What augmentation does, as a picture: a row for each class, the original, then what each epoch sees."""
 
 from pathlib import Path
 

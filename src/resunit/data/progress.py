@@ -1,8 +1,8 @@
 """What a waiting user sees, on stderr, of work that takes more than a moment."""
 
-import time
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -33,32 +33,28 @@ def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColum
         disable=not shown,
     )
     task = bar.add_task(title, total=total)
-    began, started = time.monotonic(), False
-
-    def advance(amount: int) -> None:
-        nonlocal started
-        bar.advance(task, amount)
-        if not started and time.monotonic() - began > MOMENT:
-            bar.start()
-            started = True
-
+    start = threading.Timer(MOMENT, bar.start)
+    start.daemon = True
+    start.start()
     try:
-        yield advance
+        yield lambda amount: bar.advance(task, amount)
     finally:
+        start.cancel()
+        start.join()
         bar.stop()
 
 
-def downloading(title: str, total: int | None, shown: bool):
+def downloading(title: str, total: int | None, shown: bool) -> AbstractContextManager[Advance]:
     """Bytes received, of `total` if known. Call what it yields with each number of new bytes."""
     columns = [BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()]
     return _bar(title, total, shown, columns)
 
 
-def counting(title: str, total: int, shown: bool):
+def counting(title: str, total: int, shown: bool) -> AbstractContextManager[Advance]:
     """Things done, of `total`. Call what it yields with each number of things newly done."""
     return _bar(title, total, shown, [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()])
 
 
-def working(title: str, shown: bool):
-    """Work of unknown length. Call what it yields with 0 every now and then."""
+def working(title: str, shown: bool) -> AbstractContextManager[Advance]:
+    """Work of unknown length."""
     return _bar(title, None, shown, [TimeElapsedColumn()])

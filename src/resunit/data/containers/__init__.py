@@ -59,7 +59,7 @@ def _read_folder(folder: Path, origin: Path, cifar: Cifar) -> dict[str, bytes]:
 
 @contextmanager
 def _unpacked(archive: Path) -> Iterator[Path]:
-    """The plain files of a tar archive, laid flat in a folder of its own: no path in it can lead elsewhere."""
+    """The plain files of a tar archive, laid flat in a folder, so no path in it leads elsewhere."""
     with tempfile.TemporaryDirectory(prefix="resunit-") as folder:
         try:
             with tarfile.open(archive) as tar:
