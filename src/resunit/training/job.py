@@ -56,6 +56,10 @@ class Job:
         return step % (self.recipe.checkpoint_every or self.batches.per_epoch) == 0 or step == self.steps
 
 
+def augmentation(recipe: Recipe) -> Augmentation:
+    return Augmentation(recipe.padding, recipe.padding_mode, recipe.flip)
+
+
 def prepare(recipe: Recipe) -> Job:
     """Load the data and build the network of `recipe`; raises UsageError or DataError."""
     recipe = checked(recipe)
@@ -78,15 +82,14 @@ def prepare(recipe: Recipe) -> Job:
 
     torch.manual_seed(recipe.seed)
     network = build(spec).to(worker.device, memory_format=torch.channels_last)
-    augmentation = Augmentation(recipe.padding, recipe.padding_mode, recipe.flip)
     batches = Batches(
-        dataset.train,
-        normalisation.to(worker.device),
-        augmentation,
-        recipe.seed,
-        batch_size,
-        recipe.group_size,
-        worker,
+        split=dataset.train,
+        normalisation=normalisation.to(worker.device),
+        augmentation=augmentation(recipe),
+        seed=recipe.seed,
+        batch_size=batch_size,
+        group_size=recipe.group_size,
+        worker=worker,
     )
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * batches.per_epoch))
     return Job(

@@ -37,7 +37,7 @@ class Recipe:
         optimizer: "sgd", or "muon" for convolutions with sgd for the rest.
         learning_rate, momentum, nesterov, weight_decay: of SGD.
         decay_parameters: "all", or "weights" for convolutions and the classifier without norms and biases.
-        schedule: "steps" (multiplied by 0.1 at each of `drops`) or "linear" (falls to 0).
+        schedule: "steps" (divided by 10 at each of `drops`) or "linear" (falls to 0).
         warmup: fraction of the steps at `warmup_learning_rate` ("steps") or rising linearly ("linear").
         padding, padding_mode, flip: augmentation by shifts and mirror images.
         normalisation: "pixel" subtracts the mean image, "channel" standardises the channels.

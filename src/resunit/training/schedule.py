@@ -6,7 +6,7 @@ from resunit.training.recipe import Recipe
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """The rate for step 0 <= `step` < `steps`, for a peak of `recipe.learning_rate`.
 
-    "steps": the warm-up rate for the first iterations, then the peak, multiplied by 0.1 at each drop.
+    "steps": the warm-up rate for the first iterations, then the peak, divided by 10 at each drop.
     "linear": up from `warmup_learning_rate` to the peak and down to 0, a triangle.
     """
     warmup = round(recipe.warmup * steps)
@@ -14,7 +14,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
         if step < warmup:
             return recipe.warmup_learning_rate
         drops = sum(step >= round(drop * steps) for drop in recipe.drops)
-        return recipe.learning_rate * 0.1**drops
+        return recipe.learning_rate / 10**drops
     if step < warmup:
         rise = (step + 1) / (warmup + 1)
         return recipe.warmup_learning_rate + rise * (recipe.learning_rate - recipe.warmup_learning_rate)

@@ -1,0 +1,24 @@
+"""Batch-norm groups as micro-batches: a step updates the running statistics once, with the groups' average."""
+
+import pytest
+import torch
+from torch import nn
+
+from resunit.training.batch_norm import set_momentum
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 8])
+def test_running_statistics_move_once_a_step_towards_the_groups_average(groups: int) -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(4)
+    norm.running_mean.uniform_()
+    norm.running_var.uniform_(1, 2)
+    mean, var = norm.running_mean.clone(), norm.running_var.clone()
+    batches = [torch.randn(8, 4, 3, 3) * (index + 1) + index for index in range(groups)]
+    for index, batch in enumerate(batches):
+        set_momentum(nn.Sequential(norm), index, groups)
+        norm(batch)
+    group_means = torch.stack([b.mean((0, 2, 3)) for b in batches])
+    group_vars = torch.stack([b.transpose(0, 1).flatten(1).var(1) for b in batches])
+    torch.testing.assert_close(norm.running_mean, 0.9 * mean + 0.1 * group_means.mean(0))
+    torch.testing.assert_close(norm.running_var, 0.9 * var + 0.1 * group_vars.mean(0))

@@ -1,0 +1,105 @@
+"""A run that was killed or stopped, and resumed, ends with bitwise the weights of an undisturbed one."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+SETTINGS = ["steps=12", "batch_size=128", "group_size=64", "checkpoint_every=2"]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "resunit", "train", *arguments]
+
+
+def start(out: Path, design: str = "dropout-shortcut") -> list[str]:
+    """Dropout draws random numbers in every step, so that their state is part of what has to resume."""
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    return command(
+        "--model", "resnet20", "--design", design, "--recipe", "paper", "--data", "cifar10-sample", *settings,
+        "--out", str(out),
+    )  # fmt: skip
+
+
+def final(folder: Path) -> tuple[dict[str, torch.Tensor], list[dict]]:
+    result = json.loads((folder / "result.json").read_text())
+    assert result["status"] == "done"
+    assert (folder / "report.html").exists()
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    numbers = [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in log]
+    return load_file(folder / "weights.safetensors"), numbers
+
+
+def assert_same(one: Path, other: Path) -> None:
+    (weights, log), (other_weights, other_log) = final(one), final(other)
+    assert weights.keys() == other_weights.keys()
+    assert all(torch.equal(tensor, other_weights[name]) for name, tensor in weights.items())
+    assert log == other_log
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    subprocess.run(start(folder), check=True, capture_output=True)
+    return folder
+
+
+def wait_for_checkpoint(folder: Path, step: int) -> None:
+    deadline = time.monotonic() + 120
+    while not any(int(path.stem[5:]) >= step for path in (folder / "checkpoints").glob("step-*.safetensors")):
+        assert time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.01)
+
+
+def test_killed_in_the_middle_of_an_epoch(undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    process = subprocess.Popen(start(folder), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_for_checkpoint(folder, 4)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (folder / "result.json").exists()
+    subprocess.run(command("--resume", str(folder)), check=True, capture_output=True)
+    assert_same(undisturbed, folder)
+
+
+def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "stopped"
+    process = subprocess.Popen(start(folder), stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    wait_for_checkpoint(folder, 2)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert f"resunit train --resume {folder}" in output
+    assert json.loads((folder / "result.json").read_text())["status"] == "stopped"
+    subprocess.run(command("--resume", str(folder)), check=True, capture_output=True)
+    assert_same(undisturbed, folder)
+
+
+@pytest.mark.full
+def test_killed_at_any_moment(undisturbed: Path, tmp_path: Path) -> None:
+    """SIGKILL at random moments, from the first import to the last file, again and again until it is done."""
+    moments = random.Random(0)
+    for attempt in range(3):
+        folder = tmp_path / f"killed-{attempt}"
+        arguments, kills = start(folder), 0
+        while True:
+            process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            try:
+                assert process.wait(timeout=moments.uniform(1, 9)) == 0
+                break
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                kills += 1
+            if (folder / "recipe.json").exists():
+                arguments = command("--resume", str(folder))
+            assert kills < 60
+        assert kills > 0
+        assert_same(undisturbed, folder)

@@ -1,0 +1,107 @@
+"""Training as users start it: all designs on real images, divergence, groups, several processes."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import resunit
+from resunit.designs import DESIGNS
+from resunit.training.recipe import Recipe, named_recipe, with_settings
+
+
+def small(*settings: str, name: str = "paper") -> Recipe:
+    recipe = replace(named_recipe(name), model="resnet20", data="cifar10-sample")
+    return with_settings(recipe, ["steps=4", "batch_size=64", "precision=fp32", *settings])
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_every_design_trains_on_real_images(design: str, tmp_path: Path) -> None:
+    recipe = replace(small("steps=8", "warmup=0", "learning_rate=0.02", "evaluate_every=100"), design=design)
+    result = resunit.train(recipe, out=tmp_path / design, quiet=True)
+    assert result["status"] == "done"
+    assert result["images_seen"] == 512
+    assert 0 < result["test_error"] < 100
+    log = [json.loads(line) for line in (tmp_path / design / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["train_loss"] < 3.5  # chance is 2.3
+    stored = resunit.create_model(weights=tmp_path / design / "weights.safetensors").state_dict()
+    fresh = resunit.create_model("resnet20", design=design).state_dict()
+    assert stored.keys() == fresh.keys()
+
+
+def test_training_lowers_the_loss_on_images_it_sees_again(tmp_path: Path) -> None:
+    recipe = small("steps=60", "flip=none", "padding=0", "evaluate_every=100", "learning_rate=0.05", "warmup=0")
+    resunit.train(replace(recipe, model="preresnet20"), out=tmp_path / "run", quiet=True)
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["train_loss"] < 2.1
+
+
+def test_the_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
+    result = resunit.train(small(), out=tmp_path / "run", quiet=True)
+    folder = tmp_path / "run"
+    assert {path.name for path in folder.iterdir()} == {
+        "recipe.json", "environment.json", "log.jsonl", "checkpoints", "weights.safetensors", "result.json",
+        "evaluation.json", "report.html",
+    }  # fmt: skip
+    assert json.loads((folder / "result.json").read_text()) == result
+    promised = (
+        "model design parameters test_error best_test_error best_epoch seed steps images_seen train_flops "
+        "wall_seconds images_per_second status"
+    )
+    assert set(promised.split()) <= set(result)
+    confusion = torch.tensor(json.loads((folder / "evaluation.json").read_text())["confusion"])
+    assert 100 * (1 - confusion.trace() / confusion.sum()) == pytest.approx(result["test_error"])
+    assert json.loads((folder / "environment.json").read_text())["threads"] == torch.get_num_threads()
+
+
+def test_a_validation_split_leaves_the_test_set_alone(tmp_path: Path) -> None:
+    result = resunit.train(small("validation=100"), out=tmp_path / "run", quiet=True)
+    assert result["test_error"] is None
+    assert result["best_test_error"] is None
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert evaluation["split"] == "validation"
+    assert sum(map(sum, evaluation["confusion"])) == 100
+
+
+def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    recipe = replace(small("steps=40", "checkpoint_every=1", "learning_rate=1e30", "warmup=0"), design="plain")
+    result = resunit.train(recipe, out=tmp_path / "run", quiet=True)
+    assert result["status"] == "diverged"
+    assert result["test_error"] is None
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+    checkpoints = list((tmp_path / "run" / "checkpoints").glob("*.safetensors"))
+    for path in checkpoints:
+        assert all(tensor.isfinite().all() for name, tensor in load_file(path).items() if "network" in name)
+    with pytest.raises(OSError, match="diverged at step"):
+        resunit.training.loop.resume(tmp_path / "run", quiet=True)
+
+
+def test_augmentation_and_order_do_not_depend_on_groups(tmp_path: Path) -> None:
+    """In evaluation-like conditions (no batch norm between images) groups change nothing but rounding."""
+    losses = {}
+    for groups in (16, 64):
+        recipe = small(f"group_size={groups}", "steps=1")
+        resunit.train(recipe, out=tmp_path / str(groups), quiet=True)
+        losses[groups] = load_file(tmp_path / str(groups) / "weights.safetensors")
+    first = {name: losses[16][name] - losses[64][name] for name in losses[16]}
+    assert first["classifier.bias"].abs().max() < 0.02  # the same images and labels; statistics differ a little
+    assert first["classifier.bias"].abs().max() > 0
+
+
+def test_two_processes_equal_one_with_two_groups(tmp_path: Path) -> None:
+    arguments = ["train", "--model", "preresnet20", "--recipe", "paper", "--data", "cifar10-sample"]
+    for setting in ("steps=3", "batch_size=64", "group_size=32", "precision=fp32"):
+        arguments += ["--set", setting]
+    one = [sys.executable, "-m", "resunit", *arguments, "--out", str(tmp_path / "one")]
+    two = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m", "resunit"]
+    subprocess.run(one, check=True, capture_output=True)
+    subprocess.run([*two, *arguments, "--out", str(tmp_path / "two")], check=True, capture_output=True)
+    single, double = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
+    for name, tensor in single.items():
+        if "num_batches_tracked" not in name:
+            torch.testing.assert_close(double[name], tensor, rtol=1e-3, atol=1e-4)

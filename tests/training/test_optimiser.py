@@ -1,0 +1,70 @@
+"""The optimiser against torch's own, step by step."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from resunit import create_model
+from resunit.training.optimiser import Optimiser
+from resunit.training.recipe import Recipe, named_recipe
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return create_model("preresnet20").to(memory_format=torch.channels_last)
+
+
+def gradients(model: nn.Module) -> None:
+    torch.manual_seed(int(sum(p.abs().sum() for p in model.parameters()).item()) % 1000)
+    images = torch.randn(4, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    model.zero_grad()
+    cross_entropy(model(images), torch.tensor([1, 2, 3, 4])).backward()
+
+
+@pytest.mark.parametrize("decayed", ["all", "weights"])
+def test_every_parameter_steps_once_and_the_classifier_decays(decayed: str) -> None:
+    model = network()
+    optimiser = Optimiser(replace(named_recipe("paper"), decay_parameters=decayed), model)
+    groups = [group for optimizer, _ in optimiser.stepped for group in optimizer.param_groups]
+    stepped = [id(p) for group in groups for p in group["params"]]
+    assert sorted(stepped) == sorted(id(p) for p in model.parameters())
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert decay[id(model.classifier.weight)] == 1e-4
+    assert decay[id(model.classifier.bias)] == (1e-4 if decayed == "all" else 0)
+    assert decay[id(model.stem.conv1.weight)] == 1e-4
+
+
+@pytest.mark.parametrize("recipe", ["paper", "fb"])
+def test_sgd_is_torchs(recipe: str) -> None:
+    ours, theirs, chosen = network(), network(), named_recipe(recipe)
+    optimiser = Optimiser(chosen, ours)
+    sgd = torch.optim.SGD(
+        theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=recipe == "fb", foreach=True
+    )
+    for rate in (0.1, 0.1, 0.01):
+        gradients(ours)
+        gradients(theirs)
+        optimiser.step(rate)
+        sgd.param_groups[0]["lr"] = rate
+        sgd.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("recipe", [named_recipe("paper"), named_recipe("quick")])
+def test_state_continues_where_it_was(recipe: Recipe) -> None:
+    whole, first = network(), network()
+    straight, before = Optimiser(recipe, whole), Optimiser(recipe, first)
+    for model, optimiser in ((whole, straight), (first, before)):
+        gradients(model)
+        optimiser.step(recipe.learning_rate)
+    second = network()
+    second.load_state_dict(first.state_dict())
+    after = Optimiser(recipe, second)
+    after.load_state({name: tensor.clone() for name, tensor in before.state().items()})
+    for model, optimiser in ((whole, straight), (second, after)):
+        gradients(model)
+        optimiser.step(recipe.learning_rate / 2)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))

@@ -1,0 +1,85 @@
+"""Recipes, their settings and the learning rates they lead to."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from resunit.names import UsageError
+from resunit.training.recipe import RECIPES, named_recipe, recipe_from_json, with_settings
+from resunit.training.schedule import learning_rate
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_json(name: str) -> None:
+    recipe = with_settings(named_recipe(name), ["gate_bias=-7", "seed=3"])
+    assert recipe_from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+def test_recipes_import_no_torch() -> None:
+    code = "import sys, resunit, resunit.training.recipe; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_papers_learning_rates() -> None:
+    recipe = named_recipe("paper")
+    rates = {step: learning_rate(recipe, step, 64_000) for step in (0, 399, 400, 31_999, 32_000, 47_999, 48_000, 63_999)}
+    assert list(rates.values()) == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_the_published_codes_learning_rates() -> None:
+    recipe, epoch = named_recipe("fb"), 390
+    rates = [learning_rate(recipe, step * epoch, 164 * epoch) for step in (0, 80, 81, 121, 122, 163)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_steps_compress_the_whole_schedule() -> None:
+    recipe = with_settings(named_recipe("paper"), ["steps=640"])
+    rates = [learning_rate(recipe, step, 640) for step in (3, 4, 319, 320, 479, 480)]
+    assert rates == pytest.approx([0.01, 0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+def test_a_linear_schedule_is_a_triangle() -> None:
+    recipe = with_settings(
+        named_recipe("paper"), ["schedule=linear", "warmup=0.2", "warmup_learning_rate=0", "learning_rate=1"]
+    )
+    rates = [learning_rate(recipe, step, 100) for step in range(100)]
+    peak = rates.index(max(rates))
+    assert peak == 20
+    assert rates[20] == 1
+    assert all(a < b for a, b in zip(rates[:20], rates[1:21], strict=True))
+    assert all(a > b for a, b in zip(rates[20:-1], rates[21:], strict=True))
+    assert 0 < rates[-1] < 0.02
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("stepz=3", "unknown recipe field 'stepz'; did you mean 'steps'"),
+        ("steps", "'steps' is not FIELD=VALUE"),
+        ("steps=many", "steps must be a whole number, not 'many'"),
+        ("steps=0", "steps must be at least 1"),
+        ("learning_rate=fast", "learning_rate must be a number"),
+        ("nesterov=maybe", "nesterov must be true or false"),
+        ("precision=fp8", "unknown precision 'fp8'"),
+        ("gate_bias=open", "gate_bias must be a number"),
+        ("drops=0.5,1.5", "drops are fractions"),
+        ("momentum=1", r"momentum must be in \[0, 1\)"),
+        ("learning_rate=nan", "learning_rate must be a number"),
+    ],
+)
+def test_bad_settings_name_the_field(setting: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        with_settings(named_recipe("paper"), [setting])
+
+
+def test_one_length_replaces_the_other() -> None:
+    recipe = with_settings(named_recipe("paper"), ["epochs=2.5"])
+    assert (recipe.epochs, recipe.steps) == (2.5, None)
+    assert with_settings(recipe, ["steps=7"]).epochs is None
+
+
+def test_unknown_recipe() -> None:
+    with pytest.raises(UsageError, match="unknown recipe 'papr'; did you mean 'paper'"):
+        named_recipe("papr")
