@@ -8,7 +8,7 @@ from .containers import read_container
 from .errors import DataError
 from .files import only_writer
 from .progress import working
-from .storage import check_stored, read_manifest, store
+from .storage import check_stored, store
 
 
 def fetch_cifar(cifar: Cifar, folder: Path, source: Path | None, progress: bool) -> None:
@@ -21,7 +21,7 @@ def fetch_cifar(cifar: Cifar, folder: Path, source: Path | None, progress: bool)
         with only_writer(folder):
             if source is not None:
                 _convert(source, cifar, folder, str(source), progress)
-            elif not _is_whole(folder, cifar):
+            elif not all(check.ok for check in check_stored(folder, cifar)):
                 _fetch_from_sources(cifar, folder, progress)
     except DataError:
         raise
@@ -32,14 +32,6 @@ def fetch_cifar(cifar: Cifar, folder: Path, source: Path | None, progress: bool)
 def _convert(container: Path, cifar: Cifar, folder: Path, origin: str, progress: bool) -> None:
     with working(f"checking {cifar.name} from {origin}", progress):
         store(folder, cifar, read_container(container, cifar), origin)
-
-
-def _is_whole(folder: Path, cifar: Cifar) -> bool:
-    try:
-        read_manifest(folder, cifar)
-    except DataError:
-        return False
-    return all(check.ok for check in check_stored(folder, cifar))
 
 
 def _fetch_from_sources(cifar: Cifar, folder: Path, progress: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from .errors import DataError
@@ -53,9 +54,15 @@ def _download(address: str, path: Path, progress: bool) -> None:
                     advance(len(chunk))
             received = file.tell()
     except (OSError, HTTPException) as error:
-        raise DataError(str(getattr(error, "reason", "") or error)) from error
+        raise DataError(_reason(error)) from error
     if total is not None and received != total:
         raise DataError(f"the connection ended after {received:,} of {total:,} bytes")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without Python's wrapping: "HTTP Error 404: Not Found", "timed out"."""
+    cause = error.reason if isinstance(error, URLError) and not isinstance(error, HTTPError) else error
+    return getattr(cause, "strerror", None) or str(cause)
 
 
 @dataclass(frozen=True)

@@ -53,47 +53,23 @@ def store(folder: Path, cifar: Cifar, records: Mapping[str, bytes], source: str)
         raise DataError(f"{folder}: cannot be written ({error.strerror}); choose RESUNIT_DATA") from error
 
 
-def read_manifest(folder: Path, cifar: Cifar) -> dict:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if set(manifest["sha256"]) == set(cifar.files) and isinstance(manifest["source"], str):
-            return manifest
-        problem = "does not list the files"
-    except FileNotFoundError:
-        problem = "missing"
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        problem = f"unreadable ({error})"
-    raise DataError(f"{folder / MANIFEST}: {problem}; {cifar.remedy}")
-
-
-def read_file(folder: Path, cifar: Cifar, file: str, sha256: str) -> bytes:
-    """A stored file, proved whole and unaltered. Raises DataError."""
-    try:
-        content = (folder / file).read_bytes()
-    except FileNotFoundError:
-        problem = "missing"
-    except OSError as error:
-        problem = f"unreadable ({error.strerror})"
-    else:
-        problem = check_size(content, cifar, file)
-        if not problem:
-            if hashlib.sha256(content).hexdigest() == sha256:
-                return content
-            problem = "altered: its SHA-256 is not the expected one"
-    raise DataError(f"{folder / file}: {problem}; {cifar.remedy}")
-
-
 def is_stored(folder: Path, cifar: Cifar) -> bool:
     """Is anything of it there? What is there may still be damaged."""
     return any((folder / file).exists() for file in cifar.files)
 
 
 def read_stored(folder: Path, cifar: Cifar) -> Dataset:
-    """The data set in `folder`; every file is checked as it is read. Raises DataError."""
-    manifest = read_manifest(folder, cifar)
-    sha256 = cifar.sha256 or manifest["sha256"]
+    """The data set in `folder`; every file is proved whole and unaltered as it is read. Raises DataError."""
+
+    def sound(file: str, content: bytes, problem: str) -> bytes:
+        if problem:
+            raise DataError(f"{folder / file}: {problem}; {cifar.remedy}")
+        return content
+
+    manifest, problem = _manifest(folder, cifar)
+    sound(MANIFEST, b"", problem)
     train, test = (
-        decode([read_file(folder, cifar, file, sha256[file]) for file in files], cifar)
+        decode([sound(file, *_content(folder, cifar, file, manifest)) for file in files], cifar)
         for files in (cifar.train, cifar.test)
     )
     checksum = content_checksum(cifar.classes, train, test)
@@ -102,15 +78,37 @@ def read_stored(folder: Path, cifar: Cifar) -> Dataset:
 
 def check_stored(folder: Path, cifar: Cifar) -> list[FileCheck]:
     """The manifest and every file, re-hashed."""
-    checks, sha256 = [], cifar.sha256
-    try:
-        sha256 = sha256 or read_manifest(folder, cifar)["sha256"]
-    except DataError as error:
-        return [FileCheck(folder / MANIFEST, False, str(error))]
+    manifest, problem = _manifest(folder, cifar)
+    problems = {MANIFEST: problem}
     for file in cifar.files:
-        try:
-            read_file(folder, cifar, file, sha256[file])
-            checks.append(FileCheck(folder / file, True, ""))
-        except DataError as error:
-            checks.append(FileCheck(folder / file, False, str(error)))
-    return checks
+        _, problems[file] = _content(folder, cifar, file, manifest)
+    return [FileCheck(folder / file, not problem, problem) for file, problem in problems.items()]
+
+
+def _manifest(folder: Path, cifar: Cifar) -> tuple[dict, str]:
+    """The manifest and what is wrong with it; no checksums are known from a wrong one."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if set(manifest["sha256"]) == set(cifar.files) and isinstance(manifest["source"], str):
+            return manifest, ""
+        problem = "does not list the files"
+    except FileNotFoundError:
+        problem = "missing"
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        problem = f"unreadable ({error})"
+    return {"sha256": {}}, problem
+
+
+def _content(folder: Path, cifar: Cifar, file: str, manifest: dict) -> tuple[bytes, str]:
+    """A stored file and what is wrong with it."""
+    try:
+        content = (folder / file).read_bytes()
+    except FileNotFoundError:
+        return b"", "missing"
+    except OSError as error:
+        return b"", f"unreadable ({error.strerror})"
+    problem = check_size(content, cifar, file)
+    expected = (cifar.sha256 or manifest["sha256"]).get(file)
+    if not problem and hashlib.sha256(content).hexdigest() != expected:
+        problem = "altered: its SHA-256 is not the expected one"
+    return content, problem
