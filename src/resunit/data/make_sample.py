@@ -5,10 +5,9 @@ The first images of each class in file order: 100 of each from the training file
 
 import sys
 
-import numpy as np
 import torch
 
-from .dataset import Split
+from .dataset import Dataset, Split
 from .loading import load
 from .records import encode
 from .sample import FOLDER, SAMPLE
@@ -25,17 +24,21 @@ def first_of_each_class(split: Split, count: int) -> Split:
     return split[torch.cat(chosen).sort().values]
 
 
-def main() -> None:
-    cifar10 = load("cifar10")
+def sample_records(cifar10: Dataset) -> dict[str, bytes]:
+    """What each file of the sample holds."""
     records = {}
     for split, files in ((cifar10.train, SAMPLE.train), (cifar10.test, SAMPLE.test)):
         chosen = first_of_each_class(split, sum(files.values()) // len(SAMPLE.classes))
         for file, part in zip(files, torch.arange(len(chosen)).split(list(files.values())), strict=True):
             labels, images = chosen[part].labels.numpy(), chosen[part].images.numpy()
-            records[file] = encode(labels.astype(np.uint8)[:, None], images)
+            records[file] = encode(labels[:, None], images)
+    return records
+
+
+def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    store(FOLDER, SAMPLE, records, SOURCE)
-    print(f"wrote {', '.join(records)} to {FOLDER}", file=sys.stderr)
+    store(FOLDER, SAMPLE, sample_records(load("cifar10")), SOURCE)
+    print(f"wrote {', '.join(SAMPLE.files)} to {FOLDER}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -68,5 +68,5 @@ def _unpacked(archive: Path) -> Iterator[Path]:
                     if content is not None:
                         (Path(folder) / Path(member.name).name).write_bytes(content.read())
         except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise DataError(f"{archive}: not a whole tar archive ({error}); get it again") from error
+            raise DataError(f"{archive}: not a whole tar archive; get it again") from error
         yield Path(folder)

@@ -1,0 +1,154 @@
+"""Every container gives back the same records, and nothing that is not what was published."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cifar_files import (
+    archive,
+    small_cifar10,
+    small_cifar100,
+    with_md5,
+    write_binary,
+    write_parquet,
+    write_pickles,
+    write_strips,
+)
+
+from resunit.data import DataError
+from resunit.data.cifar import Cifar
+from resunit.data.containers import read_container
+
+WRITERS = {
+    "binary": lambda folder, _, records: write_binary(folder, records),
+    "pickles": write_pickles,
+    "parquet": write_parquet,
+    "strips": write_strips,
+}
+BOTH = [
+    *(("cifar10", kind) for kind in WRITERS),
+    *(("cifar100", kind) for kind in ("binary", "pickles", "parquet")),
+]
+
+
+def small(name: str) -> tuple[Cifar, dict[str, bytes]]:
+    return small_cifar10() if name == "cifar10" else small_cifar100()
+
+
+@pytest.mark.parametrize(("name", "kind"), BOTH)
+@pytest.mark.parametrize("form", ["folder", "folder in a folder", "archive"])
+def test_every_container_gives_back_the_records(name: str, kind: str, form: str, tmp_path: Path) -> None:
+    cifar, records = small(name)
+    folder = WRITERS[kind](tmp_path / "outer" / "inner", cifar, records)
+    cifar = with_md5(cifar, folder)
+    path = {"folder": folder, "folder in a folder": folder.parent}.get(form) or archive(
+        folder, tmp_path / "a.tgz"
+    )
+    assert read_container(path, cifar) == records
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_an_incomplete_container_names_the_missing_file(kind: str, tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    folder = WRITERS[kind](tmp_path / kind, cifar, records)
+    cifar = with_md5(cifar, folder)
+    lost = next(folder.glob("test*"))
+    lost.unlink()
+    with pytest.raises(DataError, match=r"test.*missing; get a complete copy"):
+        read_container(folder, cifar)
+
+
+@pytest.mark.parametrize("kind", ["pickles", "parquet", "strips"])
+def test_a_truncated_file_is_named(kind: str, tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    folder = WRITERS[kind](tmp_path / kind, cifar, records)
+    cifar = with_md5(cifar, folder)
+    victim = next(path for path in sorted(folder.iterdir()) if path.name.startswith("test"))
+    victim.write_bytes(victim.read_bytes()[:-100])
+    with pytest.raises(DataError, match=victim.name):
+        read_container(folder, cifar)
+
+
+def test_an_archive_that_is_not_the_published_one_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    cifar, records = small_cifar100()
+    path = archive(write_binary(tmp_path / "cifar-100-binary", records), tmp_path / "cifar-100-binary.tar.gz")
+    cifar = replace(cifar, md5={path.name: "0" * 32})
+    with pytest.raises(
+        DataError, match=r"cifar-100-binary\.tar\.gz: damaged: its MD5 is not the published 0000"
+    ):
+        read_container(path, cifar)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x1f\x8b\x08 cut short"])
+def test_an_archive_that_is_none_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "cifar.tar.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"cifar\.tar\.gz: "):
+        read_container(path, small_cifar10()[0])
+
+
+def test_a_cut_archive_is_named(tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    path = archive(write_binary(tmp_path / "cifar", records), tmp_path / "cifar.tar.gz")
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(DataError, match=r"cifar\.tar\.gz: not a whole tar archive"):
+        read_container(path, cifar)
+
+
+def test_an_archive_cannot_write_outside(tmp_path: Path) -> None:
+    import io
+    import tarfile
+
+    path = tmp_path / "evil.tar"
+    with tarfile.open(path, "w") as tar:
+        member = tarfile.TarInfo(f"../../..{tmp_path}/escaped")
+        member.size = 4
+        tar.addfile(member, io.BytesIO(b"evil"))
+    with pytest.raises(DataError, match="no cifar10 in it"):
+        read_container(path, small_cifar10()[0])
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_a_folder_with_nothing_known_says_what_is_known(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no cifar10 in it; known containers: binary version, Python pickles"):
+        read_container(tmp_path, small_cifar10()[0])
+    with pytest.raises(DataError, match="no such file or folder"):
+        read_container(tmp_path / "absent", small_cifar10()[0])
+
+
+def change_size(records: dict[str, bytes]) -> dict[str, bytes]:
+    return {**records, "test.bin": records["test.bin"][:-1]}
+
+
+def change_label(records: dict[str, bytes]) -> dict[str, bytes]:
+    content = bytearray(records["test.bin"])
+    content[1] = (content[1] + 1) % 100
+    return {**records, "test.bin": bytes(content)}
+
+
+def label_outside(records: dict[str, bytes]) -> dict[str, bytes]:
+    content = bytearray(records["test.bin"])
+    content[1] = 100
+    return {**records, "test.bin": bytes(content)}
+
+
+@pytest.mark.parametrize("change", [change_size, change_label, label_outside])
+def test_without_published_checksums_sizes_and_class_counts_must_fit(
+    change: Callable[[dict[str, bytes]], dict[str, bytes]], tmp_path: Path
+) -> None:
+    cifar, records = small_cifar100()
+    with pytest.raises(DataError, match=r"test\.bin"):
+        read_container(write_binary(tmp_path / "set", change(records)), cifar)
+
+
+def test_strips_of_the_wrong_shape_or_labels_are_named(tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    folder = write_strips(tmp_path / "strips", cifar, records)
+    (folder / "test_lables.json").write_text(json.dumps([0, "cat"]))
+    with pytest.raises(DataError, match=r"test_lables\.json: not a list of labels"):
+        read_container(folder, cifar)
+    (folder / "test_lables.json").write_text(json.dumps([0, 1]))
+    with pytest.raises(DataError, match="102 labels for 120 images"):
+        read_container(folder, cifar)

@@ -1,0 +1,63 @@
+"""Data sets by name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resunit.data import DataError, DataUsageError, UnknownDataset, fetch, load, verify
+
+
+@pytest.mark.parametrize("ask", [load, fetch, verify])
+def test_a_typo_is_answered_with_the_nearest_name(ask) -> None:
+    with pytest.raises(UnknownDataset, match=r"unknown data set 'cifar1O'; did you mean 'cifar10'\?"):
+        ask("cifar1O")
+
+
+def test_a_name_like_no_other_is_answered_with_all() -> None:
+    with pytest.raises(
+        UnknownDataset, match="known: cifar10, cifar100, cifar10-sample, or a folder of images"
+    ):
+        load("mnist")
+
+
+def test_a_path_that_is_not_there_is_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        load(str(tmp_path / "absent"))
+
+
+def test_cifar_has_one_size() -> None:
+    with pytest.raises(DataUsageError, match="image_size 64 is for folders"):
+        load("cifar10-sample", image_size=64)
+    assert load("cifar10-sample", image_size=32).train.images.shape[-1] == 32
+
+
+def test_the_sample_is_not_fetched(tmp_path: Path) -> None:
+    assert (fetch("cifar10-sample") / "manifest.json").exists()
+    with pytest.raises(DataUsageError, match="ships inside resunit"):
+        fetch("cifar10-sample", source=tmp_path)
+
+
+def test_verify_names_what_is_missing_and_fetches_nothing(tmp_path: Path) -> None:
+    checks = verify("cifar10", root=tmp_path)
+    assert len(checks) == 7
+    assert {check.problem for check in checks} == {"missing"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_data_set_is_reported_and_not_silently_replaced(tmp_path: Path) -> None:
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar10" / "test_batch.bin").write_bytes(b"")
+    with pytest.raises(DataError, match="run `resunit data fetch cifar10`"):
+        load("cifar10", root=tmp_path)
+
+
+def test_the_room_imports_nothing_of_ours_and_parquet_only_where_it_is_read() -> None:
+    program = "import sys, resunit.data; print(*sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    modules = set(answer.stdout.split())
+    ours = {module for module in modules if module.startswith("resunit.")}
+    assert "resunit.data.loading" in ours
+    assert all(module == "resunit.data" or module.startswith("resunit.data.") for module in ours)
+    assert "pyarrow" not in modules
