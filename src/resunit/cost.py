@@ -25,7 +25,7 @@ def training_flops(spec: NetworkSpec, image_size: int) -> int:
     """Floating-point operations to train on one image: convolutions and linear layers, 2 per multiply-add.
 
     Forward, gradient to the inputs and gradient to the weights: three times the forward count, but twice for
-    the first layer, whose input needs no gradient.
+    the first layer, whose input needs no gradient, and once for a whitening stem, which has none at all.
     """
     with torch.device("meta"):
         model = build(spec)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from resunit.designs import DESIGNS, Parts
 from resunit.units import (
     BranchKind,
+    Nonlinearity,
     Placement,
     StrideOn,
     Subsample,
@@ -20,28 +21,29 @@ from resunit.units import (
     weight_layers,
 )
 
-Stem = Literal["cifar", "imagenet"]
+Stem = Literal["cifar", "imagenet", "whitening"]
 SharedPreactivation = Literal["first-of-stage", "channel-change", "projection"]
-Widening = Literal["A", "B", "C"]
+Widening = Literal["A", "B", "C", "D"]
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
     """All that determines a network's modules; plain values, so that it travels as JSON inside weight files.
 
-    `widths` are the channels that leave each stage; every stage but the first starts with stride 2.
+    `widths` are the channels that leave each stage, `strides` those of each stage's first unit.
     `design` names a row of `DESIGNS`, `design_options` its keyword arguments.
     `shared_preactivation` says which units activate before the split into two paths (pre-activation only):
     the first of each stage (fb.resnet.torch), those that change channels (resnet-1k-layers), or those whose
     shortcut projects (timm). In the first two the network's first activation is in the stem (section 4.1).
     `widening` is the shortcut where the size changes: A subsamples and pads zeros, B projects, C projects
-    in every unit.
+    in every unit, D averages before it projects.
     """
 
     stem: Stem
     branch: BranchKind
     depths: tuple[int, ...]
     widths: tuple[int, ...]
+    strides: tuple[int, ...]
     stem_channels: int
     num_classes: int
     in_channels: int = 3
@@ -50,6 +52,7 @@ class NetworkSpec:
     shared_preactivation: SharedPreactivation = "channel-change"
     stride_on: StrideOn = "3x3"
     widening: Widening = "B"
+    nonlinearity: Nonlinearity = "relu"
 
     @property
     def placement(self) -> Placement:
@@ -70,11 +73,13 @@ class UnitPlan:
 def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
     """The units of each stage, stage by stage."""
     channels = spec.stem_channels
-    for stage, (depth, width) in enumerate(zip(spec.depths, spec.widths, strict=True)):
+    for stage, (depth, width, stage_stride) in enumerate(
+        zip(spec.depths, spec.widths, spec.strides, strict=True)
+    ):
         plans = []
         for index in range(depth):
             first = index == 0
-            stride = 2 if first and stage > 0 else 1
+            stride = stage_stride if first else 1
             plans.append(UnitPlan(channels, width, stride, first, first and stage == 0))
             channels = width
         yield plans
@@ -83,7 +88,7 @@ def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
 def projects(spec: NetworkSpec, plan: UnitPlan) -> bool:
     """Does this unit's shortcut carry a 1x1 convolution for its size (options B and C)?"""
     changes_size = plan.stride > 1 or plan.in_channels != plan.out_channels
-    return spec.widening == "C" or (spec.widening == "B" and changes_size)
+    return spec.widening == "C" or (spec.widening != "A" and changes_size)
 
 
 def stem_activates(spec: NetworkSpec) -> bool:
@@ -111,14 +116,15 @@ def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     norm_after_weights = "norm" in placement.last
     widen: nn.Module = nn.Identity()
     if projects(spec, plan):
-        widen = projection(plan.in_channels, plan.out_channels, plan.stride, norm_after_weights)
+        pool = spec.widening == "D"
+        widen = projection(plan.in_channels, plan.out_channels, plan.stride, norm_after_weights, pool)
     elif plan.stride > 1 or plan.in_channels != plan.out_channels:
         widen = Subsample(plan.in_channels, plan.out_channels, plan.stride)
     parts = Parts(
-        branch=branch(layers, first, placement.last),
+        branch=branch(layers, first, placement.last, spec.nonlinearity),
         widen=widen,
-        after=chain(activation(placement.after, plan.out_channels)),
-        before=chain(activation(before, plan.in_channels)),
+        after=chain(activation(placement.after, plan.out_channels, spec.nonlinearity)),
+        before=chain(activation(before, plan.in_channels, spec.nonlinearity)),
         in_channels=plan.in_channels,
         out_channels=plan.out_channels,
         stride=plan.stride,
@@ -130,14 +136,16 @@ def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
 def build_stem(spec: NetworkSpec) -> nn.Module:
     """conv1 is a weight layer like any other: what closes a branch and follows an addition follows it too."""
     channels, placement = spec.stem_channels, spec.placement
+    pool: list[nn.Module] = []
     if spec.stem == "imagenet":
         conv = nn.Conv2d(spec.in_channels, channels, 7, stride=2, padding=3, bias=False)
         pool = [nn.MaxPool2d(3, stride=2, padding=1)]
+    elif spec.stem == "whitening":  # fitted to the images before training, then fixed: training/whitening.py
+        conv = nn.Conv2d(spec.in_channels, channels, 2, bias=False).requires_grad_(False)
     else:
         conv = nn.Conv2d(spec.in_channels, channels, 3, padding=1, bias=False)
-        pool = []
     layers = [placement.last, placement.after, placement.first if stem_activates(spec) else ""]
-    return chain([conv, *activation(" ".join(layers), channels), *pool])
+    return chain([conv, *activation(" ".join(layers), channels, spec.nonlinearity), *pool])
 
 
 class ResidualNetwork(nn.Module):
@@ -163,7 +171,7 @@ def build(spec: NetworkSpec) -> ResidualNetwork:
     stages = nn.Sequential(
         *(nn.Sequential(*(build_unit(spec, p) for p in plans)) for plans in unit_plans(spec))
     )
-    closing = chain(activation(spec.placement.first, spec.widths[-1]))  # the extra activation of section 4.1
+    closing = chain(activation(spec.placement.first, spec.widths[-1], spec.nonlinearity))  # section 4.1
     classifier = nn.Linear(spec.widths[-1], spec.num_classes)
     network = ResidualNetwork(build_stem(spec), stages, closing, classifier)
     initialise(network)

@@ -15,6 +15,8 @@ from torch.nn import functional
 
 BranchKind = Literal["one-layer", "basic", "bottleneck"]
 StrideOn = Literal["1x1", "3x3"]
+Nonlinearity = Literal["relu", "gelu"]
+NONLINEARITIES: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class ResidualUnit(nn.Module):
@@ -61,9 +63,12 @@ RELU_ONLY_PREACTIVATION = Placement(first="relu", last="norm", after="")  # (d)
 FULL_PREACTIVATION = Placement(first="norm relu", last="", after="")  # (e)
 
 
-def activation(layers: str, channels: int) -> list[nn.Module]:
-    """The layers that a `Placement` field names, for maps of `channels` channels."""
-    make = {"norm": lambda: nn.BatchNorm2d(channels), "relu": nn.ReLU}
+def activation(layers: str, channels: int, nonlinearity: Nonlinearity = "relu") -> list[nn.Module]:
+    """The layers that a `Placement` field names, for maps of `channels` channels.
+
+    The paper's nonlinearity is ReLU; another takes its place wherever a placement says relu.
+    """
+    make = {"norm": lambda: nn.BatchNorm2d(channels), "relu": NONLINEARITIES[nonlinearity]}
     return [make[layer]() for layer in layers.split()]
 
 
@@ -72,7 +77,7 @@ def chain(parts: Iterable[nn.Module]) -> nn.Module:
 
     Identities drop out; no parts are the identity.
     """
-    kinds: dict[type[nn.Module], str] = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm", nn.ReLU: "relu"}
+    kinds: dict[type[nn.Module], str] = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm"}
     parts = [part for part in parts if not isinstance(part, nn.Identity)]
     if not parts:
         return nn.Identity()
@@ -109,14 +114,16 @@ def weight_layers(
     ]
 
 
-def branch(convolutions: list[nn.Conv2d], first: str, last: str) -> nn.Module:
+def branch(
+    convolutions: list[nn.Conv2d], first: str, last: str, nonlinearity: Nonlinearity = "relu"
+) -> nn.Module:
     """F: the weight layers with norm-relu between them, opened by `first` and closed by `last` (Fig. 4)."""
-    parts = activation(first, convolutions[0].in_channels)
+    parts = activation(first, convolutions[0].in_channels, nonlinearity)
     for index, layer in enumerate(convolutions):
         if index > 0:
-            parts += activation("norm relu", layer.in_channels)
+            parts += activation("norm relu", layer.in_channels, nonlinearity)
         parts.append(layer)
-    return chain(parts + activation(last, convolutions[-1].out_channels))
+    return chain(parts + activation(last, convolutions[-1].out_channels, nonlinearity))
 
 
 class Subsample(nn.Module):
@@ -137,9 +144,14 @@ class Subsample(nn.Module):
         return f"new_channels={self.new_channels}, stride={self.stride}"
 
 
-def projection(in_channels: int, out_channels: int, stride: int, norm: bool) -> nn.Module:
-    """A 1x1 convolution on the shortcut, followed by BN where BN follows every weight layer."""
-    parts: list[nn.Module] = [convolution(in_channels, out_channels, 1, stride)]
+def projection(in_channels: int, out_channels: int, stride: int, norm: bool, pool: bool = False) -> nn.Module:
+    """A 1x1 convolution on the shortcut, followed by BN where BN follows every weight layer.
+
+    `pool` averages over the stride instead of skipping pixels (option D of He et al. 2019).
+    """
+    parts: list[nn.Module] = [convolution(in_channels, out_channels, 1, 1 if pool else stride)]
+    if pool and stride > 1:
+        parts.insert(0, nn.AvgPool2d(stride, ceil_mode=True))
     return chain([*parts, nn.BatchNorm2d(out_channels)] if norm else parts)
 
 

@@ -44,8 +44,6 @@ class WeightsFile:
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise WeightsError(f"{self.path}: does not fit the network it names: {reason}") from error
-        for parameter in model.parameters():
-            parameter.requires_grad_(True)
 
 
 def write_weights(
@@ -107,4 +105,4 @@ def spec_from_json(record: Mapping[str, object]) -> NetworkSpec:
     spec = NetworkSpec(**record)  # pyright: ignore[reportArgumentType]
     if spec.design not in DESIGNS:
         raise ValueError(f"design {spec.design!r} is not known here")
-    return replace(spec, depths=tuple(spec.depths), widths=tuple(spec.widths))
+    return replace(spec, depths=tuple(spec.depths), widths=tuple(spec.widths), strides=tuple(spec.strides))

@@ -13,11 +13,20 @@ from resunit.names import UsageError, unknown
 from resunit.units import StrideOn
 from resunit.weights import WeightsError, read_weights
 
-BASIC = NetworkSpec("cifar", "basic", (), (16, 32, 64), 16, 10, widening="A")  # depth 6n + 2
+BASIC = NetworkSpec("cifar", "basic", (), (16, 32, 64), (1, 2, 2), 16, 10, widening="A")  # depth 6n + 2
 ONE_LAYER = replace(BASIC, branch="one-layer")  # depth 3n + 2
-BOTTLENECK = NetworkSpec("cifar", "bottleneck", (), (64, 128, 256), 16, 10, stride_on="1x1")  # depth 9n + 2
-IMAGENET_BASIC = NetworkSpec("imagenet", "basic", (), (64, 128, 256, 512), 64, 1000)
-IMAGENET_BOTTLENECK = NetworkSpec("imagenet", "bottleneck", (), (256, 512, 1024, 2048), 64, 1000)
+BOTTLENECK = NetworkSpec(
+    "cifar", "bottleneck", (), (64, 128, 256), (1, 2, 2), 16, 10, stride_on="1x1"
+)  # depth 9n + 2
+IMAGENET_BASIC = NetworkSpec("imagenet", "basic", (), (64, 128, 256, 512), (1, 2, 2, 2), 64, 1000)
+IMAGENET_BOTTLENECK = NetworkSpec(
+    "imagenet", "bottleneck", (), (256, 512, 1024, 2048), (1, 2, 2, 2), 64, 1000
+)
+
+# Not the paper's: shallow and wide, for the recipe `quick`.
+WIDE = NetworkSpec(
+    "whitening", "basic", (1, 1, 1), (64, 128, 256), (2, 2, 2), 24, 10, widening="D", nonlinearity="gelu"
+)
 
 ORIGINAL_NETWORKS: dict[str, NetworkSpec] = {
     "resnet20": replace(BASIC, depths=(3, 3, 3)),
@@ -35,6 +44,7 @@ ORIGINAL_NETWORKS: dict[str, NetworkSpec] = {
     "resnet101": replace(IMAGENET_BOTTLENECK, depths=(3, 4, 23, 3)),
     "resnet152": replace(IMAGENET_BOTTLENECK, depths=(3, 8, 36, 3)),
     "resnet200": replace(IMAGENET_BOTTLENECK, depths=(3, 24, 36, 3)),
+    "resnet8-wide": WIDE,
 }
 
 NETWORKS: dict[str, NetworkSpec] = ORIGINAL_NETWORKS | {
@@ -68,6 +78,8 @@ def network_spec(
     if name not in NETWORKS:
         raise unknown("model", name, NETWORKS)
     spec = replace(NETWORKS[name], in_channels=in_channels)
+    if spec.stem == "whitening":
+        spec = replace(spec, stem_channels=2 * 2 * 2 * in_channels)  # 2x2 patches, each direction twice
     if num_classes is not None:
         spec = replace(spec, num_classes=num_classes)
     for field in ("num_classes", "in_channels"):

@@ -1,4 +1,4 @@
-"""Batch-norm groups as micro-batches: a step updates the running statistics once, with the groups' average."""
+"""Batch-norm groups: a step updates the running statistics once, with the groups' average."""
 
 import pytest
 import torch

@@ -35,7 +35,9 @@ def test_every_design_trains_on_real_images(design: str, tmp_path: Path) -> None
 
 
 def test_training_lowers_the_loss_on_images_it_sees_again(tmp_path: Path) -> None:
-    recipe = small("steps=60", "flip=none", "padding=0", "evaluate_every=100", "learning_rate=0.05", "warmup=0")
+    recipe = small(
+        "steps=60", "flip=none", "padding=0", "evaluate_every=100", "learning_rate=0.05", "warmup=0"
+    )
     resunit.train(replace(recipe, model="preresnet20"), out=tmp_path / "run", quiet=True)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["train_loss"] < 2.1
@@ -69,7 +71,9 @@ def test_a_validation_split_leaves_the_test_set_alone(tmp_path: Path) -> None:
 
 
 def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    recipe = replace(small("steps=40", "checkpoint_every=1", "learning_rate=1e30", "warmup=0"), design="plain")
+    recipe = replace(
+        small("steps=40", "checkpoint_every=1", "learning_rate=1e30", "warmup=0"), design="plain"
+    )
     result = resunit.train(recipe, out=tmp_path / "run", quiet=True)
     assert result["status"] == "diverged"
     assert result["test_error"] is None
@@ -89,7 +93,9 @@ def test_augmentation_and_order_do_not_depend_on_groups(tmp_path: Path) -> None:
         resunit.train(recipe, out=tmp_path / str(groups), quiet=True)
         losses[groups] = load_file(tmp_path / str(groups) / "weights.safetensors")
     first = {name: losses[16][name] - losses[64][name] for name in losses[16]}
-    assert first["classifier.bias"].abs().max() < 0.02  # the same images and labels; statistics differ a little
+    assert (
+        first["classifier.bias"].abs().max() < 0.02
+    )  # the same images and labels; statistics differ a little
     assert first["classifier.bias"].abs().max() > 0
 
 
@@ -98,7 +104,15 @@ def test_two_processes_equal_one_with_two_groups(tmp_path: Path) -> None:
     for setting in ("steps=3", "batch_size=64", "group_size=32", "precision=fp32"):
         arguments += ["--set", setting]
     one = [sys.executable, "-m", "resunit", *arguments, "--out", str(tmp_path / "one")]
-    two = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m", "resunit"]
+    two = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        "--standalone",
+        "-m",
+        "resunit",
+    ]
     subprocess.run(one, check=True, capture_output=True)
     subprocess.run([*two, *arguments, "--out", str(tmp_path / "two")], check=True, capture_output=True)
     single, double = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))

@@ -1,5 +1,6 @@
 """Recipes, their settings and the learning rates they lead to."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -24,7 +25,10 @@ def test_recipes_import_no_torch() -> None:
 
 def test_the_papers_learning_rates() -> None:
     recipe = named_recipe("paper")
-    rates = {step: learning_rate(recipe, step, 64_000) for step in (0, 399, 400, 31_999, 32_000, 47_999, 48_000, 63_999)}
+    rates = {
+        step: learning_rate(recipe, step, 64_000)
+        for step in (0, 399, 400, 31_999, 32_000, 47_999, 48_000, 63_999)
+    }
     assert list(rates.values()) == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
@@ -48,8 +52,8 @@ def test_a_linear_schedule_is_a_triangle() -> None:
     peak = rates.index(max(rates))
     assert peak == 20
     assert rates[20] == 1
-    assert all(a < b for a, b in zip(rates[:20], rates[1:21], strict=True))
-    assert all(a > b for a, b in zip(rates[20:-1], rates[21:], strict=True))
+    assert all(a < b for a, b in itertools.pairwise(rates))
+    assert all(a > b for a, b in itertools.pairwise(rates))
     assert 0 < rates[-1] < 0.02
 
 

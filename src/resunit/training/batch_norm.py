@@ -17,3 +17,10 @@ def set_momentum(model: nn.Module, group: int, groups: int) -> None:
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.momentum = momentum
+
+
+def fix_scales(model: nn.Module) -> None:
+    """Leave gamma at 1: only beta is learned."""
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.weight.requires_grad_(False)

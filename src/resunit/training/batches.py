@@ -1,9 +1,10 @@
 """The training images in the order and with the augmentation that (seed, epoch, index) determine."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn import functional
 
 from resunit.data import Augmentation, EpochPlan, Normalisation, Split, augment, epoch_plan
 from resunit.training.devices import Worker
@@ -33,19 +34,22 @@ class Batches:
     def per_epoch(self) -> int:
         return len(self.split.labels) // self.batch_size
 
-    def between(self, step: int, steps: int) -> Iterator[list[Group]]:
-        """The groups of step `step`, of the next one, ..., of step `steps` - 1."""
+    def between(self, step: int, steps: int, size_at: Callable[[int], int | None]) -> Iterator[list[Group]]:
+        """The groups of the steps `step`, ..., `steps` - 1, their images scaled to `size_at(step)`."""
         while step < steps:
             epoch, first = divmod(step, self.per_epoch)
             plan = epoch_plan(self.seed, epoch, len(self.split.labels), self.augmentation)
             for batch in range(first, min(self.per_epoch, first + steps - step)):
                 order = plan.order[batch * self.batch_size : (batch + 1) * self.batch_size]
                 share = self.worker.share(order)
-                yield [self.group(plan, part) for part in share.split(self.group_size or len(share))]
+                parts = share.split(self.group_size or len(share))
+                yield [self.group(plan, part, size_at(step)) for part in parts]
                 step += 1
 
-    def group(self, plan: EpochPlan, indices: Tensor) -> Group:
+    def group(self, plan: EpochPlan, indices: Tensor, size: int | None) -> Group:
         device = self.split.images.device
         images = self.normalisation(self.split.images[indices.to(device)])
         images = augment(images, plan.offsets[indices], plan.flips[indices], self.augmentation)
+        if size is not None:
+            images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
         return Group(images, self.split.labels[indices.to(device)])

@@ -31,7 +31,9 @@ def load_classifier(source: Path, device: torch.device) -> Classifier:
     if source.is_dir():
         path = RunFolder(source).weights
         if not path.exists():
-            raise WeightsError(f"{source}: has no weights.safetensors; finish it with `resunit train --resume`")
+            raise WeightsError(
+                f"{source}: has no weights.safetensors; finish it with `resunit train --resume`"
+            )
     else:
         path = source
     file = read_weights(path)

@@ -1,18 +1,22 @@
 """A recipe made concrete: everything that a run computes with, ready before anything is written."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import torch
 
+from resunit.cost import training_flops
 from resunit.data import Augmentation, Dataset, Normalisation, load
 from resunit.models import NetworkSpec, ResidualNetwork, build
 from resunit.names import UsageError
+from resunit.training.batch_norm import fix_scales
 from resunit.training.batches import Batches
 from resunit.training.devices import Worker, resolve_precision, start_worker
 from resunit.training.evaluation import Evaluation, evaluate
 from resunit.training.optimiser import Optimiser
 from resunit.training.recipe import Recipe, checked
-from resunit.training.schedule import learning_rate
+from resunit.training.schedule import learning_rate, train_size
+from resunit.training.whitening import WHITENING_IMAGES, fit_whitening
 from resunit.zoo import network_spec
 
 
@@ -48,6 +52,16 @@ class Job:
     def is_finite(self) -> bool:
         return all(bool(parameter.isfinite().all()) for parameter in self.network.parameters())
 
+    def train_size(self, step: int) -> int | None:
+        return train_size(self.recipe, step, self.steps)
+
+    def train_flops(self, steps: int) -> int:
+        """Training arithmetic of the first `steps` steps, whatever size each saw its images at."""
+        sizes = Counter(self.train_size(step) or self.image_size for step in range(steps))
+        return sum(
+            count * self.recipe.batch_size * training_flops(self.spec, size) for size, count in sizes.items()
+        )
+
     def evaluates_after(self, step: int) -> bool:
         """Is there an evaluation after `step` steps? The one after the last step belongs to the result."""
         return step % (self.batches.per_epoch * self.recipe.evaluate_every) == 0 and step < self.steps
@@ -64,14 +78,13 @@ def prepare(recipe: Recipe) -> Job:
     """Load the data and build the network of `recipe`; raises UsageError or DataError."""
     recipe = checked(recipe)
     worker = start_worker(recipe.device)
-    spec = network_spec(
-        recipe.model, design=recipe.design, **recipe.model_options
-    )  # a typo fails before the data load
+    # Before the data, so that a typo fails at once.
+    spec = network_spec(recipe.model, design=recipe.design, **recipe.model_options)
     dataset = load(recipe.data, image_size=recipe.image_size, progress=worker.is_main)
     if recipe.validation:
         dataset = dataset.hold_out(recipe.validation)
     spec = replace(spec, num_classes=len(dataset.classes))
-    normalisation = Normalisation.fit(dataset.train.images, recipe.normalisation)
+    normalisation = Normalisation.fit(dataset.train.images, recipe.normalisation).to(worker.device)
     dataset = dataset.to(worker.device)
 
     batch_size = min(recipe.batch_size, len(dataset.train.labels))
@@ -82,9 +95,13 @@ def prepare(recipe: Recipe) -> Job:
 
     torch.manual_seed(recipe.seed)
     network = build(spec).to(worker.device, memory_format=torch.channels_last)
+    if spec.stem == "whitening":
+        fit_whitening(network.stem.conv1, normalisation(dataset.train.images[:WHITENING_IMAGES]))
+    if not recipe.train_norm_scale:
+        fix_scales(network)
     batches = Batches(
         split=dataset.train,
-        normalisation=normalisation.to(worker.device),
+        normalisation=normalisation,
         augmentation=augmentation(recipe),
         seed=recipe.seed,
         batch_size=batch_size,
@@ -92,14 +109,5 @@ def prepare(recipe: Recipe) -> Job:
         worker=worker,
     )
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * batches.per_epoch))
-    return Job(
-        recipe,
-        worker,
-        dataset,
-        batches.normalisation,
-        spec,
-        network,
-        Optimiser(recipe, network),
-        batches,
-        steps,
-    )
+    optimiser = Optimiser(recipe, network)
+    return Job(recipe, worker, dataset, normalisation, spec, network, optimiser, batches, steps)

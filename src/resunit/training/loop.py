@@ -63,7 +63,7 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
     records.describe()
     with stop_requests() as stop, Display(job, progress, visible=job.worker.is_main and not quiet) as display:
         checkpointed = tick = time.monotonic()
-        for groups in job.batches.between(progress.step, job.steps):
+        for groups in job.batches.between(progress.step, job.steps, job.train_size):
             loss, wrong = train_step(job, model, groups, progress.step)
             if not math.isfinite(loss):
                 return records.finish("diverged", progress)

@@ -40,7 +40,11 @@ class Optimiser:
         if banks:
             self.matrices = {name: nn.Parameter(as_matrix(bank.detach())) for name, bank in banks.items()}
             muon = Muon(
-                self.matrices.values(), lr=recipe.muon_learning_rate, weight_decay=recipe.muon_weight_decay
+                self.matrices.values(),
+                lr=recipe.muon_learning_rate,
+                momentum=recipe.momentum,
+                ns_steps=recipe.muon_steps,
+                weight_decay=0.0,
             )
             self.stepped.append((muon, self.matrices))
         for optimizer, _ in self.stepped:

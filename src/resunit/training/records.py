@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from resunit.cost import parameters, training_flops
+from resunit.cost import parameters
 from resunit.reports import write_run_page
 from resunit.training.checkpoints import newest_checkpoint, save_checkpoint
 from resunit.training.environment import describe_environment
@@ -119,7 +119,7 @@ class RunRecords:
             "seed": job.recipe.seed,
             "steps": progress.step,
             "images_seen": images_seen,
-            "train_flops": training_flops(job.spec, job.image_size) * images_seen,
+            "train_flops": job.train_flops(progress.step),
             "wall_seconds": progress.seconds,
             "images_per_second": images_seen / progress.training_seconds
             if progress.training_seconds

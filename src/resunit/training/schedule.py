@@ -1,4 +1,4 @@
-"""The learning rate of each step."""
+"""What changes from step to step: the learning rate and the image size."""
 
 from resunit.training.recipe import Recipe
 
@@ -19,3 +19,11 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
         rise = (step + 1) / (warmup + 1)
         return recipe.warmup_learning_rate + rise * (recipe.learning_rate - recipe.warmup_learning_rate)
     return recipe.learning_rate * (steps - step) / (steps - warmup)
+
+
+def train_size(recipe: Recipe, step: int, steps: int) -> int | None:
+    """The side that training images are scaled to at `step`; None leaves them as they are."""
+    for size, end in zip(recipe.sizes, recipe.size_ends, strict=True):
+        if step < round(end * steps):
+            return size
+    return None
