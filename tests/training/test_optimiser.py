@@ -68,3 +68,25 @@ def test_state_continues_where_it_was(recipe: Recipe) -> None:
         gradients(model)
         optimiser.step(recipe.learning_rate / 2)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
+
+
+def test_muon_is_torchs_on_the_filter_banks_as_matrices() -> None:
+    recipe, ours, theirs = named_recipe("quick"), network(), network()
+    optimiser = Optimiser(recipe, ours)
+    banks = {name: p for name, p in theirs.named_parameters() if p.ndim == 4}
+    matrices = {name: nn.Parameter(p.detach().contiguous().flatten(1).clone()) for name, p in banks.items()}
+    muon = torch.optim.Muon(
+        matrices.values(), lr=recipe.muon_learning_rate, momentum=recipe.momentum, ns_steps=3, weight_decay=0
+    )
+    for fraction in (1.0, 0.5):
+        gradients(ours)
+        for name, p in ours.named_parameters():
+            if name in matrices:
+                matrices[name].grad = p.grad.contiguous().flatten(1).clone()
+        optimiser.step(recipe.learning_rate * fraction)
+        muon.param_groups[0]["lr"] = recipe.muon_learning_rate * fraction
+        muon.step()
+    for name, p in ours.named_parameters():
+        if name in matrices:
+            # bf16 inside Newton-Schulz; the columns are in another order, so sums round differently
+            torch.testing.assert_close(p.contiguous().flatten(1), matrices[name], rtol=0.02, atol=4e-3)

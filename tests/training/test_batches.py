@@ -1,0 +1,74 @@
+"""What each step trains on is determined by (seed, epoch, index) alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from resunit.data import Augmentation, Normalisation, Split
+from resunit.training.batches import Batches, Group
+from resunit.training.devices import Worker
+from resunit.training.recipe import named_recipe
+from resunit.training.schedule import train_size
+
+IMAGES = torch.randint(0, 256, (50, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+BATCHES = Batches(
+    split=Split(IMAGES, torch.arange(50)),
+    normalisation=Normalisation.fit(IMAGES, "channel"),
+    augmentation=Augmentation(),
+    seed=0,
+    batch_size=16,
+    group_size=None,
+    worker=Worker(0, 1, torch.device("cpu")),
+)
+
+
+def as_they_are(_step: int) -> None:
+    return None
+
+
+def joined(groups: list[Group]) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.cat([g.images for g in groups]), torch.cat([g.labels for g in groups])
+
+
+def assert_same(one: list[Group], other: list[Group]) -> None:
+    for a, b in zip(joined(one), joined(other), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_groups_divide_a_batch_without_changing_it() -> None:
+    whole = list(BATCHES.between(0, 7, as_they_are))
+    grouped = list(replace(BATCHES, group_size=4).between(0, 7, as_they_are))
+    assert [len(groups) for groups in grouped] == [4] * 7
+    for one, other in zip(whole, grouped, strict=True):
+        assert_same(one, other)
+
+
+def test_workers_divide_a_batch_without_changing_it() -> None:
+    cpu = torch.device("cpu")
+    shares = [list(replace(BATCHES, worker=Worker(r, 2, cpu)).between(0, 4, as_they_are)) for r in (0, 1)]
+    for step, whole in enumerate(BATCHES.between(0, 4, as_they_are)):
+        assert_same(whole, [*shares[0][step], *shares[1][step]])
+
+
+@pytest.mark.parametrize("start", [1, 2, 3, 4, 6])
+def test_starting_anywhere_gives_the_same_batches(start: int) -> None:
+    straight = list(BATCHES.between(0, 8, as_they_are))
+    resumed = list(BATCHES.between(start, 8, as_they_are))
+    assert len(resumed) == 8 - start
+    for one, other in zip(straight[start:], resumed, strict=True):
+        assert_same(one, other)
+
+
+def test_an_epoch_shows_no_image_twice() -> None:
+    epoch = [joined(groups)[1] for groups in BATCHES.between(0, BATCHES.per_epoch, as_they_are)]
+    assert len(torch.cat(epoch).unique()) == 48
+
+
+def test_images_grow_when_the_recipe_says() -> None:
+    recipe = replace(named_recipe("paper"), sizes=(16, 24), size_ends=(0.25, 0.5))
+    sides = [
+        groups[0].images.shape[-1]
+        for groups in BATCHES.between(0, 8, lambda step: train_size(recipe, step, 8))
+    ]
+    assert sides == [16, 16, 24, 24, 32, 32, 32, 32]
