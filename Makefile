@@ -8,7 +8,7 @@ run: .venv/installed  ## train a pre-activation network on CIFAR-10 and report i
 test: .venv/installed  ## formatting, lint, types and the everyday tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/pytest
 
 test-full: test chromium  ## everything, with the full data set and a browser

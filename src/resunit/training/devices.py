@@ -1,6 +1,7 @@
 """One device or many: this process's share of the work, started alone or by torchrun."""
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,12 @@ class Worker:
         if self.count == 1:
             return model
         return DistributedDataParallel(model, broadcast_buffers=False)
+
+    def collecting(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
+        """The context of a backward pass whose gradients stay here, unless it is the `last` of a step."""
+        if isinstance(model, DistributedDataParallel) and not last:
+            return model.no_sync()
+        return nullcontext()
 
     def sum(self, *tensors: Tensor) -> None:
         """Add up `tensors` over the workers, in place."""

@@ -37,7 +37,7 @@ def load_classifier(source: Path, device: torch.device) -> Classifier:
     else:
         path = source
     file = read_weights(path)
-    network = create_model(weights=path).to(device, memory_format=torch.channels_last).eval()
+    network = create_model(weights=path).to(device).to(memory_format=torch.channels_last).eval()
     try:
         normalisation = Normalisation.from_json(file.preprocessing["normalisation"]).to(device)
         image_size = int(file.preprocessing["image_size"])

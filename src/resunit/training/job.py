@@ -94,7 +94,7 @@ def prepare(recipe: Recipe) -> Job:
     recipe = replace(recipe, batch_size=batch_size, precision=precision)
 
     torch.manual_seed(recipe.seed)
-    network = build(spec).to(worker.device, memory_format=torch.channels_last)
+    network = build(spec).to(worker.device).to(memory_format=torch.channels_last)
     if spec.stem == "whitening":
         fit_whitening(network.stem.conv1, normalisation(dataset.train.images[:WHITENING_IMAGES]))
     if not recipe.train_norm_scale:

@@ -2,14 +2,12 @@
 
 import math
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.parallel import DistributedDataParallel
 
 from resunit.training.batch_norm import set_momentum
 from resunit.training.batches import Group
@@ -93,19 +91,15 @@ def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tu
     The gradients add up to those of the whole batch; each group is normalised by its own statistics.
     """
     recipe, device = job.recipe, job.worker.device
-    torch.manual_seed(
-        (recipe.seed << 32) + step * job.worker.count + job.worker.rank
-    )  # dropout, repeated on resume
+    # Dropout draws by step, so that a resumed run repeats it.
+    torch.manual_seed((recipe.seed << 32) + step * job.worker.count + job.worker.rank)
     share = sum(len(group.labels) for group in groups)
     totals = torch.zeros(2, dtype=torch.float64, device=device)
-    with torch.autocast(
-        device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
-    ):  # one region: weights cast once
+    # One region a step: autocast casts the weights once for all groups.
+    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         for number, group in enumerate(groups):
             set_momentum(job.network, number, len(groups))
-            last = number + 1 == len(groups)
-            waits = isinstance(model, DistributedDataParallel) and not last
-            with model.no_sync() if waits else nullcontext():
+            with job.worker.collecting(model, last=number + 1 == len(groups)):
                 logits = model(group.images)
                 loss = functional.cross_entropy(logits, group.labels, label_smoothing=recipe.label_smoothing)
                 (loss * (len(group.labels) / share)).backward()

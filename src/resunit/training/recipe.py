@@ -210,7 +210,9 @@ def recipe_from_json(record: Mapping[str, Any]) -> Recipe:
             raise unknown("recipe field", name, names)
     if missing := names - set(record):
         raise UsageError(f"the recipe lacks {', '.join(sorted(missing))}")
-    values = record | {name: tuple(record[name]) for name in ("drops", "sizes", "size_ends")}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
+    }
     return checked(Recipe(**values))
 
 
