@@ -66,10 +66,11 @@ def test_what_is_held_out_depends_on_the_paths_alone(tmp_path: Path) -> None:
 
 def test_a_class_of_one_image_is_learnt_and_of_two_also_judged(tmp_path: Path) -> None:
     write_classes(tmp_path, "a", images=1)
-    write_classes(tmp_path, "b", images=2)
+    for name in "bcdefgh":
+        write_classes(tmp_path, name, images=2)
     dataset = load(str(tmp_path))
-    assert dataset.train.labels.tolist() == [0, 1]
-    assert dataset.test.labels.tolist() == [1]
+    assert dataset.train.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert dataset.test.labels.tolist() == [1, 2, 3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize(("side", "size"), [(20, 32), (64, 32), (65, 224), (300, 224)])
