@@ -96,7 +96,7 @@ def prepare(recipe: Recipe) -> Job:
     torch.manual_seed(recipe.seed)
     network = build(spec).to(worker.device).to(memory_format=torch.channels_last)
     if spec.stem == "whitening":
-        fit_whitening(network.stem.conv1, normalisation(dataset.train.images[:WHITENING_IMAGES]))
+        fit_whitening(network.stem, normalisation(dataset.train.images[:WHITENING_IMAGES]))
     if not recipe.train_norm_scale:
         fix_scales(network)
     batches = Batches(
