@@ -334,16 +334,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return fail("stopped", STOPPED)
     except Exception as error:  # the one place that turns errors into a line
-        return fail(error, exit_code(error), "--debug" in arguments)
+        code = USAGE if isinstance(error, CycloptsError | UsageError) else FAILED
+        return fail(error, code, "--debug" in arguments)
     return DONE if code is None else code
-
-
-def exit_code(error: Exception) -> int:
-    """Words that fit nothing are the user's (2); all else is a file, a data set or the machine (1)."""
-    if isinstance(error, CycloptsError | UsageError):
-        return USAGE
-    data_errors = sys.modules.get("resunit.data.errors")  # not imported yet: then not its error
-    return USAGE if data_errors and isinstance(error, data_errors.DataUsageError) else FAILED
 
 
 def fail(error: Exception | str, code: int, debug: bool = False) -> int:
@@ -353,7 +346,7 @@ def fail(error: Exception | str, code: int, debug: bool = False) -> int:
 
         traceback.print_exception(error)
     text = " ".join(str(error).split())
-    if isinstance(error, Exception) and exit_code(error) == FAILED and not isinstance(error, OSError):
+    if isinstance(error, Exception) and not isinstance(error, OSError | UsageError | CycloptsError):
         text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
     print(f"resunit: {text}", file=sys.stderr)
     return code

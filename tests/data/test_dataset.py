@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from resunit.data import Dataset, DataUsageError, Split
+from resunit.data import Dataset, Split
 from resunit.data.dataset import content_checksum
+from resunit.names import UsageError
 
 CLASSES = ("a", "b", "c")
 
@@ -52,7 +53,7 @@ def test_the_seed_decides_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("images", [-1, 0, 60, 61])
 def test_a_hold_out_that_leaves_nothing_is_refused(images: int) -> None:
-    with pytest.raises(DataUsageError, match=f"cannot hold out {images} of the 60 training images of toy"):
+    with pytest.raises(UsageError, match=f"cannot hold out {images} of the 60 training images of toy"):
         dataset((20, 20, 20)).hold_out(images)
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from resunit.data import DataError, DataUsageError, load
+from resunit.data import DataError, load
+from resunit.names import UsageError
 
 
 def write_image(path: Path, value: int, size: tuple[int, int] = (40, 40)) -> None:
@@ -139,5 +140,5 @@ def test_more_than_the_memory_is_refused_with_the_need(tmp_path: Path) -> None:
 
 def test_no_size_is_refused(tmp_path: Path) -> None:
     write_classes(tmp_path, images=2)
-    with pytest.raises(DataUsageError, match="image_size 0 is not a number of pixels"):
+    with pytest.raises(UsageError, match="image_size 0 is not a number of pixels"):
         load(str(tmp_path), image_size=0)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from resunit.data import DataError, DataUsageError, UnknownDataset, fetch, load, verify
+from resunit.data import DataError, UnknownDataset, fetch, load, verify
+from resunit.names import UsageError
 
 
 @pytest.mark.parametrize("ask", [load, fetch, verify])
@@ -28,14 +29,14 @@ def test_a_path_that_is_not_there_is_a_missing_folder(tmp_path: Path) -> None:
 
 
 def test_cifar_has_one_size() -> None:
-    with pytest.raises(DataUsageError, match="image_size 64 is for folders"):
+    with pytest.raises(UsageError, match="image_size 64 is for folders"):
         load("cifar10-sample", image_size=64)
     assert load("cifar10-sample", image_size=32).train.images.shape[-1] == 32
 
 
 def test_the_sample_is_not_fetched(tmp_path: Path) -> None:
     assert (fetch("cifar10-sample") / "manifest.json").exists()
-    with pytest.raises(DataUsageError, match="ships inside resunit"):
+    with pytest.raises(UsageError, match="ships inside resunit"):
         fetch("cifar10-sample", source=tmp_path)
 
 
@@ -53,11 +54,12 @@ def test_a_damaged_data_set_is_reported_and_not_silently_replaced(tmp_path: Path
         load("cifar10", root=tmp_path)
 
 
-def test_the_room_imports_nothing_of_ours_and_parquet_only_where_it_is_read() -> None:
+def test_the_room_imports_only_the_foundations_and_parquet_only_where_it_is_read() -> None:
     program = "import sys, resunit.data; print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     modules = set(answer.stdout.split())
     ours = {module for module in modules if module.startswith("resunit.")}
     assert "resunit.data.loading" in ours
-    assert all(module == "resunit.data" or module.startswith("resunit.data.") for module in ours)
+    outside = {m for m in ours if m != "resunit.data" and not m.startswith("resunit.data.")}
+    assert outside == {"resunit.names", "resunit.files"}
     assert "pyarrow" not in modules

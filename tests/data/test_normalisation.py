@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from resunit.data import DataUsageError, Normalisation, load
+from resunit.data import Normalisation, load
+from resunit.names import UsageError
 
 KINDS = ["channel", "pixel"]
 
@@ -56,5 +57,5 @@ def test_images_of_one_colour_stay_finite(kind) -> None:
 
 
 def test_an_unknown_kind_is_refused(images: torch.Tensor) -> None:
-    with pytest.raises(DataUsageError, match="known: channel, pixel"):
+    with pytest.raises(UsageError, match="known: channel, pixel"):
         Normalisation.fit(images, "zca")  # type: ignore[arg-type]

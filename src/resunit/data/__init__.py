@@ -2,7 +2,7 @@
 
 from .augmentation import Augmentation, EpochPlan, augment, epoch_plan
 from .dataset import Dataset, Split
-from .errors import DataError, DataUsageError, UnknownDataset
+from .errors import DataError, UnknownDataset
 from .images import read_images
 from .loading import fetch, load, verify
 from .normalisation import Normalisation
@@ -12,7 +12,6 @@ from .storage import FileCheck
 __all__ = [
     "Augmentation",
     "DataError",
-    "DataUsageError",
     "Dataset",
     "EpochPlan",
     "FileCheck",

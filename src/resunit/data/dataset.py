@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .errors import DataUsageError
+from resunit.names import UsageError
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Dataset:
         """The same data with `images` of the training images in the place of the test images.
 
         Every class gives the same share of its images, as nearly as whole images allow; `seed` decides which.
-        The real test images are not in the result. Raises DataUsageError unless 0 < images < len(train).
+        The real test images are not in the result. Raises UsageError unless 0 < images < len(train).
         """
         count = len(self.train)
         if not 0 < images < count:
-            raise DataUsageError(f"cannot hold out {images} of the {count} training images of {self.name}")
+            raise UsageError(f"cannot hold out {images} of the {count} training images of {self.name}")
         held = torch.zeros(count, dtype=torch.bool)
         held[_spread_over_classes(self.train.labels.cpu(), seed)[:images]] = True
         held = held.to(self.train.labels.device)

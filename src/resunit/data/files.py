@@ -1,8 +1,7 @@
-"""Files that are whole or absent, their checksums, and the lock for one writer at a time."""
+"""Checksums of files, and the lock for one writer at a time."""
 
 import fcntl
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,19 +11,6 @@ def file_digest(path: Path, algorithm: str) -> str:
     """The checksum of a file, in hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write so that a reader, or a crash at any moment, sees the old file or the new one. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -8,8 +8,10 @@ from typing import Literal
 
 import torch
 
+from resunit.names import UsageError
+
 from .dataset import Dataset, Split, content_checksum
-from .errors import DataError, DataUsageError
+from .errors import DataError
 from .images import SUFFIXES, read_images, shorter_side
 
 HELD_OUT = 0.1
@@ -20,7 +22,7 @@ def read_folder(folder: Path, image_size: int | None = None, progress: bool = Tr
     """The images below FOLDER/train and FOLDER/val (or test), else below FOLDER, of which 10 % are held out.
 
     Which are held out depends on a hash of each file's path, so it is the same on every machine.
-    `image_size` defaults to 32 for small images, else 224. Raises DataError, DataUsageError.
+    `image_size` defaults to 32 for small images, else 224. Raises DataError, UsageError.
     """
     if not folder.is_dir():
         problem = "not a folder" if folder.exists() else "no such folder"
@@ -29,7 +31,7 @@ def read_folder(folder: Path, image_size: int | None = None, progress: bool = Tr
     everything = [path for split in (train, test) for paths in split.values() for path in paths]
     size = _default_size(everything) if image_size is None else image_size
     if size < 1:
-        raise DataUsageError(f"image_size {size} is not a number of pixels")
+        raise UsageError(f"image_size {size} is not a number of pixels")
     _check_memory(folder, len(everything), size)
     classes = tuple(train)
     learn, judge = (_read_split(split, classes, size, progress) for split in (train, test))

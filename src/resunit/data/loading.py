@@ -4,9 +4,11 @@ import os
 from difflib import get_close_matches
 from pathlib import Path
 
+from resunit.names import UsageError
+
 from .cifar import CIFAR10, CIFAR100, Cifar
 from .dataset import Dataset
-from .errors import DataUsageError, UnknownDataset
+from .errors import UnknownDataset
 from .fetching import fetch_cifar
 from .folders import read_folder
 from .sample import FOLDER, SAMPLE
@@ -21,14 +23,12 @@ def load(
     """The data set called `name`: "cifar10", "cifar100", "cifar10-sample", or a folder of images.
 
     CIFAR is kept in `root`/name (default: $RESUNIT_DATA, else the user's cache) and fetched on first use.
-    `image_size` is for folders: CIFAR has 32 x 32. Raises UnknownDataset, DataUsageError, DataError.
+    `image_size` is for folders: CIFAR has 32 x 32. Raises UnknownDataset, UsageError, DataError.
     """
     if name not in KNOWN:
         return read_folder(_folder(name), image_size, progress)
     if image_size not in (None, 32):
-        raise DataUsageError(
-            f"{name} has images of 32 x 32; image_size {image_size} is for folders of images"
-        )
+        raise UsageError(f"{name} has images of 32 x 32; image_size {image_size} is for folders of images")
     cifar = KNOWN[name]
     folder = _home(cifar, root)
     if cifar.sources and not is_stored(folder, cifar):
@@ -48,7 +48,7 @@ def fetch(
     if cifar.sources:
         fetch_cifar(cifar, folder, None if source is None else Path(source).expanduser(), progress)
     elif source is not None:
-        raise DataUsageError(f"{name} ships inside resunit; it is not fetched")
+        raise UsageError(f"{name} ships inside resunit; it is not fetched")
     return folder
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import DataUsageError
+from resunit.names import UsageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Normalisation:
         elif kind == "pixel":
             mean, std = _pixel_statistics(images)
         else:
-            raise DataUsageError(f"unknown normalisation {kind!r}; known: channel, pixel")
+            raise UsageError(f"unknown normalisation {kind!r}; known: channel, pixel")
         return cls(kind, mean.float(), std.clamp_min(1 / 255).float())  # a constant image stays finite
 
     def __call__(self, images: Tensor) -> Tensor:

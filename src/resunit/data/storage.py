@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from resunit.files import write_atomically
+
 from .cifar import Cifar
 from .dataset import Dataset, content_checksum
 from .errors import DataError
-from .files import write_whole
 from .records import check_size, decode
 
 MANIFEST = "manifest.json"
@@ -47,8 +48,8 @@ def store(folder: Path, cifar: Cifar, records: Mapping[str, bytes], source: str)
     manifest = {"source": source, "sha256": digests}
     try:
         for file, content in records.items():
-            write_whole(folder / file, content)
-        write_whole(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+            write_atomically(folder / file, content)
+        write_atomically(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror}); choose RESUNIT_DATA") from error
 
