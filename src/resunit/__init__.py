@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resunit.training.loop import train
-    from resunit.training.recipe import Recipe
+    from resunit.training.recipe import Recipe, named_recipe
     from resunit.units import ResidualUnit
     from resunit.zoo import create_model, list_models
 
@@ -17,11 +17,12 @@ _HOMES = {
     "create_model": "resunit.zoo",
     "list_models": "resunit.zoo",
     "Recipe": "resunit.training.recipe",
+    "named_recipe": "resunit.training.recipe",
     "train": "resunit.training.loop",
 }
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "ResidualUnit", "create_model", "list_models", "train"]
+__all__ = ["Recipe", "ResidualUnit", "create_model", "list_models", "named_recipe", "train"]
 
 
 def __getattr__(name: str) -> object:
