@@ -248,8 +248,13 @@ data_app = App(
 app.command(data_app)
 
 
-@data_app.command(help_epilogue="Example:\n  resunit data fetch cifar10 --source cifar-10-python.tar.gz")
-def fetch(name: str = "cifar10", *, source: Path | None = None, common: Common = COMMON) -> int:
+@data_app.command(help_epilogue="Example:\n  resunit data fetch cifar10 --from cifar-10-python.tar.gz")
+def fetch(
+    name: str = "cifar10",
+    *,
+    source: Annotated[Path | None, Parameter(name="--from")] = None,
+    common: Common = COMMON,
+) -> int:
     """Make sure that a data set is stored here and whole.
 
     Parameters

@@ -97,13 +97,13 @@ def quick() -> Recipe:
 
     resunit train
 
-    Muon on the convolutions, a whitening stem, and two thirds of the epochs on smaller images.
+    Muon on the convolutions, a whitening stem, and half of the epochs on smaller images.
     """
     return Recipe(
         name="quick",
-        model="preresnet8-wide",
-        epochs=11,
-        batch_size=500,
+        model="preresnet10-quick",
+        epochs=12,
+        batch_size=250,
         optimizer="muon",
         muon_learning_rate=0.1,
         muon_steps=3,
@@ -115,8 +115,8 @@ def quick() -> Recipe:
         schedule="linear",
         warmup=0.1,
         label_smoothing=0.2,
-        sizes=(20, 24),
-        size_ends=(3 / 11, 7 / 11),
+        sizes=(24,),
+        size_ends=(6 / 12,),
         padding=2,
         padding_mode="reflect",
         flip="alternating",
