@@ -14,6 +14,7 @@ ROOMS = [  # from the top of the house down
     {"units"},
     {"designs"},
     {"models"},
+    {"tensor_files"},
     {"cost", "weights"},
     {"zoo"},
     {"zoo_table"},

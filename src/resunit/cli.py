@@ -92,7 +92,7 @@ def train(
     chosen = named_recipe(recipe or "quick")
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     chosen = with_settings(chosen, set or [])
-    from resunit.data import DataError
+    from resunit.data import Unreachable
     from resunit.training.loop import train as train_run
     from resunit.training.run_folder import default_folder
 
@@ -100,7 +100,7 @@ def train(
     notice = ""
     try:
         result = train_run(chosen, out=out, quiet=common.json)
-    except DataError as error:
+    except Unreachable as error:
         if data is not None or any(setting.startswith("data=") for setting in set or []):
             raise
         notice = f"CIFAR-10 could not be had, so this is a run on the small sample ({SAMPLE}): {error}"
@@ -159,10 +159,9 @@ def evaluate(source: Path, *, data: str | None = None, common: Common = COMMON) 
     if common.json:
         tell_json(record)
     else:
-        print(
-            f"{record['data']}: {record['images']:,} images, test error {record['test_error']:.2f} %", end=""
-        )
-        print(f", loss {record['test_loss']:.4f}")
+        split = record["split"]
+        error, loss = record[f"{split}_error"], record[f"{split}_loss"]
+        print(f"{record['data']}: {record['images']:,} images, {split} error {error:.2f} %, loss {loss:.4f}")
     return DONE
 
 

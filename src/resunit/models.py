@@ -59,6 +59,13 @@ class NetworkSpec:
         return DESIGNS[self.design].placement
 
 
+def stem_for(spec: NetworkSpec, image_size: int) -> Stem:
+    """The stem for images of that many pixels a side: up to 64 keep their size, as CIFAR's do."""
+    if image_size > 64:
+        return "imagenet"
+    return "cifar" if spec.stem == "imagenet" else spec.stem
+
+
 @dataclass(frozen=True)
 class UnitPlan:
     """One unit's place in a network."""

@@ -1,32 +1,27 @@
-"""Weight files: safetensors with one metadata key of JSON that says which network they belong to.
+"""Weight files: a network's tensors with the record of what it is, so that the file alone rebuilds it."""
 
-Only tensors and JSON are ever read: a pickled file is refused, not opened.
-"""
-
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
-import safetensors.torch
-from safetensors import SafetensorError, safe_open
+import torch
 from torch import Tensor, nn
 
 from resunit.designs import DESIGNS
-from resunit.files import write_atomically
-from resunit.models import NetworkSpec
+from resunit.models import NetworkSpec, ResidualNetwork, build
+from resunit.tensor_files import TensorFileError, read_tensors, write_tensors
 
-KEY = "resunit"  # one key: safetensors writes several in random order
+KIND = "resunit"
 
 
-class WeightsError(OSError):
-    """A weights file that is missing, foreign, damaged or of another network."""
+class WeightsError(TensorFileError):
+    """A weights file that is of another network, or does not say what it needs to."""
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What a weights file holds. `classes` may be empty; `preprocessing` is data.Normalisation's JSON."""
+    """What a weights file holds. `preprocessing` has image_size and data.Normalisation's JSON."""
 
     path: Path
     spec: NetworkSpec
@@ -35,16 +30,16 @@ class WeightsFile:
     result: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
 
-    def load_into(self, model: nn.Module) -> None:
-        """Give `model` the stored tensors, in place of its own (which may be on the meta device).
-
-        Raises WeightsError if names or shapes differ from what the stored spec builds.
-        """
+    def build(self) -> ResidualNetwork:
+        """The network with the stored weights; raises WeightsError if they do not fit what the file names."""
         try:
-            model.load_state_dict(dict(self.tensors), assign=True)
-        except RuntimeError as error:
+            with torch.device("meta"):
+                network = build(self.spec)
+            network.load_state_dict(dict(self.tensors), assign=True)
+        except (RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise WeightsError(f"{self.path}: does not fit the network it names: {reason}") from error
+        return network
 
 
 def write_weights(
@@ -58,52 +53,49 @@ def write_weights(
 ) -> None:
     """Write `model`'s tensors and all that prediction needs, atomically."""
     record = {
-        "format": 1,
         "network": asdict(spec),
         "classes": list(classes),
         "preprocessing": dict(preprocessing),
         "result": dict(result),
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomically(path, safetensors.torch.save(tensors, {KEY: json.dumps(record)}))
+    write_tensors(path, KIND, record, model.state_dict())
 
 
 def read_weights(path: Path) -> WeightsFile:
-    """Read a weights file, raising WeightsError with the remedy for anything that is not one."""
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file; give a run folder or its weights.safetensors")
+    """Read a weights file; raises TensorFileError or WeightsError, naming it, for all that is not one."""
+    record, tensors = read_tensors(path, KIND)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path}: not a readable safetensors file ({error}); pickled weights are never loaded"
-        ) from error
-    if KEY not in metadata:
-        raise WeightsError(f"{path}: a safetensors file that resunit did not write: it names no network")
-    try:
-        record = json.loads(metadata[KEY])
-        return WeightsFile(
-            path=path,
-            spec=spec_from_json(record["network"]),
-            classes=tuple(record["classes"]),
-            preprocessing=record["preprocessing"],
-            result=record["result"],
-            tensors=tensors,
-        )
+        spec = spec_from_json(record["network"])
+        classes = tuple(map(str, record["classes"]))
+        if len(classes) != spec.num_classes:
+            raise ValueError(f"{len(classes)} class names for {spec.num_classes} classes")
+        preprocessing, result = dict(record["preprocessing"]), dict(record["result"])
     except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(
-            f"{path}: damaged or of a newer resunit: {type(error).__name__} {error}"
-        ) from error
+        raise WeightsError(f"{path}: its record is damaged or of a newer resunit ({error})") from error
+    return WeightsFile(path, spec, classes, preprocessing, result, tensors)
 
 
-def spec_from_json(record: Mapping[str, object]) -> NetworkSpec:
-    """The inverse of `dataclasses.asdict` through JSON."""
-    known = {field.name for field in fields(NetworkSpec)}
-    if set(record) != known:
-        raise ValueError(f"network fields {sorted(set(record) ^ known)}")
-    spec = NetworkSpec(**record)  # pyright: ignore[reportArgumentType]
-    if spec.design not in DESIGNS:
-        raise ValueError(f"design {spec.design!r} is not known here")
-    return replace(spec, depths=tuple(spec.depths), widths=tuple(spec.widths), strides=tuple(spec.strides))
+def spec_from_json(record: Mapping[str, Any]) -> NetworkSpec:
+    """The inverse of `dataclasses.asdict` through JSON; raises ValueError for values that no network has."""
+    types = get_type_hints(NetworkSpec)
+    if set(record) != set(types):
+        raise ValueError(f"network fields {sorted(set(record) ^ set(types))}")
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
+    }
+    for name, value in values.items():
+        numbers = value if isinstance(value, tuple) else (value,)
+        kind = types[name]
+        if name == "design_options":
+            continue
+        if (choices := get_args(kind)) and isinstance(choices[0], str):
+            right = value in choices
+        elif kind is str:
+            right = value in DESIGNS
+        else:
+            right = all(type(number) is int and 0 < number < 100_000 for number in numbers)
+        if not right:
+            raise ValueError(f"{name} cannot be {value!r}")
+    if set(values["design_options"]) - set(DESIGNS[values["design"]].options):
+        raise ValueError(f"design_options of {values['design']} cannot be {values['design_options']!r}")
+    return NetworkSpec(**values)

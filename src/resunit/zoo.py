@@ -1,11 +1,10 @@
 """Every network of the paper by name: names -> specs; create_model and list_models."""
 
 import fnmatch
+import math
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
-
-import torch
+from typing import Any, get_args
 
 from resunit.designs import DESIGNS
 from resunit.models import NetworkSpec, ResidualNetwork, SharedPreactivation, Widening, build
@@ -69,7 +68,7 @@ def network_spec(
     num_classes: int | None = None,
     in_channels: int = 3,
     design: str | None = None,
-    **options: object,
+    **options: Any,
 ) -> NetworkSpec:
     """The spec of the network `name` with any design on it; arguments as in `create_model`.
 
@@ -109,7 +108,7 @@ def with_conventions(spec: NetworkSpec, conventions: dict[str, object]) -> Netwo
     return replace(spec, **conventions)  # pyright: ignore[reportArgumentType]
 
 
-def checked_options(design: str, options: dict[str, object]) -> dict[str, object]:
+def checked_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
     """All options of `design`, those not given at their defaults; refuses unknown and ill-typed ones."""
     known = DESIGNS[design].options
     for key, value in options.items():
@@ -120,8 +119,11 @@ def checked_options(design: str, options: dict[str, object]) -> dict[str, object
             options[key] = value = float(value)
         if type(value) is not kind:
             raise UsageError(f"{key} must be a {kind.__name__}, not {value!r}")
-    if not 0 <= float(str(options.get("drop_probability", 0))) < 1:
-        raise UsageError(f"drop_probability must be in [0, 1), not {options['drop_probability']}")
+    for key, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{key} must be finite, not {value}")
+        if key == "drop_probability" and not 0 <= value < 1:
+            raise UsageError(f"drop_probability must be in [0, 1), not {value}")
     return known | options
 
 
@@ -129,16 +131,17 @@ def create_model(
     name: str | None = None,
     *,
     num_classes: int | None = None,
-    in_channels: int = 3,
+    in_channels: int | None = None,
     design: str | None = None,
     weights: str | Path | None = None,
-    **options: object,
+    **options: Any,
 ) -> ResidualNetwork:
     """Build a network of the paper, (N, in_channels, H, W) images -> (N, num_classes) logits.
 
     Args:
         name: one of `list_models()`; None with `weights` takes the network stored there.
         num_classes: 10 for CIFAR networks and 1000 for ImageNet networks unless given.
+        in_channels: 3 unless given.
         design: a row of Tables 1 and 2 such as "shortcut-only-gating"; by default "original", or
             "full-preactivation" for the names that start with "pre".
         weights: a weights.safetensors of a run; nothing but tensors and JSON is read from it.
@@ -147,38 +150,25 @@ def create_model(
 
     Raises:
         UsageError: an unknown name, design or option, or options that do not apply.
-        WeightsError: a weights file that is missing, foreign, damaged or of another network.
+        TensorFileError: a weights file that is missing, foreign, damaged or of another network.
     """
     if weights is None:
         if name is None:
             raise UsageError("create_model needs a name or weights; list_models() has the names")
-        spec = network_spec(name, num_classes=num_classes, in_channels=in_channels, design=design, **options)
-        return build(spec)
-    file = read_weights(Path(weights))
-    spec = file.spec
-    if name is not None:
-        asked = network_spec(
-            name,
-            num_classes=num_classes or spec.num_classes,
-            in_channels=in_channels,
-            design=design,
-            **options,
+        channels = 3 if in_channels is None else in_channels
+        return build(
+            network_spec(name, num_classes=num_classes, in_channels=channels, design=design, **options)
         )
-        if asked != spec:
-            raise WeightsError(
-                f"{weights}: {difference(spec, asked)}; leave the name out to take the file's network"
-            )
+    file = read_weights(Path(weights))
+    asked = {"num_classes": num_classes, "in_channels": in_channels}
+    if name is not None:
+        sizes = {key: getattr(file.spec, key) if value is None else value for key, value in asked.items()}
+        spec = network_spec(name, design=design, **sizes, **options)
+        asked = vars(replace(spec, stem=file.spec.stem))  # the images it was trained on decided the stem
     elif design is not None or options:
         raise UsageError("design and options are stored with the weights; leave them out")
-    elif num_classes not in (None, spec.num_classes):
-        raise WeightsError(f"{weights}: holds {spec.num_classes} classes, not {num_classes}")
-    with torch.device("meta"):
-        model = build(spec)
-    file.load_into(model)
-    return model
-
-
-def difference(stored: NetworkSpec, asked: NetworkSpec) -> str:
-    """The first field in which a weights file's network and the one asked for differ, in words."""
-    field = next(key for key in vars(stored) if getattr(stored, key) != getattr(asked, key))
-    return f"its network has {field} {getattr(stored, field)}, not {getattr(asked, field)}"
+    for key, value in asked.items():
+        stored = getattr(file.spec, key)
+        if value is not None and value != stored:
+            raise WeightsError(f"{weights}: its network has {key} {stored}, not {value}")
+    return file.build()

@@ -32,7 +32,7 @@ def test_train_and_val_are_what_they_say(tmp_path: Path) -> None:
     write_classes(tmp_path / "val", images=2)
     dataset = load(str(tmp_path))
     assert dataset.classes == ("a", "b")
-    assert dataset.name == tmp_path.name
+    assert dataset.name == str(tmp_path)
     assert colours(dataset.train.images) == [0, 1, 2, 100, 101, 102]
     assert dataset.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert colours(dataset.test.images) == [0, 1, 100, 101]

@@ -50,6 +50,7 @@ def test_verify_names_what_is_missing_and_fetches_nothing(tmp_path: Path) -> Non
 def test_a_damaged_data_set_is_reported_and_not_silently_replaced(tmp_path: Path) -> None:
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / "test_batch.bin").write_bytes(b"")
+    (tmp_path / "cifar10" / "manifest.json").write_text('{"source": "mine", "sha256": {}}')
     with pytest.raises(DataError, match="run `resunit data fetch cifar10`"):
         load("cifar10", root=tmp_path)
 

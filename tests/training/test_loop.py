@@ -78,25 +78,10 @@ def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_
     assert result["status"] == "diverged"
     assert result["test_error"] is None
     assert not (tmp_path / "run" / "weights.safetensors").exists()
-    checkpoints = list((tmp_path / "run" / "checkpoints").glob("*.safetensors"))
-    for path in checkpoints:
-        assert all(tensor.isfinite().all() for name, tensor in load_file(path).items() if "network" in name)
+    for path in (tmp_path / "run" / "checkpoints").glob("*.safetensors"):
+        assert all(tensor.isfinite().all() for tensor in load_file(path).values())
     with pytest.raises(OSError, match="diverged at step"):
         resunit.training.loop.resume(tmp_path / "run", quiet=True)
-
-
-def test_augmentation_and_order_do_not_depend_on_groups(tmp_path: Path) -> None:
-    """In evaluation-like conditions (no batch norm between images) groups change nothing but rounding."""
-    losses = {}
-    for groups in (16, 64):
-        recipe = small(f"group_size={groups}", "steps=1")
-        resunit.train(recipe, out=tmp_path / str(groups), quiet=True)
-        losses[groups] = load_file(tmp_path / str(groups) / "weights.safetensors")
-    first = {name: losses[16][name] - losses[64][name] for name in losses[16]}
-    assert (
-        first["classifier.bias"].abs().max() < 0.02
-    )  # the same images and labels; statistics differ a little
-    assert first["classifier.bias"].abs().max() > 0
 
 
 def test_two_processes_equal_one_with_two_groups(tmp_path: Path) -> None:

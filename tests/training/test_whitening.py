@@ -10,9 +10,10 @@ from resunit.training.whitening import fit_whitening
 
 def test_patches_come_out_white() -> None:
     train = load("cifar10-sample").train.images
-    images = Normalisation.fit(train, "channel")(train)
+    normalisation = Normalisation.fit(train, "channel")
+    images = normalisation(train)
     conv = nn.Conv2d(3, 24, 2, bias=False)
-    fit_whitening(nn.Sequential(conv), images)
+    fit_whitening(nn.Sequential(conv), train, normalisation)
     responses = conv(images).detach().transpose(0, 1).flatten(1)
     assert torch.equal(responses[:12], -responses[12:])
     covariance = responses[:12] @ responses[:12].T / responses.shape[1]

@@ -2,7 +2,7 @@
 
 from .augmentation import Augmentation, EpochPlan, augment, epoch_plan
 from .dataset import Dataset, Split
-from .errors import DataError, UnknownDataset
+from .errors import DataError, UnknownDataset, Unreachable
 from .images import read_images
 from .loading import fetch, load, verify
 from .normalisation import Normalisation
@@ -18,6 +18,7 @@ __all__ = [
     "Normalisation",
     "Split",
     "UnknownDataset",
+    "Unreachable",
     "augment",
     "epoch_plan",
     "fetch",

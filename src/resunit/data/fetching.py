@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .cifar import Cifar
 from .containers import read_container
-from .errors import DataError
+from .errors import DataError, Unreachable
 from .files import only_writer
 from .progress import working
 from .storage import check_stored, store
@@ -43,7 +43,7 @@ def _fetch_from_sources(cifar: Cifar, folder: Path, progress: bool) -> None:
                 return _convert(container, cifar, folder, source.description, progress)
             except DataError as error:
                 failures.append(f"{source.description} ({str(error).replace(temporary + '/', '')})")
-    raise DataError(
+    raise Unreachable(
         f"{cifar.name} cannot be fetched; tried {'; '.join(failures)}. "
         f"Have it already? `resunit data fetch {cifar.name} --from PATH`. "
         "Otherwise --data cifar10-sample needs no network."

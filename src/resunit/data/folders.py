@@ -19,7 +19,7 @@ Paths = dict[str, list[Path]]
 
 
 def read_folder(folder: Path, image_size: int | None = None, progress: bool = True) -> Dataset:
-    """The images below FOLDER/train and FOLDER/val (or test), else below FOLDER, of which 10 % are held out.
+    """The images below FOLDER/train and FOLDER/test (or val), else below FOLDER, of which 10 % are held out.
 
     Which are held out depends on a hash of each file's path, so it is the same on every machine.
     `image_size` defaults to 32 for small images, else 224. Raises DataError, UsageError.
@@ -36,7 +36,7 @@ def read_folder(folder: Path, image_size: int | None = None, progress: bool = Tr
     classes = tuple(train)
     learn, judge = (_read_split(split, classes, size, progress) for split in (train, test))
     checksum = content_checksum(classes, learn, judge)
-    return Dataset(folder.resolve().name, classes, learn, judge, checksum, str(folder), split_name)
+    return Dataset(str(folder.resolve()), classes, learn, judge, checksum, str(folder), split_name)
 
 
 def _splits(folder: Path) -> tuple[Paths, Paths, Literal["test", "validation"]]:
@@ -44,10 +44,10 @@ def _splits(folder: Path) -> tuple[Paths, Paths, Literal["test", "validation"]]:
     if not train.is_dir():
         return *_hold_out(folder, _images_by_class(folder)), "test"
     images = _images_by_class(train)
-    if (folder / "val").is_dir():
-        return images, _images_to_judge(folder / "val", images), "validation"
     if (folder / "test").is_dir():
         return images, _images_to_judge(folder / "test", images), "test"
+    if (folder / "val").is_dir():
+        return images, _images_to_judge(folder / "val", images), "validation"
     return *_hold_out(train, images), "test"
 
 

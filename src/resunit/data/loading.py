@@ -31,7 +31,7 @@ def load(
         raise UsageError(f"{name} has images of 32 x 32; image_size {image_size} is for folders of images")
     cifar = KNOWN[name]
     folder = _home(cifar, root)
-    if cifar.sources and not is_stored(folder, cifar):
+    if cifar.sources and not is_stored(folder):
         fetch_cifar(cifar, folder, None, progress)
     return read_stored(folder, cifar)
 

@@ -54,9 +54,9 @@ def store(folder: Path, cifar: Cifar, records: Mapping[str, bytes], source: str)
         raise DataError(f"{folder}: cannot be written ({error.strerror}); choose RESUNIT_DATA") from error
 
 
-def is_stored(folder: Path, cifar: Cifar) -> bool:
-    """Is anything of it there? What is there may still be damaged."""
-    return any((folder / file).exists() for file in cifar.files)
+def is_stored(folder: Path) -> bool:
+    """Was it stored to the end? The manifest is written last; the files may have been damaged since."""
+    return (folder / MANIFEST).exists()
 
 
 def read_stored(folder: Path, cifar: Cifar) -> Dataset:

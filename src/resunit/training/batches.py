@@ -34,7 +34,7 @@ class Batches:
     def per_epoch(self) -> int:
         return len(self.split.labels) // self.batch_size
 
-    def between(self, step: int, steps: int, size_at: Callable[[int], int | None]) -> Iterator[list[Group]]:
+    def between(self, step: int, steps: int, size_at: Callable[[int], int]) -> Iterator[list[Group]]:
         """The groups of the steps `step`, ..., `steps` - 1, their images scaled to `size_at(step)`."""
         while step < steps:
             epoch, first = divmod(step, self.per_epoch)
@@ -46,10 +46,10 @@ class Batches:
                 yield [self.group(plan, part, size_at(step)) for part in parts]
                 step += 1
 
-    def group(self, plan: EpochPlan, indices: Tensor, size: int | None) -> Group:
+    def group(self, plan: EpochPlan, indices: Tensor, size: int) -> Group:
         device = self.split.images.device
         images = self.normalisation(self.split.images[indices.to(device)])
         images = augment(images, plan.offsets[indices], plan.flips[indices], self.augmentation)
-        if size is not None:
+        if size != images.shape[-1]:
             images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
         return Group(images, self.split.labels[indices.to(device)])

@@ -35,7 +35,9 @@ class Worker:
         """`model` with gradients averaged over the workers; batch-norm statistics stay each worker's own."""
         if self.count == 1:
             return model
-        return DistributedDataParallel(model, broadcast_buffers=False)
+        distributed_model = DistributedDataParallel(model)
+        distributed_model.broadcast_buffers = False  # the constructor's argument is deprecated
+        return distributed_model
 
     def collecting(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
         """The context of a backward pass whose gradients stay here, unless it is the `last` of a step."""
@@ -43,11 +45,10 @@ class Worker:
             return model.no_sync()
         return nullcontext()
 
-    def sum(self, *tensors: Tensor) -> None:
-        """Add up `tensors` over the workers, in place."""
+    def sum(self, tensor: Tensor) -> None:
+        """Add up `tensor` over the workers, in place."""
         if self.count > 1:
-            for tensor in tensors:
-                distributed.all_reduce(tensor)
+            distributed.all_reduce(tensor)
 
     def average_running_statistics(self, model: nn.Module) -> None:
         """Give all workers the mean of their batch-norm statistics, as groups are averaged."""
@@ -58,6 +59,11 @@ class Worker:
             flat /= self.count
             for buffer, mean in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
                 buffer.copy_(mean.view_as(buffer))
+
+    def stop_together(self, error: Exception | None) -> None:
+        """Raise the main worker's `error`, if it has one, and end the others without another message."""
+        if self.any(error is not None):
+            raise error or SystemExit(1)
 
     def any(self, flag: bool) -> bool:
         """Is `flag` set on some worker?"""

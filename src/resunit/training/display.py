@@ -34,7 +34,8 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bars.stop()
+        if self.console.is_terminal:
+            self.bars.stop()
 
     def update(self, progress: Progress) -> None:
         """Show the running figures; off a terminal, a line every 15 seconds."""

@@ -9,7 +9,7 @@ from torch.nn import functional
 from resunit.data import Normalisation, Split
 from resunit.training.devices import Worker
 
-BATCH = 500
+PIXELS = 500 * 32 * 32  # a batch: memory, not speed, is what grows with it
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def logits_of(network: nn.Module, images: Tensor, normalisation: Normalisation, 
     was_training = network.training
     network.eval()
     parts = []
-    for batch in images.split(BATCH):
+    for batch in images.split(max(1, PIXELS // (images.shape[-1] * images.shape[-2]))):
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
             parts.append(network(normalisation(batch)).float())
     network.train(was_training)

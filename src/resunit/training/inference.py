@@ -8,11 +8,11 @@ import torch
 
 from resunit.data import Normalisation, load, read_images
 from resunit.models import ResidualNetwork
+from resunit.names import UsageError
 from resunit.training.devices import runs_bf16_fast, start_worker
 from resunit.training.evaluation import evaluate, logits_of
 from resunit.training.run_folder import RunFolder
 from resunit.weights import WeightsError, WeightsFile, read_weights
-from resunit.zoo import create_model
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,18 @@ class Classifier:
 
 def load_classifier(source: Path, device: torch.device) -> Classifier:
     """The network in `source`, a run's folder or a weights file; raises WeightsError."""
+    path = source
     if source.is_dir():
         path = RunFolder(source).weights
         if not path.exists():
-            raise WeightsError(
-                f"{source}: has no weights.safetensors; finish it with `resunit train --resume`"
-            )
-    else:
-        path = source
+            raise WeightsError(f"{source}: has no weights.safetensors; only a finished run has")
     file = read_weights(path)
-    network = create_model(weights=path).to(device).to(memory_format=torch.channels_last).eval()
+    network = file.build().to(device).to(memory_format=torch.channels_last).eval()
     try:
         normalisation = Normalisation.from_json(file.preprocessing["normalisation"]).to(device)
-        image_size = int(file.preprocessing["image_size"])
-    except (KeyError, TypeError, ValueError) as error:
+        image_size = file.preprocessing["image_size"]
+        normalisation(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=device))
+    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise WeightsError(f"{path}: does not say how images are prepared ({error})") from error
     trained_in = file.result.get("precision")
     precision = "bf16" if trained_in == "bf16" and runs_bf16_fast(device) else "fp32"
@@ -55,7 +53,9 @@ def evaluate_weights(source: Path, data: str | None, progress: bool) -> dict[str
     """
     worker = start_worker("auto")
     classifier = load_classifier(source, worker.device)
-    name = data or str(classifier.file.result["data"])
+    name = data or classifier.file.result.get("data")
+    if not isinstance(name, str):
+        raise UsageError(f"{source} does not say what it was trained on; give --data")
     dataset = load(name, image_size=classifier.image_size, progress=progress).to(worker.device)
     if dataset.classes != classifier.file.classes:
         raise WeightsError(
@@ -70,8 +70,9 @@ def evaluate_weights(source: Path, data: str | None, progress: bool) -> dict[str
         "weights": str(classifier.file.path),
         "data": name,
         "images": len(dataset.test.labels),
-        "test_error": evaluation.error,
-        "test_loss": evaluation.loss,
+        "split": dataset.split_name,
+        f"{dataset.split_name}_error": evaluation.error,
+        f"{dataset.split_name}_loss": evaluation.loss,
         "confusion": evaluation.confusion(),
         "classes": list(dataset.classes),
         "precision": classifier.precision,
@@ -85,7 +86,7 @@ def predict_images(source: Path, images: list[Path], top: int) -> list[dict[str,
     pixels = read_images(images, classifier.image_size).to(device)
     logits = logits_of(classifier.network, pixels, classifier.normalisation, classifier.precision)
     best = logits.softmax(1).topk(min(top, logits.shape[1]))
-    names = classifier.file.classes or tuple(str(index) for index in range(logits.shape[1]))
+    names = classifier.file.classes
     return [
         {
             "image": str(path),

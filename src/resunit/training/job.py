@@ -7,7 +7,7 @@ import torch
 
 from resunit.cost import training_flops
 from resunit.data import Augmentation, Dataset, Normalisation, load
-from resunit.models import NetworkSpec, ResidualNetwork, build
+from resunit.models import NetworkSpec, ResidualNetwork, build, stem_for
 from resunit.names import UsageError
 from resunit.training.batch_norm import fix_scales
 from resunit.training.batches import Batches
@@ -16,7 +16,7 @@ from resunit.training.evaluation import Evaluation, evaluate
 from resunit.training.optimiser import Optimiser
 from resunit.training.recipe import Recipe, checked
 from resunit.training.schedule import learning_rate, train_size
-from resunit.training.whitening import WHITENING_IMAGES, fit_whitening
+from resunit.training.whitening import fit_whitening
 from resunit.zoo import network_spec
 
 
@@ -50,16 +50,17 @@ class Job:
         )
 
     def is_finite(self) -> bool:
-        return all(bool(parameter.isfinite().all()) for parameter in self.network.parameters())
+        """Are all parameters and running statistics numbers?"""
+        return all(bool(tensor.isfinite().all()) for tensor in self.network.state_dict().values())
 
-    def train_size(self, step: int) -> int | None:
-        return train_size(self.recipe, step, self.steps)
+    def train_size(self, step: int) -> int:
+        return train_size(self.recipe, step, self.steps, self.image_size)
 
     def train_flops(self, steps: int) -> int:
         """Training arithmetic of the first `steps` steps, whatever size each saw its images at."""
-        sizes = Counter(self.train_size(step) or self.image_size for step in range(steps))
+        sizes = Counter(self.train_size(step) for step in range(steps))
         return sum(
-            count * self.recipe.batch_size * training_flops(self.spec, size) for size, count in sizes.items()
+            count * self.batches.batch_size * training_flops(self.spec, size) for size, count in sizes.items()
         )
 
     def evaluates_after(self, step: int) -> bool:
@@ -74,29 +75,44 @@ def augmentation(recipe: Recipe) -> Augmentation:
     return Augmentation(recipe.padding, recipe.padding_mode, recipe.flip)
 
 
+def load_data(recipe: Recipe, worker: Worker) -> Dataset:
+    """The data set of `recipe`; the main worker first, since it may have to fetch it."""
+    dataset, error = None, None
+    if worker.is_main:
+        try:
+            dataset = load(recipe.data, image_size=recipe.image_size)
+        except (OSError, UsageError) as problem:
+            error = problem
+    worker.stop_together(error)
+    return dataset or load(recipe.data, image_size=recipe.image_size, progress=False)
+
+
 def prepare(recipe: Recipe) -> Job:
     """Load the data and build the network of `recipe`; raises UsageError or DataError."""
     recipe = checked(recipe)
     worker = start_worker(recipe.device)
     # Before the data, so that a typo fails at once.
     spec = network_spec(recipe.model, design=recipe.design, **recipe.model_options)
-    dataset = load(recipe.data, image_size=recipe.image_size, progress=worker.is_main)
+    dataset = load_data(recipe, worker)
     if recipe.validation:
         dataset = dataset.hold_out(recipe.validation)
-    spec = replace(spec, num_classes=len(dataset.classes))
+    spec = replace(
+        spec, num_classes=len(dataset.classes), stem=stem_for(spec, dataset.train.images.shape[-1])
+    )
     normalisation = Normalisation.fit(dataset.train.images, recipe.normalisation).to(worker.device)
     dataset = dataset.to(worker.device)
 
-    batch_size = min(recipe.batch_size, len(dataset.train.labels))
+    images = len(dataset.train)
+    batch_size = min(recipe.batch_size or min(250, max(16, images // 16)), images)
     if batch_size % worker.count:
         raise UsageError(f"batch_size {batch_size} cannot be shared equally by {worker.count} processes")
     precision = resolve_precision(recipe, spec, worker.device)
-    recipe = replace(recipe, batch_size=batch_size, precision=precision)
+    recipe = replace(recipe, batch_size=batch_size, precision=precision, data=dataset.name)
 
     torch.manual_seed(recipe.seed)
     network = build(spec).to(worker.device).to(memory_format=torch.channels_last)
     if spec.stem == "whitening":
-        fit_whitening(network.stem, normalisation(dataset.train.images[:WHITENING_IMAGES]))
+        fit_whitening(network.stem, dataset.train.images, normalisation)
     if not recipe.train_norm_scale:
         fix_scales(network)
     batches = Batches(

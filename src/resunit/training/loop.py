@@ -1,5 +1,6 @@
 """Training, top to bottom: a recipe in, a run folder and its result out."""
 
+import hashlib
 import math
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from resunit.training.job import Job, prepare
 from resunit.training.progress import Progress
 from resunit.training.recipe import Recipe, quick
 from resunit.training.records import RunRecords
-from resunit.training.run_folder import RunFolder, create_run_folder, default_folder
+from resunit.training.run_folder import RunFolder, RunFolderError, create_run_folder, default_folder
 from resunit.training.signals import stop_requests
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
@@ -33,8 +34,13 @@ def train(
     """
     job = prepare(recipe or quick())
     folder = RunFolder(Path(out or default_folder(job.recipe)))
+    error = None
     if job.worker.is_main:
-        folder = create_run_folder(folder.path, job.recipe)
+        try:
+            create_run_folder(folder.path, job.recipe)
+        except RunFolderError as problem:
+            error = problem
+    job.worker.stop_together(error)
     return run(job, RunRecords(folder, job), Progress(), quiet)
 
 
@@ -48,29 +54,33 @@ def resume(path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
     recipe = folder.recipe()
     if (result := folder.finished_result()) is not None:
         return result
-    if (threads := folder.recorded_threads()) is not None:
+    if isinstance(threads := folder.recorded("threads"), int):
         torch.set_num_threads(threads)
     job = prepare(recipe)
     records = RunRecords(folder, job)
+    records.check_data()
     return run(job, records, records.restore(), quiet)
 
 
 def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[str, Any]:
     """Train from `progress` to the last step; stop early at a signal or a non-finite loss."""
     model = job.worker.distribute(job.network).train()
-    records.describe()
-    with stop_requests() as stop, Display(job, progress, visible=job.worker.is_main and not quiet) as display:
+    visible = job.worker.is_main and not quiet
+    with records.in_use(), stop_requests() as stop, Display(job, progress, visible) as display:
         checkpointed = tick = time.monotonic()
         for groups in job.batches.between(progress.step, job.steps, job.train_size):
             loss, wrong = train_step(job, model, groups, progress.step)
             if not math.isfinite(loss):
                 return records.finish("diverged", progress)
             tock = time.monotonic()
-            progress.add_step(loss, wrong, job.recipe.batch_size, tock - tick)
+            progress.add_step(loss, wrong, job.batches.batch_size, tock - tick)
             display.update(progress)
 
             if job.evaluates_after(progress.step):
-                display.log_line(records.log(job.evaluate(), progress))
+                evaluation = job.evaluate()
+                if not math.isfinite(evaluation.loss):
+                    return records.finish("diverged", progress)
+                display.log_line(records.log(evaluation, progress))
             stopping = job.worker.any(stop.received)
             overdue = job.worker.any(tock - checkpointed > SECONDS_BETWEEN_CHECKPOINTS)
             if stopping or overdue or job.checkpoints_after(progress.step):
@@ -82,7 +92,11 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
                 return records.finish("stopped", progress)
             tick = time.monotonic()
             progress.seconds += tick - tock
-        return records.finish("done", progress)
+        evaluation = job.evaluate()
+        if not math.isfinite(evaluation.loss):
+            return records.finish("diverged", progress)
+        display.log_line(records.log(evaluation, progress))
+        return records.finish("done", progress, evaluation)
 
 
 def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:
@@ -91,10 +105,9 @@ def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tu
     The gradients add up to those of the whole batch; each group is normalised by its own statistics.
     """
     recipe, device = job.recipe, job.worker.device
-    # Dropout draws by step, so that a resumed run repeats it.
-    torch.manual_seed((recipe.seed << 32) + step * job.worker.count + job.worker.rank)
+    torch.manual_seed(step_seed(recipe.seed, step, job.worker.rank))
     share = sum(len(group.labels) for group in groups)
-    totals = torch.zeros(2, dtype=torch.float64, device=device)
+    totals = torch.zeros(2, device=device)
     # One region a step: autocast casts the weights once for all groups.
     with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         for number, group in enumerate(groups):
@@ -103,9 +116,15 @@ def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tu
                 logits = model(group.images)
                 loss = functional.cross_entropy(logits, group.labels, label_smoothing=recipe.label_smoothing)
                 (loss * (len(group.labels) / share)).backward()
-            wrong = (logits.detach().argmax(1) != group.labels).sum()
-            totals += torch.stack([loss.detach() * len(group.labels), wrong]).double()
+            with torch.no_grad():  # reported without label smoothing, as in evaluation
+                plain = functional.cross_entropy(logits, group.labels, reduction="sum")
+                totals += torch.stack([plain, (logits.argmax(1) != group.labels).sum()])
     job.worker.average_running_statistics(job.network)
     job.worker.sum(totals)
     job.optimiser.step(job.learning_rate(step))
-    return totals[0].item() / recipe.batch_size, int(totals[1])
+    return totals[0].item() / job.batches.batch_size, int(totals[1])
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """What random layers (dropout) draw from in a step, so that a resumed run repeats it; 32 bits count."""
+    return int.from_bytes(hashlib.sha256(f"{seed} step {step} worker {rank}".encode()).digest()[:4], "big")

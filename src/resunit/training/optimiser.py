@@ -22,11 +22,10 @@ class Optimiser:
             else {}
         )
         rest = {name: p for name, p in self.parameters.items() if name not in banks}
-        decayed = [p for p in rest.values() if recipe.decay_parameters == "all" or p.ndim > 1]
-        others = [p for p in rest.values() if not any(p is q for q in decayed)]
+        decays = {name: recipe.decay_parameters == "all" or p.ndim > 1 for name, p in rest.items()}
         groups = [
-            {"params": decayed, "weight_decay": recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
+            {"params": [p for name, p in rest.items() if decays[name]], "weight_decay": recipe.weight_decay},
+            {"params": [p for name, p in rest.items() if not decays[name]], "weight_decay": 0.0},
         ]
         sgd = SGD(
             [group for group in groups if group["params"]],

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass
 class Progress:
-    """`loss_sum`, `wrong` and `seen` count training images since the last evaluation, for its log line."""
+    """`loss_sum`, `wrong` and `seen` count training images since the last evaluation, for its log line;
+    `evaluated` all images evaluated."""
 
     step: int = 0
     seconds: float = 0.0
@@ -15,6 +16,7 @@ class Progress:
     wrong: int = 0
     seen: int = 0
     seen_seconds: float = 0.0
+    evaluated: int = 0
     best_error: float | None = None
     best_epoch: float | None = None
 
@@ -36,8 +38,9 @@ class Progress:
     def images_per_second(self) -> float | None:
         return self.seen / self.seen_seconds if self.seen_seconds else None
 
-    def add_evaluation(self, error: float, epoch: float) -> None:
+    def add_evaluation(self, error: float, epoch: float, images: int) -> None:
         """Remember the best error and start counting anew."""
+        self.evaluated += images
         if self.best_error is None or error < self.best_error:
             self.best_error, self.best_epoch = error, epoch
         self.loss_sum, self.wrong, self.seen, self.seen_seconds = 0.0, 0, 0, 0.0

@@ -2,20 +2,21 @@
 
 import base64
 import io
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from PIL import Image
 from torch import Tensor
 
-from resunit.cost import parameters
+from resunit.cost import multiply_adds, parameters
 from resunit.reports import write_run_page
 from resunit.training.checkpoints import newest_checkpoint, save_checkpoint
 from resunit.training.environment import describe_environment
 from resunit.training.evaluation import Evaluation
 from resunit.training.job import Job
 from resunit.training.progress import Progress
-from resunit.training.run_folder import RunFolder
+from resunit.training.run_folder import RunFolder, RunFolderError
 from resunit.weights import write_weights
 
 MISTAKES_SHOWN = 24
@@ -28,12 +29,26 @@ class RunRecords:
         self.folder = folder
         self.job = job
 
-    def describe(self) -> None:
-        """Record where this run happens."""
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep other processes out of the folder, and record where this run happens."""
         worker = self.job.worker
-        if worker.is_main:
+        if not worker.is_main:
+            yield
+            return
+        with self.folder.only_user():
             environment = describe_environment(worker.device, self.job.recipe.precision, worker.count)
+            environment["data_checksum"] = self.job.dataset.checksum
             self.folder.write("environment.json", environment)
+            yield
+
+    def check_data(self) -> None:
+        """Raise RunFolderError if the data are not those that the run began with."""
+        recorded = self.folder.recorded("data_checksum")
+        if recorded not in (None, self.job.dataset.checksum):
+            raise RunFolderError(
+                f"{self.folder.path}: {self.job.dataset.name} has changed since this run began; start anew"
+            )
 
     def log(self, evaluation: Evaluation, progress: Progress) -> dict[str, Any]:
         """Add a line to log.jsonl and return it; counting for the next one starts anew."""
@@ -50,7 +65,7 @@ class RunRecords:
             "images_per_second": progress.images_per_second(),
             "seconds": progress.seconds,
         }
-        progress.add_evaluation(evaluation.error, line["epoch"])
+        progress.add_evaluation(evaluation.error, line["epoch"], len(evaluation.labels))
         if job.worker.is_main:
             self.folder.append_log(line)
         return line
@@ -74,23 +89,21 @@ class RunRecords:
             for name, tensor in tensors.items():
                 part, _, rest = name.partition(".")
                 parts[part][rest] = tensor
-            self.job.network.load_state_dict(parts["network"])
-            self.job.optimiser.load_state(parts["optimiser"])
+            try:
+                self.job.network.load_state_dict(parts["network"])
+                self.job.optimiser.load_state(parts["optimiser"])
+            except (RuntimeError, KeyError) as error:
+                raise RunFolderError(
+                    f"{self.folder.path}: its checkpoint is not of the network in recipe.json; was it edited?"
+                ) from error
         if self.job.worker.is_main:
             self.folder.truncate_log(progress.log_bytes)
         return progress
 
-    def finish(self, status: str, progress: Progress) -> dict[str, Any]:
+    def finish(self, status: str, progress: Progress, evaluation: Evaluation | None = None) -> dict[str, Any]:
         """Write result and report and, for a finished run, its weights and the evaluation behind it."""
-        job = self.job
-        evaluation = None
-        if status == "done":
-            started = time.monotonic()
-            evaluation = job.evaluate()
-            progress.seconds += time.monotonic() - started
-            self.log(evaluation, progress)
         result = self.result(status, progress, evaluation)
-        if job.worker.is_main:
+        if self.job.worker.is_main:
             if evaluation is not None:
                 self.write_weights(result)
                 self.folder.write("evaluation.json", self.evaluation_record(evaluation))
@@ -101,7 +114,7 @@ class RunRecords:
     def result(self, status: str, progress: Progress, evaluation: Evaluation | None) -> dict[str, Any]:
         """result.json: errors in percent; those of the split that was not used are None."""
         job = self.job
-        images_seen = progress.step * job.recipe.batch_size
+        images_seen = progress.step * job.batches.batch_size
         errors: dict[str, float | None] = {"test_error": None, "best_test_error": None}
         split = job.dataset.split_name
         errors |= {
@@ -112,6 +125,7 @@ class RunRecords:
             "model": job.recipe.model,
             "design": job.spec.design,
             "data": job.dataset.name,
+            "evaluation_flops": 2 * multiply_adds(job.spec, job.image_size) * progress.evaluated,
             "recipe": job.recipe.name,
             "parameters": parameters(job.network),
             **errors,

@@ -1,8 +1,10 @@
 """A run's folder: the records that a run leaves, each written whole or not at all."""
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -75,11 +77,25 @@ class RunFolder:
             )
         return result if result.get("status") == "done" and self.report.exists() else None
 
-    def recorded_threads(self) -> int | None:
-        """The thread count to repeat the run's numbers with, if it came as far as recording it."""
+    def recorded(self, key: str) -> Any:
+        """What environment.json says of `key`, if the run came as far as recording it."""
         if not (self.path / "environment.json").exists():
             return None
-        return self.read("environment.json").get("threads")
+        return self.read("environment.json").get(key)
+
+    @contextmanager
+    def only_user(self) -> Iterator[None]:
+        """Hold the folder's lock; raises RunFolderError if another process is at this run."""
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for partial in (*self.path.glob(".*.partial"), *self.checkpoints.glob(".*.partial")):
+                partial.unlink(missing_ok=True)  # left by a killed process
+            yield
+        except BlockingIOError:
+            raise RunFolderError(f"{self.path}: another process is training this run") from None
+        finally:
+            os.close(folder)
 
     def append_log(self, record: Mapping[str, Any]) -> None:
         with self.log.open("ab") as file:
@@ -100,7 +116,7 @@ def create_run_folder(path: Path, recipe: Recipe) -> RunFolder:
     """A new folder with `recipe.json` in it; raises RunFolderError if it is in use or cannot be written."""
     if path.exists() and not path.is_dir():
         raise RunFolderError(f"{path}: is a file; choose another --out")
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir() and any(not entry.name.endswith(".partial") for entry in path.iterdir()):
         raise RunFolderError(
             f"{path}: already used; choose another --out, or continue it with `resunit train --resume {path}`"
         )

@@ -21,9 +21,9 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.learning_rate * (steps - step) / (steps - warmup)
 
 
-def train_size(recipe: Recipe, step: int, steps: int) -> int | None:
-    """The side that training images are scaled to at `step`; None leaves them as they are."""
-    for size, end in zip(recipe.sizes, recipe.size_ends, strict=True):
+def train_size(recipe: Recipe, step: int, steps: int, side: int) -> int:
+    """The side of training images at `step`, in pixels, when they are stored with `side`."""
+    for scale, end in zip(recipe.scales, recipe.scale_ends, strict=True):
         if step < round(end * steps):
-            return size
-    return None
+            return round(scale * side)
+    return side
