@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-run: .venv/installed  ## train a pre-activation network on CIFAR-10 and report its test error
+run: .venv/run  ## train a pre-activation network on CIFAR-10 and report its test error
 	$(BIN)/resunit train
 
-test: .venv/installed  ## formatting, lint, types and the everyday tests
+test: .venv/test  ## formatting, lint, types and the everyday tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
@@ -17,10 +17,10 @@ test-full: test chromium  ## everything, with the full data set and a browser
 chromium:
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 
-.venv/installed: pyproject.toml requirements.lock
+.venv/run .venv/test: pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit("resunit needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.$(if $(findstring test,$@),[dev])'
 	touch $@
 
 .PHONY: run test test-full chromium

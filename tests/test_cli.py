@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,12 @@ from safetensors.torch import load_file, save_file
 
 import resunit
 from resunit.cli import main
-from resunit.training.recipe import named_recipe, with_settings
+from resunit.designs import DESIGNS
+from resunit.tensor_files import read_tensors, write_tensors
+from resunit.training.recipe import MODEL_OPTIONS, named_recipe, with_settings
+from resunit.training.run_folder import RunFolder, create_run_folder
+from resunit.weights import KIND
+from resunit.zoo import CONVENTIONS
 
 
 @pytest.fixture(scope="module")
@@ -242,3 +248,92 @@ def test_without_a_data_source_the_sample_is_used_and_said(tmp_path: Path) -> No
     assert "small sample" in lines[0]
     assert "small sample" in lines[-1]
     assert json.loads((tmp_path / "run" / "result.json").read_text())["data"] == "cifar10-sample"
+
+
+def test_divergence_has_its_exit_code_and_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """At the first evaluation, and in the weights before the loss."""
+    settings = ("learning_rate=1e20", "warmup=0", "steps=1", "precision=fp32")
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    command = [*TRAIN, "--recipe", "paper", "--model", "preresnet20", "--out", str(tmp_path / "run")]
+    assert main([*command, *arguments, "--json"]) == 3
+    result = json.loads(capsys.readouterr().out)
+    assert (result["status"], result["test_error"]) == ("diverged", None)
+    assert (tmp_path / "run" / "report.html").exists()
+    assert "diverged at step" in refused(capsys, 1, "train", "--resume", str(tmp_path / "run"))
+
+
+def test_an_altered_data_file_is_an_error_and_not_a_run_on_the_sample(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cifar10"
+    folder.mkdir()
+    names = [f"data_batch_{number}.bin" for number in range(1, 6)] + ["test_batch.bin"]
+    for name in names:
+        (folder / name).write_bytes(b"\0" * 30_730_000)
+    (folder / "manifest.json").write_text(json.dumps({"source": "", "sha256": dict.fromkeys(names, "")}))
+    monkeypatch.setenv("RESUNIT_DATA", str(tmp_path))
+    line = refused(capsys, 1, "train", "--out", str(tmp_path / "run"))
+    assert "data_batch_1.bin" in line
+    assert "resunit data fetch cifar10" in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network": {"nonlinearity": "tanh"}},
+        {"network": {"branch": "foo"}},
+        {"network": {"depths": ["3"]}},
+        {"network": {"num_classes": -1}},
+        {"network": {"design_options": {"gate": 1}}},
+        {"network": {"widths": [16, 32, 65]}},
+        {"classes": ["cat"]},
+        {"preprocessing": {"image_size": -3}},
+        {"preprocessing": {"normalisation": {"kind": "channel", "mean": [1, 2], "std": [1]}}},
+        {"result": None},
+    ],
+    ids=str,
+)
+def test_weights_whose_record_was_edited(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path, changes: dict
+) -> None:
+    record, tensors = read_tensors(run / "weights.safetensors", KIND)
+    for key, value in changes.items():
+        record[key] = {**record[key], **value} if isinstance(value, dict) else value
+    write_tensors(tmp_path / "edited.safetensors", KIND, record, tensors)
+    Image.new("RGB", (32, 32)).save(tmp_path / "black.png")
+    line = refused(capsys, 1, "predict", str(tmp_path / "edited.safetensors"), str(tmp_path / "black.png"))
+    assert "edited.safetensors" in line
+    assert "unexpected" not in line
+
+
+def test_a_damaged_record_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / "log.jsonl").write_text("{")
+    assert "log.jsonl" in refused(capsys, 1, "report", str(tmp_path / "copy"))
+
+
+def test_large_images_get_the_imagenet_stem(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(4):
+            Image.effect_noise((100, 90), 60).save(tmp_path / "photos" / name / f"{index}.png")
+    settings = ["--set", "image_size=96", "--set", "steps=1", "--set", "batch_size=4"]
+    arguments = ["train", "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "run"), "--json"]
+    assert main([*arguments, *settings]) == 0
+    model = resunit.create_model(weights=tmp_path / "run" / "weights.safetensors")
+    assert model.stem.conv1.kernel_size == (7, 7)
+
+
+def test_two_processes_do_not_train_one_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recipe = with_settings(named_recipe("paper"), ["model=preresnet20", "data=cifar10-sample", "steps=1"])
+    create_run_folder(tmp_path / "run", recipe)
+    with RunFolder(tmp_path / "run").only_user():
+        assert "another process" in refused(capsys, 1, "train", "--resume", str(tmp_path / "run"))
+
+
+def test_the_command_line_knows_every_option_of_every_design() -> None:
+    options = {key for design in DESIGNS.values() for key in design.options}
+    assert set(MODEL_OPTIONS) == options | set(CONVENTIONS)

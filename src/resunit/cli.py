@@ -2,6 +2,7 @@
 
 import json as json_text
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -101,7 +102,8 @@ def train(
     try:
         result = train_run(chosen, out=out, quiet=common.json)
     except Unreachable as error:
-        if data is not None or any(setting.startswith("data=") for setting in set or []):
+        asked_for = data is not None or any(setting.startswith("data=") for setting in set or [])
+        if asked_for or "RANK" in os.environ:  # several processes have ended together
             raise
         notice = f"CIFAR-10 could not be had, so this is a run on the small sample ({SAMPLE}): {error}"
         print(notice, file=sys.stderr)
@@ -119,10 +121,14 @@ def tell_result(result: dict[str, Any], folder: Path, common: Common) -> int:
     if common.json:
         tell_json({**result, "out": str(folder)})
     elif result["status"] == "stopped":
-        print(f"stopped after step {result['steps']}; go on with: resunit train --resume {folder}")
+        command = f"resunit train --resume {shlex.quote(str(folder))}"
+        print(f"stopped after step {result['steps']}; go on with: {command}")
     elif result["status"] == "diverged":
-        print(f"diverged at step {result['steps']}: the loss is not finite. The last good checkpoint is in")
-        print(f"{folder / 'checkpoints'}; try a lower rate: --set learning_rate=...")
+        fail(
+            f"diverged at step {result['steps']}: a loss or weight is not finite; the last good checkpoint "
+            f"is kept in {folder / 'checkpoints'}; start a new run with a lower --set learning_rate=...",
+            DIVERGED,
+        )
     else:
         split = "test" if result["test_error"] is not None else "validation"
         last, best = result[f"{split}_error"], result[f"best_{split}_error"]
@@ -227,9 +233,7 @@ def report(folder: Path, *, common: Common = COMMON) -> int:
         A run's folder.
     """
     from resunit.reports import write_run_page
-    from resunit.training.run_folder import RunFolder
 
-    RunFolder(folder).read("result.json")
     page = write_run_page(folder)
     if common.json:
         tell_json({"report": str(page)})
@@ -290,7 +294,10 @@ def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
     else:
         for check in checks:
             print(f"{'ok' if check.ok else check.problem:4}  {check.file}")
-    return DONE if all(check.ok for check in checks) else FAILED
+    bad = sum(not check.ok for check in checks)
+    return (
+        fail(f"{bad} files of {name} are not right; run `resunit data fetch {name}`", FAILED) if bad else DONE
+    )
 
 
 @data_app.command(help_epilogue="Example:\n  resunit data show cifar10 --out samples.png")
@@ -336,7 +343,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
-        return fail("stopped", STOPPED)
+        return fail("interrupted before there was anything to resume", FAILED)
     except Exception as error:  # the one place that turns errors into a line
         code = USAGE if isinstance(error, CycloptsError | UsageError) else FAILED
         return fail(error, code, "--debug" in arguments)

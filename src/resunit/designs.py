@@ -34,7 +34,7 @@ class Parts:
     """What a design joins into a unit that maps `in_channels` to `out_channels` at `stride`."""
 
     branch: nn.Module
-    widen: nn.Module  # the identity, or the change of size
+    widen: Callable[[], nn.Module]  # makes the identity, or the change of size
     after: nn.Module
     before: nn.Module
     in_channels: int
@@ -44,7 +44,7 @@ class Parts:
 
 
 def identity_shortcut(parts: Parts) -> nn.Module:
-    return ResidualUnit(parts.branch, parts.widen, parts.after, parts.before)
+    return ResidualUnit(parts.branch, parts.widen(), parts.after, parts.before)
 
 
 def plain(parts: Parts) -> nn.Module:
@@ -53,18 +53,18 @@ def plain(parts: Parts) -> nn.Module:
 
 
 def constant_scaling(parts: Parts, shortcut_scale: float = 0.5, branch_scale: float = 1.0) -> nn.Module:
-    shortcut = chain([parts.widen, Scale(shortcut_scale)])
+    shortcut = chain([parts.widen(), Scale(shortcut_scale)])
     branch = parts.branch if branch_scale == 1 else chain([parts.branch, Scale(branch_scale)])
     return ResidualUnit(branch, shortcut, parts.after, parts.before)
 
 
 def exclusive_gating(parts: Parts, gate_bias: float = -6.0) -> nn.Module:
     gate = Gate(parts.out_channels, gate_bias)
-    return ExclusivelyGatedUnit(parts.branch, parts.widen, gate, parts.after, parts.before)
+    return ExclusivelyGatedUnit(parts.branch, parts.widen(), gate, parts.after, parts.before)
 
 
 def shortcut_only_gating(parts: Parts, gate_bias: float = -6.0) -> nn.Module:
-    shortcut = chain([parts.widen, GatedShortcut(Gate(parts.out_channels, gate_bias))])
+    shortcut = chain([parts.widen(), GatedShortcut(Gate(parts.out_channels, gate_bias))])
     return ResidualUnit(parts.branch, shortcut, parts.after, parts.before)
 
 
@@ -76,7 +76,7 @@ def conv_shortcut(parts: Parts) -> nn.Module:
 def dropout_shortcut(
     parts: Parts, drop_probability: float = 0.5, inverted_dropout: bool = False
 ) -> nn.Module:
-    shortcut = chain([parts.widen, DropoutShortcut(drop_probability, inverted_dropout)])
+    shortcut = chain([parts.widen(), DropoutShortcut(drop_probability, inverted_dropout)])
     return ResidualUnit(parts.branch, shortcut, parts.after, parts.before)
 
 

@@ -23,7 +23,7 @@ from resunit.units import (
 
 Stem = Literal["cifar", "imagenet", "whitening"]
 SharedPreactivation = Literal["first-of-stage", "channel-change", "projection"]
-Widening = Literal["A", "B", "C", "D"]
+Widening = Literal["A", "B", "C", "D"]  # D is not the paper's
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,16 @@ def shares_preactivation(spec: NetworkSpec, plan: UnitPlan) -> bool:
     return projects(spec, plan)
 
 
+def widening(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
+    """The shortcut's change of size, by option A, B, C or D; the identity where nothing changes."""
+    if projects(spec, plan):
+        norm, pool = "norm" in spec.placement.last, spec.widening == "D"
+        return projection(plan.in_channels, plan.out_channels, plan.stride, norm, pool)
+    if plan.stride > 1 or plan.in_channels != plan.out_channels:
+        return Subsample(plan.in_channels, plan.out_channels, plan.stride)
+    return nn.Identity()
+
+
 def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     placement = spec.placement
     layers = weight_layers(spec.branch, plan.in_channels, plan.out_channels, plan.stride, spec.stride_on)
@@ -120,22 +130,15 @@ def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
         first = ""
     elif shares_preactivation(spec, plan):
         before, first = first, ""
-    norm_after_weights = "norm" in placement.last
-    widen: nn.Module = nn.Identity()
-    if projects(spec, plan):
-        pool = spec.widening == "D"
-        widen = projection(plan.in_channels, plan.out_channels, plan.stride, norm_after_weights, pool)
-    elif plan.stride > 1 or plan.in_channels != plan.out_channels:
-        widen = Subsample(plan.in_channels, plan.out_channels, plan.stride)
     parts = Parts(
         branch=branch(layers, first, placement.last, spec.nonlinearity),
-        widen=widen,
+        widen=lambda: widening(spec, plan),
         after=chain(activation(placement.after, plan.out_channels, spec.nonlinearity)),
         before=chain(activation(before, plan.in_channels, spec.nonlinearity)),
         in_channels=plan.in_channels,
         out_channels=plan.out_channels,
         stride=plan.stride,
-        norm_after_weights=norm_after_weights,
+        norm_after_weights="norm" in placement.last,
     )
     return DESIGNS[spec.design].join(parts, **spec.design_options)
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 BranchKind = Literal["one-layer", "basic", "bottleneck"]
 StrideOn = Literal["1x1", "3x3"]
-Nonlinearity = Literal["relu", "gelu"]
+Nonlinearity = Literal["relu", "gelu"]  # the paper's, and the recipe quick's
 NONLINEARITIES: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 

@@ -69,11 +69,12 @@ def test_killed_in_the_middle_of_an_epoch(undisturbed: Path, tmp_path: Path) -> 
     assert_same(undisturbed, folder)
 
 
-def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "stopped"
     process = subprocess.Popen(start(folder), stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     wait_for_checkpoint(folder, 2)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 4
     assert f"resunit train --resume {folder}" in output

@@ -26,6 +26,8 @@ Advance = Callable[[int], None]
 def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColumn]) -> Iterator[Advance]:
     console = Console(stderr=True)
     if not (shown and console.is_interactive):
+        if shown:
+            console.print(f"{title} ...", soft_wrap=True, markup=False, highlight=False)
         yield lambda _: None
         return
     bar = Progress(

@@ -49,16 +49,19 @@ class Run:
         return self.errors[-1][1] if self.errors else None
 
 
+class RecordError(OSError):
+    """A run's record that is missing or damaged."""
+
+
 def read_run(folder: Path) -> Run:
-    """Read a run's folder; the log and the evaluation are missing where a run ended early."""
+    """Read a run's folder; log and evaluation are missing where a run ended early. Raises RecordError."""
     log = folder / "log.jsonl"
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     evaluation = folder / "evaluation.json"
     return Run(
         folder=folder,
         recipe=_read(folder / "recipe.json"),
         environment=_read(folder / "environment.json"),
-        log=[json.loads(line) for line in lines if line],
+        log=[_parse(log, line) for line in log.read_text().splitlines() if line] if log.exists() else [],
         result=_read(folder / "result.json"),
         evaluation=_read(evaluation) if evaluation.exists() else None,
     )
@@ -70,4 +73,18 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def _read(path: Path) -> Record:
-    return json.loads(path.read_text(encoding="utf-8"))
+    if not path.exists():
+        raise RecordError(
+            f"{path.parent}: no {path.name} there; a page needs a run that ended or was stopped"
+        )
+    return _parse(path, path.read_text(errors="replace"))
+
+
+def _parse(path: Path, text: str) -> Record:
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        raise RecordError(f"{path}: damaged ({error}); the page is not written") from error
+    if not isinstance(record, dict):
+        raise RecordError(f"{path}: not a record of a run")
+    return record

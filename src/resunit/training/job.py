@@ -33,6 +33,7 @@ class Job:
     optimiser: Optimiser
     batches: Batches
     steps: int
+    flops: dict[int, int]  # training arithmetic for one image, by its side
 
     @property
     def image_size(self) -> int:
@@ -59,9 +60,7 @@ class Job:
     def train_flops(self, steps: int) -> int:
         """Training arithmetic of the first `steps` steps, whatever size each saw its images at."""
         sizes = Counter(self.train_size(step) for step in range(steps))
-        return sum(
-            count * self.batches.batch_size * training_flops(self.spec, size) for size, count in sizes.items()
-        )
+        return sum(count * self.batches.batch_size * self.flops[size] for size, count in sizes.items())
 
     def evaluates_after(self, step: int) -> bool:
         """Is there an evaluation after `step` steps? The one after the last step belongs to the result."""
@@ -109,6 +108,18 @@ def prepare(recipe: Recipe) -> Job:
     precision = resolve_precision(recipe, spec, worker.device)
     recipe = replace(recipe, batch_size=batch_size, precision=precision, data=dataset.name)
 
+    side = dataset.train.images.shape[-1]
+    sides = {side, *(round(scale * side) for scale in recipe.scales)}
+    if recipe.padding_mode == "reflect" and recipe.padding >= side:
+        raise UsageError(f"padding {recipe.padding} cannot be reflected in images of {side} pixels")
+    try:
+        flops = {size: training_flops(spec, size) for size in sides}
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"{recipe.model} cannot train on images of {sorted(sides)} pixels: {reason}"
+        ) from error
+
     torch.manual_seed(recipe.seed)
     network = build(spec).to(worker.device).to(memory_format=torch.channels_last)
     if spec.stem == "whitening":
@@ -126,4 +137,4 @@ def prepare(recipe: Recipe) -> Job:
     )
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * batches.per_epoch))
     optimiser = Optimiser(recipe, network)
-    return Job(recipe, worker, dataset, normalisation, spec, network, optimiser, batches, steps)
+    return Job(recipe, worker, dataset, normalisation, spec, network, optimiser, batches, steps, flops)

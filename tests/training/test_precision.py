@@ -1,0 +1,39 @@
+"""Where bf16 is the default: on devices that are fast at it, for networks that tolerate it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from resunit.training import devices
+from resunit.training.recipe import named_recipe
+from resunit.zoo import network_spec
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "fast", "expected"),
+    [
+        ("preresnet1001", True, "bf16"),
+        ("resnet1001", True, "fp32"),
+        ("resnet1202", True, "fp32"),
+        ("resnet110", True, "bf16"),
+        ("preresnet20", False, "fp32"),
+    ],
+)
+def test_auto(name: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "runs_bf16_fast", lambda _device: fast)
+    recipe = named_recipe("paper")
+    assert devices.resolve_precision(recipe, network_spec(name), CPU) == expected
+    asked = replace(recipe, precision="bf16")
+    assert devices.resolve_precision(asked, network_spec(name), CPU) == "bf16"
+
+
+def test_this_processor_agrees_with_what_the_kernel_says() -> None:
+    flags = set()
+    with open("/proc/cpuinfo") as cpuinfo:
+        for line in cpuinfo:
+            if line.startswith("flags"):
+                flags = set(line.split())
+    assert devices.runs_bf16_fast(CPU) == bool(flags & {"avx512_bf16", "amx_bf16", "amx_tile"})
