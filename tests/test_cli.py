@@ -16,8 +16,9 @@ import resunit
 from resunit.cli import main
 from resunit.designs import DESIGNS
 from resunit.tensor_files import read_tensors, write_tensors
-from resunit.training.recipe import MODEL_OPTIONS, named_recipe, with_settings
+from resunit.training.recipe import named_recipe
 from resunit.training.run_folder import RunFolder, create_run_folder
+from resunit.training.settings import MODEL_OPTIONS, with_settings
 from resunit.weights import KIND
 from resunit.zoo import CONVENTIONS
 

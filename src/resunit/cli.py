@@ -79,7 +79,8 @@ def train(
     set
         FIELD=VALUE of the recipe, such as steps=400 or precision=fp32; repeatable.
     """
-    from resunit.training.recipe import named_recipe, with_settings
+    from resunit.training.recipe import named_recipe
+    from resunit.training.settings import with_settings
 
     if resume is not None:
         given = (model, design, data, recipe, seed, out, set)

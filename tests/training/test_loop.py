@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 import resunit
 from resunit.designs import DESIGNS
-from resunit.training.recipe import Recipe, named_recipe, with_settings
+from resunit.training.recipe import Recipe, named_recipe
+from resunit.training.settings import with_settings
 
 
 def small(*settings: str, name: str = "paper") -> Recipe:

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from resunit.names import UsageError
-from resunit.training.recipe import RECIPES, named_recipe, recipe_from_json, with_settings
+from resunit.training.recipe import RECIPES, named_recipe
 from resunit.training.schedule import learning_rate
+from resunit.training.settings import recipe_from_json, with_settings
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -14,8 +14,9 @@ from resunit.training.batches import Batches
 from resunit.training.devices import Worker, resolve_precision, start_worker
 from resunit.training.evaluation import Evaluation, evaluate
 from resunit.training.optimiser import Optimiser
-from resunit.training.recipe import Recipe, checked
+from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
+from resunit.training.settings import checked
 from resunit.training.whitening import fit_whitening
 from resunit.zoo import network_spec
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from resunit.files import write_atomically
 from resunit.names import UsageError
-from resunit.training.recipe import Recipe, recipe_from_json
+from resunit.training.recipe import Recipe
+from resunit.training.settings import recipe_from_json
 
 
 class RunFolderError(OSError):
