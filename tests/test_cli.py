@@ -199,7 +199,7 @@ def test_report_is_written_anew_from_the_records(capsys: pytest.CaptureFixture[s
     assert main(["report", str(run)]) == 0
     assert "preresnet20" in (run / "report.html").read_text()
     capsys.readouterr()
-    assert "no result.json" in refused(capsys, 1, "report", str(run.parent))
+    assert "no recipe.json" in refused(capsys, 1, "report", str(run.parent))
 
 
 def commands() -> list[list[str]]:
@@ -338,3 +338,35 @@ def test_two_processes_do_not_train_one_run(capsys: pytest.CaptureFixture[str], 
 def test_the_command_line_knows_every_option_of_every_design() -> None:
     options = {key for design in DESIGNS.values() for key in design.options}
     assert set(MODEL_OPTIONS) == options | set(CONVENTIONS)
+
+
+def test_training_tells_how_it_goes_and_which_error_is_which(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments = [
+        "--recipe",
+        "paper",
+        "--model",
+        "preresnet20",
+        "--set",
+        "epochs=2",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main([*TRAIN, *arguments]) == 0
+    captured = capsys.readouterr()
+    live = captured.err.splitlines()
+    assert live[0].startswith("preresnet20: 14 steps of 128 from 1,000 images of cifar10-sample")
+    evaluations = [line for line in live if line.startswith("epoch ")]
+    assert len(evaluations) == 2
+    assert all(
+        word in line for line in evaluations for word in ("train loss", "test loss", "error", "images/s")
+    )
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    errors = [line["test_error"] for line in log]
+    assert f"{errors[-1]:.2f} %  (last epoch)" in captured.out
+    assert (
+        f"{min(errors):.2f} %  (epoch {errors.index(min(errors)) + 1}, chosen by its test error)"
+        in captured.out
+    )
+    assert str(tmp_path / "run" / "report.html") in captured.out

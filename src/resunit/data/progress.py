@@ -24,17 +24,17 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColumn]) -> Iterator[Advance]:
-    console = Console(stderr=True)
-    if not (shown and console.is_interactive):
-        if shown:
-            console.print(f"{title} ...", soft_wrap=True, markup=False, highlight=False)
-        yield lambda _: None
-        return
+    """A bar on a terminal, a line elsewhere; either only for what takes longer than a moment."""
+    console = Console(stderr=True, quiet=not shown, highlight=False)
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), *columns, console=console, transient=True
     )
     task = bar.add_task(title, total=total)
-    start = threading.Timer(MOMENT, bar.start)
+
+    def tell() -> None:
+        console.print(f"{title} ...", soft_wrap=True, markup=False)
+
+    start = threading.Timer(MOMENT, bar.start if console.is_interactive else tell)
     start.daemon = True
     start.start()
     try:
@@ -42,7 +42,8 @@ def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColum
     finally:
         start.cancel()
         start.join()
-        bar.stop()
+        if console.is_interactive:
+            bar.stop()
 
 
 def downloading(title: str, total: int | None, shown: bool) -> AbstractContextManager[Advance]:

@@ -4,6 +4,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
@@ -27,6 +28,10 @@ class Display:
         self.last_line = self.started
 
     def __enter__(self) -> "Display":
+        recipe, batches = self.job.recipe, self.job.batches
+        images = f"{len(batches.split):,} images of {recipe.data}"
+        where = f"{recipe.precision} on {self.job.worker.device}, {torch.get_num_threads()} threads"
+        self.say(f"{recipe.model}: {self.job.steps:,} steps of {batches.batch_size} from {images}, {where}")
         if self.console.is_terminal:
             self.bars.start()
         return self
@@ -64,7 +69,7 @@ class Display:
         self.say(
             f"epoch {line['epoch']:6.2f}   {training}"
             f"{split} loss {line[f'{split}_loss']:.3f} error {line[f'{split}_error']:5.2f} %"
-            f"   {line['seconds']:,.0f} s"
+            f"   {line['images_per_second'] or 0:,.0f} images/s   {line['seconds']:,.0f} s"
         )
 
     def say(self, text: str) -> None:
