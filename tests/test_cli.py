@@ -356,7 +356,8 @@ def test_training_tells_how_it_goes_and_which_error_is_which(
     assert main([*TRAIN, *arguments]) == 0
     captured = capsys.readouterr()
     live = captured.err.splitlines()
-    assert live[0].startswith("preresnet20: 14 steps of 128 from 1,000 images of cifar10-sample")
+    assert live[0].startswith("preresnet20: 14 steps of 128 from 1,000 images of cifar10-sample at 32 pixels")
+    assert live[1] == "evaluated on 500 test images of 10 classes"
     evaluations = [line for line in live if line.startswith("epoch ")]
     assert len(evaluations) == 2
     assert all(

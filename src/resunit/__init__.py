@@ -25,6 +25,10 @@ __version__ = "0.1.0"
 __all__ = ["Recipe", "ResidualUnit", "create_model", "list_models", "named_recipe", "train"]
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'resunit' has no attribute {name!r}")

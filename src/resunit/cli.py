@@ -87,7 +87,10 @@ def train(
         if any(value is not None for value in given):
             raise UsageError("--resume goes on as the run's recipe.json says; leave the other options out")
         from resunit.training.loop import resume as resume_run
+        from resunit.training.run_folder import RunFolder
 
+        if RunFolder(resume).finished_result() is not None and not common.json:
+            print(f"{resume} is finished; nothing is left to do")
         return tell_result(resume_run(resume, quiet=common.json), resume, common)
 
     changes = {"model": model, "design": design, "data": data, "seed": seed}
@@ -133,12 +136,15 @@ def tell_result(result: dict[str, Any], folder: Path, common: Common) -> int:
     else:
         split = "test" if result["test_error"] is not None else "validation"
         last, best = result[f"{split}_error"], result[f"best_{split}_error"]
-        minutes, petaflops = result["wall_seconds"] / 60, result["train_flops"] / 1e15
+        time = (
+            f"{result['wall_seconds'] / 60:.1f} minutes" if result["wall_seconds"] >= 60 else "under a minute"
+        )
+        cost = f"{result['train_flops'] / 1e15:.3g} PFLOP"
         parameters = f"{result['parameters']:,} parameters"
         print(f"{result['model']} on {result['data']}, seed {result['seed']}: {parameters}")
         print(f"{split} error    {last:.2f} %  (last epoch)")
-        print(f"best          {best:.2f} %  (epoch {result['best_epoch']:g}, chosen by its {split} error)")
-        print(f"cost          {petaflops:.3f} PFLOP, {minutes:.1f} minutes")
+        print(f"best          {best:.2f} %  (epoch {result['best_epoch']:.4g}, chosen by its {split} error)")
+        print(f"cost          {cost}, {time}")
         print(f"weights       {folder / 'weights.safetensors'}")
     if not common.json:
         print(f"report        {folder / 'report.html'}")
@@ -220,7 +226,7 @@ def models(pattern: str = "*", *, common: Common = COMMON) -> int:
     else:
         from rich.console import Console
 
-        Console().print(models_table(records))
+        Console(width=100).print(models_table(records))
     return DONE
 
 

@@ -35,6 +35,8 @@ def describe_models(pattern: str = "*") -> list[dict[str, Any]]:
 
 def models_table(records: list[dict[str, Any]]) -> Table:
     table = Table("model", "depth", "parameters", "multiply-adds", "image", "unit", "design", box=None)
+    for column in table.columns:
+        column.no_wrap = True  # a name that is cut cannot be copied
     for column in table.columns[1:5]:
         column.justify = "right"
     for record in records:

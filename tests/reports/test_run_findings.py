@@ -19,7 +19,7 @@ def test_a_finished_run_says_last_and_best_apart(write_run: WriteRun):
     text = said(write_run())
     assert "The test error is 8.31 % at the last epoch." in text
     assert "chosen on the test set, is epoch 17 with 8.19 %: 0.12 points lower" in text
-    assert "10,000 images, the error is known to ± 0.54 points" in text
+    assert "10,000 images, the error lies between 7.78 % and 8.87 % (95 % interval)" in text
     assert "training error ends at 4.10 %, 4.21 points below the test error" in text
     assert "stopped" not in text.replace("stopped improving", "")
 

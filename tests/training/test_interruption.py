@@ -41,6 +41,7 @@ def assert_same(one: Path, other: Path) -> None:
     (weights, log), (other_weights, other_log) = final(one), final(other)
     assert weights.keys() == other_weights.keys()
     assert all(torch.equal(tensor, other_weights[name]) for name, tensor in weights.items())
+    assert (one / "weights.safetensors").read_bytes() == (other / "weights.safetensors").read_bytes()
     assert log == other_log
 
 

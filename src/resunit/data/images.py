@@ -62,5 +62,7 @@ def _decode(path: Path, image_size: int) -> Tensor:
 def _unreadable(path: Path, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such image")
+    if isinstance(error, IsADirectoryError):
+        return DataError(f"{path}: is a folder; name the images in it, such as {path}/*.jpg")
     reason = str(error).splitlines()[0].replace(f" '{path}'", "").replace(f" {str(path)!r}", "")
     return DataError(f"{path}: not a readable image ({reason}); replace it or take it away")

@@ -73,11 +73,20 @@ def _error(run: Run) -> Iterator[str]:
     if last >= 100 * (1 - 1 / classes) - 1:
         yield f"That is what guessing among {classes} classes gives: the network learned nothing."
     elif confusion.images:
-        half_width = 196 * math.sqrt(last / 100 * (1 - last / 100) / confusion.images)
+        least, most = _wilson_interval(last / 100, confusion.images)
         yield (
-            f"Measured on {confusion.images:,} images, the error is known to ± {half_width:.2f} points "
-            "(95 % interval); another seed moves it as well."
+            f"Measured on {confusion.images:,} images, the error lies between {percent(100 * least)} and "
+            f"{percent(100 * most)} (95 % interval); another seed moves it as well."
         )
+
+
+def _wilson_interval(share: float, images: int) -> tuple[float, float]:
+    """The 95 % interval of a share of that many images (Wilson): sound for few images and near 0."""
+    z = 1.96
+    centre = share + z**2 / (2 * images)
+    half_width = z * math.sqrt(share * (1 - share) / images + z**2 / (4 * images**2))
+    scale = 1 + z**2 / images
+    return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
 
 
 def _gap(run: Run) -> Iterator[str]:

@@ -29,9 +29,11 @@ class Display:
 
     def __enter__(self) -> "Display":
         recipe, batches = self.job.recipe, self.job.batches
-        images = f"{len(batches.split):,} images of {recipe.data}"
+        data = self.job.dataset
+        images = f"{len(data.train):,} images of {recipe.data} at {self.job.image_size} pixels"
         where = f"{recipe.precision} on {self.job.worker.device}, {torch.get_num_threads()} threads"
         self.say(f"{recipe.model}: {self.job.steps:,} steps of {batches.batch_size} from {images}, {where}")
+        self.say(f"evaluated on {len(data.test):,} {data.split_name} images of {len(data.classes)} classes")
         if self.console.is_terminal:
             self.bars.start()
         return self

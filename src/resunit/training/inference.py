@@ -59,9 +59,8 @@ def evaluate_weights(source: Path, data: str | None, progress: bool) -> dict[str
     dataset = load(name, image_size=classifier.image_size, progress=progress).to(worker.device)
     if dataset.classes != classifier.file.classes:
         raise WeightsError(
-            f"{classifier.file.path}: knows {len(classifier.file.classes)} classes "
-            f"({', '.join(classifier.file.classes[:3])}, ...), {name} has {len(dataset.classes)} "
-            f"({', '.join(dataset.classes[:3])}, ...); give the data it was trained for with --data"
+            f"{classifier.file.path}: knows {in_short(classifier.file.classes)}, "
+            f"{name} has {in_short(dataset.classes)}; --data must have the classes it was trained on"
         )
     evaluation = evaluate(
         classifier.network, dataset.test, classifier.normalisation, classifier.precision, worker
@@ -77,6 +76,11 @@ def evaluate_weights(source: Path, data: str | None, progress: bool) -> dict[str
         "classes": list(dataset.classes),
         "precision": classifier.precision,
     }
+
+
+def in_short(classes: tuple[str, ...]) -> str:
+    more = ", ..." if len(classes) > 3 else ""
+    return f"{len(classes)} classes ({', '.join(classes[:3])}{more})"
 
 
 def predict_images(source: Path, images: list[Path], top: int) -> list[dict[str, Any]]:

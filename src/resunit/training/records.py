@@ -20,6 +20,7 @@ from resunit.training.run_folder import RunFolder, RunFolderError
 from resunit.weights import write_weights
 
 MISTAKES_SHOWN = 24
+TIMINGS = ("wall_seconds", "images_per_second")  # not in weight files: equal runs give equal bytes
 
 
 class RunRecords:
@@ -150,7 +151,7 @@ class RunRecords:
             job.spec,
             classes=job.dataset.classes,
             preprocessing={"image_size": job.image_size, "normalisation": job.normalisation.to_json()},
-            result=result,
+            result={name: value for name, value in result.items() if name not in TIMINGS},
         )
 
     def evaluation_record(self, evaluation: Evaluation) -> dict[str, Any]:
