@@ -52,6 +52,25 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_the_default_recipe_resumes_too(tmp_path: Path) -> None:
+    """Muon, growing images and whatever precision this processor prefers."""
+    settings = ["--set", "steps=8", "--set", "checkpoint_every=2"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        process = subprocess.Popen(
+            command("--data", "cifar10-sample", *settings, "--out", str(folder)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if folder is killed:
+            wait_for_checkpoint(folder, 2)
+            process.kill()
+        process.wait()
+    assert not (killed / "result.json").exists()
+    subprocess.run(command("--resume", str(killed)), check=True, capture_output=True)
+    assert_same(whole, killed)
+
+
 def wait_for_checkpoint(folder: Path, step: int) -> None:
     deadline = time.monotonic() + 120
     while not any(int(path.stem[5:]) >= step for path in (folder / "checkpoints").glob("step-*.safetensors")):

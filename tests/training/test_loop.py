@@ -62,6 +62,16 @@ def test_the_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
     assert json.loads((folder / "environment.json").read_text())["threads"] == torch.get_num_threads()
 
 
+def test_a_step_updates_each_batch_norm_once_a_group(tmp_path: Path) -> None:
+    """The known mistake of recomputed activations: running statistics that move twice."""
+    resunit.train(small("steps=3", "group_size=32"), out=tmp_path / "run", quiet=True)
+    counts = [
+        t for n, t in load_file(tmp_path / "run" / "weights.safetensors").items() if n.endswith("tracked")
+    ]
+    assert counts
+    assert all(int(count) == 3 * 2 for count in counts)
+
+
 def test_a_validation_split_leaves_the_test_set_alone(tmp_path: Path) -> None:
     result = resunit.train(small("validation=100"), out=tmp_path / "run", quiet=True)
     assert result["test_error"] is None

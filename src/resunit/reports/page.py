@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -35,13 +33,6 @@ def render_page(template: str, *, figures: dict[str, Figure], **content: Any) ->
     return environment.get_template(template).render(
         **content, figures=figures, figure=figure, plotly=_plotly_javascript() if figures else None
     )
-
-
-def write_page(path: Path, page: str) -> None:
-    """Write so that a reader finds the page before or the page after, never half of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def sentence(text: str) -> Markup:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resunit.files import write_atomically
 from resunit.reports.command import command
 from resunit.reports.figures import DRAWABLE_CLASSES, confusion_matrix, training_curves
 from resunit.reports.findings import findings
 from resunit.reports.headline import headline, measures
-from resunit.reports.page import render_page, write_page
+from resunit.reports.page import render_page
 from resunit.reports.quantities import in_words, percent
 from resunit.reports.records import read_run
 
@@ -38,5 +39,5 @@ def write_run_page(folder: Path) -> Path:
         command=command(run.recipe),
     )
     path = folder / "report.html"
-    write_page(path, page)
+    write_atomically(path, page.encode())
     return path
