@@ -331,8 +331,10 @@ def test_large_images_get_the_imagenet_stem(tmp_path: Path) -> None:
 def test_two_processes_do_not_train_one_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     recipe = with_settings(named_recipe("paper"), ["model=preresnet20", "data=cifar10-sample", "steps=1"])
     create_run_folder(tmp_path / "run", recipe)
+    (tmp_path / "run" / "log.jsonl").write_text("written by the other process")
     with RunFolder(tmp_path / "run").only_user():
         assert "another process" in refused(capsys, 1, "train", "--resume", str(tmp_path / "run"))
+    assert (tmp_path / "run" / "log.jsonl").read_text() == "written by the other process"
 
 
 def test_the_command_line_knows_every_option_of_every_design() -> None:

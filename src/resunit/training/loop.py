@@ -41,7 +41,9 @@ def train(
         except RunFolderError as problem:
             error = problem
     job.worker.stop_together(error)
-    return run(job, RunRecords(folder, job), Progress(), quiet)
+    records = RunRecords(folder, job)
+    with records.in_use():
+        return run(job, records, Progress(), quiet)
 
 
 def resume(path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
@@ -59,14 +61,15 @@ def resume(path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
     job = prepare(recipe)
     records = RunRecords(folder, job)
     records.check_data()
-    return run(job, records, records.restore(), quiet)
+    with records.in_use():
+        return run(job, records, records.restore(), quiet)
 
 
 def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[str, Any]:
     """Train from `progress` to the last step; stop early at a signal or a non-finite loss."""
     model = job.worker.distribute(job.network).train()
     visible = job.worker.is_main and not quiet
-    with records.in_use(), stop_requests() as stop, Display(job, progress, visible) as display:
+    with stop_requests() as stop, Display(job, progress, visible) as display:
         checkpointed = tick = time.monotonic()
         for groups in job.batches.between(progress.step, job.steps, job.train_size):
             loss, wrong = train_step(job, model, groups, progress.step)

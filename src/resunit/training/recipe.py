@@ -117,8 +117,8 @@ def paper() -> Recipe:
     resunit train --recipe paper
 
     64k iterations of 128 images, batch norm over groups of 64, learning rate 0.01 for the first 400
-    iterations, then 0.1, divided by 10 at 32k and 48k. 12.8 PFLOP. Not run to the end here: at the 138
-    images/s measured on 2 cores it takes 16 hours.
+    iterations, then 0.1, divided by 10 at 32k and 48k. 12.4 PFLOP by `cost.training_flops`. Not run to the
+    end here.
     """
     return Recipe(
         name="paper",
