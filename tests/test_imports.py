@@ -22,6 +22,7 @@ ROOMS = [  # from the top of the house down
     {"data"},
     {"reports"},
     {"training"},
+    {"dissection"},
     {"cli"},
     {"__main__"},
 ]

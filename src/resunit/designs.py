@@ -86,6 +86,7 @@ class Design:
 
     placement: Placement
     join: Callable[..., nn.Module]
+    of_the_paper: bool = True
 
     @property
     def options(self) -> dict[str, object]:

@@ -226,10 +226,12 @@ def _lesions(junctions: list[Junction]) -> Iterator[Finding]:
     if measured:
         most = max(measured, key=lambda j: j.loss_change or 0.0)
         helpful = sum((j.loss_change or 0.0) > 0 for j in measured)
+        worth = (
+            f"without the branch at {most.name} the loss rises most, by {number(most.loss_change or 0.0)}; "
+        )
         yield (
             0.2,
-            f"without the branch at {most.name} the loss rises most, by {number(most.loss_change or 0.0)}; "
-            f"it rises without {helpful} of {len(measured)} branches",
+            (worth if helpful else "") + f"the loss rises without {helpful} of {len(measured)} branches",
         )
 
 
