@@ -4,6 +4,7 @@ import json as json_text
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,7 +70,7 @@ def train(
     data
         cifar10 (default), cifar100, cifar10-sample, or a folder of images in class folders.
     recipe
-        quick (default), paper or fb.
+        quick (default), fast94, paper or fb.
     seed
         Of the initial weights, the order and the augmentation.
     out
@@ -144,6 +145,7 @@ def tell_result(result: dict[str, Any], folder: Path, common: Common) -> int:
         print(f"{result['model']} on {result['data']}, seed {result['seed']}: {parameters}")
         print(f"{split} error    {last:.2f} %  (last epoch)")
         print(f"best          {best:.2f} %  (epoch {result['best_epoch']:.4g}, chosen by its {split} error)")
+        tell_views(result, split)
         print(f"cost          {cost}, {time}")
         print(f"weights       {folder / 'weights.safetensors'}")
     if not common.json:
@@ -151,12 +153,27 @@ def tell_result(result: dict[str, Any], folder: Path, common: Common) -> int:
     return EXIT_CODES[result["status"]]
 
 
+def tell_views(record: dict[str, Any], split: str) -> None:
+    """Print the errors with augmented views, if the record has them."""
+    views = {"mirrored": "image and mirror image", "augmented": "six views: shifted and mirrored too"}
+    for kind, words in views.items():
+        error = record.get(f"{split}_error_{kind}_views")
+        if error is not None:
+            print(f"with views    {error:.2f} %  ({words})")
+
+
 def tell_json(document: Any) -> None:
     print(json_text.dumps(document, indent=2, allow_nan=False))
 
 
 @app.command(help_epilogue="Example:\n  resunit evaluate runs/quick-1 --data cifar10")
-def evaluate(source: Path, *, data: str | None = None, common: Common = COMMON) -> int:
+def evaluate(
+    source: Path,
+    *,
+    data: str | None = None,
+    augmented_views: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = COMMON,
+) -> int:
     """Evaluate a trained network on a test set.
 
     Parameters
@@ -165,16 +182,19 @@ def evaluate(source: Path, *, data: str | None = None, common: Common = COMMON) 
         A run's folder or a weights.safetensors file.
     data
         The data set whose test images are used; by default the one it was trained on.
+    augmented_views
+        Also give the error when the answers to mirrored and shifted views of each image are averaged.
     """
     from resunit.training.inference import evaluate_weights
 
-    record = evaluate_weights(source, data, progress=not common.json)
+    record = evaluate_weights(source, data, progress=not common.json, augmented=augmented_views)
     if common.json:
         tell_json(record)
     else:
         split = record["split"]
         error, loss = record[f"{split}_error"], record[f"{split}_loss"]
         print(f"{record['data']}: {record['images']:,} images, {split} error {error:.2f} %, loss {loss:.4f}")
+        tell_views(record, split)
     return DONE
 
 
@@ -460,6 +480,7 @@ def show(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; the console script exits with it."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    warnings.showwarning = show_warning
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
@@ -468,6 +489,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = USAGE if isinstance(error, CycloptsError | UsageError) else FAILED
         return fail(error, code, "--debug" in arguments)
     return DONE if code is None else code
+
+
+def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Ours are one line like an error's; those of other libraries look as they always do."""
+    if category.__module__.startswith("resunit."):
+        print(f"resunit: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, *where[:2]), file=sys.stderr, end="")
 
 
 def fail(error: Exception | str, code: int, debug: bool = False) -> int:

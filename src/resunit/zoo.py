@@ -22,10 +22,11 @@ IMAGENET_BOTTLENECK = NetworkSpec(
     "imagenet", "bottleneck", (), (256, 512, 1024, 2048), (1, 2, 2, 2), 64, 1000
 )
 
-# Not the paper's: shallow and wide, for the recipe `quick` (docs/lab-notes.md).
+# Not the paper's: shallow and wide, for the recipes `quick` and `fast94` (docs/lab-notes.md).
 QUICK = NetworkSpec(
     "whitening", "basic", (1, 1, 2), (48, 96, 192), (2, 2, 2), 24, 10, widening="D", nonlinearity="gelu"
 )
+FAST94 = replace(QUICK, depths=(1, 2, 2), widths=(64, 128, 256))
 
 ORIGINAL_NETWORKS: dict[str, NetworkSpec] = {
     "resnet20": replace(BASIC, depths=(3, 3, 3)),
@@ -44,6 +45,7 @@ ORIGINAL_NETWORKS: dict[str, NetworkSpec] = {
     "resnet152": replace(IMAGENET_BOTTLENECK, depths=(3, 8, 36, 3)),
     "resnet200": replace(IMAGENET_BOTTLENECK, depths=(3, 24, 36, 3)),
     "resnet10-quick": QUICK,
+    "resnet12-fast94": FAST94,
 }
 
 NETWORKS: dict[str, NetworkSpec] = ORIGINAL_NETWORKS | {

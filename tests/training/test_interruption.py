@@ -52,13 +52,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_default_recipe_resumes_too(tmp_path: Path) -> None:
-    """Muon, growing images and whatever precision this processor prefers."""
+@pytest.mark.parametrize("recipe", ["quick", pytest.param("fast94", marks=pytest.mark.full)])
+def test_the_recipes_of_our_own_resume_too(recipe: str, tmp_path: Path) -> None:
+    """Muon, rates of their own, growing images and this processor's precision."""
     settings = ["--set", "steps=8", "--set", "checkpoint_every=2"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         process = subprocess.Popen(
-            command("--data", "cifar10-sample", *settings, "--out", str(folder)),
+            command("--recipe", recipe, "--data", "cifar10-sample", *settings, "--out", str(folder)),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

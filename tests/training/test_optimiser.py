@@ -42,7 +42,7 @@ def test_sgd_is_torchs(recipe: str) -> None:
     ours, theirs, chosen = network(), network(), named_recipe(recipe)
     optimiser = Optimiser(chosen, ours)
     sgd = torch.optim.SGD(
-        theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=recipe == "fb", foreach=True
+        theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=recipe == "fb", fused=True
     )
     for rate in (0.1, 0.1, 0.01):
         gradients(ours)
@@ -68,6 +68,35 @@ def test_state_continues_where_it_was(recipe: Recipe) -> None:
         gradients(model)
         optimiser.step(recipe.learning_rate / 2)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
+
+
+def test_rates_of_batch_norm_and_classifier_are_multiples() -> None:
+    model = network()
+    recipe = replace(named_recipe("quick"), learning_rate=0.5, norm_rate=16, classifier_rate=4)
+    sgd = Optimiser(recipe, model).stepped[0][0]
+    rates = {id(p): group["lr"] for group in sgd.param_groups for p in group["params"]}
+    names = {name: rates[id(p)] for name, p in model.named_parameters() if id(p) in rates}
+    assert {names.pop("classifier.weight"), names.pop("classifier.bias")} == {2.0}
+    assert names
+    assert all("norm" in name for name in names)
+    assert set(names.values()) == {8.0}
+    decays = {group["lr"]: group["weight_decay"] for group in sgd.param_groups}
+    assert decays == {8.0: 0.0, 2.0: decays[2.0]}
+
+
+def test_multiples_are_of_every_step_s_rate() -> None:
+    """SGD on one group: after one step from rest, a parameter has moved in proportion to its rate."""
+    moved = []
+    for multiple in (1.0, 16.0):
+        model = network()
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        recipe = replace(named_recipe("quick"), norm_rate=multiple, classifier_rate=1.0)
+        optimiser = Optimiser(recipe, model)
+        gradients(model)
+        optimiser.step(recipe.learning_rate / 2)
+        moved.append({name: p.detach() - before[name] for name, p in model.named_parameters()})
+    torch.testing.assert_close(moved[1]["closing.norm1.bias"], 16 * moved[0]["closing.norm1.bias"])
+    torch.testing.assert_close(moved[1]["classifier.weight"], moved[0]["classifier.weight"])
 
 
 def test_muon_is_torchs_on_the_filter_banks_as_matrices() -> None:

@@ -29,6 +29,16 @@ def measures(run: Run) -> list[Measure]:
     best = f"best epoch, chosen on the {run.split} set"
     rows = [
         (f"best_{run.split}_error", quantities.percent, best),
+        (
+            f"{run.split}_error_mirrored_views",
+            quantities.percent,
+            f"{run.split} error, image and mirror image",
+        ),
+        (
+            f"{run.split}_error_augmented_views",
+            quantities.percent,
+            f"{run.split} error, six views: shifted and mirrored too",
+        ),
         ("parameters", quantities.amount, "parameters"),
         ("train_flops", quantities.petaflop, "training arithmetic"),
         ("wall_seconds", quantities.duration, "wall-clock time"),

@@ -10,7 +10,7 @@ from resunit.data import Normalisation, load, read_images
 from resunit.models import ResidualNetwork
 from resunit.names import UsageError
 from resunit.training.devices import runs_bf16_fast, start_worker
-from resunit.training.evaluation import evaluate, logits_of
+from resunit.training.evaluation import evaluate, evaluate_views, logits_of
 from resunit.training.run_folder import RunFolder
 from resunit.weights import WeightsError, WeightsFile, read_weights
 
@@ -46,8 +46,12 @@ def load_classifier(source: Path, device: torch.device) -> Classifier:
     return Classifier(file, network, normalisation, image_size, precision)
 
 
-def evaluate_weights(source: Path, data: str | None, progress: bool) -> dict[str, Any]:
+def evaluate_weights(
+    source: Path, data: str | None, progress: bool, augmented: bool = False
+) -> dict[str, Any]:
     """Evaluate `source` on the test images of `data` (by default what it was trained on).
+
+    `augmented` adds the errors of several views of each image, beside those of one plain view.
 
     Raises WeightsError if the data set's classes are not the network's.
     """
@@ -65,6 +69,15 @@ def evaluate_weights(source: Path, data: str | None, progress: bool) -> dict[str
     evaluation = evaluate(
         classifier.network, dataset.test, classifier.normalisation, classifier.precision, worker
     )
+    views: dict[str, float] = {}
+    if augmented:
+        errors = evaluate_views(
+            classifier.network, dataset.test, classifier.normalisation, classifier.precision, worker
+        )
+        views = {
+            f"{dataset.split_name}_error_mirrored_views": errors.mirrored,
+            f"{dataset.split_name}_error_augmented_views": errors.shifted,
+        }
     return {
         "weights": str(classifier.file.path),
         "data": name,
@@ -72,6 +85,7 @@ def evaluate_weights(source: Path, data: str | None, progress: bool) -> dict[str
         "split": dataset.split_name,
         f"{dataset.split_name}_error": evaluation.error,
         f"{dataset.split_name}_loss": evaluation.loss,
+        **views,
         "confusion": evaluation.confusion(),
         "classes": list(dataset.classes),
         "precision": classifier.precision,

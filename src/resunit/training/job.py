@@ -12,7 +12,7 @@ from resunit.names import UsageError
 from resunit.training.batch_norm import fix_scales
 from resunit.training.batches import Batches
 from resunit.training.devices import Worker, resolve_precision, start_worker
-from resunit.training.evaluation import Evaluation, evaluate
+from resunit.training.evaluation import AugmentedViews, Evaluation, evaluate, evaluate_views
 from resunit.training.optimiser import Optimiser
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
@@ -48,6 +48,11 @@ class Job:
 
     def evaluate(self) -> Evaluation:
         return evaluate(
+            self.network, self.dataset.test, self.normalisation, self.recipe.precision, self.worker
+        )
+
+    def evaluate_views(self) -> AugmentedViews:
+        return evaluate_views(
             self.network, self.dataset.test, self.normalisation, self.recipe.precision, self.worker
         )
 

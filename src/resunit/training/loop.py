@@ -99,7 +99,8 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
         if not math.isfinite(evaluation.loss):
             return records.finish("diverged", progress)
         display.log_line(records.log(evaluation, progress))
-        return records.finish("done", progress, evaluation)
+        views = job.evaluate_views() if job.recipe.augmented_views else None
+        return records.finish("done", progress, evaluation, views)
 
 
 def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:

@@ -13,7 +13,7 @@ from resunit.cost import multiply_adds, parameters
 from resunit.reports import write_run_page
 from resunit.training.checkpoints import newest_checkpoint, save_checkpoint
 from resunit.training.environment import describe_environment
-from resunit.training.evaluation import Evaluation
+from resunit.training.evaluation import PASSES, AugmentedViews, Evaluation
 from resunit.training.job import Job
 from resunit.training.progress import Progress
 from resunit.training.run_folder import RunFolder, RunFolderError
@@ -101,9 +101,15 @@ class RunRecords:
             self.folder.truncate_log(progress.log_bytes)
         return progress
 
-    def finish(self, status: str, progress: Progress, evaluation: Evaluation | None = None) -> dict[str, Any]:
+    def finish(
+        self,
+        status: str,
+        progress: Progress,
+        evaluation: Evaluation | None = None,
+        views: AugmentedViews | None = None,
+    ) -> dict[str, Any]:
         """Write result and report and, for a finished run, its weights and the evaluation behind it."""
-        result = self.result(status, progress, evaluation)
+        result = self.result(status, progress, evaluation, views)
         if self.job.worker.is_main:
             if evaluation is not None:
                 self.write_weights(result)
@@ -112,8 +118,17 @@ class RunRecords:
             write_run_page(self.folder.path)
         return result
 
-    def result(self, status: str, progress: Progress, evaluation: Evaluation | None) -> dict[str, Any]:
-        """result.json: errors in percent; those of the split that was not used are None."""
+    def result(
+        self,
+        status: str,
+        progress: Progress,
+        evaluation: Evaluation | None,
+        views: AugmentedViews | None,
+    ) -> dict[str, Any]:
+        """result.json: errors in percent; those of the split that was not used are None.
+
+        The test error is of one plain view of each image, whatever augmented views there were beside it.
+        """
         job = self.job
         images_seen = progress.step * job.batches.batch_size
         errors: dict[str, float | None] = {"test_error": None, "best_test_error": None}
@@ -122,11 +137,16 @@ class RunRecords:
             f"{split}_error": None if evaluation is None else evaluation.error,
             f"best_{split}_error": progress.best_error,
         }
+        evaluated = progress.evaluated
+        if views is not None:
+            errors[f"{split}_error_mirrored_views"] = views.mirrored
+            errors[f"{split}_error_augmented_views"] = views.shifted
+            evaluated += PASSES * len(job.dataset.test)
         return {
             "model": job.recipe.model,
             "design": job.spec.design,
             "data": job.dataset.name,
-            "evaluation_flops": 2 * multiply_adds(job.spec, job.image_size) * progress.evaluated,
+            "evaluation_flops": 2 * multiply_adds(job.spec, job.image_size) * evaluated,
             "recipe": job.recipe.name,
             "parameters": parameters(job.network),
             **errors,

@@ -100,7 +100,7 @@ BOUNDS: dict[str, tuple[float, float]] = {  # the least and the greatest value t
     "evaluate_every": (1, 10**9),
     "checkpoint_every": (1, 10**9),
 }
-ABOVE_ZERO = ("epochs", "learning_rate", "muon_learning_rate")
+ABOVE_ZERO = ("epochs", "learning_rate", "muon_learning_rate", "norm_rate", "classifier_rate")
 FRACTIONS = ("warmup", "label_smoothing", "momentum")
 
 

@@ -1,0 +1,64 @@
+"""Errors over augmented views of each image: against views and logits made one by one."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+import resunit
+from resunit.cost import multiply_adds
+from resunit.data import Normalisation, Split, load
+from resunit.training.devices import start_worker
+from resunit.training.evaluation import evaluate_views, shifted
+from resunit.training.inference import evaluate_weights
+from resunit.training.recipe import named_recipe
+from resunit.training.settings import with_settings
+from resunit.zoo import network_spec
+
+
+@pytest.mark.parametrize("pixels", [-1, 1, 2])
+def test_a_shift_is_a_crop_of_the_reflected_image(pixels: int) -> None:
+    images = torch.randint(0, 256, (3, 3, 9, 12), dtype=torch.uint8)
+    padded = functional.pad(images.float(), (2, 2, 2, 2), mode="reflect")
+    top = 2 - pixels
+    assert torch.equal(shifted(images, pixels).float(), padded[..., top : top + 9, top : top + 12])
+
+
+def test_views_are_weighed_as_written() -> None:
+    """0.5 for the image and 0.25 for each shift, half of each for the mirror image."""
+    test = load("cifar10-sample").test
+    test = Split(test.images[:100], test.labels[:100])
+    normalisation = Normalisation.fit(test.images, "channel")
+    torch.manual_seed(0)
+    network = resunit.create_model("preresnet20").eval()
+    padded = functional.pad(normalisation(test.images), (1, 1, 1, 1), mode="reflect")
+    weights = {(1, 1): 0.5, (2, 2): 0.25, (0, 0): 0.25}  # where the crop begins
+    mirrored = logits = torch.zeros(len(test.labels), 10)
+    with torch.inference_mode():
+        for (top, left), weight in weights.items():
+            view = padded[..., top : top + 32, left : left + 32]
+            both = (network(view) + network(view.flip(-1))) / 2
+            logits = logits + weight * both
+            mirrored = both if (top, left) == (1, 1) else mirrored
+    expected = [100 * (part.argmax(1) != test.labels).float().mean().item() for part in (mirrored, logits)]
+    views = evaluate_views(network, test, normalisation, "fp32", start_worker("cpu"))
+    assert [views.mirrored, views.shifted] == pytest.approx(expected)
+
+
+def test_augmented_views_stand_beside_the_plain_error(tmp_path: Path) -> None:
+    settings = ["steps=2", "batch_size=64", "precision=fp32", "data=cifar10-sample"]
+    recipe = replace(with_settings(named_recipe("paper"), settings), model="preresnet20")
+    result = resunit.train(replace(recipe, augmented_views=True), out=tmp_path / "run", quiet=True)
+    record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    confusion = torch.tensor(record["confusion"])
+    assert result["test_error"] == pytest.approx(100 * (1 - confusion.trace() / confusion.sum()).item())
+    one_view = 2 * 500 * multiply_adds(network_spec("preresnet20"), 32)
+    assert result["evaluation_flops"] == (1 + 6) * one_view
+    evaluated = evaluate_weights(tmp_path / "run", None, progress=False, augmented=True)
+    page = (tmp_path / "run" / "report.html").read_text()
+    for field in ("test_error", "test_error_mirrored_views", "test_error_augmented_views"):
+        assert evaluated[field] == result[field]
+        assert f"{result[field]:.2f}\N{NO-BREAK SPACE}%" in page
