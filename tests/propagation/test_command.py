@@ -87,7 +87,7 @@ def test_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 
 def test_code(capsys: pytest.CaptureFixture[str], here: Path) -> None:
-    assert "network has 1 junctions" in answered(capsys, "mine:network")
+    assert "network has 1 junction in 1 stage" in answered(capsys, "mine:network")
     assert "on inputs of mine:with_targets" in answered(capsys, "mine:with_targets")
     assert "no callable 'netwrok'" in refused(capsys, "mine:netwrok")
     assert "must return a torch.nn.Module" in refused(capsys, "mine:list_of_layers")
@@ -98,7 +98,7 @@ def test_code(capsys: pytest.CaptureFixture[str], here: Path) -> None:
 
 
 def test_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "unknown model 'resnet2'; did you mean 'resnet20'?" in refused(capsys, "resnet2")
+    assert "unknown model 'resnett20'; did you mean 'resnet20'?" in refused(capsys, "resnett20")
     assert "unknown design" in refused(capsys, "resnet20", "--design", "gated")
     assert "--batch-size must be at least 1" in refused(capsys, "resnet20", "--batch-size", "0")
     assert "end it in .png" in refused(

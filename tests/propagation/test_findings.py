@@ -88,7 +88,17 @@ def test_json_is_one_document_of_plain_values() -> None:
     assert record["findings"]
 
 
-@pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+FULL = pytest.mark.full
+
+
+@pytest.mark.parametrize(
+    ("ending", "magic"),
+    [
+        ("png", b"\x89PNG"),
+        pytest.param("pdf", b"%PDF", marks=FULL),
+        pytest.param("svg", b"<?xml", marks=FULL),
+    ],
+)
 def test_figures_for_paper(ending: str, magic: bytes, tmp_path: Path) -> None:
     path = measure(network(0.5), X).plot(tmp_path / f"picture.{ending}", measure(network(1.0), X))
     assert path.read_bytes().startswith(magic)

@@ -86,7 +86,7 @@ def _from_name(
     spec = network_spec(target, design=design, num_classes=len(dataset.classes))
     normalisation = Normalisation.fit(dataset.train.images, "channel")
     torch.manual_seed(seed)
-    model = build(spec).to(memory_format=torch.channels_last)
+    model = build(spec)
     if spec.stem == "whitening":
         fit_whitening(model.stem, dataset.train.images, normalisation)
     side = IMAGENET_SIDE if spec.stem == "imagenet" else None
@@ -104,9 +104,8 @@ def _from_run(path: Path, data: str | None, batch_size: int | None, seed: int) -
     if dataset.classes != classifier.file.classes:
         raise UsageError(f"{path}: {name} has other classes than the network; give its own --data")
     images, labels = _batch(dataset, classifier.normalisation, batch_size or 64, seed)
-    return Subject(
-        str(path), classifier.network.train(), images, labels, f"{_words(images)} of {dataset.name}"
-    )
+    network = classifier.network.to(memory_format=torch.contiguous_format).train()
+    return Subject(str(path), network, images, labels, f"{_words(images)} of {dataset.name}")
 
 
 def _from_code(target: str, data: str | None, batch_size: int | None, seed: int) -> Subject:
@@ -143,7 +142,8 @@ def _batch(
     """(B, 3, H, W) normalised training images and their labels; `side` enlarges the images to that size."""
     generator = torch.Generator().manual_seed(seed)
     chosen = dataset.train[torch.randperm(len(dataset.train), generator=generator)[:count]]
-    images = normalisation(chosen.images)
+    # Channels first: there an activation is not fused with the norm before it, and is seen.
+    images = normalisation(chosen.images).contiguous()
     if side is not None and images.shape[-1] < side:
         images = functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
     return images, chosen.labels

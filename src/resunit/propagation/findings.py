@@ -103,7 +103,9 @@ def _truncation(junctions: list[Junction]) -> Iterator[Finding]:
 
 def _after_addition(stage: list[Junction]) -> Iterator[Finding]:
     """Normalisation on the path that the shortcut keeps open: Post-LN, BN after addition."""
-    inside = [j for j in stage if j.f and j.f_scale is not None and any("norm" in name for name in j.f)]
+    inside = [
+        j for j in stage if j.f and j.f_scale is not None and any("norm" in name.lower() for name in j.f)
+    ]
     if not inside:
         return
     product = math.prod(j.f_scale or 1.0 for j in inside)
@@ -259,11 +261,16 @@ def _correlation(junctions: list[Junction]) -> Iterator[Finding]:
 
 def _and_others(junctions: list[Junction]) -> str:
     others = len(junctions) - 1
-    return f" and {others} other{'s' * (others > 1)}" if others else ""
+    return f" and {_counted(others, 'other')}" if others else ""
 
 
 def _summary(name: str, junctions: Sequence[Junction], met: int) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(j.kind for j in junctions).items())
     stages = len({j.stage for j in junctions})
     missing = "" if met == len(junctions) else f"; {len(junctions) - met} were not passed on this batch"
-    return f"{name} has {len(junctions)} junctions in {stages} stage{'s' * (stages > 1)}: {kinds}{missing}"
+    counts = f"{_counted(len(junctions), 'junction')} in {_counted(stages, 'stage')}"
+    return f"{name} has {counts}: {kinds}{missing}"
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
