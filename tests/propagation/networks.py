@@ -130,4 +130,8 @@ DESIGN_KINDS: dict[str, Kinds] = {
     "relu-before-addition": {"identity": 7, "operations": 2},
     "relu-only-preactivation": {"identity": 7, "operations": 2},
     "full-preactivation": {"identity": 7, "operations": 2},
+    "rezero": {"identity": 7, "operations": 2},
+    "skipinit": {"identity": 7, "operations": 2},
+    "layer-scale": {"identity": 7, "operations": 2},
+    "stochastic-depth": {"identity": 7, "operations": 2},
 }

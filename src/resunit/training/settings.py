@@ -15,6 +15,8 @@ MODEL_OPTIONS: dict[str, type] = {
     "gate_bias": float,
     "drop_probability": float,
     "inverted_dropout": bool,
+    "initial_scale": float,
+    "final_survival": float,
     "shared_preactivation": str,
     "stride_on": str,
     "widening": str,
