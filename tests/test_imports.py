@@ -13,6 +13,7 @@ ROOMS = [  # from the top of the house down
     {"names", "files"},
     {"kernels"},
     {"batch_norm"},
+    {"recomputation"},
     {"units"},
     {"designs"},
     {"models"},
