@@ -24,6 +24,7 @@ ROOMS = [  # from the top of the house down
     {"data"},
     {"reports"},
     {"training"},
+    {"benchmarks"},
     {"cli"},
     {"__main__"},
 ]

@@ -103,6 +103,11 @@ def prepare(recipe: Recipe) -> Job:
     dataset = load_data(recipe, worker)
     if recipe.validation:
         dataset = dataset.hold_out(recipe.validation)
+    return assemble(recipe, spec, dataset, worker)
+
+
+def assemble(recipe: Recipe, spec: NetworkSpec, dataset: Dataset, worker: Worker) -> Job:
+    """Build all that training the network of `spec` on `dataset` needs; raises UsageError."""
     spec = replace(
         spec, num_classes=len(dataset.classes), stem=stem_for(spec, dataset.train.images.shape[-1])
     )
