@@ -1,4 +1,6 @@
-"""Each design of Tables 1 and 2 against its formula, written out straight."""
+"""Each design against its formula, written out straight."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,8 +9,9 @@ from torch.nn.functional import batch_norm, conv2d, pad, relu
 
 from resunit import ResidualUnit
 from resunit.designs import DESIGNS
-from resunit.models import NetworkSpec, UnitPlan, build_unit
-from resunit.units import DropoutShortcut, ExclusivelyGatedUnit, Gate, GatedShortcut
+from resunit.models import NetworkSpec, UnitPlan, build_unit, unit_plans
+from resunit.units import DropoutShortcut, ExclusivelyGatedUnit, Gate, GatedShortcut, LearnedScale
+from resunit.zoo import network_spec
 
 SAME = UnitPlan(16, 16, 1, first_of_stage=False, first_of_network=False)
 WIDER = UnitPlan(16, 32, 2, first_of_stage=True, first_of_network=False)
@@ -162,6 +165,58 @@ def test_full_preactivation_is_shared_where_channels_change() -> None:
     _, (norm1,) = parts(module.before)
     a = relu(n(x, norm1))
     torch.testing.assert_close(module(x), widened(a) + c(relu(n(c(a, conv1), norm2)), conv2))
+
+
+def test_rezero_begins_as_the_identity(case: Case) -> None:
+    plan, x, _ = case
+    module = unit("rezero", plan)
+    norm1 = parts(module if plan is SAME else module.before)[1][0]
+    a = relu(n(x, norm1))
+    assert torch.equal(module(x), x) if plan is SAME else torch.equal(module(x), widened(module.before(x)))
+    (scale,) = [m for m in module.modules() if isinstance(m, LearnedScale)]
+    assert scale.scale.numel() == 1
+    nn.init.constant_(scale.scale, 0.3)
+    (conv1, conv2), norms = parts(module.branch)
+    f = c(relu(n(c(a, conv1), norms[-1])), conv2)
+    torch.testing.assert_close(module(x), (x if plan is SAME else widened(a)) + 0.3 * f)
+
+
+def test_skipinit_has_no_norm_at_all() -> None:
+    x = torch.randn(4, 16, 8, 8)
+    module = unit("skipinit", SAME)
+    (conv1, conv2), norms = parts(module)
+    assert norms == []
+    (scale,) = [m for m in module.modules() if isinstance(m, LearnedScale)]
+    assert torch.equal(module(x), x)
+    nn.init.constant_(scale.scale, -0.5)
+    torch.testing.assert_close(module(x), x - 0.5 * c(relu(c(relu(x), conv1)), conv2))
+
+
+def test_layer_scale_has_one_number_a_channel() -> None:
+    x = torch.randn(4, 16, 8, 8)
+    module = unit("layer-scale", SAME, initial_scale=0.25)
+    (scale,) = [m for m in module.modules() if isinstance(m, LearnedScale)]
+    assert torch.equal(scale.scale, torch.full((16, 1, 1), 0.25))
+    nn.init.uniform_(scale.scale)
+    (conv1, conv2), (norm1, norm2) = parts(module.branch)
+    f = c(relu(n(c(relu(n(x, norm1)), conv1), norm2)), conv2)
+    torch.testing.assert_close(module(x), x + scale.scale * f)
+
+
+def test_stochastic_depth_drops_whole_branches_the_deeper_the_more_often(case: Case) -> None:
+    plan, x, h = case
+    module = unit("stochastic-depth", replace(plan, depth=0.5), final_survival=0.2)  # survives with 0.6
+    survived = 0
+    for _ in range(500):
+        y = module(x)
+        dropped = torch.equal(y, relu(h))
+        survived += not dropped
+        assert dropped or y.isclose(relu(h + original_branch(module, x)), rtol=1e-4, atol=1e-4).all()
+    assert 240 < survived < 360
+    module.eval()
+    torch.testing.assert_close(module(x), relu(h + 0.6 * module.branch[:-1](x)))
+    depths = [plan.depth for plans in unit_plans(network_spec("resnet20")) for plan in plans]
+    assert depths == pytest.approx([number / 9 for number in range(1, 10)])
 
 
 def test_bottleneck_and_one_layer_branches() -> None:

@@ -1,4 +1,6 @@
-"""The eleven designs of Tables 1 and 2: how a unit's parts are arranged. One function and one table row each.
+"""Designs: how a unit's parts are arranged, the paper's (Tables 1 and 2) and later ones.
+
+One function and one table row each.
 
 A design's keyword arguments are its options; their defaults are in the signature. Where the paper is
 silent: a shortcut variant acts on the widened x at units that change size, gates carry a bias and no BN,
@@ -17,13 +19,16 @@ from resunit.units import (
     ORIGINAL,
     RELU_BEFORE_ADDITION,
     RELU_ONLY_PREACTIVATION,
+    WITHOUT_NORM,
     DropoutShortcut,
     ExclusivelyGatedUnit,
     Gate,
     GatedShortcut,
+    LearnedScale,
     Placement,
     ResidualUnit,
     Scale,
+    StochasticDepth,
     chain,
     projection,
 )
@@ -41,6 +46,7 @@ class Parts:
     out_channels: int
     stride: int
     norm_after_weights: bool  # does BN follow the last weight layer of a path?
+    depth: float  # of the unit in the network: the last has 1
 
 
 def identity_shortcut(parts: Parts) -> nn.Module:
@@ -80,12 +86,34 @@ def dropout_shortcut(
     return ResidualUnit(parts.branch, shortcut, parts.after, parts.before)
 
 
+def scalar_on_branch(parts: Parts) -> nn.Module:
+    """x + a F(x), a learned number that begins at 0.
+
+    ReZero (Bachlechner et al. 2020); without norm, SkipInit (De and Smith 2020).
+    """
+    branch = chain([parts.branch, LearnedScale(1, 0.0)])
+    return ResidualUnit(branch, parts.widen(), parts.after, parts.before)
+
+
+def layer_scale(parts: Parts, initial_scale: float = 1e-5) -> nn.Module:
+    """x + diag(a) F(x), a learned number for each channel (Touvron et al. 2021)."""
+    branch = chain([parts.branch, LearnedScale(parts.out_channels, initial_scale)])
+    return ResidualUnit(branch, parts.widen(), parts.after, parts.before)
+
+
+def stochastic_depth(parts: Parts, final_survival: float = 0.5) -> nn.Module:
+    """Branches drop out in training, the deeper the more often: linear decay (Huang et al. 2016)."""
+    survival = StochasticDepth(1 - parts.depth * (1 - final_survival))
+    return ResidualUnit(chain([parts.branch, survival]), parts.widen(), parts.after, parts.before)
+
+
 @dataclass(frozen=True)
 class Design:
-    """One row of Table 1 or Table 2: where the activations sit and what makes a unit of the parts."""
+    """Where the activations sit and what makes a unit of the parts: a row of a table, or a later idea."""
 
     placement: Placement
     join: Callable[..., nn.Module]
+    of_the_paper: bool = True
 
     @property
     def options(self) -> dict[str, object]:
@@ -105,4 +133,8 @@ DESIGNS: dict[str, Design] = {
     "relu-before-addition": Design(RELU_BEFORE_ADDITION, identity_shortcut),
     "relu-only-preactivation": Design(RELU_ONLY_PREACTIVATION, identity_shortcut),
     "full-preactivation": Design(FULL_PREACTIVATION, identity_shortcut),
+    "rezero": Design(FULL_PREACTIVATION, scalar_on_branch, of_the_paper=False),
+    "skipinit": Design(WITHOUT_NORM, scalar_on_branch, of_the_paper=False),
+    "layer-scale": Design(FULL_PREACTIVATION, layer_scale, of_the_paper=False),
+    "stochastic-depth": Design(ORIGINAL, stochastic_depth, of_the_paper=False),
 }

@@ -76,11 +76,12 @@ class UnitPlan:
     stride: int
     first_of_stage: bool
     first_of_network: bool
+    depth: float = 1.0  # l / L of the l-th of L units
 
 
 def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
     """The units of each stage, stage by stage."""
-    channels = spec.stem_channels
+    channels, number = spec.stem_channels, 0
     for stage, (depth, width, stage_stride) in enumerate(
         zip(spec.depths, spec.widths, spec.strides, strict=True)
     ):
@@ -88,7 +89,9 @@ def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
         for index in range(depth):
             first = index == 0
             stride = stage_stride if first else 1
-            plans.append(UnitPlan(channels, width, stride, first, first and stage == 0))
+            number += 1
+            place = number / sum(spec.depths)
+            plans.append(UnitPlan(channels, width, stride, first, first and stage == 0, place))
             channels = width
         yield plans
 
@@ -132,7 +135,7 @@ def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     elif shares_preactivation(spec, plan):
         before, first = first, ""
     parts = Parts(
-        branch=branch(layers, first, placement.last, spec.nonlinearity),
+        branch=branch(layers, first, placement.last, spec.nonlinearity, placement.between),
         widen=lambda: widening(spec, plan),
         after=chain(activation(placement.after, plan.out_channels, spec.nonlinearity)),
         before=chain(activation(before, plan.in_channels, spec.nonlinearity)),
@@ -140,6 +143,7 @@ def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
         out_channels=plan.out_channels,
         stride=plan.stride,
         norm_after_weights="norm" in placement.last,
+        depth=plan.depth,
     )
     return DESIGNS[spec.design].join(parts, **spec.design_options)
 

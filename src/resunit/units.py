@@ -48,14 +48,16 @@ class ResidualUnit(nn.Module):
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a unit's activations sit, Fig. 4. Between two weight layers there is always norm-relu.
+    """Where a unit's activations sit, Fig. 4.
 
-    Each field lists layers in order: `first` opens the branch, `last` closes it, `after` follows the sum.
+    Each field lists layers in order: `first` opens the branch, `last` closes it, `after` follows the sum, and
+    `between` stands between two weight layers, in the paper always norm-relu.
     """
 
     first: str
     last: str
     after: str
+    between: str = "norm relu"
 
 
 ORIGINAL = Placement(first="", last="norm", after="relu")  # Fig. 4(a)
@@ -63,6 +65,7 @@ BN_AFTER_ADDITION = Placement(first="", last="", after="norm relu")  # (b)
 RELU_BEFORE_ADDITION = Placement(first="", last="norm relu", after="")  # (c)
 RELU_ONLY_PREACTIVATION = Placement(first="relu", last="norm", after="")  # (d)
 FULL_PREACTIVATION = Placement(first="norm relu", last="", after="")  # (e)
+WITHOUT_NORM = Placement(first="relu", last="", after="", between="relu")  # De and Smith 2020
 
 
 def activation(layers: str, channels: int, nonlinearity: Nonlinearity = "relu") -> list[nn.Module]:
@@ -121,13 +124,17 @@ def weight_layers(
 
 
 def branch(
-    convolutions: list[nn.Conv2d], first: str, last: str, nonlinearity: Nonlinearity = "relu"
+    convolutions: list[nn.Conv2d],
+    first: str,
+    last: str,
+    nonlinearity: Nonlinearity = "relu",
+    between: str = "norm relu",
 ) -> nn.Module:
-    """F: the weight layers with norm-relu between them, opened by `first` and closed by `last` (Fig. 4)."""
+    """F: the weight layers with `between` between them, opened by `first` and closed by `last` (Fig. 4)."""
     parts = activation(first, convolutions[0].in_channels, nonlinearity)
     for index, layer in enumerate(convolutions):
         if index > 0:
-            parts += activation("norm relu", layer.in_channels, nonlinearity)
+            parts += activation(between, layer.in_channels, nonlinearity)
         parts.append(layer)
     return chain(parts + activation(last, convolutions[-1].out_channels, nonlinearity))
 
@@ -239,3 +246,33 @@ class DropoutShortcut(nn.Module):
 
     def extra_repr(self) -> str:
         return f"probability={self.probability}, inverted={self.inverted}"
+
+
+class LearnedScale(nn.Module):
+    """x -> scale * x with a learned scale, of one value (channels = 1) or one for each channel."""
+
+    def __init__(self, channels: int, initial_scale: float):
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((channels, 1, 1), initial_scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * x
+
+
+class StochasticDepth(nn.Module):
+    """F(x), or nothing: in training the whole batch's branch survives with probability `survival`.
+
+    Nothing is rescaled in training; in evaluation F is multiplied by `survival`, its expectation.
+    """
+
+    def __init__(self, survival: float):
+        super().__init__()
+        self.survival = survival
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return self.survival * x
+        return (torch.rand((), device=x.device) < self.survival) * x
+
+    def extra_repr(self) -> str:
+        return f"survival={self.survival}"

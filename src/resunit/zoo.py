@@ -125,6 +125,8 @@ def checked_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
     for key, value in options.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"{key} must be finite, not {value}")
+        if key == "final_survival" and not 0 <= value <= 1:
+            raise UsageError(f"final_survival must be in [0, 1], not {value}")
         if key == "drop_probability" and not 0 <= value < 1:
             raise UsageError(f"drop_probability must be in [0, 1), not {value}")
     return known | options
@@ -145,11 +147,12 @@ def create_model(
         name: one of `list_models()`; None with `weights` takes the network stored there.
         num_classes: 10 for CIFAR networks and 1000 for ImageNet networks unless given.
         in_channels: 3 unless given.
-        design: a row of Tables 1 and 2 such as "shortcut-only-gating"; by default "original", or
-            "full-preactivation" for the names that start with "pre".
+        design: a row of Tables 1 and 2 such as "shortcut-only-gating", or a later one such as "rezero"; by
+            default "original", or "full-preactivation" for the names that start with "pre".
         weights: a weights.safetensors of a run; nothing but tensors and JSON is read from it.
         options: those of the design (shortcut_scale, branch_scale, gate_bias, drop_probability,
-            inverted_dropout) and the conventions shared_preactivation, stride_on and widening.
+            inverted_dropout, initial_scale, final_survival) and the conventions shared_preactivation,
+            stride_on and widening.
 
     Raises:
         UsageError: an unknown name, design or option, or options that do not apply.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from typing import TYPE_CHECKING, Any
 
 from resunit.reports.confusion import Confusion
@@ -63,6 +64,72 @@ def training_curves(log: list[dict[str, Any]], split: str) -> Figure:
         margin={"l": 44, "r": 8, "t": 36, "b": 44},
     )
     return figure
+
+
+PROPAGATION = {  # measure -> its title, and whether its size is what counts
+    "gradient_gain": ("Gradient, relative to the last junction", True),
+    "gradient_direct": ("Gradient through the shortcut", True),
+    "stream_rms": ("Stream, root mean square", True),
+    "branch_share": ("Branch, share of the sum of norms", False),
+    "lambda_product": ("Product of lambda over a stage", True),
+    "energy_cut": ("Energy cut after the addition", False),
+}
+
+
+def propagation(lines: list[dict[str, Any]]) -> Figure:
+    """The measures by depth over the steps; those that a network does not have are left out."""
+    from plotly.subplots import make_subplots
+
+    measures = {name: words for name, words in PROPAGATION.items() if any(name in line for line in lines)}
+    rows = -(-len(measures) // 2)
+    figure = make_subplots(
+        rows=rows,
+        cols=2,
+        shared_xaxes=True,
+        shared_yaxes=True,
+        vertical_spacing=0.3 / rows,
+        horizontal_spacing=0.16,
+        subplot_titles=[title for title, _ in measures.values()],
+    )
+    steps, names = [line.get("step") for line in lines], lines[-1].get("junctions", [])
+    for place, (measure, (_, logarithmic)) in enumerate(measures.items()):
+        row, column = divmod(place, 2)
+        columns = [[_size(value) for value in line.get(measure, [])] for line in lines]
+        heights = [[column[i] if i < len(column) else None for column in columns] for i in range(len(names))]
+        bar = {"len": 0.8 / rows, "y": 1 - (row + 0.5) / rows, "x": 0.42 if column == 0 else 1.0}
+        figure.add_heatmap(
+            x=steps,
+            y=list(range(1, len(names) + 1)),
+            z=[[_decades(v) if logarithmic else v for v in along] for along in heights],
+            customdata=[[_words(names[i], v) for v in along] for i, along in enumerate(heights)],
+            hovertemplate="step %{x}<br>%{customdata}<extra></extra>",
+            colorscale="Viridis",
+            colorbar={"thickness": 9, **bar, "tickprefix": "10^" if logarithmic else ""},
+            row=row + 1,
+            col=column + 1,
+        )
+    figure.update_annotations(font_size=13)
+    figure.update_xaxes(title_text="step", row=rows)
+    figure.update_yaxes(title_text="junction", col=1)
+    figure.update_layout(
+        template="none",
+        font_family=FONT,
+        height=270 * rows,
+        margin={"l": 44, "r": 8, "t": 36, "b": 44},
+    )
+    return figure
+
+
+def _size(value: object) -> float | None:
+    return abs(value) if is_number(value) else None
+
+
+def _decades(value: float | None) -> float | None:
+    return math.log10(value) if value else None
+
+
+def _words(name: str, value: float | None) -> str:
+    return f"{_literal(name)}: {'none' if value is None else f'{value:.3g}'}"
 
 
 def confusion_matrix(confusion: Confusion) -> Figure:

@@ -19,6 +19,7 @@ class Run:
     recipe: Record
     environment: Record
     log: list[Record]
+    propagation: list[Record]
     result: Record
     evaluation: Record | None
 
@@ -54,14 +55,14 @@ class RecordError(OSError):
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run's folder; log and evaluation are missing where a run ended early. Raises RecordError."""
-    log = folder / "log.jsonl"
+    """Read a run's folder; what a run did not come to write is empty. Raises RecordError."""
     evaluation = folder / "evaluation.json"
     return Run(
         folder=folder,
         recipe=_read(folder / "recipe.json"),
         environment=_read(folder / "environment.json"),
-        log=[_parse(log, line) for line in log.read_text().splitlines() if line] if log.exists() else [],
+        log=_read_lines(folder / "log.jsonl"),
+        propagation=_read_lines(folder / "propagation.jsonl"),
         result=_read(folder / "result.json"),
         evaluation=_read(evaluation) if evaluation.exists() else None,
     )
@@ -78,6 +79,10 @@ def _read(path: Path) -> Record:
             f"{path.parent}: no {path.name} there; a page needs a run that ended or was stopped"
         )
     return _parse(path, path.read_text(errors="replace"))
+
+
+def _read_lines(path: Path) -> list[Record]:
+    return [_parse(path, line) for line in path.read_text().splitlines() if line] if path.exists() else []
 
 
 def _parse(path: Path, text: str) -> Record:

@@ -15,6 +15,7 @@ from resunit.training.batches import Group
 from resunit.training.display import Display
 from resunit.training.job import Job, prepare
 from resunit.training.progress import Progress
+from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, quick
 from resunit.training.records import RunRecords
 from resunit.training.run_folder import RunFolder, RunFolderError, create_run_folder, default_folder
@@ -69,9 +70,15 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
     """Train from `progress` to the last step; stop early at a signal or a non-finite loss."""
     model = job.worker.distribute(job.network).train()
     visible = job.worker.is_main and not quiet
+    watch = PropagationWatch(job, records.folder)
+    watch.forget_after(progress.step)
     with stop_requests() as stop, Display(job, progress, visible) as display:
         checkpointed = tick = time.monotonic()
         for groups in job.batches.between(progress.step, job.steps, job.train_size):
+            if watch.is_due(progress.step):
+                watch.measure(groups[0], progress)
+                progress.seconds += time.monotonic() - tick
+                tick = time.monotonic()
             loss, wrong = train_step(job, model, groups, progress.step)
             if not math.isfinite(loss):
                 return records.finish("diverged", progress)

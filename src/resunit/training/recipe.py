@@ -41,6 +41,7 @@ class Recipe:
         evaluate_every: epochs between evaluations.
         augmented_views: at the end, also evaluate on mirrored and shifted views of each image.
         checkpoint_every: steps between checkpoints; None is every epoch or 10 minutes.
+        watch_propagation: steps between measurements of the signal through the junctions; None for none.
         device: "auto", or a torch device.
     """
 
@@ -83,6 +84,7 @@ class Recipe:
     evaluate_every: int = 1
     augmented_views: bool = False
     checkpoint_every: int | None = None
+    watch_propagation: int | None = None
     device: str = "auto"
 
     def to_json(self) -> dict[str, Any]:

@@ -15,6 +15,8 @@ MODEL_OPTIONS: dict[str, type] = {
     "gate_bias": float,
     "drop_probability": float,
     "inverted_dropout": bool,
+    "initial_scale": float,
+    "final_survival": float,
     "shared_preactivation": str,
     "stride_on": str,
     "widening": str,
@@ -99,6 +101,7 @@ BOUNDS: dict[str, tuple[float, float]] = {  # the least and the greatest value t
     "padding": (0, 512),
     "evaluate_every": (1, 10**9),
     "checkpoint_every": (1, 10**9),
+    "watch_propagation": (1, 10**9),
 }
 ABOVE_ZERO = ("epochs", "learning_rate", "muon_learning_rate", "norm_rate", "classifier_rate")
 FRACTIONS = ("warmup", "label_smoothing", "momentum")

@@ -1,0 +1,18 @@
+"""Does the signal pass directly? Section 2 of He et al. 2016 as an instrument for any PyTorch network."""
+
+from resunit.propagation.errors import PropagationError
+from resunit.propagation.measuring import Instrument, measure
+from resunit.propagation.mixing import Mixing, MixingStep, measure_mixing
+from resunit.propagation.records import Junction
+from resunit.propagation.result import Propagation
+
+__all__ = [
+    "Instrument",
+    "Junction",
+    "Mixing",
+    "MixingStep",
+    "Propagation",
+    "PropagationError",
+    "measure",
+    "measure_mixing",
+]

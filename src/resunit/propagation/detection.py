@@ -1,0 +1,197 @@
+"""Finds the junctions of a network in one forward pass, without naming modules."""
+
+import math
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
+
+from resunit.propagation.graph import Edge, Graph, Node, Side
+from resunit.propagation.junctions import (
+    Meeting,
+    Shortcut,
+    has_parameters,
+    junction,
+    operation,
+    stream_before,
+)
+from resunit.propagation.losses import Loss, check_differentiable, loss_of
+from resunit.propagation.passes import Inputs, run
+from resunit.propagation.sightings import Addition, Sightings
+from resunit.propagation.sites import Detection, Site, Truncation
+from resunit.propagation.watching import Watch
+
+TRUNCATING = ("Relu", "Threshold", "Hardtanh")  # nodes of activations that set negative values to zero
+
+
+def detect(model: nn.Module, inputs: Any, targets: Any, loss: Loss | None) -> Detection:
+    """Find the junctions of `model` in one forward pass on `inputs`; its state is the caller's to preserve.
+
+    Raises PropagationError for what cannot be run or has no gradient.
+    """
+    with torch.enable_grad():
+        given = Inputs.of(inputs)
+    identifiers = [tensor for tensor in given.tensors() if not tensor.is_floating_point()]
+    sightings = Sightings(identifiers)
+    sightings.sources += [tensor.grad_fn for tensor in given.tensors() if tensor.is_floating_point()]
+    with torch.enable_grad():
+        with Watch(model, sightings.on_function, sightings.on_passage):
+            output = run(model, given)
+        value = loss_of(output, targets, loss)
+    check_differentiable(value)
+    graph = Graph(value.grad_fn, sightings.sources, sightings.unchanged)
+    return _Assembly(sightings, graph).detection()
+
+
+class _Assembly:
+    """Turns the additions of a pass into sites."""
+
+    def __init__(self, sightings: Sightings, graph: Graph):
+        self.sightings = sightings
+        self.graph = graph
+        self.seen: list[Addition] = []
+        self.meetings: list[Meeting] = []
+        self.number: dict[Node, int] = {}  # the sum's node -> the site
+
+    def detection(self) -> Detection:
+        candidates = [seen for seen in self.sightings.additions if seen.sum in self.graph]
+        for seen in candidates:
+            meeting = junction(self.graph, *seen.edges) or self.continued(seen)
+            if meeting is not None:
+                self.number[seen.sum] = len(self.seen)
+                self.seen.append(seen)
+                self.meetings.append(meeting)
+        names = self.names()
+        sites: list[Site] = []
+        for number in range(len(self.seen)):
+            sites.append(self.site(number, names[number], sites))
+        return Detection(tuple(sites), tuple(self.unseen()), len(candidates))
+
+    def continued(self, seen: Addition) -> Meeting | None:
+        """x + F(x) + G(x): the second addition goes on from the first one's sum: an identity."""
+        for term in (0, 1):
+            edges, others = seen.edges[term], seen.edges[1 - term]
+            if len(edges) == 1 and (before := self.number.get(edges[0][0])) is not None:
+                origin = self.meetings[before].shortcut.origin
+                for meeting, *sides in self.graph.meeting_points(edges, others):
+                    if meeting == origin:
+                        sum_itself, branch = Side(edges), sides[1]
+                        if not has_parameters(self.graph, branch):
+                            return None
+                        ordered = (sum_itself, branch) if term == 0 else (branch, sum_itself)
+                        return Meeting(Shortcut("identity", edges[0], (), 1.0), term, ordered)
+        return None
+
+    def site(self, number: int, name: str, before: list[Site]) -> Site:
+        seen, meeting = self.seen[number], self.meetings[number]
+        shortcut, origin = meeting.shortcut, meeting.shortcut.origin
+        outer = seen.factors[meeting.term]
+        kind, factor = shortcut.kind, shortcut.factor
+        if isinstance(outer, Tensor):
+            kind, factor = ("gate" if outer.requires_grad else "scale"), None
+        elif outer != 1:
+            kind = "scale" if kind == "identity" else kind
+            factor = None if factor is None else factor * outer
+        x_is_term = kind == "identity" and not shortcut.nodes
+        x_shape = self.sightings.made[origin][1] if origin in self.sightings.made else None
+        if x_is_term:
+            x_shape = seen.shape
+        link = stream_before(self.graph, origin, self.number)
+        previous, between = link if link is not None else (None, ())
+        sizes = {_size(x_shape), _size(seen.shape), _size(self.seen[previous or 0].shape)}
+        follows = previous is not None and len(sizes) == 1
+        new_stage = max((site.stage for site in before), default=0) + 1
+        return Site(
+            name=name,
+            place=seen.place,
+            term=meeting.term,
+            kind=kind,
+            factor=factor,
+            operations=self.words(shortcut.nodes) if kind != "identity" else (),
+            x=None if x_is_term else self.sightings.capture(origin),
+            x_is_term=x_is_term,
+            exact=self.is_exact(seen, meeting),
+            previous=previous,
+            previous_f=self.words(between),
+            truncation=self.truncation(seen.sum),
+            shape=seen.shape,
+            x_shape=x_shape,
+            stage=before[previous].stage if follows and previous is not None else new_stage,
+        )
+
+    def is_exact(self, seen: Addition, meeting: Meeting) -> bool:
+        """Do x_l, and all that is made of it on the way to the sum, serve this junction alone?"""
+        graph, origin = self.graph, meeting.shortcut.origin
+        between = sorted(
+            {*meeting.sides[0].nodes, *meeting.sides[1].nodes}, key=lambda node: graph.rank[node]
+        )
+        made_of_x = set()
+        users = list(graph.users_of_edge[origin])
+        for node in between:
+            if any(edge == origin or edge[0] in made_of_x for edge in graph.children[node]):
+                made_of_x.add(node)
+                users += graph.users[node]
+        return all(user in made_of_x or user is seen.sum for user in users)
+
+    def truncation(self, node: Node) -> Truncation | None:
+        """The first activation that f applies to the sum, while nothing but f uses it."""
+        edge: Edge = (node, 0)
+        while len(users := self.graph.users_of_edge[edge]) == 1 and len(self.graph.children[users[0]]) == 1:
+            edge = (users[0], 0)
+            if operation(users[0]) in TRUNCATING:
+                before = self.graph.children[users[0]][0]
+                after = self.sightings.capture(edge)
+                into = None if before[0] is node else self.sightings.capture(before)
+                if after is None or (into is None and before[0] is not node):
+                    return None
+                return Truncation(into, after)
+            if "Norm" not in operation(users[0]):
+                return None
+        return None
+
+    def words(self, nodes: tuple[Node, ...]) -> tuple[str, ...]:
+        """Operations in the order of the forward pass, as they are called in torch."""
+        names, inner = [], []
+        for node in reversed(nodes):
+            capture = self.sightings.capture((node, 0))
+            if capture is not None and capture.place.function not in ("input", "output"):
+                names.append(capture.place.function.strip("_"))
+                inner = []  # these were steps of the function
+            elif isinstance(node, BackwardCFunction):
+                names.append(operation(node))
+            else:
+                inner.append(operation(node).lower())
+        return (*names, *inner)
+
+    def names(self) -> list[str]:
+        """The junctions by the module that adds; where it adds several times, by their branches."""
+        modules = Counter(seen.place.module for seen in self.seen)
+        names = []
+        for seen, meeting in zip(self.seen, self.meetings, strict=True):
+            name = module = seen.place.module
+            if modules[module] > 1:
+                edges = meeting.sides[1 - meeting.term].edges
+                branch = self.sightings.returned_by.get(edges[0][0], "") if edges else ""
+                within = branch.startswith(f"{module}." if module else "") and branch != module
+                name = branch if within and branch else module
+            names.append(name or "(model)")
+        repeated = Counter(names)
+        counted: Counter[str] = Counter()
+        for i, name in enumerate(names):
+            if repeated[name] > 1:
+                counted[name] += 1
+                names[i] = f"{name}#{counted[name]}"
+        return names
+
+    def unseen(self) -> list[str]:
+        return [
+            f"{count} additions in {module or 'the model'} ran without gradients (torch.no_grad, re-entrant "
+            "checkpointing): what they join was not seen; use checkpointing with use_reentrant=False"
+            for module, count in self.sightings.without_gradient.items()
+        ]
+
+
+def _size(shape: tuple[int, ...] | None) -> int:
+    return 0 if shape is None else math.prod(shape)

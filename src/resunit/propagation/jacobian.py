@@ -1,0 +1,93 @@
+"""How much a junction can stretch its input: the largest singular value of dy_l / dx_l."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from resunit.propagation.additions import terms
+from resunit.propagation.passes import Inputs, run
+from resunit.propagation.sites import Site
+from resunit.propagation.state import differentiable, preserved
+from resunit.propagation.watching import Place, Watch, tensors_in
+
+TOLERANCE = 1e-4  # relative change of the singular value at which power iteration stops
+MOST_ITERATIONS = 200
+
+
+def singular_values(model: nn.Module, inputs: Any, sites: tuple[Site, ...]) -> list[float | None]:
+    """The largest singular value of the Jacobian of y_l = h(x_l) + F(x_l), whole batch in, whole batch out.
+
+    By power iteration on J^T J: J^T u is a gradient, and J v the gradient of that by u. None where x_l was
+    not seen, or where an operation on the way has no second derivative.
+    """
+    with preserved(model), torch.enable_grad():
+        differentiable(model)
+        passed = _Passed(sites)
+        # Attention's fused kernels have no second derivatives.
+        with sdpa_kernel(SDPBackend.MATH), Watch(model, passed.on_function, passed.on_passage):
+            output = run(model, Inputs.of(inputs))
+        values = [passed.singular_value(number) for number in range(len(sites))]
+        del output
+    return values
+
+
+class _Passed:
+    """The edges of x_l and y_l of each site in one pass."""
+
+    def __init__(self, sites: tuple[Site, ...]):
+        self.sites = sites
+        self.at = {site.place: number for number, site in enumerate(sites)}
+        self.captures = {site.x.place: [] for site in sites if site.x is not None}
+        for number, site in enumerate(sites):
+            if site.x is not None:
+                self.captures[site.x.place].append((site.x.position, number))
+        self.x: dict[int, GradientEdge] = {}
+        self.y: dict[int, tuple[GradientEdge, Tensor]] = {}
+
+    def on_function(self, place: Place, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        number = self.at.get(place)
+        if number is not None and self.sites[number].x_is_term:
+            pair = terms(place.function, args, kwargs)
+            if pair is not None:
+                self.x[number] = get_gradient_edge(pair[self.sites[number].term].inputs[0])
+        result = func(*args, **kwargs)
+        if number is not None:
+            self.y[number] = get_gradient_edge(result), torch.empty_like(result, requires_grad=False)
+        self.on_passage(place, result)
+        return result
+
+    def on_passage(self, place: Place, value: Any) -> None:
+        if place in self.captures:
+            tensors = list(tensors_in(value))
+            for position, number in self.captures[place]:
+                if position < len(tensors) and tensors[position].requires_grad:
+                    self.x[number] = get_gradient_edge(tensors[position])
+
+    def singular_value(self, number: int) -> float | None:
+        if number not in self.x or number not in self.y:
+            return None
+        (y, like), x = self.y[number], self.x[number]
+        u = torch.zeros_like(like, requires_grad=True)
+        try:
+            (transposed,) = torch.autograd.grad([y], [x], [u], create_graph=True)  # J^T u, linear in u
+            return _power_iteration(transposed, u, y, x)
+        except (RuntimeError, NotImplementedError):
+            return None
+
+
+def _power_iteration(transposed: Tensor, u: Tensor, y: GradientEdge, x: GradientEdge) -> float:
+    generator = torch.Generator(transposed.device).manual_seed(0)
+    v = torch.randn(transposed.shape, generator=generator, device=transposed.device, dtype=transposed.dtype)
+    value = 0.0
+    for _ in range(MOST_ITERATIONS):
+        v = v / v.norm()
+        (stretched,) = torch.autograd.grad(transposed, u, v, retain_graph=True)  # J v
+        before, value = value, stretched.norm().item()
+        if value == 0 or abs(value - before) < TOLERANCE * value:
+            break
+        (v,) = torch.autograd.grad([y], [x], [stretched], retain_graph=True)  # J^T J v
+    return value

@@ -1,0 +1,49 @@
+"""Sums over whole tensors, left on the device: each is a 0-dimensional float32 tensor."""
+
+import torch
+from torch import Tensor
+
+
+def flats(*tensors: Tensor) -> list[Tensor]:
+    """The elements of equally shaped tensors in one order, (N,), float32 or float64.
+
+    Without a copy where all are dense and laid out alike, channels-last for instance: reductions over
+    strided views are many times slower.
+    """
+    first = tensors[0]
+    if all(t.stride() == first.stride() and t.shape == first.shape for t in tensors) and _is_dense(first):
+        views = [t.detach().as_strided((t.numel(),), (1,)) for t in tensors]
+    else:
+        views = [t.detach().reshape(-1) for t in tensors]
+    return [view if view.dtype in (torch.float32, torch.float64) else view.float() for view in views]
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Do its elements fill a stretch of memory, in whatever order of the dimensions?"""
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1:
+            if stride != expected:
+                return False
+            expected *= size
+    return True
+
+
+def energy(flat: Tensor) -> Tensor:
+    """The sum of squares."""
+    return torch.dot(flat, flat)
+
+
+def difference_energy(a: Tensor, b: Tensor) -> Tensor:
+    return energy(a - b)
+
+
+def to_numbers(values: list[Tensor]) -> list[float]:
+    """0-dimensional tensors as numbers, with one transfer a device."""
+    numbers = [0.0] * len(values)
+    for device in {value.device for value in values}:
+        here = [i for i, value in enumerate(values) if value.device == device]
+        stacked = torch.stack([values[i].to(torch.float32) for i in here])
+        for i, number in zip(here, stacked.tolist(), strict=True):
+            numbers[i] = number
+    return numbers

@@ -1,0 +1,59 @@
+"""Where the junctions of a network are: found once, then visited pass after pass."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from resunit.propagation.junctions import Kind
+from resunit.propagation.watching import Place
+
+
+class Capture(NamedTuple):
+    """A tensor of a forward pass: the `position`-th of a place; `copy` if it is overwritten later."""
+
+    place: Place
+    position: int
+    copy: bool
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """The activation in f that sets negative values to zero: its input (None: the sum itself) and output."""
+
+    before: Capture | None
+    after: Capture
+
+
+@dataclass(frozen=True)
+class Site:
+    """A junction y_l = h(x_l) + F(x_l) where a forward pass comes by.
+
+    `term` is the number of the shortcut's term in the addition. `x` is None where x_l was never seen above
+    autograd, or where the term is x_l itself (`x_is_term`). `previous` is the number of the site whose sum
+    becomes x_l, through the operations `f` that lie between (those of f and of what units share, section
+    4.1). `exact`: x_l is used by h and F alone, so that dE/dx_l is the sum of their two terms.
+    """
+
+    name: str
+    place: Place
+    term: int
+    kind: Kind
+    factor: float | None
+    operations: tuple[str, ...]
+    x: Capture | None
+    x_is_term: bool
+    exact: bool
+    previous: int | None
+    previous_f: tuple[str, ...]
+    truncation: Truncation | None
+    shape: tuple[int, ...]
+    x_shape: tuple[int, ...] | None
+    stage: int
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The junctions in the order of the forward pass, and what could not be looked into, in sentences."""
+
+    sites: tuple[Site, ...]
+    unseen: tuple[str, ...]
+    additions: int

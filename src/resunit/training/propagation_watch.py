@@ -1,0 +1,71 @@
+"""How the signal passes through the network while it trains: a measurement every so many steps."""
+
+import json
+import math
+import os
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from resunit.propagation import Instrument
+from resunit.propagation.records import MEASURES
+from resunit.training.batches import Group
+from resunit.training.job import Job
+from resunit.training.progress import Progress
+from resunit.training.run_folder import RunFolder
+
+IMAGES = 64  # of the step's batch; norms and shares hardly depend on more
+
+
+class PropagationWatch:
+    """Writes propagation.jsonl: before every `recipe.watch_propagation`-th step, each measure by junction.
+
+    Measuring changes nothing of the run: its weights are bitwise those of a run that is not watched.
+    """
+
+    def __init__(self, job: Job, folder: RunFolder):
+        self.job = job
+        self.path = folder.path / "propagation.jsonl"
+        self.instrument = Instrument(job.network)
+
+    def is_due(self, step: int) -> bool:
+        every = self.job.recipe.watch_propagation
+        return every is not None and step % every == 0 and self.job.worker.is_main
+
+    def forget_after(self, step: int) -> None:
+        """Drop the lines from `step` on: a run that resumes there writes them again."""
+        if self.path.exists() and self.job.worker.is_main:
+            lines = self.path.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < step]
+            if len(kept) < len(lines):
+                temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+                temporary.write_text("".join(kept))
+                temporary.replace(self.path)
+
+    def measure(self, group: Group, progress: Progress) -> None:
+        """Add a line on `group`, in the precision that trains."""
+        device = self.job.worker.device
+        bf16 = torch.autocast(device.type, torch.bfloat16, enabled=self.job.recipe.precision == "bf16")
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), bf16:
+            torch.manual_seed(progress.step)  # so that a resumed run repeats the line
+            result = self.instrument.measure(
+                group.images[:IMAGES], group.labels[:IMAGES], loss=functional.cross_entropy
+            )
+        junctions = result.junctions
+        line: dict[str, Any] = {
+            "step": progress.step,
+            "epoch": self.job.epochs(progress.step),
+            "junctions": [junction.name for junction in junctions],
+        }
+        for name in MEASURES:
+            values = [_rounded(getattr(junction, name)) for junction in junctions]
+            if any(value is not None for value in values):
+                line[name] = values
+        with self.path.open("a") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+
+
+def _rounded(value: float | None) -> float | None:
+    """Five digits, which is more than a batch of images determines; None for what JSON cannot hold."""
+    return float(f"{value:.5g}") if value is not None and math.isfinite(value) else None

@@ -1,0 +1,129 @@
+"""`resunit propagation` as users meet it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import resunit
+from resunit.cli import main
+from resunit.designs import DESIGNS
+from resunit.training.recipe import named_recipe
+from resunit.training.settings import with_settings
+
+CODE = """
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from resunit import ResidualUnit
+
+def network():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 8), ResidualUnit(nn.Linear(8, 8)))
+
+def with_targets():
+    return network(), torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 3])
+
+def list_of_layers():
+    return [nn.Linear(8, 8)]
+
+def plain():
+    return nn.Linear(8, 8), torch.randn(2, 8)
+"""
+
+
+def answered(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["propagation", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["propagation", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "mine.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    return tmp_path
+
+
+def test_a_network_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    out = answered(capsys, "resnet20", "--batch-size", "8")
+    assert out.startswith("resnet20, on 8 training images of 32 x 32 of cifar10-sample, weights of seed 0")
+    assert "resnet20 has 9 junctions in 3 stages: 7 identity, 2 operations" in out
+
+
+def test_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["resnet20", "--batch-size", "8", "--design", "constant-scaling", "--also", "correlation"]
+    record = json.loads(answered(capsys, *arguments, "--json"))
+    assert [j["effective_lambda"] for j in record["junctions"][:3]] == pytest.approx([0.5] * 3)
+    assert record["junctions"][0]["sample_correlation"] is not None
+    assert record["junctions"][0]["loss_change"] is None
+    assert record == json.loads(answered(capsys, *arguments, "--json"))
+
+
+def test_two_networks_in_one_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "both.png"
+    arguments = ["resnet20", "preresnet20", "--batch-size", "4", "--out", str(picture), "--json"]
+    assert [record["name"] for record in json.loads(answered(capsys, *arguments))] == [
+        "resnet20",
+        "preresnet20",
+    ]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    settings = ["model=preresnet20", "data=cifar10-sample", "steps=1", "batch_size=16"]
+    resunit.train(with_settings(named_recipe("paper"), settings), out=tmp_path / "run", quiet=True)
+    assert "9 junctions" in answered(capsys, str(tmp_path / "run"), "--batch-size", "4")
+    assert "the design is stored with the weights" in refused(
+        capsys, str(tmp_path / "run"), "--design", "plain"
+    )
+
+
+def test_code(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    assert "network has 1 junction in 1 stage" in answered(capsys, "mine:network")
+    assert "on inputs of mine:with_targets" in answered(capsys, "mine:with_targets")
+    assert "no callable 'netwrok'" in refused(capsys, "mine:netwrok")
+    assert "must return a torch.nn.Module" in refused(capsys, "mine:list_of_layers")
+    assert "has no junction h(x) + F(x)" in refused(capsys, "mine:plain")
+    assert "No module named 'theirs'" in refused(capsys, "theirs:network")
+    assert "--design applies to a model's name" in refused(capsys, "mine:network", "--design", "plain")
+    assert here == Path.cwd()
+
+
+def test_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "unknown model 'resnett20'; did you mean 'resnet20'?" in refused(capsys, "resnett20")
+    assert "unknown design" in refused(capsys, "resnet20", "--design", "gated")
+    assert "--batch-size must be at least 1" in refused(capsys, "resnet20", "--batch-size", "0")
+    assert "end it in .png" in refused(
+        capsys, "resnet20", "--out", str(tmp_path / "x.gif"), "--batch-size", "4"
+    )
+    assert "--steps must be at least 1" in refused(
+        capsys, "designs", "--steps", "0", "--out", str(tmp_path / "d")
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.full
+def test_every_design_in_one_picture_resumes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["designs", "resnet20", "--steps", "2", "--data", "cifar10-sample", "--batch-size", "8"]
+    arguments += ["--out", str(tmp_path), "--json"]
+    records = json.loads(answered(capsys, *arguments))["designs"]
+    assert [record["design"] for record in records] == [
+        name for name, row in DESIGNS.items() if row.of_the_paper
+    ]
+    assert len(records) == 11
+    assert all(len(record["initially"]["gradient_gain"]) == 9 for record in records)
+    assert all(record["trained"]["lambda_product"][0] is not None for record in records)
+    assert (tmp_path / "designs.png").read_bytes().startswith(b"\x89PNG")
+
+    (tmp_path / "plain.json").unlink()
+    stamp = (tmp_path / "plain" / "weights.safetensors").stat().st_mtime_ns
+    assert json.loads(answered(capsys, *arguments))["designs"] == records
+    assert (tmp_path / "plain" / "weights.safetensors").stat().st_mtime_ns == stamp

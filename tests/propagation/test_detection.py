@@ -1,0 +1,160 @@
+"""Junctions are found where they are, and nowhere else, without naming modules."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from networks import DESIGN_KINDS, NETWORKS, Network
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+import resunit
+from resunit.designs import DESIGNS
+from resunit.propagation import Instrument, PropagationError
+from resunit.propagation.sites import Detection
+
+
+def detected(model: nn.Module, inputs: Any) -> Detection:
+    instrument = Instrument(model)
+    try:
+        return instrument.detect(inputs)
+    except PropagationError:
+        assert instrument.detection is not None  # the pass went well; it shows no junction
+        return instrument.detection
+
+
+def kinds(model: nn.Module, inputs: Any) -> dict[str, int]:
+    return dict(Counter(site.kind for site in detected(model, inputs).sites))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(n, id=n.name, marks=[pytest.mark.full] if n.slow else []) for n in NETWORKS],
+)
+def test_the_junctions_of_networks_of_other_libraries(network: Network) -> None:
+    torch.manual_seed(0)
+    assert kinds(*network.build()) == network.kinds
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_the_junctions_of_our_designs(design: str) -> None:
+    model = resunit.create_model("resnet20", design=design)
+    detection = detected(model, torch.randn(2, 3, 16, 16))
+    assert Counter(site.kind for site in detection.sites) == DESIGN_KINDS[design]
+    assert [site.name for site in detection.sites] == [f"stages.{s}.{u}" for s in range(3) for u in range(3)]
+    assert [site.stage for site in detection.sites] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert [site.previous for site in detection.sites] == [None, *range(8)]
+    assert all(site.exact for site in detection.sites)
+    # With channels last, our batch norm and the activation after it are one function taught by hand.
+    images = torch.randn(2, 3, 16, 16).to(memory_format=torch.channels_last)
+    fused = detected(model.to(memory_format=torch.channels_last), images)
+    seen = [(s.name, s.kind, s.stage, s.previous, s.exact) for s in fused.sites]
+    assert seen == [(s.name, s.kind, s.stage, s.previous, s.exact) for s in detection.sites]
+
+
+class Toy(nn.Module):
+    """A square map of 8 channels between two values, joined by a function of both."""
+
+    def __init__(self, join: Any):
+        super().__init__()
+        self.map = nn.Linear(8, 8)
+        self.other = nn.Linear(8, 8)
+        self.low, self.high = nn.Parameter(torch.ones(2, 8)), nn.Parameter(torch.ones(8, 2))
+        self.scale = nn.Parameter(torch.full((8,), 0.5))
+        self.join = join
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.join(self, torch.tanh(x))
+
+
+JOINS = {
+    "x + f": (lambda m, x: x + m.map(x), "identity"),
+    "f + x": (lambda m, x: m.map(x) + x, "identity"),
+    "out += x": (lambda m, x: m.map(x).__iadd__(x), "identity"),
+    "torch.add with alpha": (lambda m, x: torch.add(x, m.map(x), alpha=0.5), "identity"),
+    "torch.add with alpha on x": (lambda m, x: torch.add(m.map(x), x, alpha=0.5), "scale"),
+    "sum([x, f])": (lambda m, x: sum([x, m.map(x)]), "identity"),
+    "addmm": (lambda m, x: torch.addmm(x, x, m.map.weight), "identity"),
+    "addmm with beta": (lambda m, x: torch.addmm(x, x, m.map.weight, beta=0.5), "scale"),
+    "baddbmm": (lambda m, x: torch.baddbmm(x[None], x[None], m.map.weight[None]), "identity"),
+    "addcmul": (lambda m, x: torch.addcmul(x, m.map(x), m.scale), "identity"),
+    "lerp": (lambda m, x: torch.lerp(x, m.map(x), 0.25), "scale"),
+    "lerp with a gate": (lambda m, x: torch.lerp(x, m.map(x), torch.sigmoid(m.other(x))), "gate"),
+    "learned scale": (lambda m, x: m.scale * x + m.map(x), "scale"),
+    "divided": (lambda m, x: x / 2 + m.map(x), "scale"),
+    "gate": (lambda m, x: (1 - torch.sigmoid(m.other(x))) * x + m.map(x), "gate"),
+    "weights": (lambda m, x: m.other(x) + torch.relu(m.map(x)) @ m.high @ m.low, "projection"),
+    "dropped": (lambda m, x: nn.functional.dropout(x, 0.5) + m.map(x), "operations"),
+    "cast and viewed": (lambda m, x: x.double().view(2, 8).float() + m.map(x), "identity"),
+    "part of a split": (lambda m, x: x.chunk(2, 1)[0] + m.map(x)[:, 4:], "operations"),
+    "nothing learned": (lambda m, x: m.map(x.cos() * x + x.sin() * x.flip(1)), None),
+    "a bias": (lambda m, x: m.map(x) + m.scale, None),
+    "two branches": (lambda m, x: m.map(torch.relu(x)) + m.other(torch.tanh(x)), None),
+    "a low-rank addend": (lambda m, x: m.map(x) + linear(linear(x, m.low), m.high), None),
+    "tied weights": (lambda m, x: linear(x, m.map.weight) + m.map.weight[0] * 2, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JOINS)
+def test_each_way_to_write_an_addition(name: str) -> None:
+    join, kind = JOINS[name]
+    assert kinds(Toy(join), torch.randn(2, 8)) == ({} if kind is None else {kind: 1})
+
+
+def test_a_third_term_goes_on_from_the_sum() -> None:
+    model = Toy(lambda m, x: x + m.map(x) + m.other(x))
+    first, second = detected(model, torch.randn(2, 8)).sites
+    assert (first.kind, second.kind, second.previous) == ("identity", "identity", 0)
+
+
+def test_a_network_that_changes_values_in_place() -> None:
+    units = [resunit.ResidualUnit(nn.Conv2d(4, 4, 1), after=nn.ReLU(inplace=True)) for _ in range(3)]
+    sites = detected(nn.Sequential(*units), torch.randn(2, 4, 4, 4)).sites
+    assert [site.kind for site in sites] == ["identity"] * 3
+    assert [site.previous_f for site in sites] == [(), ("relu",), ("relu",)]
+
+
+class Taught(torch.autograd.Function):
+    """x w, taught to autograd by hand; its node carries the weights."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return x @ weight
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore
+        x, weight = ctx.saved_tensors
+        return gradient @ weight.T, x.T @ gradient
+
+
+def test_functions_taught_to_autograd_by_hand() -> None:
+    assert kinds(Toy(lambda m, x: x + Taught.apply(x, m.map.weight)), torch.randn(2, 8)) == {"identity": 1}
+
+
+def test_frozen_networks_and_leaf_inputs() -> None:
+    model = Toy(lambda m, x: x + m.map(x)).requires_grad_(False)
+    assert kinds(model, torch.randn(2, 8)) == {"identity": 1}
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    raw = nn.Sequential(resunit.ResidualUnit(nn.Linear(8, 8)))
+    assert kinds(raw, torch.randn(2, 8)) == {"identity": 1}
+
+
+def test_checkpointed_units_are_seen_and_reentrant_ones_named() -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    unit = resunit.ResidualUnit(nn.Linear(8, 8))
+
+    class Checkpointed(nn.Module):
+        def __init__(self, reentrant: bool):
+            super().__init__()
+            self.unit = unit
+            self.reentrant = reentrant
+
+        def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(self.unit, x.tanh(), use_reentrant=self.reentrant)
+
+    assert kinds(Checkpointed(False), torch.randn(2, 8)) == {"identity": 1}
+    with pytest.raises(PropagationError, match=r"1 additions in unit .*use_reentrant=False"):
+        Instrument(Checkpointed(True)).detect(torch.randn(2, 8))

@@ -1,0 +1,129 @@
+"""The sentences name the junctions and numbers that matter, and the drawings open."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from blocks import WIDTH, DeepNorm, PostLN, PreLN
+from torch import nn
+
+import resunit
+from resunit.propagation import Propagation, PropagationError, measure
+from resunit.units import ResidualUnit, Scale
+
+
+def network(scale: float, depth: int = 18) -> nn.Sequential:
+    return nn.Sequential(
+        *(ResidualUnit(nn.Linear(8, 8), Scale(scale) if scale != 1 else None) for _ in range(depth))
+    )
+
+
+X = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+
+
+def sentence(result: Propagation, words: str) -> str:
+    return next(finding for finding in result.findings if words in finding)
+
+
+def test_a_product_that_leaves_no_direct_path() -> None:
+    result = measure(network(0.5), X)
+    expected = "the product of lambda over stage 1 is 0.5^18 = 3.8e-06: the gradient has no direct path"
+    assert expected in result.findings
+    assert "amplifies" in sentence(
+        measure(network(1.5), X), "the product of lambda over stage 1 is 1.5^18 = 1.5e3"
+    )
+    assert "no direct path" in sentence(measure(network(0.0), X), "multiplied by 0")
+
+
+def test_identities_pass_the_signal_directly() -> None:
+    assert "the signal passes directly" in sentence(measure(network(1.0), X), "Eq. (4)")
+
+
+def test_truncation_names_the_worst_junction() -> None:
+    torch.manual_seed(0)
+    model = resunit.create_model("resnet20")
+    result = measure(model, torch.randn(4, 3, 16, 16))
+    worst = max((j for j in result.junctions if j.f), key=lambda j: j.energy_cut)
+    found = sentence(
+        result, f"the ReLU after the addition at {worst.name} cuts {100 * worst.energy_cut:.2g} %"
+    )
+    assert f"P(y < 0) = {100 * worst.negative_share:.2g} %" in found
+
+
+def test_what_hides_a_network_comes_first() -> None:
+
+    class Half(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen, self.hidden = network(1.0, 1), network(1.0, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                hidden = self.hidden(x)
+            return self.seen(x) + 0 * hidden
+
+    assert measure(Half(), X).findings[0].startswith("1 additions in hidden.0 ran without gradients")
+
+
+def test_where_transformers_put_the_norm() -> None:
+    torch.manual_seed(0)
+    depth, x = 12, torch.randn(2, 5, WIDTH)
+    pre = measure(nn.Sequential(*(PreLN() for _ in range(depth))), x, name="Pre-LN")
+    post = measure(nn.Sequential(*(PostLN() for _ in range(depth))), x, name="Post-LN")
+    deep = measure(nn.Sequential(*(DeepNorm(depth) for _ in range(depth))), x, name="DeepNorm")
+    assert "the signal passes directly" in sentence(pre, "Eq. (4)")
+    assert "layer_norm after the additions of stage 1" in sentence(post, "the direct path")
+    assert [junction.kind for junction in deep.junctions] == ["scale"] * depth
+    assert all(j.effective_lambda == pytest.approx((2 * depth) ** 0.25, rel=1e-5) for j in deep.junctions)
+    # What DeepNorm is for: scaled up before the norm, less of the direct path is lost in it.
+    assert post.junctions[-2].path_product < deep.junctions[-2].path_product < 1.05
+
+
+def test_json_is_one_document_of_plain_values() -> None:
+    record = json.loads(measure(network(0.5), X, name="halves").to_json())
+    assert record["name"] == "halves"
+    assert record["junctions"][0]["kind"] == "scale"
+    assert record["junctions"][2]["lambda_product"] == pytest.approx(0.125)
+    assert record["findings"]
+
+
+FULL = pytest.mark.full
+
+
+@pytest.mark.parametrize(
+    ("ending", "magic"),
+    [
+        ("png", b"\x89PNG"),
+        pytest.param("pdf", b"%PDF", marks=FULL),
+        pytest.param("svg", b"<?xml", marks=FULL),
+    ],
+)
+def test_figures_for_paper(ending: str, magic: bytes, tmp_path: Path) -> None:
+    path = measure(network(0.5), X).plot(tmp_path / f"picture.{ending}", measure(network(1.0), X))
+    assert path.read_bytes().startswith(magic)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_page_that_needs_no_network(tmp_path: Path) -> None:
+    path = measure(network(0.5), X, name="<b>halves</b>").plot(
+        tmp_path / "page.html", measure(network(1.0), X)
+    )
+    page = path.read_text()
+    assert "0.5^18 = 3.8e-06" in page
+    assert "<b>halves</b>" not in page
+    assert "Plotly.newPlot" in page
+    assert 'src="http' not in page
+    assert "cdn.plot" not in page.split("Plotly.newPlot")[-1]
+
+
+def test_other_endings_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PropagationError, match=r"end it in \.png, \.pdf, \.svg or \.html"):
+        measure(network(0.5), X).plot(tmp_path / "picture.gif")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_notebook_shows_words_and_picture() -> None:
+    shown = measure(network(0.5), X)._repr_html_()
+    assert "0.5^18" in shown
+    assert "data:image/png;base64," in shown

@@ -1,0 +1,94 @@
+"""What cannot be measured is refused in a sentence with the remedy."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from resunit.propagation import PropagationError, measure
+from resunit.units import ResidualUnit
+
+
+def model() -> nn.Sequential:
+    return nn.Sequential(ResidualUnit(nn.Linear(8, 8)))
+
+
+X = torch.randn(2, 8)
+
+
+def refused(message: str, network: Any, inputs: Any = X, targets: Any = None, loss: Any = None) -> None:
+    with pytest.raises(PropagationError, match=message) as caught:
+        measure(network, inputs, targets, loss)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_without_junctions() -> None:
+    refused("Sequential has no junction h", nn.Sequential(nn.Linear(8, 8), nn.ReLU()))
+
+
+def test_something_that_is_no_network() -> None:
+    refused("the model is function, not a torch.nn.Module", model)
+
+
+def test_inputs_of_the_wrong_shape_or_kind() -> None:
+    refused(r"does not run on inputs of shape \(2, 5\) float32: mat1 and mat2", model(), torch.randn(2, 5))
+    refused("does not run on inputs of shape none: ", model(), ())
+
+
+def test_losses_that_are_no_scalars() -> None:
+    refused(r"the loss is a tensor of shape \(2, 8\), not a scalar; .*mean", model(), loss=lambda y, _: y)
+    refused("the loss is float, not a scalar", model(), loss=lambda y, _: y.sum().item())
+    refused("no gradient reaches the loss", model(), loss=lambda y, _: y.detach().sum())
+
+
+def test_targets_without_a_default_loss() -> None:
+    refused("only class indices have a default loss; give loss=", model(), targets=torch.randn(2, 8))
+    refused(
+        r"targets of shape \(3,\) do not fit outputs of shape \(2, 8\)",
+        model(),
+        targets=torch.zeros(3).long(),
+    )
+
+
+def test_outputs_without_a_tensor() -> None:
+    class Silent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unit = model()
+
+        def forward(self, x: Tensor) -> str:
+            return str(self.unit(x))
+
+    refused("returns str without a floating tensor; give loss=", Silent())
+
+
+def test_other_devices() -> None:
+    refused("on the meta device and has no numbers", model().to("meta"))
+    refused(r"the inputs are on meta, the model on cpu; use inputs.to\('cpu'\)", model(), X.to("meta"))
+
+
+def test_compiled_and_scripted_networks() -> None:
+    refused("the model is under torch.compile, .*_orig_mod", torch.compile(model()))
+    part = model()
+    part[0].compile()
+    refused("the module '0' is under torch.compile", part)
+    refused("TorchScript", torch.jit.trace(model(), X))
+
+
+def test_inference_mode() -> None:
+    network = model()
+    with torch.inference_mode():
+        refused("called in inference mode", network)
+        inputs, made_there = torch.randn(2, 8), model()
+    refused("were made in inference mode", network, inputs)
+    refused("were made in inference mode", made_there)
+
+
+def test_no_grad_around_the_call_is_no_obstacle() -> None:
+    with torch.no_grad():
+        assert len(measure(model(), X).junctions) == 1
+
+
+def test_lazy_modules() -> None:
+    refused("lazy modules without weights", nn.Sequential(ResidualUnit(nn.LazyLinear(8))))

@@ -1,0 +1,95 @@
+"""Measuring leaves a network, its gradients and the generators exactly as they were."""
+
+import random
+import time
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+import resunit
+from resunit.propagation import Instrument, PropagationError, measure
+
+IMAGES, TARGETS = torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("design", ["dropout-shortcut", "full-preactivation"])
+def test_everything_is_left_bitwise_as_it_was(design: str, training: bool) -> None:
+    model = resunit.create_model("resnet20", design=design).train(training)
+    model.stages[0].eval()
+    model.stem.requires_grad_(False)
+    cross_entropy(model(IMAGES), TARGETS).backward()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    gradients = [(p.grad, None if p.grad is None else p.grad.clone()) for p in model.parameters()]
+    flags = [p.requires_grad for p in model.parameters()]
+    modes = [m.training for m in model.modules()]
+    images = IMAGES.clone()
+    generator, python = torch.get_rng_state(), random.getstate()
+
+    measure(model, images, TARGETS)
+
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    for parameter, (gradient, content) in zip(model.parameters(), gradients, strict=True):
+        assert parameter.grad is gradient
+        assert gradient is None or torch.equal(gradient, content)
+    assert [p.requires_grad for p in model.parameters()] == flags
+    assert [m.training for m in model.modules()] == modes
+    assert torch.equal(images, IMAGES)
+    assert not images.requires_grad
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert random.getstate() == python
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+def test_a_pass_that_fails_leaves_nothing_behind() -> None:
+    model = resunit.create_model("resnet20")
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    def broken(*_: object) -> torch.Tensor:
+        raise KeyError("a mistake of the user's own")
+
+    with pytest.raises(KeyError):
+        measure(model, IMAGES, TARGETS, broken)
+    with pytest.raises(PropagationError):
+        measure(model, torch.randn(4, 5, 16, 16), TARGETS)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+def test_what_a_module_puts_in_place_of_a_buffer_is_undone() -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(()))
+            self.unit = resunit.ResidualUnit(nn.Linear(8, 8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls = self.calls + 1
+            return self.unit(x)
+
+    model = Counts()
+    calls = model.calls
+    measure(model, torch.randn(2, 8))
+    assert model.calls is calls
+    assert calls == 0
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("design", ["original", "full-preactivation", "exclusive-gating"])
+def test_measuring_costs_at_most_two_steps_forward_and_backward(design: str) -> None:
+    model = resunit.create_model("resnet110", design=design).to(memory_format=torch.channels_last)
+    images = torch.randn(16, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    targets = torch.randint(0, 10, (16,))
+    instrument = Instrument(model)
+    instrument.measure(images, targets)
+    times: dict[str, list[float]] = {"plain": [], "measured": []}
+    for _ in range(5):
+        started = time.perf_counter()
+        cross_entropy(model(images), targets).backward()
+        between = time.perf_counter()
+        instrument.measure(images, targets)
+        times["plain"].append(between - started)
+        times["measured"].append(time.perf_counter() - between)
+    assert min(times["measured"]) < 2 * min(times["plain"])
