@@ -14,6 +14,11 @@ test: .venv/test  ## formatting, lint, types and the everyday tests
 test-full: test chromium  ## everything, with the full data set and a browser
 	$(BIN)/pytest -m full
 
+SUBJECTS := train program growth memory infer startup accuracy sweep
+bench: .venv/test  ## measure everything, about a quarter of an hour on two idle cores; writes docs/performance.md
+	for subject in $(SUBJECTS); do $(BIN)/resunit bench $$subject || exit; done
+	$(BIN)/resunit bench document
+
 chromium:
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 
@@ -23,4 +28,4 @@ chromium:
 	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.$(if $(findstring test,$@),[dev])'
 	touch $@
 
-.PHONY: run test test-full chromium
+.PHONY: run test test-full bench chromium

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from resunit import create_model
 from resunit.batch_norm import BatchNorm
+from resunit.kernels.allocator import keep_freed_memory
 from resunit.kernels.batch_norm import applies
 from resunit.kernels.library import library
 
@@ -199,3 +201,57 @@ def test_what_was_compiled_once_needs_no_compiler_again() -> None:
     cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     assert library() is not None
     assert run_without_compiler(Path(cache)).stderr == ""
+
+
+def test_freed_memory_is_taken_again() -> None:
+    keep_freed_memory()
+    first = torch.full((1 << 20,), 1.0)
+    address = first.data_ptr()
+    del first
+    second = torch.full((1 << 20,), 2.0)
+    other = torch.full((1 << 20,), 3.0)
+    assert second.data_ptr() == address != other.data_ptr()
+    assert second.sum() == 2 << 20
+    small = [torch.full((100,), float(i)) for i in range(100)]
+    assert [int(tensor[-1]) for tensor in small] == list(range(100))
+
+
+def test_tensors_from_before_and_other_threads_are_freed_where_they_belong() -> None:
+    before = torch.ones(1 << 20)
+    keep_freed_memory()
+    del before
+    with ThreadPoolExecutor(4) as pool:
+        sums = list(pool.map(lambda i: torch.full((300_000 + 1000 * i,), 1.0).sum().item(), range(200)))
+    assert sums == [300_000 + 1000 * i for i in range(200)]
+
+
+DEEP = """
+import threading, time, psutil, torch
+from torch.nn import functional
+from resunit import create_model
+from resunit.kernels.allocator import keep_freed_memory
+from resunit.recomputation import recompute
+keep_freed_memory()
+model = create_model("preresnet1001").to(memory_format=torch.channels_last)
+recompute(model.stages)
+images = torch.randn(16, 3, 32, 32).to(memory_format=torch.channels_last)
+process, peak, done = psutil.Process(), 0, False
+def watch():
+    global peak
+    while not done:
+        peak = max(peak, process.memory_info().rss)
+        time.sleep(0.02)
+start = process.memory_info().rss
+threading.Thread(target=watch).start()
+with torch.autocast("cpu", torch.bfloat16):
+    functional.cross_entropy(model(images), torch.arange(16) % 10).backward()
+done = True
+print((peak - start) / 2**20)
+"""
+
+
+@pytest.mark.full
+def test_a_thousand_layers_train_in_the_memory_foretold() -> None:
+    """16 images: 104 MiB of maps, 39 of gradients, 20 of bf16 weights, and what torch itself needs."""
+    done = subprocess.run([sys.executable, "-c", DEEP], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 600

@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from resunit.designs import DESIGNS, Parts
+from resunit.recomputation import Stage
 from resunit.units import (
     BranchKind,
     Nonlinearity,
@@ -182,9 +183,7 @@ class ResidualNetwork(nn.Module):
 
 def build(spec: NetworkSpec) -> ResidualNetwork:
     """The network of `spec`, initialised as in He et al. 2015 with weights from torch's generator."""
-    stages = nn.Sequential(
-        *(nn.Sequential(*(build_unit(spec, p) for p in plans)) for plans in unit_plans(spec))
-    )
+    stages = nn.Sequential(*(Stage(*(build_unit(spec, p) for p in plans)) for plans in unit_plans(spec)))
     closing = chain(activation(spec.placement.first, spec.widths[-1], spec.nonlinearity))  # section 4.1
     classifier = nn.Linear(spec.widths[-1], spec.num_classes)
     network = ResidualNetwork(build_stem(spec), stages, closing, classifier)

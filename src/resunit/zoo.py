@@ -37,6 +37,7 @@ ORIGINAL_NETWORKS: dict[str, NetworkSpec] = {
     "resnet110-1layer": replace(ONE_LAYER, depths=(36, 36, 36)),
     "resnet164": replace(BOTTLENECK, depths=(18, 18, 18)),
     "resnet1001": replace(BOTTLENECK, depths=(111, 111, 111)),
+    "resnet10001": replace(BOTTLENECK, depths=(1111, 1111, 1111)),  # not the paper's: for memory=small
     "resnet1202": replace(BASIC, depths=(200, 200, 200)),
     "resnet18": replace(IMAGENET_BASIC, depths=(2, 2, 2, 2)),
     "resnet34": replace(IMAGENET_BASIC, depths=(3, 4, 6, 3)),

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import torch
 from rich.table import Table
 
-from resunit.cost import multiply_adds, parameters
-from resunit.models import build
+from resunit.cost import multiply_adds, spec_parameters
 from resunit.zoo import list_models, network_spec
 
 
@@ -16,14 +14,12 @@ def describe_models(pattern: str = "*") -> list[dict[str, Any]]:
     for name in list_models(pattern):
         spec = network_spec(name)
         image_size = 224 if spec.stem == "imagenet" else 32
-        with torch.device("meta"):
-            model = build(spec)
         layers = {"one-layer": 1, "basic": 2, "bottleneck": 3}[spec.branch]
         records.append(
             {
                 "model": name,
                 "depth": 2 + layers * sum(spec.depths),
-                "parameters": parameters(model),
+                "parameters": spec_parameters(spec),
                 "multiply_adds": multiply_adds(spec, image_size),
                 "image_size": image_size,
                 "unit": spec.branch,

@@ -3,7 +3,9 @@
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
+import psutil
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -91,6 +93,23 @@ def start_worker(device: str) -> Worker:
     if count > 1 and not distributed.is_initialized():
         distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     return Worker(rank, count, chosen)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that this process may still take on `device`; None where nobody can tell.
+
+    Processes of one machine that torchrun started share its memory equally.
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type != "cpu":
+        return None
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")  # a container's own limit
+    limit, used = group / "memory.max", group / "memory.current"
+    if limit.exists() and used.exists() and (most := limit.read_text().strip()) != "max":
+        free = min(free, int(most) - int(used.read_text()))
+    return free // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
 
 
 def runs_bf16_fast(device: torch.device) -> bool:

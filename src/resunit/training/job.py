@@ -9,10 +9,12 @@ from resunit.cost import training_flops
 from resunit.data import Augmentation, Dataset, Normalisation, load
 from resunit.models import NetworkSpec, ResidualNetwork, build, stem_for
 from resunit.names import UsageError
+from resunit.recomputation import recompute
 from resunit.training.batch_norm import fix_scales
 from resunit.training.batches import Batches
 from resunit.training.devices import Worker, resolve_precision, start_worker
 from resunit.training.evaluation import AugmentedViews, Evaluation, evaluate, evaluate_views
+from resunit.training.memory import resolve_memory
 from resunit.training.optimiser import Optimiser
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
@@ -23,7 +25,7 @@ from resunit.zoo import network_spec
 
 @dataclass(frozen=True)
 class Job:
-    """`recipe` is resolved: its precision is one of "bf16" and "fp32", its batch no larger than the data."""
+    """`recipe` is resolved: precision bf16 or fp32, memory fast or small, and no batch beyond the data."""
 
     recipe: Recipe
     worker: Worker
@@ -101,6 +103,11 @@ def prepare(recipe: Recipe) -> Job:
     dataset = load_data(recipe, worker)
     if recipe.validation:
         dataset = dataset.hold_out(recipe.validation)
+    return assemble(recipe, spec, dataset, worker)
+
+
+def assemble(recipe: Recipe, spec: NetworkSpec, dataset: Dataset, worker: Worker) -> Job:
+    """Build all that training the network of `spec` on `dataset` needs; raises UsageError."""
     spec = replace(
         spec, num_classes=len(dataset.classes), stem=stem_for(spec, dataset.train.images.shape[-1])
     )
@@ -125,11 +132,14 @@ def prepare(recipe: Recipe) -> Job:
         raise UsageError(
             f"{recipe.model} cannot train on images of {sorted(sides)} pixels: {reason}"
         ) from error
+    recipe = replace(recipe, memory=resolve_memory(recipe, spec, side, worker))
 
     torch.manual_seed(recipe.seed)
     network = build(spec).to(worker.device).to(memory_format=torch.channels_last)
     if spec.stem == "whitening":
         fit_whitening(network.stem, dataset.train.images, normalisation)
+    if recipe.memory == "small":
+        recompute(network.stages)
     if not recipe.train_norm_scale:
         fix_scales(network)
     batches = Batches(

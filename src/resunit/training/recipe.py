@@ -36,6 +36,8 @@ class Recipe:
         padding, padding_mode, flip: augmentation by shifts and mirror images.
         normalisation: "pixel" subtracts the mean image, "channel" standardises the channels.
         precision: "auto" is bf16 autocast where the device is fast at it and the network tolerates it.
+        memory: "fast" stores all maps for the backward pass; "small" computes most of them again, and needs
+            memory for the square root of the depth; "auto" is "fast" where that fits. Results are the same.
         evaluate_every: epochs between evaluations.
         augmented_views: at the end, also evaluate on mirrored and shifted views of each image.
         checkpoint_every: steps between checkpoints; None is every epoch or 10 minutes.
@@ -78,6 +80,7 @@ class Recipe:
     flip: Literal["random", "alternating", "none"] = "random"
     normalisation: Literal["pixel", "channel"] = "channel"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    memory: Literal["auto", "fast", "small"] = "auto"
     evaluate_every: int = 1
     augmented_views: bool = False
     checkpoint_every: int | None = None

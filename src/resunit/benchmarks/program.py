@@ -1,0 +1,71 @@
+"""The whole program beside its bare training step: what reading, augmenting and recording cost."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from resunit.benchmarks.contest import BARE_STEP, PROGRAM, Network, Report, image_size
+from resunit.benchmarks.processes import MeasurementError, WorkProcess
+from resunit.benchmarks.records import Measurement
+from resunit.benchmarks.timing import interleave, spread
+from resunit.data.progress import counting
+from resunit.zoo import network_spec
+
+EPOCHS = 8  # of the shipped sample; the first is not counted
+DATA = "cifar10-sample"
+
+
+def measure(
+    report: Report,
+    *,
+    model: Sequence[str] = ("preresnet20",),
+    batch_size: int = 128,
+    rounds: int = 3,
+) -> None:
+    """`resunit train` in a process of its own and the bare step take turns.
+
+    A run's images a second are those of its log, which counts training alone, not evaluation.
+    """
+    for name in model:
+        spec = network_spec(name)
+        network = Network(name, spec, batch_size, image_size(spec))
+        bare = network.ours(BARE_STEP)
+        with (
+            counting(f"program: {name}", 2 * (rounds + 1), report.shown) as advance,
+            WorkProcess(bare.prepare, *bare.arguments) as process,
+        ):
+            details = process.details()
+            contestants = {
+                bare.name: process.seconds,
+                PROGRAM: lambda _, name=name: train_seconds(name, batch_size),
+            }
+            process.seconds(1)
+            seconds = interleave(contestants, rounds, advance)
+        settings = {"batch_size": batch_size, "image_size": network.image_size, "threads": details["threads"]}
+        for contestant, times in seconds.items():
+            report.measurements.append(
+                Measurement("program", contestant, times, batch_size, "images", name, settings)
+            )
+
+
+def train_seconds(name: str, batch_size: int) -> float:
+    """Seconds a step of `resunit train`, by its log: the median over the epochs after the first."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        settings = (
+            f"batch_size={batch_size}", "group_size=none", f"epochs={EPOCHS}", "learning_rate=0.01",
+        )  # fmt: skip
+        command = [
+            *(sys.executable, "-m", "resunit", "train", "--model", name, "--recipe", "paper"),
+            *("--data", DATA, "--out", str(out), "--json"),
+            *(part for setting in settings for part in ("--set", setting)),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise MeasurementError(f"resunit train failed: {done.stderr.strip()}")
+        log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    rates = [line["images_per_second"] for line in log[1:] if line["images_per_second"]]
+    return batch_size / spread(rates).median

@@ -1,0 +1,97 @@
+"""What was measured, a JSON line each, with the machine and the moment: results/bench-<subject>.jsonl."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from resunit.files import write_atomically
+from resunit.training.environment import describe_environment
+
+Unit = Literal["images", "FLOP", "bytes", "runs"]
+
+
+class RecordsError(OSError):
+    """A file of records that is damaged."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`seconds` that `contestant` took for `work` in each round.
+
+    `contestant` is "resunit", a peer with its configuration, such as "pytorchcv best", or one of the
+    machine's limits. Measurements of one run with equal `network` and `settings` took turns.
+    """
+
+    subject: str
+    contestant: str
+    seconds: tuple[float, ...]
+    work: float
+    unit: Unit
+    network: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def describe_run() -> dict[str, Any]:
+    """The moment and the machine, for every line of a run."""
+    environment = describe_environment(torch.device("cpu"), "", 1)
+    left_out = ("device", "gpu", "workers", "precision")
+    machine = {name: value for name, value in environment.items() if name not in left_out}
+    machine["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS")
+    return {"run": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine}
+
+
+def lines(measurements: Iterable[Measurement], run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{**run, **asdict(measurement)} for measurement in measurements]
+
+
+def path_of(folder: Path, subject: str) -> Path:
+    return folder / f"bench-{subject}.jsonl"
+
+
+def append(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Add `lines` to a file of records, whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    older = path.read_bytes() if path.exists() else b""
+    new = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+    write_atomically(path, older + new.encode())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """A file of records; none if it does not exist. Raises RecordsError for a line that is no JSON object."""
+    records = []
+    for number, line in enumerate(path.read_text().splitlines() if path.exists() else [], 1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise RecordsError(f"{path}, line {number}: damaged ({error}); remove that line") from error
+        if not isinstance(record, dict):
+            raise RecordsError(f"{path}, line {number}: not a record; remove that line")
+        records.append(record)
+    return records
+
+
+def newest(folder: Path, subject: str) -> tuple[dict[str, Any], list[Measurement]]:
+    """The last run recorded of `subject`: its moment and machine, and what it measured; nothing if none was.
+
+    Raises RecordsError.
+    """
+    path = path_of(folder, subject)
+    records = read_lines(path)
+    try:
+        last = [record for record in records if record["run"] == records[-1]["run"]]
+        run = {name: last[0][name] for name in ("run", "machine")} if last else {}
+        return run, [measurement(record) for record in last]
+    except KeyError as error:
+        raise RecordsError(f"{path}: a record lacks {error}; remove the file and measure again") from error
+
+
+def measurement(record: Mapping[str, Any]) -> Measurement:
+    values: dict[str, Any] = {name: record[name] for name in Measurement.__dataclass_fields__}
+    return Measurement(**{**values, "seconds": tuple(values["seconds"])})

@@ -1,0 +1,39 @@
+"""Training steps beside the peers', and beside what the machine could do."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+from resunit.benchmarks.contest import Entry, Network, Report, contest, image_size, installed
+from resunit.benchmarks.limits import prepare_gemm, prepare_triad
+from resunit.benchmarks.peers import PEERS, named_peers, spec_of_peers
+from resunit.benchmarks.steps import Configuration
+
+LIMITS = [
+    Entry("GEMM fp32", prepare_gemm, ("float32",), 0, "FLOP"),
+    Entry("GEMM bf16", prepare_gemm, ("bfloat16",), 0, "FLOP"),
+    Entry("memory bandwidth", prepare_triad, (), 0, "bytes"),
+]
+
+
+def measure(
+    report: Report,
+    *,
+    model: Sequence[str] = ("preresnet20", "preresnet110", "preresnet164"),
+    against: str = ",".join(PEERS),
+    batch_size: int = 128,
+    rounds: int = 5,
+) -> None:
+    """A training step of each network: ours, every peer's in each configuration, the convolutions alone."""
+    peers = installed(named_peers(against), report)
+    specs = {name: spec_of_peers(name) for name in model}
+    for name, spec in specs.items():
+        network = Network(name, spec, batch_size, image_size(spec))
+        entries = [
+            network.theirs(peer, configuration)
+            for peer in peers
+            if name in peer.networks
+            for configuration in get_args(Configuration)
+        ]
+        if not entries:
+            report.notice(f"{name}: none of the peers has it")
+        contest(report, "train", network, [*entries, network.ours(), network.convolutions(), *LIMITS], rounds)

@@ -1,0 +1,66 @@
+"""Deep on little memory: maps between units are computed again in the backward pass instead of stored.
+
+Of L units about sqrt(L) inputs are stored, and the maps inside of sqrt(L) units at a time while their
+gradients are taken (Chen et al. 2016): memory grows as the square root of depth, for one more forward pass.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from resunit.batch_norm import BatchNorm
+
+
+class Stage(nn.Sequential):
+    """Residual units one after another, (N, C, H, W) -> (N, C', H', W').
+
+    `recomputed` is the number of units whose maps are computed again together; 0 stores all maps.
+    """
+
+    recomputed: int = 0
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.recomputed or not torch.is_grad_enabled():
+            return super().forward(input)
+        x, units = input, list(self)
+        for first in range(0, len(units), self.recomputed):
+            x = recomputed(nn.Sequential(*units[first : first + self.recomputed]), x)
+        return x
+
+
+def segment_length(units: int) -> int:
+    """The units computed again together in a stage of `units`: the square root, rounded up."""
+    return math.isqrt(max(units - 1, 0)) + 1
+
+
+def recompute(stages: nn.Sequential) -> None:
+    """Make every `Stage` of `stages` store as little as its square root."""
+    for stage in stages:
+        assert isinstance(stage, Stage)
+        stage.recomputed = segment_length(len(stage))
+
+
+def recomputed(units: nn.Module, x: Tensor) -> Tensor:
+    """units(x), storing x alone; random layers repeat their draws, batch norm tracks only the first pass."""
+    return checkpoint(  # pyright: ignore[reportReturnType]
+        units, x, use_reentrant=False, context_fn=lambda: (nullcontext(), without_tracking(units))
+    )
+
+
+@contextmanager
+def without_tracking(units: nn.Module) -> Iterator[None]:
+    """Leave the running statistics of batch norms in `units` as they are.
+
+    They are put back afterwards: batch norm must store the same tensors both times, tracked ones among them.
+    """
+    buffers = [buffer for m in units.modules() if isinstance(m, BatchNorm) for buffer in m.buffers()]
+    before = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        for buffer, value in zip(buffers, before, strict=True):
+            buffer.copy_(value)

@@ -1,0 +1,51 @@
+"""Which maps a run stores: all of them where they fit, else as few as the square root of depth needs."""
+
+from resunit.cost import ActivationMemory, activation_memory
+from resunit.models import NetworkSpec
+from resunit.names import UsageError
+from resunit.training.devices import Worker, free_memory
+from resunit.training.recipe import Recipe
+
+NUMBER_BYTES = {"bf16": 2, "fp32": 4}
+SHARE = 0.8  # of the free memory; the rest is for gradients on their way and for the convolutions' own use
+
+
+def resolve_memory(recipe: Recipe, spec: NetworkSpec, image_size: int, worker: Worker) -> str:
+    """ "fast" or "small": what `recipe.memory` means on this worker for a resolved batch and precision.
+
+    Raises UsageError, with settings that would fit, where the maps do not fit into the free memory.
+    """
+    free = free_memory(worker.device)
+    if free is None:
+        return "small" if recipe.memory == "small" else "fast"
+    assert recipe.batch_size is not None
+    group = min(recipe.group_size or recipe.batch_size, recipe.batch_size // worker.count)
+    needs = bytes_per_image(activation_memory(spec, image_size), recipe.precision)
+    wanted = ["fast", "small"] if recipe.memory == "auto" else [recipe.memory]
+    for mode in wanted:
+        if group * needs[mode] <= SHARE * free:
+            return mode
+    raise UsageError(
+        f"{recipe.model} needs about {gibibytes(group * needs[wanted[-1]])} to train on {group} images of "
+        f"{image_size} pixels at once (memory={wanted[-1]}), and {gibibytes(free)} are free: "
+        f"{remedy(group, needs, SHARE * free)}"
+    )
+
+
+def bytes_per_image(memory: ActivationMemory, precision: str) -> dict[str, int]:
+    number = NUMBER_BYTES[precision]
+    return {"fast": memory.everything * number, "small": memory.recomputed * number}
+
+
+def remedy(group: int, needs: dict[str, int], room: float) -> str:
+    """The settings that fit: less stored if that is enough, else fewer images at once."""
+    if group * needs["small"] <= room:
+        return "--set memory=small fits"
+    images = int(room // needs["small"])
+    if images < 2:
+        return "no batch fits; take a shallower network or smaller images"
+    return f"--set memory=small --set group_size={1 << (images.bit_length() - 1)} fits"
+
+
+def gibibytes(amount: float) -> str:
+    return f"{amount / 2**30:.1f} GiB"

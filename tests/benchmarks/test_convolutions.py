@@ -1,0 +1,89 @@
+"""The convolutions that are timed alone are all of the network's, with the gradients that training takes."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from resunit.benchmarks.convolutions import inventory, pass_through
+from resunit.benchmarks.peers import PEERS, spec_of_peers
+from resunit.cost import multiply_adds, parameters, training_flops
+from resunit.models import build
+from resunit.zoo import network_spec
+
+NETWORKS = [("preresnet20", 32), ("preresnet164", 32), ("preresnet10-quick", 32), ("preresnet50", 64)]
+
+
+@pytest.mark.parametrize(("name", "image_size"), NETWORKS)
+def test_they_and_the_classifier_are_all_of_the_networks_arithmetic(name: str, image_size: int) -> None:
+    spec = network_spec(name)
+    layers, classifier = inventory(spec, 1, image_size), spec.widths[-1] * spec.num_classes
+    assert sum(layer.multiply_adds for layer in layers) + classifier == multiply_adds(spec, image_size)
+    trained = sum(layer.training_flops for layer in layers) + 3 * 2 * classifier
+    assert trained == training_flops(spec, image_size)
+
+
+def test_no_gradient_is_taken_that_training_does_not_need() -> None:
+    first, *others = inventory(network_spec("preresnet20"), 4, 32)
+    assert (first.input, first.input_gradient, first.weight_gradient) == ((4, 3, 32, 32), False, True)
+    assert all(layer.input_gradient and layer.weight_gradient for layer in others)
+    whitening = inventory(network_spec("preresnet10-quick"), 4, 32)[0]
+    assert not whitening.input_gradient
+    assert not whitening.weight_gradient
+
+
+@pytest.mark.parametrize("name", ["preresnet20", "preresnet10-quick"])
+def test_what_is_timed_does_that_arithmetic_and_no_other(name: str) -> None:
+    layers = inventory(network_spec(name), 2, 32)
+    with FlopCounterMode(display=False) as counter:
+        pass_through(layers, torch.float32, torch.channels_last)()
+    assert counter.get_total_flops() == sum(layer.training_flops for layer in layers)
+    with torch.profiler.profile() as profile:
+        pass_through(layers, torch.float32, torch.channels_last)
+    assert not [event for event in profile.events() if "convolution" in event.name]
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "size"),
+    [
+        *(("pytorchcv", name, 32) for name in ("preresnet20", "resnet20", "preresnet164")),
+        *(("torch-resnet", name, 32) for name in ("preresnet20", "resnet20", "preresnet164")),
+        ("pytorchcv", "preresnet50", 224),
+        ("timm", "preresnet50", 224),
+        ("timm", "resnet50", 224),
+    ],
+)  # fmt: skip
+def test_peers_have_the_same_network(library: str, name: str, size: int) -> None:
+    """Equal convolutions and classifier; a batch norm more or less at the ends is allowed."""
+    spec, peer = spec_of_peers(name), PEERS[library]
+    ours, theirs = build(spec), peer.build(peer.networks[name])
+
+    def shapes(model: nn.Module) -> list[tuple[int, ...]]:
+        kinds = nn.Conv2d, nn.Linear
+        return sorted(tuple(m.weight.shape)[:2] for m in model.modules() if isinstance(m, kinds))
+
+    assert shapes(ours) == shapes(theirs)
+    assert abs(parameters(ours) - parameters(theirs)) <= 128
+    with torch.device("meta"):
+        image = torch.empty(1, 3, size, size)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        theirs.to("meta").eval()(image)
+    assert counter.get_total_flops() == 2 * multiply_adds(spec, size)
+
+
+@pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
+def test_every_network_of_the_table_exists_there(peer) -> None:
+    for ours, theirs in peer.networks.items():
+        network_spec(ours)
+        if peer.distribution == "timm":
+            import timm
+
+            assert timm.is_model(theirs), theirs
+        elif peer.distribution == "pytorchcv":
+            from pytorchcv.model_provider import _models
+
+            assert theirs in _models
+        else:
+            import torch_resnet
+
+            assert hasattr(torch_resnet, theirs)
