@@ -52,7 +52,7 @@ def networks() -> list[str]:
 def blocks() -> list[str]:
     """Blocks of transformers at initialisation: what is left of the direct path, and of the gradient."""
     rows = [
-        f"| {DEPTH} blocks | lambda | direct path, lambda and f | gradient, first block | branch share, last |",
+        f"| {DEPTH} blocks | lambda | direct path, lambda and f | gradient, first | branch share, last |",
         "|---" * 5 + "|",
     ]
     networks = {
