@@ -37,8 +37,10 @@ def findings(name: str, junctions: Sequence[Junction], unseen: Sequence[str]) ->
 
 
 def number(value: float) -> str:
-    """Two digits: 0.87, 13, 4e-06."""
-    return f"{value:.2g}" if abs(value) < 1000 else f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
+    """Two digits: 0.87, 13, 220, 4e-06, 2.8e3."""
+    if abs(value) >= 1000:
+        return f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
+    return f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
 
 
 def percent(share: float) -> str:
