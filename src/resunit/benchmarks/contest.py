@@ -15,7 +15,7 @@ from resunit.data.progress import counting
 from resunit.models import NetworkSpec
 
 # What contestants are called in records.
-OURS, FAST_MODE, SMALL_MODE = "resunit", "resunit fast", "resunit small"
+OURS, FOLDED, FAST_MODE, SMALL_MODE = "resunit", "resunit folded", "resunit fast", "resunit small"
 BARE_STEP, PROGRAM = "bare step", "resunit train"
 CONVOLUTIONS = "convolutions alone"
 

@@ -7,13 +7,14 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from resunit.benchmarks.contest import OURS, Entry, Network, Report, contest, image_size, installed
+from resunit.benchmarks.contest import FOLDED, OURS, Entry, Network, Report, contest, image_size, installed
 from resunit.benchmarks.peers import PEERS, named_peers, spec_of_peers
 from resunit.benchmarks.steps import CPU, Prepared, autocast, build_peer, normalised, random_images
 from resunit.benchmarks.timing import least_seconds
 from resunit.data import Normalisation
+from resunit.folding import folded
 from resunit.models import NetworkSpec, build
-from resunit.training.devices import runs_bf16_fast, start_worker
+from resunit.training.devices import PRECISIONS, runs_bf16_fast, start_worker
 from resunit.training.evaluation import logits_of
 
 Configuration = Literal["default", "best"]
@@ -27,7 +28,7 @@ def measure(
     batch_size: int | None = None,
     rounds: int = 5,
 ) -> None:
-    """The logits of a batch: ours as `resunit evaluate` computes them, every peer's in each configuration.
+    """The logits of a batch: ours as `resunit evaluate` and as `predict` computes them, peers each way.
 
     Batches are of 1 and of 128 images, or of `batch_size`.
     """
@@ -49,16 +50,28 @@ def measure(
                 for configuration in get_args(Configuration)
             ]
             ours = Entry(OURS, prepare_ours, (spec, *shape), images)
-            contest(report, "infer", network, [*entries, ours], rounds)
+            without_norms = Entry(FOLDED, prepare_folded, (spec, *shape), images)
+            contest(report, "infer", network, [*entries, ours, without_norms], rounds)
 
 
 def prepare_ours(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
-    """uint8 images -> logits, as `resunit evaluate` and `predict` do it with a loaded network."""
+    """uint8 images -> logits, as `resunit evaluate` does it with a loaded network."""
     start_worker("cpu")
     images, _ = random_images(spec, batch_size, image_size)
     network = settled(build(spec), normalised(images)).to(memory_format=torch.channels_last)
     normalisation = Normalisation.fit(images, "channel")
     precision = "bf16" if runs_bf16_fast(CPU) else "fp32"
+    return lambda: logits_of(network, images, normalisation, precision), {"precision": precision}
+
+
+def prepare_folded(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
+    """uint8 images -> logits, as `resunit predict` does it: batch norm folded where the order allows."""
+    start_worker("cpu")
+    images, _ = random_images(spec, batch_size, image_size)
+    model = build(spec)
+    settled(model, normalised(images))
+    precision = "bf16" if runs_bf16_fast(CPU) else "fp32"
+    network, normalisation = folded(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
     return lambda: logits_of(network, images, normalisation, precision), {"precision": precision}
 
 

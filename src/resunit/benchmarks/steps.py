@@ -22,7 +22,7 @@ from resunit.training.loop import train_step
 from resunit.training.recipe import named_recipe
 
 # "default": fp32 and NCHW, plain SGD. "best": channels-last, bf16 autocast, the quickest SGD. "best+malloc":
-# that, and glibc told to keep freed memory as `resunit train` tells it; no library's user does so.
+# that, and our allocator, which keeps freed memory; no library's user does so.
 Configuration = Literal["default", "best", "best+malloc"]
 
 CPU = torch.device("cpu")

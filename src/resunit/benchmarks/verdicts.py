@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from resunit.benchmarks.contest import BARE_STEP, CONVOLUTIONS, FAST_MODE, OURS, PROGRAM, SMALL_MODE
+from resunit.benchmarks.contest import BARE_STEP, CONVOLUTIONS, FAST_MODE, FOLDED, OURS, PROGRAM, SMALL_MODE
 from resunit.benchmarks.records import Measurement
 from resunit.benchmarks.timing import Spread, ratios, spread
 
@@ -89,18 +89,17 @@ def program(measurements: Sequence[Measurement]) -> Iterator[Verdict]:
 
 def inference(measurements: Sequence[Measurement]) -> Iterator[Verdict]:
     for group in together(measurements):
-        if OURS not in group:
-            continue
-        ours = group[OURS]
-        images = ours.settings["batch_size"]
-        speed = "latency" if images == 1 else "throughput"
-        for name, other in group.items():
-            library, _, configuration = name.rpartition(" ")
-            if library and library != OURS:
-                best = configuration == "best"
-                how = "at its best" if best else "as its users run it"
-                what = f"{ours.network}, batch {images}: {speed} over {library} {how}"
-                yield Verdict(what, ratios(other.seconds, ours.seconds), INFERENCE if best else None)
+        for ours in (group[name] for name in (OURS, FOLDED) if name in group):
+            images = ours.settings["batch_size"]
+            speed = "latency" if images == 1 else "throughput"
+            way = "folded" if ours.contestant == FOLDED else "eager"
+            for name, other in group.items():
+                library, _, configuration = name.rpartition(" ")
+                if library and library != OURS:
+                    best = configuration == "best"
+                    how = "at its best" if best else "as its users run it"
+                    what = f"{ours.network}, batch {images}: {speed}, {way}, over {library} {how}"
+                    yield Verdict(what, ratios(other.seconds, ours.seconds), INFERENCE if best else None)
 
 
 def memory(measurements: Sequence[Measurement]) -> Iterator[Verdict]:

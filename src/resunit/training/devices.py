@@ -16,6 +16,7 @@ from resunit.names import UsageError
 from resunit.training.recipe import Recipe
 
 MAX_LOW_PRECISION_UNITS = 250  # ReLU after each of 333 additions (ResNet-1001) did not train stably
+PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 @dataclass(frozen=True)
