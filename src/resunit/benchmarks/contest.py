@@ -13,9 +13,11 @@ from resunit.benchmarks.steps import Configuration, prepare_ours, prepare_peer
 from resunit.benchmarks.timing import interleave
 from resunit.data.progress import counting
 from resunit.models import NetworkSpec
+from resunit.names import UsageError
 
+FAST, SMALL = "fast", "small"  # what our recipes' field `memory` can be
 # What contestants are called in records.
-OURS, FAST_MODE, SMALL_MODE = "resunit", "resunit fast", "resunit small"
+OURS, FAST_MODE, SMALL_MODE = "resunit", f"resunit {FAST}", f"resunit {SMALL}"
 BARE_STEP, PROGRAM = "bare step", "resunit train"
 CONVOLUTIONS = "convolutions alone"
 
@@ -116,7 +118,7 @@ def contest(
                 details[name] = process.details()
                 process.seconds(1)  # what is done once: kernels chosen, memory taken
                 running[name] = process
-            except MeasurementError as error:
+            except (MeasurementError, UsageError) as error:
                 report.notice(f"{network.name}, batch {network.batch_size}: {name} was not measured: {error}")
         seconds = interleave({name: process.seconds for name, process in running.items()}, rounds, advance)
         for name, process in running.items():
