@@ -13,9 +13,12 @@ from resunit.benchmarks.steps import Configuration, prepare_ours, prepare_peer
 from resunit.benchmarks.timing import interleave
 from resunit.data.progress import counting
 from resunit.models import NetworkSpec
+from resunit.names import UsageError
 
+FAST, SMALL = "fast", "small"  # what our recipes' field `memory` can be
 # What contestants are called in records.
-OURS, FOLDED, FAST_MODE, SMALL_MODE = "resunit", "resunit folded", "resunit fast", "resunit small"
+OURS, FOLDED = "resunit", "resunit folded"
+FAST_MODE, SMALL_MODE = f"{OURS} {FAST}", f"{OURS} {SMALL}"
 BARE_STEP, PROGRAM = "bare step", "resunit train"
 CONVOLUTIONS = "convolutions alone"
 
@@ -116,7 +119,7 @@ def contest(
                 details[name] = process.details()
                 process.seconds(1)  # what is done once: kernels chosen, memory taken
                 running[name] = process
-            except MeasurementError as error:
+            except (MeasurementError, UsageError) as error:
                 report.notice(f"{network.name}, batch {network.batch_size}: {name} was not measured: {error}")
         seconds = interleave({name: process.seconds for name, process in running.items()}, rounds, advance)
         for name, process in running.items():

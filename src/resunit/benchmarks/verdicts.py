@@ -60,10 +60,10 @@ def training(measurements: Sequence[Measurement]) -> Iterator[Verdict]:
         for name, other in group.items():
             library, _, configuration = name.rpartition(" ")
             goal = {"default": AS_USED, "best": BEST}.get(configuration) if targeted else None
-            if configuration in ("default", "best", "best+malloc"):
+            if configuration in ("default", "best", "best+allocator"):
                 found = ratios(other.seconds, ours.seconds)
                 how = {"default": "as its users run it", "best": "at its best"}.get(
-                    configuration, "at its best, with our allocator settings"
+                    configuration, "at its best, with our allocator"
                 )
                 yield Verdict(f"{ours.network}: images/s over {library} {how}", found, goal)
         if CONVOLUTIONS in group:
