@@ -5,8 +5,7 @@ gradients are taken (Chen et al. 2016): memory grows as the square root of depth
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -47,20 +46,25 @@ def recompute(stages: nn.Sequential) -> None:
 def recomputed(units: nn.Module, x: Tensor) -> Tensor:
     """units(x), storing x alone; random layers repeat their draws, batch norm tracks only the first pass."""
     return checkpoint(  # pyright: ignore[reportReturnType]
-        units, x, use_reentrant=False, context_fn=lambda: (nullcontext(), without_tracking(units))
+        units, x, use_reentrant=False, context_fn=lambda: (nullcontext(), WithoutTracking(units))
     )
 
 
-@contextmanager
-def without_tracking(units: nn.Module) -> Iterator[None]:
-    """Leave the running statistics of batch norms in `units` as they are.
+class WithoutTracking:
+    """Leaves the running statistics of batch norms in `units` as they are; may be entered again and again.
 
-    They are put back afterwards: batch norm must store the same tensors both times, tracked ones among them.
+    They are put back at the end: batch norm must store the same tensors each time, tracked ones among them.
     """
-    buffers = [buffer for m in units.modules() if isinstance(m, BatchNorm) for buffer in m.buffers()]
-    before = [buffer.clone() for buffer in buffers]
-    try:
-        yield
-    finally:
-        for buffer, value in zip(buffers, before, strict=True):
+
+    def __init__(self, units: nn.Module):
+        self.units = units
+        self.before: list[tuple[Tensor, Tensor]] = []
+
+    def __enter__(self) -> None:
+        norms = [module for module in self.units.modules() if isinstance(module, BatchNorm)]
+        self.before = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
+
+    def __exit__(self, *_: object) -> None:
+        for buffer, value in self.before:
             buffer.copy_(value)
+        self.before = []

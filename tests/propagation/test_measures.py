@@ -10,6 +10,7 @@ from torch.nn import functional
 import resunit
 from resunit.propagation import Instrument, Junction, PropagationError, measure
 from resunit.propagation.records import MEASURES
+from resunit.recomputation import recompute
 from resunit.units import ExclusivelyGatedUnit, Gate, GatedShortcut, ResidualUnit, Scale
 
 N = 18
@@ -231,6 +232,20 @@ def test_reductions_over_any_layout_are_the_same() -> None:
         for name in MEASURES:
             if (value := getattr(a, name)) is not None and name != "closure_error":
                 assert getattr(b, name) == pytest.approx(value, rel=2e-3, abs=1e-5), name
+
+
+@pytest.mark.parametrize("design", ["original", "full-preactivation", "exclusive-gating"])
+def test_units_that_are_computed_again_measure_the_same(design: str) -> None:
+    torch.manual_seed(0)
+    model = resunit.create_model("resnet20", design=design).to(memory_format=torch.channels_last)
+    images = torch.randn(4, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+    stored = measure(model, images, torch.tensor([0, 1, 2, 3]))
+    recompute(model.stages)
+    again = measure(model, images, torch.tensor([0, 1, 2, 3]))
+    for a, b in zip(stored.junctions, again.junctions, strict=True):
+        for name in MEASURES:
+            value, other = getattr(a, name), getattr(b, name)
+            assert other == (value if value is None else pytest.approx(value, rel=1e-5, abs=1e-7)), name
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])

@@ -215,7 +215,7 @@ class _Gradients:
         try:
             torch.autograd.grad(loss, self.begins, allow_unused=True)
         except RuntimeError as error:
-            if "heckpoint" not in str(error):
+            if "use_reentrant" not in str(error):
                 raise
             raise PropagationError(
                 "re-entrant checkpointing gives no gradients of activations; use use_reentrant=False"

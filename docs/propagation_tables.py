@@ -1,0 +1,102 @@
+"""Measure the tables of docs/propagation.md anew: python docs/propagation_tables.py
+
+Needs the packages of the extra `dev`. Networks and blocks are those of tests/propagation.
+"""
+
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import torch
+from torch import nn
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "propagation"))
+
+from blocks import WIDTH, DeepNorm, HyperNetwork, PostLN, PreLN, step  # noqa: E402
+from networks import DESIGN_KINDS, NETWORKS  # noqa: E402
+
+import resunit  # noqa: E402
+from resunit.propagation import Instrument, PropagationError, measure, measure_mixing  # noqa: E402
+from resunit.propagation.findings import number  # noqa: E402
+
+KINDS = ("identity", "scale", "gate", "projection", "operations")
+DEPTH = 24
+
+
+def row(library: str, name: str, kinds: dict[str, int]) -> str:
+    counts = " | ".join(str(kinds.get(kind, "")) for kind in KINDS)
+    return f"| {library} | {name} | {sum(kinds.values())} | {counts} |"
+
+
+def counted(model: nn.Module, inputs: object) -> dict[str, int]:
+    instrument = Instrument(model)
+    try:
+        instrument.detect(inputs)
+    except PropagationError:
+        return {}
+    assert instrument.detection is not None
+    return dict(Counter(site.kind for site in instrument.detection.sites))
+
+
+def networks() -> list[str]:
+    rows = [f"| library | network | junctions | {' | '.join(KINDS)} |", "|---" * 8 + "|"]
+    rows += [row(network.library, network.name, counted(*network.build())) for network in NETWORKS]
+    for design in DESIGN_KINDS:
+        model = resunit.create_model("resnet20", design=design)
+        rows.append(row("resunit", f"resnet20, {design}", counted(model, torch.randn(2, 3, 16, 16))))
+    return rows
+
+
+def blocks() -> list[str]:
+    """Blocks of transformers at initialisation: what is left of the direct path, and of the gradient."""
+    rows = [
+        f"| {DEPTH} blocks | lambda | direct path, lambda and f | gradient, first | branch share, last |",
+        "|---" * 5 + "|",
+    ]
+    networks = {
+        "Pre-LN": [PreLN() for _ in range(DEPTH)],
+        "Post-LN": [PostLN() for _ in range(DEPTH)],
+        "DeepNorm": [DeepNorm(DEPTH) for _ in range(DEPTH)],
+    }
+    tokens = torch.randn(4, 16, WIDTH)
+    for name, layers in networks.items():
+        first, *_, before_last, last = measure(nn.Sequential(*layers), tokens).junctions
+        numbers = (
+            first.effective_lambda,
+            before_last.path_product,
+            first.gradient_gain,
+            last.branch_share,
+        )
+        rows.append(f"| {name} | {' | '.join(number(value) for value in numbers if value is not None)} |")
+    return rows
+
+
+def mixing() -> list[str]:
+    rows = [
+        f"| {DEPTH} layers, 4 streams | largest row sum of the product | largest column sum | closure |",
+        "|---" * 4 + "|",
+    ]
+    for name, constrained in {"hyper-connections": False, "with doubly stochastic mixing": True}.items():
+        last = measure_mixing(HyperNetwork(DEPTH, constrained), torch.randn(4, 16, WIDTH), step)[-1]
+        numbers = last.product_row_sum, last.product_column_sum, last.closure_error
+        rows.append(f"| {name} | {' | '.join(map(number, numbers))} |")
+    return rows
+
+
+def main() -> None:
+    path = ROOT / "docs" / "propagation.md"
+    text = path.read_text()
+    for name, table in {"networks": networks, "blocks": blocks, "mixing": mixing}.items():
+        torch.manual_seed(0)
+        content = "\n".join(table())
+        text, found = re.subn(
+            rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", rf"\g<1>{content}\n\g<2>", text, flags=re.DOTALL
+        )
+        assert found == 1, name
+    path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
