@@ -13,8 +13,9 @@ from resunit.benchmarks.steps import CPU, Prepared, autocast, build_peer, normal
 from resunit.benchmarks.timing import least_seconds
 from resunit.data import Normalisation
 from resunit.folding import folded
+from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import NetworkSpec, build
-from resunit.training.devices import PRECISIONS, runs_bf16_fast, start_worker
+from resunit.training.devices import PRECISIONS, runs_bf16_fast
 from resunit.training.evaluation import logits_of
 
 Configuration = Literal["default", "best"]
@@ -56,7 +57,7 @@ def measure(
 
 def prepare_ours(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
     """uint8 images -> logits, as `resunit evaluate` does it with a loaded network."""
-    start_worker("cpu")
+    keep_freed_memory(CPU)
     images, _ = random_images(spec, batch_size, image_size)
     network = settled(build(spec), normalised(images)).to(memory_format=torch.channels_last)
     normalisation = Normalisation.fit(images, "channel")
@@ -66,7 +67,7 @@ def prepare_ours(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepare
 
 def prepare_folded(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
     """uint8 images -> logits, as `resunit predict` does it: batch norm folded where the order allows."""
-    start_worker("cpu")
+    keep_freed_memory(CPU)
     images, _ = random_images(spec, batch_size, image_size)
     model = build(spec)
     settled(model, normalised(images))

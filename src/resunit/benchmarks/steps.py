@@ -100,7 +100,7 @@ def prepare_peer(
     if configuration == "default":
         return step(model, images, labels, sgd(model, None), nullcontext), details
     if configuration == "best+allocator":
-        keep_freed_memory()
+        keep_freed_memory(torch.device("cpu"))
     images = images.contiguous(memory_format=torch.channels_last)
     model = model.to(memory_format=torch.channels_last)
     kind = quickest_sgd(model)

@@ -8,6 +8,7 @@ import torch
 
 from resunit.data import Normalisation, load, read_images
 from resunit.folding import folded
+from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import ResidualNetwork
 from resunit.names import UsageError
 from resunit.training.devices import PRECISIONS, runs_bf16_fast, start_worker
@@ -35,6 +36,7 @@ def load_classifier(source: Path, device: torch.device) -> Classifier:
         if not path.exists():
             raise WeightsError(f"{source}: has no weights.safetensors; only a finished run has")
     file = read_weights(path)
+    keep_freed_memory(device)
     network = file.build().to(device).to(memory_format=torch.channels_last).eval()
     try:
         normalisation = Normalisation.from_json(file.preprocessing["normalisation"]).to(device)
