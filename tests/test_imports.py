@@ -11,6 +11,8 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "resunit"
 ROOMS = [  # from the top of the house down
     {"names", "files"},
+    {"kernels"},
+    {"batch_norm"},
     {"units"},
     {"designs"},
     {"models"},

@@ -3,9 +3,9 @@
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
 
 from resunit import create_model, list_models
+from resunit.batch_norm import BatchNorm
 from resunit.models import ResidualNetwork
 from resunit.units import ResidualUnit
 
@@ -40,7 +40,8 @@ def test_the_last_addition_is_followed_by_one_more_activation(name: str) -> None
     model = create_model(name).eval()
     seen = inputs_of(model, size_for(name))
     norm = model.closing.norm1
-    expected = relu(norm(seen[norm])).mean(dim=(2, 3))
+    assert norm.activation == "relu"
+    expected = norm(seen[norm]).mean(dim=(2, 3))
     torch.testing.assert_close(seen[model.classifier], expected)
 
 
@@ -67,8 +68,9 @@ def test_one_activation_between_the_stem_and_the_first_unit(name: str, shared: s
         *list(first.branch)[: list(first.branch).index(first.branch.conv1)],
     ]
     layers = [leaf for part in before_first_weight for leaf in part.modules() if not list(leaf.children())]
-    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in layers) == 1
-    assert sum(isinstance(layer, nn.ReLU) for layer in layers) == 1
+    norms = [layer for layer in layers if isinstance(layer, BatchNorm)]
+    assert [norm.activation for norm in norms] == ["relu"]
+    assert not any(isinstance(layer, nn.ReLU) for layer in layers)
 
 
 def test_conventions_differ_where_a_stage_keeps_its_channels() -> None:

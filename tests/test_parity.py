@@ -20,7 +20,8 @@ def leaves(model: nn.Module) -> dict[tuple, list[nn.Module]]:
     for name, module in model.named_modules():
         if isinstance(module, LEAVES):
             on_shortcut = any(word in name for word in ("shortcut", "identity_conv", "downsample"))
-            found[type(module), tuple(module.weight.shape), on_shortcut].append(module)
+            kind = next(kind for kind in LEAVES if isinstance(module, kind))
+            found[kind, tuple(module.weight.shape), on_shortcut].append(module)
     return found
 
 

@@ -4,6 +4,7 @@ import json as json_text
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -366,6 +367,7 @@ def show(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; the console script exits with it."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    warnings.showwarning = show_warning
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
@@ -374,6 +376,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = USAGE if isinstance(error, CycloptsError | UsageError) else FAILED
         return fail(error, code, "--debug" in arguments)
     return DONE if code is None else code
+
+
+def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Ours are one line like an error's; those of other libraries look as they always do."""
+    if category.__module__.startswith("resunit."):
+        print(f"resunit: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, *where[:2]), file=sys.stderr, end="")
 
 
 def fail(error: Exception | str, code: int, debug: bool = False) -> int:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from resunit.batch_norm import BatchNorm
+
 BranchKind = Literal["one-layer", "basic", "bottleneck"]
 StrideOn = Literal["1x1", "3x3"]
 Nonlinearity = Literal["relu", "gelu"]  # the paper's, and the recipe quick's
@@ -64,20 +66,24 @@ FULL_PREACTIVATION = Placement(first="norm relu", last="", after="")  # (e)
 
 
 def activation(layers: str, channels: int, nonlinearity: Nonlinearity = "relu") -> list[nn.Module]:
-    """The layers that a `Placement` field names, for maps of `channels` channels.
+    """The layers that a `Placement` field names, for maps of `channels` channels; "norm relu" is one module.
 
     The paper's nonlinearity is ReLU; another takes its place wherever a placement says relu.
     """
-    make = {"norm": lambda: nn.BatchNorm2d(channels), "relu": NONLINEARITIES[nonlinearity]}
-    return [make[layer]() for layer in layers.split()]
+    make = {
+        "norm": lambda: BatchNorm(channels),
+        "norm-relu": lambda: BatchNorm(channels, nonlinearity),
+        "relu": NONLINEARITIES[nonlinearity],
+    }
+    return [make[layer]() for layer in layers.replace("norm relu", "norm-relu").split()]
 
 
 def chain(parts: Iterable[nn.Module]) -> nn.Module:
-    """`parts` one after another, named by kind and order (norm1, relu1, conv1, ...).
+    """`parts` one after another, named by kind and order (norm1, conv1, norm2, ...).
 
     Identities drop out; no parts are the identity.
     """
-    kinds: dict[type[nn.Module], str] = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm"}
+    kinds: dict[type[nn.Module], str] = {nn.Conv2d: "conv", BatchNorm: "norm"}
     parts = [part for part in parts if not isinstance(part, nn.Identity)]
     if not parts:
         return nn.Identity()
@@ -137,7 +143,7 @@ class Subsample(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x[:, :, :: self.stride, :: self.stride]
+        x = functional.avg_pool2d(x, 1, self.stride)  # slices' gradients would leave channels-last memory
         return functional.pad(x, (0, 0, 0, 0, 0, self.new_channels))
 
     def extra_repr(self) -> str:
@@ -152,7 +158,7 @@ def projection(in_channels: int, out_channels: int, stride: int, norm: bool, poo
     parts: list[nn.Module] = [convolution(in_channels, out_channels, 1, 1 if pool else stride)]
     if pool and stride > 1:
         parts.insert(0, nn.AvgPool2d(stride, ceil_mode=True))
-    return chain([*parts, nn.BatchNorm2d(out_channels)] if norm else parts)
+    return chain([*parts, BatchNorm(out_channels)] if norm else parts)
 
 
 class Scale(nn.Module):

@@ -42,7 +42,7 @@ def test_sgd_is_torchs(recipe: str) -> None:
     ours, theirs, chosen = network(), network(), named_recipe(recipe)
     optimiser = Optimiser(chosen, ours)
     sgd = torch.optim.SGD(
-        theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=recipe == "fb", foreach=True
+        theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=recipe == "fb", fused=True
     )
     for rate in (0.1, 0.1, 0.01):
         gradients(ours)

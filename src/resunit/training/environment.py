@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from resunit.kernels.library import library
+
 
 def describe_environment(device: torch.device, precision: str, workers: int) -> dict[str, Any]:
     """All that bitwise repetition depends on, as JSON values."""
@@ -22,6 +24,7 @@ def describe_environment(device: torch.device, precision: str, workers: int) -> 
         "machine": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "batch_norm": "torch" if library() is None else "compiled",
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "device": str(device),

@@ -39,7 +39,7 @@ class Optimiser:
             lr=recipe.learning_rate,
             momentum=recipe.momentum,
             nesterov=recipe.nesterov,
-            foreach=True,
+            fused=True,
         )
         self.stepped: list[tuple[Optimizer, dict[str, nn.Parameter]]] = [(sgd, rest)]
         self.matrices: dict[str, nn.Parameter] = {}

@@ -1,0 +1,1 @@
+"""Compiled arithmetic for the CPU, and the plain torch it falls back to."""
