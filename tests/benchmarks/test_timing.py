@@ -45,8 +45,10 @@ def test_contestants_take_turns_and_warm_up_is_not_counted() -> None:
     assert sum(turns) == 9
 
 
-def measured(contestant: str, *seconds: float, network: str = "preresnet20") -> Measurement:
-    settings = {"batch_size": 128, "image_size": 32, "threads": 2}
+def measured(
+    contestant: str, *seconds: float, network: str = "preresnet20", beside: str = "pytorchcv"
+) -> Measurement:
+    settings = {"batch_size": 128, "image_size": 32, "threads": 2, "beside": beside}
     return Measurement("train", contestant, seconds, 128, "images", network, settings)
 
 
@@ -59,12 +61,21 @@ def test_training_is_judged_by_the_ratios_of_its_rounds() -> None:
         measured("pytorchcv best", 9.0, 9.0, 9.0, network="preresnet32"),
         measured(OURS, 3.0, 3.0, 3.0, network="preresnet32"),
     ]
-    as_used, best, share, untargeted = verdicts("train", run)
+    as_used, best, untargeted, share = verdicts("train", run)
     assert (as_used.found, as_used.goal, as_used.met) == (Spread(3.0, 2.5, 3.2), 2.0, True)
     assert best.found.median == pytest.approx(1.1)
     assert (best.goal, best.met) == (1.15, False)
     assert (share.found.median, share.met) == (0.9, True)
     assert (untargeted.found.median, untargeted.met) == (3.0, None)
+
+
+def test_every_round_counts_for_the_share_of_the_limit() -> None:
+    run = [
+        *(measured(OURS, 1.0, 1.0), measured(CONVOLUTIONS, 0.7, 0.8)),
+        *(measured(OURS, 1.0, beside="timm"), measured(CONVOLUTIONS, 0.9, beside="timm")),
+    ]
+    (share,) = verdicts("train", run)
+    assert share.found == Spread(0.8, 0.7, 0.9)
 
 
 def test_growth_is_counted_a_unit() -> None:
