@@ -16,6 +16,7 @@ from resunit.zoo import network_spec
 
 EPOCHS, EVALUATE_EVERY = 12, 4  # of the shipped sample; what comes before the first evaluation is not counted
 DATA = "cifar10-sample"
+BARE_STEPS = 20  # in a turn
 
 
 def measure(
@@ -35,15 +36,15 @@ def measure(
         network = Network(name, spec, batch_size, image_size(spec))
         bare = network.ours(BARE_STEP)
         with (
-            counting(f"program: {name}", 2 * (rounds + 1), report.shown) as advance,
+            counting(f"program: {name}", 2 * rounds, report.shown) as advance,
             WorkProcess(bare.prepare, *bare.arguments) as process,
         ):
             details = process.details()
             contestants = {
-                bare.name: process.seconds,
-                PROGRAM: lambda _, name=name: train_seconds(name, batch_size),
+                bare.name: (process.seconds, BARE_STEPS),
+                PROGRAM: (lambda _, name=name: train_seconds(name, batch_size), 1),
             }
-            process.seconds(1)
+            process.seconds(BARE_STEPS)
             seconds = interleave(contestants, rounds, advance)
         settings = {"batch_size": batch_size, "image_size": network.image_size, "threads": details["threads"]}
         for contestant, times in seconds.items():
