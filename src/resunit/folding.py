@@ -17,7 +17,7 @@ def folded(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> Resi
 
     The outputs are those of `network.eval()` but for rounding. In a pre-activation unit that leaves the first
     batch norm of each branch, which reads the sum. Weights of convolutions and of the classifier become
-    `dtype`; with torch.bfloat16, run the copy under autocast.
+    `dtype`, and so must the images given to it.
     """
     network = deepcopy(network).eval().requires_grad_(False)
     for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
