@@ -141,6 +141,16 @@ def test_evaluate_repeats_the_run_s_error(capsys: pytest.CaptureFixture[str], ru
         assert json.loads(capsys.readouterr().out)["test_error"] == result["test_error"]
 
 
+def test_evaluate_labels_augmented_views(capsys: pytest.CaptureFixture[str], run: Path) -> None:
+    plain = json.loads((run / "result.json").read_text())["test_error"]
+    assert main(["evaluate", str(run), "--augmented-views"]) == 0
+    first, *views = capsys.readouterr().out.splitlines()
+    assert f"test error {plain:.2f} %" in first
+    assert [line.split("%")[1].strip() for line in views] == [
+        "(image and mirror image)", "(six views: shifted and mirrored too)",
+    ]  # fmt: skip
+
+
 def test_predict_names_classes_with_probabilities(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path
 ) -> None:

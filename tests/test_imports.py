@@ -18,7 +18,7 @@ ROOMS = [  # from the top of the house down
     {"designs"},
     {"models"},
     {"tensor_files"},
-    {"cost", "weights"},
+    {"cost", "weights", "folding"},
     {"zoo"},
     {"zoo_table"},
     {"propagation"},

@@ -204,7 +204,7 @@ def test_what_was_compiled_once_needs_no_compiler_again() -> None:
 
 
 def test_freed_memory_is_taken_again() -> None:
-    keep_freed_memory()
+    keep_freed_memory(torch.device("cpu"))
     first = torch.full((1 << 20,), 1.0)
     address = first.data_ptr()
     del first
@@ -218,7 +218,7 @@ def test_freed_memory_is_taken_again() -> None:
 
 def test_tensors_from_before_and_other_threads_are_freed_where_they_belong() -> None:
     before = torch.ones(1 << 20)
-    keep_freed_memory()
+    keep_freed_memory(torch.device("cpu"))
     del before
     with ThreadPoolExecutor(4) as pool:
         sums = list(pool.map(lambda i: torch.full((300_000 + 1000 * i,), 1.0).sum().item(), range(200)))
@@ -231,7 +231,7 @@ from torch.nn import functional
 from resunit import create_model
 from resunit.kernels.allocator import keep_freed_memory
 from resunit.recomputation import recompute
-keep_freed_memory()
+keep_freed_memory(torch.device("cpu"))
 model = create_model("preresnet1001").to(memory_format=torch.channels_last)
 recompute(model.stages)
 images = torch.randn(16, 3, 32, 32).to(memory_format=torch.channels_last)

@@ -40,7 +40,7 @@ def counted_by_hand(name: str) -> int:
         }[depth]
         kind = "basic" if depth in ("18", "34") else "bottleneck"
         inner, stem, projects, classes = (64, 128, 256, 512), 7 * 7 * 3 * 64, True, 1000
-    elif depth in ("164", "1001"):
+    elif depth in ("164", "1001", "10001"):
         depths, kind, inner = ((int(depth) - 2) // 9,) * 3, "bottleneck", (16, 32, 64)
         stem, projects, classes = 3 * 3 * 3 * 16, True, 10
     else:

@@ -1,6 +1,7 @@
 """`resunit bench` as users type it: one JSON document, missing peers named, bad input refused, a page."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,13 +78,40 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 
 @pytest.mark.full
-def test_inference_measures_latency_and_throughput_of_peers_and_ours(tmp_path: Path) -> None:
-    arguments = ("bench", "infer", "--model", "preresnet20", "--against", "pytorchcv", "--batch-size", "2")
-    done = resunit(*arguments, "--rounds", "1", "--json", folder=tmp_path)
+@pytest.mark.parametrize(
+    ("arguments", "contestants", "judged"),
+    [
+        (
+            ("infer", "--model", "preresnet20", "--batch-size", "2"),
+            {"resunit", "pytorchcv default", "pytorchcv best"},
+            "latency|throughput",
+        ),
+        (
+            ("growth", "--model", "preresnet20", "--model", "preresnet32", "--batch-size", "2"),
+            {"preresnet20", "preresnet32"},
+            "seconds a unit, preresnet32 over preresnet20",
+        ),
+        (
+            ("memory", "--model", "preresnet56", "--batch-size", "8"),
+            {"resunit fast", "resunit small", "pytorchcv default", "pytorchcv best"},
+            "speed, memory=small over memory=fast",
+        ),
+        (("program", "--batch-size", "250"), {"bare step", "resunit train"}, "over those of its bare step"),
+        (("startup",), {"resunit --help", "first training step"}, "first training step"),
+    ],
+)
+def test_every_subject_measures_and_judges(
+    arguments: tuple[str, ...], contestants: set[str], judged: str, tmp_path: Path
+) -> None:
+    done = resunit("bench", *arguments, "--rounds", "1", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert {m["contestant"] for m in document["measurements"]} >= {"resunit", "pytorchcv best"}
+    assert contestants <= {m["contestant"] for m in document["measurements"]}
+    assert any(re.search(judged, ratio["what"]) for ratio in document["ratios"])
     assert all(ratio["found"]["median"] > 0 for ratio in document["ratios"])
+    small = [m["details"]["memory"] for m in document["measurements"] if m["contestant"] == "resunit small"]
+    fast = [m["details"]["memory"] for m in document["measurements"] if m["contestant"] == "resunit fast"]
+    assert small < fast or not fast
 
 
 def test_recorded_runs_are_judged_by_their_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

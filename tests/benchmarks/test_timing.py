@@ -4,7 +4,7 @@ import pytest
 
 from resunit.benchmarks.contest import CONVOLUTIONS, OURS
 from resunit.benchmarks.records import Measurement
-from resunit.benchmarks.timing import SLICE, Spread, interleave, ratios, spread
+from resunit.benchmarks.timing import SLICE, Spread, Timed, interleave, ratios, spread, warm_up
 from resunit.benchmarks.verdicts import verdicts
 
 
@@ -22,31 +22,38 @@ def test_a_slow_round_cancels_in_a_ratio_of_rounds() -> None:
         ratios([1.0], [1.0, 2.0])
 
 
-def test_contestants_take_turns_and_warm_up_is_not_counted() -> None:
+def test_a_slice_is_filled_by_as_many_repetitions_as_fit() -> None:
+    def repetitions(*seconds: float) -> int:
+        times = iter(seconds)
+        return warm_up(lambda _: next(times))
+
+    assert repetitions(9.0) == 1  # long work is done once to warm up
+    assert repetitions(SLICE / 2, SLICE / 10) == 10  # the first time, what is done only once is in it
+    assert repetitions(SLICE / 2, 9.0) == 1
+
+
+def test_contestants_take_turns() -> None:
     calls: list[tuple[str, int]] = []
 
-    def timed(name: str, seconds: float):
-        def run(repetitions: int) -> float:
+    def timed(name: str) -> Timed:
+        def work(repetitions: int) -> float:
             calls.append((name, repetitions))
-            return seconds if len(calls) > 3 else 100 * seconds / (100 if name == "b" else 1)
+            return float(len(calls))
 
-        return run
+        return work
 
-    contestants = {"a": timed("a", SLICE / 4), "b": timed("b", SLICE / 3), "c": timed("c", 9.0)}
     turns = []
-    seconds = interleave(contestants, 2, turns.append)
-    assert [name for name, _ in calls] == ["a", "b", "c"] * 3
-    assert [repetitions for _, repetitions in calls[3:6]] == [
-        1,
-        3,
-        1,
-    ]  # as many as fill a slice, at least one
-    assert seconds == {"a": (SLICE / 4,) * 2, "b": (SLICE / 3,) * 2, "c": (9.0, 9.0)}
+    contestants = {"a": (timed("a"), 3), "b": (timed("b"), 1), "c": (timed("c"), 2)}
+    seconds = interleave(contestants, 3, turns.append)
+    assert calls == [("a", 3), ("b", 1), ("c", 2)] * 3
+    assert seconds == {"a": (1, 4, 7), "b": (2, 5, 8), "c": (3, 6, 9)}
     assert sum(turns) == 9
 
 
-def measured(contestant: str, *seconds: float, network: str = "preresnet20") -> Measurement:
-    settings = {"batch_size": 128, "image_size": 32, "threads": 2}
+def measured(
+    contestant: str, *seconds: float, network: str = "preresnet20", beside: str = "pytorchcv"
+) -> Measurement:
+    settings = {"batch_size": 128, "image_size": 32, "threads": 2, "beside": beside}
     return Measurement("train", contestant, seconds, 128, "images", network, settings)
 
 
@@ -59,12 +66,21 @@ def test_training_is_judged_by_the_ratios_of_its_rounds() -> None:
         measured("pytorchcv best", 9.0, 9.0, 9.0, network="preresnet32"),
         measured(OURS, 3.0, 3.0, 3.0, network="preresnet32"),
     ]
-    as_used, best, share, untargeted = verdicts("train", run)
+    as_used, best, untargeted, share = verdicts("train", run)
     assert (as_used.found, as_used.goal, as_used.met) == (Spread(3.0, 2.5, 3.2), 2.0, True)
     assert best.found.median == pytest.approx(1.1)
     assert (best.goal, best.met) == (1.15, False)
     assert (share.found.median, share.met) == (0.9, True)
     assert (untargeted.found.median, untargeted.met) == (3.0, None)
+
+
+def test_every_round_counts_for_the_share_of_the_limit() -> None:
+    run = [
+        *(measured(OURS, 1.0, 1.0), measured(CONVOLUTIONS, 0.7, 0.8)),
+        *(measured(OURS, 1.0, beside="timm"), measured(CONVOLUTIONS, 0.9, beside="timm")),
+    ]
+    (share,) = verdicts("train", run)
+    assert share.found == Spread(0.8, 0.7, 0.9)
 
 
 def test_growth_is_counted_a_unit() -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from resunit.benchmarks import accuracy, growth, infer, memory, program, startup, sweep, train
 from resunit.benchmarks.contest import Report
+from resunit.benchmarks.processes import MeasurementError
 from resunit.benchmarks.records import append, describe_run, lines, path_of
 from resunit.benchmarks.tables import measurements_table, verdicts_table
 from resunit.benchmarks.verdicts import verdicts
@@ -33,7 +34,8 @@ def bench(subject: str, options: dict[str, Any], out: Path, quiet: bool) -> dict
     """Measure `subject`, keep its records in `out`, and return them with what they mean.
 
     `options` are keyword arguments of the subject's `measure`. Unless `quiet`, tables go to stdout and
-    progress to stderr. Raises UsageError for an unknown subject, or an option or name that it does not take.
+    progress to stderr. Raises UsageError for an unknown subject, or an option or name that it does not take,
+    and MeasurementError if nothing could be measured.
     """
     if subject not in SUBJECTS:
         raise unknown("subject", subject, SUBJECTS)
@@ -50,6 +52,8 @@ def bench(subject: str, options: dict[str, Any], out: Path, quiet: bool) -> dict
     if not runs_bf16_fast(torch.device("cpu")):
         report.notice("this processor has no fast bf16: the best configurations use fp32")
     measure(report, **options)
+    if not report.measurements:
+        raise MeasurementError(f"nothing was measured: {'; '.join(report.notices)}")
     records = lines(report.measurements, run)
     path = path_of(out, subject)
     append(path, records)

@@ -10,12 +10,15 @@ from resunit.benchmarks.peers import Peer
 from resunit.benchmarks.processes import MeasurementError, WorkProcess
 from resunit.benchmarks.records import Measurement, Unit
 from resunit.benchmarks.steps import Configuration, prepare_ours, prepare_peer
-from resunit.benchmarks.timing import interleave
+from resunit.benchmarks.timing import interleave, warm_up
 from resunit.data.progress import counting
 from resunit.models import NetworkSpec
+from resunit.names import UsageError
 
+FAST, SMALL = "fast", "small"  # what our recipes' field `memory` can be
 # What contestants are called in records.
-OURS, FAST_MODE, SMALL_MODE = "resunit", "resunit fast", "resunit small"
+OURS, FOLDED = "resunit", "resunit folded"
+FAST_MODE, SMALL_MODE = f"{OURS} {FAST}", f"{OURS} {SMALL}"
 BARE_STEP, PROGRAM = "bare step", "resunit train"
 CONVOLUTIONS = "convolutions alone"
 
@@ -106,7 +109,7 @@ def contest(
             )
             for entry in entries
         }
-        running: dict[str, WorkProcess] = {}
+        running: dict[str, tuple[WorkProcess, int]] = {}
         details: dict[str, dict[str, Any]] = {}
         advance = stack.enter_context(
             counting(f"{subject}: {network.name}", len(started) * (rounds + 1), report.shown)
@@ -114,12 +117,13 @@ def contest(
         for name, (_, process) in started.items():
             try:
                 details[name] = process.details()
-                process.seconds(1)  # what is done once: kernels chosen, memory taken
-                running[name] = process
-            except MeasurementError as error:
+                running[name] = process, warm_up(process.seconds)
+                advance(1)
+            except (MeasurementError, UsageError) as error:
                 report.notice(f"{network.name}, batch {network.batch_size}: {name} was not measured: {error}")
-        seconds = interleave({name: process.seconds for name, process in running.items()}, rounds, advance)
-        for name, process in running.items():
+        turns = {name: (process.seconds, repetitions) for name, (process, repetitions) in running.items()}
+        seconds = interleave(turns, rounds, advance)
+        for name, (process, _) in running.items():
             entry = started[name][0]
             details[name] |= {"memory": process.peak_memory(), **entry.details}
             used = {

@@ -79,7 +79,7 @@ def prepare_convolutions(
     spec: NetworkSpec, batch_size: int, image_size: int
 ) -> tuple[Callable[[], None], dict[str, Any]]:
     """Forward and backward through the network's convolutions alone, in the quickest precision and layout."""
-    keep_freed_memory()
+    keep_freed_memory(torch.device("cpu"))
     precisions = [torch.float32]
     if runs_bf16_fast(torch.device("cpu")):
         precisions.append(torch.bfloat16)

@@ -110,7 +110,8 @@ def render(sections: list[Section], notes: str) -> str:
         "number": number, "goal": goal, "met": met, "settings": settings, "rate": rate, "memory": memory,
         "remarks": remarks,
     }  # fmt: skip
-    text = environment.get_template(PAGE).render(sections=sections, notes=notes)
+    judged = [verdict for section in sections for verdict in section.verdicts if verdict.met is not None]
+    text = environment.get_template(PAGE).render(sections=sections, judged=judged, notes=notes)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -153,7 +154,7 @@ def memory(measurement: Measurement) -> str:
 
 
 def remarks(measurement: Measurement) -> str:
-    told = ("precision", "layout", "sgd", "way", "data", "test_errors")
+    told = ("precision", "layout", "stored", "sgd", "way", "data", "test_errors")
     return "; ".join(
         f"{name.replace('_', ' ')} {measurement.details[name]}"
         for name in told

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resunit.benchmarks.contest import Network, Report, contest, image_size
+from resunit.benchmarks.contest import FAST, Network, Report, contest, image_size
 from resunit.names import UsageError
 from resunit.zoo import network_spec
 
@@ -19,5 +19,5 @@ def measure(report: Report, *, model: Sequence[str] = PAIRS, batch_size: int = 6
             name: Network(f"{shallow}, {deep}", specs[name], batch_size, image_size(specs[name]))
             for name in (shallow, deep)
         }
-        entries = [network.ours(name) for name, network in networks.items()]
+        entries = [network.ours(name, memory=FAST) for name, network in networks.items()]
         contest(report, "growth", networks[shallow], entries, rounds)

@@ -7,16 +7,19 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from resunit.benchmarks.contest import OURS, Entry, Network, Report, contest, image_size, installed
+from resunit.benchmarks.contest import FOLDED, OURS, Entry, Network, Report, contest, image_size, installed
 from resunit.benchmarks.peers import PEERS, named_peers, spec_of_peers
 from resunit.benchmarks.steps import CPU, Prepared, autocast, build_peer, normalised, random_images
 from resunit.benchmarks.timing import least_seconds
 from resunit.data import Normalisation
+from resunit.folding import folded
+from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import NetworkSpec, build
-from resunit.training.devices import runs_bf16_fast, start_worker
+from resunit.training.devices import PRECISIONS, runs_bf16_fast
 from resunit.training.evaluation import logits_of
 
 Configuration = Literal["default", "best"]
+TRIAL_BATCH = 16  # images at most on which a peer's ways are compared
 
 
 def measure(
@@ -25,9 +28,9 @@ def measure(
     model: Sequence[str] = ("preresnet20", "preresnet110", "preresnet50"),
     against: str = ",".join(PEERS),
     batch_size: int | None = None,
-    rounds: int = 5,
+    rounds: int = 3,
 ) -> None:
-    """The logits of a batch: ours as `resunit evaluate` computes them, every peer's in each configuration.
+    """The logits of a batch: ours as `resunit evaluate` and as `predict` computes them, peers each way.
 
     Batches are of 1 and of 128 images, or of `batch_size`.
     """
@@ -49,16 +52,28 @@ def measure(
                 for configuration in get_args(Configuration)
             ]
             ours = Entry(OURS, prepare_ours, (spec, *shape), images)
-            contest(report, "infer", network, [*entries, ours], rounds)
+            without_norms = Entry(FOLDED, prepare_folded, (spec, *shape), images)
+            contest(report, "infer", network, [*entries, ours, without_norms], rounds)
 
 
 def prepare_ours(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
-    """uint8 images -> logits, as `resunit evaluate` and `predict` do it with a loaded network."""
-    start_worker("cpu")
+    """uint8 images -> logits, as `resunit evaluate` does it with a loaded network."""
+    keep_freed_memory(CPU)
     images, _ = random_images(spec, batch_size, image_size)
     network = settled(build(spec), normalised(images)).to(memory_format=torch.channels_last)
     normalisation = Normalisation.fit(images, "channel")
     precision = "bf16" if runs_bf16_fast(CPU) else "fp32"
+    return lambda: logits_of(network, images, normalisation, precision), {"precision": precision}
+
+
+def prepare_folded(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
+    """uint8 images -> logits, as `resunit predict` does it: batch norm folded where the order allows."""
+    keep_freed_memory(CPU)
+    images, _ = random_images(spec, batch_size, image_size)
+    model = build(spec)
+    settled(model, normalised(images))
+    precision = "bf16" if runs_bf16_fast(CPU) else "fp32"
+    network, normalisation = folded(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
     return lambda: logits_of(network, images, normalisation, precision), {"precision": precision}
 
 
@@ -109,7 +124,7 @@ def prepare_peer(
     if configuration == "default":
         return AS_USED.work(model, images), {"way": AS_USED.name}
     ways = (*FP32, *BF16) if runs_bf16_fast(CPU) else FP32
-    quickest = min(ways, key=lambda way: least_seconds(way.work(model, images)))
+    quickest = min(ways, key=lambda way: least_seconds(way.work(model, images[:TRIAL_BATCH])))
     # From a fresh network: the weights may have been rounded on the way.
     fresh = settled(build_peer(library, name, spec), images)
     return quickest.work(fresh, images), {"way": quickest.name}

@@ -13,7 +13,7 @@ NUMBERS = 1 << 26  # a vector: 256 MB, beyond every cache
 
 def prepare_gemm(precision: str) -> tuple[Callable[[], object], dict[str, Any]]:
     """C = A B with square matrices of "float32" or "bfloat16" numbers."""
-    keep_freed_memory()
+    keep_freed_memory(torch.device("cpu"))
     a, b = (torch.randn(SIDE, SIDE).to(getattr(torch, precision)) for _ in range(2))
     c = torch.empty_like(a)
     return lambda: torch.mm(a, b, out=c), {"work": 2 * SIDE**3}

@@ -47,6 +47,8 @@ def draw_sweep(measurements: Sequence[Measurement]) -> bytes:
 
 def draw(panel: "Axes", points: Sequence[Measurement], speeds: bool) -> None:
     """A line for each contestant; speeds with the range of their rounds."""
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
     for contestant, style in STYLES.items():
         own = sorted((m for m in points if m.contestant == contestant), key=lambda m: m.settings["value"])
         if not own or (contestant == CONVOLUTIONS and not speeds):
@@ -71,5 +73,7 @@ def draw(panel: "Axes", points: Sequence[Measurement], speeds: bool) -> None:
     panel.set_yscale("log")
     ticks = sorted({m.settings["value"] for m in points})
     panel.set_xticks(ticks, [str(tick) for tick in ticks])
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     panel.minorticks_off()
     panel.grid(alpha=0.3)

@@ -14,8 +14,9 @@ from resunit.benchmarks.timing import interleave, spread
 from resunit.data.progress import counting
 from resunit.zoo import network_spec
 
-EPOCHS = 8  # of the shipped sample; the first is not counted
+EPOCHS, EVALUATE_EVERY = 12, 4  # of the shipped sample; what comes before the first evaluation is not counted
 DATA = "cifar10-sample"
+BARE_STEPS = 20  # in a turn
 
 
 def measure(
@@ -27,22 +28,23 @@ def measure(
 ) -> None:
     """`resunit train` in a process of its own and the bare step take turns.
 
-    A run's images a second are those of its log, which counts training alone, not evaluation.
+    A run's images a second are those of its log, which counts training alone: neither evaluation nor
+    checkpoints.
     """
     for name in model:
         spec = network_spec(name)
         network = Network(name, spec, batch_size, image_size(spec))
         bare = network.ours(BARE_STEP)
         with (
-            counting(f"program: {name}", 2 * (rounds + 1), report.shown) as advance,
+            counting(f"program: {name}", 2 * rounds, report.shown) as advance,
             WorkProcess(bare.prepare, *bare.arguments) as process,
         ):
             details = process.details()
             contestants = {
-                bare.name: process.seconds,
-                PROGRAM: lambda _, name=name: train_seconds(name, batch_size),
+                bare.name: (process.seconds, BARE_STEPS),
+                PROGRAM: (lambda _, name=name: train_seconds(name, batch_size), 1),
             }
-            process.seconds(1)
+            process.seconds(BARE_STEPS)
             seconds = interleave(contestants, rounds, advance)
         settings = {"batch_size": batch_size, "image_size": network.image_size, "threads": details["threads"]}
         for contestant, times in seconds.items():
@@ -52,11 +54,12 @@ def measure(
 
 
 def train_seconds(name: str, batch_size: int) -> float:
-    """Seconds a step of `resunit train`, by its log: the median over the epochs after the first."""
+    """Seconds a step of `resunit train`, by its log: the median of the stretches after the first."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         settings = (
-            f"batch_size={batch_size}", "group_size=none", f"epochs={EPOCHS}", "learning_rate=0.01",
+            f"batch_size={batch_size}", "group_size=none", "learning_rate=0.01",
+            f"epochs={EPOCHS}", f"evaluate_every={EVALUATE_EVERY}",
         )  # fmt: skip
         command = [
             *(sys.executable, "-m", "resunit", "train", "--model", name, "--recipe", "paper"),

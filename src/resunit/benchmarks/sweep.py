@@ -4,8 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
-from resunit.benchmarks.contest import SMALL_MODE, Network, Report, contest, installed
-from resunit.benchmarks.memory import MODES, SMALL
+from resunit.benchmarks.contest import FAST, SMALL, SMALL_MODE, Network, Report, contest, installed
 from resunit.benchmarks.peers import PEERS, spec_of_peers
 
 BASE, BATCH, IMAGE_SIZE = "preresnet20", 32, 32
@@ -18,9 +17,8 @@ def measure(report: Report, *, rounds: int = 2) -> None:
     """Pre-activation networks with one thing varied at a time: ours, pytorchcv's, the convolutions alone."""
     peers = installed([PEERS["pytorchcv"]], report)
     for axis, value, network, threads in points():
-        entries = [network.ours(), network.convolutions()]
-        if SMALL in MODES:
-            entries.append(network.ours(SMALL_MODE, memory=SMALL))
+        ours = [network.ours(memory=FAST), network.ours(SMALL_MODE, memory=SMALL)]
+        entries = [*ours, network.convolutions()]
         for peer in peers:
             entries += [network.theirs(peer, "default"), network.theirs(peer, "best")]
         settings = {"axis": axis, "value": value}

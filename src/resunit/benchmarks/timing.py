@@ -41,20 +41,22 @@ def least_seconds(work: Callable[[], object], repetitions: int = 3) -> float:
     return min(times)
 
 
-def interleave(
-    contestants: Mapping[str, Timed], rounds: int, advance: Callable[[int], object]
-) -> dict[str, tuple[float, ...]]:
-    """Seconds for one repetition of each contestant's work in each round; a round of warm-up is not counted.
+def warm_up(timed: Timed) -> int:
+    """How many repetitions fill a slice, found by doing the work once, and once more if it is short."""
+    first = timed(1)
+    return 1 if first >= SLICE else max(1, round(SLICE / timed(1)))
 
-    `advance` is called with 1 after every turn, of which there are `rounds` + 1 a contestant.
+
+def interleave(
+    contestants: Mapping[str, tuple[Timed, int]], rounds: int, advance: Callable[[int], object]
+) -> dict[str, tuple[float, ...]]:
+    """Seconds for one repetition of each contestant's work in each round, of so many repetitions a turn.
+
+    `advance` is called with 1 after every turn.
     """
-    repetitions = {}
-    for name, timed in contestants.items():
-        repetitions[name] = max(1, round(SLICE / timed(1)))
-        advance(1)
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
-        for name, timed in contestants.items():
-            seconds[name].append(timed(repetitions[name]))
+        for name, (timed, repetitions) in contestants.items():
+            seconds[name].append(timed(repetitions))
             advance(1)
     return {name: tuple(times) for name, times in seconds.items()}

@@ -28,12 +28,12 @@ def measure(
     specs = {name: spec_of_peers(name) for name in model}
     for name, spec in specs.items():
         network = Network(name, spec, batch_size, image_size(spec))
-        entries = [
-            network.theirs(peer, configuration)
-            for peer in peers
-            if name in peer.networks
-            for configuration in get_args(Configuration)
-        ]
-        if not entries:
+        beside = [peer for peer in peers if name in peer.networks]
+        if not beside:
             report.notice(f"{name}: none of the peers has it")
-        contest(report, "train", network, [*entries, network.ours(), network.convolutions(), *LIMITS], rounds)
+            contest(report, "train", network, [network.ours(), network.convolutions(), *LIMITS], rounds)
+        for peer in beside:  # one at a time: each contestant keeps the memory of its step
+            theirs = [network.theirs(peer, configuration) for configuration in get_args(Configuration)]
+            entries = [*theirs, network.ours(), network.convolutions(), *LIMITS]
+            settings = {"beside": peer.distribution}
+            contest(report, "train", network, entries, rounds, settings=settings)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import NetworkSpec
 from resunit.names import UsageError
 from resunit.training.recipe import Recipe
 
 MAX_LOW_PRECISION_UNITS = 250  # ReLU after each of 333 additions (ResNet-1001) did not train stably
+PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,6 @@ def start_worker(device: str) -> Worker:
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"device {device!r} is not available here: {str(error).splitlines()[0]}") from error
-    if chosen.type == "cpu":
-        keep_freed_memory()
     if count > 1 and not distributed.is_initialized():
         distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     return Worker(rank, count, chosen)

@@ -42,12 +42,16 @@ class Evaluation:
 def logits_of(network: nn.Module, images: Tensor, normalisation: Normalisation, precision: str) -> Tensor:
     """(N, 3, H, W) uint8 images -> (N, classes) float logits in evaluation mode, batch by batch."""
     was_training = network.training
-    network.eval()
+    if was_training:  # each change walks over all modules
+        network.eval()
+    stored = next(network.parameters()).dtype
+    casts = precision == "bf16" and stored == torch.float32  # a folded network is bf16 itself
     parts = []
     for batch in images.split(max(1, PIXELS // (images.shape[-1] * images.shape[-2]))):
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            parts.append(network(normalisation(batch)).float())
-    network.train(was_training)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=casts):
+            parts.append(network(normalisation(batch).to(stored)).float())
+    if was_training:
+        network.train()
     return torch.cat(parts)
 
 

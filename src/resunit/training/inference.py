@@ -7,9 +7,11 @@ from typing import Any
 import torch
 
 from resunit.data import Normalisation, load, read_images
+from resunit.folding import folded
+from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import ResidualNetwork
 from resunit.names import UsageError
-from resunit.training.devices import runs_bf16_fast, start_worker
+from resunit.training.devices import PRECISIONS, runs_bf16_fast, start_worker
 from resunit.training.evaluation import evaluate, evaluate_views, logits_of
 from resunit.training.run_folder import RunFolder
 from resunit.weights import WeightsError, WeightsFile, read_weights
@@ -34,6 +36,7 @@ def load_classifier(source: Path, device: torch.device) -> Classifier:
         if not path.exists():
             raise WeightsError(f"{source}: has no weights.safetensors; only a finished run has")
     file = read_weights(path)
+    keep_freed_memory(device)
     network = file.build().to(device).to(memory_format=torch.channels_last).eval()
     try:
         normalisation = Normalisation.from_json(file.preprocessing["normalisation"]).to(device)
@@ -102,7 +105,8 @@ def predict_images(source: Path, images: list[Path], top: int) -> list[dict[str,
     device = start_worker("auto").device
     classifier = load_classifier(source, device)
     pixels = read_images(images, classifier.image_size).to(device)
-    logits = logits_of(classifier.network, pixels, classifier.normalisation, classifier.precision)
+    network = folded(classifier.network, PRECISIONS[classifier.precision])
+    logits = logits_of(network, pixels, classifier.normalisation, classifier.precision)
     best = logits.softmax(1).topk(min(top, logits.shape[1]))
     names = classifier.file.classes
     return [

@@ -7,6 +7,7 @@ import torch
 
 from resunit.cost import training_flops
 from resunit.data import Augmentation, Dataset, Normalisation, load
+from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import NetworkSpec, ResidualNetwork, build, stem_for
 from resunit.names import UsageError
 from resunit.recomputation import recompute
@@ -108,6 +109,7 @@ def prepare(recipe: Recipe) -> Job:
 
 def assemble(recipe: Recipe, spec: NetworkSpec, dataset: Dataset, worker: Worker) -> Job:
     """Build all that training the network of `spec` on `dataset` needs; raises UsageError."""
+    keep_freed_memory(worker.device)
     spec = replace(
         spec, num_classes=len(dataset.classes), stem=stem_for(spec, dataset.train.images.shape[-1])
     )

@@ -1,0 +1,34 @@
+"""Batch norm folded into the convolution before it, for inference."""
+
+from copy import deepcopy
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from resunit.batch_norm import BatchNorm
+from resunit.models import ResidualNetwork
+from resunit.units import NONLINEARITIES
+
+
+def folded(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> ResidualNetwork:
+    """A copy of `network` for evaluation, with every batch norm folded that directly follows a convolution.
+
+    The outputs are those of `network.eval()` but for rounding. In a pre-activation unit that leaves the first
+    batch norm of each branch, which reads the sum. Weights of convolutions and of the classifier become
+    `dtype`, and so must the images given to it.
+    """
+    network = deepcopy(network).eval().requires_grad_(False)
+    for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+        names = list(sequence._modules)
+        for name, following in pairwise(names):
+            conv, norm = sequence.get_submodule(name), sequence.get_submodule(following)
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, BatchNorm):
+                setattr(sequence, name, fuse_conv_bn_eval(conv, norm))
+                activation = NONLINEARITIES.get(norm.activation, nn.Identity)
+                setattr(sequence, following, activation())
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.to(dtype)
+    return network.to(memory_format=torch.channels_last)

@@ -1,0 +1,58 @@
+"""Folding changes the arithmetic, not the answer."""
+
+import pytest
+import torch
+from torch import nn
+
+from resunit import create_model
+from resunit.batch_norm import BatchNorm
+from resunit.designs import DESIGNS
+from resunit.folding import folded
+from resunit.models import ResidualNetwork
+
+
+def settled(model: ResidualNetwork) -> ResidualNetwork:
+    """`model` with running statistics, gammas and betas that folding could get wrong."""
+    for module in model.modules():
+        if isinstance(module, BatchNorm):
+            for tensor in (module.weight, module.running_var):
+                nn.init.uniform_(tensor, 0.5, 1.5)
+            for tensor in (module.bias, module.running_mean):
+                nn.init.uniform_(tensor, -0.5, 0.5)
+    return model.eval()
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_outputs_stay_for_every_design(design: str) -> None:
+    torch.manual_seed(0)
+    model = settled(create_model("resnet20", design=design))
+    images = torch.randn(3, 3, 32, 32)
+    with torch.no_grad():
+        expected = model(images)
+        torch.testing.assert_close(folded(model)(images), expected, rtol=1e-3, atol=1e-4)
+        assert torch.equal(model(images), expected)  # the original is as it was
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("resnet20", 0),  # every batch norm follows a convolution
+        ("preresnet20", 8 + 1),  # the first of each branch but the first unit's, whose is the stem's; closing
+        ("preresnet164", 54),
+        ("preresnet10-quick", 3 + 1),
+    ],
+)
+def test_what_cannot_be_folded_is_left(name: str, left: int) -> None:
+    network = folded(create_model(name))
+    assert sum(isinstance(module, BatchNorm) for module in network.modules()) == left
+
+
+def test_bf16_weights_give_what_autocast_gives() -> None:
+    torch.manual_seed(0)
+    model = settled(create_model("preresnet20").to(memory_format=torch.channels_last))
+    images = torch.randn(16, 3, 32, 32).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        with torch.autocast("cpu", torch.bfloat16):
+            expected = model(images)
+        found, exact = folded(model, torch.bfloat16)(images.bfloat16()), model(images)
+    assert (found - exact).norm() < 1.5 * (expected - exact).norm()
