@@ -1,4 +1,4 @@
-"""Measure the tables of docs/propagation.md anew: python docs/propagation_tables.py
+"""Measure the tables of docs/propagation.md anew: python docs/propagation_tables.py [TABLE...]
 
 Needs the packages of the extra `dev`. Networks and blocks are those of tests/propagation.
 """
@@ -141,9 +141,9 @@ def main() -> None:
     path = ROOT / "docs" / "propagation.md"
     text = path.read_text()
     tables = {"networks": networks, "designs": designs, "blocks": blocks, "mixing": mixing, "cost": cost}
-    for name, table in tables.items():
+    for name in sys.argv[1:] or tables:
         torch.manual_seed(0)
-        content = "\n".join(table())
+        content = "\n".join(tables[name]())
         text, found = re.subn(
             rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", rf"\g<1>{content}\n\g<2>", text, flags=re.DOTALL
         )
