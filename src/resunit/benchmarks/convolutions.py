@@ -15,8 +15,6 @@ from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import NetworkSpec, build
 from resunit.training.devices import runs_bf16_fast
 
-TRIAL_BATCH = 32  # images on which precisions and layouts are compared
-
 
 @dataclass(frozen=True)
 class Convolution:
@@ -84,9 +82,8 @@ def prepare_convolutions(
     if runs_bf16_fast(torch.device("cpu")):
         precisions.append(torch.bfloat16)
     candidates = list(product(precisions, (torch.contiguous_format, torch.channels_last)))
-    trial = inventory(spec, min(batch_size, TRIAL_BATCH), image_size)
-    precision, layout = min(candidates, key=lambda candidate: least_seconds(pass_through(trial, *candidate)))
     layers = inventory(spec, batch_size, image_size)
+    precision, layout = min(candidates, key=lambda candidate: least_seconds(pass_through(layers, *candidate)))
     return pass_through(layers, precision, layout), {
         "precision": str(precision).removeprefix("torch."),
         "layout": str(layout).removeprefix("torch."),
