@@ -25,6 +25,7 @@ PANELS = (
     ("gradient_gain", "gradient dE/dx, relative to the last junction"),
     ("lambda_product", "product of lambda since the stage's first unit"),
 )
+FLOOR = 1e-12  # drawn; a product of 1x1 shortcuts is far below and would squeeze all others together
 WARMUP_STEPS = 24  # at 0.01, as in the mini scale of the paper's schedule
 
 
@@ -124,6 +125,7 @@ def figure(records: Mapping[str, Mapping[str, Any]]) -> Figure:
                     range(1, len(heights) + 1), heights, label=design, color=colours(number), linewidth=1.3
                 )
             axes.set_yscale("log")
+            axes.set_ylim(bottom=max(axes.get_ylim()[0], FLOOR))
             axes.grid(alpha=0.25)
             axes.spines[["top", "right"]].set_visible(False)
             steps = next(iter(records.values()))["steps"]

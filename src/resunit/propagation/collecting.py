@@ -47,7 +47,8 @@ def collect(
             del output
             gradients.follow(value)
     finally:
-        gradients.remove_hooks()
+        gradients.let_go()
+        signals.let_go()
     return _numbers(sums)
 
 
@@ -90,6 +91,10 @@ class _Signals:
 
     def _want(self, capture: Capture, number: int, role: Callable[[int, Tensor], None]) -> None:
         self.wanted[capture.place].append((capture, lambda tensor: role(number, tensor)))
+
+    def let_go(self) -> None:
+        for kept in (self.wanted, self.x, self.y, self.expected):
+            kept.clear()
 
     def on_function(self, place: Place, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         number = self.at.get(place)
@@ -221,9 +226,12 @@ class _Gradients:
                 "re-entrant checkpointing gives no gradients of activations; use use_reentrant=False"
             ) from error
 
-    def remove_hooks(self) -> None:
+    def let_go(self) -> None:
+        """Remove the hooks, and let the graph be freed now rather than when Python looks for cycles."""
         for handle in self.handles:
             handle.remove()
+        for kept in (self.begins, self.x, self.terms, self.direct):
+            kept.clear()
 
     def _hook(self, tensor: Tensor, see: Callable[[Tensor], None]) -> None:
         def hook(gradient: Tensor) -> None:
