@@ -11,6 +11,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "resunit"
 ROOMS = [  # from the top of the house down
     {"names", "files"},
+    {"json_lines"},
     {"kernels"},
     {"batch_norm"},
     {"recomputation"},
@@ -25,6 +26,7 @@ ROOMS = [  # from the top of the house down
     {"data"},
     {"reports"},
     {"training"},
+    {"experiments"},
     {"benchmarks"},
     {"dissection"},
     {"cli"},

@@ -70,9 +70,13 @@ class Display:
             training = f"train loss {line['train_loss']:.3f} error {line['train_error']:5.2f} %   "
         self.say(
             f"epoch {line['epoch']:6.2f}   {training}"
-            f"{split} loss {line[f'{split}_loss']:.3f} error {line[f'{split}_error']:5.2f} %"
+            f"{split} loss {_number(line[f'{split}_loss'])} error {line[f'{split}_error']:5.2f} %"
             f"   {line['images_per_second'] or 0:,.0f} images/s   {line['seconds']:,.0f} s"
         )
 
     def say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True, markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.3f}"

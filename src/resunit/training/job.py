@@ -49,10 +49,11 @@ class Job:
     def learning_rate(self, step: int) -> float:
         return learning_rate(self.recipe, step, self.steps)
 
-    def evaluate(self) -> Evaluation:
-        return evaluate(
-            self.network, self.dataset.test, self.normalisation, self.recipe.precision, self.worker
-        )
+    def evaluate(self, images: int | None = None) -> Evaluation:
+        """Evaluate on all images of the test split, or on the first `images` of them."""
+        split = self.dataset.test
+        split = replace(split, images=split.images[:images], labels=split.labels[:images])
+        return evaluate(self.network, split, self.normalisation, self.recipe.precision, self.worker)
 
     def evaluate_views(self) -> AugmentedViews:
         return evaluate_views(
@@ -73,7 +74,8 @@ class Job:
 
     def evaluates_after(self, step: int) -> bool:
         """Is there an evaluation after `step` steps? The one after the last step belongs to the result."""
-        return step % (self.batches.per_epoch * self.recipe.evaluate_every) == 0 and step < self.steps
+        every = self.recipe.evaluate_steps or self.batches.per_epoch * self.recipe.evaluate_every
+        return step % every == 0 and step < self.steps
 
     def checkpoints_after(self, step: int) -> bool:
         return step % (self.recipe.checkpoint_every or self.batches.per_epoch) == 0 or step == self.steps

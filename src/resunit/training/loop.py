@@ -66,6 +66,16 @@ def resume(path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
         return run(job, records, records.restore(), quiet)
 
 
+def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
+    """Bring the run in folder `path` to its end, from wherever it stands; a run that ended stays as it is."""
+    folder = RunFolder(Path(path))
+    if not (folder.path / "recipe.json").exists():
+        return train(recipe, out=path, quiet=quiet)
+    if (folder.path / "result.json").exists() and folder.read("result.json")["status"] == "diverged":
+        return folder.read("result.json")
+    return resume(path, quiet=quiet)
+
+
 def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[str, Any]:
     """Train from `progress` to the last step; stop early at a signal or a non-finite loss."""
     model = job.worker.distribute(job.network).train()
@@ -87,9 +97,8 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
             display.update(progress)
 
             if job.evaluates_after(progress.step):
-                evaluation = job.evaluate()
-                if not math.isfinite(evaluation.loss):
-                    return records.finish("diverged", progress)
+                # Early running statistics can overflow where training does not: that ends no run.
+                evaluation = job.evaluate(job.recipe.evaluation_images)
                 display.log_line(records.log(evaluation, progress))
             stopping = job.worker.any(stop.received)
             overdue = job.worker.any(tock - checkpointed > SECONDS_BETWEEN_CHECKPOINTS)

@@ -38,9 +38,9 @@ class Progress:
     def images_per_second(self) -> float | None:
         return self.seen / self.seen_seconds if self.seen_seconds else None
 
-    def add_evaluation(self, error: float, epoch: float, images: int) -> None:
-        """Remember the best error and start counting anew."""
+    def add_evaluation(self, error: float, epoch: float, images: int, whole: bool) -> None:
+        """Remember the best error on the `whole` split and start counting anew."""
         self.evaluated += images
-        if self.best_error is None or error < self.best_error:
+        if whole and (self.best_error is None or error < self.best_error):
             self.best_error, self.best_epoch = error, epoch
         self.loss_sum, self.wrong, self.seen, self.seen_seconds = 0.0, 0, 0, 0.0

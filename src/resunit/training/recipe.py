@@ -38,7 +38,8 @@ class Recipe:
         precision: "auto" is bf16 autocast where the device is fast at it and the network tolerates it.
         memory: "fast" stores all maps for the backward pass; "small" computes most of them again, and needs
             memory for the square root of the depth; "auto" is "fast" where that fits. Results are the same.
-        evaluate_every: epochs between evaluations.
+        evaluate_every: epochs between evaluations; evaluate_steps: steps, in their place.
+        evaluation_images: how many images the evaluations before the last one use; None is all.
         augmented_views: at the end, also evaluate on mirrored and shifted views of each image.
         checkpoint_every: steps between checkpoints; None is every epoch or 10 minutes.
         watch_propagation: steps between measurements of the signal through the junctions; None for none.
@@ -82,6 +83,8 @@ class Recipe:
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     memory: Literal["auto", "fast", "small"] = "auto"
     evaluate_every: int = 1
+    evaluate_steps: int | None = None
+    evaluation_images: int | None = None
     augmented_views: bool = False
     checkpoint_every: int | None = None
     watch_propagation: int | None = None

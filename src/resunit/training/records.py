@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -60,13 +61,15 @@ class RunRecords:
             "epoch": job.epochs(progress.step),
             "train_loss": progress.train_loss(),
             "train_error": progress.train_error(),
-            f"{split}_loss": evaluation.loss,
+            f"{split}_loss": evaluation.loss if math.isfinite(evaluation.loss) else None,
             f"{split}_error": evaluation.error,
+            f"{split}_images": len(evaluation.labels),
             "learning_rate": job.learning_rate(step),
             "images_per_second": progress.images_per_second(),
             "seconds": progress.seconds,
         }
-        progress.add_evaluation(evaluation.error, line["epoch"], len(evaluation.labels))
+        whole = len(evaluation.labels) == len(job.dataset.test)
+        progress.add_evaluation(evaluation.error, line["epoch"], len(evaluation.labels), whole)
         if job.worker.is_main:
             self.folder.append_log(line)
         return line

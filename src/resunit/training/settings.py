@@ -100,6 +100,8 @@ BOUNDS: dict[str, tuple[float, float]] = {  # the least and the greatest value t
     "warmup_learning_rate": (0, 10**30),
     "padding": (0, 512),
     "evaluate_every": (1, 10**9),
+    "evaluate_steps": (1, 10**9),
+    "evaluation_images": (1, 10**9),
     "checkpoint_every": (1, 10**9),
     "watch_propagation": (1, 10**9),
 }

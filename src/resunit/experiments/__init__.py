@@ -1,0 +1,1 @@
+"""The paper's tables, figures and claims: rows as data, the runner, verdicts."""

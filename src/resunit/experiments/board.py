@@ -1,0 +1,112 @@
+"""What runs are shown as while they go on: a live table on a terminal, a line for each that ends elsewhere."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table as RichTable
+
+from resunit.experiments.rows import Table
+from resunit.experiments.runner import steps_done
+from resunit.experiments.runs import Experiment
+
+SECONDS_BETWEEN_LINES = 60
+
+
+class Board:
+    """A context; `experiments` are all runs of the table, `finished` the records that were there before."""
+
+    def __init__(
+        self, table: Table, experiments: list[Experiment], finished: list[Mapping[str, Any]], out: Path,
+        quiet: bool,
+    ):  # fmt: skip
+        self.table, self.experiments, self.out = table, experiments, out
+        self.cells = {record["identity"]: in_a_cell(record) for record in finished}
+        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.live = Live(console=self.console, auto_refresh=False)
+        self.started = self.last_line = time.monotonic()
+        self.steps_before: int | None = None
+        self.failures: list[str] = []
+
+    def __enter__(self) -> "Board":
+        if self.console.is_terminal:
+            self.live.start()
+        left = [e for e in self.experiments if e.identity not in self.cells]
+        self.say(f"{self.table.title}: {len(left)} of {len(self.experiments)} runs to do")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def look(self, running: list[Experiment]) -> None:
+        """Show how far `running` are."""
+        for experiment in running:
+            steps = experiment.recipe["steps"]
+            self.cells[experiment.identity] = f"{steps_done(experiment, self.out)}/{steps}"
+        now = time.monotonic()
+        if self.console.is_terminal:
+            self.live.update(Group(self.picture(), self.time_left()), refresh=True)
+        elif now - self.last_line >= SECONDS_BETWEEN_LINES and running:
+            self.last_line = now
+            self.say(", ".join(f"{e.row} seed {e.seed}: {self.cells[e.identity]}" for e in running)
+                     + f"; {self.time_left()}")  # fmt: skip
+
+    def ended(self, record: Mapping[str, Any]) -> None:
+        self.cells[record["identity"]] = in_a_cell(record)
+        told = f"{record['row']}, seed {record['seed']}: {in_words(record)}"
+        if record["status"] == "failed":
+            self.failures.append(told)
+        self.say(told)
+
+    def say(self, text: str) -> None:
+        self.console.print(text, soft_wrap=True, markup=False)
+
+    def time_left(self) -> str:
+        """From the steps done since the start, weighted by nothing: runs of a table cost about the same."""
+        done = total = 0
+        for experiment in self.experiments:
+            steps, cell = experiment.recipe["steps"], self.cells.get(experiment.identity, "")
+            so_far, slash, _ = cell.partition("/")
+            done += int(so_far) if slash else steps if cell else 0
+            total += steps
+        if self.steps_before is None:
+            self.steps_before = done
+        new = done - self.steps_before
+        if new <= 0:
+            return "time left: not known yet"
+        minutes = (time.monotonic() - self.started) / new * (total - done) / 60
+        return f"about {minutes:.0f} min left"
+
+    def picture(self) -> RichTable:
+        """Rows by seeds; a cell is a test error, how far a run is, or what became of it."""
+        seeds = sorted({experiment.seed for experiment in self.experiments})
+        picture = RichTable(title=self.table.title, title_justify="left")
+        picture.add_column("row")
+        for seed in seeds:
+            picture.add_column(f"seed {seed}", justify="right")
+        places = {(e.row, e.seed): e for e in self.experiments}
+        for row in self.table.rows:
+            if (row.id, seeds[0]) in places:
+                identities = [places[row.id, seed].identity for seed in seeds]
+                picture.add_row(row.label, *(self.cells.get(identity, "waiting") for identity in identities))
+        return picture
+
+
+def in_a_cell(record: Mapping[str, Any]) -> str:
+    return f"{record['test_error']:.1f} %" if record["status"] == "done" else record["status"]
+
+
+def in_words(record: Mapping[str, Any]) -> str:
+    if record["status"] == "done":
+        seconds = record["wall_seconds"]
+        return f"test error {record['test_error']:.2f} %, training loss {record['train_loss']:.3f}, {seconds:.0f} s"
+    if record["status"] == "diverged":
+        return f"diverged at step {record['steps_done']}"
+    return f"failed: {record['error']}"

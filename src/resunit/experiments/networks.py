@@ -1,0 +1,24 @@
+"""A network as experiments name it: a size, a design, and all of the design's options."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resunit.designs import DESIGNS
+
+
+@dataclass(frozen=True)
+class Network:
+    """`model` is a name without "pre"; `options` are complete."""
+
+    model: str
+    design: str
+    options: Mapping[str, Any]
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return self.model, self.design, tuple(sorted(self.options.items()))
+
+
+def network(model: str, design: str = "original", **options: Any) -> Network:
+    return Network(model, design, DESIGNS[design].options | options)

@@ -1,0 +1,144 @@
+"""One run in a process of its own: `python -m resunit.experiments.one_run FOLDER`."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from resunit.experiments.networks import network
+from resunit.experiments.runs import Experiment
+from resunit.files import write_atomically
+from resunit.json_lines import read_lines
+from resunit.training.loop import train_or_resume
+from resunit.training.run_folder import RunFolder, RunFolderError
+
+END = 0.1  # the share of the steps, at the end, that training loss and error are means of
+PATIENCE = 120  # seconds for a process whose runner was killed to notice and to leave the folder
+MEASURES = {
+    "stream_rms": "stream_rms",
+    "gradient_gain": "gradient_gain",
+    "lambda_product": "lambda_product",
+    "truncated": "negative_share",
+    "energy_cut": "energy_cut",
+}
+
+
+def perform(folder: Path) -> dict[str, Any] | None:
+    """Train the experiment in `folder`, or go on with it; its record, or None if it was stopped.
+
+    Raises what training raises.
+    """
+    experiment = Experiment.stored(folder)
+    result = train_or_resume(experiment.to_recipe(), folder / "run", quiet=True)
+    if result["status"] == "stopped":
+        return None
+    return record_of(experiment, RunFolder(folder / "run"), result)
+
+
+def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of results/*.jsonl about a run that ended; losses and errors of diverged runs are None."""
+    recipe, environment = run.read("recipe.json"), run.read("environment.json")
+    lines = read_lines(run.log)
+    done = result["status"] == "done"
+    last = [line for line in lines if done and line["step"] > (1 - END) * result["steps"]]
+    return described(experiment) | {
+        "steps_done": result["steps"],
+        "status": result["status"],
+        "test_error": result["test_error"],
+        "test_loss": lines[-1]["test_loss"] if done else None,
+        "train_loss": _mean(last, "train_loss"),
+        "train_error": _mean(last, "train_error"),
+        **{name: result[name] for name in ("parameters", "train_flops", "wall_seconds", "images_per_second")},
+        "precision": result["precision"],
+        "memory": recipe["memory"],
+        **{name: environment[name] for name in ("threads", "cores", "torch", "commit", "batch_norm")},
+        "machine": environment["processor"],
+        "version": environment["resunit"],
+        "curve": [
+            {name: line[name] for name in ("step", "train_loss", "train_error", "test_error", "test_images")}
+            for line in lines
+        ],
+        "propagation": [
+            {"step": line["step"], **{short: line[name] for short, name in MEASURES.items() if name in line}}
+            for line in read_lines(run.path / "propagation.jsonl")
+        ],
+    }
+
+
+def described(experiment: Experiment, status: str = "failed", error: str | None = None) -> dict[str, Any]:
+    """The part of a record that is known before the run."""
+    recipe = experiment.recipe
+    chosen = network(recipe["model"], recipe["design"], **recipe["model_options"])
+    return {
+        "table": experiment.table,
+        "row": experiment.row,
+        "model": chosen.model,
+        "design": chosen.design,
+        "options": dict(chosen.options),
+        "data": recipe["data"],
+        "scale": experiment.scale,
+        "steps": recipe["steps"],
+        "batch_size": recipe["batch_size"],
+        "precision": recipe["precision"],
+        "seed": experiment.seed,
+        "status": status,
+        "error": error,
+        "test_error": None,
+        "train_loss": None,
+        "numerics": experiment.numerics,
+        "identity": experiment.identity,
+    }
+
+
+def _mean(lines: list[dict[str, Any]], name: str) -> float | None:
+    values = [line[name] for line in lines if line[name] is not None]
+    return sum(values) / len(values) if values else None
+
+
+def stop_with_the_runner() -> None:
+    """Ask this process to stop once its input ends, as it does when the runner is killed."""
+
+    def watch() -> None:
+        while os.read(0, 1):  # not through sys.stdin, whose lock would outlive the main thread
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def when_free(folder: Path) -> None:
+    """Wait until no process of an earlier runner is at this run."""
+    run = RunFolder(folder / "run")
+    until = time.monotonic() + PATIENCE
+    while run.path.exists():
+        try:
+            with run.only_user():
+                return
+        except RunFolderError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+
+
+def main() -> int:
+    folder = Path(sys.argv[1])
+    stop_with_the_runner()
+    try:
+        when_free(folder)
+        record = perform(folder)
+    except Exception as error:  # becomes the record's "error"
+        print(" ".join(f"{type(error).__name__}: {error}".split()), file=sys.stderr)
+        return 1
+    if record is None:
+        return 4
+    write_atomically(folder / "record.json", (json.dumps(record, allow_nan=False) + "\n").encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""The paper's tables and figures as data: what each row trains, and what the paper measured."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from resunit.experiments.networks import Network, network
+
+FAIL = "fail"  # a test error above 20 % in the paper
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, or a curve of a figure.
+
+    `published` is the paper's test error in percent (top-1 on ImageNet), "fail", or None where it gives no
+    number. A row without a `network` is another paper's method: its number is quoted and nothing is run.
+    """
+
+    id: str
+    label: str
+    network: Network | None
+    published: float | Literal["fail"] | None
+    remark: str = ""
+    data: str | None = "cifar10"  # None: a folder of images that the user names
+    half_batch: bool = False  # half of the recipe's batch, and of its batch-norm groups
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes of a figure: training curves dashed, test curves solid."""
+
+    title: str
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that stand beside each other in the paper; a figure also has panels."""
+
+    title: str
+    rows: tuple[Row, ...]
+    panels: tuple[Panel, ...] = ()
+
+
+PLACEMENTS = {
+    "original": "original (a)",
+    "bn-after-addition": "BN after addition (b)",
+    "relu-before-addition": "ReLU before addition (c)",
+    "relu-only-preactivation": "ReLU-only pre-activation (d)",
+    "full-preactivation": "full pre-activation (e)",
+}
+
+# Section 3: ResNet-110, f = ReLU, median of 5 runs.
+SHORTCUTS = (
+    Row("original", "original", network("resnet110"), 6.61),
+    Row("plain", "scaling: shortcut 0, branch 1", network("resnet110", "plain"), FAIL, "a plain net"),
+    Row(
+        "scaling-0.5-1",
+        "scaling: shortcut 0.5, branch 1",
+        network("resnet110", "constant-scaling", shortcut_scale=0.5, branch_scale=1.0),
+        FAIL,
+    ),
+    Row(
+        "scaling-0.5-0.5",
+        "scaling: shortcut 0.5, branch 0.5",
+        network("resnet110", "constant-scaling", shortcut_scale=0.5, branch_scale=0.5),
+        12.35,
+        "frozen gating",
+    ),
+    Row(
+        "exclusive-gating-0",
+        "exclusive gating, bias 0",
+        network("resnet110", "exclusive-gating", gate_bias=0.0),
+        FAIL,
+        "the paper: biases 0 to -5",
+    ),
+    Row(
+        "exclusive-gating-6",
+        "exclusive gating, bias -6",
+        network("resnet110", "exclusive-gating", gate_bias=-6.0),
+        8.70,
+    ),
+    Row(
+        "exclusive-gating-7",
+        "exclusive gating, bias -7",
+        network("resnet110", "exclusive-gating", gate_bias=-7.0),
+        9.81,
+    ),
+    Row(
+        "shortcut-only-gating-0",
+        "shortcut-only gating, bias 0",
+        network("resnet110", "shortcut-only-gating", gate_bias=0.0),
+        12.86,
+    ),
+    Row(
+        "shortcut-only-gating-6",
+        "shortcut-only gating, bias -6",
+        network("resnet110", "shortcut-only-gating", gate_bias=-6.0),
+        6.91,
+    ),
+    Row("conv-shortcut", "1x1 convolution", network("resnet110", "conv-shortcut"), 12.22),
+    Row("dropout-shortcut", "dropout 0.5", network("resnet110", "dropout-shortcut"), FAIL),
+)
+
+
+def _placements(depth: int, errors: tuple[float, ...]) -> tuple[Row, ...]:
+    return tuple(
+        Row(f"{depth}-{design}", f"ResNet-{depth}, {words}", network(f"resnet{depth}", design), error)
+        for (design, words), error in zip(PLACEMENTS.items(), errors, strict=True)
+    )
+
+
+ACTIVATIONS = (
+    *_placements(110, (6.61, 8.17, 7.84, 6.71, 6.37)),
+    *_placements(164, (5.93, 6.50, 6.14, 5.91, 5.46)),
+)
+
+
+def _pair(depth: str, original: float, preactivation: float, data: str = "cifar10") -> tuple[Row, Row]:
+    name = f"resnet{depth}"
+    prefix = depth if data == "cifar10" else f"{data}-{depth}"
+    return (
+        Row(f"{prefix}-original", f"ResNet-{depth}, original", network(name), original, data=data),
+        Row(
+            f"{prefix}-preactivation",
+            f"ResNet-{depth}, pre-activation",
+            network(name, "full-preactivation"),
+            preactivation,
+            data=data,
+        ),
+    )
+
+
+DEPTHS = (
+    *_pair("110-1layer", 9.90, 8.91),
+    *_pair("110", 6.61, 6.37),
+    *_pair("164", 5.93, 5.46),
+    *_pair("1001", 7.61, 4.92),
+    *_pair("164", 25.16, 24.33, "cifar100"),
+    *_pair("1001", 27.82, 22.71, "cifar100"),
+)
+
+OTHERS = {  # CIFAR-10, CIFAR-100
+    "NIN": (8.81, 35.68),
+    "DSN": (8.22, 34.57),
+    "FitNet": (8.39, 35.04),
+    "Highway": (7.72, 32.39),
+    "All-CNN": (7.25, 33.71),
+    "ELU": (6.55, 24.28),
+    "FitResNet-LSUV": (5.84, 27.66),
+}
+
+
+def _others(data: str, column: int) -> tuple[Row, ...]:
+    return tuple(
+        Row(f"{data}-{name}", f"{name} ({data})", None, errors[column], "another paper's method", data)
+        for name, errors in OTHERS.items()
+    )
+
+
+STATE_OF_THE_ART = (
+    *_others("cifar10", 0),
+    Row("110-original", "ResNet-110", network("resnet110"), 6.61),
+    Row("1202-original", "ResNet-1202", network("resnet1202"), 7.93),
+    Row("164-preactivation", "ResNet-164, pre-activation", DEPTHS[5].network, 5.46),
+    Row("1001-preactivation", "ResNet-1001, pre-activation", DEPTHS[7].network, 4.92, "4.89 ± 0.14"),
+    Row(
+        "1001-preactivation-half",
+        "ResNet-1001, pre-activation, half the batch",
+        DEPTHS[7].network,
+        4.62,
+        "4.69 ± 0.20",
+        half_batch=True,
+    ),
+    *_others("cifar100", 1),
+    DEPTHS[9],
+    Row(
+        "cifar100-1001-preactivation",
+        "ResNet-1001, pre-activation (cifar100)",
+        DEPTHS[11].network,
+        22.71,
+        "22.68 ± 0.22",
+        "cifar100",
+    ),
+)
+
+
+def _imagenet(depth: int, design: str, published: float, remark: str) -> Row:
+    words = "pre-activation" if design == "full-preactivation" else design
+    row = f"{depth}-{words}-{remark.partition(',')[0].replace(' ', '-')}"
+    return Row(
+        row, f"ResNet-{depth}, {words}", network(f"resnet{depth}", design), published, remark, data=None
+    )
+
+
+IMAGENET = (
+    _imagenet(152, "original", 21.3, "scale, crop 320; 23.0 with crop 224; top-5 5.5 and 6.7"),
+    _imagenet(152, "full-preactivation", 21.1, "scale, crop 320; top-5 5.5"),
+    _imagenet(200, "original", 21.8, "scale, crop 320; top-5 6.0"),
+    _imagenet(200, "full-preactivation", 20.7, "scale, crop 320; 20.1 with aspect ratio; top-5 5.3 and 4.8"),
+    Row("inception-v3", "Inception v3", None, 21.2, "another paper's method; crop 299, top-5 5.6", None),
+)
+
+# For the claim that 1x1 shortcuts hurt when units are many: the same two designs with few.
+FEW_UNITS = (
+    Row("20-original", "ResNet-20, original", network("resnet20"), None),
+    Row("20-conv-shortcut", "ResNet-20, 1x1 convolution", network("resnet20", "conv-shortcut"), None),
+)
+
+
+def _rows(source: tuple[Row, ...], *ids: str) -> tuple[Row, ...]:
+    return tuple(next(row for row in source if row.id == name) for name in ids)
+
+
+TABLES: dict[str, Table] = {
+    "table1": Table("Table 1: shortcuts, ResNet-110 on CIFAR-10", SHORTCUTS),
+    "table2": Table("Table 2: placements of activation on CIFAR-10", ACTIVATIONS),
+    "table3": Table("Table 3: original and pre-activation units by depth", DEPTHS),
+    "table4": Table("Table 4: beside other methods", STATE_OF_THE_ART),
+    "table5": Table("Table 5: ImageNet", IMAGENET),
+    "figure1": Table(
+        "Figure 1: training curves of ResNet-1001",
+        _rows(DEPTHS, "1001-original", "1001-preactivation"),
+        (Panel("ResNet-1001", ("1001-original", "1001-preactivation")),),
+    ),
+    "figure3": Table(
+        "Figure 3: training curves of shortcuts, ResNet-110",
+        _rows(
+            SHORTCUTS,
+            "original", "scaling-0.5-0.5", "exclusive-gating-6", "shortcut-only-gating-0", "conv-shortcut",
+        ),
+        (
+            Panel("(a) scaling 0.5, 0.5", ("original", "scaling-0.5-0.5")),
+            Panel("(b) exclusive gating, bias -6", ("original", "exclusive-gating-6")),
+            Panel("(c) shortcut-only gating, bias 0", ("original", "shortcut-only-gating-0")),
+            Panel("(d) 1x1 convolution", ("original", "conv-shortcut")),
+        ),
+    ),
+    "figure6": Table(
+        "Figure 6: training curves of placements",
+        _rows(
+            ACTIVATIONS, "110-original", "110-bn-after-addition", "164-original", "164-full-preactivation"
+        ),
+        (
+            Panel("BN after addition, ResNet-110", ("110-original", "110-bn-after-addition")),
+            Panel("pre-activation, ResNet-164", ("164-original", "164-full-preactivation")),
+        ),
+    ),
+    "claims": Table(
+        "The paper's findings",
+        tuple(
+            {row.network.key: row for row in (*SHORTCUTS, *ACTIVATIONS, *DEPTHS[:8], *FEW_UNITS)
+             if row.network is not None}.values()
+        ),
+    ),
+}  # fmt: skip

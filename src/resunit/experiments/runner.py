@@ -1,0 +1,122 @@
+"""Runs of a table, several at a time: finished ones are skipped, interrupted ones go on, failures recorded."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any, Protocol
+
+from resunit.experiments.one_run import described
+from resunit.experiments.records import add_record, finished, path_of, read_records
+from resunit.experiments.runs import Experiment
+
+STOPPED = 4
+LOOK = 1.0  # seconds between looks at how far the runs are
+
+
+class Interrupted(Exception):
+    """The runner was asked to stop; runs in flight have left checkpoints."""
+
+
+class Board(Protocol):
+    """What shows the runs as they go on."""
+
+    def look(self, running: list[Experiment]) -> None: ...
+    def ended(self, record: Mapping[str, Any]) -> None: ...
+
+
+class LocalProcesses:
+    """`jobs` runs at a time on this machine, each a process that shares the cores equally."""
+
+    def __init__(self, jobs: int):
+        self.pool = ThreadPoolExecutor(jobs)
+        self.threads = max(1, (os.cpu_count() or 1) // jobs)
+        self.children: set[subprocess.Popen[bytes]] = set()
+        self.lock, self.closing = Lock(), Event()
+
+    def submit(self, experiment: Experiment, folder: Path) -> Future[dict[str, Any] | None]:
+        return self.pool.submit(self._run, experiment, folder)
+
+    def _run(self, experiment: Experiment, folder: Path) -> dict[str, Any] | None:
+        command = [sys.executable, "-m", "resunit.experiments.one_run", str(folder)]
+        environment = {"OMP_NUM_THREADS": str(self.threads), **os.environ}
+        with (folder / "output.txt").open("wb") as output:
+            with self.lock:
+                if self.closing.is_set():
+                    return None
+                # A process ends with its input, and so with this one, however that ends.
+                child = subprocess.Popen(
+                    command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output
+                )
+                self.children.add(child)
+            code = child.wait()
+            self.children.discard(child)
+        if code == STOPPED:
+            return None
+        if code == 0:
+            return json.loads((folder / "record.json").read_text())
+        lines = (folder / "output.txt").read_text(errors="replace").splitlines()
+        error = f"killed by signal {-code}" if code < 0 else (lines or [f"exit code {code}"])[-1]
+        return described(experiment, "failed", error)
+
+    def close(self) -> None:
+        """Stop what runs, each with a checkpoint."""
+        with self.lock:
+            self.closing.set()
+            for child in self.children:
+                assert child.stdin is not None
+                child.stdin.close()
+        self.pool.shutdown(cancel_futures=True)
+
+
+def perform_all(
+    wanted: list[Experiment], out: Path, scale: str, executor: Any, board: Board
+) -> Iterator[dict[str, Any]]:
+    """Bring every run to its end and yield its record as it ends, after it was added to the results."""
+    path = path_of(out, scale)
+    done = finished(read_records(path))
+    running: dict[Future[dict[str, Any] | None], Experiment] = {}
+    with closing(executor):
+        for experiment in wanted:
+            if experiment.identity in done:
+                continue
+            done.add(experiment.identity)
+            folder = experiment.folder(out)
+            experiment.store(folder)
+            running[executor.submit(experiment, folder)] = experiment
+        while running:
+            ended, _ = wait(running, timeout=LOOK, return_when=FIRST_COMPLETED)
+            board.look([experiment for future, experiment in running.items() if future.running()])
+            for future in ended:
+                experiment = running.pop(future)
+                record = future.result()
+                if record is None:
+                    raise Interrupted
+                add_record(path, record)
+                board.ended(record)
+                yield record
+
+
+@contextmanager
+def closing(executor: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        executor.close()
+
+
+def steps_done(experiment: Experiment, out: Path) -> int:
+    """How far a run is, by the last line of its log."""
+    log = experiment.folder(out) / "run" / "log.jsonl"
+    try:
+        return json.loads(log.read_bytes().splitlines()[-1])["step"]
+    except (OSError, ValueError, IndexError, KeyError):
+        return 0
+
+
+Show = Callable[[Mapping[str, Any]], None]

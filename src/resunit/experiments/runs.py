@@ -1,0 +1,88 @@
+"""One run of a row: its recipe and seed, its identity, and the folder that holds all of it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from resunit.data import load
+from resunit.experiments.rows import Row, Table
+from resunit.experiments.scales import recipe_for
+from resunit.files import write_atomically
+from resunit.training.recipe import Recipe
+from resunit.training.settings import recipe_from_json
+
+NUMERICS = 1  # raised by hand whenever a change makes equal recipes give other numbers
+
+# What a recipe says about watching and storing, and not about the numbers.
+WITHOUT_EFFECT = (
+    "name", "device", "memory", "evaluate_every", "evaluate_steps", "evaluation_images", "augmented_views",
+    "checkpoint_every", "watch_propagation",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What to run, as it stands in a run's experiment.json; `recipe` is `Recipe.to_json()`.
+
+    `identity` is the hash of what determines the numbers: recipe, network, data, seed, precision, NUMERICS.
+    """
+
+    table: str
+    row: str
+    scale: str
+    recipe: dict[str, Any]
+    identity: str
+    numerics: int = NUMERICS
+
+    @property
+    def seed(self) -> int:
+        return self.recipe["seed"]
+
+    def to_recipe(self) -> Recipe:
+        return recipe_from_json(self.recipe)
+
+    def folder(self, out: Path) -> Path:
+        """Named for people; the identity keeps apart what differs in anything."""
+        return out / "runs" / f"{self.table}-{self.row}-seed{self.seed}-{self.identity[:8]}"
+
+    def store(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "experiment.json", (json.dumps(asdict(self), indent=2) + "\n").encode())
+
+    @classmethod
+    def stored(cls, folder: Path) -> "Experiment":
+        return cls(**json.loads((folder / "experiment.json").read_text()))
+
+
+def experiments(
+    name: str, table: Table, *, scale: str, seeds: int, data: str | None, settings: list[str]
+) -> list[Experiment]:
+    """The runs of a table, all rows with the first seed, then all with the next. Raises UsageError."""
+    checksums: dict[str, str] = {}
+    found = []
+    for seed in range(seeds):
+        for row in table.rows:
+            if row.network is None:
+                continue
+            recipe = recipe_for(row, scale, seed, data, settings)
+            if recipe.data not in checksums:
+                checksums[recipe.data] = load(recipe.data, image_size=recipe.image_size).checksum
+            identity = identity_of(recipe, checksums[recipe.data])
+            # Through JSON, so that an experiment is the same before and after it was stored.
+            plain = json.loads(json.dumps(recipe.to_json()))
+            found.append(Experiment(name, row.id, scale, plain, identity))
+    return found
+
+
+def identity_of(recipe: Recipe, data_checksum: str) -> str:
+    """The hash of what determines a run's numbers; a recipe's field at its default does not count."""
+    defaults = {field.name: field.default for field in fields(Recipe)}
+    determines = {
+        name: value
+        for name, value in recipe.to_json().items()
+        if name not in WITHOUT_EFFECT and value != defaults[name]
+    }
+    determines |= {"data": data_checksum, "numerics": NUMERICS}
+    return hashlib.sha256(json.dumps(determines, sort_keys=True).encode()).hexdigest()[:16]
