@@ -1,4 +1,4 @@
-"""What runs are shown as while they go on: a live table on a terminal, a line for each that ends elsewhere."""
+"""What runs are shown as while they go on: a live table on a terminal, lines elsewhere."""
 
 import time
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Board:
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.live = Live(console=self.console, auto_refresh=False)
         self.started = self.last_line = time.monotonic()
-        self.steps_before: int | None = None
+        self.steps_before = -1
         self.failures: list[str] = []
 
     def __enter__(self) -> "Board":
@@ -46,10 +46,11 @@ class Board:
             self.live.stop()
 
     def look(self, running: list[Experiment]) -> None:
-        """Show how far `running` are."""
+        """Show how far `running` are, those that have begun."""
+        begun = {e.identity: done for e in running if (done := steps_done(e, self.out)) is not None}
+        running = [experiment for experiment in running if experiment.identity in begun]
         for experiment in running:
-            steps = experiment.recipe["steps"]
-            self.cells[experiment.identity] = f"{steps_done(experiment, self.out)}/{steps}"
+            self.cells[experiment.identity] = f"{begun[experiment.identity]}/{experiment.recipe['steps']}"
         now = time.monotonic()
         if self.console.is_terminal:
             self.live.update(Group(self.picture(), self.time_left()), refresh=True)
@@ -76,7 +77,7 @@ class Board:
             so_far, slash, _ = cell.partition("/")
             done += int(so_far) if slash else steps if cell else 0
             total += steps
-        if self.steps_before is None:
+        if self.steps_before < 0:
             self.steps_before = done
         new = done - self.steps_before
         if new <= 0:
@@ -105,8 +106,8 @@ def in_a_cell(record: Mapping[str, Any]) -> str:
 
 def in_words(record: Mapping[str, Any]) -> str:
     if record["status"] == "done":
-        seconds = record["wall_seconds"]
-        return f"test error {record['test_error']:.2f} %, training loss {record['train_loss']:.3f}, {seconds:.0f} s"
+        error, loss, seconds = (record[name] for name in ("test_error", "train_loss", "wall_seconds"))
+        return f"test error {error:.2f} %, training loss {loss:.3f}, {seconds:.0f} s"
     if record["status"] == "diverged":
         return f"diverged at step {record['steps_done']}"
     return f"failed: {record['error']}"

@@ -21,7 +21,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     for number, record in enumerate(read_lines(path), 1):
         if missing := [name for name in NEEDED if name not in record]:
             raise DamagedRecords(
-                f"{path}, line {number}: a run's record lacks {missing[0]}; remove that line"
+                f"{path}, line {number}: the record of a run lacks {missing[0]}; remove that line"
             )
         if record["numerics"] != NUMERICS:
             raise DamagedRecords(

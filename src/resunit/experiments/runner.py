@@ -1,10 +1,11 @@
-"""Runs of a table, several at a time: finished ones are skipped, interrupted ones go on, failures recorded."""
+"""Runs of a table, several at a time: finished ones skipped, interrupted ones resumed, failures recorded."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,13 @@ class Board(Protocol):
 
     def look(self, running: list[Experiment]) -> None: ...
     def ended(self, record: Mapping[str, Any]) -> None: ...
+
+
+class Executor(Protocol):
+    """Where runs happen. A run's future gives its record, or None if it was stopped and can go on."""
+
+    def submit(self, experiment: Experiment, folder: Path) -> Future[dict[str, Any] | None]: ...
+    def close(self) -> None: ...
 
 
 class LocalProcesses:
@@ -75,13 +83,13 @@ class LocalProcesses:
 
 
 def perform_all(
-    wanted: list[Experiment], out: Path, scale: str, executor: Any, board: Board
+    wanted: list[Experiment], out: Path, scale: str, executor: Executor, board: Board
 ) -> Iterator[dict[str, Any]]:
     """Bring every run to its end and yield its record as it ends, after it was added to the results."""
     path = path_of(out, scale)
     done = finished(read_records(path))
     running: dict[Future[dict[str, Any] | None], Experiment] = {}
-    with closing(executor):
+    with closing(executor), terminated_as_interrupted():
         for experiment in wanted:
             if experiment.identity in done:
                 continue
@@ -91,10 +99,15 @@ def perform_all(
             running[executor.submit(experiment, folder)] = experiment
         while running:
             ended, _ = wait(running, timeout=LOOK, return_when=FIRST_COMPLETED)
-            board.look([experiment for future, experiment in running.items() if future.running()])
+            board.look(list(running.values()))
             for future in ended:
                 experiment = running.pop(future)
-                record = future.result()
+                try:
+                    record = future.result()
+                except Exception as error:  # of one run: the others go on
+                    record = described(
+                        experiment, "failed", " ".join(f"{type(error).__name__}: {error}".split())
+                    )
                 if record is None:
                     raise Interrupted
                 add_record(path, record)
@@ -103,20 +116,33 @@ def perform_all(
 
 
 @contextmanager
-def closing(executor: Any) -> Iterator[None]:
+def closing(executor: Executor) -> Iterator[None]:
     try:
         yield
     finally:
         executor.close()
 
 
-def steps_done(experiment: Experiment, out: Path) -> int:
-    """How far a run is, by the last line of its log."""
-    log = experiment.folder(out) / "run" / "log.jsonl"
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends as Ctrl-C does: with checkpoints of what runs."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
     try:
-        return json.loads(log.read_bytes().splitlines()[-1])["step"]
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def steps_done(experiment: Experiment, out: Path) -> int | None:
+    """How far a run is, by the last line of its log; None if it has not begun."""
+    run = experiment.folder(out) / "run"
+    try:
+        return json.loads((run / "log.jsonl").read_bytes().splitlines()[-1])["step"]
     except (OSError, ValueError, IndexError, KeyError):
-        return 0
-
-
-Show = Callable[[Mapping[str, Any]], None]
+        return 0 if run.exists() else None

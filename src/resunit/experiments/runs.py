@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resunit.data import load
-from resunit.experiments.rows import Row, Table
+from resunit.experiments.rows import Table
 from resunit.experiments.scales import recipe_for
 from resunit.files import write_atomically
 from resunit.training.recipe import Recipe

@@ -17,7 +17,7 @@ def paper_scale() -> Recipe:
 
 
 def mini_scale() -> Recipe:
-    """The paper's schedule compressed to 400 steps of 64 images, dropping once, at 70 %; one batch-norm group.
+    """The paper's schedule compressed to 400 steps of 64 images, one batch-norm group, one drop at 70 %.
 
     On the way the first 250 test images draw the curve; all of them are evaluated once, at the end.
     """

@@ -50,7 +50,7 @@ class Optimiser:
                 lr=recipe.muon_learning_rate,
                 momentum=recipe.momentum,
                 ns_steps=recipe.muon_steps,
-                weight_decay=0.0,
+                weight_decay=recipe.muon_weight_decay,
             )
             self.stepped.append((muon, self.matrices))
         for optimizer, _ in self.stepped:

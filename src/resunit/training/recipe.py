@@ -24,7 +24,7 @@ class Recipe:
         group_size: images a batch-norm group, taken as micro-batches; None is a device's whole share.
         optimizer: "sgd", or "muon" for the convolutions and SGD for the rest.
         learning_rate, nesterov, weight_decay: of SGD; momentum: of both.
-        muon_learning_rate, muon_steps: Muon's rate and its Newton-Schulz steps; it decays nothing.
+        muon_learning_rate, muon_weight_decay, muon_steps: of Muon, the last its Newton-Schulz steps.
         norm_rate, classifier_rate: SGD's learning rate for batch norm and for the classifier, as multiples of
             `learning_rate`.
         train_norm_scale: learn batch norm's gamma, or leave it at 1.
@@ -63,6 +63,7 @@ class Recipe:
     group_size: int | None = None
     optimizer: Literal["sgd", "muon"] = "sgd"
     muon_learning_rate: float = 0.1
+    muon_weight_decay: float = 0.0
     muon_steps: int = 5
     norm_rate: float = 1.0
     classifier_rate: float = 1.0

@@ -97,6 +97,7 @@ BOUNDS: dict[str, tuple[float, float]] = {  # the least and the greatest value t
     "group_size": (2, 10**6),
     "muon_steps": (1, 20),
     "weight_decay": (0, 1),
+    "muon_weight_decay": (0, 1),
     "warmup_learning_rate": (0, 10**30),
     "padding": (0, 512),
     "evaluate_every": (1, 10**9),
