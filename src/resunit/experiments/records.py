@@ -32,9 +32,9 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return list(newest.values())
 
 
-def finished(records: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Identities of the runs that need not be run again; failed ones do."""
-    return {record["identity"] for record in records if record["status"] in ("done", "diverged")}
+def has_ended(record: Mapping[str, Any]) -> bool:
+    """Is nothing left to do? A failed run is tried again."""
+    return record["status"] in ("done", "diverged")
 
 
 def add_record(path: Path, record: Mapping[str, Any]) -> None:

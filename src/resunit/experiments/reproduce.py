@@ -8,7 +8,7 @@ from typing import Any
 
 from resunit.experiments.board import Board
 from resunit.experiments.on_ray import RayTasks
-from resunit.experiments.records import path_of, read_records, records_of
+from resunit.experiments.records import has_ended, path_of, read_records, records_of
 from resunit.experiments.rows import TABLES
 from resunit.experiments.runner import LocalProcesses, perform_all
 from resunit.experiments.runs import experiments
@@ -49,7 +49,7 @@ def reproduce(
     executor = (
         RayTasks(address, max(1, (os.cpu_count() or 1) // jobs)) if on == "ray" else LocalProcesses(jobs)
     )
-    before = records_of(wanted, read_records(path))
+    before = [record for record in records_of(wanted, read_records(path)) if has_ended(record)]
     with Board(table, wanted, before, out, quiet) as board:
         for _ in perform_all(wanted, out, scale, executor, board):
             pass

@@ -13,7 +13,7 @@ from threading import Event, Lock
 from typing import Any, Protocol
 
 from resunit.experiments.one_run import described
-from resunit.experiments.records import add_record, finished, path_of, read_records
+from resunit.experiments.records import add_record, has_ended, path_of, read_records
 from resunit.experiments.runs import Experiment
 
 STOPPED = 4
@@ -87,7 +87,7 @@ def perform_all(
 ) -> Iterator[dict[str, Any]]:
     """Bring every run to its end and yield its record as it ends, after it was added to the results."""
     path = path_of(out, scale)
-    done = finished(read_records(path))
+    done = {record["identity"] for record in read_records(path) if has_ended(record)}
     running: dict[Future[dict[str, Any] | None], Experiment] = {}
     with closing(executor), terminated_as_interrupted():
         for experiment in wanted:

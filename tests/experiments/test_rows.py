@@ -1,0 +1,87 @@
+"""The tables as data: the paper's numbers, and networks that exist."""
+
+import pytest
+
+from resunit.experiments.rows import FAIL, TABLES
+from resunit.experiments.scales import SCALES, recipe_for
+from resunit.models import build
+from resunit.names import UsageError
+from resunit.zoo import network_spec
+
+PUBLISHED = {  # He et al. 2016, Tables 1 to 3
+    "table1": [6.61, FAIL, FAIL, 12.35, FAIL, 8.70, 9.81, 12.86, 6.91, 12.22, FAIL],
+    "table2": [6.61, 8.17, 7.84, 6.71, 6.37, 5.93, 6.50, 6.14, 5.91, 5.46],
+    "table3": [9.90, 8.91, 6.61, 6.37, 5.93, 5.46, 7.61, 4.92, 25.16, 24.33, 27.82, 22.71],
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_table_has_the_published_errors_in_the_papers_order(name: str) -> None:
+    assert [row.published for row in TABLES[name].rows] == PUBLISHED[name]
+
+
+def test_other_methods_are_quoted_and_not_run() -> None:
+    outside = {row.id: row.published for row in TABLES["table4"].rows if row.network is None}
+    assert outside["cifar10-Highway"] == 7.72
+    assert outside["cifar100-FitResNet-LSUV"] == 27.66
+    assert len(outside) == 14
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_names_a_network_that_can_be_built(name: str) -> None:
+    rows = TABLES[name].rows
+    assert len({row.id for row in rows}) == len(rows)
+    for row in rows:
+        if row.network is None:
+            continue
+        spec = network_spec(row.network.model, design=row.network.design, **row.network.options)
+        assert spec.design_options == row.network.options, "all options are written out"
+        if sum(spec.depths) < 60:
+            build(spec)
+
+
+@pytest.mark.parametrize("name", [name for name, table in TABLES.items() if table.panels])
+def test_panels_name_rows_of_their_figure(name: str) -> None:
+    ids = {row.id for row in TABLES[name].rows}
+    assert {row for panel in TABLES[name].panels for row in panel.rows} == ids
+
+
+def test_rows_of_a_network_share_one_precision() -> None:
+    """ReLU after each of 333 additions does not train in bf16; then pre-activation does not get it either."""
+    rows = {row.id: row for row in TABLES["table3"].rows}
+    precisions = {
+        name: recipe_for(rows[name], "mini", 0, None, []).precision
+        for name in ("110-original", "110-preactivation", "1001-original", "1001-preactivation")
+    }
+    assert precisions["110-original"] == precisions["110-preactivation"]
+    assert precisions["1001-original"] == precisions["1001-preactivation"] == "fp32"
+
+
+def test_half_of_the_batch_halves_its_groups() -> None:
+    rows = {row.id: row for row in TABLES["table4"].rows}
+    whole = recipe_for(rows["1001-preactivation"], "paper", 0, None, [])
+    half = recipe_for(rows["1001-preactivation-half"], "paper", 0, None, [])
+    assert (whole.batch_size, whole.group_size) == (128, 64)
+    assert (half.batch_size, half.group_size) == (64, 32)
+
+
+def test_mini_is_the_papers_schedule_compressed() -> None:
+    recipe = recipe_for(TABLES["table1"].rows[0], "mini", 3, None, [])
+    assert (recipe.steps, recipe.batch_size, recipe.seed) == (400, 64, 3)
+    assert (recipe.learning_rate, recipe.momentum, recipe.nesterov) == (0.1, 0.9, False)
+    assert (recipe.warmup, recipe.warmup_learning_rate, recipe.drops) == (0.06, 0.01, (0.7,))
+    assert recipe.weight_decay == 1e-4
+    assert recipe_for(TABLES["table1"].rows[0], "mini", 3, None, ["steps=40"]).steps == 40
+
+
+def test_imagenet_says_that_it_needs_a_folder() -> None:
+    row = TABLES["table5"].rows[0]
+    with pytest.raises(UsageError, match="--data FOLDER"):
+        recipe_for(row, "mini", 0, None, [])
+    assert recipe_for(row, "mini", 0, "photos", []).data == "photos"
+
+
+def test_an_unknown_scale_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="unknown scale 'minni'; did you mean 'mini'"):
+        recipe_for(TABLES["table1"].rows[0], "minni", 0, None, [])
+    assert list(SCALES) == ["paper", "mini", "smoke"]

@@ -1,0 +1,192 @@
+"""Real runs in real processes: skipped, killed, resumed, failed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+FEW = ["claims", "--only", "20-*", "--scale", "smoke", "--seeds", "1"]  # two runs of ResNet-20
+LONGER = ["--set", "steps=40", "--set", "checkpoint_every=5", "--set", "evaluate_steps=5"]
+
+
+def command(out: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "resunit", "reproduce", *arguments, "--out", str(out)]
+
+
+def run(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(out, *arguments), capture_output=True, text=True)
+
+
+def records(out: Path) -> dict[str, dict]:
+    lines = (out / "reproduce-smoke.jsonl").read_text().splitlines()
+    return {record["row"]: record for record in map(json.loads, lines)}
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def steps_logged(out: Path) -> int:
+    logs = list(out.glob("runs/*/run/log.jsonl"))
+    return max((len(log.read_text().splitlines()) * 5 for log in logs), default=0)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs that nothing disturbed."""
+    out = tmp_path_factory.mktemp("done")
+    finished = run(out, *FEW, *LONGER)
+    assert finished.returncode == 0, finished.stderr
+    return out
+
+
+def test_records_say_what_was_run_and_what_came_of_it(done: Path) -> None:
+    record = records(done)["20-conv-shortcut"]
+    assert record["model"] == "resnet20"
+    assert record["design"] == "conv-shortcut"
+    assert (record["scale"], record["steps"], record["batch_size"], record["seed"]) == ("smoke", 40, 16, 0)
+    assert record["status"] == "done"
+    log = next(done.glob("runs/*20-conv-shortcut*/run/log.jsonl")).read_text().splitlines()
+    lines = [json.loads(line) for line in log]
+    assert [point["step"] for point in record["curve"]] == list(range(5, 41, 5))
+    assert record["train_loss"] == lines[-1]["train_loss"], "the last tenth of 40 steps is in the last line"
+    assert record["test_error"] == lines[-1]["test_error"]
+    assert [line["test_images"] for line in lines] == [16] * 7 + [500]
+    assert [point["step"] for point in record["propagation"]] == list(range(0, 40, 2))
+    assert len(record["propagation"][0]["truncated"]) == 9, "one for each of ResNet-20's units"
+    for name in ("machine", "precision", "version", "torch", "threads", "train_flops", "wall_seconds"):
+        assert record[name], name
+
+
+def test_finished_runs_are_not_run_again(done: Path) -> None:
+    before = (done / "reproduce-smoke.jsonl").read_bytes()
+    shutil.rmtree(done / "runs")  # the records are enough
+    again = run(done, *FEW, *LONGER)
+    assert again.returncode == 0
+    assert "0 of 2 runs to do" in again.stderr
+    assert (done / "reproduce-smoke.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
+def test_a_stopped_runner_goes_on_from_checkpoints(done: Path, tmp_path: Path, stop: signal.Signals) -> None:
+    runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: steps_logged(tmp_path) >= 15)
+    children = psutil.Process(runner.pid).children(recursive=True)
+    runner.send_signal(stop)
+    runner.wait()
+    if stop == signal.SIGTERM:
+        assert runner.returncode == 4
+    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), 30)
+    checkpoints = list(tmp_path.glob("runs/*/run/checkpoints/*.safetensors"))
+    assert checkpoints, "what was in flight has left a checkpoint"
+
+    again = run(tmp_path, *FEW, *LONGER)
+    assert again.returncode == 0, again.stderr
+    for row, record in records(done).items():
+        resumed = records(tmp_path)[row]
+        same = ("test_error", "test_loss", "train_loss", "curve", "propagation", "identity")
+        assert {name: resumed[name] for name in same} == {name: record[name] for name in same}
+
+
+def test_a_killed_run_is_recorded_and_the_rest_goes_on_and_it_is_tried_again(tmp_path: Path) -> None:
+    runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: steps_logged(tmp_path) >= 5)
+    os.kill(psutil.Process(runner.pid).children()[0].pid, signal.SIGKILL)
+    runner.communicate()
+    first, second = records(tmp_path).values()
+    assert (first["status"], first["error"]) == ("failed", "killed by signal 9")
+    assert second["status"] == "done"
+    again = run(tmp_path, *FEW, *LONGER)
+    assert "1 of 2 runs to do" in again.stderr
+    assert records(tmp_path)[first["row"]]["status"] == "done"
+
+
+def test_a_diverging_run_is_recorded_as_it_is(tmp_path: Path) -> None:
+    settings = ["--set", "learning_rate=1e29", "--set", "warmup_learning_rate=1e29"]
+    assert run(tmp_path, *FEW, *LONGER, *settings).returncode == 0
+    for record in records(tmp_path).values():
+        assert record["status"] == "diverged"
+        assert record["test_error"] is None
+        assert record["train_loss"] is None
+
+
+def test_a_full_disk_ends_in_one_line_and_finished_runs_stay(done: Path, tmp_path: Path) -> None:
+    first = (done / "reproduce-smoke.jsonl").read_bytes().splitlines(keepends=True)[0]
+    (tmp_path / "reproduce-smoke.jsonl").write_bytes(first)
+    limited = ["bash", "-c", 'ulimit -f 4; exec "$@"', "-", *command(tmp_path, *FEW, *LONGER)]
+    failed = subprocess.run(limited, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert "reproduce-smoke.jsonl" in failed.stderr.splitlines()[-1]
+    assert (tmp_path / "reproduce-smoke.jsonl").read_bytes() == first
+
+
+BAD_RECORDS = {
+    '{"row": 1}\n': "line 1: the record of a run lacks table",
+    'nonsense\n{"row": 1}\n': "line 1: damaged",
+    "[1]\n": "line 1: not a record",
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_RECORDS.items())
+def test_damaged_records_are_named_and_nothing_runs(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "reproduce-smoke.jsonl").write_text(content)
+    refused = run(tmp_path, *FEW)
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert message in refused.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_records_of_other_numerics_are_not_mixed_in(done: Path, tmp_path: Path) -> None:
+    record = next(iter(records(done).values())) | {"numerics": 0}
+    (tmp_path / "reproduce-smoke.jsonl").write_text(json.dumps(record) + "\n")
+    refused = run(tmp_path, *FEW)
+    assert refused.returncode == 1
+    assert "made with NUMERICS 0" in refused.stderr
+
+
+def test_a_record_that_was_cut_off_is_run_again(done: Path, tmp_path: Path) -> None:
+    whole = (done / "reproduce-smoke.jsonl").read_text()
+    (tmp_path / "reproduce-smoke.jsonl").write_text(whole[:-100])
+    again = run(tmp_path, *FEW, *LONGER)
+    assert again.returncode == 0
+    assert "line 2: cut off, left out" in again.stderr
+    assert "1 of 2 runs to do" in again.stderr
+    assert len(records(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["table9"], "unknown table 'table9'; did you mean"),
+        (["table1", "--scale", "huge"], "unknown scale 'huge'"),
+        (["table1", "--only", "nothing-*"], "unknown row of table1"),
+        (["table1", "--seeds", "0"], "--seeds must be at least 1"),
+        (["table5"], "--data FOLDER"),
+        (["table1", "--set", "stepps=3"], "did you mean 'steps'"),
+    ],
+)
+def test_bad_arguments_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+    refused = run(tmp_path, *arguments)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.full
+def test_table_1_smokes_in_under_a_minute(tmp_path: Path) -> None:
+    started = time.monotonic()
+    assert run(tmp_path, "table1", "--scale", "smoke", "--seeds", "1", "--jobs", "2").returncode == 0
+    assert time.monotonic() - started < 60
+    assert len(records(tmp_path)) == 11
