@@ -3,20 +3,34 @@
 from pathlib import Path
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.names import UsageError
 
 
-@app.command(help_epilogue="Example:\n  resunit report runs/quick-1")
-def report(folder: Path, *, common: Common = COMMON) -> int:
-    """Write a run's report.html anew from its records.
+@app.command(
+    help_epilogue="Examples:\n"
+    "  resunit report runs/quick-1\n"
+    "  resunit report runs/ results/reproduce-mini.jsonl --out report.html"
+)
+def report(*paths: Path, out: Path | None = None, common: Common = COMMON) -> int:
+    """Write the page of a run anew, or one page of many runs.
 
     Parameters
     ----------
-    folder
-        A run's folder.
+    paths
+        A run's folder; or several, folders that hold runs, and files of records.
+    out
+        Where the page of many runs goes: report.html by default, or a .md file for docs.
     """
-    from resunit.reports import write_run_page
+    if not paths:
+        raise UsageError("report needs runs: resunit report PATH...")
+    if len(paths) == 1 and (paths[0] / "recipe.json").exists() and out is None:
+        from resunit.reports import write_run_page
 
-    page = write_run_page(folder)
+        page = write_run_page(paths[0])
+    else:
+        from resunit.experiments.report import write_report
+
+        page = write_report(paths, out or Path("report.html"))
     if common.json:
         tell_json({"report": str(page)})
     else:

@@ -1,11 +1,14 @@
 """`resunit reproduce`: the paper's tables, figures and claims."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, STOPPED, Common, app, fail, tell_json
+
+if TYPE_CHECKING:
+    from resunit.experiments.reproduce import Reproduction
 
 
 @app.command(
@@ -58,7 +61,7 @@ def reproduce(
     from resunit.experiments.runner import Interrupted
 
     try:
-        records = run_table(
+        reproduction = run_table(
             table,
             scale=scale,
             seeds=seeds,
@@ -73,6 +76,25 @@ def reproduce(
         )
     except Interrupted:
         return fail("stopped; the same command goes on from here", STOPPED)
+    pictures = reproduction.draw(out)
     if common.json:
-        tell_json(records)
+        tell_json(reproduction.to_json() | {"pictures": [str(picture) for picture in pictures]})
+    else:
+        tell(reproduction)
+        for picture in pictures:
+            print(picture)
     return DONE
+
+
+def tell(reproduction: "Reproduction") -> None:
+    """Print the table beside the paper's numbers, and what held."""
+    from rich.console import Console
+
+    from resunit.experiments.publication import findings
+    from resunit.reports.comparison import comparison_for_terminal, findings_for_terminal
+
+    console = Console(highlight=False)
+    console.print(comparison_for_terminal(reproduction.comparison))
+    if verdicts := reproduction.verdicts:
+        console.print()
+        console.print(findings_for_terminal(findings(verdicts)))

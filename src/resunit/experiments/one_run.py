@@ -50,7 +50,7 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
         "steps_done": result["steps"],
         "status": result["status"],
         "test_error": result["test_error"],
-        "test_loss": lines[-1]["test_loss"] if done else None,
+        "test_loss": lines[-1].get("test_loss") if done else None,
         "train_loss": _mean(last, "train_loss"),
         "train_error": _mean(last, "train_error"),
         **{name: result[name] for name in ("parameters", "train_flops", "wall_seconds", "images_per_second")},
@@ -60,7 +60,10 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
         "machine": environment["processor"],
         "version": environment["resunit"],
         "curve": [
-            {name: line[name] for name in ("step", "train_loss", "train_error", "test_error", "test_images")}
+            {
+                name: line.get(name)
+                for name in ("step", "train_loss", "train_error", "test_error", "test_images")
+            }
             for line in lines
         ],
         "propagation": [

@@ -2,17 +2,68 @@
 
 import fnmatch
 import os
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from resunit.experiments.board import Board
+from resunit.experiments.claims import Verdict, judge
 from resunit.experiments.on_ray import RayTasks
+from resunit.experiments.publication import about, caption, comparison, panels, setting
 from resunit.experiments.records import has_ended, path_of, read_records, records_of
-from resunit.experiments.rows import TABLES
+from resunit.experiments.rows import TABLES, Table
 from resunit.experiments.runner import LocalProcesses, perform_all
 from resunit.experiments.runs import experiments
 from resunit.names import UsageError, unknown
+from resunit.reports.comparison import Comparison
+from resunit.reports.curves import draw_curves
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A table or figure of the paper with the records of its runs."""
+
+    name: str
+    table: Table
+    records: tuple[dict[str, Any], ...]
+
+    @property
+    def comparison(self) -> Comparison:
+        return comparison(self.table, self.records)
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """On the findings that these runs alone decide."""
+        return about(self.table, judge(self.records))
+
+    def draw(self, out: Path) -> list[Path]:
+        """The figure's curves as PNG and PDF; nothing for a table."""
+        drawn = panels(self.table, self.records)
+        words = caption(self.records, setting(self.records[0]) if self.records else None)
+        return [
+            draw_curves(drawn, out / f"{self.name}{suffix}", self.table.title, words)
+            for suffix in (".png", ".pdf")
+            if drawn
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "table": self.name,
+            "caption": self.comparison.caption,
+            "rows": [asdict(row) for row in self.comparison.rows],
+            "verdicts": [
+                {
+                    "id": v.claim.id,
+                    "finding": v.claim.finding,
+                    "outcome": v.outcome,
+                    "p": v.p,
+                    "seeds": v.seeds,
+                    "details": v.details,
+                }
+                for v in self.verdicts
+            ],
+            "records": self.records,
+        }
 
 
 def reproduce(
@@ -28,8 +79,8 @@ def reproduce(
     data: str | None,
     settings: list[str],
     quiet: bool,
-) -> list[dict[str, Any]]:
-    """Bring all runs of the table `name` to their end; their records.
+) -> Reproduction:
+    """Bring all runs of the table `name` to their end.
 
     Raises UsageError for what does not exist or does not fit, OSError for damaged records or a full disk, and
     Interrupted when it was stopped.
@@ -53,4 +104,4 @@ def reproduce(
     with Board(table, wanted, before, out, quiet) as board:
         for _ in perform_all(wanted, out, scale, executor, board):
             pass
-    return records_of(wanted, read_records(path))
+    return Reproduction(name, table, tuple(records_of(wanted, read_records(path))))

@@ -118,12 +118,12 @@ ACTIVATIONS = (
 
 def _pair(depth: str, original: float, preactivation: float, data: str = "cifar10") -> tuple[Row, Row]:
     name = f"resnet{depth}"
-    prefix = depth if data == "cifar10" else f"{data}-{depth}"
+    prefix, where = (depth, "") if data == "cifar10" else (f"{data}-{depth}", f" ({data})")
     return (
-        Row(f"{prefix}-original", f"ResNet-{depth}, original", network(name), original, data=data),
+        Row(f"{prefix}-original", f"ResNet-{depth}, original{where}", network(name), original, data=data),
         Row(
             f"{prefix}-preactivation",
-            f"ResNet-{depth}, pre-activation",
+            f"ResNet-{depth}, pre-activation{where}",
             network(name, "full-preactivation"),
             preactivation,
             data=data,

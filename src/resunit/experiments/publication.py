@@ -1,0 +1,131 @@
+"""Rows and records side by side: what a table, a figure or a finding of the paper looks like here."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from resunit.experiments.claims import Verdict
+from resunit.experiments.claims.judging import SETTING
+from resunit.experiments.claims.quantities import is_at_chance
+from resunit.experiments.networks import network
+from resunit.experiments.rows import Row, Table
+from resunit.reports.comparison import Comparison, ComparisonRow, Finding
+from resunit.reports.curves import Curve
+
+Record = Mapping[str, Any]
+
+
+def records_of_row(row: Row, records: Iterable[Record]) -> list[Record]:
+    """The runs of a row's network on its data, whichever table they were made for, by seed.
+
+    At smoke scale every row is trained on the sample.
+    """
+    if row.network is None:
+        return []
+    found = [
+        record
+        for record in records
+        if (row.data is None or record["data"] == row.data or record["scale"] == "smoke")
+        and network_key(record) == row.network.key
+    ]
+    return sorted(found, key=lambda record: (record["steps"], record["seed"]))
+
+
+def network_key(record: Record) -> tuple[Any, ...]:
+    return record["model"], record["design"], tuple(sorted(record["options"].items()))
+
+
+def setting(record: Record) -> tuple[Any, ...]:
+    return tuple(record[name] for name in SETTING)
+
+
+def has_any(table: Table, records: Sequence[Record]) -> bool:
+    return any(records_of_row(row, records) for row in table.rows)
+
+
+def comparison(table: Table, records: Sequence[Record]) -> Comparison:
+    """The table with what ran here; a row shows runs of one setting, the table's most common if it can."""
+    of_rows = {row.id: records_of_row(row, records) for row in table.rows}
+    counts = Counter(setting(record) for found in of_rows.values() for record in found)
+    common = counts.most_common(1)[0][0] if counts else None
+    shown: dict[str, list[Record]] = {}
+    for name, found in of_rows.items():
+        settings = [setting(record) for record in found]
+        chosen = common if common in settings else settings[-1] if settings else None
+        shown[name] = [record for record in found if setting(record) == chosen]
+    rows = tuple(_comparison_row(row, shown[row.id], common) for row in table.rows)
+    return Comparison(table.title, caption([r for found in shown.values() for r in found], common), rows)
+
+
+def _comparison_row(row: Row, records: list[Record], common: tuple[Any, ...] | None) -> ComparisonRow:
+    if row.network is None:
+        return ComparisonRow(row.label, (), "not run", row.published, row.remark)
+    done = [record for record in records if record["status"] == "done"]
+    parts = []
+    if not records:
+        parts.append("not run")
+    if done and all(is_at_chance(record) for record in done):
+        parts.append(f"at chance after {done[0]['steps']:,} steps")
+    counts = Counter(record["status"] for record in records)
+    ends = [status for status in ("diverged", "failed") if counts[status]]
+    parts += [f"{counts[status]} of {len(records)} {status}" for status in ends]
+    remarks = [row.remark] if row.remark else []
+    if records and setting(records[0]) != common:
+        remarks.append(f"{records[0]['steps']:,} steps, {records[0]['precision']}")
+    errors = tuple(record["test_error"] for record in done)
+    return ComparisonRow(row.label, errors, ", ".join(parts), row.published, "; ".join(remarks))
+
+
+def caption(records: Sequence[Record], common: tuple[Any, ...] | None) -> str:
+    """Scale, steps, batch, precision, machine; and what the numbers are not."""
+    if common is None:
+        return "Nothing of it was run here."
+    values = dict(zip(SETTING, common, strict=True))
+    machines = ", ".join(sorted({str(record.get("machine", "unknown")) for record in records}))
+    seeds = sorted({record["seed"] for record in records})
+    text = (
+        f"Scale {values['scale']}: {values['steps']:,} steps of {values['batch_size']}, "
+        f"{values['precision']}, seeds {', '.join(map(str, seeds))}, on {machines}. "
+        "Here: median (range) over seeds, last step."
+    )
+    if values["scale"] != "paper":
+        text += " Beside the paper's numbers only the order counts, not the size."
+    return text
+
+
+def panels(table: Table, records: Sequence[Record]) -> dict[str, list[Curve]]:
+    """The figure's curves, of the rows that ran; every panel has those of one setting."""
+    rows = {row.id: row for row in table.rows}
+    drawn = {}
+    for panel in table.panels:
+        found = {name: records_of_row(rows[name], records) for name in panel.rows}
+        counts = Counter(setting(record) for runs in found.values() for record in runs)
+        common = counts.most_common(1)[0][0] if counts else None
+        curves = [
+            Curve(rows[name].label, curves)
+            for name, runs in found.items()
+            if (curves := [r["curve"] for r in runs if setting(r) == common and r.get("curve")])
+        ]
+        if curves:
+            drawn[panel.title] = curves
+    return drawn
+
+
+def findings(verdicts: Iterable[Verdict]) -> list[Finding]:
+    return [
+        Finding(verdict.claim.finding, verdict.claim.source, verdict.outcome, verdict.details)
+        for verdict in verdicts
+    ]
+
+
+def about(table: Table, verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The verdicts that the table's networks alone decide."""
+    keys = {row.network.key for row in table.rows if row.network is not None}
+    return [v for v in verdicts if {network.key for network in v.claim.networks} <= keys]
+
+
+def labelled(record: Record) -> str:
+    """A network of no table in words."""
+    chosen = network(record["model"], record["design"], **record["options"])
+    options = ", ".join(f"{name} {value}" for name, value in chosen.options.items())
+    return f"{chosen.model} {chosen.design}" + (f" ({options})" if options else "")

@@ -1,0 +1,144 @@
+"""`resunit report` of many runs: a page, or Markdown with pictures for docs."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from resunit.experiments.claims import judge
+from resunit.experiments.one_run import record_of
+from resunit.experiments.publication import (
+    Record,
+    caption,
+    comparison,
+    findings,
+    has_any,
+    labelled,
+    panels,
+    setting,
+)
+from resunit.experiments.records import read_records
+from resunit.experiments.rows import TABLES
+from resunit.experiments.runs import Experiment
+from resunit.files import write_atomically
+from resunit.names import UsageError
+from resunit.reports.comparison import comparison_in_markdown, findings_in_markdown
+from resunit.reports.curves import Curve, Panels, draw_curves
+from resunit.reports.runs_page import Cost, runs_page
+from resunit.training.run_folder import RunFolder, RunFolderError
+
+SUFFIXES = (".html", ".md")
+
+
+def write_report(paths: Sequence[Path], out: Path) -> Path:
+    """One report of all runs in `paths`: run folders, folders that hold some, files of records.
+
+    `out` ends in .html, or in .md: then the figures are PNG files beside it. Raises UsageError where there is
+    nothing to report on, and OSError for what is damaged.
+    """
+    if out.suffix not in SUFFIXES:
+        raise UsageError(f"--out {out}: a report ends in {' or '.join(SUFFIXES)}")
+    everything = [record for path in paths for record in found_in(path)]
+    # A run may be in a file of records and in its folder as well.
+    records = list({record["identity"] or id(record): record for record in everything}.values())
+    if not records:
+        raise UsageError(
+            f"no runs in {', '.join(map(str, paths))}; `resunit train` and `reproduce` make some"
+        )
+    of_tables = [record for record in records if record["table"]]
+    tables = {name: table for name, table in TABLES.items() if has_any(table, of_tables) and name != "claims"}
+    comparisons = [comparison(table, of_tables) for table in tables.values() if not table.panels]
+    figures = {
+        name: drawn for name, table in tables.items() if table.panels and (drawn := panels(table, of_tables))
+    }
+    verdicts = findings(judge(of_tables)) if of_tables else []
+    if out.suffix == ".md":
+        parts = ["# The paper's tables, measured\n", *map(comparison_in_markdown, comparisons)]
+        for name, drawn in figures.items():
+            picture = out.with_name(f"{name}.png")
+            rows = [r for r in of_tables if r["curve"]]
+            draw_curves(drawn, picture, TABLES[name].title, caption(rows, setting(rows[0])))
+            parts.append(f"## {TABLES[name].title}\n\n![{TABLES[name].title}]({picture.name})\n")
+        parts.append(findings_in_markdown(verdicts))
+        write_atomically(out, "\n".join(parts).encode())
+        return out
+    titled: dict[str, Panels] = {TABLES[name].title: drawn for name, drawn in figures.items()}
+    if others := [record for record in records if not record["table"] and record["curve"]]:
+        titled["Training curves"] = _panel_a_network(others)
+    page = runs_page(
+        "The paper's experiments" if of_tables else "Runs",
+        comparisons,
+        verdicts,
+        titled,
+        _spread(records),
+        _costs(records),
+    )
+    write_atomically(out, page.encode())
+    return out
+
+
+def found_in(path: Path) -> list[dict[str, Any]]:
+    """The records of a file, of a run's folder, or of all run folders somewhere in a folder."""
+    if path.is_file():
+        return read_records(path)
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such file or folder")
+    folders = sorted({file.parent for file in path.rglob("result.json")})
+    return [of_folder(folder) for folder in folders]
+
+
+def of_folder(folder: Path) -> dict[str, Any]:
+    """The record of a run's folder; of one that `reproduce` made, with its table and row."""
+    run = RunFolder(folder)
+    result = run.read("result.json")
+    if (folder.parent / "experiment.json").exists():
+        experiment = Experiment.stored(folder.parent)
+    else:
+        recipe = run.recipe()
+        shown = {"model": result["model"], "design": result["design"], "steps": result["steps"]}
+        experiment = Experiment("", recipe.model, recipe.name, recipe.to_json() | shown, "")
+    try:
+        return record_of(experiment, run, result)
+    except KeyError as error:
+        raise RunFolderError(f"{folder}: its records lack {error}; train it again") from error
+
+
+def _panel_a_network(records: Sequence[Record]) -> dict[str, list[Curve]]:
+    runs: dict[str, list[Any]] = defaultdict(list)
+    for record in records:
+        runs[_named(record)].append(record["curve"])
+    return {name: [Curve(name, curves)] for name, curves in runs.items()}
+
+
+def _spread(records: Sequence[Record]) -> dict[str, list[float]]:
+    errors: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        if record["test_error"] is not None:
+            errors[_named(record)].append(record["test_error"])
+    return errors
+
+
+def _named(record: Record) -> str:
+    return f"{labelled(record)}, {record['scale']}, {record['steps']} steps"
+
+
+def _costs(records: Sequence[Record]) -> list[Cost]:
+    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        if record.get("wall_seconds"):
+            groups[_named(record), record["machine"]].append(record)
+    return [
+        Cost(
+            label=label,
+            runs=len(found),
+            petaflop=sum(r["train_flops"] for r in found) / len(found) / 1e15,
+            images_per_second=_mean([r["images_per_second"] for r in found if r["images_per_second"]]),
+            hours=sum(r["wall_seconds"] for r in found) / 3600,
+            machine=machine,
+        )
+        for (label, machine), found in groups.items()
+    ]
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,77 @@
+"""The page of many runs: the paper's tables and findings beside them, curves, spread, time and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from resunit.reports.comparison import Comparison, Finding
+from resunit.reports.curves import COLOURS, Panels, interactive_curves
+from resunit.reports.figures import FONT
+from resunit.reports.page import render_page
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the runs of one network and setting took: means over seeds, but for the total."""
+
+    label: str
+    runs: int
+    petaflop: float
+    images_per_second: float | None
+    hours: float
+    machine: str
+
+
+def runs_page(
+    title: str,
+    comparisons: Sequence[Comparison],
+    findings: Sequence[Finding],
+    figures: Mapping[str, Panels],
+    spread: Mapping[str, Sequence[float]],
+    costs: Sequence[Cost],
+) -> str:
+    """The page as HTML. `figures` are panels by title, `spread` test errors of the seeds by network."""
+    drawn: dict[str, Figure] = {f"curves{i}": interactive_curves(p) for i, p in enumerate(figures.values())}
+    if spread:
+        drawn["spread"] = seeds_figure(spread)
+    return render_page(
+        "runs.html",
+        figures=drawn,
+        title=title,
+        comparisons=comparisons,
+        findings=findings,
+        curves=list(figures),
+        costs=costs,
+        hours=sum(cost.hours for cost in costs),
+        counts={word: sum(f.outcome == word for f in findings) for word in ("held", "not held", "undecided")},
+    )
+
+
+def seeds_figure(spread: Mapping[str, Sequence[float]]) -> Figure:
+    """Each seed's test error as a dot, a line a network, the best median on top."""
+    from plotly.graph_objects import Figure
+
+    order = sorted(spread, key=lambda name: sorted(spread[name])[len(spread[name]) // 2], reverse=True)
+    figure = Figure()
+    figure.add_scatter(
+        x=[error for name in order for error in spread[name]],
+        y=[name for name in order for _ in spread[name]],
+        mode="markers",
+        marker={"size": 9, "color": COLOURS[0], "opacity": 0.75},
+        hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
+    )
+    figure.update_xaxes(title_text="test error (%)")
+    figure.update_yaxes(automargin=True, tickfont_size=11, showgrid=True)
+    figure.update_layout(
+        template="none",
+        font_family=FONT,
+        height=90 + 24 * len(order),
+        showlegend=False,
+        margin={"l": 8, "r": 8, "t": 8, "b": 44},
+    )
+    return figure

@@ -1,0 +1,235 @@
+"""Verdicts on made-up runs whose answer is known."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from resunit.experiments.claims import CLAIMS, Verdict, judge
+from resunit.experiments.networks import Network, network
+
+BY_ID = {claim.id: claim for claim in CLAIMS}
+NOISE = (-0.3, 0.0, 0.3, 0.1, -0.1)
+
+
+def runs(
+    net: Network, error: float | None, loss: float | None = 1.0, *, seeds: int = 3, **changes: Any
+) -> list[dict[str, Any]]:
+    """Records of `net` around a test error and a training loss; diverged without."""
+    early = changes.pop("early", loss)
+    truncated = changes.pop("truncated", (0.5, 0.5))
+    growth = changes.pop("growth", 1.0)
+    records = []
+    for seed in range(seeds):
+        noise = NOISE[seed]
+        status = "diverged" if error is None else "done"
+        records.append(
+            {
+                "model": net.model,
+                "design": net.design,
+                "options": dict(net.options),
+                "data": "cifar10",
+                "scale": "mini",
+                "steps": 400,
+                "batch_size": 64,
+                "precision": "bf16",
+                "numerics": 1,
+                "machine": "a machine",
+                "seed": seed,
+                "status": status,
+                "test_error": None if error is None else error + noise,
+                "train_loss": None if loss is None else loss + noise / 100,
+                "curve": [
+                    {"step": step, "train_loss": (early or 0) + noise / 100 if step <= 200 else 0.0}
+                    for step in range(20, 401, 20)
+                ],
+                "propagation": [
+                    {
+                        "step": step,
+                        "stream_rms": [1.0, 2.0 ** (growth + noise / 10)],
+                        "truncated": [truncated[when] + noise / 100, None],
+                    }
+                    for when, step in enumerate((0, 300))
+                ],
+            }
+            | changes
+        )
+    return records
+
+
+def verdict(claim: str, records: Iterable[dict[str, Any]]) -> Verdict:
+    return judge(records, [BY_ID[claim]])[0]
+
+
+ORIGINAL, PLAIN = network("resnet110"), network("resnet110", "plain")
+CONV = network("resnet110", "conv-shortcut")
+PRE = network("resnet110", "full-preactivation")
+
+
+def test_a_clear_difference_holds_with_its_interval() -> None:
+    found = verdict("identity-beats-conv-shortcut", [*runs(ORIGINAL, 60.0), *runs(CONV, 65.0)])
+    assert found.outcome == "held"
+    (compared,) = found.compared
+    assert compared.estimate is not None
+    assert compared.estimate.value == pytest.approx(5)
+    # Standard error sqrt(2 * 0.09 / 3), 4 degrees of freedom: 2.776.
+    assert compared.estimate.high - compared.estimate.value == pytest.approx(2.776 * 0.06**0.5, rel=1e-3)
+    assert (found.seeds, found.machine) == (3, "a machine")
+    assert found.setting is not None
+    assert found.setting["steps"] == 400
+
+
+def test_the_opposite_is_not_held_and_a_small_difference_undecided() -> None:
+    opposite = verdict("identity-beats-conv-shortcut", [*runs(ORIGINAL, 65.0), *runs(CONV, 60.0)])
+    assert opposite.outcome == "not held"
+    small = verdict("identity-beats-conv-shortcut", [*runs(ORIGINAL, 60.0), *runs(CONV, 60.1)])
+    assert small.outcome == "undecided"
+    assert "undecided at this scale" in small.sentence
+
+
+def test_two_seeds_never_decide() -> None:
+    records = [*runs(ORIGINAL, 10.0), *runs(CONV, 65.0, seeds=2)]
+    found = verdict("identity-beats-conv-shortcut", records)
+    assert found.outcome == "undecided"
+    assert found.reason == "2 of the 3 seeds that a verdict needs"
+
+
+def test_missing_runs_say_which_command_makes_them() -> None:
+    found = verdict("identity-beats-conv-shortcut", runs(ORIGINAL, 60.0))
+    assert found.outcome == "undecided"
+    assert "no run of resnet110 conv-shortcut" in found.reason
+    assert "resunit reproduce table1" in found.reason
+
+
+def test_errors_that_tie_at_chance_leave_it_to_the_training_loss() -> None:
+    records = [*runs(ORIGINAL, 89.7, 2.0), *runs(PLAIN, 90.0, 2.3)]
+    found = verdict("identity-beats-plain", records)
+    assert found.outcome == "held"
+    assert found.compared[0].estimate is not None
+    assert found.compared[0].estimate.value == pytest.approx(0.3)
+    assert "since the errors tie at chance" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("plain", "outcome"), [(90.0, "held"), (70.0, "not held"), (None, "held"), (88.05, "undecided")]
+)
+def test_not_converging_is_being_at_chance_in_every_seed(plain: float | None, outcome: str) -> None:
+    records = [*runs(ORIGINAL, 50.0), *runs(PLAIN, plain)]
+    assert verdict("plain-does-not-converge", records).outcome == outcome
+
+
+def test_a_diverged_side_counts_as_worse_without_an_interval() -> None:
+    found = verdict("identity-beats-conv-shortcut", [*runs(ORIGINAL, 60.0), *runs(CONV, None)])
+    assert found.outcome == "held"
+    assert found.p is None
+    assert "diverged in every seed" in found.sentence
+    other = verdict("identity-beats-conv-shortcut", [*runs(ORIGINAL, None), *runs(CONV, 60.0)])
+    assert other.outcome == "not held"
+    some = [*runs(ORIGINAL, 60.0), *runs(CONV, 65.0, seeds=2), *runs(CONV, None, seeds=1)]
+    assert verdict("identity-beats-conv-shortcut", some).outcome == "undecided"
+
+
+def test_runs_of_other_settings_are_not_compared() -> None:
+    records = [*runs(ORIGINAL, 60.0), *runs(CONV, 65.0, precision="fp32")]
+    assert "no setting in which" in verdict("identity-beats-conv-shortcut", records).reason
+    both = [*records, *runs(ORIGINAL, 70.0, steps=100, seeds=2), *runs(CONV, 65.0, steps=100, seeds=2)]
+    assert verdict("identity-beats-conv-shortcut", both).seeds == 2
+    more = [*both, *runs(CONV, 66.0)]
+    found = verdict("identity-beats-conv-shortcut", more)
+    assert found.setting is not None
+    assert (found.outcome, found.setting["steps"]) == ("held", 400)
+
+
+def test_best_of_a_table_needs_every_comparison() -> None:
+    errors = {"original": 70.0, "bn-after-addition": 80.0, "relu-before-addition": 75.0,
+              "relu-only-preactivation": 65.0, "full-preactivation": 55.0}  # fmt: skip
+    everyone = [r for design, e in errors.items() for r in runs(network("resnet110", design), e)]
+    held = verdict("full-preactivation-is-best-resnet110", everyone)
+    assert (held.outcome, len(held.compared)) == ("held", 4)
+    errors["relu-only-preactivation"] = 50.0
+    everyone = [r for design, e in errors.items() for r in runs(network("resnet110", design), e)]
+    assert verdict("full-preactivation-is-best-resnet110", everyone).outcome == "not held"
+    errors["relu-only-preactivation"] = 55.1
+    everyone = [r for design, e in errors.items() for r in runs(network("resnet110", design), e)]
+    assert verdict("full-preactivation-is-best-resnet110", everyone).outcome == "undecided"
+
+
+def test_interactions() -> None:
+    few, few_conv = network("resnet20"), network("resnet20", "conv-shortcut")
+    many = [*runs(ORIGINAL, 60.0), *runs(CONV, 70.0)]
+    found = verdict("conv-shortcut-hurts-with-many-units", [*many, *runs(few, 50.0), *runs(few_conv, 51.0)])
+    assert found.outcome == "held"
+    assert found.compared[0].estimate is not None
+    assert found.compared[0].estimate.value == pytest.approx(9)
+    even = verdict("conv-shortcut-hurts-with-many-units", [*many, *runs(few, 50.0), *runs(few_conv, 60.0)])
+    assert even.outcome == "undecided"
+    deep, deep_pre = network("resnet164"), network("resnet164", "full-preactivation")
+    records = [*runs(ORIGINAL, 60.0), *runs(PRE, 55.0), *runs(deep, 60.0), *runs(deep_pre, 45.0)]
+    gain = verdict("gain-grows-resnet110-resnet164", records)
+    assert gain.outcome == "held"
+    assert gain.compared[0].estimate is not None
+    assert gain.compared[0].estimate.value == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("at_0", "at_6", "outcome"),
+    [(90.0, 65.0, "held"), (55.0, 65.0, "held"), (62.0, 80.0, "not held"), (65.0, 55.0, "undecided")],
+)
+def test_closeness_is_a_distance(at_0: float, at_6: float, outcome: str) -> None:
+    gates = [network("resnet110", "shortcut-only-gating", gate_bias=bias) for bias in (0.0, -6.0)]
+    records = [*runs(ORIGINAL, 60.0 if at_0 != 55.0 else 66.0), *runs(gates[0], at_0), *runs(gates[1], at_6)]
+    assert verdict("shortcut-only-gating-approaches-identity", records).outcome == outcome
+
+
+def test_curves_and_measurements_decide_their_claims() -> None:
+    bn = network("resnet110", "bn-after-addition")
+    slow = [*runs(ORIGINAL, 60.0, early=1.5), *runs(bn, 60.0, early=1.8)]
+    assert verdict("bn-after-addition-slows", slow).outcome == "held"
+    relu = network("resnet110", "relu-before-addition")
+    growing = [*runs(ORIGINAL, 60.0, growth=1.0), *runs(relu, 60.0, growth=4.0)]
+    found = verdict("relu-before-addition-grows", growing)
+    assert found.outcome == "held"
+    assert found.compared[0].estimate is not None
+    assert found.compared[0].estimate.value == pytest.approx(3)
+    early = runs(ORIGINAL, 60.0, truncated=(0.5, 0.3))
+    assert verdict("truncation-is-frequent-early", early).outcome == "held"
+    assert (
+        verdict("truncation-is-frequent-early", runs(ORIGINAL, 60.0, truncated=(0.3, 0.5))).outcome
+        == "not held"
+    )
+    depth = [
+        *runs(ORIGINAL, 60.0, truncated=(0.5, 0.3)),
+        *runs(network("resnet20"), 50.0, truncated=(0.5, 0.2)),
+    ]
+    assert verdict("truncation-is-frequent-in-deep-nets", depth).outcome == "held"
+
+
+def test_regularisation_needs_both_halves() -> None:
+    both = [*runs(ORIGINAL, 60.0, 1.0), *runs(PRE, 55.0, 1.2)]
+    found = verdict("preactivation-regularises-resnet110", both)
+    assert found.outcome == "held"
+    assert "64,000 steps" in found.sentence
+    half = [*runs(ORIGINAL, 60.0, 1.2), *runs(PRE, 55.0, 1.0)]
+    assert verdict("preactivation-regularises-resnet110", half).outcome == "not held"
+
+
+def test_many_claims_correct_each_other() -> None:
+    records = [*runs(ORIGINAL, 60.0), *runs(CONV, 60.75), *runs(PLAIN, 70.0)]
+    alone = verdict("identity-beats-conv-shortcut", records)
+    assert alone.outcome == "held"
+    together = {found.claim.id: found for found in judge(records)}
+    assert alone.p is not None
+    assert together["identity-beats-conv-shortcut"].p is not None
+    assert together["identity-beats-conv-shortcut"].p > alone.p
+    assert together["identity-beats-conv-shortcut"].outcome == "undecided"
+    assert together["identity-beats-plain"].outcome == "held"
+
+
+def test_every_claim_can_be_held_and_failed_runs_are_no_runs() -> None:
+    assert len(CLAIMS) == len(BY_ID) == 28
+    for claim in CLAIMS:
+        found = judge([], [claim])[0]
+        assert found.outcome == "undecided"
+        assert "resunit reproduce" in found.reason
+    failed = [record | {"status": "failed"} for record in runs(ORIGINAL, 60.0)]
+    assert "no run of" in judge(failed, [BY_ID["identity-beats-plain"]])[0].reason
