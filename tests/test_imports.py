@@ -17,6 +17,8 @@ ROOMS = [  # from the top of the house down
     {"recomputation"},
     {"units"},
     {"designs"},
+    {"own_code"},
+    {"own_designs"},
     {"models"},
     {"tensor_files"},
     {"cost", "weights", "folding"},

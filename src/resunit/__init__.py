@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from resunit.own_designs import add_design
     from resunit.training.loop import train
     from resunit.training.recipe import Recipe, named_recipe
     from resunit.units import ResidualUnit
@@ -18,11 +19,12 @@ _HOMES = {
     "list_models": "resunit.zoo",
     "Recipe": "resunit.training.recipe",
     "named_recipe": "resunit.training.recipe",
+    "add_design": "resunit.own_designs",
     "train": "resunit.training.loop",
 }
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "ResidualUnit", "create_model", "list_models", "named_recipe", "train"]
+__all__ = ["Recipe", "ResidualUnit", "add_design", "create_model", "list_models", "named_recipe", "train"]
 
 
 def __dir__() -> list[str]:

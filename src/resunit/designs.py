@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from resunit.names import UsageError, unknown
 from resunit.units import (
     BN_AFTER_ADDITION,
     FULL_PREACTIVATION,
@@ -105,6 +106,13 @@ def stochastic_depth(parts: Parts, final_survival: float = 0.5) -> nn.Module:
     """Branches drop out in training, the deeper the more often: linear decay (Huang et al. 2016)."""
     survival = StochasticDepth(1 - parts.depth * (1 - final_survival))
     return ResidualUnit(chain([parts.branch, survival]), parts.widen(), parts.after, parts.before)
+
+
+def unknown_design(name: str) -> UsageError:
+    """The error for a design nobody knows; code is not imported because a name says so."""
+    if ":" in name:
+        return UsageError(f"design {name!r} is code of somebody's; resunit.add_design({name!r}) imports it")
+    return unknown("design", name, DESIGNS)
 
 
 @dataclass(frozen=True)

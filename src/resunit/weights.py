@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 import torch
 from torch import Tensor, nn
 
-from resunit.designs import DESIGNS
+from resunit.designs import DESIGNS, unknown_design
 from resunit.models import NetworkSpec, ResidualNetwork, build
 from resunit.tensor_files import TensorFileError, read_tensors, write_tensors
 
@@ -91,7 +91,9 @@ def spec_from_json(record: Mapping[str, Any]) -> NetworkSpec:
         if (choices := get_args(kind)) and isinstance(choices[0], str):
             right = value in choices
         elif kind is str:
-            right = value in DESIGNS
+            if value not in DESIGNS:
+                raise unknown_design(str(value))
+            right = True
         else:
             right = all(type(number) is int and 0 < number < 100_000 for number in numbers)
         if not right:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from resunit.designs import DESIGNS
+from resunit.designs import DESIGNS, unknown_design
 from resunit.models import NetworkSpec, ResidualNetwork, SharedPreactivation, Widening, build
 from resunit.names import UsageError, unknown
 from resunit.units import StrideOn
@@ -89,7 +89,7 @@ def network_spec(
             raise UsageError(f"{field} must be at least 1, not {getattr(spec, field)}")
     if design is not None:
         if design not in DESIGNS:
-            raise unknown("design", design, DESIGNS)
+            raise unknown_design(design)
         spec = replace(spec, design=design)
     conventions = {key: options.pop(key) for key in list(options) if key in CONVENTIONS}
     return replace(with_conventions(spec, conventions), design_options=checked_options(spec.design, options))

@@ -28,6 +28,7 @@ def reproduce(
     on: Literal["local", "ray"] = "local",
     address: str | None = None,
     data: str | None = None,
+    add: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("results"),
     set: Annotated[list[str] | None, Parameter(negative="")] = None,
     common: Common = COMMON,
@@ -52,6 +53,8 @@ def reproduce(
         Of the Ray cluster; by default one is started on this machine.
     data
         A folder of images in class folders, for Table 5.
+    add
+        MODULE:CLASS, a design of your own as one more row (docs/your-own-row.md); repeatable.
     out
         The folder of the records, reproduce-SCALE.jsonl, and of the runs. What is there is not run again.
     set
@@ -72,6 +75,7 @@ def reproduce(
             data=data,
             out=out,
             settings=set or [],
+            add=add or [],
             quiet=common.json,
         )
     except Interrupted:

@@ -42,7 +42,7 @@ def train(
     model
         A name that `resunit models` lists; the recipe's own by default.
     design
-        A row of the paper's Tables 1 and 2, such as shortcut-only-gating.
+        A row of the paper's Tables 1 and 2, such as shortcut-only-gating; or MODULE:CLASS, your own.
     data
         cifar10 (default), cifar100, cifar10-sample, or a folder of images in class folders.
     recipe
@@ -70,6 +70,10 @@ def train(
             print(f"{resume} is finished; nothing is left to do")
         return tell_result(resume_run(resume, quiet=common.json), resume, common)
 
+    if design is not None and ":" in design:
+        from resunit.own_designs import add_design
+
+        add_design(design)
     changes = {"model": model, "design": design, "data": data, "seed": seed}
     chosen = named_recipe(recipe or "quick")
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})

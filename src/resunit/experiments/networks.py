@@ -20,5 +20,10 @@ class Network:
         return self.model, self.design, tuple(sorted(self.options.items()))
 
 
+def network_of(record: Mapping[str, Any]) -> Network:
+    """The network of a run's record, which may be a design that is not known here."""
+    return Network(record["model"], record["design"], record["options"])
+
+
 def network(model: str, design: str = "original", **options: Any) -> Network:
     return Network(model, design, DESIGNS[design].options | options)

@@ -14,6 +14,7 @@ from resunit.experiments.networks import network
 from resunit.experiments.runs import Experiment
 from resunit.files import write_atomically
 from resunit.json_lines import read_lines
+from resunit.own_designs import add_design
 from resunit.training.loop import train_or_resume
 from resunit.training.run_folder import RunFolder, RunFolderError
 
@@ -34,6 +35,8 @@ def perform(folder: Path) -> dict[str, Any] | None:
     Raises what training raises.
     """
     experiment = Experiment.stored(folder)
+    if ":" in experiment.recipe["design"]:  # named by whoever runs the table
+        add_design(experiment.recipe["design"])
     result = train_or_resume(experiment.to_recipe(), folder / "run", quiet=True)
     if result["status"] == "stopped":
         return None

@@ -7,7 +7,7 @@ from typing import Any
 from resunit.experiments.claims import Verdict
 from resunit.experiments.claims.judging import SETTING
 from resunit.experiments.claims.quantities import is_at_chance
-from resunit.experiments.networks import network
+from resunit.experiments.networks import network_of
 from resunit.experiments.rows import Row, Table
 from resunit.reports.comparison import Comparison, ComparisonRow, Finding
 from resunit.reports.curves import Curve
@@ -26,13 +26,9 @@ def records_of_row(row: Row, records: Iterable[Record]) -> list[Record]:
         record
         for record in records
         if (row.data is None or record["data"] == row.data or record["scale"] == "smoke")
-        and network_key(record) == row.network.key
+        and network_of(record).key == row.network.key
     ]
     return sorted(found, key=lambda record: (record["steps"], record["seed"]))
-
-
-def network_key(record: Record) -> tuple[Any, ...]:
-    return record["model"], record["design"], tuple(sorted(record["options"].items()))
 
 
 def setting(record: Record) -> tuple[Any, ...]:
@@ -126,6 +122,6 @@ def about(table: Table, verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 def labelled(record: Record) -> str:
     """A network of no table in words."""
-    chosen = network(record["model"], record["design"], **record["options"])
+    chosen = network_of(record)
     options = ", ".join(f"{name} {value}" for name, value in chosen.options.items())
     return f"{chosen.model} {chosen.design}" + (f" ({options})" if options else "")

@@ -8,15 +8,26 @@ from typing import Any
 
 from resunit.experiments.board import Board
 from resunit.experiments.claims import Verdict, judge
+from resunit.experiments.networks import network
 from resunit.experiments.on_ray import RayTasks
 from resunit.experiments.publication import about, caption, comparison, panels, setting
 from resunit.experiments.records import has_ended, path_of, read_records, records_of
-from resunit.experiments.rows import TABLES, Table
+from resunit.experiments.rows import TABLES, Row, Table
 from resunit.experiments.runner import LocalProcesses, perform_all
 from resunit.experiments.runs import experiments
 from resunit.names import UsageError, unknown
+from resunit.own_designs import add_design
 from resunit.reports.comparison import Comparison
 from resunit.reports.curves import draw_curves
+
+
+def own_row(table: Table, design: str) -> Row:
+    """A row for the user's MODULE:CLASS, on the network that the table is about."""
+    add_design(design)
+    chosen = next((row.network for row in table.rows if row.network is not None), None)
+    assert chosen is not None
+    words = design.partition(":")[2]
+    return Row(words, words, network(chosen.model, design), None, "your own")
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,7 @@ def reproduce(
     out: Path,
     data: str | None,
     settings: list[str],
+    add: list[str],
     quiet: bool,
 ) -> Reproduction:
     """Bring all runs of the table `name` to their end.
@@ -94,7 +106,7 @@ def reproduce(
     rows = tuple(row for row in table.rows if fnmatch.fnmatch(row.id, only))
     if not rows:
         raise unknown(f"row of {name}", only, [row.id for row in table.rows])
-    table = replace(table, rows=rows)
+    table = replace(table, rows=rows + tuple(own_row(table, design) for design in add))
     wanted = experiments(name, table, scale=scale, seeds=seeds, data=data, settings=settings)
     path = path_of(out, scale)
     executor = (

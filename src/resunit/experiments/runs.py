@@ -10,6 +10,7 @@ from resunit.data import load
 from resunit.experiments.rows import Table
 from resunit.experiments.scales import recipe_for
 from resunit.files import write_atomically
+from resunit.own_designs import source_digest
 from resunit.training.recipe import Recipe
 from resunit.training.settings import recipe_from_json
 
@@ -85,4 +86,6 @@ def identity_of(recipe: Recipe, data_checksum: str) -> str:
         if name not in WITHOUT_EFFECT and value != defaults[name]
     }
     determines |= {"data": data_checksum, "numerics": NUMERICS}
+    if recipe.design is not None and ":" in recipe.design:
+        determines["own design"] = source_digest(recipe.design)
     return hashlib.sha256(json.dumps(determines, sort_keys=True).encode()).hexdigest()[:16]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from resunit.designs import DESIGNS
 from resunit.names import UsageError, unknown
 from resunit.training.recipe import Recipe
 
@@ -33,15 +34,21 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
         if not separator:
             raise UsageError(f"setting {setting!r} is not FIELD=VALUE")
         types = {key: kind for key, kind in field_types().items() if key not in ("name", "model_options")}
-        if name in MODEL_OPTIONS:
-            value = parsed(name, text, MODEL_OPTIONS[name])
+        if name in (options := model_options(recipe)):
+            value = parsed(name, text, options[name])
             recipe = replace(recipe, model_options={**recipe.model_options, name: value})
         elif name in types:
             other_length = {"epochs": {"steps": None}, "steps": {"epochs": None}}.get(name, {})
             recipe = replace(recipe, **{name: parsed(name, text, types[name])}, **other_length)
         else:
-            raise unknown("recipe field", name, [*types, *MODEL_OPTIONS])
+            raise unknown("recipe field", name, [*types, *options])
     return checked(recipe)
+
+
+def model_options(recipe: Recipe) -> dict[str, type]:
+    """The options of models by name, those of an added design of one's own included."""
+    own = DESIGNS[recipe.design].options if recipe.design in DESIGNS else {}
+    return MODEL_OPTIONS | {name: type(default) for name, default in own.items()}
 
 
 def recipe_from_json(record: Mapping[str, Any]) -> Recipe:

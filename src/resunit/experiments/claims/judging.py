@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from resunit.experiments.claims.findings import CLAIMS, Claim, Comparison, Term, named
 from resunit.experiments.claims.quantities import TEST_ERROR, TRAIN_LOSS, is_at_chance
-from resunit.experiments.networks import Network, network
+from resunit.experiments.networks import Network, network_of
 from resunit.experiments.statistics import Estimate, holm, welch
 
 Outcome = Literal["held", "not held", "undecided"]
@@ -77,7 +77,7 @@ def judge(records: Iterable[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
     for record in records:
         if record["status"] in ("done", "diverged"):
             setting = tuple(record[name] for name in SETTING)
-            settings[setting][_key(record)].append(record)
+            settings[setting][network_of(record).key].append(record)
     verdicts = [_examined(claim, settings) for claim in claims]
     tested = {index: p for index, verdict in enumerate(verdicts) if (p := verdict.p) is not None}
     corrected = holm(tested)
@@ -85,10 +85,6 @@ def judge(records: Iterable[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
         verdict if index not in corrected else _decided(verdict, corrected[index])
         for index, verdict in enumerate(verdicts)
     ]
-
-
-def _key(record: Record) -> tuple[Any, ...]:
-    return network(record["model"], record["design"], **record["options"]).key
 
 
 def _examined(claim: Claim, settings: Mapping[tuple[Any, ...], Mapping[Any, list[Record]]]) -> Verdict:
