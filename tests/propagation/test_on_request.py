@@ -57,7 +57,7 @@ def test_the_largest_singular_value_of_the_jacobian() -> None:
             return flat + branch(flat.view(4, 8)).flatten()
 
         jacobian = torch.autograd.functional.jacobian(joined, x.flatten())
-        assert junction.singular_value == pytest.approx(torch.linalg.svdvals(jacobian)[0].item(), rel=1e-2)
+        assert junction.singular_value == pytest.approx(torch.linalg.svdvals(jacobian)[0].item(), rel=1e-3)
         x = unit(x)
 
 

@@ -23,7 +23,14 @@ from resunit.propagation.sightings import Addition, Sightings
 from resunit.propagation.sites import Detection, Site, Truncation
 from resunit.propagation.watching import Watch
 
-TRUNCATING = ("Relu", "Threshold", "Hardtanh")  # nodes of activations that set negative values to zero
+# Nodes of activations that set to zero what is below a number, and where a node keeps that number.
+TRUNCATING = {
+    "Relu": None,
+    "Threshold": "_saved_threshold",
+    "Hardtanh": "_saved_min_val",
+    "Clamp": "_saved_min",
+    "ClampMin": "_saved_min",
+}
 
 
 def detect(model: nn.Module, inputs: Any, targets: Any, loss: Loss | None) -> Detection:
@@ -140,7 +147,7 @@ class _Assembly:
         edge: Edge = (node, 0)
         while len(users := self.graph.users_of_edge[edge]) == 1 and len(self.graph.children[users[0]]) == 1:
             edge = (users[0], 0)
-            if operation(users[0]) in TRUNCATING:
+            if _truncates(users[0]):
                 before = self.graph.children[users[0]][0]
                 after = self.sightings.capture(edge)
                 into = None if before[0] is node else self.sightings.capture(before)
@@ -191,6 +198,12 @@ class _Assembly:
             "checkpointing): what they join was not seen; use checkpointing with use_reentrant=False"
             for module, count in self.sightings.without_gradient.items()
         ]
+
+
+def _truncates(node: Node) -> bool:
+    """Does the activation set negative values, and no others below its upper bound, to zero?"""
+    name = operation(node)
+    return name in TRUNCATING and ((bound := TRUNCATING[name]) is None or getattr(node, bound) == 0)
 
 
 def _size(shape: tuple[int, ...] | None) -> int:
