@@ -1,16 +1,14 @@
-"""The paper's designs side by side: what reaches each depth, at initialisation and after some training."""
+"""The paper's designs, each measured at initialisation, trained a little, and measured again."""
 
-from __future__ import annotations
-
-import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resunit.designs import DESIGNS
+from resunit.dissection.design_figure import MEASURES, save_figure
 from resunit.dissection.subjects import find_subject, measured
 from resunit.files import write_atomically
 from resunit.names import UsageError
@@ -18,14 +16,6 @@ from resunit.training.loop import resume, train
 from resunit.training.recipe import Recipe, paper
 from resunit.training.run_folder import RunFolder
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-PANELS = (
-    ("gradient_gain", "gradient dE/dx, relative to the last junction"),
-    ("lambda_product", "product of lambda since the stage's first unit"),
-)
-FLOOR = 1e-12  # drawn; a product of 1x1 shortcuts is far below and would squeeze all others together
 WARMUP_STEPS = 24  # at 0.01, as in the mini scale of the paper's schedule
 
 
@@ -59,10 +49,8 @@ def measure_designs(
                 "trained": None if status != "done" else _curves(str(out / design), seed, data, batch_size),
             }
             write_atomically(path, json.dumps(record, allow_nan=False).encode())
-        records[design] = json.loads(path.read_text())
-        buffer = io.BytesIO()
-        figure(records).savefig(buffer, format="png", dpi=150)
-        write_atomically(out / "designs.png", buffer.getvalue())
+        records[design] = _read(path, {"model": model, "seed": seed, "steps": steps, "data": data})
+        save_figure(records, steps, out / "designs.png")
         yield records[design]
 
 
@@ -83,6 +71,14 @@ def _recipe(model: str, design: str, *, steps: int, data: str, batch_size: int, 
     )
 
 
+def _read(path: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    record = json.loads(path.read_text())
+    for name, value in asked.items():
+        if record[name] != value:
+            raise UsageError(f"{path} is of {name} {record[name]}, not {value}; choose another --out")
+    return record
+
+
 def _trained(recipe: Recipe, folder: Path, quiet: bool) -> str:
     """Train, or go on with what an interruption left; the run's status."""
     if (folder / "result.json").exists():
@@ -100,40 +96,7 @@ def _curves(
     """The drawn measures by depth."""
     result = measured(find_subject(target, design=design, data=data, batch_size=batch_size, seed=seed))
     curves = {}
-    for name, _ in PANELS:
+    for name in MEASURES:
         values = [getattr(junction, name) for junction in result.junctions]
         curves[name] = [value if value is not None and math.isfinite(value) else None for value in values]
     return curves
-
-
-def figure(records: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """One column before and one after training, one line a design."""
-    from matplotlib import colormaps
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(12, 8), layout="constrained")
-    grid = drawing.subplots(len(PANELS), 2, sharex=True, sharey="row")
-    colours = colormaps["tab20"]
-    for row, (name, title) in enumerate(PANELS):
-        for column, when in enumerate(("initially", "trained")):
-            axes = grid[row][column]
-            for number, (design, record) in enumerate(records.items()):
-                if record[when] is None:
-                    continue
-                heights = [math.nan if not v else abs(v) for v in record[when][name]]
-                axes.plot(
-                    range(1, len(heights) + 1), heights, label=design, color=colours(number), linewidth=1.3
-                )
-            axes.set_yscale("log")
-            axes.set_ylim(bottom=max(axes.get_ylim()[0], FLOOR))
-            axes.grid(alpha=0.25)
-            axes.spines[["top", "right"]].set_visible(False)
-            steps = next(iter(records.values()))["steps"]
-            axes.set_title(
-                f"{title}, {'at initialisation' if column == 0 else f'after {steps} steps'}", fontsize=9
-            )
-    for axes in grid[-1]:
-        axes.set_xlabel("unit")
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside right center", fontsize=8, frameon=False)
-    return drawing
