@@ -83,7 +83,9 @@ def test_the_correlation_between_samples() -> None:
         ]
         assert junction.sample_correlation == pytest.approx(torch.stack(cosines).mean().item(), abs=1e-5)
         x = unit(x)
-    with pytest.raises(PropagationError, match="a batch of two or more"):
+    with pytest.raises(
+        PropagationError, match=r"^the correlation between samples needs a batch of two or more"
+    ):
         measure(model, X[:1], also=["correlation"])
 
 

@@ -31,7 +31,7 @@ class Stroke(NamedTuple):
 
 
 BLACK, BLUE, SKY, GREEN, ORANGE, RED, PURPLE = (
-    "#000000", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#aa4499",
+    "#000000", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#cc0000", "#aa4499",
 )  # fmt: skip
 DOTS, SHORT, LONG, DASH_DOT = (0, (1, 1)), (0, (3, 2)), (0, (7, 2)), (0, (5, 2, 1, 2))
 TABLES: dict[str, dict[str, Stroke]] = {

@@ -112,16 +112,23 @@ def _from_code(target: str, data: str | None, batch_size: int | None, seed: int)
     module_name, _, name = target.partition(":")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
+    if not module_name or not name:
+        raise UsageError(f"{target!r} is not MODULE:CALLABLE, such as mymodels:make_network")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise UsageError(
             f"{target}: {error}; MODULE:CALLABLE is looked for here and where Python looks"
         ) from error
+    except Exception as error:  # whatever the user's code raises
+        raise _fails(f"importing {module_name}", error) from error
     if not callable(make := getattr(module, name, None)):
         raise UsageError(f"{target}: {module_name} has no callable {name!r}")
     torch.manual_seed(seed)
-    made = make()
+    try:
+        made = make()
+    except Exception as error:
+        raise _fails(f"{target}, which is called without arguments,", error) from error
     model, *given = made if isinstance(made, tuple) else (made,)
     if len(given) > 2 or not isinstance(model, nn.Module):
         raise UsageError(
@@ -134,6 +141,11 @@ def _from_code(target: str, data: str | None, batch_size: int | None, seed: int)
     dataset = load(data or SAMPLE, progress=False)
     images, _ = _batch(dataset, Normalisation.fit(dataset.train.images, "channel"), batch_size or 64, seed)
     return Subject(name, model, images, None, f"{_words(images)} of {dataset.name}")
+
+
+def _fails(what: str, error: Exception) -> UsageError:
+    reason = " ".join(str(error).split())
+    return UsageError(f"{what} fails: {type(error).__name__}: {reason} (--debug shows where)")
 
 
 def _batch(

@@ -138,7 +138,8 @@ def _after_addition(stage: list[Junction]) -> Iterator[Finding]:
     yield (
         abs(math.log10(product)),
         f"{names} after the additions of stage {stage[0].stage} {effect} the direct path to "
-        f"{number(product)} of it over {len(inside)} junctions, {number(product ** (1 / len(inside)))} each",
+        f"{number(product)} of it over {_counted(len(inside), 'junction')}, "
+        f"{number(product ** (1 / len(inside)))} each",
     )
 
 
@@ -182,7 +183,7 @@ def _direct_share(junctions: list[Junction]) -> Iterator[Finding]:
         yield (
             0.5 if middle < 0.5 else 0.05,
             f"of the gradient's norm at a junction {percent(middle)} comes through the shortcut and "
-            f"{percent(1 - middle)} through the branch (medians over {len(shares)} junctions)",
+            f"{percent(1 - middle)} through the branch (medians over {_counted(len(shares), 'junction')})",
         )
 
 
