@@ -28,6 +28,9 @@ def list_of_layers():
 
 def plain():
     return nn.Linear(8, 8), torch.randn(2, 8)
+
+def of_width(width):
+    return nn.Linear(width, width)
 """
 
 
@@ -36,8 +39,8 @@ def answered(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(["propagation", *arguments]) == 2
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:
+    assert main(["propagation", *arguments]) == code
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
@@ -92,6 +95,12 @@ def test_code(capsys: pytest.CaptureFixture[str], here: Path) -> None:
     assert "no callable 'netwrok'" in refused(capsys, "mine:netwrok")
     assert "must return a torch.nn.Module" in refused(capsys, "mine:list_of_layers")
     assert "has no junction h(x) + F(x)" in refused(capsys, "mine:plain")
+    assert "mine:of_width, which is called without arguments, fails: TypeError" in refused(
+        capsys, "mine:of_width"
+    )
+    (here / "broken.py").write_text("def network(:\n")
+    assert "importing broken fails: SyntaxError" in refused(capsys, "broken:network")
+    assert "'mine:' is not MODULE:CALLABLE" in refused(capsys, "mine:")
     assert "No module named 'theirs'" in refused(capsys, "theirs:network")
     assert "--design applies to a model's name" in refused(capsys, "mine:network", "--design", "plain")
     assert here == Path.cwd()
@@ -103,6 +112,9 @@ def test_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "--batch-size must be at least 1" in refused(capsys, "resnet20", "--batch-size", "0")
     assert "end it in .png" in refused(
         capsys, "resnet20", "--out", str(tmp_path / "x.gif"), "--batch-size", "4"
+    )
+    assert "absent: no such folder to draw x.png in" in refused(
+        capsys, "resnet20", "--out", str(tmp_path / "absent" / "x.png"), "--batch-size", "4", code=1
     )
     assert "--steps must be at least 1" in refused(
         capsys, "designs", "--steps", "0", "--out", str(tmp_path / "d")

@@ -178,6 +178,22 @@ def test_truncation_of_a_constructed_signal(inplace: bool) -> None:
     assert junction.gradient_blocked == pytest.approx(blocked.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("after", "truncates"),
+    [
+        (nn.ReLU6(), True),
+        (nn.Hardtanh(-1, 1), False),
+        (nn.Threshold(0.0, 0.0), True),
+        (nn.Threshold(0.5, 0.0), False),
+        (nn.LeakyReLU(), False),
+    ],
+    ids=str,
+)
+def test_activations_that_set_negative_values_to_zero(after: nn.Module, truncates: bool) -> None:
+    junction, _ = measured(ResidualUnit(branch(), after=after), ResidualUnit(branch()))
+    assert (junction.energy_cut is not None) == truncates
+
+
 def test_a_norm_between_addition_and_activation() -> None:
     after = nn.Sequential(nn.BatchNorm1d(8), nn.ReLU())
     unit = ResidualUnit(branch(), after=after)

@@ -43,12 +43,40 @@ def test_losses_that_are_no_scalars() -> None:
 
 
 def test_targets_without_a_default_loss() -> None:
-    refused("only class indices have a default loss; give loss=", model(), targets=torch.randn(2, 8))
+    refused(
+        "only class indices, a tensor of integers, have a default loss; give loss=",
+        model(),
+        targets=torch.randn(2, 8),
+    )
     refused(
         r"targets of shape \(3,\) do not fit outputs of shape \(2, 8\)",
         model(),
         targets=torch.zeros(3).long(),
     )
+
+
+def test_targets_beyond_the_classes() -> None:
+    for classes in ([0, 8], [-1, 0]):
+        refused("do not fit outputs for 8 classes, 0 to 7", model(), targets=torch.tensor(classes))
+
+
+def test_a_backward_pass_that_does_not_exist() -> None:
+    class Overwrites(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.tanh()
+            x += self.layer(x)
+            return x
+
+    refused("overwrites in place; write y = y", Overwrites())
+
+
+def test_one_measure_as_a_word() -> None:
+    with pytest.raises(PropagationError, match=r"also=\['lesion'\]"):
+        measure(model(), X, also="lesion")  # pyright: ignore
 
 
 def test_outputs_without_a_tensor() -> None:

@@ -44,6 +44,21 @@ def test_everything_is_left_bitwise_as_it_was(design: str, training: bool) -> No
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
+def test_caches_that_a_pass_registers_are_gone() -> None:
+    class Caches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.register_buffer("cache", x.detach())
+            return x + self.layer(x)
+
+    model = Caches()
+    measure(model, torch.randn(2, 8))
+    assert list(model.state_dict()) == ["layer.weight", "layer.bias"]
+
+
 def test_a_pass_that_fails_leaves_nothing_behind() -> None:
     model = resunit.create_model("resnet20")
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}

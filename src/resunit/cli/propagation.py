@@ -85,6 +85,7 @@ def designs(
     batch_size: int = 64,
     seed: int = 0,
     out: Path = Path("designs"),
+    records: Path | None = None,
     common: Common = COMMON,
 ) -> int:
     """Measure every design of the paper before and after some training, and draw them in one picture.
@@ -103,18 +104,28 @@ def designs(
         Of weights, order and augmentation.
     out
         The folder for runs, records and designs.png. The same command goes on where it was interrupted.
+    records
+        Experiments, a JSON line each (results/reproduce-mini.jsonl), to draw what they measured at steps 0
+        and --steps instead of training; of each design the lowest seed.
     """
-    from resunit.dissection import measure_designs
+    from resunit.dissection import measure_designs, recorded_designs, save_figure
 
-    options = {"steps": steps, "data": data, "batch_size": batch_size, "seed": seed}
-    records = []
-    for record in measure_designs(model, **options, out=out, quiet=common.json):
-        records.append(record)
+    picture = out / "designs.png"
+    if records is not None:
+        recorded = recorded_designs(records, model, steps=steps, data=data)
+        out.mkdir(parents=True, exist_ok=True)
+        save_figure(recorded, steps, picture)
+        designs = recorded.values()
+    else:
+        options = {"steps": steps, "data": data, "batch_size": batch_size, "seed": seed}
+        designs = measure_designs(model, **options, out=out, quiet=common.json)
+    shown = []
+    for record in designs:
+        shown.append(record)
         if not common.json:
             print(f"{record['design']:28} {record['status']}")
-    picture = out / "designs.png"
     if common.json:
-        tell_json({"picture": str(picture), "designs": records})
+        tell_json({"picture": str(picture), "designs": shown})
     else:
         print(picture)
     return DONE

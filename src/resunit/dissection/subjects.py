@@ -1,7 +1,5 @@
 """A network and a batch for it, from a name, a run or code."""
 
-import importlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,8 @@ from torch.nn import functional
 from resunit.data import Dataset, Normalisation, load
 from resunit.models import build
 from resunit.names import UsageError
+from resunit.own_code import fails, imported
+from resunit.own_designs import add_design
 from resunit.propagation import Propagation, PropagationError, measure
 from resunit.training.inference import load_classifier
 from resunit.training.whitening import fit_whitening
@@ -21,6 +21,7 @@ from resunit.zoo import network_spec
 
 SAMPLE = "cifar10-sample"
 IMAGENET_SIDE = 224
+EXAMPLE = "MODULE:CALLABLE, such as mymodels:make_network"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def draw(results: Sequence[Propagation], path: Path) -> Path:
 def _from_name(
     target: str, design: str | None, data: str | None, batch_size: int | None, seed: int
 ) -> Subject:
+    if design is not None and ":" in design:
+        add_design(design)
     spec = network_spec(target, design=design)
     dataset = load(data or SAMPLE, progress=False)
     spec = network_spec(target, design=design, num_classes=len(dataset.classes))
@@ -109,19 +112,14 @@ def _from_run(path: Path, data: str | None, batch_size: int | None, seed: int) -
 
 
 def _from_code(target: str, data: str | None, batch_size: int | None, seed: int) -> Subject:
-    module_name, _, name = target.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UsageError(
-            f"{target}: {error}; MODULE:CALLABLE is looked for here and where Python looks"
-        ) from error
-    if not callable(make := getattr(module, name, None)):
-        raise UsageError(f"{target}: {module_name} has no callable {name!r}")
+    make, name = imported(target, EXAMPLE), target.partition(":")[2]
+    if not callable(make):
+        raise UsageError(f"{target} is not callable")
     torch.manual_seed(seed)
-    made = make()
+    try:
+        made = make()
+    except Exception as error:
+        raise fails(f"{target}, which is called without arguments,", error) from error
     model, *given = made if isinstance(made, tuple) else (made,)
     if len(given) > 2 or not isinstance(model, nn.Module):
         raise UsageError(

@@ -67,7 +67,7 @@ def _lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> tuple[Term, 
         return None
     if isinstance(weight, Tensor):
         return (
-            Term((input,), lambda: (1 - weight) * input, weight),
+            Term((input,), lambda: (1 - weight) * input, 1 - weight),
             Term((end,), lambda: weight * end, weight),
         )
     return _scaled(input, 1 - weight), _scaled(end, weight)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,7 +28,12 @@ def sample_correlations(
 
     def at(number: int, _shortcut: Term, _branch: Term, add: Callable[[], Tensor]) -> Tensor:
         y = add()
-        samples = functional.normalize(y.detach().flatten(1).float(), dim=1)
+        samples = y.detach().flatten(1)
+        samples = samples.to(torch.promote_types(samples.dtype, torch.float32))
+        largest = samples.abs().amax(
+            1, keepdim=True
+        )  # divided by, so that squares neither vanish nor overflow
+        samples = functional.normalize(samples / largest.where(largest > 0, 1), dim=1)
         count = len(samples)
         if count < 2:
             raise PropagationError("the correlation between samples needs a batch of two or more")

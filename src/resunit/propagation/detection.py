@@ -23,7 +23,17 @@ from resunit.propagation.sightings import Addition, Sightings
 from resunit.propagation.sites import Detection, Site, Truncation
 from resunit.propagation.watching import Watch
 
-TRUNCATING = ("Relu", "Threshold", "Hardtanh")  # nodes of activations that set negative values to zero
+# Nodes of activations that set to zero what is below a number, and where a node keeps that number.
+TRUNCATING = {
+    "Relu": None,
+    "Threshold": "_saved_threshold",
+    "Hardtanh": "_saved_min_val",
+    "Clamp": "_saved_min",
+    "ClampMin": "_saved_min",
+}
+
+
+OPAQUE = ("CompiledFunction", "DifferentiableGraph")  # nodes of torch.compile and of TorchScript
 
 
 def detect(model: nn.Module, inputs: Any, targets: Any, loss: Loss | None) -> Detection:
@@ -51,6 +61,7 @@ class _Assembly:
     def __init__(self, sightings: Sightings, graph: Graph):
         self.sightings = sightings
         self.graph = graph
+        self.known_sums = {seen.sum for seen in sightings.additions}
         self.seen: list[Addition] = []
         self.meetings: list[Meeting] = []
         self.number: dict[Node, int] = {}  # the sum's node -> the site
@@ -140,7 +151,7 @@ class _Assembly:
         edge: Edge = (node, 0)
         while len(users := self.graph.users_of_edge[edge]) == 1 and len(self.graph.children[users[0]]) == 1:
             edge = (users[0], 0)
-            if operation(users[0]) in TRUNCATING:
+            if _truncates(users[0]):
                 before = self.graph.children[users[0]][0]
                 after = self.sightings.capture(edge)
                 into = None if before[0] is node else self.sightings.capture(before)
@@ -186,11 +197,44 @@ class _Assembly:
         return names
 
     def unseen(self) -> list[str]:
-        return [
-            f"{count} additions in {module or 'the model'} ran without gradients (torch.no_grad, re-entrant "
-            "checkpointing): what they join was not seen; use checkpointing with use_reentrant=False"
+        sentences = [
+            f"{_counted(count, 'addition')} in {module or 'the model'} ran without gradients (torch.no_grad, "
+            "re-entrant checkpointing, a function taught to autograd by hand): what they join was not seen; "
+            "use checkpointing with use_reentrant=False"
             for module, count in self.sightings.without_gradient.items()
         ]
+        if opaque := sum(operation(node) in OPAQUE for node in self.graph.children):
+            sentences.append(
+                f"{_counted(opaque, 'compiled or scripted function')} could not be looked into; "
+                "measure with the Python functions they were made of"
+            )
+        if inside := sum(map(self.is_hidden_junction, self.graph.children)):
+            sentences.append(
+                f"{_counted(inside, 'junction')} inside functions whose additions Python does not see "
+                "(TorchScript, vmap, recurrent layers) could not be measured; "
+                "write the addition out in forward()"
+            )
+        return sentences
+
+    def is_hidden_junction(self, node: Node) -> bool:
+        """Is it an addition that the graph shows, but that no torch function above autograd made?"""
+        edges = self.graph.children[node]
+        return (
+            operation(node) == "Add"
+            and len(edges) == 2
+            and node not in self.known_sums
+            and junction(self.graph, [edges[0]], [edges[1]]) is not None
+        )
+
+
+def _truncates(node: Node) -> bool:
+    """Does the activation set negative values, and no others below its upper bound, to zero?"""
+    name = operation(node)
+    return name in TRUNCATING and ((bound := TRUNCATING[name]) is None or getattr(node, bound) == 0)
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _size(shape: tuple[int, ...] | None) -> int:

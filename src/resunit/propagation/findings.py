@@ -4,6 +4,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 
 from resunit.propagation.records import Junction
 
@@ -14,10 +15,12 @@ Finding = tuple[float, str]
 
 def findings(name: str, junctions: Sequence[Junction], unseen: Sequence[str]) -> list[str]:
     """Sentences on the junctions of the network `name`, ranked; what could not be seen comes first."""
-    met = [junction for junction in junctions if junction.stream_rms is not None]
+    passed = [junction for junction in junctions if junction.stream_rms is not None]
+    met = [_finite(junction) for junction in passed]
     stages = [[j for j in met if j.stage == stage] for stage in dict.fromkeys(j.stage for j in met)]
     found = [
-        *_nonfinite(met),
+        *_nonfinite(passed),
+        *_nonfinite_gradient(passed),
         *(finding for stage in stages for finding in _lambda_product(stage)),
         *_truncation(met),
         *(finding for stage in stages for finding in _after_addition(stage)),
@@ -34,6 +37,13 @@ def findings(name: str, junctions: Sequence[Junction], unseen: Sequence[str]) ->
     ]
     found.sort(key=lambda finding: -finding[0])
     return [*unseen, *(sentence for _, sentence in found), _summary(name, junctions, len(met))]
+
+
+def _finite(junction: Junction) -> Junction:
+    """Without the measures that are infinite or NaN: nothing can be said of them but that."""
+    values = {field.name: getattr(junction, field.name) for field in fields(junction)}
+    bad = [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]
+    return replace(junction, **dict.fromkeys(bad))
 
 
 def number(value: float) -> str:
@@ -54,6 +64,16 @@ def _nonfinite(junctions: list[Junction]) -> Iterator[Finding]:
             RUIN,
             f"{percent(bad[0].nonfinite_share or 0)} of the stream at {bad[0].name} is infinite or NaN, "
             f"the first of {len(bad)} such junctions: what follows it means nothing",
+        )
+
+
+def _nonfinite_gradient(junctions: list[Junction]) -> Iterator[Finding]:
+    bad = [j for j in junctions if j.gradient_gain is not None and not math.isfinite(j.gradient_gain)]
+    if bad:
+        yield (
+            RUIN * 0.9,
+            f"the gradient at {bad[-1].name} is infinite or NaN on its way back, "
+            f"and so at {_counted(len(bad), 'junction')}",
         )
 
 
@@ -94,8 +114,8 @@ def _truncation(junctions: list[Junction]) -> Iterator[Finding]:
     blocked = f" and blocks {percent(blocks)} of the gradient's" if blocks else ""
     before = worst.f[: worst.f.index("relu")] if "relu" in worst.f else ()
     where = f" ({', '.join(before)} in between)" if before else ""
-    middle = percent(statistics.median(j.energy_cut or 0.0 for j in cut))
-    others = f"; over {len(cut)} such junctions it is {middle} in the middle" if len(cut) > 1 else ""
+    median = percent(statistics.median(j.energy_cut or 0.0 for j in cut))
+    others = f"; the median of {len(cut)} such junctions is {median}" if len(cut) > 1 else ""
     yield (
         -math.log10(max(left, 1e-30)) / 2,
         f"the ReLU after the addition at {worst.name}{where} cuts {percent(worst.energy_cut or 0)} of the "
@@ -118,7 +138,8 @@ def _after_addition(stage: list[Junction]) -> Iterator[Finding]:
     yield (
         abs(math.log10(product)),
         f"{names} after the additions of stage {stage[0].stage} {effect} the direct path to "
-        f"{number(product)} of it over {len(inside)} junctions, {number(product ** (1 / len(inside)))} each",
+        f"{number(product)} of it over {_counted(len(inside), 'junction')}, "
+        f"{number(product ** (1 / len(inside)))} each",
     )
 
 
@@ -162,7 +183,7 @@ def _direct_share(junctions: list[Junction]) -> Iterator[Finding]:
         yield (
             0.5 if middle < 0.5 else 0.05,
             f"of the gradient's norm at a junction {percent(middle)} comes through the shortcut and "
-            f"{percent(1 - middle)} through the branch (medians over {len(shares)} junctions)",
+            f"{percent(1 - middle)} through the branch (medians over {_counted(len(shares), 'junction')})",
         )
 
 
@@ -212,10 +233,10 @@ def _closure(junctions: list[Junction]) -> Iterator[Finding]:
         return
     worst = max(j.closure_error or 0.0 for j in plain)
     if worst < 1e-3:
+        how = f"to {number(worst)} of the stream" if worst else "exactly"
         yield (
             0.0,
-            f"x_L = x_l + sum F holds within every stage to {number(worst)} of the stream, Eq. (4): "
-            "the signal passes directly",
+            f"x_L = x_l + sum F holds within every stage {how}, Eq. (4): the signal passes directly",
         )
     else:
         yield (

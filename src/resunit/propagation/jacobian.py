@@ -14,7 +14,7 @@ from resunit.propagation.sites import Site
 from resunit.propagation.state import differentiable, preserved
 from resunit.propagation.watching import Place, Watch, tensors_in
 
-TOLERANCE = 1e-4  # relative change of the singular value at which power iteration stops
+TOLERANCE = 1e-4  # of the squared singular value: its distance to an eigenvalue of J^T J
 MOST_ITERATIONS = 200
 
 
@@ -80,14 +80,33 @@ class _Passed:
 
 
 def _power_iteration(transposed: Tensor, u: Tensor, y: GradientEdge, x: GradientEdge) -> float:
+    """Lanczos: power iteration that reads the largest eigenvalue off all its steps, not off the last alone.
+
+    In the basis v_1, v_2, ... of the steps J^T J is tridiagonal.
+    """
     generator = torch.Generator(transposed.device).manual_seed(0)
     v = torch.randn(transposed.shape, generator=generator, device=transposed.device, dtype=transposed.dtype)
+    v, before = v / v.norm(), torch.zeros_like(v)
+    diagonal: list[float] = []
+    beside: list[float] = []
     value = 0.0
     for _ in range(MOST_ITERATIONS):
-        v = v / v.norm()
         (stretched,) = torch.autograd.grad(transposed, u, v, retain_graph=True)  # J v
-        before, value = value, stretched.norm().item()
-        if value == 0 or abs(value - before) < TOLERANCE * value:
+        (after,) = torch.autograd.grad([y], [x], [stretched], retain_graph=True)  # J^T J v
+        diagonal.append(stretched.norm().item() ** 2)
+        after = after - diagonal[-1] * v - (beside[-1] if beside else 0.0) * before
+        length = after.norm().item()
+        value, last = _largest_eigenvalue(diagonal, beside)
+        if length * abs(last) <= TOLERANCE * value:  # bounds the distance to an eigenvalue
             break
-        (v,) = torch.autograd.grad([y], [x], [stretched], retain_graph=True)  # J^T J v
-    return value
+        beside.append(length)
+        v, before = after / length, v
+    return max(0.0, value) ** 0.5
+
+
+def _largest_eigenvalue(diagonal: list[float], beside: list[float]) -> tuple[float, float]:
+    """Of the tridiagonal matrix; and the last number of its eigenvector."""
+    numbers = torch.tensor(diagonal, dtype=torch.float64), torch.tensor(beside, dtype=torch.float64)
+    matrix = numbers[0].diag() + numbers[1].diag(1) + numbers[1].diag(-1)
+    eigenvalues, eigenvectors = torch.linalg.eigh(matrix)
+    return eigenvalues[-1].item(), eigenvectors[-1, -1].item()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,20 +30,32 @@ def loss_of(output: Any, targets: Any, loss: Loss | None) -> Tensor:
             raise PropagationError(f"the loss is {shape}, not a scalar; let it end in .mean() or .sum()")
         return value.reshape(())
     main = main_tensor(output)
+    main = main.to(torch.promote_types(main.dtype, torch.float32))
     if targets is None:
-        return main.float().square().mean()
+        return main.square().mean()
     if not isinstance(targets, Tensor) or targets.is_floating_point():
         raise PropagationError(
-            "only class indices have a default loss; give loss=, a function of output and targets"
+            "only class indices, a tensor of integers, have a default loss; "
+            "give loss=, a function of output and targets"
         )
     if targets.shape == main.shape[:-1]:
-        return functional.cross_entropy(main.flatten(0, -2).float(), targets.flatten().long())
+        return _cross_entropy(main.flatten(0, -2), targets.flatten())
     if main.ndim > 2 and targets.shape == (main.shape[0], *main.shape[2:]):
-        return functional.cross_entropy(main.float(), targets.long())
+        return _cross_entropy(main, targets)
     raise PropagationError(
         f"targets of shape {tuple(targets.shape)} do not fit outputs of shape {tuple(main.shape)}; "
         "class indices have the outputs' shape without the classes"
     )
+
+
+def _cross_entropy(scores: Tensor, classes: Tensor) -> Tensor:
+    try:
+        return functional.cross_entropy(scores, classes.long())
+    except (IndexError, RuntimeError) as error:
+        raise PropagationError(
+            f"targets from {int(classes.min())} to {int(classes.max())} do not fit outputs for "
+            f"{scores.shape[1]} classes, 0 to {scores.shape[1] - 1}"
+        ) from error
 
 
 def main_tensor(output: Any) -> Tensor:

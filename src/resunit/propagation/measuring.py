@@ -65,6 +65,8 @@ class Instrument:
         self, inputs: Any, targets: Any = None, loss: Loss | None = None, *, also: Sequence[Also] = ()
     ) -> Propagation:
         """As `measure`; junctions that a pass does not come by (of dropped units) have no numbers."""
+        if isinstance(also, str):
+            raise PropagationError(f"also is a list of measures: also=[{also!r}]")
         for wanted in also:
             if wanted not in get_args(Also):
                 raise PropagationError(f"unknown measure {wanted!r}; known: {', '.join(get_args(Also))}")
@@ -88,10 +90,12 @@ class Instrument:
             differentiable(self.model)
             self.detection = detect(self.model, inputs, targets, loss)
         if not self.detection.sites:
+            count = self.detection.additions
+            seen = f"none of its {count} additions joins" if count else "no addition in it joins"
             hidden = "".join(f"; {sentence}" for sentence in self.detection.unseen)
             raise PropagationError(
-                f"{self.name} has no junction h(x) + F(x): none of its {self.detection.additions} additions "
-                f"joins a value with a function of it that has parameters{hidden}"
+                f"{self.name} has no junction h(x) + F(x): {seen} a value with a function of it that has "
+                f"parameters{hidden or '; subtractions and sums over a stacked dimension are not looked for'}"
             )
         return self.detection
 
@@ -107,14 +111,14 @@ class Instrument:
     def _collect(
         self, detection: Detection, inputs: Any, targets: Any, loss: Loss | None
     ) -> list[dict[str, float]]:
-        def once(count_nonfinite: bool) -> list[dict[str, float]]:
+        def once(careful: bool) -> list[dict[str, float]]:
             with preserved(self.model):
                 differentiable(self.model)
-                return collect(self.model, inputs, targets, loss, detection, count_nonfinite=count_nonfinite)
+                return collect(self.model, inputs, targets, loss, detection, careful=careful)
 
-        numbers = once(False)
-        finite = all(math.isfinite(of_site.get("peak", 0.0)) for of_site in numbers)
-        return numbers if finite else once(True)
+        numbers = once(careful=False)
+        energies = [n[name] for n in numbers for name in ("x", "y", "g x", "g y") if name in n]
+        return numbers if all(1e-30 < value < 1e30 for value in energies) else once(careful=True)
 
 
 def _junctions(sites: Sequence[Site], numbers: Sequence[Numbers]) -> list[Junction]:
@@ -182,7 +186,9 @@ def _lambda(site: Site, sums: Numbers) -> tuple[float | None, float | None]:
 def _f_scale(f: tuple[str, ...], sums: Numbers) -> tuple[float | None, float | None]:
     if not f:
         return 1.0, 1.0
-    if f == ("relu",):  # <relu(y), y> = ||relu(y)||^2: the energy that is kept, in scale and in fit
+    if (
+        f == ("relu",) and "cut" in sums
+    ):  # <relu(y), y> = ||relu(y)||^2: the energy that is kept, in scale and in fit
         cut = _ratio(sums.get("cut"), sums.get("uncut"))
         return (None, None) if cut is None else (1 - cut, 1 - cut)
     if "fy" not in sums:
@@ -244,4 +250,4 @@ def _ratio(a: float | None, b: float | None) -> float | None:
 def _root_ratio(a: float | None, b: float | None) -> float | None:
     """The ratio of two norms from their squares."""
     quotient = _ratio(a, b)
-    return None if quotient is None else math.sqrt(max(0.0, quotient))
+    return None if quotient is None else math.sqrt(quotient)

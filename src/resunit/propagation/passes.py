@@ -80,6 +80,8 @@ def run(model: nn.Module, inputs: Inputs) -> Any:
     """The model's output; raises PropagationError where it does not take the inputs."""
     try:
         return model(*inputs.args, **inputs.kwargs)
+    except PropagationError:
+        raise
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         shapes = ", ".join(f"{tuple(tensor.shape)} {str(tensor.dtype)[6:]}" for tensor in inputs.tensors())
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

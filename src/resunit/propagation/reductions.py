@@ -1,11 +1,17 @@
-"""Sums over whole tensors, left on the device: each is a 0-dimensional float32 tensor."""
+"""Sums over whole tensors, left on the device: each is a 0-dimensional float32 or float64 tensor."""
+
+import functools
 
 import torch
 from torch import Tensor
 
+Sums = dict[str, Tensor]  # of one site: energies ("h", "F", "x", "y"), products ("hF"), gradients ("g ...")
 
-def flats(*tensors: Tensor) -> list[Tensor]:
-    """The elements of equally shaped tensors in one order, (N,), float32 or float64.
+
+def flats(*tensors: Tensor, careful: bool = False) -> list[Tensor]:
+    """The elements of equally shaped tensors in one order, (N,), all float32 or all float64.
+
+    `careful` makes them float64, whose squares neither vanish nor overflow, where the device has it.
 
     Without a copy where all are dense and laid out alike, channels-last for instance: reductions over
     strided views are many times slower.
@@ -15,7 +21,10 @@ def flats(*tensors: Tensor) -> list[Tensor]:
         views = [t.detach().as_strided((t.numel(),), (1,)) for t in tensors]
     else:
         views = [t.detach().reshape(-1) for t in tensors]
-    return [view if view.dtype in (torch.float32, torch.float64) else view.float() for view in views]
+    dtype = functools.reduce(torch.promote_types, (view.dtype for view in views), torch.float32)
+    if careful and first.device.type != "mps":
+        dtype = torch.float64
+    return [view.to(dtype) for view in views]
 
 
 def _is_dense(tensor: Tensor) -> bool:
@@ -43,7 +52,7 @@ def to_numbers(values: list[Tensor]) -> list[float]:
     numbers = [0.0] * len(values)
     for device in {value.device for value in values}:
         here = [i for i, value in enumerate(values) if value.device == device]
-        stacked = torch.stack([values[i].to(torch.float32) for i in here])
+        stacked = torch.stack([values[i] for i in here])
         for i, number in zip(here, stacked.tolist(), strict=True):
             numbers[i] = number
     return numbers

@@ -43,7 +43,8 @@ class Propagation:
         """Draw stream, gradient, lambda and truncation by depth, with a second network `beside` it if given.
 
         `path` ends in .png, .pdf or .svg for a figure, or in .html for an interactive page that needs no
-        network. Raises PropagationError for other endings.
+        network. Raises PropagationError for other endings, OSError if the file cannot be
+        written.
         """
         return draw([self] if beside is None else [self, beside], Path(path))
 

@@ -49,6 +49,11 @@ class Site:
     x_shape: tuple[int, ...] | None
     stage: int
 
+    @property
+    def begins_with_sum(self) -> bool:
+        """Is x_l, as it enters both paths, the very sum of the junction before?"""
+        return self.x_is_term and self.previous is not None and not self.previous_f
+
 
 @dataclass(frozen=True)
 class Detection:

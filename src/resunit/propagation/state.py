@@ -23,6 +23,7 @@ def preserved(model: nn.Module) -> Iterator[None]:
     finally:
         random.setstate(generator)
         for module, known in buffers:
+            module._buffers.clear()  # also of caches that the pass registered
             module._buffers.update(known)
         with torch.no_grad():
             for buffer, content in contents:
