@@ -92,7 +92,7 @@ def test_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 def test_code(capsys: pytest.CaptureFixture[str], here: Path) -> None:
     assert "network has 1 junction in 1 stage" in answered(capsys, "mine:network")
     assert "on inputs of mine:with_targets" in answered(capsys, "mine:with_targets")
-    assert "no callable 'netwrok'" in refused(capsys, "mine:netwrok")
+    assert "mine has no 'netwrok'" in refused(capsys, "mine:netwrok")
     assert "must return a torch.nn.Module" in refused(capsys, "mine:list_of_layers")
     assert "has no junction h(x) + F(x)" in refused(capsys, "mine:plain")
     assert "mine:of_width, which is called without arguments, fails: TypeError" in refused(

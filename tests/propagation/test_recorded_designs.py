@@ -87,9 +87,9 @@ def test_what_cannot_be_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert "no run of resnet20 on cifar10" in refused(capsys, 2, records, "resnet20")
     written(records, experiment("original"), experiment("plain", steps=100))
     assert "mixes runs that cannot be compared" in refused(capsys, 2, records)
-    records.write_text("{\n")
-    assert "line 1: not JSON" in refused(capsys, 1, records)
+    records.write_text("{\n{}\n")
+    assert "line 1: damaged" in refused(capsys, 1, records)
     lacking = experiment("original")
     del lacking["options"]
-    assert "line 1: the record lacks options" in refused(capsys, 1, written(records, lacking))
-    assert "No such file" in refused(capsys, 1, tmp_path / "none.jsonl")
+    assert "the record of a run lacks options" in refused(capsys, 1, written(records, lacking))
+    assert "no such file" in refused(capsys, 1, tmp_path / "none.jsonl")

@@ -48,6 +48,8 @@ def recorded_designs(path: Path, model: str, *, steps: int, data: str) -> dict[s
 
 def _experiments(path: Path) -> list[dict[str, Any]]:
     """The records in `path` that have propagation."""
+    if not path.exists():
+        raise DamagedRecords(f"{path}: no such file; `resunit reproduce table1` makes one")
     found = [record for record in read_lines(path) if record.get("propagation")]
     for record in found:
         if missing := [name for name in NEEDED if name not in record]:
