@@ -23,11 +23,17 @@ from resunit.experiments.runs import Experiment
 from resunit.files import write_atomically
 from resunit.names import UsageError
 from resunit.reports.comparison import comparison_in_markdown, findings_in_markdown
+from resunit.reports.costs import Cost, costs_in_markdown
 from resunit.reports.curves import Curve, Panels, draw_curves
-from resunit.reports.runs_page import Cost, runs_page
+from resunit.reports.runs_page import runs_page
 from resunit.training.run_folder import RunFolder, RunFolderError
 
 SUFFIXES = (".html", ".md")
+HEAD = """# The paper's tables, measured
+
+Made by `resunit report {paths} --out {out}`. How verdicts are formed: Welch's 95 % intervals over seeds, in
+brackets; p-values corrected over all claims by Holm's method; never a verdict on fewer than 3 seeds.
+"""
 
 
 def write_report(paths: Sequence[Path], out: Path) -> Path:
@@ -53,13 +59,14 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
     }
     verdicts = findings(judge(of_tables)) if of_tables else []
     if out.suffix == ".md":
-        parts = ["# The paper's tables, measured\n", *map(comparison_in_markdown, comparisons)]
+        parts = [HEAD.format(paths=" ".join(map(str, paths)), out=out), findings_in_markdown(verdicts)]
+        parts += map(comparison_in_markdown, comparisons)
         for name, drawn in figures.items():
             picture = out.with_name(f"{name}.png")
             rows = [r for r in of_tables if r["curve"]]
             draw_curves(drawn, picture, TABLES[name].title, caption(rows, setting(rows[0])))
             parts.append(f"## {TABLES[name].title}\n\n![{TABLES[name].title}]({picture.name})\n")
-        parts.append(findings_in_markdown(verdicts))
+        parts.append(costs_in_markdown(_costs(records)))
         write_atomically(out, "\n".join(parts).encode())
         return out
     titled: dict[str, Panels] = {TABLES[name].title: drawn for name, drawn in figures.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Literal
@@ -90,15 +91,15 @@ def findings_for_terminal(findings: list[Finding]) -> RichTable:
 
 def comparison_in_markdown(comparison: Comparison) -> str:
     rows = [(row.label, row.here, row.seeds, row.paper, row.remark) for row in comparison.rows]
-    table = _markdown(("row", *HEADINGS[1:4], "remark"), rows)
+    table = markdown_table(("row", *HEADINGS[1:4], "remark"), rows)
     return f"## {comparison.title}\n\n{table}\n\n{comparison.caption}\n"
 
 
 def findings_in_markdown(findings: list[Finding]) -> str:
     rows = [(f.finding, f.source, f.outcome, f.details) for f in findings]
-    return f"## The paper's findings\n\n{_markdown(('finding', 'source', 'here', 'numbers'), rows)}\n"
+    return f"## The paper's findings\n\n{markdown_table(('finding', 'source', 'here', 'numbers'), rows)}\n"
 
 
-def _markdown(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def markdown_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [headings, tuple("---" for _ in headings), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

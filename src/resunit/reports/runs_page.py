@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resunit.reports.comparison import Comparison, Finding
+from resunit.reports.costs import Cost
 from resunit.reports.curves import COLOURS, Panels, interactive_curves
 from resunit.reports.figures import FONT
 from resunit.reports.page import render_page
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What the runs of one network and setting took: means over seeds, but for the total."""
-
-    label: str
-    runs: int
-    petaflop: float
-    images_per_second: float | None
-    hours: float
-    machine: str
 
 
 def runs_page(

@@ -1,0 +1,144 @@
+"""Tables, pictures and pages from records."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_claims import runs
+
+from resunit.cli import main
+from resunit.experiments.networks import network
+from resunit.experiments.publication import comparison, panels
+from resunit.experiments.rows import TABLES
+
+ORIGINAL = network("resnet110")
+CURVE = [
+    {"step": step, "train_error": 90.0 - step, "test_error": 91.0 - step, "test_images": 250}
+    for step in (20, 40)
+]
+
+
+def recorded(*groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`runs` of test_claims as whole records of Table 1."""
+    records = []
+    for group in groups:
+        for record in group:
+            name = (
+                f"{record['model']} {record['design']} {record['options']} {record['steps']} {record['seed']}"
+            )
+            shared = {"table": "table1", "row": record["design"], "identity": name, "curve": CURVE,
+                      "train_flops": 1e14, "images_per_second": 100.0, "wall_seconds": 180.0}  # fmt: skip
+            records.append(record | shared)
+    return records
+
+
+def rows_of(name: str, records: list[dict[str, Any]]) -> dict[str, tuple[str, str, str, str]]:
+    table = comparison(TABLES[name], records)
+    return {row.label: (row.here, row.seeds, row.paper, row.remark) for row in table.rows}
+
+
+def test_rows_show_median_range_seeds_and_the_papers_number() -> None:
+    records = recorded(runs(ORIGINAL, 70.0), runs(network("resnet110", "dropout-shortcut"), 90.0))
+    rows = rows_of("table1", records)
+    assert rows["original"] == ("70.0 (69.7 to 70.3)", "3", "6.61", "")
+    assert rows["dropout 0.5"][0] == "90.0 (89.7 to 90.3), at chance after 400 steps"
+    assert rows["1x1 convolution"] == ("not run", "", "12.22", "")
+    assert rows["scaling: shortcut 0, branch 1"][2] == "fail"
+
+
+def test_a_network_is_the_same_in_every_table() -> None:
+    records = recorded(runs(ORIGINAL, 70.0))
+    assert rows_of("table2", records)["ResNet-110, original (a)"][0] == "70.0 (69.7 to 70.3)"
+    assert rows_of("table4", records)["ResNet-110"][0] == "70.0 (69.7 to 70.3)"
+    assert rows_of("table4", records)["Highway (cifar10)"] == (
+        "not run",
+        "",
+        "7.72",
+        "another paper's method",
+    )
+
+
+def test_diverged_and_failed_runs_are_told() -> None:
+    mixed = recorded(runs(ORIGINAL, 70.0, seeds=2), runs(ORIGINAL, None, seeds=1))
+    assert rows_of("table1", mixed)["original"][:2] == ("69.8 (69.7 to 70.0), 1 of 3 diverged", "2")
+    assert rows_of("table1", recorded(runs(ORIGINAL, None)))["original"][0] == "3 of 3 diverged"
+
+
+def test_runs_of_other_lengths_are_not_mixed_and_are_told_apart() -> None:
+    deep = network("resnet1001")
+    records = recorded(runs(ORIGINAL, 70.0), runs(ORIGINAL, 50.0, steps=800), runs(ORIGINAL, 71.0, steps=800),
+                       runs(deep, 89.0, steps=20, precision="fp32"))  # fmt: skip
+    rows = rows_of("table3", records[:3] + records[9:])
+    assert rows["ResNet-110, original"][0] == "70.0 (69.7 to 70.3)"
+    assert rows["ResNet-1001, original"][3] == "20 steps, fp32"
+
+
+def test_captions_say_what_numbers_are_of() -> None:
+    caption = comparison(TABLES["table1"], recorded(runs(ORIGINAL, 70.0))).caption
+    assert "Scale mini: 400 steps of 64, bf16, seeds 0, 1, 2, on a machine." in caption
+    assert "only the order counts" in caption
+    assert "only the order counts" not in comparison(
+        TABLES["table1"], recorded(runs(ORIGINAL, 7.0, scale="paper", steps=64_000))
+    ).caption  # fmt: skip
+
+
+def test_panels_hold_the_curves_of_all_seeds() -> None:
+    conv = network("resnet110", "conv-shortcut")
+    drawn = panels(TABLES["figure3"], recorded(runs(ORIGINAL, 70.0), runs(conv, 80.0)))
+    curves = drawn["(d) 1x1 convolution"]
+    assert [(curve.label, len(curve.runs)) for curve in curves] == [("original", 3), ("1x1 convolution", 3)]
+    assert curves[0].along("test_error") == [(20, 71.0, 71.0, 71.0), (40, 51.0, 51.0, 51.0)]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    records = recorded(runs(ORIGINAL, 70.0), runs(network("resnet110", "conv-shortcut"), 80.0))
+    path = tmp_path / "reproduce-mini.jsonl"
+    path.write_text("".join(json.dumps(record | {"numerics": 1}) + "\n" for record in records))
+    return path
+
+
+def test_a_page_of_records(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main(["report", str(results), "--out", str(page)]) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    text = page.read_text()
+    assert "70.0 (69.7 to 70.3)" in text
+    assert re.search(r'class="outcome held">held', text)
+    assert "6 runs, 0.3 hours of training" in text
+    assert "Figure 3: training curves" in text
+
+
+def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reproduction.md"
+    assert main(["report", str(results), "--out", str(out)]) == 0
+    text = out.read_text()
+    assert "| original | 70.0 (69.7 to 70.3) | 3 | 6.61 |  |" in text
+    assert "| the identity shortcut is better than 1x1 convolution | Table 1 | held | " in text
+    assert (tmp_path / "figure3.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "report needs runs"),
+        (["nowhere"], 2, "nowhere: no such file or folder"),
+        (["."], 2, "no runs in ."),
+        (["reproduce-mini.jsonl", "--out", "page.pdf"], 2, "a report ends in .html or .md"),
+        (["damaged.jsonl"], 1, "line 1: damaged"),
+    ],
+)
+def test_what_cannot_be_reported_is_one_line(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], code: int, message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "damaged.jsonl").write_text("{\n{}\n")
+    assert results.exists()
+    assert main(["report", *arguments]) == code
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert not list(tmp_path.glob("report.*"))
