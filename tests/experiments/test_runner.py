@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from resunit.files import only_user_of
+
 FEW = ["claims", "--only", "20-*", "--scale", "smoke", "--seeds", "1"]  # two runs of ResNet-20
 LONGER = ["--set", "steps=40", "--set", "checkpoint_every=5", "--set", "evaluate_steps=5"]
 
@@ -129,6 +131,14 @@ def test_a_full_disk_ends_in_one_line_and_finished_runs_stay(done: Path, tmp_pat
     assert failed.returncode == 1
     assert "reproduce-smoke.jsonl" in failed.stderr.splitlines()[-1]
     assert (tmp_path / "reproduce-smoke.jsonl").read_bytes() == first
+
+
+def test_a_second_runner_is_refused(tmp_path: Path) -> None:
+    with only_user_of(tmp_path):
+        refused = run(tmp_path, *FEW)
+    assert refused.returncode == 1
+    assert "another `resunit reproduce` is at work there" in refused.stderr
+    assert not (tmp_path / "runs").exists()
 
 
 BAD_RECORDS = {

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from resunit.experiments.one_run import described
 from resunit.experiments.records import add_record, has_ended, path_of, read_records
 from resunit.experiments.runs import Experiment
+from resunit.files import only_user_of
 
 STOPPED = 4
 LOOK = 1.0  # seconds between looks at how far the runs are
@@ -22,6 +23,10 @@ LOOK = 1.0  # seconds between looks at how far the runs are
 
 class Interrupted(Exception):
     """The runner was asked to stop; runs in flight have left checkpoints."""
+
+
+class RunnerError(OSError):
+    """The folder of the results is in use."""
 
 
 class Board(Protocol):
@@ -89,7 +94,8 @@ def perform_all(
     path = path_of(out, scale)
     done = {record["identity"] for record in read_records(path) if has_ended(record)}
     running: dict[Future[dict[str, Any] | None], Experiment] = {}
-    with closing(executor), terminated_as_interrupted():
+    out.mkdir(parents=True, exist_ok=True)
+    with closing(executor), only_runner(out), terminated_as_interrupted():
         for experiment in wanted:
             if experiment.identity in done:
                 continue
@@ -121,6 +127,18 @@ def closing(executor: Executor) -> Iterator[None]:
         yield
     finally:
         executor.close()
+
+
+@contextmanager
+def only_runner(out: Path) -> Iterator[None]:
+    """Two runners would train the same runs and overwrite each other's records."""
+    try:
+        with only_user_of(out):
+            yield
+    except BlockingIOError:
+        raise RunnerError(
+            f"{out}: another `resunit reproduce` is at work there; wait or take --out"
+        ) from None
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A run's folder: the records that a run leaves, each written whole or not at all."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from resunit.files import write_atomically
+from resunit.files import only_user_of, write_atomically
 from resunit.names import UsageError
 from resunit.training.recipe import Recipe
 from resunit.training.settings import recipe_from_json
@@ -87,16 +86,13 @@ class RunFolder:
     @contextmanager
     def only_user(self) -> Iterator[None]:
         """Hold the folder's lock; raises RunFolderError if another process is at this run."""
-        folder = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for partial in (*self.path.glob(".*.partial"), *self.checkpoints.glob(".*.partial")):
-                partial.unlink(missing_ok=True)  # left by a killed process
-            yield
+            with only_user_of(self.path):
+                for partial in (*self.path.glob(".*.partial"), *self.checkpoints.glob(".*.partial")):
+                    partial.unlink(missing_ok=True)  # left by a killed process
+                yield
         except BlockingIOError:
             raise RunFolderError(f"{self.path}: another process is training this run") from None
-        finally:
-            os.close(folder)
 
     def append_log(self, record: Mapping[str, Any]) -> None:
         with self.log.open("ab") as file:
