@@ -92,10 +92,10 @@ def perform_all(
 ) -> Iterator[dict[str, Any]]:
     """Bring every run to its end and yield its record as it ends, after it was added to the results."""
     path = path_of(out, scale)
-    done = {record["identity"] for record in read_records(path) if has_ended(record)}
     running: dict[Future[dict[str, Any] | None], Experiment] = {}
     out.mkdir(parents=True, exist_ok=True)
     with closing(executor), only_runner(out), terminated_as_interrupted():
+        done = {record["identity"] for record in read_records(path) if has_ended(record)}
         for experiment in wanted:
             if experiment.identity in done:
                 continue
@@ -111,9 +111,8 @@ def perform_all(
                 try:
                     record = future.result()
                 except Exception as error:  # of one run: the others go on
-                    record = described(
-                        experiment, "failed", " ".join(f"{type(error).__name__}: {error}".split())
-                    )
+                    words = " ".join(f"{type(error).__name__}: {error}".split())
+                    record = described(experiment, "failed", words)
                 if record is None:
                     raise Interrupted
                 add_record(path, record)
