@@ -27,7 +27,7 @@ class Board:
         self.table, self.experiments, self.out = table, experiments, out
         self.cells = {record["identity"]: in_a_cell(record) for record in finished}
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
-        self.live = Live(console=self.console, auto_refresh=False)
+        self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.started = self.last_line = time.monotonic()
         self.steps_before = -1
         self.failures: list[str] = []
