@@ -1,12 +1,28 @@
-"""A run's folder as training leaves it."""
+"""A run's folder as training leaves it, and a browser to look at its page."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 from run_records import records
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    chromium = shutil.which("chromium")
+    assert chromium is not None, "chromium is not installed: `make chromium`"
+    with sync_playwright() as driver:
+        context = driver.chromium.launch_persistent_context(
+            tmp_path / "profile", executable_path=chromium, args=FLAGS
+        )
+        yield context
+        context.close()
 
 
 @pytest.fixture

@@ -1,28 +1,13 @@
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
 from run_records import CLASSES, evaluation
 
 from resunit.reports import write_run_page
 
 pytestmark = pytest.mark.full
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "chromium is not installed: `make chromium`"
-    with sync_playwright() as driver:
-        context = driver.chromium.launch_persistent_context(
-            tmp_path / "profile", executable_path=chromium, args=FLAGS
-        )
-        yield context
-        context.close()
 
 
 @pytest.mark.parametrize("width", [400, 1400])

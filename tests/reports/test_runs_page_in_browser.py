@@ -1,0 +1,58 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resunit.reports.comparison import Comparison, ComparisonRow, Finding
+from resunit.reports.costs import Cost
+from resunit.reports.curves import Curve
+from resunit.reports.runs_page import runs_page
+
+pytestmark = pytest.mark.full
+HOSTILE = "<img src=x onerror=alert(1)>"
+POINTS = [
+    {"step": step, "train_error": 90 - step / 10, "test_error": 91 - step / 9} for step in range(20, 401, 20)
+]
+
+
+def a_page() -> str:
+    rows = (
+        ComparisonRow("scaling: shortcut 0.5, branch 1", (89.7, 90.0), "at chance after 400 steps", "fail"),
+        ComparisonRow(HOSTILE, (), "not run", 6.61, "another paper's method"),
+    )
+    curves = [Curve("original", [POINTS, POINTS[::-1]]), Curve(HOSTILE, [POINTS])]
+    return runs_page(
+        "The paper's experiments",
+        [Comparison("Table 1", "Scale mini: 400 steps of 64, bf16, seeds 0, 1, on a machine.", rows)],
+        [Finding("identity is better", "Table 1", "not held", "difference +3 [-1, +7]; `resunit` " * 4)],
+        {"Figure 3": {"(a)": curves, "(b)": curves, "(c)": curves[:1]}},
+        {HOSTILE: [70.0, 71.0], "resnet110 original, mini, 400 steps": [60.0, 75.0]},
+        [Cost("resnet110 original", 2, 0.03, 100.0, 0.2, "a machine with a long name")],
+    )
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_opens_quietly_and_fits(tmp_path: Path, browser: Any, width: int, scheme: str) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(a_page())
+    page = browser.new_page()
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    complaints, requests = [], []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (complaints.append("dialog"), dialog.dismiss()))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_selector("#curves0 svg.main-svg .scatterlayer .lines")
+    page.wait_for_selector("#spread svg.main-svg .scatterlayer .points")
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("td", has_text="not run").count() == 1
+    dashes = page.evaluate(
+        "[...document.querySelectorAll('#curves0 .js-line')].map(l => l.style.strokeDasharray)"
+    )
+    assert any(dashes), "training error is dashed"
+    assert not all(dashes), "test error is solid"
