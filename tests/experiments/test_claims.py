@@ -91,7 +91,8 @@ def test_two_seeds_never_decide() -> None:
     records = [*runs(ORIGINAL, 10.0), *runs(CONV, 65.0, seeds=2)]
     found = verdict("identity-beats-conv-shortcut", records)
     assert found.outcome == "undecided"
-    assert found.reason == "2 of the 3 seeds that a verdict needs"
+    assert found.reason == "a verdict needs 3 seeds"
+    assert "2 seeds, mini, 400 steps of 64, bf16, a machine" in found.details
 
 
 def test_missing_runs_say_which_command_makes_them() -> None:

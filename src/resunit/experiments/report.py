@@ -85,13 +85,14 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
 
 
 def found_in(path: Path) -> list[dict[str, Any]]:
-    """The records of a file, of a run's folder, or of all run folders somewhere in a folder."""
+    """The records of a file, of a run's folder, or of all runs and `reproduce`'s records in a folder."""
     if path.is_file():
         return read_records(path)
     if not path.is_dir():
         raise UsageError(f"{path}: no such file or folder")
     folders = sorted({file.parent for file in path.rglob("result.json")})
-    return [of_folder(folder) for folder in folders]
+    files = sorted(path.rglob("reproduce-*.jsonl"))
+    return [of_folder(folder) for folder in folders] + [r for file in files for r in read_records(file)]
 
 
 def of_folder(folder: Path) -> dict[str, Any]:

@@ -32,11 +32,12 @@ def own_row(table: Table, design: str) -> Row:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A table or figure of the paper with the records of its runs."""
+    """A table or figure of the paper with the records of its runs, and all that were run at this scale."""
 
     name: str
     table: Table
     records: tuple[dict[str, Any], ...]
+    everything: tuple[dict[str, Any], ...]
 
     @property
     def comparison(self) -> Comparison:
@@ -44,8 +45,8 @@ class Reproduction:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """On the findings that these runs alone decide."""
-        return about(self.table, judge(self.records))
+        """On the findings about these networks; corrected for all that can be tested at this scale."""
+        return about(self.table, judge(self.everything))
 
     def draw(self, out: Path) -> list[Path]:
         """The figure's curves as PNG and PDF; nothing for a table."""
@@ -116,4 +117,5 @@ def reproduce(
     with Board(table, wanted, before, out, quiet) as board:
         for _ in perform_all(wanted, out, scale, executor, board):
             pass
-    return Reproduction(name, table, tuple(records_of(wanted, read_records(path))))
+    everything = read_records(path)
+    return Reproduction(name, table, tuple(records_of(wanted, everything)), tuple(everything))

@@ -58,6 +58,12 @@ class Verdict:
         ]
         if self.p is not None:
             parts.append(f"corrected p {self.p:.2g}")
+        if self.setting is not None:
+            about = self.setting
+            parts.append(
+                f"{self.seeds} seeds, {about['scale']}, {about['steps']:,} steps of {about['batch_size']}, "
+                f"{about['precision']}, {self.machine}"
+            )
         if self.claim.remark:
             parts.append(self.claim.remark)
         return "; ".join(filter(None, parts))
@@ -114,7 +120,7 @@ def _examined(claim: Claim, settings: Mapping[tuple[Any, ...], Mapping[Any, list
         "machine": ", ".join(sorted({r.get("machine", "") for n in claim.networks for r in runs[n.key]})),
     }
     if seeds < SEEDS:
-        reason = f"{seeds} of the {SEEDS} seeds that a verdict needs"
+        reason = f"a verdict needs {SEEDS} seeds"
         return Verdict(claim, "undecided", reason=reason, **common)
     if (surely := _by_divergence(claim, runs)) is not None:
         outcome, reason = surely
