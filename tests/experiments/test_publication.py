@@ -111,6 +111,11 @@ def test_a_page_of_records(results: Path, tmp_path: Path, capsys: pytest.Capture
     assert "Figure 3: training curves" in text
 
 
+def test_a_folder_of_results_is_its_records(results: Path, tmp_path: Path) -> None:
+    assert main(["report", str(results.parent), "--out", str(tmp_path / "page.html")]) == 0
+    assert "6 runs, 0.3 hours" in (tmp_path / "page.html").read_text()
+
+
 def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
     out = tmp_path / "reproduction.md"
     assert main(["report", str(results), "--out", str(out)]) == 0
@@ -125,7 +130,7 @@ def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
     [
         ([], 2, "report needs runs"),
         (["nowhere"], 2, "nowhere: no such file or folder"),
-        (["."], 2, "no runs in ."),
+        (["empty"], 2, "no runs in empty"),
         (["reproduce-mini.jsonl", "--out", "page.pdf"], 2, "a report ends in .html or .md"),
         (["damaged.jsonl"], 1, "line 1: damaged"),
     ],
@@ -136,6 +141,7 @@ def test_what_cannot_be_reported_is_one_line(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     (tmp_path / "damaged.jsonl").write_text("{\n{}\n")
+    (tmp_path / "empty").mkdir()
     assert results.exists()
     assert main(["report", *arguments]) == code
     errors = capsys.readouterr().err.splitlines()
