@@ -1,8 +1,12 @@
 """The tables as data: the paper's numbers, and networks that exist."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from resunit.experiments.rows import FAIL, TABLES
+from resunit.experiments.rows import FAIL, TABLES, Table
+from resunit.experiments.runs import RowsLeftOut, experiments, identity_of
 from resunit.experiments.scales import SCALES, recipe_for
 from resunit.models import build
 from resunit.names import UsageError
@@ -85,3 +89,36 @@ def test_an_unknown_scale_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match="unknown scale 'minni'; did you mean 'mini'"):
         recipe_for(TABLES["table1"].rows[0], "minni", 0, None, [])
     assert list(SCALES) == ["paper", "mini", "smoke"]
+
+
+def test_rows_whose_data_cannot_be_had_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESUNIT_DATA", str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # refuses at once
+    monkeypatch.setenv("PATH", str(tmp_path))  # no npm
+    table = Table("both", tuple(row for row in TABLES["table3"].rows if "164" in row.id))
+    on_sample = replace(table, rows=tuple(replace(row, data="cifar10-sample") for row in table.rows[:2]))
+    mixed = replace(table, rows=on_sample.rows + table.rows[2:])
+    with pytest.warns(RowsLeftOut, match="rows on cifar100 are left out"):
+        found = experiments("table3", mixed, scale="mini", seeds=2, data=None, settings=[])
+    assert [run.row for run in found] == ["164-original", "164-preactivation"] * 2
+
+
+def test_identities_hold_what_determines_the_numbers() -> None:
+    row = TABLES["table1"].rows[0]
+
+    def identity(*settings: str, data: str = "a", seed: int = 0) -> str:
+        return identity_of(recipe_for(row, "mini", seed, None, list(settings)), data)
+
+    same = {
+        identity(),
+        identity("checkpoint_every=7"),
+        identity("memory=small"),
+        identity("evaluate_steps=5"),
+    }
+    assert len(same) == 1
+    others = [identity(data="b"), identity(seed=1), identity("steps=399"), identity("precision=fp32"),
+              identity("learning_rate=0.2"), identity("padding=3")]  # fmt: skip
+    assert len({*others, *same}) == 7
+    # As committed records have it: a change here makes them all strangers.
+    assert identity_of(recipe_for(row, "mini", 0, None, ["precision=bf16"]), "data") == "cfdebdf03b1516a1"

@@ -109,6 +109,8 @@ def reproduce(
         raise unknown(f"row of {name}", only, [row.id for row in table.rows])
     table = replace(table, rows=rows + tuple(own_row(table, design) for design in add))
     wanted = experiments(name, table, scale=scale, seeds=seeds, data=data, settings=settings)
+    if not wanted:
+        raise UsageError(f"{name}: nothing to run; its rows' data cannot be had here")
     path = path_of(out, scale)
     executor = (
         RayTasks(address, max(1, (os.cpu_count() or 1) // jobs)) if on == "ray" else LocalProcesses(jobs)

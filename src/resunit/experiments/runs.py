@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import warnings
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from resunit.data import load
+from resunit.data import Unreachable, load
 from resunit.experiments.rows import Table
 from resunit.experiments.scales import recipe_for
 from resunit.files import write_atomically
@@ -60,8 +61,12 @@ class Experiment:
 def experiments(
     name: str, table: Table, *, scale: str, seeds: int, data: str | None, settings: list[str]
 ) -> list[Experiment]:
-    """The runs of a table, all rows with the first seed, then all with the next. Raises UsageError."""
-    checksums: dict[str, str] = {}
+    """The runs of a table, all rows with the first seed, then all with the next.
+
+    Rows whose data no source gives are left out, with a warning, unless that leaves none. Raises UsageError,
+    and DataError for data that are damaged.
+    """
+    checksums: dict[str, str | None] = {}
     found = []
     for seed in range(seeds):
         for row in table.rows:
@@ -69,12 +74,26 @@ def experiments(
                 continue
             recipe = recipe_for(row, scale, seed, data, settings)
             if recipe.data not in checksums:
-                checksums[recipe.data] = load(recipe.data, image_size=recipe.image_size).checksum
-            identity = identity_of(recipe, checksums[recipe.data])
+                checksums[recipe.data] = _checksum(recipe)
+            if (checksum := checksums[recipe.data]) is None:
+                continue
+            identity = identity_of(recipe, checksum)
             # Through JSON, so that an experiment is the same before and after it was stored.
             plain = json.loads(json.dumps(recipe.to_json()))
             found.append(Experiment(name, row.id, scale, plain, identity))
     return found
+
+
+class RowsLeftOut(UserWarning):
+    """Rows whose data cannot be had here."""
+
+
+def _checksum(recipe: Recipe) -> str | None:
+    try:
+        return load(recipe.data, image_size=recipe.image_size).checksum
+    except Unreachable as error:
+        warnings.warn(f"rows on {recipe.data} are left out: {error}", RowsLeftOut, stacklevel=3)
+        return None
 
 
 def identity_of(recipe: Recipe, data_checksum: str) -> str:
