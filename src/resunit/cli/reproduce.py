@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from resunit.cli.app import COMMON, DONE, STOPPED, Common, app, fail, tell_json
+from resunit.cli.app import COMMON, DONE, FAILED, STOPPED, Common, app, fail, tell_json
 
 if TYPE_CHECKING:
     from resunit.experiments.reproduce import Reproduction
@@ -87,6 +87,10 @@ def reproduce(
         tell(reproduction)
         for picture in pictures:
             print(picture)
+    failed = [record for record in reproduction.records if record["status"] == "failed"]
+    if failed:
+        first = f"{failed[0]['row']}, seed {failed[0]['seed']}: {failed[0]['error']}"
+        return fail(f"{len(failed)} runs failed, and the same command tries them again; {first}", FAILED)
     return DONE
 
 
