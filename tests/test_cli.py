@@ -209,12 +209,14 @@ def test_report_is_written_anew_from_the_records(capsys: pytest.CaptureFixture[s
     assert main(["report", str(run)]) == 0
     assert "preresnet20" in (run / "report.html").read_text()
     capsys.readouterr()
-    assert "no recipe.json" in refused(capsys, 1, "report", str(run.parent))
+    (run / "empty").mkdir()
+    assert "no runs in" in refused(capsys, 2, "report", str(run / "empty"))
 
 
 def commands() -> list[list[str]]:
-    single = [[name] for name in ("train", "evaluate", "predict", "models", "report")]
-    return single + [["data", name] for name in ("fetch", "verify", "show")]
+    names = ("train", "evaluate", "predict", "models", "report", "reproduce", "propagation", "bench")
+    single = [[name] for name in names]
+    return [*single, ["propagation", "designs"]] + [["data", name] for name in ("fetch", "verify", "show")]
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
