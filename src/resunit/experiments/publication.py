@@ -79,9 +79,10 @@ def caption(records: Sequence[Record], common: tuple[Any, ...] | None) -> str:
     values = dict(zip(SETTING, common, strict=True))
     machines = ", ".join(sorted({str(record.get("machine", "unknown")) for record in records}))
     seeds = sorted({record["seed"] for record in records})
+    plural = "s" * (len(seeds) > 1)
     text = (
         f"Scale {values['scale']}: {values['steps']:,} steps of {values['batch_size']}, "
-        f"{values['precision']}, seeds {', '.join(map(str, seeds))}, on {machines}. "
+        f"{values['precision']}, seed{plural} {', '.join(map(str, seeds))}, on {machines}. "
         "Here: median (range) over seeds, last step."
     )
     if values["scale"] != "paper":

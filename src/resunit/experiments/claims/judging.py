@@ -61,7 +61,7 @@ class Verdict:
         if self.setting is not None:
             about = self.setting
             parts.append(
-                f"{self.seeds} seeds, {about['scale']}, {about['steps']:,} steps of {about['batch_size']}, "
+                f"{self.seeds} seed{'s' * (self.seeds > 1)}, {about['scale']}, {about['steps']:,} steps of {about['batch_size']}, "
                 f"{about['precision']}, {self.machine}"
             )
         if self.claim.remark:
