@@ -42,15 +42,15 @@ def has_any(table: Table, records: Sequence[Record]) -> bool:
 def comparison(table: Table, records: Sequence[Record]) -> Comparison:
     """The table with what ran here; a row shows runs of one setting, the table's most common if it can."""
     of_rows = {row.id: records_of_row(row, records) for row in table.rows}
-    counts = Counter(setting(record) for found in of_rows.values() for record in found)
-    common = counts.most_common(1)[0][0] if counts else None
+    common = _most_common(record for found in of_rows.values() for record in found)
     shown: dict[str, list[Record]] = {}
     for name, found in of_rows.items():
         settings = [setting(record) for record in found]
         chosen = common if common in settings else settings[-1] if settings else None
         shown[name] = [record for record in found if setting(record) == chosen]
     rows = tuple(_comparison_row(row, shown[row.id], common) for row in table.rows)
-    return Comparison(table.title, caption([r for found in shown.values() for r in found], common), rows)
+    words = caption([r for found in shown.values() for r in found], common, OF_TABLES)
+    return Comparison(table.title, words, rows)
 
 
 def _comparison_row(row: Row, records: list[Record], common: tuple[Any, ...] | None) -> ComparisonRow:
@@ -72,8 +72,12 @@ def _comparison_row(row: Row, records: list[Record], common: tuple[Any, ...] | N
     return ComparisonRow(row.label, errors, ", ".join(parts), row.published, "; ".join(remarks))
 
 
-def caption(records: Sequence[Record], common: tuple[Any, ...] | None) -> str:
-    """Scale, steps, batch, precision, machine; and what the numbers are not."""
+OF_TABLES = "Here: median (range) over seeds, last step."
+OF_FIGURES = "Lines: means over seeds; bands: their range."
+
+
+def caption(records: Sequence[Record], common: tuple[Any, ...] | None, what: str) -> str:
+    """Scale, steps, batch, precision, machine; `what` the numbers are, and what they are not."""
     if common is None:
         return "Nothing of it was run here."
     values = dict(zip(SETTING, common, strict=True))
@@ -83,7 +87,7 @@ def caption(records: Sequence[Record], common: tuple[Any, ...] | None) -> str:
     text = (
         f"Scale {values['scale']}: {values['steps']:,} steps of {values['batch_size']}, "
         f"{values['precision']}, seed{plural} {', '.join(map(str, seeds))}, on {machines}. "
-        "Here: median (range) over seeds, last step."
+        f"{what}"
     )
     if values["scale"] != "paper":
         text += " Beside the paper's numbers only the order counts, not the size."
@@ -96,8 +100,7 @@ def panels(table: Table, records: Sequence[Record]) -> dict[str, list[Curve]]:
     drawn = {}
     for panel in table.panels:
         found = {name: records_of_row(rows[name], records) for name in panel.rows}
-        counts = Counter(setting(record) for runs in found.values() for record in runs)
-        common = counts.most_common(1)[0][0] if counts else None
+        common = _most_common(record for runs in found.values() for record in runs)
         curves = [
             Curve(rows[name].label, curves)
             for name, runs in found.items()
@@ -106,6 +109,18 @@ def panels(table: Table, records: Sequence[Record]) -> dict[str, list[Curve]]:
         if curves:
             drawn[panel.title] = curves
     return drawn
+
+
+def caption_of_figure(table: Table, records: Sequence[Record]) -> str:
+    """What `panels` shows."""
+    shown = [record for row in table.rows for record in records_of_row(row, records)]
+    common = _most_common(shown)
+    return caption([record for record in shown if setting(record) == common], common, OF_FIGURES)
+
+
+def _most_common(records: Iterable[Record]) -> tuple[Any, ...] | None:
+    counts = Counter(setting(record) for record in records)
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def findings(verdicts: Iterable[Verdict]) -> list[Finding]:

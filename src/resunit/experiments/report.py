@@ -9,13 +9,12 @@ from resunit.experiments.claims import judge
 from resunit.experiments.one_run import record_of
 from resunit.experiments.publication import (
     Record,
-    caption,
+    caption_of_figure,
     comparison,
     findings,
     has_any,
     labelled,
     panels,
-    setting,
 )
 from resunit.experiments.records import read_records
 from resunit.experiments.rows import TABLES
@@ -63,8 +62,7 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
         parts += map(comparison_in_markdown, comparisons)
         for name, drawn in figures.items():
             picture = out.with_name(f"{name}.png")
-            rows = [r for r in of_tables if r["curve"]]
-            draw_curves(drawn, picture, TABLES[name].title, caption(rows, setting(rows[0])))
+            draw_curves(drawn, picture, TABLES[name].title, caption_of_figure(TABLES[name], of_tables))
             parts.append(f"## {TABLES[name].title}\n\n![{TABLES[name].title}]({picture.name})\n")
         parts.append(costs_in_markdown(_costs(records)))
         write_atomically(out, "\n".join(parts).encode())

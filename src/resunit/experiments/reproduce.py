@@ -10,7 +10,7 @@ from resunit.experiments.board import Board
 from resunit.experiments.claims import Verdict, judge
 from resunit.experiments.networks import network
 from resunit.experiments.on_ray import RayTasks
-from resunit.experiments.publication import about, caption, comparison, panels, setting
+from resunit.experiments.publication import about, caption_of_figure, comparison, panels
 from resunit.experiments.records import has_ended, path_of, read_records, records_of
 from resunit.experiments.rows import TABLES, Row, Table
 from resunit.experiments.runner import LocalProcesses, perform_all
@@ -51,7 +51,7 @@ class Reproduction:
     def draw(self, out: Path) -> list[Path]:
         """The figure's curves as PNG and PDF; nothing for a table."""
         drawn = panels(self.table, self.records)
-        words = caption(self.records, setting(self.records[0]) if self.records else None)
+        words = caption_of_figure(self.table, self.records)
         return [
             draw_curves(drawn, out / f"{self.name}{suffix}", self.table.title, words)
             for suffix in (".png", ".pdf")
