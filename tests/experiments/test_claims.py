@@ -92,7 +92,7 @@ def test_two_seeds_never_decide() -> None:
     found = verdict("identity-beats-conv-shortcut", records)
     assert found.outcome == "undecided"
     assert found.reason == "a verdict needs 3 seeds"
-    assert "2 seeds, mini, 400 steps of 64, bf16, a machine" in found.details
+    assert "2 seeds, mini, 400 steps of 64, bf16, a machine" in found.runs
 
 
 def test_missing_runs_say_which_command_makes_them() -> None:

@@ -24,7 +24,15 @@ def a_page() -> str:
     return runs_page(
         "The paper's experiments",
         [Comparison("Table 1", "Scale mini: 400 steps of 64, bf16, seeds 0, 1, on a machine.", rows)],
-        [Finding("identity is better", "Table 1", "not held", "difference +3 [-1, +7]; `resunit` " * 4)],
+        [
+            Finding(
+                "identity is better",
+                "Table 1",
+                "not held",
+                "difference +3 [-1, +7]; `resunit` " * 4,
+                "3 seeds",
+            )
+        ],
         {"Figure 3": {"(a)": curves, "(b)": curves, "(c)": curves[:1]}},
         {HOSTILE: [70.0, 71.0], "resnet110 original, mini, 400 steps": [60.0, 75.0]},
         [Cost("resnet110 original", 2, 0.03, 100.0, 0.2, "a machine with a long name")],

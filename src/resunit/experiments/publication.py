@@ -124,10 +124,7 @@ def _most_common(records: Iterable[Record]) -> tuple[Any, ...] | None:
 
 
 def findings(verdicts: Iterable[Verdict]) -> list[Finding]:
-    return [
-        Finding(verdict.claim.finding, verdict.claim.source, verdict.outcome, verdict.details)
-        for verdict in verdicts
-    ]
+    return [Finding(v.claim.finding, v.claim.source, v.outcome, v.details, v.runs) for v in verdicts]
 
 
 def about(table: Table, verdicts: Iterable[Verdict]) -> list[Verdict]:

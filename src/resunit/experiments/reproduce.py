@@ -71,6 +71,7 @@ class Reproduction:
                     "p": v.p,
                     "seeds": v.seeds,
                     "details": v.details,
+                    "runs": v.runs,
                 }
                 for v in self.verdicts
             ],

@@ -54,12 +54,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding of the paper and whether it held here, with the numbers behind it."""
+    """A finding of the paper, whether it held here, the numbers behind that and the runs they are of."""
 
     finding: str
     source: str
     outcome: Literal["held", "not held", "undecided"]
     details: str
+    runs: str
 
 
 HEADINGS = ("", "here, test error %", "seeds", "paper %", "")
@@ -78,6 +79,7 @@ def comparison_for_terminal(comparison: Comparison) -> RichTable:
 
 
 def findings_for_terminal(findings: list[Finding]) -> RichTable:
+    """Without the runs, which the table above it tells."""
     from rich.table import Table as RichTable
 
     table = RichTable(title="Did the paper's findings hold here?", title_justify="left", box=None,
@@ -96,8 +98,8 @@ def comparison_in_markdown(comparison: Comparison) -> str:
 
 
 def findings_in_markdown(findings: list[Finding]) -> str:
-    rows = [(f.finding, f.source, f.outcome, f.details) for f in findings]
-    return f"## The paper's findings\n\n{markdown_table(('finding', 'source', 'here', 'numbers'), rows)}\n"
+    rows = [(f.finding, f.source, f.outcome, f.details, f.runs) for f in findings]
+    return f"## The paper's findings\n\n{markdown_table(('finding', 'source', 'here', 'numbers', 'runs'), rows)}\n"
 
 
 def markdown_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -58,15 +58,20 @@ class Verdict:
         ]
         if self.p is not None:
             parts.append(f"corrected p {self.p:.2g}")
-        if self.setting is not None:
-            about = self.setting
-            parts.append(
-                f"{self.seeds} seed{'s' * (self.seeds > 1)}, {about['scale']}, {about['steps']:,} steps of {about['batch_size']}, "
-                f"{about['precision']}, {self.machine}"
-            )
         if self.claim.remark:
             parts.append(self.claim.remark)
         return "; ".join(filter(None, parts))
+
+    @property
+    def runs(self) -> str:
+        """How many seeds, and what all of them have in common."""
+        if self.setting is None:
+            return ""
+        about, plural = self.setting, "s" * (self.seeds > 1)
+        return (
+            f"{self.seeds} seed{plural}, {about['scale']}, {about['steps']:,} steps of {about['batch_size']}, "
+            f"{about['precision']}, {self.machine}"
+        )
 
 
 def in_words(estimate: Estimate) -> str:
