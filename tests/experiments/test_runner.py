@@ -134,7 +134,7 @@ def test_a_full_disk_ends_in_one_line_and_finished_runs_stay(done: Path, tmp_pat
     assert "File too large" in failed.stderr.splitlines()[-1]
     assert str(tmp_path) in failed.stderr.splitlines()[-1]
     assert (tmp_path / "reproduce-smoke.jsonl").read_bytes().startswith(first)
-    assert list(records(tmp_path).values())[0] == json.loads(first)
+    assert next(iter(records(tmp_path).values())) == json.loads(first)
 
 
 def test_a_second_runner_is_refused(tmp_path: Path) -> None:

@@ -99,7 +99,8 @@ def comparison_in_markdown(comparison: Comparison) -> str:
 
 def findings_in_markdown(findings: list[Finding]) -> str:
     rows = [(f.finding, f.source, f.outcome, f.details, f.runs) for f in findings]
-    return f"## The paper's findings\n\n{markdown_table(('finding', 'source', 'here', 'numbers', 'runs'), rows)}\n"
+    table = markdown_table(("finding", "source", "here", "numbers", "runs"), rows)
+    return f"## The paper's findings\n\n{table}\n"
 
 
 def markdown_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -69,8 +69,8 @@ class Verdict:
             return ""
         about, plural = self.setting, "s" * (self.seeds > 1)
         return (
-            f"{self.seeds} seed{plural}, {about['scale']}, {about['steps']:,} steps of {about['batch_size']}, "
-            f"{about['precision']}, {self.machine}"
+            f"{self.seeds} seed{plural}, {about['scale']}, {about['steps']:,} steps of "
+            f"{about['batch_size']}, {about['precision']}, {self.machine}"
         )
 
 
