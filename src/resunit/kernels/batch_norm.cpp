@@ -125,9 +125,12 @@ void column_sums(const Shape& shape, Term term, std::vector<double>& first, std:
   first.assign(shape.channels, 0);
   second.assign(shape.channels, 0);
   for (int64_t block = 0; block < blocks; block++)
-    for (int64_t column = 0; column < shape.width; column++) {
-      first[column % shape.channels] += partial[block * 2 * shape.width + column];
-      second[column % shape.channels] += partial[(block * 2 + 1) * shape.width + column];
+    for (int64_t column = 0; column < shape.width; column += shape.channels) {
+      const float* sums = &partial[block * 2 * shape.width + column];
+      for (int64_t c = 0; c < shape.channels; c++) {
+        first[c] += sums[c];
+        second[c] += sums[shape.width + c];
+      }
     }
   for (int64_t i = 0; i < shape.rest * shape.channels; i++) {
     float a = 0, b = 0;
