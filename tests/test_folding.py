@@ -7,7 +7,7 @@ from torch import nn
 from resunit import create_model
 from resunit.batch_norm import BatchNorm
 from resunit.designs import DESIGNS
-from resunit.folding import folded
+from resunit.folding import PackedConvolution, folded
 from resunit.models import ResidualNetwork
 
 
@@ -45,6 +45,28 @@ def test_outputs_stay_for_every_design(design: str) -> None:
 def test_what_cannot_be_folded_is_left(name: str, left: int) -> None:
     network = folded(create_model(name))
     assert sum(isinstance(module, BatchNorm) for module in network.modules()) == left
+
+
+@pytest.mark.parametrize("model", ["preresnet20", "preresnet10-quick", "preresnet18"])
+def test_packed_convolutions_take_images_of_any_number_and_size(model: str) -> None:
+    torch.manual_seed(0)
+    network = settled(create_model(model))
+    quick = folded(network)
+    assert any(isinstance(module, PackedConvolution) for module in quick.modules())
+    assert not any(isinstance(module, nn.Conv2d) for module in quick.modules())
+    with torch.no_grad():
+        for number, side in [(1, 32), (5, 32), (2, 48), (1, 64)]:
+            images = torch.randn(number, 3, side, side)
+            torch.testing.assert_close(quick(images), network(images), rtol=1e-3, atol=1e-4)
+
+
+def test_without_onednn_the_convolutions_stay_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    network = settled(create_model("preresnet20"))
+    quick, images = folded(network), torch.randn(2, 3, 32, 32)
+    assert not any(isinstance(module, PackedConvolution) for module in quick.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(quick(images), network(images), rtol=1e-3, atol=1e-4)
 
 
 def test_bf16_weights_give_what_autocast_gives() -> None:
