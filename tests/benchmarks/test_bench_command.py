@@ -116,16 +116,20 @@ def test_every_subject_measures_and_judges(
 
 def test_recorded_runs_are_judged_by_their_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {
-        "status": "done", "commit": "new", "model": "m", "train_flops": 9e13, "wall_seconds": 600.0,
-        "seed": 0, "test_error": 8.0,
+        "status": "done", "commit": "c", "model": "m", "train_flops": 9e13, "alone": True,
+        "wall_seconds": 600.0, "seed": 0, "test_error": 8.0, "test_error_mirrored_views": 7.5, "test_error_augmented_views": 7.0,
+        "recipe": {"epochs": 12},
     }  # fmt: skip
-    rows = [row | {"commit": "old", "test_error": 50.0}, row, row | {"seed": 1, "test_error": 9.2}]
-    append(tmp_path / "quick.jsonl", rows)
+    older = row | {"recipe": {"epochs": 11}, "test_error": 50.0}
+    again = row | {"seed": 1, "test_error": 9.2}
+    append(tmp_path / "quick.jsonl", [older, row, again | {"test_error": 60.0}, again])
     assert main(["bench", "accuracy", "--out", str(tmp_path), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    mean, arithmetic = document["ratios"]
-    assert mean["found"]["median"] == pytest.approx(91.4)
-    assert (mean["goal"], mean["met"]) == (91.5, False)
+    plain, mirrored, augmented, arithmetic = document["ratios"]
+    assert plain["found"]["median"] == pytest.approx(91.4)
+    assert (plain["goal"], plain["met"]) == (91.5, False)
+    assert mirrored["met"] is None
+    assert (augmented["found"]["median"], augmented["met"]) == (pytest.approx(93.0), True)
     assert arithmetic["found"]["median"] == pytest.approx(0.09)
     assert any("fast94: no finished run" in notice for notice in document["notices"])
 

@@ -70,33 +70,14 @@ def test_state_continues_where_it_was(recipe: Recipe) -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
 
 
-def test_rates_of_batch_norm_and_classifier_are_multiples() -> None:
-    model = network()
-    recipe = replace(named_recipe("quick"), learning_rate=0.5, norm_rate=16, classifier_rate=4)
-    sgd = Optimiser(recipe, model).stepped[0][0]
-    rates = {id(p): group["lr"] for group in sgd.param_groups for p in group["params"]}
-    names = {name: rates[id(p)] for name, p in model.named_parameters() if id(p) in rates}
-    assert {names.pop("classifier.weight"), names.pop("classifier.bias")} == {2.0}
-    assert names
-    assert all("norm" in name for name in names)
-    assert set(names.values()) == {8.0}
-    decays = {group["lr"]: group["weight_decay"] for group in sgd.param_groups}
-    assert decays == {8.0: 0.0, 2.0: decays[2.0]}
-
-
-def test_multiples_are_of_every_step_s_rate() -> None:
-    """SGD on one group: after one step from rest, a parameter has moved in proportion to its rate."""
-    moved = []
-    for multiple in (1.0, 16.0):
+def test_weight_decay_leaves_out_norms_and_biases_where_the_recipe_says_so() -> None:
+    for kind, decayed in (("weights", {"classifier.weight"}), ("all", None)):
         model = network()
-        before = {name: p.detach().clone() for name, p in model.named_parameters()}
-        recipe = replace(named_recipe("quick"), norm_rate=multiple, classifier_rate=1.0)
-        optimiser = Optimiser(recipe, model)
-        gradients(model)
-        optimiser.step(recipe.learning_rate / 2)
-        moved.append({name: p.detach() - before[name] for name, p in model.named_parameters()})
-    torch.testing.assert_close(moved[1]["closing.norm1.bias"], 16 * moved[0]["closing.norm1.bias"])
-    torch.testing.assert_close(moved[1]["classifier.weight"], moved[0]["classifier.weight"])
+        recipe = replace(named_recipe("quick"), decay_parameters=kind)
+        sgd = Optimiser(recipe, model).stepped[0][0]
+        decays = {id(p): group["weight_decay"] for group in sgd.param_groups for p in group["params"]}
+        names = {name: decays[id(p)] for name, p in model.named_parameters() if id(p) in decays}
+        assert {name for name, decay in names.items() if decay} == (decayed or set(names))
 
 
 def test_muon_is_torchs_on_the_filter_banks_as_matrices() -> None:
@@ -105,7 +86,11 @@ def test_muon_is_torchs_on_the_filter_banks_as_matrices() -> None:
     banks = {name: p for name, p in theirs.named_parameters() if p.ndim == 4}
     matrices = {name: nn.Parameter(p.detach().contiguous().flatten(1).clone()) for name, p in banks.items()}
     muon = torch.optim.Muon(
-        matrices.values(), lr=recipe.muon_learning_rate, momentum=recipe.momentum, ns_steps=3, weight_decay=0
+        matrices.values(),
+        lr=recipe.muon_learning_rate,
+        momentum=recipe.momentum,
+        ns_steps=3,
+        weight_decay=recipe.muon_weight_decay,
     )
     for fraction in (1.0, 0.5):
         gradients(ours)

@@ -1,15 +1,15 @@
 """Time and arithmetic to an accuracy: read from the runs that were recorded, or run afresh."""
 
 import json
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from resunit.benchmarks.contest import Report
-from resunit.benchmarks.records import Measurement, append, describe_run, read_lines
-from resunit.training.loop import train
+from resunit.benchmarks.records import Measurement, append, read_lines
+from resunit.training.loop import train_or_resume
 from resunit.training.recipe import named_recipe
+from resunit.training.run_folder import RunFolder
 
 RECIPES = ("quick", "fast94")
 
@@ -31,59 +31,66 @@ PUBLISHED = (
 
 
 def measure(report: Report, *, out: Path, run: int = 0) -> None:
-    """The runs of `quick` and `fast94` on CIFAR-10 in `out`/<recipe>.jsonl, those of the newest commit.
+    """The runs of `quick` and `fast94` on CIFAR-10 in `out`/<recipe>.jsonl, those of the newest settings.
 
-    `run` seeds of each are trained first, and added to those records.
+    `run` seeds of each are trained first, or go on where they were stopped, and are added to those records;
+    their folders are `out`/runs/<recipe>-<seed>.
     """
     for recipe in RECIPES:
         path = out / f"{recipe}.jsonl"
-        if run:
-            append(path, [finished_run(recipe, seed, quiet=not report.shown) for seed in range(run)])
+        for seed in range(run):
+            row = finished_run(recipe, seed, out / "runs" / f"{recipe}-{seed}", quiet=not report.shown)
+            if row not in read_lines(path):
+                append(path, [row])
         rows = [row for row in read_lines(path) if row["status"] == "done"]
         if not rows:
             report.notice(f"{recipe}: no finished run is recorded in {path}")
             continue
         last = rows[-1]
-        runs = [row for row in rows if row["commit"] == last["commit"]]
+        runs = list({row["seed"]: row for row in rows if row["recipe"] == last["recipe"]}.values())
         report.measurements.append(
             Measurement(
                 "accuracy",
                 recipe,
-                tuple(row["wall_seconds"] for row in runs if row["wall_seconds"] is not None),
+                tuple(row["wall_seconds"] for row in runs if row["alone"]),
                 last["train_flops"],
                 "FLOP",
                 last["model"],
                 details={
                     "seeds": [row["seed"] for row in runs],
                     "test_errors": [row["test_error"] for row in runs],
-                    "augmented_views": [row.get("test_error_augmented_views") for row in runs],
+                    "mirrored_views": [row["test_error_mirrored_views"] for row in runs],
+                    "augmented_views": [row["test_error_augmented_views"] for row in runs],
                     "commit": last["commit"],
                 },
             )
         )
 
 
-def finished_run(recipe: str, seed: int, quiet: bool) -> dict[str, Any]:
-    """Train `recipe` on all of CIFAR-10; its line for the records."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        result = train(replace(named_recipe(recipe), data="cifar10", seed=seed), out=out, quiet=quiet)
-        log = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
-    machine = describe_run()["machine"]
+def finished_run(name: str, seed: int, path: Path, quiet: bool) -> dict[str, Any]:
+    """Train the recipe `name` on all of CIFAR-10 in the folder `path`; its line for the records."""
+    recipe = replace(named_recipe(name), data="cifar10", seed=seed)
+    started = not path.exists()
+    result = train_or_resume(recipe, path, quiet=quiet)
+    folder = RunFolder(path)
+    log = json.loads(folder.log.read_text().splitlines()[-1])
+    environment, settings = folder.read("environment.json"), folder.read("recipe.json")
     kept = (
         "model", "design", "steps", "precision", "seed", "test_error", "best_test_error",
         "test_error_mirrored_views", "test_error_augmented_views", "status", "train_flops",
         "evaluation_flops", "wall_seconds",
     )  # fmt: skip
     return {
-        "table": recipe,
-        "row": recipe,
+        "table": name,
+        "row": name,
         "options": {},
         "scale": "full",
-        **{name: result.get(name) for name in kept},
+        **{field: result.get(field) for field in kept},
         "batch_size": result["images_seen"] // max(1, result["steps"]),
         "train_loss": log["train_loss"],
-        "machine": f"{machine['processor']}, {machine['threads']} threads, {machine['machine']}",
-        "version": machine["resunit"],
-        "commit": machine["commit"],
+        "alone": started,  # trained here in one go; what resumed may have waited or shared the machine
+        "machine": f"{environment['processor']}, {environment['threads']} threads, {environment['machine']}",
+        "version": environment["resunit"],
+        "commit": environment["commit"],
+        "recipe": {field: value for field, value in settings.items() if field != "seed"},
     }

@@ -23,16 +23,12 @@ class Optimiser:
         )
         rest = {name: p for name, p in self.parameters.items() if name not in banks}
         decays = {name: recipe.decay_parameters == "all" or p.ndim > 1 for name, p in rest.items()}
-        multiples = {name: rate_multiple(recipe, name, p) for name, p in rest.items()}
         groups = [
             {
-                "params": [
-                    p for name, p in rest.items() if (decays[name], multiples[name]) == (decay, multiple)
-                ],
+                "params": [p for name, p in rest.items() if decays[name] == decay],
                 "weight_decay": recipe.weight_decay if decay else 0.0,
-                "lr": recipe.learning_rate * multiple,
             }
-            for decay, multiple in sorted(set(zip(decays.values(), multiples.values(), strict=True)))
+            for decay in sorted(set(decays.values()))
         ]
         sgd = SGD(
             groups,
@@ -85,13 +81,6 @@ class Optimiser:
             name, _, kind = key.rpartition(".")
             optimizer, parameter = owners[name]
             optimizer.state[parameter][kind] = torch.empty_like(parameter).copy_(value)
-
-
-def rate_multiple(recipe: Recipe, name: str, parameter: nn.Parameter) -> float:
-    """SGD's rate for the parameter, as a multiple of `learning_rate`."""
-    if name.startswith("classifier."):
-        return recipe.classifier_rate
-    return recipe.norm_rate if parameter.ndim == 1 else 1.0
 
 
 def as_matrix(bank: Tensor) -> Tensor:

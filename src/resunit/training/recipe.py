@@ -25,8 +25,6 @@ class Recipe:
         optimizer: "sgd", or "muon" for the convolutions and SGD for the rest.
         learning_rate, nesterov, weight_decay: of SGD; momentum: of both.
         muon_learning_rate, muon_weight_decay, muon_steps: of Muon, the last its Newton-Schulz steps.
-        norm_rate, classifier_rate: SGD's learning rate for batch norm and for the classifier, as multiples of
-            `learning_rate`.
         train_norm_scale: learn batch norm's gamma, or leave it at 1.
         decay_parameters: "all", or "weights" for convolutions and the classifier without norms and biases.
         schedule: "steps" (divided by 10 at each of `drops`) or "linear" (falls to 0).
@@ -65,8 +63,6 @@ class Recipe:
     muon_learning_rate: float = 0.1
     muon_weight_decay: float = 0.0
     muon_steps: int = 5
-    norm_rate: float = 1.0
-    classifier_rate: float = 1.0
     momentum: float = 0.9
     nesterov: bool = False
     decay_parameters: Literal["all", "weights"] = "all"
@@ -114,9 +110,8 @@ def quick() -> Recipe:
         nesterov=True,
         weight_decay=5e-4,
         decay_parameters="weights",
+        muon_weight_decay=0.02,
         train_norm_scale=False,
-        norm_rate=16,
-        classifier_rate=4,
         schedule="linear",
         warmup=0.1,
         label_smoothing=0.2,
@@ -134,19 +129,14 @@ def fast94() -> Recipe:
 
     resunit train --recipe fast94
 
-    0.340 PFLOP by `cost.training_flops`. Rehearsed on 45,000 images, and not yet run on all 50,000
-    (docs/lab-notes.md).
+    0.359 PFLOP by `cost.training_flops`.
     """
     return replace(
         quick(),
         name="fast94",
         model="preresnet12-fast94",
-        epochs=18,
-        scale_ends=(9 / 18,),
+        epochs=19,
         padding=3,
-        norm_rate=1,
-        classifier_rate=1,
-        muon_weight_decay=0.02,
     )
 
 

@@ -113,7 +113,7 @@ BOUNDS: dict[str, tuple[float, float]] = {  # the least and the greatest value t
     "checkpoint_every": (1, 10**9),
     "watch_propagation": (1, 10**9),
 }
-ABOVE_ZERO = ("epochs", "learning_rate", "muon_learning_rate", "norm_rate", "classifier_rate")
+ABOVE_ZERO = ("epochs", "learning_rate", "muon_learning_rate")
 FRACTIONS = ("warmup", "label_smoothing", "momentum")
 
 
