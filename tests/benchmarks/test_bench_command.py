@@ -117,7 +117,8 @@ def test_every_subject_measures_and_judges(
 def test_recorded_runs_are_judged_by_their_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     row = {
         "status": "done", "commit": "c", "model": "m", "train_flops": 9e13, "alone": True,
-        "wall_seconds": 600.0, "seed": 0, "test_error": 8.0, "test_error_mirrored_views": 7.5, "test_error_augmented_views": 7.0,
+        "wall_seconds": 600.0, "seed": 0, "test_error": 8.0,
+        "test_error_mirrored_views": 7.5, "test_error_augmented_views": 7.0,
         "recipe": {"epochs": 12},
     }  # fmt: skip
     older = row | {"recipe": {"epochs": 11}, "test_error": 50.0}
