@@ -1,11 +1,13 @@
 """Where bf16 is the default: on devices that are fast at it, for networks that tolerate it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from resunit.training import devices
+from resunit import train
+from resunit.training import devices, display
 from resunit.training.recipe import named_recipe
 from resunit.zoo import network_spec
 
@@ -37,3 +39,24 @@ def test_this_processor_agrees_with_what_the_kernel_says() -> None:
             if line.startswith("flags"):
                 flags = set(line.split())
     assert devices.runs_bf16_fast(CPU) == bool(flags & {"avx512_bf16", "amx_bf16", "amx_tile"})
+
+
+@pytest.mark.parametrize(
+    ("precision", "said"),
+    [("auto", "fp32 on cpu without fast bf16"), ("bf16", "bf16 on cpu that emulates bf16")],
+)
+def test_a_processor_without_bf16_is_told_once(
+    precision: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for module in (devices, display):
+        monkeypatch.setattr(module, "runs_bf16_fast", lambda _device: False)
+    recipe = named_recipe("paper")
+    recipe = replace(
+        recipe, model="resnet20", data="cifar10-sample", steps=1, batch_size=8, precision=precision
+    )
+    train(replace(recipe, evaluation_images=8), out=tmp_path / "run")
+    assert capsys.readouterr().err.count(said) == 1

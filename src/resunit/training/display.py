@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from resunit.training.devices import runs_bf16_fast
 from resunit.training.job import Job
 from resunit.training.progress import Progress
 
 SECONDS_BETWEEN_LINES = 15
+BF16_IS_SLOW = {"fp32": " without fast bf16", "bf16": " that emulates bf16: precision=fp32 is faster"}
 
 
 class Display:
@@ -31,7 +33,9 @@ class Display:
         recipe, batches = self.job.recipe, self.job.batches
         data = self.job.dataset
         images = f"{len(data.train):,} images of {recipe.data} at {self.job.image_size} pixels"
-        where = f"{recipe.precision} on {self.job.worker.device}, {torch.get_num_threads()} threads"
+        device = self.job.worker.device
+        slow = "" if runs_bf16_fast(device) else BF16_IS_SLOW[recipe.precision]
+        where = f"{recipe.precision} on {device}{slow}, {torch.get_num_threads()} threads"
         self.say(f"{recipe.model}: {self.job.steps:,} steps of {batches.batch_size} from {images}, {where}")
         self.say(f"evaluated on {len(data.test):,} {data.split_name} images of {len(data.classes)} classes")
         if self.console.is_terminal:
