@@ -92,7 +92,7 @@ def activation_memory(spec: NetworkSpec, image_size: int) -> ActivationMemory:
     everything, streams, segments = 0, 0, []
     for stage, depth in zip(model.stages.children(), spec.depths, strict=True):
         length = segment_length(depth)
-        streams += x.numel()  # the first segment's input
+        streams += x.numel()  # the first segment's input; the last segments of all stages store their maps
         units = []
         for unit in stage.children():
             x, numbers = stored_numbers(unit, x, stored)
@@ -102,7 +102,7 @@ def activation_memory(spec: NetworkSpec, image_size: int) -> ActivationMemory:
         segments.append(length * units[-1])
     _, closing = stored_numbers(model.closing, x, stored)
     ends += closing
-    return ActivationMemory((ends + everything) // 2, (ends + streams + max(segments)) // 2)
+    return ActivationMemory((ends + everything) // 2, (ends + streams + sum(segments)) // 2)
 
 
 def stored_numbers(module: nn.Module, x: Tensor, stored: dict[int, int]) -> tuple[Tensor, int]:

@@ -1,7 +1,8 @@
 """Deep on little memory: maps between units are computed again in the backward pass instead of stored.
 
 Of L units about sqrt(L) inputs are stored, and the maps inside of sqrt(L) units at a time while their
-gradients are taken (Chen et al. 2016): memory grows as the square root of depth, for one more forward pass.
+gradients are taken (Chen et al. 2016): memory grows as the square root of depth, for nearly one more forward
+pass. The last sqrt(L) units of a stage store their maps at once: the backward pass needs them first.
 """
 
 import math
@@ -17,7 +18,8 @@ from resunit.batch_norm import BatchNorm
 class Stage(nn.Sequential):
     """Residual units one after another, (N, C, H, W) -> (N, C', H', W').
 
-    `recomputed` is the number of units whose maps are computed again together; 0 stores all maps.
+    `recomputed` is the number of units whose maps are computed again together; the last of them store theirs.
+    0 stores all maps.
     """
 
     recomputed: int = 0
@@ -26,9 +28,11 @@ class Stage(nn.Sequential):
         if not self.recomputed or not torch.is_grad_enabled():
             return super().forward(input)
         x, units = input, list(self)
-        for first in range(0, len(units), self.recomputed):
-            x = recomputed(nn.Sequential(*units[first : first + self.recomputed]), x)
-        return x
+        while len(units) > self.recomputed:
+            count = len(units) % self.recomputed or self.recomputed
+            x = recomputed(nn.Sequential(*units[:count]), x)
+            del units[:count]
+        return nn.Sequential(*units)(x)
 
 
 def segment_length(units: int) -> int:
