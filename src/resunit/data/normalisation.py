@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -41,7 +42,15 @@ class Normalisation:
     def __call__(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 -> (B, 3, H, W) float32, channels last."""
         images = images.to(torch.float32, memory_format=torch.channels_last)
-        return images.mul_(1 / (255 * self.std)).sub_(self.mean / self.std)
+        return images.mul_(self.scale).sub_(self.offset)
+
+    @cached_property
+    def scale(self) -> Tensor:
+        return 1 / (255 * self.std)
+
+    @cached_property
+    def offset(self) -> Tensor:
+        return self.mean / self.std
 
     def undo(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) normalised -> (B, 3, H, W) uint8, for people to look at."""

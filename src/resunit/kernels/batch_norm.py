@@ -47,8 +47,10 @@ def normalise(
 ) -> Tensor:
     """act(gamma (x - mean) / sqrt(variance + eps) + beta), without a graph."""
     y = torch.empty_like(x)
-    addresses = (t.data_ptr() for t in (x, y, gamma, beta, mean, variance))
-    functions()["batch_norm_apply"](*addresses, eps, *layout(x), CODES[act])
+    functions()["batch_norm_apply"](
+        x.data_ptr(), y.data_ptr(), gamma.data_ptr(), beta.data_ptr(), mean.data_ptr(), variance.data_ptr(),
+        eps, *layout(x), CODES[act],
+    )  # fmt: skip
     return y
 
 
