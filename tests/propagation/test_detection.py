@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import DESIGN_KINDS, NETWORKS, Network
+from networks import DESIGN_KINDS, NETWORKS, Network, padded
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
@@ -37,6 +37,26 @@ def test_the_junctions_of_networks_of_other_libraries(network: Network) -> None:
     detection = detected(*network.build())
     assert Counter(site.kind for site in detection.sites) == network.kinds
     assert detection.unseen == ()
+
+
+@pytest.mark.parametrize("name", [n.name for n in NETWORKS if n.library == "transformers"])
+def test_a_mask_of_the_inputs_hides_no_junction(name: str) -> None:
+    torch.manual_seed(0)
+    network = next(network for network in NETWORKS if network.name == name)
+    model, inputs = network.build()
+    detection = detected(model, padded(inputs))
+    assert Counter(site.kind for site in detection.sites) == network.kinds
+    assert detection.unseen == ()
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_a_padding_mask_of_torchs_own_encoder(norm_first: bool) -> None:
+    layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, norm_first=norm_first)
+    model = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+    mask = torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+    inputs = {"src": torch.randn(2, 5, 32), "src_key_padding_mask": mask}
+    for training in (True, False):
+        assert kinds(model.train(training), inputs) == {"identity": 6}
 
 
 @pytest.mark.parametrize("design", DESIGNS)
