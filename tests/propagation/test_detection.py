@@ -49,6 +49,18 @@ def test_a_mask_of_the_inputs_hides_no_junction(name: str) -> None:
     assert detection.unseen == ()
 
 
+def test_indices_that_are_looked_up_by_hand() -> None:
+    class OneHot(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.unit = nn.Linear(10, 8), resunit.ResidualUnit(nn.Linear(8, 8))
+
+        def forward(self, indices: Tensor) -> Tensor:
+            return self.unit(self.table(nn.functional.one_hot(indices, 10).float()))
+
+    assert kinds(OneHot(), torch.tensor([[1, 2], [3, 4]])) == {"identity": 1}
+
+
 @pytest.mark.parametrize("norm_first", [True, False])
 def test_a_padding_mask_of_torchs_own_encoder(norm_first: bool) -> None:
     layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, norm_first=norm_first)
