@@ -37,7 +37,9 @@ class Sightings:
         self.overwritten: set[Edge] = set()
         self.unchanged: set[Node] = set()  # 0 + x, as Python's sum begins
         self.without_gradient: Counter[str] = Counter()
-        self._identifiers = {id(tensor): tensor for tensor in identifiers}  # integer inputs, and what is made of them without gradients
+        self._identifiers = {
+            id(tensor): tensor for tensor in identifiers
+        }  # integer inputs, and what is made of them without gradients
 
     def on_function(self, place: Place, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         pair = terms(place.function, args, kwargs)
