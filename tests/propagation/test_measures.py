@@ -302,3 +302,13 @@ def test_an_instrument_measures_the_size_it_is_given() -> None:
     again, afresh = instrument.measure(images), measure(model, images)
     assert [junction.shape for junction in again.junctions] == [(3, 4, 8, 8)] * 2
     assert again.to_json() == afresh.to_json()
+
+
+def test_an_instrument_follows_a_scale_that_changes() -> None:
+    shortcut = Scale(0.5)
+    instrument = Instrument(nn.Sequential(ResidualUnit(branch(), shortcut)))
+    instrument.measure(batch())
+    shortcut.scale = 0.25
+    (junction,) = instrument.measure(batch()).junctions
+    assert junction.effective_lambda == pytest.approx(0.25, rel=1e-6)
+    assert junction.gradient_direct == pytest.approx(0.25, rel=1e-6)

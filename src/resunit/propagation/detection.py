@@ -92,19 +92,18 @@ class _Assembly:
                         if not has_parameters(self.graph, branch):
                             return None
                         ordered = (sum_itself, branch) if term == 0 else (branch, sum_itself)
-                        return Meeting(Shortcut("identity", edges[0], (), 1.0), term, ordered)
+                        return Meeting(Shortcut("identity", edges[0], ()), term, ordered)
         return None
 
     def site(self, number: int, name: str, before: list[Site]) -> Site:
         seen, meeting = self.seen[number], self.meetings[number]
         shortcut, origin = meeting.shortcut, meeting.shortcut.origin
         outer = seen.factors[meeting.term]
-        kind, factor = shortcut.kind, shortcut.factor
+        kind = shortcut.kind
         if isinstance(outer, Tensor):
-            kind, factor = ("gate" if outer.requires_grad else "scale"), None
-        elif outer != 1:
-            kind = "scale" if kind == "identity" else kind
-            factor = None if factor is None else factor * outer
+            kind = "gate" if outer.requires_grad else "scale"
+        elif outer != 1 and kind == "identity":
+            kind = "scale"
         x_is_term = kind == "identity" and not shortcut.nodes
         x_shape = self.sightings.made[origin][1] if origin in self.sightings.made else None
         if x_is_term:
@@ -119,7 +118,6 @@ class _Assembly:
             place=seen.place,
             term=meeting.term,
             kind=kind,
-            factor=factor,
             operations=self.words(shortcut.nodes) if kind != "identity" else (),
             x=None if x_is_term else self.sightings.capture(origin),
             x_is_term=x_is_term,

@@ -175,9 +175,9 @@ def _lambda(site: Site, sums: Numbers) -> tuple[float | None, float | None]:
         return None, None
     if site.x_is_term:
         return 1.0, 1.0
-    if "x" not in sums:  # of another size, or not seen: then only a constant is known
+    if "x" not in sums:  # of another size, or not seen
         same_size = site.x_shape is None or math.prod(site.x_shape) == math.prod(site.shape)
-        return (site.factor, 1.0) if site.factor is not None and same_size else (None, None)
+        return (1.0, 1.0) if site.kind == "identity" and same_size else (None, None)
     effective = _ratio(sums["hx"], sums["x"])
     fit = _ratio(sums["hx"] ** 2, sums["h"] * sums["x"])
     return effective, (1.0 if effective == 0 and sums["h"] == 0 else fit)
