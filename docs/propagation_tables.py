@@ -24,7 +24,7 @@ import resunit  # noqa: E402
 from resunit.designs import DESIGNS  # noqa: E402
 from resunit.dissection import find_subject, measured  # noqa: E402
 from resunit.propagation import Instrument, PropagationError, measure, measure_mixing  # noqa: E402
-from resunit.propagation.findings import number  # noqa: E402
+from resunit.propagation.words import number  # noqa: E402
 
 KINDS = ("identity", "scale", "gate", "projection", "operations")
 DEPTH = 24

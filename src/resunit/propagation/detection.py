@@ -22,6 +22,7 @@ from resunit.propagation.passes import Inputs, run
 from resunit.propagation.sightings import Addition, Sightings
 from resunit.propagation.sites import Detection, Site, Truncation
 from resunit.propagation.watching import Watch
+from resunit.propagation.words import counted
 
 # Nodes of activations that set to zero what is below a number, and where a node keeps that number.
 TRUNCATING = {
@@ -196,19 +197,19 @@ class _Assembly:
 
     def unseen(self) -> list[str]:
         sentences = [
-            f"{_counted(count, 'addition')} in {module or 'the model'} ran without gradients (torch.no_grad, "
+            f"{counted(count, 'addition')} in {module or 'the model'} ran without gradients (torch.no_grad, "
             "re-entrant checkpointing, a function taught to autograd by hand): what they join was not seen; "
             "use checkpointing with use_reentrant=False"
             for module, count in self.sightings.without_gradient.items()
         ]
         if opaque := sum(operation(node) in OPAQUE for node in self.graph.children):
             sentences.append(
-                f"{_counted(opaque, 'compiled or scripted function')} could not be looked into; "
+                f"{counted(opaque, 'compiled or scripted function')} could not be looked into; "
                 "measure with the Python functions they were made of"
             )
         if inside := sum(map(self.is_hidden_junction, self.graph.children)):
             sentences.append(
-                f"{_counted(inside, 'junction')} inside functions whose additions Python does not see "
+                f"{counted(inside, 'junction')} inside functions whose additions Python does not see "
                 "(TorchScript, vmap, recurrent layers) could not be measured; "
                 "write the addition out in forward()"
             )
@@ -229,10 +230,6 @@ def _truncates(node: Node) -> bool:
     """Does the activation set negative values, and no others below its upper bound, to zero?"""
     name = operation(node)
     return name in TRUNCATING and ((bound := TRUNCATING[name]) is None or getattr(node, bound) == 0)
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _size(shape: tuple[int, ...] | None) -> int:
