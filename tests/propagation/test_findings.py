@@ -36,6 +36,34 @@ def test_a_product_that_leaves_no_direct_path() -> None:
     assert "no direct path" in sentence(measure(network(0.0), X), "multiplied by 0")
 
 
+def test_a_scale_that_turns_the_sign() -> None:
+    odd = sentence(measure(network(-0.9, 3), X), "the product of lambda over stage 1 is (-0.9)^3 = -0.73")
+    assert odd.endswith("73 % of the gradient comes through directly")
+    assert "amplifies" in sentence(measure(network(-1.5, 3), X), "(-1.5)^3 = -3.4")
+
+
+def test_gates_are_called_gates() -> None:
+    torch.manual_seed(0)
+    result = measure(
+        resunit.create_model("resnet20", design="shortcut-only-gating", gate_bias=-1.0),
+        torch.randn(2, 3, 16, 16),
+    )
+    product = next(j for j in reversed(result.junctions) if j.stage == 1).lambda_product
+    assert sentence(result, f"the product of lambda over stage 1, behind 3 gates, is {product:.2g}: ")
+
+
+def test_what_changes_the_stream_on_its_way_is_named() -> None:
+    units = [ResidualUnit(nn.Linear(8, 8), Scale(0.5) if number == 1 else None) for number in range(3)]
+    found = sentence(measure(nn.Sequential(*units), X), "x_L differs from x_l + sum F")
+    assert found.endswith("it is changed on the way by h at 1, no identity")
+    torch.manual_seed(0)
+    truncated = nn.Sequential(*(ResidualUnit(nn.Linear(8, 8), after=nn.ReLU()) for _ in range(3)))
+    found = sentence(measure(truncated, X), "x_L differs from x_l + sum F")
+    assert found.endswith("it is changed on the way by what follows the additions")
+    found = sentence(measure(network(1.0, 3).bfloat16(), X.bfloat16()), "x_L differs from x_l + sum F")
+    assert found.endswith("it is changed on the way by its rounding")
+
+
 def test_identities_pass_the_signal_directly() -> None:
     assert "the signal passes directly" in sentence(measure(network(1.0), X), "Eq. (4)")
 

@@ -79,18 +79,24 @@ def _lambda_product(stage: list[Junction]) -> Iterator[Finding]:
             f"the shortcuts of stage {stage[0].stage} are multiplied by 0: there is no direct path",
         )
         return
-    decades = abs(math.log10(abs(product)))
-    if decades < 0.02:
+    size = abs(product)
+    if abs(math.log10(size)) < 0.02:
         return
     same = max(scales) - min(scales) < 0.01 * abs(scales[0])
-    power = f"{number(scales[0])}^{len(scales)} = " if same and len(scales) > 1 else ""
-    if product < 1e-3:
+    base = number(scales[0]) if scales[0] > 0 else f"({number(scales[0])})"
+    power = f"{base}^{len(scales)} = " if same and len(scales) > 1 else ""
+    gates = sum(j.kind == "gate" for j in scaled)
+    behind = f", behind {counted(gates, 'gate')}," if gates else ""
+    if size < 1e-3:
         meaning = "the gradient has no direct path"
-    elif product < 1:
-        meaning = f"{percent(product)} of the gradient comes through directly"
+    elif size < 1:
+        meaning = f"{percent(size)} of the gradient comes through directly"
     else:
         meaning = "the direct path amplifies signal and gradient"
-    yield decades, f"the product of lambda over stage {stage[0].stage} is {power}{number(product)}: {meaning}"
+    yield (
+        abs(math.log10(size)),
+        f"the product of lambda over stage {stage[0].stage}{behind} is {power}{number(product)}: {meaning}",
+    )
 
 
 def _truncation(junctions: list[Junction]) -> Iterator[Finding]:
@@ -221,7 +227,8 @@ def _closure(junctions: list[Junction]) -> Iterator[Finding]:
     plain = [j for j in junctions if j.kind == "identity" and j.closure_error is not None]
     if not plain:
         return
-    worst = max(j.closure_error or 0.0 for j in plain)
+    last = max(plain, key=lambda j: j.closure_error or 0.0)
+    worst = last.closure_error or 0.0
     if worst < 1e-3:
         how = f"to {number(worst)} of the stream" if worst else "exactly"
         yield (
@@ -229,10 +236,14 @@ def _closure(junctions: list[Junction]) -> Iterator[Finding]:
             f"x_L = x_l + sum F holds within every stage {how}, Eq. (4): the signal passes directly",
         )
     else:
+        before = [j for j in junctions[: junctions.index(last)] if j.stage == last.stage]
+        odd, followed = [j for j in before if j.kind != "identity"], any(j.f for j in before)
+        causes = [f"h at {odd[0].name}{_and_others(odd)}, no identity"] if odd else []
+        causes += ["what follows the additions"] if followed else []
         yield (
             0.01,
             f"x_L differs from x_l + sum F by up to {percent(worst)} of the stream within a stage, Eq. (4): "
-            "what follows the additions changes it on the way",
+            f"it is changed on the way by {', and by '.join(causes) or 'its rounding'}",
         )
 
 
