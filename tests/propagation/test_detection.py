@@ -1,7 +1,7 @@
 """Junctions are found where they are, and nowhere else, without naming modules."""
 
-from collections import Counter
-from typing import Any
+from collections import Counter, UserDict
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -182,6 +182,33 @@ def test_additions_that_python_does_not_see_are_named() -> None:
     mapped = Toy(lambda m, x: torch.vmap(lambda row: row + m.map(row))(x))
     with pytest.raises(PropagationError, match=r"1 junction inside functions .*write the addition out"):
         Instrument(mapped).detect(torch.randn(2, 8))
+
+
+class Pair(NamedTuple):
+    left: Tensor
+    right: Tensor
+
+
+@pytest.mark.parametrize(
+    ("inputs", "of"),
+    [
+        (({"image": torch.randn(2, 8)},), lambda batch: batch["image"]),
+        (([UserDict(image=[torch.randn(2, 8)])],), lambda batch: batch[0]["image"][0]),
+        ((Pair(torch.randn(2, 8), torch.randn(2, 8)),), lambda batch: batch.left + batch.right),
+        ({"batch": {"image": torch.randn(2, 8)}}, lambda batch: batch["image"]),
+    ],
+    ids=["mapping", "list", "named tuple", "keyword"],
+)
+def test_inputs_within_inputs(inputs: Any, of: Any) -> None:
+    class Unpacks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unit = resunit.ResidualUnit(nn.Linear(8, 8))
+
+        def forward(self, batch: Any) -> Tensor:
+            return self.unit(of(batch))
+
+    assert kinds(Unpacks(), inputs) == {"identity": 1}
 
 
 def test_frozen_networks_and_leaf_inputs() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
+from resunit.propagation.errors import PropagationError
 from resunit.propagation.graph import Edge, Graph, Node, Side
 from resunit.propagation.junctions import (
     Meeting,
@@ -53,6 +54,11 @@ def detect(model: nn.Module, inputs: Any, targets: Any, loss: Loss | None) -> De
         value = loss_of(output, targets, loss)
     check_differentiable(value)
     graph = Graph(value.grad_fn, sightings.sources, sightings.unchanged)
+    if not graph.children:
+        raise PropagationError(
+            "the loss does not depend on any tensor of the inputs; "
+            "give them as tensors, or in tuples, lists and mappings"
+        )
     return _Assembly(sightings, graph).detection()
 
 
