@@ -111,6 +111,14 @@ def test_other_devices() -> None:
     refused(r"the inputs are on meta, the model on cpu; use inputs.to\('cpu'\)", model(), X.to("meta"))
 
 
+def test_targets_on_another_device() -> None:
+    refused(
+        r"the targets are on meta, the model's output on cpu; use targets.to\('cpu'\)",
+        model(),
+        targets=torch.zeros(2, dtype=torch.long, device="meta"),
+    )
+
+
 def test_compiled_and_scripted_networks() -> None:
     refused("the model is under torch.compile, .*_orig_mod", torch.compile(model()))
     part = model()
