@@ -3,6 +3,7 @@
 Needs the packages of the extra `dev`. Networks and blocks are those of tests/propagation.
 """
 
+import itertools
 import re
 import statistics
 import sys
@@ -17,14 +18,14 @@ from torch.nn.functional import cross_entropy
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "propagation"))
 
-from blocks import WIDTH, DeepNorm, HyperNetwork, PostLN, PreLN, step  # noqa: E402
+from blocks import WIDTH, HyperNetwork, PostLN, PreLN, deep_norm, step, transformer  # noqa: E402
 from networks import DESIGN_KINDS, NETWORKS  # noqa: E402
 
 import resunit  # noqa: E402
 from resunit.designs import DESIGNS  # noqa: E402
 from resunit.dissection import find_subject, measured  # noqa: E402
 from resunit.propagation import Instrument, PropagationError, measure, measure_mixing  # noqa: E402
-from resunit.propagation.findings import number  # noqa: E402
+from resunit.propagation.words import number  # noqa: E402
 
 KINDS = ("identity", "scale", "gate", "projection", "operations")
 DEPTH = 24
@@ -79,17 +80,18 @@ def designs() -> list[str]:
 def blocks() -> list[str]:
     """Blocks of transformers at initialisation: what is left of the direct path, and of the gradient."""
     rows = [
-        f"| {DEPTH} blocks | lambda | direct path, lambda and f | gradient, first | branch share, last |",
+        f"| {DEPTH // 2} blocks, {DEPTH} junctions | lambda | direct path, lambda and f "
+        "| gradient, first | branch share, last |",
         "|---" * 5 + "|",
     ]
     networks = {
-        "Pre-LN": [PreLN() for _ in range(DEPTH)],
-        "Post-LN": [PostLN() for _ in range(DEPTH)],
-        "DeepNorm": [DeepNorm(DEPTH) for _ in range(DEPTH)],
+        "Pre-LN": transformer(DEPTH // 2, PreLN),
+        "Post-LN": transformer(DEPTH // 2, PostLN),
+        "DeepNorm": deep_norm(DEPTH // 2),
     }
     tokens = torch.randn(4, 16, WIDTH)
-    for name, layers in networks.items():
-        first, *_, before_last, last = measure(nn.Sequential(*layers), tokens).junctions
+    for name, network in networks.items():
+        first, *_, before_last, last = measure(network, tokens).junctions
         numbers = (
             first.effective_lambda,
             before_last.path_product,
@@ -113,10 +115,14 @@ def mixing() -> list[str]:
 
 
 def cost() -> list[str]:
-    """A measurement beside a plain forward and backward pass, junctions known; the fastest of five each."""
+    """A measurement beside a plain forward and backward pass, the fastest of five each.
+
+    With the junctions known, and by `measure`, which finds them first.
+    """
     rows = [
-        f"| ResNet-110, 32 images, {torch.get_num_threads()} thread(s) | plain, s | measured, s | ratio |",
-        "|---" * 4 + "|",
+        f"| ResNet-110, 32 images, {torch.get_num_threads()} thread(s) | plain, s | measured, s | ratio "
+        "| `measure`, s | ratio |",
+        "|---" * 6 + "|",
     ]
     images = torch.randn(32, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     targets = torch.randint(0, 10, (32,))
@@ -124,16 +130,19 @@ def cost() -> list[str]:
         model = resunit.create_model("resnet110", design=design).to(memory_format=torch.channels_last)
         instrument = Instrument(model)
         instrument.measure(images, targets)
-        plain, with_sums = [], []
+        rounds = []
         for _ in range(5):
-            started = time.perf_counter()
+            marks = [time.perf_counter()]
             cross_entropy(model(images), targets).backward()
-            between = time.perf_counter()
+            marks.append(time.perf_counter())
             instrument.measure(images, targets)
-            plain.append(between - started)
-            with_sums.append(time.perf_counter() - between)
-        seconds = min(plain), min(with_sums)
-        rows.append(f"| {design} | {seconds[0]:.2f} | {seconds[1]:.2f} | {seconds[1] / seconds[0]:.2f} |")
+            marks.append(time.perf_counter())
+            measure(model, images, targets)
+            marks.append(time.perf_counter())
+            rounds.append([after - before for before, after in itertools.pairwise(marks)])
+        plain, *measured_in = map(min, zip(*rounds, strict=True))
+        columns = [f"{seconds:.2f} | {seconds / plain:.2f}" for seconds in measured_in]
+        rows.append(f"| {design} | {plain:.2f} | {' | '.join(columns)} |")
     return rows
 
 

@@ -193,7 +193,9 @@ def test_models_lists_the_zoo_as_a_table_and_as_json(capsys: pytest.CaptureFixtu
     (record,) = json.loads(capsys.readouterr().out)
     assert (record["depth"], record["parameters"], record["unit"]) == (164, 1_703_258, "bottleneck")
     assert main(["models", "resnet2*"]) == 0
-    assert "269,722" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "269,722" in out
+    assert all(design in out for design in DESIGNS)
 
 
 def test_data_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from rich.table import Table
 
 from resunit.cost import multiply_adds, spec_parameters
+from resunit.designs import DESIGNS
 from resunit.zoo import list_models, network_spec
 
 
@@ -46,3 +47,10 @@ def models_table(records: list[dict[str, Any]]) -> Table:
             record["design"],
         )
     return table
+
+
+def designs_in_words() -> str:
+    """The names that `design` takes, the paper's and the later ones."""
+    paper = [name for name, design in DESIGNS.items() if design.of_the_paper]
+    later = [name for name in DESIGNS if name not in paper]
+    return f"designs (--design): {', '.join(paper)}; later than the paper: {', '.join(later)}"

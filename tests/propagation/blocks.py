@@ -1,56 +1,75 @@
 """Transformer blocks of later papers, small: where they put the norm, the scale and the streams."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.propagation import MixingStep
 
-WIDTH = 16
+WIDTH, HEADS = 16, 2
 
 
-class Branch(nn.Sequential):
-    """A position-wise MLP, as in the blocks of Vaswani et al. 2017."""
+class Attention(nn.Module):
+    """Self-attention; `gain` multiplies the weights of values and outputs."""
 
-    def __init__(self, last: float = 1.0):
+    def __init__(self, gain: float = 1.0):
+        super().__init__()
+        self.queries_keys, self.values = nn.Linear(WIDTH, 2 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.out = nn.Linear(WIDTH, WIDTH)
+        scale_weights(gain, self.values, self.out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        queries, keys = self.queries_keys(x).chunk(2, -1)
+        heads = (t.unflatten(-1, (HEADS, -1)).transpose(1, 2) for t in (queries, keys, self.values(x)))
+        return self.out(functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))
+
+
+class MLP(nn.Sequential):
+    """Position-wise; `gain` multiplies its weights."""
+
+    def __init__(self, gain: float = 1.0):
         super().__init__(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
-        with torch.no_grad():
-            for layer in (self[0], self[2]):
-                layer.weight.mul_(last)
+        scale_weights(gain, self[0], self[2])
+
+
+def scale_weights(gain: float, *layers: nn.Module) -> None:
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.mul_(gain)
 
 
 class PreLN(nn.Module):
     """x + F(LN(x)) (Xiong et al. 2020)."""
 
-    def __init__(self) -> None:
+    def __init__(self, branch: nn.Module):
         super().__init__()
-        self.norm, self.branch = nn.LayerNorm(WIDTH), Branch()
+        self.norm, self.branch = nn.LayerNorm(WIDTH), branch
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.branch(self.norm(x))
 
 
 class PostLN(nn.Module):
-    """LN(x + F(x)) (Vaswani et al. 2017)."""
+    """LN(alpha x + F(x)): alpha = 1 in Vaswani et al. 2017."""
 
-    def __init__(self) -> None:
+    def __init__(self, branch: nn.Module, alpha: float = 1.0):
         super().__init__()
-        self.norm, self.branch = nn.LayerNorm(WIDTH), Branch()
+        self.norm, self.branch, self.alpha = nn.LayerNorm(WIDTH), branch, alpha
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x + self.branch(x))
+        return self.norm((x if self.alpha == 1 else self.alpha * x) + self.branch(x))
 
 
-class DeepNorm(nn.Module):
-    """LN(alpha x + F(x)), alpha = (2 N)^(1/4), F's weights times (8 N)^(-1/4) (Wang et al. 2022)."""
+def transformer(depth: int, sub_layer: Callable[[nn.Module], nn.Module], gain: float = 1.0) -> nn.Sequential:
+    """`depth` blocks, of which each is an attention and an MLP joined by `sub_layer`."""
+    return nn.Sequential(*(sub_layer(branch(gain)) for _ in range(depth) for branch in (Attention, MLP)))
 
-    def __init__(self, depth: int):
-        super().__init__()
-        self.alpha = (2 * depth) ** 0.25
-        self.norm, self.branch = nn.LayerNorm(WIDTH), Branch((8 * depth) ** -0.25)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.alpha * x + self.branch(x))
+def deep_norm(depth: int) -> nn.Sequential:
+    """Post-LN with alpha = (2 N)^(1/4), weights times (8 N)^(-1/4) (Wang et al. 2022)."""
+    return transformer(depth, lambda branch: PostLN(branch, (2 * depth) ** 0.25), (8 * depth) ** -0.25)
 
 
 def doubly_stochastic(logits: Tensor, iterations: int = 30) -> Tensor:
@@ -68,12 +87,12 @@ class HyperConnection(nn.Module):
     `constrained` keeps M doubly stochastic, so that no product of them grows (Xie et al. 2025).
     """
 
-    def __init__(self, streams: int, constrained: bool):
+    def __init__(self, streams: int, constrained: bool, branch: nn.Module):
         super().__init__()
         self.mixing = nn.Parameter(torch.eye(streams) + 0.5 * torch.randn(streams, streams))
         self.read = nn.Parameter(torch.full((streams,), 1 / streams))
         self.write = nn.Parameter(torch.ones(streams))
-        self.norm, self.branch = nn.LayerNorm(WIDTH), Branch()
+        self.norm, self.branch = nn.LayerNorm(WIDTH), branch
         self.constrained = constrained
 
     def matrix(self) -> Tensor:
@@ -99,7 +118,8 @@ class HyperNetwork(nn.Module):
     def __init__(self, depth: int, constrained: bool, streams: int = 4):
         super().__init__()
         self.streams = streams
-        self.layers = nn.Sequential(*(HyperConnection(streams, constrained) for _ in range(depth)))
+        branches = [(Attention, MLP)[number % 2]() for number in range(depth)]
+        self.layers = nn.Sequential(*(HyperConnection(streams, constrained, branch) for branch in branches))
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.layer_norm(x, (WIDTH,))

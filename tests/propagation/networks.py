@@ -64,6 +64,13 @@ def transformers(name: str, model: str, options: dict[str, Any], count: int = 6)
     return Network("transformers", name, build, {"identity": count})
 
 
+def padded(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same batch, of which the second sentence is shorter."""
+    mask = torch.ones_like(inputs["input_ids"])
+    mask[1, 4:] = 0
+    return inputs | {"attention_mask": mask}
+
+
 def encoder(norm_first: bool, training: bool) -> Network:
     def build() -> tuple[nn.Module, Any]:
         layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, norm_first=norm_first)

@@ -1,11 +1,11 @@
 """Junctions are found where they are, and nowhere else, without naming modules."""
 
-from collections import Counter
-from typing import Any
+from collections import Counter, UserDict
+from typing import Any, NamedTuple
 
 import pytest
 import torch
-from networks import DESIGN_KINDS, NETWORKS, Network
+from networks import DESIGN_KINDS, NETWORKS, Network, padded
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
@@ -37,6 +37,38 @@ def test_the_junctions_of_networks_of_other_libraries(network: Network) -> None:
     detection = detected(*network.build())
     assert Counter(site.kind for site in detection.sites) == network.kinds
     assert detection.unseen == ()
+
+
+@pytest.mark.parametrize("name", [n.name for n in NETWORKS if n.library == "transformers"])
+def test_a_mask_of_the_inputs_hides_no_junction(name: str) -> None:
+    torch.manual_seed(0)
+    network = next(network for network in NETWORKS if network.name == name)
+    model, inputs = network.build()
+    detection = detected(model, padded(inputs))
+    assert Counter(site.kind for site in detection.sites) == network.kinds
+    assert detection.unseen == ()
+
+
+def test_indices_that_are_looked_up_by_hand() -> None:
+    class OneHot(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.unit = nn.Linear(10, 8), resunit.ResidualUnit(nn.Linear(8, 8))
+
+        def forward(self, indices: Tensor) -> Tensor:
+            return self.unit(self.table(nn.functional.one_hot(indices, 10).float()))
+
+    assert kinds(OneHot(), torch.tensor([[1, 2], [3, 4]])) == {"identity": 1}
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_a_padding_mask_of_torchs_own_encoder(norm_first: bool) -> None:
+    layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, norm_first=norm_first)
+    model = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+    mask = torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+    inputs = {"src": torch.randn(2, 5, 32), "src_key_padding_mask": mask}
+    for training in (True, False):
+        assert kinds(model.train(training), inputs) == {"identity": 6}
 
 
 @pytest.mark.parametrize("design", DESIGNS)
@@ -135,6 +167,48 @@ def test_functions_taught_to_autograd_by_hand() -> None:
     assert kinds(Toy(lambda m, x: x + Taught.apply(x, m.map.weight)), torch.randn(2, 8)) == {"identity": 1}
 
 
+class FusedAddition(torch.autograd.Function):
+    """x + f where no torch function adds, as in a kernel of C++ or Triton."""
+
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor, f: Tensor) -> Tensor:  # pyright: ignore
+        return torch.from_numpy(x.detach().numpy() + f.detach().numpy())
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore
+        return gradient, gradient
+
+
+def test_an_addition_in_a_function_taught_by_hand_is_named() -> None:
+    fused = Toy(lambda m, x: FusedAddition.apply(x, m.map(x)))
+    with pytest.raises(PropagationError, match=r"1 function .*\(FusedAddition\) .*write the addition out"):
+        Instrument(fused).detect(torch.randn(2, 8))
+    after = detected(nn.Sequential(resunit.ResidualUnit(nn.Linear(8, 8)), fused), torch.randn(2, 8))
+    assert "1 function taught to autograd by hand (FusedAddition)" in after.unseen[0]
+    of_two_branches = Toy(lambda m, x: x + FusedAddition.apply(m.map(x), m.other(x)))
+    assert detected(of_two_branches, torch.randn(2, 8)).unseen == ()
+
+
+class Rectified(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: Tensor) -> Tensor:
+        ctx.save_for_backward(y)
+        return y.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore
+        (y,) = ctx.saved_tensors
+        return gradient * (y > 0)
+
+
+def test_a_function_taught_by_hand_after_an_addition_is_named() -> None:
+    unit = Toy(lambda m, x: Rectified.apply(x + m.map(x)))
+    (sentence,) = detected(
+        nn.Sequential(unit, resunit.ResidualUnit(nn.Linear(8, 8))), torch.randn(2, 8)
+    ).unseen
+    assert sentence.startswith("what Rectified does after 1 addition was not seen")
+
+
 @torch.jit.script
 def scripted(x: Tensor, f: Tensor) -> Tensor:
     return x + f
@@ -150,6 +224,60 @@ def test_additions_that_python_does_not_see_are_named() -> None:
     mapped = Toy(lambda m, x: torch.vmap(lambda row: row + m.map(row))(x))
     with pytest.raises(PropagationError, match=r"1 junction inside functions .*write the addition out"):
         Instrument(mapped).detect(torch.randn(2, 8))
+
+
+class Pair(NamedTuple):
+    left: Tensor
+    right: Tensor
+
+
+@pytest.mark.parametrize(
+    ("inputs", "of"),
+    [
+        (({"image": torch.randn(2, 8)},), lambda batch: batch["image"]),
+        (([UserDict(image=[torch.randn(2, 8)])],), lambda batch: batch[0]["image"][0]),
+        ((Pair(torch.randn(2, 8), torch.randn(2, 8)),), lambda batch: batch.left + batch.right),
+        ({"batch": {"image": torch.randn(2, 8)}}, lambda batch: batch["image"]),
+    ],
+    ids=["mapping", "list", "named tuple", "keyword"],
+)
+def test_inputs_within_inputs(inputs: Any, of: Any) -> None:
+    class Unpacks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unit = resunit.ResidualUnit(nn.Linear(8, 8))
+
+        def forward(self, batch: Any) -> Tensor:
+            return self.unit(of(batch))
+
+    assert kinds(Unpacks(), inputs) == {"identity": 1}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("compiled_before", [False, True])
+def test_a_compiled_function_within_forward_is_looked_into(compiled_before: bool) -> None:
+    joined = torch.compile(lambda x, f: torch.relu(x + f), backend="aot_eager")
+    model = nn.Sequential(Toy(lambda m, x: joined(x, m.map(x))), resunit.ResidualUnit(nn.Linear(8, 8)))
+    if compiled_before:
+        model(torch.randn(2, 8)).sum().backward()
+    detection = detected(model, torch.randn(2, 8))
+    assert [(site.name, site.kind, site.previous_f) for site in detection.sites] == [
+        ("0", "identity", ()), ("1", "identity", ("relu",)),
+    ]  # fmt: skip
+    assert detection.unseen == ()
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # which aot_function looks at
+def test_functions_that_were_compiled_ahead_are_named() -> None:
+    from torch._functorch.aot_autograd import aot_function
+
+    def unchanged(graph: Any, _inputs: Any) -> Any:
+        return graph
+
+    joined = aot_function(lambda x, f: torch.relu(x + f), unchanged)
+    model = nn.Sequential(Toy(lambda m, x: joined(x, m.map(x))), resunit.ResidualUnit(nn.Linear(8, 8)))
+    (sentence,) = detected(model, torch.randn(2, 8)).unseen
+    assert sentence.startswith("1 compiled or scripted function could not be looked into")
 
 
 def test_frozen_networks_and_leaf_inputs() -> None:

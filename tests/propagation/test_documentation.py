@@ -1,8 +1,13 @@
 """docs/propagation.md shows what is asserted of the networks."""
 
+import re
 from pathlib import Path
 
+import pytest
+import torch
 from networks import DESIGN_KINDS, NETWORKS
+
+import resunit
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "propagation.md").read_text()
 KINDS = ("identity", "scale", "gate", "projection", "operations")
@@ -16,3 +21,17 @@ def test_each_network_has_its_row() -> None:
         assert f"| {library} | {name} | {sum(kinds.values())} | {counts} |" in DOCUMENT
     table = DOCUMENT.split("<!-- table: networks -->")[1].split("<!-- end -->")[0]
     assert len(table.strip().splitlines()) == len(expected) + 2
+
+
+def test_its_examples_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    measures, mixes = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    given = {"model": resunit.create_model("resnet20"), "images": torch.randn(2, 3, 16, 16)}
+    exec(measures, given | {"labels": torch.tensor([0, 1])})
+    assert "ResidualNetwork has 9 junctions" in capsys.readouterr().out
+    assert (tmp_path / "signal.html").exists()
+    exec(mixes, {})
+    assert capsys.readouterr().out.startswith("11: of the first streams the product of all mixing")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from blocks import WIDTH, DeepNorm, PostLN, PreLN
+from blocks import WIDTH, PostLN, PreLN, deep_norm, transformer
 from torch import nn
 
 import resunit
@@ -34,6 +34,34 @@ def test_a_product_that_leaves_no_direct_path() -> None:
         measure(network(1.5), X), "the product of lambda over stage 1 is 1.5^18 = 1.5e3"
     )
     assert "no direct path" in sentence(measure(network(0.0), X), "multiplied by 0")
+
+
+def test_a_scale_that_turns_the_sign() -> None:
+    odd = sentence(measure(network(-0.9, 3), X), "the product of lambda over stage 1 is (-0.9)^3 = -0.73")
+    assert odd.endswith("73 % of the gradient comes through directly")
+    assert "amplifies" in sentence(measure(network(-1.5, 3), X), "(-1.5)^3 = -3.4")
+
+
+def test_gates_are_called_gates() -> None:
+    torch.manual_seed(0)
+    result = measure(
+        resunit.create_model("resnet20", design="shortcut-only-gating", gate_bias=-1.0),
+        torch.randn(2, 3, 16, 16),
+    )
+    product = next(j for j in reversed(result.junctions) if j.stage == 1).lambda_product
+    assert sentence(result, f"the product of lambda over stage 1, behind 3 gates, is {product:.2g}: ")
+
+
+def test_what_changes_the_stream_on_its_way_is_named() -> None:
+    units = [ResidualUnit(nn.Linear(8, 8), Scale(0.5) if number == 1 else None) for number in range(3)]
+    found = sentence(measure(nn.Sequential(*units), X), "x_L differs from x_l + sum F")
+    assert found.endswith("it is changed on the way by h at 1, no identity")
+    torch.manual_seed(0)
+    truncated = nn.Sequential(*(ResidualUnit(nn.Linear(8, 8), after=nn.ReLU()) for _ in range(3)))
+    found = sentence(measure(truncated, X), "x_L differs from x_l + sum F")
+    assert found.endswith("it is changed on the way by what follows the additions")
+    found = sentence(measure(network(1.0, 3).bfloat16(), X.bfloat16()), "x_L differs from x_l + sum F")
+    assert found.endswith("it is changed on the way by its rounding")
 
 
 def test_identities_pass_the_signal_directly() -> None:
@@ -68,13 +96,14 @@ def test_what_hides_a_network_comes_first() -> None:
 
 def test_where_transformers_put_the_norm() -> None:
     torch.manual_seed(0)
-    depth, x = 12, torch.randn(2, 5, WIDTH)
-    pre = measure(nn.Sequential(*(PreLN() for _ in range(depth))), x, name="Pre-LN")
-    post = measure(nn.Sequential(*(PostLN() for _ in range(depth))), x, name="Post-LN")
-    deep = measure(nn.Sequential(*(DeepNorm(depth) for _ in range(depth))), x, name="DeepNorm")
+    depth, x = 6, torch.randn(2, 5, WIDTH)
+    pre = measure(transformer(depth, PreLN), x, name="Pre-LN")
+    post = measure(transformer(depth, PostLN), x, name="Post-LN")
+    deep = measure(deep_norm(depth), x, name="DeepNorm")
+    assert [junction.kind for junction in pre.junctions] == ["identity"] * 2 * depth
     assert "the signal passes directly" in sentence(pre, "Eq. (4)")
     assert "layer_norm after the additions of stage 1" in sentence(post, "the direct path")
-    assert [junction.kind for junction in deep.junctions] == ["scale"] * depth
+    assert [junction.kind for junction in deep.junctions] == ["scale"] * 2 * depth
     assert all(j.effective_lambda == pytest.approx((2 * depth) ** 0.25, rel=1e-5) for j in deep.junctions)
     # What DeepNorm is for: scaled up before the norm, less of the direct path is lost in it.
     assert post.junctions[-2].path_product < deep.junctions[-2].path_product < 1.05
@@ -115,6 +144,22 @@ def test_a_page_that_needs_no_network(tmp_path: Path) -> None:
     assert "Plotly.newPlot" in page
     assert 'src="http' not in page
     assert "cdn.plot" not in page.split("Plotly.newPlot")[-1]
+
+
+def test_what_was_measured_is_drawn_and_nothing_else(tmp_path: Path) -> None:
+    def page(result: Propagation) -> str:
+        return result.plot(tmp_path / "page.html").read_text().split("Plotly.newPlot")[-1]
+
+    plain = page(measure(network(1.0, 3), X))
+    assert "Gradient, relative to the last junction" in plain
+    for title, also in [
+        ("Lesion: ", "lesion"), ("Jacobian of the junction: ", "jacobian"), ("Correlation ", "correlation"),
+    ]:  # fmt: skip
+        assert title not in plain
+        assert title in page(measure(network(1.0, 3), X, also=[also]))  # pyright: ignore
+    assert "Truncation" not in plain
+    truncated = nn.Sequential(*(ResidualUnit(nn.Linear(8, 8), after=nn.ReLU()) for _ in range(2)))
+    assert "Truncation" in page(measure(truncated, X))
 
 
 def test_other_endings_are_refused(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_all_eleven_are_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert main(["propagation", "designs", "--records", str(records), "--out", str(out), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [record["design"] for record in document["designs"]] == PAPER
+    assert document["missing"] == []
     assert document["designs"][0]["trained"] == {"gradient_gain": [203.0, 1.0], "lambda_product": [None, 0.5]}
     assert (out / "designs.png").read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in out.iterdir()] == ["designs.png"]
@@ -62,6 +63,20 @@ def test_the_run_with_default_options_and_the_lowest_seed(tmp_path: Path) -> Non
     chosen = recorded_designs(records, "resnet110", steps=200, data="cifar10")
     assert list(chosen) == ["original", "constant-scaling"]
     assert (chosen["constant-scaling"]["seed"], chosen["constant-scaling"]["trained"]) == (1, None)
+
+
+def test_designs_that_were_not_recorded_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recorded = [name for name in PAPER if name not in ("plain", "relu-before-addition")]
+    records = written(tmp_path / "mini.jsonl", *map(experiment, recorded))
+    arguments = ["propagation", "designs", "--records", str(records), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["missing"] == ["plain", "relu-before-addition"]
+    assert main(arguments) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines() if "missing" in line] == [
+        ["plain", "missing"], ["relu-before-addition", "missing"],
+    ]  # fmt: skip
+    drawing = figure(recorded_designs(records, "resnet110", steps=200, data="cifar10"), 200)
+    assert "; without plain, relu-before-addition;" in drawing.get_suptitle()
 
 
 def test_every_line_can_be_told_apart_and_zero_is_said(tmp_path: Path) -> None:

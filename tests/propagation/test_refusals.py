@@ -36,6 +36,21 @@ def test_inputs_of_the_wrong_shape_or_kind() -> None:
     refused("does not run on inputs of shape none: ", model(), ())
 
 
+def test_inputs_whose_tensors_are_not_seen() -> None:
+    class Batch:
+        images = X
+
+    class Unpacks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unit = model()
+
+        def forward(self, batch: Batch) -> Tensor:
+            return self.unit(batch.images)
+
+    refused("the loss does not depend on any tensor of the inputs; give them as tensors", Unpacks(), Batch())
+
+
 def test_losses_that_are_no_scalars() -> None:
     refused(r"the loss is a tensor of shape \(2, 8\), not a scalar; .*mean", model(), loss=lambda y, _: y)
     refused("the loss is float, not a scalar", model(), loss=lambda y, _: y.sum().item())
@@ -94,6 +109,14 @@ def test_outputs_without_a_tensor() -> None:
 def test_other_devices() -> None:
     refused("on the meta device and has no numbers", model().to("meta"))
     refused(r"the inputs are on meta, the model on cpu; use inputs.to\('cpu'\)", model(), X.to("meta"))
+
+
+def test_targets_on_another_device() -> None:
+    refused(
+        r"the targets are on meta, the model's output on cpu; use targets.to\('cpu'\)",
+        model(),
+        targets=torch.zeros(2, dtype=torch.long, device="meta"),
+    )
 
 
 def test_compiled_and_scripted_networks() -> None:

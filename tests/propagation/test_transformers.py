@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import NETWORKS
+from networks import NETWORKS, padded
 from torch import Tensor
 
 from resunit.propagation import measure
@@ -27,10 +27,12 @@ BRANCHES = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "padded"])
 @pytest.mark.parametrize("name", BRANCHES)
-def test_attention_and_mlp_sum_to_the_next_stream(name: str) -> None:
+def test_attention_and_mlp_sum_to_the_next_stream(name: str, whole: bool) -> None:
     torch.manual_seed(0)
     model, inputs = next(network.build() for network in NETWORKS if network.name == name)
+    inputs = inputs if whole else padded(inputs)
     model.eval()
     begin, block, branches, f = BRANCHES[name]
     paths = [f"{block.format(layer)}.{branch}" for layer in range(3) for branch in branches]

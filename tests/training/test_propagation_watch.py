@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch import Tensor, nn
 
 import resunit
+from resunit.designs import DESIGNS, Design, Parts
 from resunit.names import UsageError
 from resunit.training import propagation_watch
 from resunit.training.batches import Group
@@ -15,6 +17,7 @@ from resunit.training.loop import resume
 from resunit.training.progress import Progress
 from resunit.training.recipe import Recipe, named_recipe
 from resunit.training.settings import with_settings
+from resunit.units import ORIGINAL
 
 
 def recipe(*settings: str) -> Recipe:
@@ -49,6 +52,36 @@ def test_a_watched_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
         )  # dropout of one half
     assert 'id="propagation"' in (tmp_path / "watched" / "report.html").read_text()
     assert 'id="propagation"' not in (tmp_path / "plain" / "report.html").read_text()
+
+
+def test_a_norm_after_the_addition_is_seen_to_truncate(tmp_path: Path) -> None:
+    """Training makes one function of it and its activation, which the instrument does not see into."""
+    settings = ["watch_propagation=1", "steps=1", "design=bn-after-addition"]
+    resunit.train(recipe(*settings), out=tmp_path / "run", quiet=True)
+    (line,) = lines(tmp_path / "run")
+    assert line["unseen"] == []
+    assert all(0.1 < cut < 0.9 for cut in line["energy_cut"][:8])
+
+
+class Subtracts(nn.Module):
+    def __init__(self, parts: Parts):
+        super().__init__()
+        self.branch, self.shortcut, self.after = parts.branch, parts.widen(), parts.after
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.shortcut(x) - self.branch(x))
+
+
+def test_a_network_without_junctions_trains_and_says_why_it_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DESIGNS, "subtracting", Design(ORIGINAL, Subtracts, of_the_paper=False))
+    settings = ["watch_propagation=2", "design=subtracting"]
+    assert resunit.train(recipe(*settings), out=tmp_path / "run", quiet=True)["status"] == "done"
+    assert [line["step"] for line in lines(tmp_path / "run")] == [0, 2]
+    refusal = lines(tmp_path / "run")[0]["refused"]
+    assert "has no junction h(x) + F(x)" in refusal
+    assert "Not measured: " in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_resumed_run_writes_each_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

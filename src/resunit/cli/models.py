@@ -6,14 +6,14 @@ from resunit.names import UsageError
 
 @app.command(help_epilogue="Example:\n  resunit models 'preresnet*'")
 def models(pattern: str = "*", *, common: Common = COMMON) -> int:
-    """List the networks: depth, parameters, multiply-adds and unit.
+    """List the networks: depth, parameters, multiply-adds and unit; and the designs that they take.
 
     Parameters
     ----------
     pattern
         Only names that match this shell pattern.
     """
-    from resunit.zoo_table import describe_models, models_table
+    from resunit.zoo_table import describe_models, designs_in_words, models_table
 
     records = describe_models(pattern)
     if not records:
@@ -23,5 +23,7 @@ def models(pattern: str = "*", *, common: Common = COMMON) -> int:
     else:
         from rich.console import Console
 
-        Console(width=100).print(models_table(records))
+        console = Console(width=100, highlight=False)
+        console.print(models_table(records))
+        console.print(designs_in_words())
     return DONE

@@ -99,7 +99,7 @@ def designs(
     data
         cifar10, cifar100, cifar10-sample, or a folder of images in class folders.
     batch_size
-        Images a step, and in the measurement.
+        Images a step; up to 64 of them are measured with.
     seed
         Of weights, order and augmentation.
     out
@@ -108,7 +108,7 @@ def designs(
         Experiments, a JSON line each (results/reproduce-mini.jsonl), to draw what they measured at steps 0
         and --steps instead of training; of each design the lowest seed.
     """
-    from resunit.dissection import measure_designs, recorded_designs, save_figure
+    from resunit.dissection import measure_designs, missing, recorded_designs, save_figure
 
     picture = out / "designs.png"
     if records is not None:
@@ -124,8 +124,11 @@ def designs(
         shown.append(record)
         if not common.json:
             print(f"{record['design']:28} {record['status']}")
+    absent = missing({record["design"]: record for record in shown})
     if common.json:
-        tell_json({"picture": str(picture), "designs": shown})
+        tell_json({"picture": str(picture), "designs": shown, "missing": absent})
     else:
+        for design in absent:
+            print(f"{design:28} missing")
         print(picture)
     return DONE

@@ -38,7 +38,7 @@ def reproduce(
     Parameters
     ----------
     table
-        table1 to table5, figure1, figure3, figure6, or claims.
+        table1 to table5, figure1, figure3, figure6, later (designs after the paper), or claims.
     scale
         mini (400 steps a run), smoke (a few steps on the sample), or paper (64,000 steps).
     seeds

@@ -144,10 +144,16 @@ def _same_axis(grid: list[Axes]) -> None:
         )
 
 
+def missing(records: Mapping[str, Any]) -> list[str]:
+    """The designs of the paper that are not among the records."""
+    return list(dict.fromkeys(name for table in TABLES.values() for name in table if name not in records))
+
+
 def _title(records: Mapping[str, Mapping[str, Any]]) -> str:
     record = next(iter(records.values()))
+    without = f"; without {', '.join(missing(records))}" if missing(records) else ""
     details = [str(record["data"]), f"seed {record['seed']}", *record.get("remarks", ())]
     return (
-        f"{record['model']} in the paper's designs ({', '.join(details)}); "
+        f"{record['model']} in the paper's designs ({', '.join(details)}){without}; "
         f"zero, and what is below {FLOOR:g}, is drawn at {FLOOR:g}"
     )

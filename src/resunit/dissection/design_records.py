@@ -75,12 +75,13 @@ def _record(experiment: Mapping[str, Any], steps: int) -> dict[str, Any]:
             f"scale {experiment['scale']}",
             f"{experiment['steps']} steps of {experiment['batch_size']}",
         ],
-        "initially": _curves(at.get(0)),
-        "trained": _curves(at.get(steps)),
+        "initially": curves(at.get(0)),
+        "trained": curves(at.get(steps)),
     }
 
 
-def _curves(line: Mapping[str, Any] | None) -> dict[str, list[float | None]] | None:
+def curves(line: Mapping[str, Any] | None) -> dict[str, list[float | None]] | None:
+    """The drawn measures by depth, of one line that the watch of a training wrote."""
     if line is None:
         return None
     return {

@@ -1,16 +1,16 @@
-"""The paper's designs, each measured at initialisation, trained a little, and measured again."""
+"""The paper's designs trained a little, each measured on its way: before the first step, and after some."""
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from resunit.designs import DESIGNS
-from resunit.dissection.design_figure import MEASURES, save_figure
-from resunit.dissection.subjects import find_subject, measured
+from resunit.dissection.design_figure import save_figure
+from resunit.dissection.design_records import curves
 from resunit.files import write_atomically
+from resunit.json_lines import read_lines
 from resunit.names import UsageError
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import Recipe, paper
@@ -21,70 +21,64 @@ WARMUP_STEPS = 24  # at 0.01, as in the mini scale of the paper's schedule
 def measure_designs(
     model: str, *, steps: int, data: str, batch_size: int, seed: int, out: Path, quiet: bool
 ) -> Iterator[dict[str, Any]]:
-    """Measure `model` in every design of the paper, before and after `steps` steps; draw after each.
+    """Train `model` in every design of the paper, measured before and after `steps` steps; draw after each.
 
-    Yields a record a design. `out` keeps a run's folder and a record for each; what is there is not done
-    again, and an interrupted run goes on, so that the same call resumes. A run that is stopped ends it.
+    Yields a record a design. `out` keeps what was asked and a run's folder for each; what is there is not
+    done again, and an interrupted run goes on, so that the same call resumes. A run that is stopped ends it.
+    Raises UsageError where `out` holds runs of something else.
     """
     if steps < 1:
         raise UsageError(f"--steps must be at least 1, not {steps}")
+    asked = {"model": model, "steps": steps, "data": data, "batch_size": batch_size, "seed": seed}
     out.mkdir(parents=True, exist_ok=True)
+    _agree(out / "asked.json", asked)
     records: dict[str, dict[str, Any]] = {}
     for design in (name for name, row in DESIGNS.items() if row.of_the_paper):
-        path = out / f"{design}.json"
-        if not path.exists():
-            recipe = _recipe(model, design, steps=steps, data=data, batch_size=batch_size, seed=seed)
-            status = train_or_resume(recipe, out / design, quiet=quiet)["status"]
-            if status == "stopped":
-                return
-            record = {
-                "model": model,
-                "design": design,
-                "seed": seed,
-                "steps": steps,
-                "data": data,
-                "status": status,
-                "initially": _curves(model, seed, data, batch_size, design=design),
-                "trained": None if status != "done" else _curves(str(out / design), seed, data, batch_size),
-            }
-            write_atomically(path, json.dumps(record, allow_nan=False).encode())
-        records[design] = _read(path, {"model": model, "seed": seed, "steps": steps, "data": data})
+        recipe = _recipe(model, design, steps=steps, data=data, batch_size=batch_size, seed=seed)
+        status = train_or_resume(recipe, out / design, quiet=quiet)["status"]
+        if status == "stopped":
+            return
+        at = {line["step"]: line for line in read_lines(out / design / "propagation.jsonl")}
+        records[design] = {
+            "design": design,
+            **asked,
+            "status": status,
+            "remarks": [f"batches of {batch_size}"],
+            "initially": curves(at.get(0)),
+            "trained": curves(at.get(steps)),
+        }
         save_figure(records, steps, out / "designs.png")
         yield records[design]
 
 
+def _agree(path: Path, asked: dict[str, Any]) -> None:
+    """Store what is asked of a new folder; raise UsageError if its runs were asked for something else."""
+    if not path.exists():
+        write_atomically(path, json.dumps(asked).encode())
+    stored = json.loads(path.read_text())
+    for name, value in asked.items():
+        if stored[name] != value:
+            raise UsageError(
+                f"{path.parent} holds runs of {name} {stored[name]}, not {value}; choose another --out"
+            )
+
+
 def _recipe(model: str, design: str, *, steps: int, data: str, batch_size: int, seed: int) -> Recipe:
-    """The beginning of the paper's schedule: warm-up, then 0.1."""
+    """The beginning of the paper's schedule: warm-up, then 0.1.
+
+    One step more than asked: the watch measures before a step.
+    """
     return replace(
         paper(),
         model=model,
         design=design,
         data=data,
         seed=seed,
-        steps=steps,
+        steps=steps + 1,
         batch_size=batch_size,
         group_size=None,
-        warmup=min(0.5, WARMUP_STEPS / steps),
+        warmup=min(0.5, WARMUP_STEPS / (steps + 1)),
         drops=(),
+        watch_propagation=steps,
         checkpoint_every=max(1, steps // 4),
     )
-
-
-def _read(path: Path, asked: dict[str, Any]) -> dict[str, Any]:
-    record = json.loads(path.read_text())
-    for name, value in asked.items():
-        if record[name] != value:
-            raise UsageError(f"{path} is of {name} {record[name]}, not {value}; choose another --out")
-    return record
-
-
-def _curves(
-    target: str, seed: int, data: str, batch_size: int, design: str | None = None
-) -> dict[str, list[float | None]]:
-    """The drawn measures by depth."""
-    result = measured(find_subject(target, design=design, data=data, batch_size=batch_size, seed=seed))
-    curves = {}
-    for name in MEASURES:
-        values = [getattr(junction, name) for junction in result.junctions]
-        curves[name] = [value if value is not None and math.isfinite(value) else None for value in values]
-    return curves

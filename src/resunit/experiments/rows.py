@@ -207,6 +207,22 @@ FEW_UNITS = (
     Row("20-conv-shortcut", "ResNet-20, 1x1 convolution", network("resnet20", "conv-shortcut"), None),
 )
 
+# What came after the paper, beside the two units of Fig. 1.
+LATER = (
+    Row("original", "original", network("resnet110"), 6.61),
+    Row("full-preactivation", "pre-activation", network("resnet110", "full-preactivation"), 6.37),
+    Row("rezero", "ReZero", network("resnet110", "rezero"), None, "Bachlechner et al. 2020"),
+    Row("skipinit", "SkipInit, no batch norm", network("resnet110", "skipinit"), None, "De and Smith 2020"),
+    Row("layer-scale", "LayerScale, 1e-5", network("resnet110", "layer-scale"), None, "Touvron et al. 2021"),
+    Row(
+        "stochastic-depth",
+        "stochastic depth, the last unit kept at 0.5",
+        network("resnet110", "stochastic-depth"),
+        None,
+        "Huang et al. 2016",
+    ),
+)
+
 
 def _rows(source: tuple[Row, ...], *ids: str) -> tuple[Row, ...]:
     return tuple(next(row for row in source if row.id == name) for name in ids)
@@ -246,6 +262,7 @@ TABLES: dict[str, Table] = {
             Panel("pre-activation, ResNet-164", ("164-original", "164-full-preactivation")),
         ),
     ),
+    "later": Table("Later designs, ResNet-110 on CIFAR-10", LATER),
     "claims": Table(
         "The paper's findings",
         tuple(

@@ -5,6 +5,8 @@ here it is eight times, and only x is stored for this function's own use.
 """
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -19,10 +21,25 @@ CODES = {"identity": 0, "relu": 1, "gelu": 2}  # enum Activation in batch_norm.c
 FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functional.gelu}
 
 
+_in_use = True
+
+
+@contextmanager
+def by_torch() -> Iterator[None]:
+    """Within, batch norm and activation are torch's own, one after the other, so that both can be seen."""
+    global _in_use
+    before, _in_use = _in_use, False
+    try:
+        yield
+    finally:
+        _in_use = before
+
+
 def applies(x: Tensor, gamma: Tensor) -> bool:
     """Are these what the kernels take: plain channels-last maps on the CPU, outside of compilers?"""
     return (
-        type(x) is Tensor
+        _in_use
+        and type(x) is Tensor
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.bfloat16)
         and gamma.dtype == torch.float32

@@ -1,5 +1,6 @@
 """The measuring pass: one forward and one backward, with reductions at the known sites and nowhere else."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +15,14 @@ from resunit.propagation.sites import Detection
 from resunit.propagation.watching import Watch
 
 
+@dataclass(frozen=True)
+class Collected:
+    """What one pass gave at a site: its sums by name, and the shape of y_l; none where it did not come by."""
+
+    sums: dict[str, float]
+    shape: tuple[int, ...] | None
+
+
 def collect(
     model: nn.Module,
     inputs: Any,
@@ -22,8 +31,8 @@ def collect(
     detection: Detection,
     *,
     careful: bool = False,
-) -> list[dict[str, float]]:
-    """The sums of each site of `detection`, empty for a site that the pass did not come by.
+) -> list[Collected]:
+    """What one pass gives at each site of `detection`.
 
     Weight gradients are not computed: autograd goes from the loss to where the streams begin and no further.
     A `careful` pass sums in double precision and counts what is not finite.
@@ -43,9 +52,8 @@ def collect(
     finally:
         gradients.let_go()
         signals.let_go()
-    return _numbers(sums)
-
-
-def _numbers(sums: list[Sums]) -> list[dict[str, float]]:
     values = iter(to_numbers([value for of_site in sums for value in of_site.values()]))
-    return [{name: next(values) for name in of_site} for of_site in sums]
+    return [
+        Collected({name: next(values) for name in of_site}, signals.shapes.get(number))
+        for number, of_site in enumerate(sums)
+    ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
+from resunit.propagation.errors import PropagationError
 from resunit.propagation.graph import Edge, Graph, Node, Side
 from resunit.propagation.junctions import (
     Meeting,
@@ -21,6 +22,7 @@ from resunit.propagation.losses import Loss, check_differentiable, loss_of
 from resunit.propagation.passes import Inputs, run
 from resunit.propagation.sightings import Addition, Sightings
 from resunit.propagation.sites import Detection, Site, Truncation
+from resunit.propagation.unseen import unseen
 from resunit.propagation.watching import Watch
 
 # Nodes of activations that set to zero what is below a number, and where a node keeps that number.
@@ -31,9 +33,6 @@ TRUNCATING = {
     "Clamp": "_saved_min",
     "ClampMin": "_saved_min",
 }
-
-
-OPAQUE = ("CompiledFunction", "DifferentiableGraph")  # nodes of torch.compile and of TorchScript
 
 
 def detect(model: nn.Module, inputs: Any, targets: Any, loss: Loss | None) -> Detection:
@@ -52,6 +51,11 @@ def detect(model: nn.Module, inputs: Any, targets: Any, loss: Loss | None) -> De
         value = loss_of(output, targets, loss)
     check_differentiable(value)
     graph = Graph(value.grad_fn, sightings.sources, sightings.unchanged)
+    if not graph.children:
+        raise PropagationError(
+            "the loss does not depend on any tensor of the inputs; "
+            "give them as tensors, or in tuples, lists and mappings"
+        )
     return _Assembly(sightings, graph).detection()
 
 
@@ -61,10 +65,10 @@ class _Assembly:
     def __init__(self, sightings: Sightings, graph: Graph):
         self.sightings = sightings
         self.graph = graph
-        self.known_sums = {seen.sum for seen in sightings.additions}
         self.seen: list[Addition] = []
         self.meetings: list[Meeting] = []
         self.number: dict[Node, int] = {}  # the sum's node -> the site
+        self.taught_after: Counter[str] = Counter()  # functions taught by hand that follow additions
 
     def detection(self) -> Detection:
         candidates = [seen for seen in self.sightings.additions if seen.sum in self.graph]
@@ -78,7 +82,8 @@ class _Assembly:
         sites: list[Site] = []
         for number in range(len(self.seen)):
             sites.append(self.site(number, names[number], sites))
-        return Detection(tuple(sites), tuple(self.unseen()), len(candidates))
+        hidden = unseen(self.sightings, self.graph, self.taught_after)
+        return Detection(tuple(sites), tuple(hidden), len(candidates))
 
     def continued(self, seen: Addition) -> Meeting | None:
         """x + F(x) + G(x): the second addition goes on from the first one's sum: an identity."""
@@ -92,25 +97,27 @@ class _Assembly:
                         if not has_parameters(self.graph, branch):
                             return None
                         ordered = (sum_itself, branch) if term == 0 else (branch, sum_itself)
-                        return Meeting(Shortcut("identity", edges[0], (), 1.0), term, ordered)
+                        return Meeting(Shortcut("identity", edges[0], ()), term, ordered)
         return None
 
     def site(self, number: int, name: str, before: list[Site]) -> Site:
         seen, meeting = self.seen[number], self.meetings[number]
         shortcut, origin = meeting.shortcut, meeting.shortcut.origin
         outer = seen.factors[meeting.term]
-        kind, factor = shortcut.kind, shortcut.factor
+        kind = shortcut.kind
         if isinstance(outer, Tensor):
-            kind, factor = ("gate" if outer.requires_grad else "scale"), None
-        elif outer != 1:
-            kind = "scale" if kind == "identity" else kind
-            factor = None if factor is None else factor * outer
+            kind = "gate" if outer.requires_grad else "scale"
+        elif outer != 1 and kind == "identity":
+            kind = "scale"
         x_is_term = kind == "identity" and not shortcut.nodes
         x_shape = self.sightings.made[origin][1] if origin in self.sightings.made else None
         if x_is_term:
             x_shape = seen.shape
         link = stream_before(self.graph, origin, self.number)
         previous, between = link if link is not None else (None, ())
+        if previous is not None and before[previous].truncation is None:
+            taught = {operation(node) for node in between if isinstance(node, BackwardCFunction)}
+            self.taught_after.update(taught)
         sizes = {_size(x_shape), _size(seen.shape), _size(self.seen[previous or 0].shape)}
         follows = previous is not None and len(sizes) == 1
         new_stage = max((site.stage for site in before), default=0) + 1
@@ -119,7 +126,6 @@ class _Assembly:
             place=seen.place,
             term=meeting.term,
             kind=kind,
-            factor=factor,
             operations=self.words(shortcut.nodes) if kind != "identity" else (),
             x=None if x_is_term else self.sightings.capture(origin),
             x_is_term=x_is_term,
@@ -189,52 +195,18 @@ class _Assembly:
                 name = branch if within and branch else module
             names.append(name or "(model)")
         repeated = Counter(names)
-        counted: Counter[str] = Counter()
+        met: Counter[str] = Counter()
         for i, name in enumerate(names):
             if repeated[name] > 1:
-                counted[name] += 1
-                names[i] = f"{name}#{counted[name]}"
+                met[name] += 1
+                names[i] = f"{name}#{met[name]}"
         return names
-
-    def unseen(self) -> list[str]:
-        sentences = [
-            f"{_counted(count, 'addition')} in {module or 'the model'} ran without gradients (torch.no_grad, "
-            "re-entrant checkpointing, a function taught to autograd by hand): what they join was not seen; "
-            "use checkpointing with use_reentrant=False"
-            for module, count in self.sightings.without_gradient.items()
-        ]
-        if opaque := sum(operation(node) in OPAQUE for node in self.graph.children):
-            sentences.append(
-                f"{_counted(opaque, 'compiled or scripted function')} could not be looked into; "
-                "measure with the Python functions they were made of"
-            )
-        if inside := sum(map(self.is_hidden_junction, self.graph.children)):
-            sentences.append(
-                f"{_counted(inside, 'junction')} inside functions whose additions Python does not see "
-                "(TorchScript, vmap, recurrent layers) could not be measured; "
-                "write the addition out in forward()"
-            )
-        return sentences
-
-    def is_hidden_junction(self, node: Node) -> bool:
-        """Is it an addition that the graph shows, but that no torch function above autograd made?"""
-        edges = self.graph.children[node]
-        return (
-            operation(node) == "Add"
-            and len(edges) == 2
-            and node not in self.known_sums
-            and junction(self.graph, [edges[0]], [edges[1]]) is not None
-        )
 
 
 def _truncates(node: Node) -> bool:
     """Does the activation set negative values, and no others below its upper bound, to zero?"""
     name = operation(node)
     return name in TRUNCATING and ((bound := TRUNCATING[name]) is None or getattr(node, bound) == 0)
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _size(shape: tuple[int, ...] | None) -> int:

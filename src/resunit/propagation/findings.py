@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 
 from resunit.propagation.records import Junction
+from resunit.propagation.words import counted, number, percent
 
 # How much a finding weighs: by how many decades the signal or its gradient is changed; ruin weighs most.
 RUIN = 1000.0
@@ -46,17 +47,6 @@ def _finite(junction: Junction) -> Junction:
     return replace(junction, **dict.fromkeys(bad))
 
 
-def number(value: float) -> str:
-    """Two digits: 0.87, 13, 220, 4e-06, 2.8e3."""
-    if abs(value) >= 1000:
-        return f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
-    return f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if 100 * share < 99.5 else f"{100 * share:.0f} %"
-
-
 def _nonfinite(junctions: list[Junction]) -> Iterator[Finding]:
     bad = [j for j in junctions if j.nonfinite_share]
     if bad:
@@ -73,7 +63,7 @@ def _nonfinite_gradient(junctions: list[Junction]) -> Iterator[Finding]:
         yield (
             RUIN * 0.9,
             f"the gradient at {bad[-1].name} is infinite or NaN on its way back, "
-            f"and so at {_counted(len(bad), 'junction')}",
+            f"and so at {counted(len(bad), 'junction')}",
         )
 
 
@@ -89,18 +79,24 @@ def _lambda_product(stage: list[Junction]) -> Iterator[Finding]:
             f"the shortcuts of stage {stage[0].stage} are multiplied by 0: there is no direct path",
         )
         return
-    decades = abs(math.log10(abs(product)))
-    if decades < 0.02:
+    size = abs(product)
+    if abs(math.log10(size)) < 0.02:
         return
     same = max(scales) - min(scales) < 0.01 * abs(scales[0])
-    power = f"{number(scales[0])}^{len(scales)} = " if same and len(scales) > 1 else ""
-    if product < 1e-3:
+    base = number(scales[0]) if scales[0] > 0 else f"({number(scales[0])})"
+    power = f"{base}^{len(scales)} = " if same and len(scales) > 1 else ""
+    gates = sum(j.kind == "gate" for j in scaled)
+    behind = f", behind {counted(gates, 'gate')}," if gates else ""
+    if size < 1e-3:
         meaning = "the gradient has no direct path"
-    elif product < 1:
-        meaning = f"{percent(product)} of the gradient comes through directly"
+    elif size < 1:
+        meaning = f"{percent(size)} of the gradient comes through directly"
     else:
         meaning = "the direct path amplifies signal and gradient"
-    yield decades, f"the product of lambda over stage {stage[0].stage} is {power}{number(product)}: {meaning}"
+    yield (
+        abs(math.log10(size)),
+        f"the product of lambda over stage {stage[0].stage}{behind} is {power}{number(product)}: {meaning}",
+    )
 
 
 def _truncation(junctions: list[Junction]) -> Iterator[Finding]:
@@ -138,7 +134,7 @@ def _after_addition(stage: list[Junction]) -> Iterator[Finding]:
     yield (
         abs(math.log10(product)),
         f"{names} after the additions of stage {stage[0].stage} {effect} the direct path to "
-        f"{number(product)} of it over {_counted(len(inside), 'junction')}, "
+        f"{number(product)} of it over {counted(len(inside), 'junction')}, "
         f"{number(product ** (1 / len(inside)))} each",
     )
 
@@ -183,7 +179,7 @@ def _direct_share(junctions: list[Junction]) -> Iterator[Finding]:
         yield (
             0.5 if middle < 0.5 else 0.05,
             f"of the gradient's norm at a junction {percent(middle)} comes through the shortcut and "
-            f"{percent(1 - middle)} through the branch (medians over {_counted(len(shares), 'junction')})",
+            f"{percent(1 - middle)} through the branch (medians over {counted(len(shares), 'junction')})",
         )
 
 
@@ -231,7 +227,8 @@ def _closure(junctions: list[Junction]) -> Iterator[Finding]:
     plain = [j for j in junctions if j.kind == "identity" and j.closure_error is not None]
     if not plain:
         return
-    worst = max(j.closure_error or 0.0 for j in plain)
+    last = max(plain, key=lambda j: j.closure_error or 0.0)
+    worst = last.closure_error or 0.0
     if worst < 1e-3:
         how = f"to {number(worst)} of the stream" if worst else "exactly"
         yield (
@@ -239,10 +236,14 @@ def _closure(junctions: list[Junction]) -> Iterator[Finding]:
             f"x_L = x_l + sum F holds within every stage {how}, Eq. (4): the signal passes directly",
         )
     else:
+        before = [j for j in junctions[: junctions.index(last)] if j.stage == last.stage]
+        odd, followed = [j for j in before if j.kind != "identity"], any(j.f for j in before)
+        causes = [f"h at {odd[0].name}{_and_others(odd)}, no identity"] if odd else []
+        causes += ["what follows the additions"] if followed else []
         yield (
             0.01,
             f"x_L differs from x_l + sum F by up to {percent(worst)} of the stream within a stage, Eq. (4): "
-            "what follows the additions changes it on the way",
+            f"it is changed on the way by {', and by '.join(causes) or 'its rounding'}",
         )
 
 
@@ -284,16 +285,12 @@ def _correlation(junctions: list[Junction]) -> Iterator[Finding]:
 
 def _and_others(junctions: list[Junction]) -> str:
     others = len(junctions) - 1
-    return f" and {_counted(others, 'other')}" if others else ""
+    return f" and {counted(others, 'other')}" if others else ""
 
 
 def _summary(name: str, junctions: Sequence[Junction], met: int) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(j.kind for j in junctions).items())
     stages = len({j.stage for j in junctions})
     missing = "" if met == len(junctions) else f"; {len(junctions) - met} were not passed on this batch"
-    counts = f"{_counted(len(junctions), 'junction')} in {_counted(stages, 'stage')}"
+    counts = f"{counted(len(junctions), 'junction')} in {counted(stages, 'stage')}"
     return f"{name} has {counts}: {kinds}{missing}"
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'s' * (count != 1)}"

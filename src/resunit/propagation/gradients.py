@@ -136,8 +136,8 @@ class Gradients:
         if site.x_is_term:
             return gradient if h is None else h.arriving(gradient)
         same_size = site.x_shape is not None and math.prod(site.x_shape) == math.prod(site.shape)
-        if site.factor is not None and same_size:
-            return gradient if site.factor == 1 else site.factor * gradient
+        if site.kind == "identity" and same_size:
+            return gradient
         return self._product(h, number, gradient)
 
     def _product(self, term: _Side | None, number: int, gradient: Tensor) -> Tensor | None:

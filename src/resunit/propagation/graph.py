@@ -29,8 +29,9 @@ class Side:
 class Graph:
     """The nodes that the loss depends on, and that depend on the inputs.
 
-    `sources` are the nodes at which the inputs enter, `unchanged` those that only pass a value on. `rank`
-    is higher for what is computed later; unlike autograd's sequence numbers it knows no exceptions.
+    `sources` are the nodes at which inputs enter: by themselves, as an embedding's indices, or as a mask of
+    what other inputs became. `unchanged` are those that only pass a value on. `rank` is higher for what is
+    computed later; unlike autograd's sequence numbers it knows no exceptions.
     """
 
     def __init__(self, root: Node, sources: Collection[Node], unchanged: Collection[Node]):
@@ -45,7 +46,7 @@ class Graph:
         self.below: dict[Node, list[Tensor]] = {}  # the parameters of a node that depends on nothing else
         for node in order:
             data, parameters = [], []
-            for child, output in [] if node in sources else node.next_functions:
+            for child, output in node.next_functions:
                 if child is None:
                     continue
                 if child in self.children:
@@ -54,7 +55,8 @@ class Graph:
                     parameters += self.below[child]
             if node in sources or data:
                 self.children[node] = data
-                self.parameters[node] = parameters
+                # What the inputs are looked up in stands for them; where they only mask, weights are weights.
+                self.parameters[node] = parameters if data else []
                 for edge in data:
                     self.users[edge[0]].append(node)
                     self.users_of_edge[edge].append(node)

@@ -9,7 +9,6 @@
 F has parameters; additions of which neither side has any (rotary embeddings, masks) are no junctions.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,12 +41,11 @@ NONLINEAR = (
 
 @dataclass(frozen=True)
 class Shortcut:
-    """h, from the addition back to x: `factor` is its constant if it is one number."""
+    """h, from the addition back to x."""
 
     kind: Kind
     origin: Edge
     nodes: tuple[Node, ...]
-    factor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,11 +85,9 @@ def _shortcut(graph: Graph, side: Side, other: Side, origin: Edge) -> Shortcut |
     nodes = tuple(side.nodes)
     chain = _is_chain(graph, side)
     if chain and all(_passes_on(graph, node) for node in nodes):
-        return Shortcut("identity", origin, nodes, 1.0)
-    if chain and (factors := [_factor(graph, node) for node in nodes]) and None not in factors:
-        constants = [factor for factor in factors if isinstance(factor, float)]
-        constant = math.prod(constants) if len(constants) == len(factors) else None
-        return Shortcut("scale", origin, nodes, constant)
+        return Shortcut("identity", origin, nodes)
+    if chain and all(_scales(graph, node) for node in nodes):
+        return Shortcut("scale", origin, nodes)
     if chain and not has_parameters(graph, side):
         return Shortcut("operations", origin, nodes)
     if _is_gated(graph, side, origin):
@@ -116,25 +112,21 @@ def _is_chain(graph: Graph, side: Side) -> bool:
     return len(side.edges) == 1 and all(len(graph.children[node]) == 1 for node in side.nodes)
 
 
-def _factor(graph: Graph, node: Node) -> float | Literal["learned"] | None:
-    """What a node of a chain multiplies by: a number, "learned", or None if it does something else."""
+def _scales(graph: Graph, node: Node) -> bool:
+    """Does a node of a chain multiply by one constant number, or by learned ones, if it does anything?"""
     name = operation(node)
-    if _passes_on(graph, node):
-        return 1.0
-    if name == "Neg":
-        return -1.0
+    if _passes_on(graph, node) or name == "Neg":
+        return True
     if name not in ("Mul", "Div"):
-        return None
+        return False
     if graph.parameters[node]:
-        return "learned"
+        return True
     is_first = node.next_functions[0][0] in graph
     try:
         factor = node._saved_other if is_first else node._saved_self
     except RuntimeError:  # changed in place since
-        return None
-    if factor is None or factor.numel() != 1:
-        return None  # a mask
-    return 1 / float(factor) if name == "Div" else float(factor)
+        return False
+    return factor is not None and factor.numel() == 1  # else it is a mask
 
 
 def _is_gated(graph: Graph, side: Side, origin: Edge) -> bool:
@@ -143,7 +135,7 @@ def _is_gated(graph: Graph, side: Side, origin: Edge) -> bool:
         return False
     node, _ = edge = side.edges[0]
     while len(graph.children[node]) == 1 and edge != origin:
-        if _factor(graph, node) is None:
+        if not _scales(graph, node):
             return False
         node, _ = edge = graph.children[node][0]
     if operation(node) != "Mul" or edge == origin:

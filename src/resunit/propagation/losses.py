@@ -38,6 +38,11 @@ def loss_of(output: Any, targets: Any, loss: Loss | None) -> Tensor:
             "only class indices, a tensor of integers, have a default loss; "
             "give loss=, a function of output and targets"
         )
+    if targets.device != main.device:
+        raise PropagationError(
+            f"the targets are on {targets.device}, the model's output on {main.device}; "
+            f"use targets.to({str(main.device)!r})"
+        )
     if targets.shape == main.shape[:-1]:
         return _cross_entropy(main.flatten(0, -2), targets.flatten())
     if main.ndim > 2 and targets.shape == (main.shape[0], *main.shape[2:]):

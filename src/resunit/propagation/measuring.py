@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from resunit.propagation.collecting import collect
+from resunit.propagation.collecting import Collected, collect
 from resunit.propagation.correlation import sample_correlations
 from resunit.propagation.detection import detect
 from resunit.propagation.errors import PropagationError
@@ -72,11 +72,13 @@ class Instrument:
                 raise PropagationError(f"unknown measure {wanted!r}; known: {', '.join(get_args(Also))}")
         check(self.model, inputs)
         detection = self.detection or self.detect(inputs, targets, loss)
-        numbers = self._collect(detection, inputs, targets, loss)
-        if not any(numbers):  # another path through the network than the one that is known
+        collected = self._collect(detection, inputs, targets, loss)
+        if not any(
+            at_site.sums for at_site in collected
+        ):  # another path through the network than the one that is known
             detection = self.detect(inputs, targets, loss)
-            numbers = self._collect(detection, inputs, targets, loss)
-        junctions = _junctions(detection.sites, numbers)
+            collected = self._collect(detection, inputs, targets, loss)
+        junctions = _junctions(detection.sites, collected)
         for wanted in also:
             name, values = self._on_request(wanted, detection.sites, inputs, targets, loss)
             pairs = zip(junctions, values, strict=True)
@@ -108,26 +110,25 @@ class Instrument:
             return "singular_value", singular_values(self.model, inputs, sites)
         return "sample_correlation", sample_correlations(self.model, inputs, targets, loss, sites)
 
-    def _collect(
-        self, detection: Detection, inputs: Any, targets: Any, loss: Loss | None
-    ) -> list[dict[str, float]]:
-        def once(careful: bool) -> list[dict[str, float]]:
+    def _collect(self, detection: Detection, inputs: Any, targets: Any, loss: Loss | None) -> list[Collected]:
+        def once(careful: bool) -> list[Collected]:
             with preserved(self.model):
                 differentiable(self.model)
                 return collect(self.model, inputs, targets, loss, detection, careful=careful)
 
-        numbers = once(careful=False)
-        energies = [n[name] for n in numbers for name in ("x", "y", "g x", "g y") if name in n]
-        return numbers if all(1e-30 < value < 1e30 for value in energies) else once(careful=True)
+        collected = once(careful=False)
+        energies = [c.sums[name] for c in collected for name in ("x", "y", "g x", "g y") if name in c.sums]
+        return collected if all(1e-30 < value < 1e30 for value in energies) else once(careful=True)
 
 
-def _junctions(sites: Sequence[Site], numbers: Sequence[Numbers]) -> list[Junction]:
+def _junctions(sites: Sequence[Site], collected: Sequence[Collected]) -> list[Junction]:
     """The measures from the sums; see Junction for each formula."""
-    arriving = next((n["g y"] for n in reversed(numbers) if "g y" in n), None)  # ||dE/dy_L||^2
+    arriving = next((c.sums["g y"] for c in reversed(collected) if "g y" in c.sums), None)  # ||dE/dy_L||^2
     follower = {site.previous: number for number, site in reversed(list(enumerate(sites)))}
     products: dict[int, tuple[float | None, float | None]] = {}
     junctions = []
-    for number, (site, sums) in enumerate(zip(sites, numbers, strict=True)):
+    for number, (site, at_site) in enumerate(zip(sites, collected, strict=True)):
+        sums, shape = at_site.sums, at_site.shape or site.shape
         after = follower.get(number)
         f = sites[after].previous_f if after is not None else ()
         effective_lambda, lambda_r2 = _lambda(site, sums)
@@ -135,7 +136,6 @@ def _junctions(sites: Sequence[Site], numbers: Sequence[Numbers]) -> list[Juncti
         product, path = _products(site, sites, products, effective_lambda)
         left = None if path is None or f_scale is None else path * f_scale
         products[number] = product, left
-        size = math.prod(site.shape)
         junctions.append(
             Junction(
                 name=site.name,
@@ -143,7 +143,7 @@ def _junctions(sites: Sequence[Site], numbers: Sequence[Numbers]) -> list[Juncti
                 operations=site.operations,
                 f=f,
                 stage=site.stage,
-                shape=site.shape,
+                shape=shape,
                 exact=site.exact,
                 effective_lambda=effective_lambda,
                 lambda_r2=lambda_r2,
@@ -153,7 +153,7 @@ def _junctions(sites: Sequence[Site], numbers: Sequence[Numbers]) -> list[Juncti
                 path_product=left,
                 branch_share=_branch_share(sums),
                 cosine=_ratio(sums.get("hF"), math.sqrt(sums["h"] * sums["F"])) if sums else None,
-                stream_rms=math.sqrt(sums["y"] / max(1, size)) if sums else None,
+                stream_rms=math.sqrt(sums["y"] / max(1, math.prod(shape))) if sums else None,
                 stream_growth=_root_ratio(sums.get("y"), sums.get("h") if site.x_is_term else sums.get("x")),
                 closure_error=_root_ratio(sums.get("outside"), sums.get("y")),
                 gradient_gain=_root_ratio(sums.get("g x"), arriving),
@@ -175,9 +175,9 @@ def _lambda(site: Site, sums: Numbers) -> tuple[float | None, float | None]:
         return None, None
     if site.x_is_term:
         return 1.0, 1.0
-    if "x" not in sums:  # of another size, or not seen: then only a constant is known
+    if "x" not in sums:  # of another size, or not seen
         same_size = site.x_shape is None or math.prod(site.x_shape) == math.prod(site.shape)
-        return (site.factor, 1.0) if site.factor is not None and same_size else (None, None)
+        return (1.0, 1.0) if site.kind == "identity" and same_size else (None, None)
     effective = _ratio(sums["hx"], sums["x"])
     fit = _ratio(sums["hx"] ** 2, sums["h"] * sums["x"])
     return effective, (1.0 if effective == 0 and sums["h"] == 0 else fit)

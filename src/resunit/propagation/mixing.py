@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from resunit.propagation.errors import PropagationError
-from resunit.propagation.findings import number, percent
 from resunit.propagation.passes import Inputs, check, run
 from resunit.propagation.state import preserved
+from resunit.propagation.words import number, percent
 
 CLOSED = 1e-3  # closure error below which an equation holds, low precision included
 

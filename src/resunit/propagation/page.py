@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from resunit.propagation.panels import PANELS, Panel, needs_markers, title_of, values
+from resunit.propagation.panels import PANELS, Panel, needs_markers, panels_of, title_of, values
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 def web_figure(networks: Sequence[Propagation]) -> Figure:
     from plotly.subplots import make_subplots
 
+    panels = panels_of(networks)
     figure = make_subplots(
-        rows=len(PANELS),
+        rows=len(panels),
         cols=len(networks),
         shared_xaxes=True,
         shared_yaxes=True,
-        vertical_spacing=0.08,
+        vertical_spacing=0.32 / len(panels),
         horizontal_spacing=0.05,
-        subplot_titles=[_legend(panel, network, networks) for panel in PANELS for network in networks],
+        subplot_titles=[_legend(panel, network, networks) for panel in panels for network in networks],
     )
-    for row, panel in enumerate(PANELS, start=1):
+    for row, panel in enumerate(panels, start=1):
         for column, network in enumerate(networks, start=1):
             for line in panel.lines:
-                drawn = values(network.junctions, line, panel.logarithmic)
+                drawn = values(network.junctions, line, panel)
                 figure.add_scatter(
                     x=list(range(1, len(network.junctions) + 1)),
                     y=drawn,
@@ -46,13 +47,14 @@ def web_figure(networks: Sequence[Propagation]) -> Figure:
                     row=row,
                     col=column,
                 )
-        figure.update_yaxes(type="log" if panel.logarithmic else "linear", exponentformat="power", row=row)
-        if not panel.logarithmic:
+        kind = "log" if panel.axis == "logarithmic" else "linear"
+        figure.update_yaxes(type=kind, exponentformat="power", row=row)
+        if panel.axis == "share":
             figure.update_yaxes(range=[0, 1], row=row)
-    figure.update_xaxes(title_text="junction", row=len(PANELS))
+    figure.update_xaxes(title_text="junction", row=len(panels))
     figure.update_annotations(font_size=12)
     margin = {"l": 50, "r": 10, "t": 90, "b": 40}
-    figure.update_layout(template="plotly_white", height=260 * len(PANELS), margin=margin)
+    figure.update_layout(template="plotly_white", height=260 * len(panels), margin=margin)
     return figure
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from resunit.propagation.records import Junction
@@ -26,11 +26,11 @@ class Line(NamedTuple):
 class Panel(NamedTuple):
     title: str
     lines: tuple[Line, ...]
-    logarithmic: bool
+    axis: Literal["logarithmic", "share", "linear"]
 
 
 PANELS = (
-    Panel("Stream: root mean square of y", (Line("stream_rms", "stream", BLUE),), True),
+    Panel("Stream: root mean square of y", (Line("stream_rms", "stream", BLUE),), "logarithmic"),
     Panel(
         "Gradient, relative to the last junction",
         (
@@ -38,7 +38,7 @@ PANELS = (
             Line("gradient_direct", "through the shortcut", ORANGE),
             Line("gradient_branch", "through the branch", ORANGE, dashed=True),
         ),
-        True,
+        "logarithmic",
     ),
     Panel(
         "Direct path: running product over a stage",
@@ -46,7 +46,7 @@ PANELS = (
             Line("lambda_product", "of lambda", BLUE),
             Line("path_product", "of lambda and f", ORANGE, dashed=True),
         ),
-        True,
+        "logarithmic",
     ),
     Panel(
         "Truncation by the activation after the addition",
@@ -55,16 +55,47 @@ PANELS = (
             Line("negative_share", "P(y < 0)", BLUE),
             Line("gradient_blocked", "gradient blocked", ORANGE, dashed=True),
         ),
-        False,
+        "share",
+    ),
+    Panel(
+        "Lesion: the loss without the branch, less the loss", (Line("loss_change", "lesion", BLUE),), "linear"
+    ),
+    Panel(
+        "Jacobian of the junction: largest singular value",
+        (Line("singular_value", "Jacobian", BLUE),),
+        "logarithmic",
+    ),
+    Panel(
+        "Correlation between samples: mean cosine",
+        (Line("sample_correlation", "correlation", BLUE),),
+        "linear",
     ),
 )
 
 
-def values(junctions: Sequence[Junction], line: Line, logarithmic: bool) -> list[float | None]:
+def panels_of(networks: Sequence[Propagation]) -> list[Panel]:
+    """Those with something in them: measures on request, and truncation, are not in every network."""
+    measured = {
+        line.measure
+        for network in networks
+        for panel in PANELS
+        for line in panel.lines
+        if any(getattr(junction, line.measure) is not None for junction in network.junctions)
+    }
+    return [
+        panel
+        for panel in PANELS
+        if panel is PANELS[0] or any(line.measure in measured for line in panel.lines)
+    ]
+
+
+def values(junctions: Sequence[Junction], line: Line, panel: Panel) -> list[float | None]:
     """A measure by depth; what cannot be drawn is a gap. On a logarithmic axis only the size counts."""
     found = [getattr(junction, line.measure) for junction in junctions]
     finite = [None if v is None or not math.isfinite(v) else v for v in found]
-    return [None if v is None else max(abs(v), FLOOR) for v in finite] if logarithmic else finite
+    return (
+        [None if v is None else max(abs(v), FLOOR) for v in finite] if panel.axis == "logarithmic" else finite
+    )
 
 
 def title_of(panel: Panel, networks: Sequence[Propagation]) -> str:
@@ -73,7 +104,7 @@ def title_of(panel: Panel, networks: Sequence[Propagation]) -> str:
         value
         for network in networks
         for line in panel.lines
-        for value in values(network.junctions, line, panel.logarithmic)
+        for value in values(network.junctions, line, panel)
     ]
     return f"{panel.title} (0, and what is below 1e-12, drawn there)" if FLOOR in drawn else panel.title
 

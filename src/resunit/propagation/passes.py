@@ -1,6 +1,7 @@
 """A forward pass on inputs that carry gradients, refused in a sentence where it cannot be had."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +35,14 @@ def _differentiable(value: Any) -> Any:
     if isinstance(value, Tensor):
         # The copy of a leaf is not a leaf: it has a node in the graph, and may be changed in place.
         return value.detach().requires_grad_().clone() if value.is_floating_point() else value
+    if isinstance(value, MutableMapping):
+        copied = copy.copy(value)
+        for name in value:
+            copied[name] = _differentiable(value[name])
+        return copied
     if isinstance(value, tuple | list):
-        return type(value)(map(_differentiable, value))
+        items = map(_differentiable, value)
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)  # a named tuple's
     return value
 
 

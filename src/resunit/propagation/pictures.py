@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from resunit.propagation.errors import PropagationError
 from resunit.propagation.page import list_of_findings, page
-from resunit.propagation.panels import PANELS, needs_markers, title_of, values
+from resunit.propagation.panels import needs_markers, panels_of, title_of, values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,22 +46,23 @@ def draw(networks: Sequence[Propagation], path: Path) -> Path:
 def paper_figure(networks: Sequence[Propagation]) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4 * len(networks), 2.1 * len(PANELS)), layout="constrained")
-    grid = figure.subplots(len(PANELS), len(networks), squeeze=False, sharey="row", sharex="col")
-    for row, panel in enumerate(PANELS):
+    panels = panels_of(networks)
+    figure = Figure(figsize=(6.4 * len(networks), 2.1 * len(panels)), layout="constrained")
+    grid = figure.subplots(len(panels), len(networks), squeeze=False, sharey="row", sharex="col")
+    for row, panel in enumerate(panels):
         for column, network in enumerate(networks):
             axes = grid[row][column]
             for line in panel.lines:
-                drawn = values(network.junctions, line, panel.logarithmic)
+                drawn = values(network.junctions, line, panel)
                 heights = [math.nan if value is None else value for value in drawn]
                 axes.plot(
                     range(1, len(heights) + 1), heights, label=line.label, color=line.colour,
                     linestyle="--" if line.dashed else "-", linewidth=1.4,
                     marker="." if needs_markers(drawn) else "",
                 )  # fmt: skip
-            if panel.logarithmic:
+            if panel.axis == "logarithmic":
                 axes.set_yscale("log")
-            else:
+            elif panel.axis == "share":
                 axes.set_ylim(0, 1)
             axes.tick_params(labelsize=8)
             axes.set_title(title_of(panel, networks), fontsize=9, loc="left")
@@ -69,7 +70,7 @@ def paper_figure(networks: Sequence[Propagation]) -> Figure:
             axes.spines[["top", "right"]].set_visible(False)
             if len(panel.lines) > 1:
                 axes.legend(fontsize=7, frameon=False, handlelength=3)
-        if panel.logarithmic:
+        if panel.axis == "logarithmic":
             plain_ticks(grid[row][0])
     for column, network in enumerate(networks):
         grid[-1][column].set_xlabel(f"junction of {network.name}")

@@ -37,7 +37,9 @@ class Sightings:
         self.overwritten: set[Edge] = set()
         self.unchanged: set[Node] = set()  # 0 + x, as Python's sum begins
         self.without_gradient: Counter[str] = Counter()
-        self._identifiers = {id(tensor): tensor for tensor in identifiers}  # integers made of the inputs
+        self._identifiers = {
+            id(tensor): tensor for tensor in identifiers
+        }  # integer inputs, and what is made of them without gradients
 
     def on_function(self, place: Place, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         pair = terms(place.function, args, kwargs)
@@ -51,7 +53,7 @@ class Sightings:
             if reads_identifiers:
                 if tensor.requires_grad:
                     self.sources.append(tensor.grad_fn)
-                elif not tensor.is_floating_point():
+                else:
                     self._identifiers[id(tensor)] = tensor
         if result is first and before is not None and _edge(result) != before:
             self.overwritten.add(before)

@@ -42,6 +42,7 @@ class Signals:
         }
         self.x: dict[int, tuple[Tensor, int]] = {}  # x_l and the version that it had
         self.y: dict[int, tuple[Tensor, int]] = {}
+        self.shapes: dict[int, tuple[int, ...]] = {}  # of y_l in this pass
         self.expected: dict[int, Tensor] = {}  # the right side of Eq. (4), by the last site within
 
     def _want(self, capture: Capture, number: int, role: Callable[[int, Tensor], None]) -> None:
@@ -126,6 +127,7 @@ class Signals:
 
     def _sum(self, number: int, y: Tensor, expected: Tensor | None) -> None:
         site, sums = self.sites[number], self.sums[number]
+        self.shapes[number] = tuple(y.shape)
         (flat_y,) = self.flats(y)
         sums["y"] = energy(flat_y)
         low, high = torch.aminmax(flat_y)

@@ -37,7 +37,6 @@ class Site:
     place: Place
     term: int
     kind: Kind
-    factor: float | None
     operations: tuple[str, ...]
     x: Capture | None
     x_is_term: bool

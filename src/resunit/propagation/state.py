@@ -1,6 +1,7 @@
 """Leaves a network exactly as it was: modes, gradients, buffers, flags and random state."""
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,11 +18,15 @@ def preserved(model: nn.Module) -> Iterator[None]:
     flags = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     devices = {tensor.device for tensor in [*model.parameters(), *model.buffers()]}
     generator = random.getstate()
+    numpy = sys.modules.get("numpy")  # torch does without it
+    numbers = numpy.random.get_state() if numpy else None
     try:
         with torch.random.fork_rng([d for d in devices if d.type == "cuda"]):
             yield
     finally:
         random.setstate(generator)
+        if numpy:
+            numpy.random.set_state(numbers)
         for module, known in buffers:
             module._buffers.clear()  # also of caches that the pass registered
             module._buffers.update(known)

@@ -24,8 +24,8 @@ def write_run_page(folder: Path) -> Path:
     figures: dict[str, Figure] = {}
     if run.log:
         figures["curves"] = training_curves(run.log, run.split)
-    if run.propagation:
-        figures["propagation"] = propagation(run.propagation)
+    if measured := [line for line in run.propagation if line.get("junctions")]:
+        figures["propagation"] = propagation(measured)
     if run.confusion and len(run.confusion.classes) <= DRAWABLE_CLASSES:
         figures["confusion"] = confusion_matrix(run.confusion)
     page = render_page(

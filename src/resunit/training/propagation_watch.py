@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from resunit.propagation import Instrument
+from resunit.kernels.batch_norm import by_torch
+from resunit.propagation import Instrument, Propagation, PropagationError
 from resunit.propagation.records import MEASURES
 from resunit.training.batches import Group
 from resunit.training.job import Job
@@ -44,26 +45,32 @@ class PropagationWatch:
                 temporary.replace(self.path)
 
     def measure(self, group: Group, progress: Progress) -> None:
-        """Add a line on `group`, in the precision that trains."""
+        """Add a line on `group`, in the precision that trains; it says why where nothing can be measured."""
         device = self.job.worker.device
         bf16 = torch.autocast(device.type, torch.bfloat16, enabled=self.job.recipe.precision == "bf16")
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), bf16:
+        line: dict[str, Any] = {"step": progress.step, "epoch": self.job.epochs(progress.step)}
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), bf16, by_torch():
             torch.manual_seed(progress.step)  # so that a resumed run repeats the line
-            result = self.instrument.measure(
-                group.images[:IMAGES], group.labels[:IMAGES], loss=functional.cross_entropy
-            )
-        junctions = result.junctions
-        line: dict[str, Any] = {
-            "step": progress.step,
-            "epoch": self.job.epochs(progress.step),
-            "junctions": [junction.name for junction in junctions],
-        }
-        for name in MEASURES:
-            values = [_rounded(getattr(junction, name)) for junction in junctions]
-            if any(value is not None for value in values):
-                line[name] = values
+            try:
+                line |= _record(
+                    self.instrument.measure(
+                        group.images[:IMAGES], group.labels[:IMAGES], loss=functional.cross_entropy
+                    )
+                )
+            except PropagationError as error:
+                line["refused"] = str(error)
         with self.path.open("a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
+
+
+def _record(result: Propagation) -> dict[str, Any]:
+    """What a line holds of a measurement: names, what could not be seen, and the measures that there are."""
+    columns = {name: [_rounded(getattr(j, name)) for j in result.junctions] for name in MEASURES}
+    return {
+        "junctions": [junction.name for junction in result.junctions],
+        "unseen": list(result.unseen),
+        **{name: values for name, values in columns.items() if any(v is not None for v in values)},
+    }
 
 
 def _rounded(value: float | None) -> float | None:
