@@ -12,6 +12,8 @@ import torch
 
 from resunit import add_design, create_model
 from resunit.designs import DESIGNS
+from resunit.experiments.reproduce import own_row
+from resunit.experiments.rows import TABLES
 from resunit.names import UsageError
 from resunit.own_designs import source_digest
 from resunit.weights import WeightsError, read_weights
@@ -110,6 +112,14 @@ def test_it_is_a_row_beside_the_papers(my_units: Callable[..., Path]) -> None:
     again = {record["row"]: record["identity"] for record in second["records"]}
     assert again["20-original"] == identities["20-original"]
     assert again["SqueezeShortcut"] != identities["SqueezeShortcut"]
+
+
+@pytest.mark.parametrize(("table", "data"), [("table1", "cifar10"), ("table5", None)])
+def test_it_is_trained_on_the_data_of_its_table(
+    my_units: Callable[..., Path], table: str, data: str | None
+) -> None:
+    my_units(BLOCKS[0])
+    assert own_row(TABLES[table], EXAMPLE).data == data
 
 
 def test_the_digest_is_of_the_users_file(my_units: Callable[..., Path]) -> None:

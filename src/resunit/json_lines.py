@@ -43,6 +43,15 @@ def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Add `records` to `path`; a line that was cut off there is dropped. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     older = path.read_bytes() if path.exists() else b""
-    older = older[: older.rfind(b"\n") + 1]
+    end = older.rfind(b"\n") + 1
+    older = older[:end] + (older[end:] + b"\n" if _is_record(older[end:]) else b"")
     new = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
     write_atomically(path, older + new.encode())
+
+
+def _is_record(line: bytes) -> bool:
+    """A line without its end may be whole all the same, as `read_lines` takes it."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

@@ -9,11 +9,13 @@ import pytest
 from test_claims import runs
 
 from resunit.cli import main
-from resunit.experiments.networks import network
-from resunit.experiments.publication import comparison, panels
+from resunit.experiments.networks import Network, network
+from resunit.experiments.pictures import figure
+from resunit.experiments.publication import comparison
 from resunit.experiments.rows import TABLES
+from resunit.reports.curves import Curve, Plot, draw_curves
 
-ORIGINAL = network("resnet110")
+ORIGINAL, CONV = network("resnet110"), network("resnet110", "conv-shortcut")
 CURVE = [
     {"step": step, "train_error": 90.0 - step, "test_error": 91.0 - step, "test_images": 250}
     for step in (20, 40)
@@ -61,7 +63,7 @@ def test_a_network_is_the_same_in_every_table() -> None:
 
 
 def test_diverged_and_failed_runs_are_told() -> None:
-    mixed = recorded(runs(ORIGINAL, 70.0, seeds=2), runs(ORIGINAL, None, seeds=1))
+    mixed = recorded(runs(ORIGINAL, 70.0)[:2], runs(ORIGINAL, None)[2:])
     assert rows_of("table1", mixed)["original"][:2] == ("69.8 (69.7 to 70.0), 1 of 3 diverged", "2")
     assert rows_of("table1", recorded(runs(ORIGINAL, None)))["original"][0] == "3 of 3 diverged"
 
@@ -72,7 +74,7 @@ def test_runs_of_other_lengths_are_not_mixed_and_are_told_apart() -> None:
                        runs(deep, 89.0, steps=20, precision="fp32"))  # fmt: skip
     rows = rows_of("table3", records[:3] + records[9:])
     assert rows["ResNet-110, original"][0] == "70.0 (69.7 to 70.3)"
-    assert rows["ResNet-1001, original"][3] == "20 steps, fp32"
+    assert rows["ResNet-1001, original"][3] == "20 steps of 64, fp32"
 
 
 def test_captions_say_what_numbers_are_of() -> None:
@@ -86,10 +88,64 @@ def test_captions_say_what_numbers_are_of() -> None:
 
 def test_panels_hold_the_curves_of_all_seeds() -> None:
     conv = network("resnet110", "conv-shortcut")
-    drawn = panels(TABLES["figure3"], recorded(runs(ORIGINAL, 70.0), runs(conv, 80.0)))
-    curves = drawn["(d) 1x1 convolution"]
+    plot = figure(TABLES["figure3"], recorded(runs(ORIGINAL, 70.0), runs(conv, 80.0)))
+    assert plot is not None
+    curves = plot.panels["(d) 1x1 convolution"]
     assert [(curve.label, len(curve.runs)) for curve in curves] == [("original", 3), ("1x1 convolution", 3)]
     assert curves[0].along("test_error") == [(20, 71.0, 71.0, 71.0), (40, 51.0, 51.0, 51.0)]
+
+
+def test_a_captions_seeds_are_those_of_the_panel_and_the_curve() -> None:
+    bn, deep = network("resnet110", "bn-after-addition"), network("resnet164")
+    records = recorded(runs(ORIGINAL, 70.0), runs(bn, 80.0, seeds=1), runs(deep, 80.0, seeds=2))
+    for record in records:
+        record["curve"] = [*CURVE, {"step": 400, "test_error": 50.0, "test_images": 10_000}]
+    plot = figure(TABLES["figure6"], records)
+    assert plot is not None
+    left = "seeds 0, 1, 2 (ResNet-110, original (a)), seed 0 (ResNet-110, BN after addition (b))"
+    scale, on_the_way = (
+        "Scale mini: 400 steps of 64, bf16",
+        "Test errors before the last step are of the first 250 images.",
+    )
+    assert plot.caption.startswith(
+        f"BN after addition, ResNet-110: {scale}, {left}, on a machine. {on_the_way} "
+        f"pre-activation, ResNet-164: {scale}, seeds 0, 1, on a machine. {on_the_way} Lines: means"
+    )
+    same = figure(TABLES["figure6"], records[:3])
+    assert same is not None
+    assert same.caption.startswith(f"{scale}, seeds 0, 1, 2, on a machine. {on_the_way} Lines: means")
+
+
+def test_half_of_the_batch_is_a_row_of_its_own() -> None:
+    deep = network("resnet1001", "full-preactivation")
+    whole, half = (
+        recorded(runs(deep, 50.0, scale="paper")),
+        recorded(runs(deep, 40.0, scale="paper", seeds=1)),
+    )
+    half = [r | {"row": "1001-preactivation-half", "batch_size": 32, "recipe": "fb"} for r in half]
+    rows = rows_of("table4", [*whole, *half])
+    assert rows["ResNet-1001, pre-activation"][0] == "50.0 (49.7 to 50.3)"
+    assert rows["ResNet-1001, pre-activation, half the batch"][0] == "39.7"
+    assert "400 steps of 32, bf16, recipe fb" in rows["ResNet-1001, pre-activation, half the batch"][3]
+    for some, absent in (
+        (whole, "ResNet-1001, pre-activation, half the batch"),
+        (half, "ResNet-1001, pre-activation"),
+    ):
+        assert rows_of("table4", some)[absent][0] == "not run"
+
+
+def test_other_recipes_are_not_pooled_and_smoke_stands_behind() -> None:
+    other = recorded(runs(ORIGINAL, 50.0, recipe="another", seeds=2))
+    rows = rows_of("table1", [*recorded(runs(ORIGINAL, 70.0)), *other])
+    assert rows["original"][:2] == ("70.0 (69.7 to 70.3)", "3")
+    smoke = recorded(runs(ORIGINAL, 90.0, scale="smoke", data="cifar10-sample", seeds=5))
+    rows = rows_of("table1", [*smoke, *recorded(runs(CONV, 80.0)), *other])
+    assert rows["original"] == ("49.9 (49.7 to 50.0)", "2", "6.61", "400 steps of 64, bf16, recipe another")
+
+
+def test_errors_of_validation_images_are_told() -> None:
+    records = [r | {"split": "validation"} for r in recorded(runs(ORIGINAL, 70.0))]
+    assert "of validation images, not of a test set" in comparison(TABLES["table1"], records).caption
 
 
 @pytest.fixture
@@ -109,6 +165,20 @@ def test_a_page_of_records(results: Path, tmp_path: Path, capsys: pytest.Capture
     assert re.search(r'class="outcome held">held', text)
     assert "6 runs, 0.3 hours of training" in text
     assert "Figure 3: training curves" in text
+    caption = "Scale mini: 400 steps of 64, bf16, seeds 0, 1, 2, on a machine."
+    assert f"Training error dashed, test error solid. {caption}" in text
+    assert "resnet110 original, mini, 400 steps of 64, bf16" in text, "of spread and cost"
+
+
+def test_a_row_of_your_own_stands_in_its_table(tmp_path: Path) -> None:
+    own = Network("resnet110", "my_units:Squeeze", {"reduction": 4})
+    records = recorded(runs(ORIGINAL, 70.0), runs(own, 60.0))
+    path = tmp_path / "reproduce-mini.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    out = tmp_path / "report.html"
+    assert main(["report", str(path), "--out", str(out)]) == 0
+    row = '<td>resnet110 my_units:Squeeze (reduction 4)</td><td class="number">60.0 (59.7 to 60.3)</td>'
+    assert out.read_text().count(row) == 1, "in Table 1, for which it was made"
 
 
 def test_a_folder_of_results_is_its_records(results: Path, tmp_path: Path) -> None:
@@ -123,6 +193,14 @@ def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
     assert "| original | 70.0 (69.7 to 70.3) | 3 | 6.61 |  |" in text
     assert "| the identity shortcut is better than 1x1 convolution | Table 1 | held | " in text
     assert (tmp_path / "figure3.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "figure3.pdf").read_bytes().startswith(b"%PDF")
+    assert "[As PDF](figure3.pdf)" in text
+
+
+def test_equal_curves_give_equal_files(tmp_path: Path) -> None:
+    plot = Plot("A figure", {"(a)": [Curve("original", [CURVE])]}, "Of a run.")
+    once, twice = (draw_curves(plot, tmp_path / f"{name}.pdf").read_bytes() for name in ("a", "b"))
+    assert once == twice
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 
 from resunit.files import only_user_of
 
-FEW = ["claims", "--only", "20-*", "--scale", "smoke", "--seeds", "1"]  # two runs of ResNet-20
+FEW = ["claims", "--only", "20-*", "--scale", "smoke", "--jobs", "1"]  # two runs of ResNet-20, one a seed
 LONGER = [f"--set={setting}" for setting in ("steps=40", "checkpoint_every=5", "evaluate_steps=5",
                                              "watch_propagation=20")]  # fmt: skip
 
@@ -79,6 +79,16 @@ def test_finished_runs_are_not_run_again(done: Path) -> None:
     assert again.returncode == 0
     assert "0 of 2 runs to do" in again.stderr
     assert (done / "reproduce-smoke.jsonl").read_bytes() == before
+
+
+def test_a_run_that_somebody_else_stops_goes_on_and_so_does_the_table(done: Path, tmp_path: Path) -> None:
+    runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: steps_logged(tmp_path) >= 5)
+    os.kill(psutil.Process(runner.pid).children()[0].pid, signal.SIGTERM)
+    _, errors = runner.communicate()
+    assert runner.returncode == 0, errors
+    for row, record in records(done).items():
+        assert records(tmp_path)[row]["test_error"] == record["test_error"]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
@@ -198,9 +208,16 @@ def test_bad_arguments_are_one_line(tmp_path: Path, arguments: list[str], messag
     assert len(refused.stderr.splitlines()) == 1
 
 
+def test_a_part_of_table_1_smokes(tmp_path: Path) -> None:
+    finished = run(tmp_path, "table1", "--scale", "smoke", "--only", "scaling*")
+    assert finished.returncode == 0, finished.stderr
+    assert [record["seed"] for record in records(tmp_path).values()] == [0, 0]
+    assert "scaling: shortcut 0.5, branch 1" in finished.stdout
+
+
 @pytest.mark.full
 def test_table_1_smokes_in_under_a_minute(tmp_path: Path) -> None:
     started = time.monotonic()
-    assert run(tmp_path, "table1", "--scale", "smoke", "--seeds", "1", "--jobs", "2").returncode == 0
+    assert run(tmp_path, "table1", "--scale", "smoke").returncode == 0
     assert time.monotonic() - started < 60
     assert len(records(tmp_path)) == 11

@@ -5,7 +5,7 @@ import pytest
 
 from resunit.reports.comparison import Comparison, ComparisonRow, Finding
 from resunit.reports.costs import Cost
-from resunit.reports.curves import Curve
+from resunit.reports.curves import Curve, Plot
 from resunit.reports.runs_page import runs_page
 
 pytestmark = pytest.mark.full
@@ -33,7 +33,7 @@ def a_page() -> str:
                 "3 seeds",
             )
         ],
-        {"Figure 3": {"(a)": curves, "(b)": curves, "(c)": curves[:1]}},
+        [Plot("Figure 3", {"(a)": curves, "(b)": curves, "(c)": curves[:1]}, "Of 2 seeds.")],
         {HOSTILE: [70.0, 71.0], "resnet110 original, mini, 400 steps": [60.0, 75.0]},
         [Cost("resnet110 original", 2, 0.03, 100.0, 0.2, "a machine with a long name")],
     )

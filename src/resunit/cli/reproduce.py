@@ -22,9 +22,9 @@ def reproduce(
     table: str,
     *,
     scale: str = "mini",
-    seeds: int = 3,
+    seeds: int | None = None,
     only: str = "*",
-    jobs: int = 1,
+    jobs: int | None = None,
     on: Literal["local", "ray"] = "local",
     address: str | None = None,
     data: str | None = None,
@@ -42,11 +42,11 @@ def reproduce(
     scale
         mini (400 steps a run), smoke (a few steps on the sample), or paper (64,000 steps).
     seeds
-        How often each row is trained; verdicts need 3.
+        How often each row is trained: 3 times, which verdicts need; at smoke scale once.
     only
         Only rows whose id matches this shell pattern.
     jobs
-        How many runs share this machine at a time; on Ray, share each machine.
+        How many runs share this machine at a time, on Ray each machine: 1; at smoke scale one a core.
     on
         local, or ray: the same runs as tasks on a Ray cluster.
     address

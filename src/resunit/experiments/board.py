@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,9 +11,11 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table as RichTable
 
+from resunit.cost import training_flops
 from resunit.experiments.rows import Table
 from resunit.experiments.runner import steps_done
 from resunit.experiments.runs import Experiment
+from resunit.zoo import network_spec
 
 SECONDS_BETWEEN_LINES = 60
 
@@ -29,7 +32,7 @@ class Board:
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.started = self.last_line = time.monotonic()
-        self.steps_before = -1
+        self.done_before = -1.0
         self.failures: list[str] = []
 
     def __enter__(self) -> "Board":
@@ -70,16 +73,18 @@ class Board:
         self.console.print(text, soft_wrap=True, markup=False)
 
     def time_left(self) -> str:
-        """From the steps done since the start, weighted by nothing: runs of a table cost about the same."""
-        done = total = 0
+        """From the arithmetic done since the start."""
+        done = total = 0.0
         for experiment in self.experiments:
             steps, cell = experiment.recipe["steps"], self.cells.get(experiment.identity, "")
             so_far, slash, _ = cell.partition("/")
-            done += int(so_far) if slash else steps if cell else 0
-            total += steps
-        if self.steps_before < 0:
-            self.steps_before = done
-        new = done - self.steps_before
+            share = int(so_far) / steps if slash else 1.0 if cell else 0.0
+            cost = flops_of(experiment)
+            done += share * cost
+            total += cost
+        if self.done_before < 0:
+            self.done_before = done
+        new = done - self.done_before
         if new <= 0:
             return "time left: not known yet"
         minutes = (time.monotonic() - self.started) / new * (total - done) / 60
@@ -98,6 +103,19 @@ class Board:
                 identities = [places[row.id, seed].identity for seed in seeds]
                 picture.add_row(row.label, *(self.cells.get(identity, "waiting") for identity in identities))
         return picture
+
+
+def flops_of(experiment: Experiment) -> float:
+    """The whole run's training arithmetic, for a batch of images of 32 pixels unless the recipe says more."""
+    recipe = experiment.recipe
+    options = tuple(sorted(recipe["model_options"].items()))
+    of_an_image = _flops_of_an_image(recipe["model"], recipe["design"], options, recipe["image_size"] or 32)
+    return recipe["steps"] * recipe["batch_size"] * of_an_image
+
+
+@cache
+def _flops_of_an_image(model: str, design: str, options: tuple[tuple[str, Any], ...], side: int) -> int:
+    return training_flops(network_spec(model, design=design, **dict(options)), side)
 
 
 def in_a_cell(record: Mapping[str, Any]) -> str:

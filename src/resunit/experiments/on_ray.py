@@ -7,20 +7,25 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from resunit.experiments.one_run import perform, when_free
 from resunit.experiments.runs import Experiment
 from resunit.names import UsageError
+from resunit.training.devices import MEMORY
 
 RETRIES = 3  # of a run whose worker dies; each goes on from the last checkpoint
 
 
 class RayTasks:
-    """Runs as Ray tasks of `cpus` processors, on the cluster at `address` or on a local one.
+    """Runs as Ray tasks, `jobs` on a machine at a time, on the cluster at `address` or on a local one.
 
-    Raises UsageError where Ray is not installed or the cluster cannot be reached.
+    A task asks for its share of the processors and the memory of the smallest machine, and for a GPU if that
+    is the `device` of the runs. Raises UsageError where Ray is not installed or the cluster cannot be
+    reached.
     """
 
-    def __init__(self, address: str | None, cpus: int):
+    def __init__(self, address: str | None, jobs: int, device: torch.device):
         try:
             import ray
         except ImportError:
@@ -34,12 +39,22 @@ class RayTasks:
             raise UsageError(
                 f"no Ray cluster can be reached at {address or 'this machine'}: {reason}"
             ) from error
-        self.task = ray.remote(num_cpus=cpus, max_retries=RETRIES)(_perform)
+        machines = [
+            node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")
+        ]
+        if not machines:
+            raise UsageError("the Ray cluster has no machine with processors yet; start one first")
+        cpus, memory = (int(min(machine[name] for machine in machines)) // jobs for name in ("CPU", "memory"))
+        on_gpu = device.type == "cuda"
+        self.memory = None if on_gpu else memory  # of the machine, and it has the GPU to itself
+        self.task = ray.remote(
+            num_cpus=max(1, cpus), memory=memory, num_gpus=int(on_gpu), max_retries=RETRIES
+        )(_perform)
         self.references: list[Any] = []
 
     def submit(self, experiment: Experiment, folder: Path) -> Future[dict[str, Any] | None]:
         reference = self.task.options(name=f"{experiment.row} seed {experiment.seed}").remote(
-            folder.resolve()
+            folder.resolve(), self.memory
         )
         self.references.append(reference)
         return reference.future()
@@ -50,6 +65,8 @@ class RayTasks:
         self.ray.shutdown()
 
 
-def _perform(folder: Path) -> dict[str, Any] | None:
+def _perform(folder: Path, memory: int | None) -> dict[str, Any] | None:
+    if memory is not None:
+        os.environ[MEMORY] = str(memory)
     when_free(folder)
     return perform(folder)

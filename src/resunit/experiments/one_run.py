@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from resunit.experiments.identity import recipe_hash
 from resunit.experiments.networks import network
 from resunit.experiments.runs import Experiment
 from resunit.files import write_atomically
@@ -19,7 +20,6 @@ from resunit.training.loop import train_or_resume
 from resunit.training.run_folder import RunFolder, RunFolderError
 
 END = 0.1  # the share of the steps, at the end, that training loss and error are means of
-PATIENCE = 120  # seconds for a process whose runner was killed to notice and to leave the folder
 MEASURES = {
     "stream_rms": "stream_rms",
     "gradient_gain": "gradient_gain",
@@ -44,7 +44,11 @@ def perform(folder: Path) -> dict[str, Any] | None:
 
 
 def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The line of results/*.jsonl about a run that ended; losses and errors of diverged runs are None."""
+    """The line of results/*.jsonl about a run that ended; losses and errors of diverged runs are None.
+
+    What it calls test errors are those of the images that the run was judged on: `split` says which.
+    """
+    split = "validation" if "validation_error" in result else "test"
     recipe, environment = run.read("recipe.json"), run.read("environment.json")
     lines = read_lines(run.log)
     done = result["status"] == "done"
@@ -52,8 +56,9 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
     return described(experiment) | {
         "steps_done": result["steps"],
         "status": result["status"],
-        "test_error": result["test_error"],
-        "test_loss": lines[-1].get("test_loss") if done else None,
+        "split": split,
+        "test_error": result[f"{split}_error"],
+        "test_loss": lines[-1].get(f"{split}_loss") if done else None,
         "train_loss": _mean(last, "train_loss"),
         "train_error": _mean(last, "train_error"),
         **{name: result[name] for name in ("parameters", "train_flops", "wall_seconds", "images_per_second")},
@@ -63,10 +68,8 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
         "machine": environment["processor"],
         "version": environment["resunit"],
         "curve": [
-            {
-                name: line.get(name)
-                for name in ("step", "train_loss", "train_error", "test_error", "test_images")
-            }
+            {name: line.get(name) for name in ("step", "train_loss", "train_error")}
+            | {f"test_{name}": line.get(f"{split}_{name}") for name in ("error", "images")}
             for line in lines
         ],
         "propagation": [
@@ -96,6 +99,7 @@ def described(experiment: Experiment, status: str = "failed", error: str | None 
         "error": error,
         "test_error": None,
         "train_loss": None,
+        "recipe": recipe_hash(recipe),
         "numerics": experiment.numerics,
         "identity": experiment.identity,
     }
@@ -118,16 +122,17 @@ def stop_with_the_runner() -> None:
 
 
 def when_free(folder: Path) -> None:
-    """Wait until no process of an earlier runner is at this run."""
+    """Wait until no process of an earlier runner is at this run.
+
+    One whose runner was killed leaves after its step, or its last evaluation, however long that takes; and a
+    lock ends with its process, so the wait is for a run that gets done.
+    """
     run = RunFolder(folder / "run")
-    until = time.monotonic() + PATIENCE
     while run.path.exists():
         try:
             with run.only_user():
                 return
         except RunFolderError:
-            if time.monotonic() > until:
-                raise
             time.sleep(0.5)
 
 

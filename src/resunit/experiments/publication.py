@@ -2,21 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from resunit.experiments.claims import Verdict
-from resunit.experiments.claims.judging import SETTING
 from resunit.experiments.claims.quantities import is_at_chance
 from resunit.experiments.networks import network_of
-from resunit.experiments.rows import Row, Table
+from resunit.experiments.rows import HALF_BATCH, Row, Table
+from resunit.experiments.setting import Setting, newest_of_each_seed, setting_of
 from resunit.reports.comparison import Comparison, ComparisonRow, Finding
-from resunit.reports.curves import Curve
 
 Record = Mapping[str, Any]
+OWN = "your own"  # the remark of such a row
+OF_TABLES = "Here: median (range) over seeds, last step."
 
 
 def records_of_row(row: Row, records: Iterable[Record]) -> list[Record]:
-    """The runs of a row's network on its data, whichever table they were made for, by seed.
+    """The runs of a row's network on its data, whichever table they were made for, by length and seed.
 
     At smoke scale every row is trained on the sample.
     """
@@ -27,33 +29,43 @@ def records_of_row(row: Row, records: Iterable[Record]) -> list[Record]:
         for record in records
         if (row.data is None or record["data"] == row.data or record["scale"] == "smoke")
         and network_of(record).key == row.network.key
+        and (record["row"] in HALF_BATCH) == row.half_batch
     ]
-    return sorted(found, key=lambda record: (record["steps"], record["seed"]))
-
-
-def setting(record: Record) -> tuple[Any, ...]:
-    return tuple(record[name] for name in SETTING)
+    found = newest_of_each_seed(found)
+    return sorted(found, key=lambda record: (record["scale"] != "smoke", record["steps"], record["seed"]))
 
 
 def has_any(table: Table, records: Sequence[Record]) -> bool:
     return any(records_of_row(row, records) for row in table.rows)
 
 
+def with_own_rows(name: str, table: Table, records: Iterable[Record]) -> Table:
+    """`table` with a row for each design of the user's own that was run for it."""
+    own = {
+        (network.key, record["data"]): Row(
+            labelled(record), labelled(record), network, None, OWN, record["data"]
+        )
+        for record in records
+        if record["table"] == name and ":" in (network := network_of(record)).design
+    }
+    return replace(table, rows=(*table.rows, *own.values())) if own else table
+
+
 def comparison(table: Table, records: Sequence[Record]) -> Comparison:
     """The table with what ran here; a row shows runs of one setting, the table's most common if it can."""
     of_rows = {row.id: records_of_row(row, records) for row in table.rows}
-    common = _most_common(record for found in of_rows.values() for record in found)
+    common = most_common(record for found in of_rows.values() for record in found)
     shown: dict[str, list[Record]] = {}
     for name, found in of_rows.items():
-        settings = [setting(record) for record in found]
-        chosen = common if common in settings else settings[-1] if settings else None
-        shown[name] = [record for record in found if setting(record) == chosen]
+        settings = [setting_of(record) for record in found]
+        chosen = next((s for s in settings if _alike(s, common)), settings[-1] if settings else None)
+        shown[name] = [record for record in found if setting_of(record) == chosen]
     rows = tuple(_comparison_row(row, shown[row.id], common) for row in table.rows)
-    words = caption([r for found in shown.values() for r in found], common, OF_TABLES)
-    return Comparison(table.title, words, rows)
+    everything = [record for found in shown.values() for record in found]
+    return Comparison(table.title, caption(everything, common), rows)
 
 
-def _comparison_row(row: Row, records: list[Record], common: tuple[Any, ...] | None) -> ComparisonRow:
+def _comparison_row(row: Row, records: list[Record], common: Setting | None) -> ComparisonRow:
     if row.network is None:
         return ComparisonRow(row.label, (), "not run", row.published, row.remark)
     done = [record for record in records if record["status"] == "done"]
@@ -66,61 +78,49 @@ def _comparison_row(row: Row, records: list[Record], common: tuple[Any, ...] | N
     ends = [status for status in ("diverged", "failed") if counts[status]]
     parts += [f"{counts[status]} of {len(records)} {status}" for status in ends]
     remarks = [row.remark] if row.remark else []
-    if records and setting(records[0]) != common:
-        remarks.append(f"{records[0]['steps']:,} steps, {records[0]['precision']}")
+    if records and common and not _alike(setting := setting_of(records[0]), common):
+        scale = f"{setting.scale}, " if setting.scale != common.scale else ""
+        remarks.append(scale + setting.words)
     errors = tuple(record["test_error"] for record in done)
     return ComparisonRow(row.label, errors, ", ".join(parts), row.published, "; ".join(remarks))
 
 
-OF_TABLES = "Here: median (range) over seeds, last step."
-OF_FIGURES = "Lines: means over seeds; bands: their range."
+def most_common(records: Iterable[Record]) -> Setting | None:
+    """Of all but smoke, if there is any; the data are the rows' own."""
+    counts = Counter(setting_of(record) for record in records)
+    return max(counts, key=lambda setting: (setting.scale != "smoke", counts[setting]), default=None)
 
 
-def caption(records: Sequence[Record], common: tuple[Any, ...] | None, what: str) -> str:
-    """Scale, steps, batch, precision, machine; `what` the numbers are, and what they are not."""
+def _alike(setting: Setting, common: Setting | None) -> bool:
+    return common is not None and setting._replace(data=common.data) == common
+
+
+def caption(records: Sequence[Record], common: Setting | None) -> str:
+    """What the numbers of a table are of, and what they are not."""
     if common is None:
         return "Nothing of it was run here."
-    values = dict(zip(SETTING, common, strict=True))
+    return f"{conditions(common, records, seeds_in_words(records))} {OF_TABLES}{qualification(records)}"
+
+
+def conditions(setting: Setting, records: Iterable[Record], seeds: str) -> str:
+    """Scale, steps, batch, precision, seeds, machine."""
+    scale = f"Scale {setting.scale}: " if setting.scale else ""
     machines = ", ".join(sorted({str(record.get("machine", "unknown")) for record in records}))
+    return f"{scale}{setting.words}, {seeds}, on {machines}."
+
+
+def seeds_in_words(records: Iterable[Record]) -> str:
     seeds = sorted({record["seed"] for record in records})
-    plural = "s" * (len(seeds) > 1)
-    text = (
-        f"Scale {values['scale']}: {values['steps']:,} steps of {values['batch_size']}, "
-        f"{values['precision']}, seed{plural} {', '.join(map(str, seeds))}, on {machines}. "
-        f"{what}"
-    )
-    if values["scale"] != "paper":
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+
+
+def qualification(records: Sequence[Record]) -> str:
+    text = ""
+    if any(record.get("split") == "validation" for record in records):
+        text += " Errors are of validation images, not of a test set."
+    if any(record["scale"] not in ("paper", "") for record in records):
         text += " Beside the paper's numbers only the order counts, not the size."
     return text
-
-
-def panels(table: Table, records: Sequence[Record]) -> dict[str, list[Curve]]:
-    """The figure's curves, of the rows that ran; every panel has those of one setting."""
-    rows = {row.id: row for row in table.rows}
-    drawn = {}
-    for panel in table.panels:
-        found = {name: records_of_row(rows[name], records) for name in panel.rows}
-        common = _most_common(record for runs in found.values() for record in runs)
-        curves = [
-            Curve(rows[name].label, curves)
-            for name, runs in found.items()
-            if (curves := [r["curve"] for r in runs if setting(r) == common and r.get("curve")])
-        ]
-        if curves:
-            drawn[panel.title] = curves
-    return drawn
-
-
-def caption_of_figure(table: Table, records: Sequence[Record]) -> str:
-    """What `panels` shows."""
-    shown = [record for row in table.rows for record in records_of_row(row, records)]
-    common = _most_common(shown)
-    return caption([record for record in shown if setting(record) == common], common, OF_FIGURES)
-
-
-def _most_common(records: Iterable[Record]) -> tuple[Any, ...] | None:
-    counts = Counter(setting(record) for record in records)
-    return counts.most_common(1)[0][0] if counts else None
 
 
 def findings(verdicts: Iterable[Verdict]) -> list[Finding]:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from resunit.experiments.runs import NUMERICS, Experiment
+from resunit.experiments.identity import NUMERICS
+from resunit.experiments.runs import Experiment
+from resunit.experiments.setting import recipe_of_scale
 from resunit.json_lines import DamagedRecords, append_lines, read_lines
 
 NEEDED = ("table", "row", "model", "design", "options", "data", "scale", "steps", "batch_size", "precision",
@@ -28,6 +30,8 @@ def read_records(path: Path) -> list[dict[str, Any]]:
                 f"{path}, line {number}: made with NUMERICS {record['numerics']}, and this is {NUMERICS}; "
                 "such numbers cannot stand side by side: move the file away or choose another --out"
             )
+        # The first records had no such hash; all of them are of their scale's own recipe.
+        record.setdefault("recipe", recipe_of_scale(record["scale"]))
         newest[record["identity"]] = record
     return list(newest.values())
 

@@ -7,23 +7,17 @@ from typing import Any
 
 from resunit.experiments.claims import judge
 from resunit.experiments.one_run import record_of
-from resunit.experiments.publication import (
-    Record,
-    caption_of_figure,
-    comparison,
-    findings,
-    has_any,
-    labelled,
-    panels,
-)
+from resunit.experiments.pictures import curves_by_network, figure
+from resunit.experiments.publication import Record, comparison, findings, has_any, labelled, with_own_rows
 from resunit.experiments.records import read_records
 from resunit.experiments.rows import TABLES
 from resunit.experiments.runs import Experiment
+from resunit.experiments.setting import setting_of
 from resunit.files import write_atomically
 from resunit.names import UsageError
 from resunit.reports.comparison import comparison_in_markdown, findings_in_markdown
 from resunit.reports.costs import Cost, costs_in_markdown
-from resunit.reports.curves import Curve, Panels, draw_curves
+from resunit.reports.curves import draw_curves
 from resunit.reports.runs_page import runs_page
 from resunit.training.run_folder import RunFolder, RunFolderError
 
@@ -31,15 +25,15 @@ SUFFIXES = (".html", ".md")
 HEAD = """# The paper's tables, measured
 
 Made by `resunit report {paths} --out {out}`. How verdicts are formed: Welch's 95 % intervals over seeds, in
-brackets; p-values corrected over all claims by Holm's method; never a verdict on fewer than 3 seeds.
+brackets; p-values corrected over all comparisons by Holm's method; never a verdict on fewer than 3 seeds.
 """
 
 
 def write_report(paths: Sequence[Path], out: Path) -> Path:
     """One report of all runs in `paths`: run folders, folders that hold some, files of records.
 
-    `out` ends in .html, or in .md: then the figures are PNG files beside it. Raises UsageError where there is
-    nothing to report on, and OSError for what is damaged.
+    `out` ends in .html, or in .md: then the figures are PNG and PDF files beside it. Raises UsageError where
+    there is nothing to report on, and OSError for what is damaged.
     """
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out}: a report ends in {' or '.join(SUFFIXES)}")
@@ -51,30 +45,32 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
             f"no runs in {', '.join(map(str, paths))}; `resunit train` and `reproduce` make some"
         )
     of_tables = [record for record in records if record["table"]]
-    tables = {name: table for name, table in TABLES.items() if has_any(table, of_tables) and name != "claims"}
-    comparisons = [comparison(table, of_tables) for table in tables.values() if not table.panels]
-    figures = {
-        name: drawn for name, table in tables.items() if table.panels and (drawn := panels(table, of_tables))
-    }
+    tables = {name: with_own_rows(name, table, of_tables) for name, table in TABLES.items()}
+    comparisons = [
+        comparison(table, of_tables)
+        for name, table in tables.items()
+        if has_any(table, of_tables) and (table is not TABLES[name] or name.startswith("table"))
+    ]
+    figures = {name: plot for name, table in tables.items() if (plot := figure(table, of_tables))}
     verdicts = findings(judge(of_tables)) if of_tables else []
     if out.suffix == ".md":
         parts = [HEAD.format(paths=" ".join(map(str, paths)), out=out), findings_in_markdown(verdicts)]
         parts += map(comparison_in_markdown, comparisons)
-        for name, drawn in figures.items():
-            picture = out.with_name(f"{name}.png")
-            draw_curves(drawn, picture, TABLES[name].title, caption_of_figure(TABLES[name], of_tables))
-            parts.append(f"## {TABLES[name].title}\n\n![{TABLES[name].title}]({picture.name})\n")
+        for name, plot in figures.items():
+            for suffix in (".png", ".pdf"):
+                draw_curves(plot, out.with_name(name + suffix))
+            parts.append(
+                f"## {plot.title}\n\n![{plot.title}]({name}.png)\n\n{plot.caption} [As PDF]({name}.pdf).\n"
+            )
         parts.append(costs_in_markdown(_costs(records)))
         write_atomically(out, "\n".join(parts).encode())
         return out
-    titled: dict[str, Panels] = {TABLES[name].title: drawn for name, drawn in figures.items()}
-    if others := [record for record in records if not record["table"] and record["curve"]]:
-        titled["Training curves"] = _panel_a_network(others)
+    others = curves_by_network(record for record in records if not record["table"])
     page = runs_page(
         "The paper's experiments" if of_tables else "Runs",
         comparisons,
         verdicts,
-        titled,
+        [*figures.values(), *([others] if others else [])],
         _spread(records),
         _costs(records),
     )
@@ -109,13 +105,6 @@ def of_folder(folder: Path) -> dict[str, Any]:
         raise RunFolderError(f"{folder}: its records lack {error}; train it again") from error
 
 
-def _panel_a_network(records: Sequence[Record]) -> dict[str, list[Curve]]:
-    runs: dict[str, list[Any]] = defaultdict(list)
-    for record in records:
-        runs[_named(record)].append(record["curve"])
-    return {name: [Curve(name, curves)] for name, curves in runs.items()}
-
-
 def _spread(records: Sequence[Record]) -> dict[str, list[float]]:
     errors: dict[str, list[float]] = defaultdict(list)
     for record in records:
@@ -125,7 +114,7 @@ def _spread(records: Sequence[Record]) -> dict[str, list[float]]:
 
 
 def _named(record: Record) -> str:
-    return f"{labelled(record)}, {record['scale']}, {record['steps']} steps"
+    return ", ".join(filter(None, [labelled(record), record["scale"], setting_of(record).words]))
 
 
 def _costs(records: Sequence[Record]) -> list[Cost]:

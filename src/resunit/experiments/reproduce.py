@@ -8,9 +8,11 @@ from typing import Any
 
 from resunit.experiments.board import Board
 from resunit.experiments.claims import Verdict, judge
+from resunit.experiments.claims.choosing import SEEDS
 from resunit.experiments.networks import network
 from resunit.experiments.on_ray import RayTasks
-from resunit.experiments.publication import about, caption_of_figure, comparison, panels
+from resunit.experiments.pictures import figure
+from resunit.experiments.publication import OWN, about, comparison
 from resunit.experiments.records import has_ended, path_of, read_records, records_of
 from resunit.experiments.rows import TABLES, Row, Table
 from resunit.experiments.runner import LocalProcesses, perform_all
@@ -19,15 +21,16 @@ from resunit.names import UsageError, unknown
 from resunit.own_designs import add_design
 from resunit.reports.comparison import Comparison
 from resunit.reports.curves import draw_curves
+from resunit.training.devices import free_memory, start_worker
 
 
 def own_row(table: Table, design: str) -> Row:
-    """A row for the user's MODULE:CLASS, on the network that the table is about."""
+    """A row for the user's MODULE:CLASS, on the network and the data that the table is about."""
     add_design(design)
-    chosen = next((row.network for row in table.rows if row.network is not None), None)
-    assert chosen is not None
+    first = next(row for row in table.rows if row.network is not None)
+    assert first.network is not None
     words = design.partition(":")[2]
-    return Row(words, words, network(chosen.model, design), None, "your own")
+    return Row(words, words, network(first.network.model, design), None, OWN, first.data)
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,8 @@ class Reproduction:
 
     def draw(self, out: Path) -> list[Path]:
         """The figure's curves as PNG and PDF; nothing for a table."""
-        drawn = panels(self.table, self.records)
-        words = caption_of_figure(self.table, self.records)
-        return [
-            draw_curves(drawn, out / f"{self.name}{suffix}", self.table.title, words)
-            for suffix in (".png", ".pdf")
-            if drawn
-        ]
+        plot = figure(self.table, self.records)
+        return [draw_curves(plot, out / f"{self.name}{suffix}") for suffix in (".png", ".pdf") if plot]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -83,9 +81,9 @@ def reproduce(
     name: str,
     *,
     scale: str,
-    seeds: int,
+    seeds: int | None,
     only: str,
-    jobs: int,
+    jobs: int | None,
     on: str,
     address: str | None,
     out: Path,
@@ -96,11 +94,17 @@ def reproduce(
 ) -> Reproduction:
     """Bring all runs of the table `name` to their end.
 
-    Raises UsageError for what does not exist or does not fit, OSError for damaged records or a full disk, and
-    Interrupted when it was stopped.
+    By default three seeds, one run at a time; at smoke scale one seed, and a run on each core, since such
+    runs do little but start. Raises UsageError for what does not exist or does not fit, OSError for damaged
+    records or a full disk, and Interrupted when it was stopped.
     """
     if name not in TABLES:
         raise unknown("table", name, TABLES)
+    smoke = scale == "smoke"
+    if seeds is None:
+        seeds = 1 if smoke else SEEDS
+    if jobs is None:
+        jobs = (os.cpu_count() or 1) if smoke else 1
     for option, value in (("--seeds", seeds), ("--jobs", jobs)):
         if value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
@@ -113,9 +117,8 @@ def reproduce(
     if not wanted:
         raise UsageError(f"{name}: nothing to run; its rows' data cannot be had here")
     path = path_of(out, scale)
-    executor = (
-        RayTasks(address, max(1, (os.cpu_count() or 1) // jobs)) if on == "ray" else LocalProcesses(jobs)
-    )
+    device = start_worker(wanted[0].recipe["device"]).device
+    executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
     before = [record for record in records_of(wanted, read_records(path)) if has_ended(record)]
     with Board(table, wanted, before, out, quiet) as board:
         for _ in perform_all(wanted, out, scale, executor, board):

@@ -16,6 +16,7 @@ from resunit.experiments.one_run import described
 from resunit.experiments.records import add_record, has_ended, path_of, read_records
 from resunit.experiments.runs import Experiment
 from resunit.files import only_user_of
+from resunit.training.devices import MEMORY
 
 STOPPED = 4
 LOOK = 1.0  # seconds between looks at how far the runs are
@@ -44,11 +45,17 @@ class Executor(Protocol):
 
 
 class LocalProcesses:
-    """`jobs` runs at a time on this machine, each a process that shares the cores equally."""
+    """`jobs` runs at a time on this machine, each a process with an equal share of cores and of `memory`.
 
-    def __init__(self, jobs: int):
+    `memory` is what is free, in bytes; None where nobody can tell. A run alone may take what it finds.
+    """
+
+    def __init__(self, jobs: int, memory: int | None):
         self.pool = ThreadPoolExecutor(jobs)
-        self.threads = max(1, (os.cpu_count() or 1) // jobs)
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        self.environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+        if memory is not None and jobs > 1:
+            self.environment[MEMORY] = str(memory // jobs)
         self.children: set[subprocess.Popen[bytes]] = set()
         self.lock, self.closing = Lock(), Event()
 
@@ -57,14 +64,13 @@ class LocalProcesses:
 
     def _run(self, experiment: Experiment, folder: Path) -> dict[str, Any] | None:
         command = [sys.executable, "-m", "resunit.experiments.one_run", str(folder)]
-        environment = {"OMP_NUM_THREADS": str(self.threads), **os.environ}
         with (folder / "output.txt").open("wb") as output:
             with self.lock:
                 if self.closing.is_set():
                     return None
                 # A process ends with its input, and so with this one, however that ends.
                 child = subprocess.Popen(
-                    command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output
+                    command, env=self.environment, stdin=subprocess.PIPE, stdout=output, stderr=output
                 )
                 self.children.add(child)
             code = child.wait()
@@ -93,6 +99,7 @@ def perform_all(
     """Bring every run to its end and yield its record as it ends, after it was added to the results."""
     path = path_of(out, scale)
     running: dict[Future[dict[str, Any] | None], Experiment] = {}
+    stopped: set[str] = set()
     out.mkdir(parents=True, exist_ok=True)
     with closing(executor), only_runner(out), terminated_as_interrupted():
         done = {record["identity"] for record in read_records(path) if has_ended(record)}
@@ -113,8 +120,12 @@ def perform_all(
                 except Exception as error:  # of one run: the others go on
                     words = " ".join(f"{type(error).__name__}: {error}".split())
                     record = described(experiment, "failed", words)
-                if record is None:
-                    raise Interrupted
+                if record is None and experiment.identity not in stopped:
+                    # By somebody else than this runner: it goes on from its checkpoint, once.
+                    stopped.add(experiment.identity)
+                    running[executor.submit(experiment, experiment.folder(out))] = experiment
+                    continue
+                record = record or described(experiment, "failed", "stopped twice by another process")
                 add_record(path, record)
                 board.ended(record)
                 yield record

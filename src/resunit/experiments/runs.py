@@ -1,34 +1,25 @@
 """One run of a row: its recipe and seed, its identity, and the folder that holds all of it."""
 
-import hashlib
 import json
 import warnings
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from resunit.data import Unreachable, load
+from resunit.experiments.identity import NUMERICS, identity_of
 from resunit.experiments.rows import Table
 from resunit.experiments.scales import recipe_for
 from resunit.files import write_atomically
-from resunit.own_designs import source_digest
 from resunit.training.recipe import Recipe
 from resunit.training.settings import recipe_from_json
-
-NUMERICS = 1  # raised by hand whenever a change makes equal recipes give other numbers
-
-# What a recipe says about watching and storing, and not about the numbers.
-WITHOUT_EFFECT = (
-    "name", "device", "memory", "evaluate_every", "evaluate_steps", "evaluation_images", "augmented_views",
-    "checkpoint_every", "watch_propagation",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Experiment:
     """What to run, as it stands in a run's experiment.json; `recipe` is `Recipe.to_json()`.
 
-    `identity` is the hash of what determines the numbers: recipe, network, data, seed, precision, NUMERICS.
+    `identity` is `identity_of` the recipe and its data.
     """
 
     table: str
@@ -94,17 +85,3 @@ def _checksum(recipe: Recipe) -> str | None:
     except Unreachable as error:
         warnings.warn(f"rows on {recipe.data} are left out: {error}", RowsLeftOut, stacklevel=3)
         return None
-
-
-def identity_of(recipe: Recipe, data_checksum: str) -> str:
-    """The hash of what determines a run's numbers; a recipe's field at its default does not count."""
-    defaults = {field.name: field.default for field in fields(Recipe)}
-    determines = {
-        name: value
-        for name, value in recipe.to_json().items()
-        if name not in WITHOUT_EFFECT and value != defaults[name]
-    }
-    determines |= {"data": data_checksum, "numerics": NUMERICS}
-    if recipe.design is not None and ":" in recipe.design:
-        determines["own design"] = source_digest(recipe.design)
-    return hashlib.sha256(json.dumps(determines, sort_keys=True).encode()).hexdigest()[:16]

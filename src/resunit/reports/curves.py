@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 COLOURS = ("#3b7dc4", "#d1495b", "#4a9c5d", "#8f5fbf")
 STYLES = {"train_error": ("dash", 1.2, "training"), "test_error": ("solid", 2.2, "test")}
 PICTURES = (".png", ".pdf", ".svg")
+LINE = 95  # characters of a caption under one panel
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,15 @@ class Curve:
 
 
 Panels = Mapping[str, Sequence[Curve]]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """`caption` says which runs the curves of `panels` are of."""
+
+    title: str
+    panels: Panels
+    caption: str
 
 
 def interactive_curves(panels: Panels) -> Figure:
@@ -88,10 +99,11 @@ def interactive_curves(panels: Panels) -> Figure:
     return figure
 
 
-def draw_curves(panels: Panels, path: Path, title: str, caption: str) -> Path:
+def draw_curves(plot: Plot, path: Path) -> Path:
     """Draw all panels for a paper, as .png, .pdf or .svg. Raises UsageError for another suffix."""
     from matplotlib.figure import Figure as Drawing
 
+    panels = plot.panels
     if path.suffix not in PICTURES:
         raise UsageError(f"{path}: a picture ends in {', '.join(PICTURES)}")
     columns = min(2, len(panels))
@@ -120,10 +132,11 @@ def draw_curves(panels: Panels, path: Path, title: str, caption: str) -> Path:
         axes.set_ylabel("error (%)")
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
-    drawing.suptitle(title, fontsize=11)
-    drawing.supxlabel(caption, fontsize=7, color="#5d6770")
+    drawing.suptitle(plot.title, fontsize=11)
+    drawing.supxlabel(textwrap.fill(plot.caption, LINE * columns), fontsize=7, color="#5d6770")
     buffer = io.BytesIO()
-    drawing.savefig(buffer, format=path.suffix[1:], dpi=150)
+    undated = {"CreationDate": None} if path.suffix == ".pdf" else None  # equal records give equal bytes
+    drawing.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=undated)
     write_atomically(path, buffer.getvalue())
     return path
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from resunit.reports.comparison import Comparison, Finding
 from resunit.reports.costs import Cost
-from resunit.reports.curves import COLOURS, Panels, interactive_curves
+from resunit.reports.curves import COLOURS, Plot, interactive_curves
 from resunit.reports.figures import FONT
 from resunit.reports.page import render_page
 
@@ -19,12 +19,12 @@ def runs_page(
     title: str,
     comparisons: Sequence[Comparison],
     findings: Sequence[Finding],
-    figures: Mapping[str, Panels],
+    plots: Sequence[Plot],
     spread: Mapping[str, Sequence[float]],
     costs: Sequence[Cost],
 ) -> str:
-    """The page as HTML. `figures` are panels by title, `spread` test errors of the seeds by network."""
-    drawn: dict[str, Figure] = {f"curves{i}": interactive_curves(p) for i, p in enumerate(figures.values())}
+    """The page as HTML; `spread` has the test errors of the seeds by network and setting."""
+    drawn: dict[str, Figure] = {f"curves{i}": interactive_curves(p.panels) for i, p in enumerate(plots)}
     if spread:
         drawn["spread"] = seeds_figure(spread)
     return render_page(
@@ -33,7 +33,7 @@ def runs_page(
         title=title,
         comparisons=comparisons,
         findings=findings,
-        curves=list(figures),
+        plots=plots,
         costs=costs,
         hours=sum(cost.hours for cost in costs),
         counts={word: sum(f.outcome == word for f in findings) for word in ("held", "not held", "undecided")},

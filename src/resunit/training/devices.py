@@ -16,6 +16,7 @@ from resunit.training.recipe import Recipe
 
 MAX_LOW_PRECISION_UNITS = 250  # ReLU after each of 333 additions (ResNet-1001) did not train stably
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+MEMORY = "RESUNIT_MEMORY"  # the variable that tells a run among several how many bytes are its share
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,11 @@ def free_memory(device: torch.device) -> int | None:
 
     Processes of one machine that torchrun started share its memory equally.
     """
+    free = _free_memory(device)
+    return free if free is None else min(free, int(os.environ.get(MEMORY, free)))
+
+
+def _free_memory(device: torch.device) -> int | None:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type != "cpu":

@@ -1,188 +1,133 @@
 """Verdicts: which findings held in the runs at hand."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
+from resunit.experiments.claims.choosing import SEEDS, Record, Runs, by_setting, choose, missing
 from resunit.experiments.claims.findings import CLAIMS, Claim, Comparison, Term, named
 from resunit.experiments.claims.quantities import TEST_ERROR, TRAIN_LOSS, is_at_chance
-from resunit.experiments.networks import Network, network_of
-from resunit.experiments.statistics import Estimate, holm, welch
+from resunit.experiments.claims.verdict import Compared, Outcome, Verdict
+from resunit.experiments.networks import Network
+from resunit.experiments.setting import Setting
+from resunit.experiments.statistics import holm, welch
 
-Outcome = Literal["held", "not held", "undecided"]
-SEEDS = 3  # fewer say nothing about spread
 SIGNIFICANT = 0.05
-SETTING = ("data", "scale", "steps", "batch_size", "precision", "numerics")  # equal in what is compared
-Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One comparison's answer: what the finding says is above zero, if it can be estimated."""
-
-    words: str
-    estimate: Estimate | None
-    remark: str = ""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """`p` is Holm's correction over all claims that could be tested; `setting` what the runs share."""
-
-    claim: Claim
-    outcome: Outcome
-    compared: tuple[Compared, ...] = ()
-    p: float | None = None
-    seeds: int = 0
-    setting: Mapping[str, Any] | None = None
-    machine: str = ""
-    reason: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """The outcome in words, with its numbers."""
-        at_this_scale = " at this scale" if self.outcome == "undecided" else ""
-        return f"{self.claim.finding}: {self.outcome}{at_this_scale}; {self.details}"
-
-    @property
-    def details(self) -> str:
-        """The numbers behind the outcome, and what qualifies it."""
-        parts = [self.reason]
-        parts += [
-            f"{compared.words} {in_words(compared.estimate)}{compared.remark}"
-            for compared in self.compared
-            if compared.estimate is not None
-        ]
-        if self.p is not None:
-            parts.append(f"corrected p {self.p:.2g}")
-        if self.claim.remark:
-            parts.append(self.claim.remark)
-        return "; ".join(filter(None, parts))
-
-    @property
-    def runs(self) -> str:
-        """How many seeds, and what all of them have in common."""
-        if self.setting is None:
-            return ""
-        about, plural = self.setting, "s" * (self.seeds > 1)
-        return (
-            f"{self.seeds} seed{plural}, {about['scale']}, {about['steps']:,} steps of "
-            f"{about['batch_size']}, {about['precision']}, {self.machine}"
-        )
-
-
-def in_words(estimate: Estimate) -> str:
-    return f"{estimate.value:+.3g} [{estimate.low:+.3g}, {estimate.high:+.3g}]"
 
 
 def judge(records: Iterable[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
     """A verdict on every claim from the runs in `records` that ended.
 
-    Runs are compared with runs of equal data, scale, steps, batch, precision and NUMERICS only; where several
-    such settings have what a claim needs, the one with most seeds, then with most steps, decides.
+    Only runs of one setting are compared (`choosing.choose` says which), and all p-values are corrected
+    together: one for each comparison of a claim.
     """
-    settings: dict[tuple[Any, ...], dict[Any, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        if record["status"] in ("done", "diverged"):
-            setting = tuple(record[name] for name in SETTING)
-            settings[setting][network_of(record).key].append(record)
-    verdicts = [_examined(claim, settings) for claim in claims]
-    tested = {index: p for index, verdict in enumerate(verdicts) if (p := verdict.p) is not None}
-    corrected = holm(tested)
+    settings = by_setting(records)
+    examined = [_examined(claim, settings) for claim in claims]
+    corrected = holm(
+        {
+            (place, number): compared.estimate.p
+            for place, verdict in enumerate(examined)
+            if not verdict.reason
+            for number, compared in enumerate(verdict.compared)
+            if compared.estimate is not None
+        }
+    )
     return [
-        verdict if index not in corrected else _decided(verdict, corrected[index])
-        for index, verdict in enumerate(verdicts)
+        verdict
+        if verdict.reason
+        else _decided(verdict, {n: p for (place_of_p, n), p in corrected.items() if place_of_p == place})
+        for place, verdict in enumerate(examined)
     ]
 
 
-def _examined(claim: Claim, settings: Mapping[tuple[Any, ...], Mapping[Any, list[Record]]]) -> Verdict:
-    """The claim's comparisons, with the largest of their p-values uncorrected; not yet an outcome."""
-    steps = SETTING.index("steps")
-    complete = [
-        (min(len(runs[network.key]) for network in claim.networks), setting[steps], setting)
-        for setting, runs in settings.items()
-        if all(network.key in runs for network in claim.networks)
-    ]
-    if not complete:
-        missing = next(
-            (
-                network
-                for network in claim.networks
-                if not any(network.key in runs for runs in settings.values())
-            ),
-            None,
-        )
-        what = f"no run of {named(missing)}" if missing else "no setting in which all its networks were run"
-        return Verdict(claim, "undecided", reason=f"{what}; `resunit reproduce {claim.runs}` runs them")
-    seeds, _, setting = max(complete)
-    runs = settings[setting]
+def _examined(claim: Claim, settings: Mapping[Setting, Runs]) -> Verdict:
+    """The claim's comparisons. With a reason the verdict is final; else `_decided` gives the outcome."""
+    chosen = choose(claim, settings)
+    if chosen is None:
+        return Verdict(claim, "undecided", reason=missing(claim, settings))
+    runs = chosen.runs
     common: dict[str, Any] = {
-        "seeds": seeds,
-        "setting": dict(zip(SETTING, setting, strict=True)),
-        "machine": ", ".join(sorted({r.get("machine", "") for n in claim.networks for r in runs[n.key]})),
+        "seeds": chosen.seeds,
+        "settings": chosen.settings,
+        "machine": chosen.machine,
     }
-    if seeds < SEEDS:
-        reason = f"a verdict needs {SEEDS} seeds"
-        return Verdict(claim, "undecided", reason=reason, **common)
-    if (surely := _by_divergence(claim, runs)) is not None:
-        outcome, reason = surely
-        return Verdict(claim, outcome, reason=reason, **common)
+    if chosen.seeds < SEEDS:
+        return Verdict(claim, "undecided", reason=f"a verdict needs {SEEDS} seeds", **common)
     compared = tuple(_compared(comparison, runs) for comparison in claim.comparisons)
-    estimates = [each.estimate for each in compared if each.estimate is not None]
-    if len(estimates) < len(compared):
-        return Verdict(claim, "undecided", compared, reason="the runs do not vary or lack numbers", **common)
-    if claim.stuck is not None and not all(is_at_chance(record) for record in runs[claim.stuck.key]):
-        errors = [record["test_error"] for record in runs[claim.stuck.key] if record["status"] == "done"]
-        learned = all(not is_at_chance(record) for record in runs[claim.stuck.key])
-        reason = f"test errors {', '.join(f'{error:.1f}' for error in errors)} % in its seeds"
-        return Verdict(claim, "not held" if learned else "undecided", compared, reason=reason, **common)
-    return Verdict(claim, "undecided", compared, max(estimate.p for estimate in estimates), **common)
+    reported = tuple(_compared(comparison, runs) for comparison in claim.reported)
+    outcome, reason = _by_convergence(claim, runs)
+    return Verdict(claim, outcome, compared, reported, reason=reason, **common)
 
 
-def _by_divergence(claim: Claim, runs: Mapping[Any, list[Record]]) -> tuple[Outcome, str] | None:
-    """Diverged runs have no numbers: they decide a plain contrast if one side diverged in every seed."""
-    diverged = {n.key: sum(record["status"] == "diverged" for record in runs[n.key]) for n in claim.networks}
-    if not any(diverged.values()):
-        return None
-    first = claim.comparisons[0]
-    if len(claim.comparisons) == 1 and len(first.terms) == 2:
-        worse, better = (term.network.key for term in first.terms)
-        if diverged[worse] == len(runs[worse]) and not diverged[better]:
-            return "held", f"{named(first.terms[0].network)} diverged in every seed, which counts as worse"
-        if diverged[better] == len(runs[better]) and not diverged[worse]:
-            return "not held", f"{named(first.terms[1].network)} diverged in every seed"
-    return "undecided", "some of its runs diverged, which leaves no mean to compare"
+def _by_convergence(claim: Claim, runs: Runs) -> tuple[Outcome, str]:
+    """What decides before any comparison: networks that learned, or did not, against what the claim says."""
+    for network in claim.stuck:
+        if any(learned := _learned(network, runs)):
+            return "not held" if all(learned) else "undecided", _errors(network, runs)
+    for network in claim.learns:
+        if not all(learned := _learned(network, runs)):
+            return "undecided" if any(learned) else "not held", _errors(network, runs)
+    for network in claim.where:
+        if not all(_learned(network, runs)):
+            return "undecided", _errors(network, runs)
+    return "undecided", ""
 
 
-def _compared(comparison: Comparison, runs: Mapping[Any, list[Record]]) -> Compared:
+def _learned(network: Network, runs: Runs) -> list[bool]:
+    return [not is_at_chance(record) for record in runs[network.key]]
+
+
+def _errors(network: Network, runs: Runs) -> str:
+    records = runs[network.key]
+    errors = ", ".join(f"{r['test_error']:.1f} %" if r["status"] == "done" else "diverged" for r in records)
+    stuck = _learned(network, runs).count(False)
+    return f"test errors of {named(network)} {errors}, at chance in {stuck} of {len(records)} seeds"
+
+
+def _compared(comparison: Comparison, runs: Runs) -> Compared:
+    """The estimate of the comparison's sum, from what each run adds to it."""
     terms, remark = comparison.terms, ""
     networks = {term.network.key for term in terms}
+    if any(record["status"] == "diverged" for key in networks for record in runs[key]):
+        return _by_divergence(comparison, runs)
     if all(term.quantity is TEST_ERROR for term in terms) and all(
-        _near_chance(runs[key]) for key in networks
+        is_at_chance(record) for key in networks for record in runs[key]
     ):
         terms = tuple(replace(term, quantity=TRAIN_LOSS) for term in terms)
         remark = " in training loss, since the errors tie at chance"
-    merged: dict[tuple[Any, str], tuple[float, list[float]]] = {}
+    # Terms of one network vary together, seed by seed: they are one sample.
+    sums: dict[Any, list[float]] = {key: [0.0] * len(runs[key]) for key in networks}
     for term, sign in zip(terms, _signs(comparison, terms, runs), strict=True):
-        values = [
-            value for record in runs[term.network.key] if (value := term.quantity.of(record)) is not None
+        values = [term.quantity.of(record) for record in runs[term.network.key]]
+        if None in values:
+            return Compared(comparison.words, None, f"no {term.quantity.words} in some of the runs")
+        so_far = sums[term.network.key]
+        so_far[:] = [
+            total + sign * term.coefficient * value
+            for total, value in zip(so_far, values, strict=True)
+            if value is not None
         ]
-        if len(values) < SEEDS:
-            return Compared(comparison.words, None)
-        key = (term.network.key, term.quantity.words)  # a network that occurs twice varies once
-        merged[key] = (merged.get(key, (0.0, values))[0] + sign * term.coefficient, values)
-    coefficients = [coefficient for coefficient, _ in merged.values()]
-    return Compared(comparison.words, welch(coefficients, [values for _, values in merged.values()]), remark)
+    estimate = welch([1.0] * len(sums), list(sums.values()))
+    return Compared(comparison.words, estimate, remark if estimate else "the runs do not vary")
 
 
-def _near_chance(records: list[Record]) -> bool:
-    return all(is_at_chance(record) for record in records)
+def _by_divergence(comparison: Comparison, runs: Runs) -> Compared:
+    """Diverging in every seed is the worst of test errors. Nothing else has a number to compare."""
+    diverged = {
+        term.network.key: [record["status"] == "diverged" for record in runs[term.network.key]]
+        for term in comparison.terms
+    }
+    if len(comparison.terms) == len(diverged) == 2 and comparison.terms[0].quantity is TEST_ERROR:
+        for term, other in (comparison.terms, comparison.terms[::-1]):
+            if all(diverged[term.network.key]) and not any(diverged[other.network.key]):
+                remark = f"{named(term.network)} diverged in every seed, which counts as worse"
+                return Compared(comparison.words, None, remark, above=term.coefficient > 0)
+    return Compared(comparison.words, None, "some of its runs diverged, which leaves no mean to compare")
 
 
-def _signs(comparison: Comparison, terms: tuple[Term, ...], runs: Mapping[Any, list[Record]]) -> list[float]:
+def _signs(comparison: Comparison, terms: tuple[Term, ...], runs: Runs) -> list[float]:
     """Of distances: |a - b| is a - b or b - a, whichever is positive in the means."""
     if not comparison.distance:
         return [1.0] * len(terms)
@@ -196,18 +141,13 @@ def _signs(comparison: Comparison, terms: tuple[Term, ...], runs: Mapping[Any, l
     return signs
 
 
-def _decided(verdict: Verdict, p: float) -> Verdict:
-    """All comparisons above zero: held; one below, surely: not held; else this scale cannot tell."""
-    estimates = [each.estimate for each in verdict.compared if each.estimate is not None]
-    if p < SIGNIFICANT:
-        outcome: Outcome = "held" if all(estimate.value > 0 for estimate in estimates) else "not held"
-    else:
-        surely_below = any(e.value < 0 and e.p * len(CLAIMS) < SIGNIFICANT for e in estimates)
-        outcome = "not held" if surely_below else "undecided"
-    return replace(verdict, outcome=outcome, p=p)
-
-
-def networks_of_claims() -> list[Network]:
-    """All networks that the claims compare."""
-    found = [network for claim in CLAIMS for network in claim.networks]
-    return list({network.key: network for network in found}.values())
+def _decided(verdict: Verdict, corrected: Mapping[int, float]) -> Verdict:
+    """All comparisons surely above zero: held; one surely below: not held; else this scale cannot tell."""
+    above: list[bool | None] = []
+    for number, compared in enumerate(verdict.compared):
+        if compared.estimate is None:
+            above.append(compared.above)
+        else:
+            above.append(compared.estimate.value > 0 if corrected[number] < SIGNIFICANT else None)
+    outcome: Outcome = "held" if all(above) else "not held" if False in above else "undecided"
+    return replace(verdict, outcome=outcome, p=max(corrected.values(), default=None))

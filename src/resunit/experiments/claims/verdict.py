@@ -1,0 +1,80 @@
+"""What came of a claim, and its words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from resunit.experiments.claims.findings import Claim
+from resunit.experiments.setting import Setting
+from resunit.experiments.statistics import Estimate
+
+Outcome = Literal["held", "not held", "undecided"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One comparison's answer: what the finding says is above zero.
+
+    Without an estimate `remark` says why, and `above` decides where that alone is enough.
+    """
+
+    words: str
+    estimate: Estimate | None
+    remark: str = ""
+    above: bool | None = None
+
+    @property
+    def sentence(self) -> str:
+        if self.estimate is None:
+            return f"{self.words}: {self.remark}"
+        return f"{self.words} {in_words(self.estimate)}{self.remark}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`p` is the largest of its comparisons', each corrected over all that could be tested.
+
+    `settings` has the setting of the runs by model where each model has its own, else one under "".
+    """
+
+    claim: Claim
+    outcome: Outcome
+    compared: tuple[Compared, ...] = ()
+    reported: tuple[Compared, ...] = ()
+    p: float | None = None
+    seeds: int = 0
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    machine: str = ""
+    reason: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The outcome in words, with its numbers."""
+        at_this_scale = " at this scale" if self.outcome == "undecided" else ""
+        return f"{self.claim.finding}: {self.outcome}{at_this_scale}; {self.details}"
+
+    @property
+    def details(self) -> str:
+        """The numbers behind the outcome, and what qualifies it."""
+        parts = [self.reason, *(compared.sentence for compared in self.compared)]
+        if self.p is not None:
+            parts.append(f"corrected p {self.p:.2g}")
+        parts += [f"not part of the verdict: {compared.sentence}" for compared in self.reported]
+        return "; ".join(filter(None, [*parts, self.claim.remark]))
+
+    @property
+    def runs(self) -> str:
+        """How many seeds, and what all of them have in common."""
+        if not self.settings:
+            return ""
+        words = {model: setting.words for model, setting in self.settings.items()}
+        if len(set(words.values())) == 1:
+            trained = next(iter(words.values()))
+        else:
+            trained = " and ".join(f"{said} ({model})" for model, said in words.items())
+        scale = next(iter(self.settings.values())).scale
+        return f"{self.seeds} seed{'s' * (self.seeds > 1)}, {scale}, {trained}, {self.machine}"
+
+
+def in_words(estimate: Estimate) -> str:
+    return f"{estimate.value:+.3g} [{estimate.low:+.3g}, {estimate.high:+.3g}]"

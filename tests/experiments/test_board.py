@@ -1,0 +1,30 @@
+"""How long a table still takes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from resunit.experiments import board as module
+from resunit.experiments.board import Board
+from resunit.experiments.rows import TABLES
+from resunit.experiments.runs import Experiment
+from resunit.experiments.scales import recipe_for
+
+ROWS = {row.id: row for row in TABLES["table3"].rows}
+
+
+def experiment(row: str) -> Experiment:
+    recipe = json.loads(json.dumps(recipe_for(ROWS[row], "mini", 0, None, []).to_json()))
+    return Experiment("table3", row, "mini", recipe, row)
+
+
+def test_time_left_counts_arithmetic_and_not_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of ResNet-1001 costs as much as 5.9 of ResNet-110."""
+    monkeypatch.setattr(module.time, "monotonic", lambda: 0.0)
+    both = [experiment("110-original"), experiment("1001-original")]
+    board = Board(TABLES["table3"], both, [], tmp_path, quiet=True)
+    assert board.time_left() == "time left: not known yet"
+    board.cells["110-original"] = "200/400"
+    monkeypatch.setattr(module.time, "monotonic", lambda: 600.0)
+    assert board.time_left() == f"about {10 * (1 + 2 * 8926215168 / 1516441344):.0f} min left"
