@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import resunit
-from resunit.propagation import Instrument, Junction, PropagationError, measure
+from resunit.propagation import Junction, measure
 from resunit.propagation.records import MEASURES
 from resunit.recomputation import recompute
 from resunit.units import ExclusivelyGatedUnit, Gate, GatedShortcut, ResidualUnit, Scale
@@ -279,36 +279,3 @@ def test_the_default_loss() -> None:
     assert by_default == measure(model, x, targets, functional.cross_entropy).to_json()
     assert by_default != measure(model, x).to_json()
     assert measure(model, x).to_json() == measure(model, x, loss=lambda y, _: y.square().mean()).to_json()
-
-
-def test_an_instrument_detects_once() -> None:
-    model = nn.Sequential(*(ResidualUnit(branch()) for _ in range(3)))
-    instrument = Instrument(model)
-    first = instrument.measure(batch())
-    detection = instrument.detection
-    assert instrument.measure(batch()).to_json() == first.to_json()
-    assert instrument.detection is detection
-    assert len(instrument.measure(torch.randn(7, 8)).junctions) == 3  # another batch size
-    with pytest.raises(PropagationError, match=r"does not run on inputs of shape \(7, 5\) float32: "):
-        instrument.measure(torch.randn(7, 5))
-
-
-def test_an_instrument_measures_the_size_it_is_given() -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(*(ResidualUnit(nn.Conv2d(4, 4, 3, padding=1)) for _ in range(2)))
-    instrument = Instrument(model)
-    instrument.measure(torch.randn(2, 4, 6, 6))
-    images = torch.randn(3, 4, 8, 8)
-    again, afresh = instrument.measure(images), measure(model, images)
-    assert [junction.shape for junction in again.junctions] == [(3, 4, 8, 8)] * 2
-    assert again.to_json() == afresh.to_json()
-
-
-def test_an_instrument_follows_a_scale_that_changes() -> None:
-    shortcut = Scale(0.5)
-    instrument = Instrument(nn.Sequential(ResidualUnit(branch(), shortcut)))
-    instrument.measure(batch())
-    shortcut.scale = 0.25
-    (junction,) = instrument.measure(batch()).junctions
-    assert junction.effective_lambda == pytest.approx(0.25, rel=1e-6)
-    assert junction.gradient_direct == pytest.approx(0.25, rel=1e-6)

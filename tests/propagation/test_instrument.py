@@ -1,0 +1,49 @@
+"""An instrument finds the junctions once, and measures what it is given each time."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from resunit.propagation import Instrument, PropagationError, measure
+from resunit.units import ResidualUnit, Scale
+
+
+def branch() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 8), nn.Tanh())
+
+
+def batch() -> Tensor:
+    return torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_an_instrument_detects_once() -> None:
+    model = nn.Sequential(*(ResidualUnit(branch()) for _ in range(3)))
+    instrument = Instrument(model)
+    first = instrument.measure(batch())
+    detection = instrument.detection
+    assert instrument.measure(batch()).to_json() == first.to_json()
+    assert instrument.detection is detection
+    assert len(instrument.measure(torch.randn(7, 8)).junctions) == 3  # another batch size
+    with pytest.raises(PropagationError, match=r"does not run on inputs of shape \(7, 5\) float32: "):
+        instrument.measure(torch.randn(7, 5))
+
+
+def test_an_instrument_measures_the_size_it_is_given() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*(ResidualUnit(nn.Conv2d(4, 4, 3, padding=1)) for _ in range(2)))
+    instrument = Instrument(model)
+    instrument.measure(torch.randn(2, 4, 6, 6))
+    images = torch.randn(3, 4, 8, 8)
+    again, afresh = instrument.measure(images), measure(model, images)
+    assert [junction.shape for junction in again.junctions] == [(3, 4, 8, 8)] * 2
+    assert again.to_json() == afresh.to_json()
+
+
+def test_an_instrument_follows_a_scale_that_changes() -> None:
+    shortcut = Scale(0.5)
+    instrument = Instrument(nn.Sequential(ResidualUnit(branch(), shortcut)))
+    instrument.measure(batch())
+    shortcut.scale = 0.25
+    (junction,) = instrument.measure(batch()).junctions
+    assert junction.effective_lambda == pytest.approx(0.25, rel=1e-6)
+    assert junction.gradient_direct == pytest.approx(0.25, rel=1e-6)
