@@ -105,7 +105,7 @@ def test_a_captions_seeds_are_those_of_the_panel_and_the_curve() -> None:
     left = "seeds 0, 1, 2 (ResNet-110, original (a)), seed 0 (ResNet-110, BN after addition (b))"
     scale, on_the_way = (
         "Scale mini: 400 steps of 64, bf16",
-        "Test errors before the last step are of the first 250 images.",
+        "Test errors before the last step are of the first 250 test images.",
     )
     assert plot.caption.startswith(
         f"BN after addition, ResNet-110: {scale}, {left}, on a machine. {on_the_way} "

@@ -77,6 +77,5 @@ def _images_on_the_way(runs: Sequence[Record]) -> str:
     fewer = sorted(count for count in on_the_way - at_the_end if count is not None)
     if not fewer:
         return ""
-    return (
-        f" Test errors before the last step are of the first {' or '.join(f'{n:,}' for n in fewer)} images."
-    )
+    counts = " or ".join(f"{count:,}" for count in fewer)
+    return f" Test errors before the last step are of the first {counts} test images."
