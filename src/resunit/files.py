@@ -31,12 +31,26 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
+_locks: set[int] = set()
+
+
+def _leave_locks() -> None:
+    """A forked process, such as one that loads data, would hold its parent's locks after that has ended."""
+    while _locks:
+        os.close(_locks.pop())
+
+
+os.register_at_fork(after_in_child=_leave_locks)
+
+
 @contextmanager
 def only_user_of(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which ends with the process; raises BlockingIOError if another holds it."""
     descriptor = os.open(folder, os.O_RDONLY)
+    _locks.add(descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
+        _locks.discard(descriptor)
         os.close(descriptor)

@@ -39,6 +39,21 @@ def test_the_published_codes_learning_rates() -> None:
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
+def test_the_papers_learning_rates_on_imagenet() -> None:
+    recipe, epoch = named_recipe("imagenet"), 5004
+    rates = [learning_rate(recipe, step * epoch, 90 * epoch) for step in (0, 29, 30, 59, 60, 89)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_a_recipe_written_before_a_field_existed_has_its_default() -> None:
+    record = named_recipe("paper").to_json()
+    del record["crop"], record["colour"]
+    assert recipe_from_json(record) == named_recipe("paper")
+    del record["learning_rate"]
+    with pytest.raises(UsageError, match="the recipe lacks learning_rate"):
+        recipe_from_json(record)
+
+
 def test_steps_compress_the_whole_schedule() -> None:
     recipe = with_settings(named_recipe("paper"), ["steps=640"])
     rates = [learning_rate(recipe, step, 640) for step in (3, 4, 319, 320, 479, 480)]

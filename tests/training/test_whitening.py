@@ -9,9 +9,9 @@ from resunit.training.whitening import fit_whitening
 
 
 def test_patches_come_out_white() -> None:
-    train = load("cifar10-sample").train.images
-    normalisation = Normalisation.fit(train, "channel")
-    images = normalisation(train)
+    train = load("cifar10-sample").train
+    normalisation = Normalisation.fit(train.images, "channel")
+    images = normalisation(train.images)
     conv = nn.Conv2d(3, 24, 2, bias=False)
     fit_whitening(nn.Sequential(conv), train, normalisation)
     responses = conv(images).detach().transpose(0, 1).flatten(1)

@@ -1,5 +1,6 @@
 """`resunit data`: the image data sets."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -87,13 +88,13 @@ def show(
     seed
         Which samples, and which augmentation of them.
     """
-    from resunit.data import Normalisation, load
     from resunit.data import show as draw
-    from resunit.training.job import augmentation
+    from resunit.training.job import augmentation, dataset_of, normalisation_of
     from resunit.training.recipe import named_recipe
 
-    chosen, dataset = named_recipe(recipe), load(name, progress=not common.json)
-    normalisation = Normalisation.fit(dataset.train.images, chosen.normalisation)
+    chosen = replace(named_recipe(recipe), data=name)
+    dataset = dataset_of(chosen, progress=not common.json)
+    normalisation = normalisation_of(chosen, dataset.train)
     draw(dataset, augmentation(chosen), normalisation, out, seed)
     if common.json:
         tell_json({"picture": str(out)})

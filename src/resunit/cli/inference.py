@@ -27,7 +27,8 @@ def evaluate(
     data
         The data set whose test images are used; by default the one it was trained on.
     augmented_views
-        Also give the error when the answers to mirrored and shifted views of each image are averaged.
+        Also give the error when the answers to several views of each image are averaged: mirrored and
+        shifted ones, or ten crops for a network that was trained on crops.
     """
     from resunit.training.inference import evaluate_weights
 

@@ -46,7 +46,7 @@ def train(
     data
         cifar10 (default), cifar100, cifar10-sample, or a folder of images in class folders.
     recipe
-        quick (default), fast94, paper or fb.
+        quick (default), fast94, paper, fb or imagenet.
     seed
         Of the initial weights, the order and the augmentation.
     out
@@ -133,10 +133,20 @@ def tell_result(result: dict[str, Any], folder: Path, common: Common) -> int:
     return EXIT_CODES[result["status"]]
 
 
+VIEWS = {
+    "large_crop": "a larger crop at a larger scale",
+    "ten_crops": "ten crops",
+    "mirrored_views": "image and mirror image",
+    "augmented_views": "six views: shifted and mirrored too",
+}
+
+
 def tell_views(record: dict[str, Any], split: str) -> None:
-    """Print the errors with augmented views, if the record has them."""
-    views = {"mirrored": "image and mirror image", "augmented": "six views: shifted and mirrored too"}
-    for kind, words in views.items():
-        error = record.get(f"{split}_error_{kind}_views")
-        if error is not None:
-            print(f"with views    {error:.2f} %  ({words})")
+    """Print the top-5 error and the errors with other views, those that the record has."""
+    if (top5 := record.get(f"{split}_top5_error")) is not None:
+        print(f"top-5 error   {top5:.2f} %")
+    for view, words in VIEWS.items():
+        if (error := record.get(f"{split}_error_{view}")) is not None:
+            top5 = record.get(f"{split}_top5_error_{view}")
+            beside = "" if top5 is None else f", top-5 {top5:.2f} %"
+            print(f"with views    {error:.2f} %{beside}  ({words})")

@@ -1,4 +1,4 @@
-"""Shifts and mirror images. Randomness is a table drawn once an epoch; applying it is a plain function."""
+"""Shifts, crops and mirror images. Randomness is a table drawn once an epoch; applying it is a function."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Pad each side by `padding`, crop back to size anywhere, and mirror.
+    """`crop` "shift": pad each side by `padding` and crop back to size anywhere. Mirror as `flip` says.
 
+    "scale" and "scale-aspect" crop photographs, which stay on disk (crops.py); `colour` changes theirs.
     `flip` "random" mirrors each image half of the time; "alternating" mirrors it in every second epoch,
     starting at random (Jordan 2024, airbench), so that two epochs together show both.
     """
@@ -20,16 +21,20 @@ class Augmentation:
     padding: int = 4
     padding_mode: Literal["zeros", "reflect"] = "zeros"
     flip: Literal["random", "alternating", "none"] = "random"
+    crop: Literal["shift", "scale", "scale-aspect"] = "shift"
+    colour: bool = False
 
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """`order` (N,) int64 is the order of the images; `offsets` (N, 2) int64 and `flips` (N,) bool are
-    looked up by an image's index, so batch sizes, workers and resuming cannot change what happens to it."""
+    """`order` (N,) int64 is the order of the images; `offsets` (N, 2) int64, `flips` (N,) bool and `seeds`
+    (N,) int64, of what is drawn as an image is cropped from its file, are looked up by an image's index, so
+    batch sizes, workers and resuming cannot change what happens to it."""
 
     order: Tensor
     offsets: Tensor
     flips: Tensor
+    seeds: Tensor
 
 
 def epoch_plan(seed: int, epoch: int, images: int, augmentation: Augmentation) -> EpochPlan:
@@ -44,7 +49,8 @@ def epoch_plan(seed: int, epoch: int, images: int, augmentation: Augmentation) -
         flips = first ^ (epoch % 2 == 1)
     else:
         flips = torch.zeros(images, dtype=torch.bool)
-    return EpochPlan(order, offsets, flips)
+    seeds = torch.randint(0, 2**32, (images,), generator=generator)
+    return EpochPlan(order, offsets, flips, seeds)
 
 
 def _generator(seed: int, purpose: str) -> torch.Generator:

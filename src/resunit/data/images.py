@@ -24,7 +24,7 @@ def read_images(paths: Sequence[Path | str], image_size: int, progress: bool = F
     images = torch.empty(len(paths), 3, image_size, image_size, dtype=torch.uint8)
     with ThreadPoolExecutor() as threads, counting("decoding images", len(paths), progress) as advance:
         try:
-            decoded = threads.map(lambda path: _decode(Path(path), image_size), paths)
+            decoded = threads.map(lambda path: decode(Path(path), image_size), paths)
             for index, pixels in enumerate(decoded):
                 images[index] = pixels
                 advance(1)
@@ -43,20 +43,33 @@ def shorter_side(path: Path) -> int:
         raise _unreadable(path, error) from error
 
 
-def _decode(path: Path, image_size: int) -> Tensor:
+def decode(path: Path, image_size: int) -> Tensor:
+    """(3, image_size, image_size) uint8, as in `read_images`."""
+    image = upright(path, image_size)
+    if image.size != (image_size, image_size):
+        image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())
+
+
+def upright(path: Path, least: int | None = None) -> Image.Image:
+    """In RGB, as a person would see it. A JPEG far larger than `least` a side is decoded at a fraction."""
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             if image.mode.startswith("I;16") or image.mode in "IF":
                 raise ValueError(f"mode {image.mode} has more than 8 bits a channel")
-            image.draft("RGB", (image_size, image_size))  # a JPEG far too large is decoded at a fraction
-            upright = ImageOps.exif_transpose(image)
+            if least is not None:
+                image.draft("RGB", (least, least))
+            turned = ImageOps.exif_transpose(image)
             # Through RGBA, because a palette's transparent entries have no colour of their own.
-            colour = (upright.convert("RGBA") if upright.mode == "P" else upright).convert("RGB")
-            if colour.size != (image_size, image_size):
-                colour = ImageOps.fit(colour, (image_size, image_size), Image.Resampling.BILINEAR)
-            return torch.from_numpy(np.asarray(colour).transpose(2, 0, 1).copy())
+            return (turned.convert("RGBA") if turned.mode == "P" else turned).convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
+
+
+def centre(images: Tensor, side: int) -> Tensor:
+    """The middle `side` x `side` pixels of square images (..., H, H)."""
+    margin = (images.shape[-1] - side) // 2
+    return images[..., margin : margin + side, margin : margin + side]
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

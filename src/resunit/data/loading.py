@@ -7,19 +7,20 @@ from pathlib import Path
 from resunit.names import UsageError
 
 from .cifar import CIFAR10, CIFAR100, Cifar
-from .dataset import Dataset
+from .dataset import Dataset, Split
 from .errors import UnknownDataset
 from .fetching import fetch_cifar
-from .folders import read_folder
+from .folders import read_folder, stream_folder
 from .sample import FOLDER, SAMPLE
 from .storage import FileCheck, check_stored, data_root, is_stored, read_stored
+from .streaming import StreamedSplit
 
 KNOWN = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100, SAMPLE)}
 
 
 def load(
     name: str, *, root: Path | str | None = None, image_size: int | None = None, progress: bool = True
-) -> Dataset:
+) -> Dataset[Split]:
     """The data set called `name`: "cifar10", "cifar100", "cifar10-sample", or a folder of images.
 
     CIFAR is kept in `root`/name (default: $RESUNIT_DATA, else the user's cache) and fetched on first use.
@@ -34,6 +35,18 @@ def load(
     if cifar.sources and not is_stored(folder):
         fetch_cifar(cifar, folder, None, progress)
     return read_stored(folder, cifar)
+
+
+def stream(name: str, *, image_size: int | None = None) -> Dataset[StreamedSplit]:
+    """The folder `name` of images, left on disk. Raises UnknownDataset, UsageError, DataError."""
+    if name in KNOWN:
+        raise UsageError(f"{name} has images of 32 x 32; crops at many scales need a folder of larger ones")
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise UnknownDataset(
+            f"no folder {name!r}; give --data FOLDER, with train/<class>/<image> and val/<class>/<image>"
+        )
+    return stream_folder(path, image_size)
 
 
 def fetch(

@@ -39,6 +39,12 @@ class Normalisation:
             raise UsageError(f"unknown normalisation {kind!r}; known: channel, pixel")
         return cls(kind, mean.float(), std.clamp_min(1 / 255).float())  # a constant image stays finite
 
+    @classmethod
+    def of_imagenet(cls) -> Normalisation:
+        """ImageNet's published statistics (fb.resnet.torch), for images that are not all read beforehand."""
+        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        return cls("channel", mean.view(3, 1, 1), std.view(3, 1, 1))
+
     def __call__(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 -> (B, 3, H, W) float32, channels last."""
         images = images.to(torch.float32, memory_format=torch.channels_last)

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
-from .augmentation import Augmentation, augment, epoch_plan
-from .dataset import Dataset
+from .augmentation import Augmentation, EpochPlan, augment, epoch_plan
+from .dataset import Dataset, Split
 from .errors import DataError
 from .normalisation import Normalisation
+from .streaming import StreamedSplit
 
 EPOCHS = 8
 ROWS = 10
@@ -19,7 +21,7 @@ INK, PAPER = (40, 40, 40), (255, 255, 255)
 
 
 def show(
-    dataset: Dataset,
+    dataset: Dataset[Split | StreamedSplit],
     augmentation: Augmentation,
     normalisation: Normalisation,
     path: Path | str,
@@ -29,10 +31,16 @@ def show(
 
     The images go through the very functions that training uses. Raises DataError if `path` cannot be written.
     """
-    labels, images = dataset.train.labels.cpu(), dataset.train.images.cpu()
-    rows = [int((labels == label).nonzero()[0]) for label in labels.unique()[:ROWS]]
-    columns = [images[rows], *_epochs(images, rows, augmentation, normalisation.to("cpu"), seed)]
-    names = [dataset.classes[int(labels[row])] for row in rows]
+    split = dataset.train.to("cpu")
+    labels = split.labels
+    rows = torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique()[:ROWS]])
+    plans = [epoch_plan(seed, epoch, len(labels), augmentation) for epoch in range(EPOCHS)]
+    if isinstance(split, StreamedSplit):
+        epochs = list(split.augmented(((plan, rows) for plan in plans), augmentation))
+    else:
+        epochs = _in_epochs(split.images[rows], rows, plans, augmentation, normalisation.to("cpu"))
+    columns = [torch.cat(list(split.pictures(rows))), *epochs]
+    names = [dataset.classes[int(label)] for label in labels[rows]]
     headings = ["original", *(f"epoch {epoch + 1}" for epoch in range(EPOCHS))]
     try:
         _draw(columns, names, headings).save(path, format="PNG")
@@ -40,19 +48,22 @@ def show(
         raise DataError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def _epochs(
-    images: torch.Tensor, rows: list[int], augmentation: Augmentation, normalisation: Normalisation, seed: int
-) -> list[torch.Tensor]:
-    """EPOCHS times (rows, 3, H, W) uint8."""
-    plans = [epoch_plan(seed, epoch, len(images), augmentation) for epoch in range(EPOCHS)]
-    normalised = normalisation(images[rows])
+def _in_epochs(
+    images: Tensor,
+    rows: Tensor,
+    plans: list[EpochPlan],
+    augmentation: Augmentation,
+    normalisation: Normalisation,
+) -> list[Tensor]:
+    """For each plan, the (rows, 3, H, W) uint8 images as training sees them."""
+    normalised = normalisation(images)
     return [
         normalisation.undo(augment(normalised, plan.offsets[rows], plan.flips[rows], augmentation))
         for plan in plans
     ]
 
 
-def _draw(columns: list[torch.Tensor], names: list[str], headings: list[str]) -> Image.Image:
+def _draw(columns: list[Tensor], names: list[str], headings: list[str]) -> Image.Image:
     size = columns[0].shape[-1]
     cell = size * max(1, CELL // size)
     font = ImageFont.load_default(size=15)

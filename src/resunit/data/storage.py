@@ -10,7 +10,7 @@ from pathlib import Path
 from resunit.files import write_atomically
 
 from .cifar import Cifar
-from .dataset import Dataset, content_checksum
+from .dataset import Dataset, Split, content_checksum
 from .errors import DataError
 from .records import check_size, decode
 
@@ -59,7 +59,7 @@ def is_stored(folder: Path) -> bool:
     return (folder / MANIFEST).exists()
 
 
-def read_stored(folder: Path, cifar: Cifar) -> Dataset:
+def read_stored(folder: Path, cifar: Cifar) -> Dataset[Split]:
     """The data set in `folder`; every file is proved whole and unaltered as it is read. Raises DataError."""
 
     def sound(file: str, content: bytes, problem: str) -> bytes:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from resunit.data import Dataset, Normalisation, load
+from resunit.data import Normalisation, load
 from resunit.models import build
 from resunit.names import UsageError
 from resunit.own_code import fails, imported
 from resunit.own_designs import add_design
 from resunit.propagation import Propagation, PropagationError, measure
 from resunit.training.inference import load_classifier
+from resunit.training.job import AnyDataset
 from resunit.training.whitening import fit_whitening
 from resunit.zoo import network_spec
 
@@ -91,7 +92,7 @@ def _from_name(
     torch.manual_seed(seed)
     model = build(spec)
     if spec.stem == "whitening":
-        fit_whitening(model.stem, dataset.train.images, normalisation)
+        fit_whitening(model.stem, dataset.train, normalisation)
     side = IMAGENET_SIDE if spec.stem == "imagenet" else None
     images, labels = _batch(dataset, normalisation, batch_size or (8 if side else 64), seed, side)
     name = target if design is None else f"{target} ({design})"
@@ -103,9 +104,7 @@ def _from_run(path: Path, data: str | None, batch_size: int | None, seed: int) -
     name = data or classifier.file.result.get("data")
     if not isinstance(name, str):
         raise UsageError(f"{path} does not say what it was trained on; give --data")
-    dataset = load(name, image_size=classifier.image_size, progress=False)
-    if dataset.classes != classifier.file.classes:
-        raise UsageError(f"{path}: {name} has other classes than the network; give its own --data")
+    dataset = classifier.load(name, progress=False)
     images, labels = _batch(dataset, classifier.normalisation, batch_size or 64, seed)
     network = classifier.network.to(memory_format=torch.contiguous_format).train()
     return Subject(str(path), network, images, labels, f"{_words(images)} of {dataset.name}")
@@ -135,16 +134,16 @@ def _from_code(target: str, data: str | None, batch_size: int | None, seed: int)
 
 
 def _batch(
-    dataset: Dataset, normalisation: Normalisation, count: int, seed: int, side: int | None = None
+    dataset: AnyDataset, normalisation: Normalisation, count: int, seed: int, side: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """(B, 3, H, W) normalised training images and their labels; `side` enlarges the images to that size."""
     generator = torch.Generator().manual_seed(seed)
-    chosen = dataset.train[torch.randperm(len(dataset.train), generator=generator)[:count]]
+    chosen = torch.randperm(len(dataset.train), generator=generator)[:count]
     # Channels first: there an activation is not fused with the norm before it, and is seen.
-    images = normalisation(chosen.images).contiguous()
+    images = normalisation(torch.cat(list(dataset.train.pictures(chosen)))).contiguous()
     if side is not None and images.shape[-1] < side:
         images = functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
-    return images, chosen.labels
+    return images, dataset.train.labels[chosen]
 
 
 def _words(images: Tensor) -> str:

@@ -29,6 +29,9 @@ def measures(run: Run) -> list[Measure]:
     best = f"best epoch, chosen on the {run.split} set"
     rows = [
         (f"best_{run.split}_error", quantities.percent, best),
+        (f"{run.split}_top5_error", quantities.percent, f"{run.split} top-5 error"),
+        (f"{run.split}_error_large_crop", quantities.percent, f"{run.split} error, a larger crop"),
+        (f"{run.split}_error_ten_crops", quantities.percent, f"{run.split} error, ten crops"),
         (
             f"{run.split}_error_mirrored_views",
             quantities.percent,

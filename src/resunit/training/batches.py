@@ -1,12 +1,12 @@
 """The training images in the order and with the augmentation that (seed, epoch, index) determine."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional
 
-from resunit.data import Augmentation, EpochPlan, Normalisation, Split, augment, epoch_plan
+from resunit.data import Augmentation, EpochPlan, Normalisation, Split, StreamedSplit, augment, epoch_plan
 from resunit.training.devices import Worker
 
 
@@ -22,7 +22,7 @@ class Group:
 class Batches:
     """One worker's share of every step's batch. An epoch is as many whole batches as the split has."""
 
-    split: Split
+    split: Split | StreamedSplit
     normalisation: Normalisation
     augmentation: Augmentation
     seed: int
@@ -32,24 +32,37 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        return len(self.split.labels) // self.batch_size
+        return len(self.split) // self.batch_size
 
     def between(self, step: int, steps: int, size_at: Callable[[int], int]) -> Iterator[list[Group]]:
         """The groups of the steps `step`, ..., `steps` - 1, their images scaled to `size_at(step)`."""
+        images = self.images((plan, part) for plan, parts in self.parts(step, steps) for part in parts)
+        for _, parts in self.parts(step, steps):
+            yield [self.group(next(images), part, size_at(step)) for part in parts]
+            step += 1
+
+    def parts(self, step: int, steps: int) -> Iterator[tuple[EpochPlan, tuple[Tensor, ...]]]:
+        """Each step's images by their indices: this worker's share, in batch-norm groups."""
         while step < steps:
             epoch, first = divmod(step, self.per_epoch)
-            plan = epoch_plan(self.seed, epoch, len(self.split.labels), self.augmentation)
+            plan = epoch_plan(self.seed, epoch, len(self.split), self.augmentation)
             for batch in range(first, min(self.per_epoch, first + steps - step)):
                 order = plan.order[batch * self.batch_size : (batch + 1) * self.batch_size]
                 share = self.worker.share(order)
-                parts = share.split(self.group_size or len(share))
-                yield [self.group(plan, part, size_at(step)) for part in parts]
+                yield plan, share.split(self.group_size or len(share))
                 step += 1
 
-    def group(self, plan: EpochPlan, indices: Tensor, size: int) -> Group:
-        device = self.split.images.device
-        images = self.normalisation(self.split.images[indices.to(device)])
-        images = augment(images, plan.offsets[indices], plan.flips[indices], self.augmentation)
+    def images(self, groups: Iterable[tuple[EpochPlan, Tensor]]) -> Iterator[Tensor]:
+        """Each group's images, augmented and normalised."""
+        if isinstance(self.split, StreamedSplit):  # decoded ahead
+            for pixels in self.split.augmented(groups, self.augmentation):
+                yield self.normalisation(pixels.to(self.worker.device))
+        else:
+            for plan, part in groups:
+                images = self.normalisation(self.split.images[part.to(self.worker.device)])
+                yield augment(images, plan.offsets[part], plan.flips[part], self.augmentation)
+
+    def group(self, images: Tensor, indices: Tensor, size: int) -> Group:
         if size != images.shape[-1]:
             images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        return Group(images, self.split.labels[indices.to(device)])
+        return Group(images, self.split.labels[indices.to(self.worker.device)])

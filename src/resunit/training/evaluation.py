@@ -1,25 +1,34 @@
 """What a network gets right: losses, errors and probabilities over a split."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from resunit.data import Normalisation, Split
+from resunit.data import EvaluationCrop, Normalisation, Split, StreamedSplit
 from resunit.training.devices import Worker
 
+AnySplit = Split | StreamedSplit
 PIXELS = 500 * 32 * 32  # a batch: memory, not speed, is what grows with it
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean cross-entropy, error in percent, and the probabilities (N, classes) behind them."""
+    """Mean cross-entropy, errors in percent, and the probabilities (N, classes) behind them.
+
+    `errors` are by name: "error" and, of more than five classes, "top5_error".
+    """
 
     loss: float
-    error: float
+    errors: dict[str, float]
     probabilities: Tensor
     labels: Tensor
+
+    @property
+    def error(self) -> float:
+        return self.errors["error"]
 
     @property
     def predicted(self) -> Tensor:
@@ -56,50 +65,84 @@ def logits_of(network: nn.Module, images: Tensor, normalisation: Normalisation, 
 
 
 def evaluate(
-    network: nn.Module, split: Split, normalisation: Normalisation, precision: str, worker: Worker
+    network: nn.Module, split: AnySplit, normalisation: Normalisation, precision: str, worker: Worker
 ) -> Evaluation:
     """Evaluate on `split`, a share on each worker; every worker gets the whole answer."""
-    everyones = everyones_logits(network, split.images, normalisation, precision, worker)
+    everyones = everyones_logits(network, split, normalisation, precision, worker)
     labels = split.labels.cpu()
     return Evaluation(
         loss=functional.cross_entropy(everyones, labels).item(),
-        error=100 * int((everyones.argmax(1) != labels).sum()) / len(labels),
+        errors=errors_of(everyones, labels),
         probabilities=everyones.softmax(1),
         labels=labels,
     )
 
 
-@dataclass(frozen=True)
-class AugmentedViews:
-    """Errors in percent when the logits of several views of each image are averaged.
+def errors_of(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """How often, in percent, the label is not the first answer, and not among the first five."""
+    errors = {"error": 100 * int((logits.argmax(1) != labels).sum()) / len(labels)}
+    if logits.shape[1] > 5:
+        found = (logits.topk(5).indices == labels[:, None]).any(1)
+        errors["top5_error"] = 100 * int((~found).sum()) / len(labels)
+    return errors
 
-    `mirrored`: the image and its mirror image. `shifted`: these count half, and the image moved by one pixel
-    up and left, and down and right, each with its mirror image, a quarter each (Jordan 2024, airbench).
+
+@dataclass(frozen=True)
+class OtherViews:
+    """Errors in percent by name, of other views of each image than the plain one or of several together.
+
+    `passes` tells how many views there were, by their side in pixels.
     """
 
-    mirrored: float
-    shifted: float
-
-
-PASSES = 6  # views of an image behind `AugmentedViews`
+    errors: dict[str, float]
+    passes: dict[int, int]
 
 
 def evaluate_views(
-    network: nn.Module, split: Split, normalisation: Normalisation, precision: str, worker: Worker
-) -> AugmentedViews:
-    """Evaluate on augmented views of `split`, divided among the workers as in `evaluate`."""
+    network: nn.Module,
+    split: AnySplit,
+    normalisation: Normalisation,
+    precision: str,
+    worker: Worker,
+    augmented: bool,
+) -> OtherViews:
+    """Evaluate on other views, divided among the workers as in `evaluate`.
 
-    def error(logits: Tensor) -> float:
-        return 100 * int((logits.argmax(1) != split.labels.cpu()).sum()) / len(split.labels)
+    Streamed images: on the large crop, whole at its scale; if `augmented` also on ten crops together.
+    Others: if `augmented`, on mirrored and shifted views. Logits of views together are averaged.
+    """
 
-    up_left, down_right = shifted(split.images, -1), shifted(split.images, 1)
+    def logits_on(split: AnySplit) -> Tensor:
+        return everyones_logits(network, split, normalisation, precision, worker)
+
+    if isinstance(split, StreamedSplit):
+        crops: list[EvaluationCrop] = ["large crop", "ten crops"] if augmented else ["large crop"]
+        found = {crop.replace(" ", "_"): logits_on(replace(split, crop=crop)) for crop in crops}
+        passes = {split.large_side: 1} | ({split.side: 10} if augmented else {})
+    elif augmented:
+        found, passes = shifted_views(split, logits_on), {split.side: 6}
+    else:
+        return OtherViews({}, {})
+    errors = {
+        f"{name}_{views}": error
+        for views, logits in found.items()
+        for name, error in errors_of(logits, split.labels.cpu()).items()
+    }
+    return OtherViews(errors, passes)
+
+
+def shifted_views(split: Split, logits_on: Callable[[Split], Tensor]) -> dict[str, Tensor]:
+    """ "mirrored_views": the image and its mirror image. "augmented_views": these count half, and the image
+    moved by one pixel up and left, and down and right, each with its mirror image, a quarter each (Jordan
+    2024, airbench).
+    """
     logits = [
-        everyones_logits(network, images, normalisation, precision, worker)
-        for shift in (split.images, up_left, down_right)
+        logits_on(replace(split, images=images))
+        for shift in (split.images, shifted(split.images, -1), shifted(split.images, 1))
         for images in (shift, shift.flip(-1))
     ]
     mirrored = logits[0] + logits[1]
-    return AugmentedViews(error(mirrored), error(2 * mirrored + sum(logits[2:])))
+    return {"mirrored_views": mirrored, "augmented_views": 2 * mirrored + sum(logits[2:])}
 
 
 def shifted(images: Tensor, pixels: int) -> Tensor:
@@ -112,12 +155,20 @@ def shifted(images: Tensor, pixels: int) -> Tensor:
 
 
 def everyones_logits(
-    network: nn.Module, images: Tensor, normalisation: Normalisation, precision: str, worker: Worker
+    network: nn.Module, split: AnySplit, normalisation: Normalisation, precision: str, worker: Worker
 ) -> Tensor:
-    """`logits_of`, on the CPU, a share of the images on each worker; every worker gets all of them."""
-    own = torch.arange(len(images), device=worker.device)[worker.rank :: worker.count]
-    logits = logits_of(network, images[own], normalisation, precision)
-    everyones = torch.zeros(len(images), logits.shape[1], device=worker.device)
-    everyones[own] = logits
+    """`logits_of`, on the CPU, a share of the images on each worker; every worker gets all of them.
+
+    Where an image is several pictures (N, views, 3, H, W), their logits are averaged.
+    """
+    own = torch.arange(len(split))[worker.rank :: worker.count]
+    parts = []
+    for pictures in split.pictures(own):
+        views = pictures.to(worker.device).flatten(0, -4)
+        logits = logits_of(network, views, normalisation, precision)
+        parts.append(logits.unflatten(0, (len(pictures), -1)).mean(1))
+    logits = torch.cat(parts)
+    everyones = torch.zeros(len(split), logits.shape[1], device=worker.device)
+    everyones[own.to(worker.device)] = logits
     worker.sum(everyones)
     return everyones.cpu()

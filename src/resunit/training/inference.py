@@ -6,26 +6,44 @@ from typing import Any
 
 import torch
 
-from resunit.data import Normalisation, load, read_images
+from resunit.data import Normalisation, centre, load, read_images, stream
 from resunit.folding import folded
 from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import ResidualNetwork
 from resunit.names import UsageError
 from resunit.training.devices import PRECISIONS, runs_bf16_fast, start_worker
 from resunit.training.evaluation import evaluate, evaluate_views, logits_of
+from resunit.training.job import AnyDataset
 from resunit.training.run_folder import RunFolder
 from resunit.weights import WeightsError, WeightsFile, read_weights
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained network with what it needs to read images and name classes."""
+    """A trained network with what it needs to read images and name classes.
+
+    Images are scaled to `shorter_side`, and their centre of `image_size` is what the network sees.
+    """
 
     file: WeightsFile
     network: ResidualNetwork
     normalisation: Normalisation
     image_size: int
+    shorter_side: int
     precision: str
+
+    def load(self, name: str, progress: bool) -> AnyDataset:
+        """The data set `name` as this network was trained on it; raises WeightsError for other classes."""
+        if self.shorter_side == self.image_size:
+            dataset = load(name, image_size=self.image_size, progress=progress)
+        else:
+            dataset = stream(name, image_size=self.image_size)
+        if dataset.classes != self.file.classes:
+            raise WeightsError(
+                f"{self.file.path}: knows {in_short(self.file.classes)}, "
+                f"{name} has {in_short(dataset.classes)}; --data must have the classes it was trained on"
+            )
+        return dataset
 
 
 def load_classifier(source: Path, device: torch.device) -> Classifier:
@@ -41,12 +59,13 @@ def load_classifier(source: Path, device: torch.device) -> Classifier:
     try:
         normalisation = Normalisation.from_json(file.preprocessing["normalisation"]).to(device)
         image_size = file.preprocessing["image_size"]
+        shorter_side = file.preprocessing.get("shorter_side", image_size)
         normalisation(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=device))
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise WeightsError(f"{path}: does not say how images are prepared ({error})") from error
     trained_in = file.result.get("precision")
     precision = "bf16" if trained_in == "bf16" and runs_bf16_fast(device) else "fp32"
-    return Classifier(file, network, normalisation, image_size, precision)
+    return Classifier(file, network, normalisation, image_size, shorter_side, precision)
 
 
 def evaluate_weights(
@@ -54,7 +73,7 @@ def evaluate_weights(
 ) -> dict[str, Any]:
     """Evaluate `source` on the test images of `data` (by default what it was trained on).
 
-    `augmented` adds the errors of several views of each image, beside those of one plain view.
+    `augmented` adds the errors of several views of each image together, beside those of one plain view.
 
     Raises WeightsError if the data set's classes are not the network's.
     """
@@ -63,32 +82,17 @@ def evaluate_weights(
     name = data or classifier.file.result.get("data")
     if not isinstance(name, str):
         raise UsageError(f"{source} does not say what it was trained on; give --data")
-    dataset = load(name, image_size=classifier.image_size, progress=progress).to(worker.device)
-    if dataset.classes != classifier.file.classes:
-        raise WeightsError(
-            f"{classifier.file.path}: knows {in_short(classifier.file.classes)}, "
-            f"{name} has {in_short(dataset.classes)}; --data must have the classes it was trained on"
-        )
-    evaluation = evaluate(
-        classifier.network, dataset.test, classifier.normalisation, classifier.precision, worker
-    )
-    views: dict[str, float] = {}
-    if augmented:
-        errors = evaluate_views(
-            classifier.network, dataset.test, classifier.normalisation, classifier.precision, worker
-        )
-        views = {
-            f"{dataset.split_name}_error_mirrored_views": errors.mirrored,
-            f"{dataset.split_name}_error_augmented_views": errors.shifted,
-        }
+    dataset = classifier.load(name, progress).to(worker.device)
+    how = (classifier.network, dataset.test, classifier.normalisation, classifier.precision, worker)
+    evaluation = evaluate(*how)
+    errors = evaluation.errors | evaluate_views(*how, augmented).errors
     return {
         "weights": str(classifier.file.path),
         "data": name,
         "images": len(dataset.test.labels),
         "split": dataset.split_name,
-        f"{dataset.split_name}_error": evaluation.error,
         f"{dataset.split_name}_loss": evaluation.loss,
-        **views,
+        **{f"{dataset.split_name}_{name}": error for name, error in errors.items()},
         "confusion": evaluation.confusion(),
         "classes": list(dataset.classes),
         "precision": classifier.precision,
@@ -104,7 +108,7 @@ def predict_images(source: Path, images: list[Path], top: int) -> list[dict[str,
     """The `top` classes of each image file with their probabilities, best first."""
     device = start_worker("auto").device
     classifier = load_classifier(source, device)
-    pixels = read_images(images, classifier.image_size).to(device)
+    pixels = centre(read_images(images, classifier.shorter_side), classifier.image_size).to(device)
     network = folded(classifier.network, PRECISIONS[classifier.precision])
     logits = logits_of(network, pixels, classifier.normalisation, classifier.precision)
     best = logits.softmax(1).topk(min(top, logits.shape[1]))

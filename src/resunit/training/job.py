@@ -2,11 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 
 from resunit.cost import training_flops
-from resunit.data import Augmentation, Dataset, Normalisation, load
+from resunit.data import Augmentation, Dataset, Normalisation, Split, StreamedSplit, load, stream
 from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import NetworkSpec, ResidualNetwork, build, stem_for
 from resunit.names import UsageError
@@ -14,7 +15,7 @@ from resunit.recomputation import recompute
 from resunit.training.batch_norm import fix_scales
 from resunit.training.batches import Batches
 from resunit.training.devices import Worker, resolve_precision, start_worker
-from resunit.training.evaluation import AugmentedViews, Evaluation, evaluate, evaluate_views
+from resunit.training.evaluation import Evaluation, OtherViews, evaluate, evaluate_views
 from resunit.training.memory import resolve_memory
 from resunit.training.optimiser import Optimiser
 from resunit.training.recipe import Recipe
@@ -23,6 +24,8 @@ from resunit.training.settings import checked
 from resunit.training.whitening import fit_whitening
 from resunit.zoo import network_spec
 
+AnyDataset: TypeAlias = Dataset[Split | StreamedSplit]
+
 
 @dataclass(frozen=True)
 class Job:
@@ -30,7 +33,7 @@ class Job:
 
     recipe: Recipe
     worker: Worker
-    dataset: Dataset
+    dataset: AnyDataset
     normalisation: Normalisation
     spec: NetworkSpec
     network: ResidualNetwork
@@ -41,7 +44,7 @@ class Job:
 
     @property
     def image_size(self) -> int:
-        return self.dataset.train.images.shape[-1]
+        return self.dataset.train.side
 
     def epochs(self, step: int) -> float:
         return step / self.batches.per_epoch
@@ -51,13 +54,13 @@ class Job:
 
     def evaluate(self, images: int | None = None) -> Evaluation:
         """Evaluate on all images of the test split, or on the first `images` of them."""
-        split = self.dataset.test
-        split = replace(split, images=split.images[:images], labels=split.labels[:images])
+        split = self.dataset.test[:images]
         return evaluate(self.network, split, self.normalisation, self.recipe.precision, self.worker)
 
-    def evaluate_views(self) -> AugmentedViews:
+    def evaluate_views(self) -> OtherViews:
+        recipe, split = self.recipe, self.dataset.test
         return evaluate_views(
-            self.network, self.dataset.test, self.normalisation, self.recipe.precision, self.worker
+            self.network, split, self.normalisation, recipe.precision, self.worker, recipe.augmented_views
         )
 
     def is_finite(self) -> bool:
@@ -82,19 +85,33 @@ class Job:
 
 
 def augmentation(recipe: Recipe) -> Augmentation:
-    return Augmentation(recipe.padding, recipe.padding_mode, recipe.flip)
+    return Augmentation(recipe.padding, recipe.padding_mode, recipe.flip, recipe.crop, recipe.colour)
 
 
-def load_data(recipe: Recipe, worker: Worker) -> Dataset:
-    """The data set of `recipe`; the main worker first, since it may have to fetch it."""
+def dataset_of(recipe: Recipe, progress: bool) -> AnyDataset:
+    """The data set of `recipe`: in memory, or streamed where crops are taken of the files' own pixels."""
+    if recipe.crop == "shift":
+        return load(recipe.data, image_size=recipe.image_size, progress=progress)
+    return stream(recipe.data, image_size=recipe.image_size)
+
+
+def normalisation_of(recipe: Recipe, train: Split | StreamedSplit) -> Normalisation:
+    """By the training images' own statistics, where they have been read."""
+    if isinstance(train, Split):
+        return Normalisation.fit(train.images, recipe.normalisation)
+    return Normalisation.of_imagenet()
+
+
+def load_data(recipe: Recipe, worker: Worker) -> AnyDataset:
+    """`dataset_of`; the main worker first, since it may have to fetch it."""
     dataset, error = None, None
     if worker.is_main:
         try:
-            dataset = load(recipe.data, image_size=recipe.image_size)
+            dataset = dataset_of(recipe, progress=True)
         except (OSError, UsageError) as problem:
             error = problem
     worker.stop_together(error)
-    return dataset or load(recipe.data, image_size=recipe.image_size, progress=False)
+    return dataset or dataset_of(recipe, progress=False)
 
 
 def prepare(recipe: Recipe) -> Job:
@@ -109,13 +126,12 @@ def prepare(recipe: Recipe) -> Job:
     return assemble(recipe, spec, dataset, worker)
 
 
-def assemble(recipe: Recipe, spec: NetworkSpec, dataset: Dataset, worker: Worker) -> Job:
+def assemble(recipe: Recipe, spec: NetworkSpec, dataset: AnyDataset, worker: Worker) -> Job:
     """Build all that training the network of `spec` on `dataset` needs; raises UsageError."""
     keep_freed_memory(worker.device)
-    spec = replace(
-        spec, num_classes=len(dataset.classes), stem=stem_for(spec, dataset.train.images.shape[-1])
-    )
-    normalisation = Normalisation.fit(dataset.train.images, recipe.normalisation).to(worker.device)
+    side = dataset.train.side
+    spec = replace(spec, num_classes=len(dataset.classes), stem=stem_for(spec, side))
+    normalisation = normalisation_of(recipe, dataset.train).to(worker.device)
     dataset = dataset.to(worker.device)
 
     images = len(dataset.train)
@@ -125,7 +141,6 @@ def assemble(recipe: Recipe, spec: NetworkSpec, dataset: Dataset, worker: Worker
     precision = resolve_precision(recipe, spec, worker.device)
     recipe = replace(recipe, batch_size=batch_size, precision=precision, data=dataset.name)
 
-    side = dataset.train.images.shape[-1]
     sides = {side, *(round(scale * side) for scale in recipe.scales)}
     if recipe.padding_mode == "reflect" and recipe.padding >= side:
         raise UsageError(f"padding {recipe.padding} cannot be reflected in images of {side} pixels")
@@ -141,7 +156,7 @@ def assemble(recipe: Recipe, spec: NetworkSpec, dataset: Dataset, worker: Worker
     torch.manual_seed(recipe.seed)
     network = build(spec).to(worker.device).to(memory_format=torch.channels_last)
     if spec.stem == "whitening":
-        fit_whitening(network.stem, dataset.train.images, normalisation)
+        fit_whitening(network.stem, dataset.train, normalisation)
     if recipe.memory == "small":
         recompute(network.stages)
     if not recipe.train_norm_scale:

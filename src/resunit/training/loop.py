@@ -115,8 +115,7 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
         if not math.isfinite(evaluation.loss):
             return records.finish("diverged", progress)
         display.log_line(records.log(evaluation, progress))
-        views = job.evaluate_views() if job.recipe.augmented_views else None
-        return records.finish("done", progress, evaluation, views)
+        return records.finish("done", progress, evaluation, job.evaluate_views())
 
 
 def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:

@@ -3,18 +3,22 @@
 import base64
 import io
 import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from resunit.cost import multiply_adds, parameters
+from resunit.data import StreamedSplit
 from resunit.reports import write_run_page
 from resunit.training.checkpoints import newest_checkpoint, save_checkpoint
 from resunit.training.environment import describe_environment
-from resunit.training.evaluation import PASSES, AugmentedViews, Evaluation
+from resunit.training.evaluation import Evaluation, OtherViews
 from resunit.training.job import Job
 from resunit.training.progress import Progress
 from resunit.training.run_folder import RunFolder, RunFolderError
@@ -109,7 +113,7 @@ class RunRecords:
         status: str,
         progress: Progress,
         evaluation: Evaluation | None = None,
-        views: AugmentedViews | None = None,
+        views: OtherViews | None = None,
     ) -> dict[str, Any]:
         """Write result and report and, for a finished run, its weights and the evaluation behind it."""
         result = self.result(status, progress, evaluation, views)
@@ -126,30 +130,28 @@ class RunRecords:
         status: str,
         progress: Progress,
         evaluation: Evaluation | None,
-        views: AugmentedViews | None,
+        views: OtherViews | None,
     ) -> dict[str, Any]:
         """result.json: errors in percent; those of the split that was not used are None.
 
-        The test error is of one plain view of each image, whatever augmented views there were beside it.
+        The test error is of one plain view of each image, whatever other views there were beside it.
         """
         job = self.job
         images_seen = progress.step * job.batches.batch_size
         errors: dict[str, float | None] = {"test_error": None, "best_test_error": None}
         split = job.dataset.split_name
-        errors |= {
-            f"{split}_error": None if evaluation is None else evaluation.error,
-            f"best_{split}_error": progress.best_error,
-        }
-        evaluated = progress.evaluated
-        if views is not None:
-            errors[f"{split}_error_mirrored_views"] = views.mirrored
-            errors[f"{split}_error_augmented_views"] = views.shifted
-            evaluated += PASSES * len(job.dataset.test)
+        errors |= {f"{split}_error": None, f"best_{split}_error": progress.best_error}
+        passes = Counter({job.image_size: progress.evaluated})
+        if evaluation is not None and views is not None:
+            errors |= {f"{split}_{name}": error for name, error in (evaluation.errors | views.errors).items()}
+            passes.update({side: count * len(job.dataset.test) for side, count in views.passes.items()})
         return {
             "model": job.recipe.model,
             "design": job.spec.design,
             "data": job.dataset.name,
-            "evaluation_flops": 2 * multiply_adds(job.spec, job.image_size) * evaluated,
+            "evaluation_flops": sum(
+                2 * multiply_adds(job.spec, side) * count for side, count in passes.items()
+            ),
             "recipe": job.recipe.name,
             "parameters": parameters(job.network),
             **errors,
@@ -167,13 +169,16 @@ class RunRecords:
         }
 
     def write_weights(self, result: dict[str, Any]) -> None:
-        job = self.job
+        job, split = self.job, self.job.dataset.test
+        preprocessing = {"image_size": job.image_size, "normalisation": job.normalisation.to_json()}
+        if isinstance(split, StreamedSplit):
+            preprocessing["shorter_side"] = split.shorter_side
         write_weights(
             self.folder.weights,
             job.network,
             job.spec,
             classes=job.dataset.classes,
-            preprocessing={"image_size": job.image_size, "normalisation": job.normalisation.to_json()},
+            preprocessing=preprocessing,
             result={name: value for name, value in result.items() if name not in TIMINGS},
         )
 
@@ -181,7 +186,9 @@ class RunRecords:
         """evaluation.json: the confusion matrix and the worst mistakes with their images."""
         dataset = self.job.dataset
         mistakes = []
-        for index in evaluation.worst_mistakes(MISTAKES_SHOWN):
+        worst = evaluation.worst_mistakes(MISTAKES_SHOWN)
+        pictures = chain.from_iterable(dataset.test.pictures(torch.tensor(worst, dtype=torch.int64)))
+        for index, picture in zip(worst, pictures, strict=True):
             true, predicted = int(evaluation.labels[index]), int(evaluation.predicted[index])
             mistakes.append(
                 {
@@ -190,7 +197,7 @@ class RunRecords:
                     "predicted": dataset.classes[predicted],
                     "probability": evaluation.probabilities[index, predicted].item(),
                     "true_probability": evaluation.probabilities[index, true].item(),
-                    "image": data_uri(dataset.test.images[index]),
+                    "image": data_uri(picture),
                 }
             )
         return {

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from resunit.designs import DESIGNS
@@ -57,7 +57,8 @@ def recipe_from_json(record: Mapping[str, Any]) -> Recipe:
     for name in record:
         if name not in names:
             raise unknown("recipe field", name, names)
-    if missing := names - set(record):
+    needed = {item.name for item in fields(Recipe) if item.default is item.default_factory is MISSING}
+    if missing := needed - set(record):  # later fields are at their defaults in older files
         raise UsageError(f"the recipe lacks {', '.join(sorted(missing))}")
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
@@ -135,6 +136,12 @@ def checked(recipe: Recipe) -> Recipe:
             raise UsageError(f"{name} must be in [0, 1), not {getattr(recipe, name)}")
     if (recipe.epochs is None) == (recipe.steps is None):
         raise UsageError("a recipe has a length in epochs or in steps, one of the two")
+    if recipe.crop == "shift" and recipe.colour:
+        raise UsageError("colour goes with the crops of files: set crop=scale or crop=scale-aspect too")
+    if recipe.crop != "shift" and (recipe.padding or recipe.normalisation == "pixel"):
+        raise UsageError(
+            f"crop={recipe.crop} reads images of many sizes: set padding=0 and normalisation=channel with it"
+        )
     if recipe.nesterov and recipe.momentum == 0:
         raise UsageError("nesterov needs a momentum above 0")
     for name in ("drops", "scale_ends"):

@@ -1,0 +1,120 @@
+"""Images that stay on disk: the same as those in memory, but for the memory."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from photographs import CLASSES, write_photographs
+
+from resunit.data import Augmentation, DataError, Dataset, EpochPlan, StreamedSplit, epoch_plan, load, stream
+from resunit.names import UsageError
+
+SCALE = Augmentation(padding=0, crop="scale", colour=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photographs(tmp_path_factory.mktemp("photographs") / "photos")
+
+
+@pytest.fixture(scope="module")
+def streamed(folder: Path) -> Dataset[StreamedSplit]:
+    return stream(str(folder), image_size=28)
+
+
+def in_groups(split: StreamedSplit, plan: EpochPlan, size: int) -> torch.Tensor:
+    """Every image as training sees it, by its index, though decoded in the plan's order."""
+    groups = list(plan.order.split(size))
+    images = torch.cat(list(split.augmented(((plan, group) for group in groups), SCALE)))
+    return images[torch.cat(groups).argsort()]
+
+
+def test_it_has_the_images_that_memory_would_hold(folder: Path, streamed: Dataset[StreamedSplit]) -> None:
+    whole = load(str(folder), image_size=32)
+    assert streamed.classes == whole.classes == CLASSES
+    assert streamed.split_name == "validation"
+    assert torch.equal(streamed.train.labels, whole.train.labels)
+    assert (streamed.train.side, streamed.train.shorter_side, streamed.train.large_side) == (28, 32, 40)
+    pictures = torch.cat(list(streamed.train.pictures(torch.arange(len(streamed.train)))))
+    assert torch.equal(pictures, whole.train.images[..., 2:30, 2:30])
+
+
+def test_any_beginning_of_what_is_judged_on_is_spread_over_the_classes(
+    streamed: Dataset[StreamedSplit],
+) -> None:
+    assert streamed.test[:6].labels.sort().values.tolist() == [0, 1, 2, 3, 4, 5]
+    for file, label in zip(streamed.test.files, streamed.test.labels.tolist(), strict=True):
+        assert os.fsdecode(file).split("/")[-2] == CLASSES[label]
+
+
+def test_what_happens_to_an_image_depends_on_seed_epoch_and_index_alone(
+    streamed: Dataset[StreamedSplit],
+) -> None:
+    train = streamed.train
+    first, again, next_epoch, other_seed = (
+        epoch_plan(seed, epoch, len(train), SCALE) for seed, epoch in ((0, 3), (0, 3), (0, 4), (1, 3))
+    )
+    images = in_groups(train, first, 7)
+    assert images.shape == (30, 3, 28, 28)
+    assert torch.equal(images, in_groups(train, again, 30))
+    for plan in (next_epoch, other_seed):
+        changed = (in_groups(train, plan, 7) != images).flatten(1).any(1)
+        assert changed.all()
+    assert (images[0] != images[1]).any()
+
+
+def test_mirror_images_are_those_of_the_plan(streamed: Dataset[StreamedSplit]) -> None:
+    plan = epoch_plan(0, 0, len(streamed.train), SCALE)
+    assert plan.flips.any()
+    unmirrored = EpochPlan(plan.order, plan.offsets, torch.zeros_like(plan.flips), plan.seeds)
+    images, expected = (in_groups(streamed.train, p, 10) for p in (plan, unmirrored))
+    expected[plan.flips] = expected[plan.flips].flip(-1)
+    assert torch.equal(images, expected)
+
+
+def test_memory_sets_no_limit(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"GiB .* or crop=scale"):
+        load(str(folder), image_size=1_000_000)
+    assert len(stream(str(folder), image_size=1_000_000).train) == 30
+
+
+def test_the_checksum_is_of_names_and_sizes(tmp_path: Path) -> None:
+    here, there = (write_photographs(tmp_path / name, train=1, val=1) for name in ("here", "there"))
+    assert stream(str(here)).checksum == stream(str(there)).checksum
+    (there / "train" / "ant" / "0.jpg").rename(there / "train" / "ant" / "1.jpg")
+    renamed = stream(str(there)).checksum
+    with (there / "train" / "ant" / "1.jpg").open("ab") as file:
+        file.write(b"\0")
+    assert len({stream(str(here)).checksum, renamed, stream(str(there)).checksum}) == 3
+
+
+def test_images_can_be_held_out(streamed: Dataset[StreamedSplit]) -> None:
+    held = streamed.hold_out(6)
+    assert (len(held.train), len(held.test)) == (24, 6)
+    assert set(held.test.files) | set(held.train.files) == set(streamed.train.files)
+    assert held.checksum != streamed.checksum
+
+
+def test_a_broken_file_is_named_in_one_line(tmp_path: Path) -> None:
+    folder = write_photographs(tmp_path / "photos", train=2, val=1)
+    victim = folder / "val" / "cat" / "0.jpg"
+    victim.write_bytes(victim.read_bytes()[:-400])
+    test = stream(str(folder), image_size=28).test
+    with pytest.raises(DataError) as caught:
+        list(test.pictures(torch.arange(len(test))))
+    assert str(caught.value).startswith(f"{victim}: not a readable image (")
+    assert str(caught.value).endswith("; replace it or take it away")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("cifar10", "cifar10 has images of 32 x 32"), ("imagenet", "no folder 'imagenet'; give --data FOLDER")],
+)
+def test_what_is_no_folder_says_what_is_needed(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message):
+        stream(name)

@@ -1,0 +1,21 @@
+"""Locks end with the process that took them."""
+
+import os
+import signal
+from pathlib import Path
+
+from resunit.files import only_user_of
+
+
+def test_a_forked_process_does_not_keep_a_lock(tmp_path: Path) -> None:
+    """As those that decode images, which a killed run leaves behind for some seconds."""
+    with only_user_of(tmp_path):
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+    try:
+        with only_user_of(tmp_path):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

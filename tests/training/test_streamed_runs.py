@@ -1,0 +1,191 @@
+"""Training on images that stay on disk, as on ImageNet: batches, runs, their errors, and stopping them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from photographs import CLASSES, write_photographs
+
+from resunit.cli import main
+from resunit.cost import multiply_adds
+from resunit.data import Normalisation, stream
+from resunit.training.batches import Batches, Group
+from resunit.training.devices import Worker
+from resunit.training.evaluation import errors_of
+from resunit.training.inference import evaluate_weights, predict_images
+from resunit.training.job import augmentation
+from resunit.training.recipe import named_recipe
+from resunit.zoo import network_spec
+
+CPU = torch.device("cpu")
+SETTINGS = ["image_size=14", "steps=12", "batch_size=12", "group_size=6", "checkpoint_every=2"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photographs(tmp_path_factory.mktemp("photographs") / "photos", train=6)
+
+
+def command(folder: Path, out: Path, *settings: str) -> list[str]:
+    parts = [part for setting in (*SETTINGS, *settings) for part in ("--set", setting)]
+    chosen = ["--recipe", "imagenet", "--model", "preresnet20", "--data", str(folder), "--out", str(out)]
+    return [sys.executable, "-m", "resunit", "train", *chosen, *parts]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    subprocess.run(command(folder, out, "augmented_views=true"), check=True, capture_output=True)
+    return out
+
+
+def test_batches_depend_on_no_group_and_no_worker_and_no_beginning(folder: Path) -> None:
+    train = stream(str(folder), image_size=14).train
+    batches = Batches(
+        split=train,
+        normalisation=Normalisation.of_imagenet(),
+        augmentation=augmentation(named_recipe("imagenet")),
+        seed=0,
+        batch_size=12,
+        group_size=None,
+        worker=Worker(0, 1, CPU),
+    )
+
+    def steps(batches: Batches, first: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return [joined(groups) for groups in batches.between(first, 5, lambda _step: 14)]
+
+    def joined(groups: list[Group]) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.cat([g.images for g in groups]), torch.cat([g.labels for g in groups])
+
+    whole = steps(batches)
+    assert whole[0][0].shape == (12, 3, 14, 14)
+    shares = [steps(replace(batches, worker=Worker(rank, 2, CPU), group_size=3)) for rank in (0, 1)]
+    for step, expected in enumerate(whole):
+        for part, both in zip(expected, zip(shares[0][step], shares[1][step], strict=True), strict=True):
+            assert torch.equal(part, torch.cat(both))
+    for resumed, expected in zip(steps(batches, first=4), whole[4:], strict=True):
+        assert torch.equal(resumed[0], expected[0])
+        assert torch.equal(resumed[1], expected[1])
+    epochs = [torch.cat([images for images, _ in whole[3 * epoch :][:2]]) for epoch in (0, 1)]
+    assert not torch.equal(*epochs)
+
+
+def test_top_5_errors_are_of_labels_beyond_the_first_five_answers() -> None:
+    logits = torch.arange(6.0).repeat(4, 1)  # class 5 first, class 0 last
+    assert errors_of(logits, torch.tensor([5, 4, 1, 0])) == {"error": 75, "top5_error": 25}
+    assert errors_of(logits[:, :5], torch.tensor([4, 4, 1, 0])) == {"error": 50}
+
+
+def test_a_run_gives_the_errors_of_both_crops_and_of_ten(undisturbed: Path) -> None:
+    result = json.loads((undisturbed / "result.json").read_text())
+    assert result["test_error"] is None, "val/ is for validation"
+    evaluated = evaluate_weights(undisturbed, None, progress=False, augmented=True)
+    assert evaluated["images"] == 12
+    for name in ("error", "top5_error"):
+        for view in ("", "_large_crop", "_ten_crops"):
+            assert evaluated[f"validation_{name}{view}"] == result[f"validation_{name}{view}"]
+    spec = network_spec("preresnet20", num_classes=6)
+    passes = {14: 12 * (4 + 10), 20: 12}  # four evaluations, ten crops; a large crop
+    flops = sum(2 * multiply_adds(spec, side) * count for side, count in passes.items())
+    assert result["evaluation_flops"] == flops
+    record = json.loads((undisturbed / "evaluation.json").read_text())
+    wrong = sum(map(sum, record["confusion"])) - sum(record["confusion"][i][i] for i in range(6))
+    assert len(record["mistakes"]) == wrong > 0
+    page = (undisturbed / "report.html").read_text()
+    assert f"{result['validation_top5_error']:.2f}\N{NO-BREAK SPACE}%" in page
+
+
+def test_predictions_see_what_tests_see(folder: Path, undisturbed: Path) -> None:
+    files = sorted((folder / "val").rglob("*.jpg"))
+    answers = predict_images(undisturbed, files, top=1)
+    wrong = sum(
+        answer["classes"][0]["class"] != file.parent.name for answer, file in zip(answers, files, strict=True)
+    )
+    error = json.loads((undisturbed / "result.json").read_text())["validation_error"]
+    assert 100 * wrong / 12 == pytest.approx(error)
+
+
+def wait_for_checkpoint(folder: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not any(int(path.stem[5:]) >= 4 for path in (folder / "checkpoints").glob("step-*.safetensors")):
+        assert time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_disturbed_run_ends_as_an_undisturbed_one(
+    folder: Path, undisturbed: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """A stop, as of Ctrl-C, reaches the processes that decode too; SIGKILL leaves them behind for a while."""
+    out = tmp_path / "disturbed"
+    process = subprocess.Popen(
+        command(folder, out, "augmented_views=true"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    wait_for_checkpoint(out)
+    if number == signal.SIGTERM:
+        os.killpg(process.pid, number)
+        assert process.wait() == 4
+    else:
+        process.kill()
+        process.wait()
+        assert not (out / "result.json").exists()
+    resume = [sys.executable, "-m", "resunit", "train", "--resume", str(out)]
+    subprocess.run(resume, check=True, capture_output=True)
+    assert (out / "weights.safetensors").read_bytes() == (undisturbed / "weights.safetensors").read_bytes()
+
+
+def test_any_recipe_can_stream(folder: Path, tmp_path: Path) -> None:
+    """A whitening stem is fitted to the centres of images; smaller ones begin a run."""
+    settings = ["image_size=28", "steps=2", "batch_size=8", "padding=0", "crop=scale-aspect"]
+    parts = [part for setting in settings for part in ("--set", setting)]
+    assert main(["train", "--data", str(folder), "--out", str(tmp_path / "run"), "--json", *parts]) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["validation_error_ten_crops"] >= 0
+    assert result["images_seen"] == 16
+
+
+def test_changed_images_end_a_resumed_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line for a broken image, and one when it was taken away: indices are no longer what they were."""
+    folder = write_photographs(tmp_path / "photos", train=4, val=1)
+    victim = folder / "train" / CLASSES[2] / "1.jpg"
+    victim.write_bytes(b"not an image")
+    assert main([*command(folder, tmp_path / "run")[3:], "--json"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert f"{victim}: not a readable image" in lines[0]
+    victim.unlink()
+    assert main(["train", "--resume", str(tmp_path / "run"), "--json"]) == 1
+    assert "has changed since this run began" in capsys.readouterr().err
+
+
+def test_crops_are_refused_where_they_do_not_apply(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusals = {
+        ("--recipe", "imagenet", "--data", "cifar10"): "cifar10 has images of 32 x 32",
+        ("--recipe", "imagenet", "--data", "nowhere"): "no folder 'nowhere'; give --data FOLDER",
+        ("--set", "colour=true"): "colour goes with the crops of files",
+        ("--data", str(folder), "--set", "crop=scale"): "set padding=0",
+        ("--set", "crop=scales"): "did you mean 'scale'",
+    }
+    for arguments, message in refusals.items():
+        assert main(["train", "--out", str(tmp_path / "run"), *arguments]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1
+        assert message in lines[0]
+
+
+def test_the_picture_of_augmentation_shows_crops(folder: Path, tmp_path: Path) -> None:
+    arguments = ["data", "show", str(folder), "--recipe", "imagenet"]
+    for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        assert main([*arguments, "--seed", seed, "--out", str(tmp_path / f"{name}.png"), "--json"]) == 0
+    first, same, other = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert first == same != other
