@@ -20,6 +20,7 @@ from resunit.training.run_folder import RunFolder, RunFolderError
 
 END = 0.1  # the share of the steps, at the end, that training loss and error are means of
 PATIENCE = 120  # seconds for a process whose runner was killed to notice and to leave the folder
+FURTHER = ("top5_error", "error_large_crop", "top5_error_large_crop")
 MEASURES = {
     "stream_rms": "stream_rms",
     "gradient_gain": "gradient_gain",
@@ -47,13 +48,16 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
     """The line of results/*.jsonl about a run that ended; losses and errors of diverged runs are None."""
     recipe, environment = run.read("recipe.json"), run.read("environment.json")
     lines = read_lines(run.log)
+    # A folder's own val/, as ImageNet's, is what errors are of; images held out for tuning are not.
+    split = "validation" if "validation_error" in result and not recipe["validation"] else "test"
     done = result["status"] == "done"
     last = [line for line in lines if done and line["step"] > (1 - END) * result["steps"]]
     return described(experiment) | {
         "steps_done": result["steps"],
         "status": result["status"],
-        "test_error": result["test_error"],
-        "test_loss": lines[-1].get("test_loss") if done else None,
+        "test_error": result[f"{split}_error"],
+        "test_loss": lines[-1].get(f"{split}_loss") if done else None,
+        **{f"test_{name}": result[f"{split}_{name}"] for name in FURTHER if f"{split}_{name}" in result},
         "train_loss": _mean(last, "train_loss"),
         "train_error": _mean(last, "train_error"),
         **{name: result[name] for name in ("parameters", "train_flops", "wall_seconds", "images_per_second")},
@@ -63,10 +67,8 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
         "machine": environment["processor"],
         "version": environment["resunit"],
         "curve": [
-            {
-                name: line.get(name)
-                for name in ("step", "train_loss", "train_error", "test_error", "test_images")
-            }
+            {name: line.get(name) for name in ("step", "train_loss", "train_error")}
+            | {f"test_{name}": line.get(f"{split}_{name}") for name in ("error", "images")}
             for line in lines
         ],
         "propagation": [
@@ -87,6 +89,7 @@ def described(experiment: Experiment, status: str = "failed", error: str | None 
         "design": chosen.design,
         "options": dict(chosen.options),
         "data": recipe["data"],
+        "crop": recipe["crop"],
         "scale": experiment.scale,
         "steps": recipe["steps"],
         "batch_size": recipe["batch_size"],

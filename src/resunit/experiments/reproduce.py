@@ -24,10 +24,13 @@ from resunit.reports.curves import draw_curves
 def own_row(table: Table, design: str) -> Row:
     """A row for the user's MODULE:CLASS, on the network that the table is about."""
     add_design(design)
-    chosen = next((row.network for row in table.rows if row.network is not None), None)
-    assert chosen is not None
+    first = next(row for row in table.rows if row.network is not None)
+    assert first.network is not None
     words = design.partition(":")[2]
-    return Row(words, words, network(chosen.model, design), None, "your own")
+    return replace(
+        first, id=words, label=words, network=network(first.network.model, design), published=None,
+        published_top5=None, remark="your own",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
