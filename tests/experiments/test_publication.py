@@ -86,6 +86,18 @@ def test_captions_say_what_numbers_are_of() -> None:
     ).caption  # fmt: skip
 
 
+def test_one_run_fills_the_rows_of_both_test_crops() -> None:
+    tested = {"crop": "scale", "data": "photos", "test_top5_error": 6.5, "test_error_large_crop": 21.0,
+              "test_top5_error_large_crop": 5.4}  # fmt: skip
+    records = recorded([record | tested for record in runs(network("resnet152"), 23.0, seeds=1)])
+    rows = rows_of("table5", records)
+    assert rows["ResNet-152, original, scale, crop 224"][0::2] == ("22.7 / 6.5", "23.0 / 6.7")
+    assert rows["ResNet-152, original, scale, crop 320"][0::2] == ("21.0 / 5.4", "21.3 / 5.5")
+    aspect = [record | {"crop": "scale-aspect"} for record in recorded(runs(network("resnet152"), 1.0))]
+    assert rows_of("table5", aspect)["ResNet-152, original, scale, crop 224"][0] == "not run"
+    assert rows["Inception v3, scale and aspect ratio, crop 299"][0::2] == ("not run", "21.2 / 5.6")
+
+
 def test_panels_hold_the_curves_of_all_seeds() -> None:
     conv = network("resnet110", "conv-shortcut")
     plot = figure(TABLES["figure3"], recorded(runs(ORIGINAL, 70.0), runs(conv, 80.0)))

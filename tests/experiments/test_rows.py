@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from photographs import write_photographs
 
 from resunit.experiments.rows import FAIL, TABLES, Table
 from resunit.experiments.runs import RowsLeftOut, experiments, identity_of
 from resunit.experiments.scales import SCALES, recipe_for
 from resunit.models import build
 from resunit.names import UsageError
+from resunit.training.recipe import named_recipe
 from resunit.zoo import network_spec
 
 PUBLISHED = {  # He et al. 2016, Tables 1 to 3
@@ -29,6 +31,28 @@ def test_other_methods_are_quoted_and_not_run() -> None:
     assert outside["cifar10-Highway"] == 7.72
     assert outside["cifar100-FitResNet-LSUV"] == 27.66
     assert len(outside) == 14
+
+
+def test_table_5_has_crops_and_both_errors_in_the_papers_order() -> None:
+    rows = TABLES["table5"].rows
+    found = [(row.crop, 320 if row.large_crop else 224, row.published, row.published_top5) for row in rows]
+    assert found == [
+        ("scale", 224, 23.0, 6.7),
+        ("scale", 320, 21.3, 5.5),
+        ("scale", 320, 21.1, 5.5),
+        ("scale", 320, 21.8, 6.0),
+        ("scale", 320, 20.7, 5.3),
+        ("scale-aspect", 320, 20.1, 4.8),
+        ("shift", 224, 21.2, 5.6),  # Inception v3, which is quoted
+        ("scale", 224, 23.6, 7.1),
+        ("scale", 224, 24.6, 7.5),
+    ]
+    networks = [(row.network.model, row.network.design) for row in rows if row.network is not None]
+    assert networks == [
+        ("resnet152", "original"), ("resnet152", "original"), ("resnet152", "full-preactivation"),
+        ("resnet200", "original"), ("resnet200", "full-preactivation"), ("resnet200", "full-preactivation"),
+        ("resnet101", "original"), ("resnet101", "bn-after-addition"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -80,9 +104,32 @@ def test_mini_is_the_papers_schedule_compressed() -> None:
 
 def test_imagenet_says_that_it_needs_a_folder() -> None:
     row = TABLES["table5"].rows[0]
-    with pytest.raises(UsageError, match="--data FOLDER"):
+    with pytest.raises(UsageError, match="there is no ImageNet here; give --data FOLDER"):
         recipe_for(row, "mini", 0, None, [])
     assert recipe_for(row, "mini", 0, "photos", []).data == "photos"
+
+
+def test_imagenet_is_trained_as_the_paper_says_or_in_miniature() -> None:
+    rows = {row.id: row for row in TABLES["table5"].rows}
+    row = rows["200-pre-activation-scale-aspect-320"]
+    whole, mini = (recipe_for(row, scale, 0, "photos", []) for scale in ("paper", "mini"))
+    expected = replace(named_recipe("imagenet"), model="resnet200", design="full-preactivation",
+                       data="photos", crop="scale-aspect", precision=whole.precision)  # fmt: skip
+    assert whole == expected
+    assert (mini.steps, mini.batch_size, mini.image_size, mini.crop) == (400, 64, 98, "scale-aspect")
+    assert (mini.drops, mini.learning_rate, mini.warmup) == (whole.drops, whole.learning_rate, 0)
+
+
+def test_runs_have_their_length_in_steps_and_two_test_crops_share_one(tmp_path: Path) -> None:
+    folder = write_photographs(tmp_path / "photos")
+    table = TABLES["table5"]
+    found = experiments("table5", table, scale="paper", seeds=1, data=str(folder), settings=["batch_size=7"])
+    assert [run.row for run in found] == [
+        "152-original-scale-224", "152-pre-activation-scale-320", "200-original-scale-320",
+        "200-pre-activation-scale-320", "200-pre-activation-scale-aspect-320", "101-original-scale-224",
+        "101-bn-after-addition-scale-224",
+    ]  # fmt: skip
+    assert {run.recipe["steps"] for run in found} == {90 * (30 // 7)}
 
 
 def test_an_unknown_scale_names_the_known_ones() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from photographs import write_photographs
 
 from resunit.files import only_user_of
 
@@ -213,6 +214,22 @@ def test_a_part_of_table_1_smokes(tmp_path: Path) -> None:
     assert finished.returncode == 0, finished.stderr
     assert [record["seed"] for record in records(tmp_path).values()] == [0, 0]
     assert "scaling: shortcut 0.5, branch 1" in finished.stdout
+
+
+def test_table_5_on_a_folder_of_photographs(tmp_path: Path) -> None:
+    """ResNet-101 on crops of 70 pixels; its val/ is what the errors are of, as ImageNet's is."""
+    folder = write_photographs(tmp_path / "photos", val=1)
+    few = ["--only", "101-original-*", "--scale", "smoke", "--seeds", "1",
+           "--set", "batch_size=4", "--set", "watch_propagation=none"]  # fmt: skip
+    finished = run(tmp_path / "out", "table5", *few, "--data", str(folder))
+    assert finished.returncode == 0, finished.stderr
+    record = records(tmp_path / "out")["101-original-scale-224"]
+    assert (record["crop"], record["steps"], record["train_error"] is not None) == ("scale", 3, True)
+    for name in ("test_error", "test_top5_error", "test_error_large_crop", "test_top5_error_large_crop"):
+        assert 0 <= record[name] <= 100
+    assert [point["test_images"] for point in record["curve"]] == [6, 6]
+    assert f"{record['test_error']:.1f} / {record['test_top5_error']:.1f}" in finished.stdout
+    assert "23.6 / 7.1" in finished.stdout
 
 
 @pytest.mark.full

@@ -52,7 +52,7 @@ def reproduce(
     address
         Of the Ray cluster; by default one is started on this machine.
     data
-        A folder of images in class folders, for Table 5.
+        ImageNet or any folder like it, with train/<class>/<image> and val/<class>/<image>, for Table 5.
     add
         MODULE:CLASS, a design of your own as one more row (docs/your-own-row.md); repeatable.
     out

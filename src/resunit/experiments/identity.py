@@ -18,7 +18,7 @@ WITHOUT_EFFECT = (
 )  # fmt: skip
 # What a record states by itself: the network, the seed, and how much of it was trained on what.
 STATED = (
-    "model", "design", "model_options", "seed", "data", "epochs", "steps", "batch_size", "precision",
+    "model", "design", "model_options", "seed", "data", "crop", "epochs", "steps", "batch_size", "precision",
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from resunit.training.loop import train_or_resume
 from resunit.training.run_folder import RunFolder, RunFolderError
 
 END = 0.1  # the share of the steps, at the end, that training loss and error are means of
+FURTHER = ("top5_error", "error_large_crop", "top5_error_large_crop")
 MEASURES = {
     "stream_rms": "stream_rms",
     "gradient_gain": "gradient_gain",
@@ -48,9 +49,9 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
 
     What it calls test errors are those of the images that the run was judged on: `split` says which.
     """
-    split = "validation" if "validation_error" in result else "test"
     recipe, environment = run.read("recipe.json"), run.read("environment.json")
     lines = read_lines(run.log)
+    split = "validation" if "validation_error" in result else "test"
     done = result["status"] == "done"
     last = [line for line in lines if done and line["step"] > (1 - END) * result["steps"]]
     return described(experiment) | {
@@ -59,6 +60,7 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
         "split": split,
         "test_error": result[f"{split}_error"],
         "test_loss": lines[-1].get(f"{split}_loss") if done else None,
+        **{f"test_{name}": result[f"{split}_{name}"] for name in FURTHER if f"{split}_{name}" in result},
         "train_loss": _mean(last, "train_loss"),
         "train_error": _mean(last, "train_error"),
         **{name: result[name] for name in ("parameters", "train_flops", "wall_seconds", "images_per_second")},
@@ -90,6 +92,7 @@ def described(experiment: Experiment, status: str = "failed", error: str | None 
         "design": chosen.design,
         "options": dict(chosen.options),
         "data": recipe["data"],
+        "crop": recipe["crop"],
         "scale": experiment.scale,
         "steps": recipe["steps"],
         "batch_size": recipe["batch_size"],

@@ -20,19 +20,26 @@ OF_TABLES = "Here: median (range) over seeds, last step."
 def records_of_row(row: Row, records: Iterable[Record]) -> list[Record]:
     """The runs of a row's network on its data, whichever table they were made for, by length and seed.
 
-    At smoke scale every row is trained on the sample.
+    At smoke scale every row is trained on the sample. Errors are of the row's test crop.
     """
     if row.network is None:
         return []
     found = [
-        record
+        on_large_crop(record) if row.large_crop else record
         for record in records
         if (row.data is None or record["data"] == row.data or record["scale"] == "smoke")
+        and record.get("crop", "shift") == row.crop  # which older records do not say
         and network_of(record).key == row.network.key
         and (record["row"] in HALF_BATCH) == row.half_batch
     ]
     found = newest_of_each_seed(found)
     return sorted(found, key=lambda record: (record["scale"] != "smoke", record["steps"], record["seed"]))
+
+
+def on_large_crop(record: Record) -> Record:
+    """`record` with the errors of the large test crop in the place of the other's."""
+    names = ("test_error", "test_top5_error")
+    return {**record, **{name: record.get(f"{name}_large_crop") for name in names}}
 
 
 def has_any(table: Table, records: Sequence[Record]) -> bool:
@@ -67,7 +74,9 @@ def comparison(table: Table, records: Sequence[Record]) -> Comparison:
 
 def _comparison_row(row: Row, records: list[Record], common: Setting | None) -> ComparisonRow:
     if row.network is None:
-        return ComparisonRow(row.label, (), "not run", row.published, row.remark)
+        return ComparisonRow(
+            row.label, (), "not run", row.published, row.remark, published_top5=row.published_top5
+        )
     done = [record for record in records if record["status"] == "done"]
     parts = []
     if not records:
@@ -82,7 +91,16 @@ def _comparison_row(row: Row, records: list[Record], common: Setting | None) -> 
         scale = f"{setting.scale}, " if setting.scale != common.scale else ""
         remarks.append(scale + setting.words)
     errors = tuple(record["test_error"] for record in done)
-    return ComparisonRow(row.label, errors, ", ".join(parts), row.published, "; ".join(remarks))
+    top5 = tuple(error for record in done if (error := record.get("test_top5_error")) is not None)
+    return ComparisonRow(
+        row.label,
+        errors,
+        ", ".join(parts),
+        row.published,
+        "; ".join(remarks),
+        top5_errors=top5,
+        published_top5=row.published_top5,
+    )
 
 
 def most_common(records: Iterable[Record]) -> Setting | None:

@@ -30,7 +30,10 @@ def own_row(table: Table, design: str) -> Row:
     first = next(row for row in table.rows if row.network is not None)
     assert first.network is not None
     words = design.partition(":")[2]
-    return Row(words, words, network(first.network.model, design), None, OWN, first.data)
+    return replace(
+        first, id=words, label=words, network=network(first.network.model, design), published=None,
+        published_top5=None, remark=OWN,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,9 @@ class Row:
     remark: str = ""
     data: str | None = "cifar10"  # None: a folder of images that the user names
     half_batch: bool = False  # what made 4.62 %: recipe `fb` at half the batch, and half of its groups
+    published_top5: float | None = None
+    crop: Literal["shift", "scale", "scale-aspect"] = "shift"  # in training
+    large_crop: bool = False  # in tests: 320 pixels of images of 320, and not 224 of 256
 
 
 @dataclass(frozen=True)
@@ -185,20 +188,47 @@ STATE_OF_THE_ART = (
 )
 
 
-def _imagenet(depth: int, design: str, published: float, remark: str) -> Row:
-    words = "pre-activation" if design == "full-preactivation" else design
-    row = f"{depth}-{words}-{remark.partition(',')[0].replace(' ', '-')}"
+def _imagenet(
+    depth: int,
+    design: str,
+    published: tuple[float, float],
+    test_crop: Literal[224, 320] = 320,
+    crop: Literal["scale", "scale-aspect"] = "scale",
+    remark: str = "",
+) -> Row:
+    named = {"full-preactivation": "pre-activation", "bn-after-addition": "BN after addition"}
+    words = named.get(design, design)
     return Row(
-        row, f"ResNet-{depth}, {words}", network(f"resnet{depth}", design), published, remark, data=None
+        f"{depth}-{words.lower().replace(' ', '-')}-{crop}-{test_crop}",
+        f"ResNet-{depth}, {words}, {crop.replace('-aspect', ' and aspect ratio')}, crop {test_crop}",
+        network(f"resnet{depth}", design),
+        published[0],
+        remark,
+        data=None,
+        published_top5=published[1],
+        crop=crop,
+        large_crop=test_crop == 320,
     )
 
 
 IMAGENET = (
-    _imagenet(152, "original", 21.3, "scale, crop 320; 23.0 with crop 224; top-5 5.5 and 6.7"),
-    _imagenet(152, "full-preactivation", 21.1, "scale, crop 320; top-5 5.5"),
-    _imagenet(200, "original", 21.8, "scale, crop 320; top-5 6.0"),
-    _imagenet(200, "full-preactivation", 20.7, "scale, crop 320; 20.1 with aspect ratio; top-5 5.3 and 4.8"),
-    Row("inception-v3", "Inception v3", None, 21.2, "another paper's method; crop 299, top-5 5.6", None),
+    _imagenet(152, "original", (23.0, 6.7), test_crop=224),
+    _imagenet(152, "original", (21.3, 5.5)),
+    _imagenet(152, "full-preactivation", (21.1, 5.5)),
+    _imagenet(200, "original", (21.8, 6.0)),
+    _imagenet(200, "full-preactivation", (20.7, 5.3)),
+    _imagenet(200, "full-preactivation", (20.1, 4.8), crop="scale-aspect"),
+    Row(
+        "inception-v3",
+        "Inception v3, scale and aspect ratio, crop 299",
+        None,
+        21.2,
+        "another paper's method",
+        data=None,
+        published_top5=5.6,
+    ),
+    _imagenet(101, "original", (23.6, 7.1), test_crop=224, remark="in the paper's text"),
+    _imagenet(101, "bn-after-addition", (24.6, 7.5), test_crop=224, remark="in the paper's text"),
 )
 
 # For the claim that 1x1 shortcuts hurt when units are many: the same two designs with few.
@@ -233,7 +263,7 @@ TABLES: dict[str, Table] = {
     "table2": Table("Table 2: placements of activation on CIFAR-10", ACTIVATIONS),
     "table3": Table("Table 3: original and pre-activation units by depth", DEPTHS),
     "table4": Table("Table 4: beside other methods", STATE_OF_THE_ART),
-    "table5": Table("Table 5: ImageNet", IMAGENET),
+    "table5": Table("Table 5: ImageNet, top-1 / top-5 error", IMAGENET),
     "figure1": Table(
         "Figure 1: training curves of ResNet-1001",
         _rows(DEPTHS, "1001-original", "1001-preactivation"),

@@ -2,15 +2,16 @@
 
 import json
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from resunit.data import Unreachable, load
+from resunit.data import Unreachable
 from resunit.experiments.identity import NUMERICS, identity_of
 from resunit.experiments.rows import Table
 from resunit.experiments.scales import recipe_for
 from resunit.files import write_atomically
+from resunit.training.job import dataset_of
 from resunit.training.recipe import Recipe
 from resunit.training.settings import recipe_from_json
 
@@ -57,18 +58,21 @@ def experiments(
     Rows whose data no source gives are left out, with a warning, unless that leaves none. Raises UsageError,
     and DataError for data that are damaged.
     """
-    checksums: dict[str, str | None] = {}
+    known: dict[str, Data | None] = {}
     found = []
     for seed in range(seeds):
         for row in table.rows:
             if row.network is None:
                 continue
             recipe = recipe_for(row, scale, seed, data, settings)
-            if recipe.data not in checksums:
-                checksums[recipe.data] = _checksum(recipe)
-            if (checksum := checksums[recipe.data]) is None:
+            if recipe.data not in known:
+                known[recipe.data] = _data_of(recipe)
+            if (of_row := known[recipe.data]) is None:
                 continue
-            identity = identity_of(recipe, checksum)
+            recipe = in_steps(recipe, of_row.train_images)
+            identity = identity_of(recipe, of_row.checksum)
+            if any(experiment.identity == identity for experiment in found):
+                continue  # one run, tested in two ways
             # Through JSON, so that an experiment is the same before and after it was stored.
             plain = json.loads(json.dumps(recipe.to_json()))
             found.append(Experiment(name, row.id, scale, plain, identity))
@@ -79,9 +83,27 @@ class RowsLeftOut(UserWarning):
     """Rows whose data cannot be had here."""
 
 
-def _checksum(recipe: Recipe) -> str | None:
+@dataclass(frozen=True)
+class Data:
+    """What there is to know of a row's data before it is trained on."""
+
+    checksum: str
+    train_images: int
+
+
+def in_steps(recipe: Recipe, train_images: int) -> Recipe:
+    """`recipe` with its length in steps, by which runs are shown and compared."""
+    if recipe.epochs is None:
+        return recipe
+    assert recipe.batch_size is not None
+    per_epoch = (train_images - recipe.validation) // recipe.batch_size
+    return replace(recipe, epochs=None, steps=max(1, round(recipe.epochs * per_epoch)))
+
+
+def _data_of(recipe: Recipe) -> Data | None:
     try:
-        return load(recipe.data, image_size=recipe.image_size).checksum
+        dataset = dataset_of(recipe, progress=True)
+        return Data(dataset.checksum, len(dataset.train))
     except Unreachable as error:
         warnings.warn(f"rows on {recipe.data} are left out: {error}", RowsLeftOut, stacklevel=3)
         return None

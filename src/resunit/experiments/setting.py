@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from resunit.experiments.identity import recipe_hash
-from resunit.experiments.scales import SCALES
+from resunit.experiments.scales import IMAGENET_SCALES, SCALES
 
 
 class Setting(NamedTuple):
@@ -22,7 +22,7 @@ class Setting(NamedTuple):
     @property
     def words(self) -> str:
         """Without the scale; the recipe is named where it is not the scale's own."""
-        own = self.recipe == recipe_of_scale(self.scale)
+        own = self.recipe in (recipe_of_scale(self.scale), recipe_of_scale(self.scale, imagenet=True))
         return f"{self.steps:,} steps of {self.batch_size}, {self.precision}" + (
             "" if own else f", recipe {self.recipe}"
         )
@@ -33,9 +33,10 @@ def setting_of(record: Mapping[str, Any]) -> Setting:
 
 
 @cache
-def recipe_of_scale(scale: str) -> str | None:
-    """The hash of the scale's own recipe; None for runs that no scale made."""
-    return recipe_hash(SCALES[scale]().to_json()) if scale in SCALES else None
+def recipe_of_scale(scale: str, imagenet: bool = False) -> str | None:
+    """The hash of the scale's own recipe, for CIFAR or for `imagenet`; None for runs that no scale made."""
+    scales = IMAGENET_SCALES if imagenet else SCALES
+    return recipe_hash(scales[scale]().to_json()) if scale in scales else None
 
 
 R = TypeVar("R", bound=Mapping[str, Any])

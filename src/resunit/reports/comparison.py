@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class ComparisonRow:
     """`errors` in percent, one a seed that ended; `status` says what there is to say beside or without them.
 
-    `published` is the paper's error in percent, "fail", or None.
+    `published` is the paper's error in percent, "fail", or None. Top-5 errors are shown where it has one.
     """
 
     label: str
@@ -23,6 +23,8 @@ class ComparisonRow:
     status: str
     published: float | str | None
     remark: str = ""
+    top5_errors: tuple[float, ...] = ()
+    published_top5: float | None = None
 
     @property
     def here(self) -> str:
@@ -32,6 +34,8 @@ class ComparisonRow:
         middle = f"{median(self.errors):.1f}"
         if len(self.errors) > 1:
             middle += f" ({min(self.errors):.1f} to {max(self.errors):.1f})"
+        if self.top5_errors and self.published_top5 is not None:
+            middle += f" / {median(self.top5_errors):.1f}"
         return f"{middle}, {self.status}" if self.status else middle
 
     @property
@@ -40,6 +44,8 @@ class ComparisonRow:
 
     @property
     def paper(self) -> str:
+        if self.published_top5 is not None:
+            return f"{self.published:.1f} / {self.published_top5:.1f}"
         return f"{self.published:.2f}" if isinstance(self.published, float) else str(self.published or "")
 
 
