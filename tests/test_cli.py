@@ -144,11 +144,13 @@ def test_evaluate_repeats_the_run_s_error(capsys: pytest.CaptureFixture[str], ru
 def test_evaluate_labels_augmented_views(capsys: pytest.CaptureFixture[str], run: Path) -> None:
     plain = json.loads((run / "result.json").read_text())["test_error"]
     assert main(["evaluate", str(run), "--augmented-views"]) == 0
-    first, *views = capsys.readouterr().out.splitlines()
+    first, top5, *views = capsys.readouterr().out.splitlines()
     assert f"test error {plain:.2f} %" in first
-    assert [line.split("%")[1].strip() for line in views] == [
+    assert top5.startswith("top-5 error ")
+    assert [line.split("%")[-1].strip() for line in views] == [
         "(image and mirror image)", "(six views: shifted and mirrored too)",
     ]  # fmt: skip
+    assert all(line.startswith("with views ") for line in views)
 
 
 def test_predict_names_classes_with_probabilities(
