@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from resunit import create_model
 from resunit.batch_norm import BatchNorm
@@ -58,6 +58,33 @@ def test_packed_convolutions_take_images_of_any_number_and_size(model: str) -> N
         for number, side in [(1, 32), (5, 32), (2, 48), (1, 64)]:
             images = torch.randn(number, 3, side, side)
             torch.testing.assert_close(quick(images), network(images), rtol=1e-3, atol=1e-4)
+
+
+class StandardisedConvolution(nn.Conv2d):
+    """A convolution that does not use its weights as they are."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight = self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(input, weight, self.bias, self.stride, self.padding)
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        StandardisedConvolution(16, 16, 3, padding=1, bias=False),
+        nn.Conv2d(16, 16, 3, padding=1, padding_mode="reflect", bias=False),
+        nn.Conv2d(16, 16, 3, padding="same", bias=False),
+    ],
+)
+@torch.no_grad()
+def test_convolutions_of_other_kinds_are_computed_as_they_were(convolution: nn.Conv2d) -> None:
+    network = settled(create_model("preresnet20"))
+    network.stages[0][1].branch.conv1 = convolution
+    network.stages[0][2].branch.conv2 = nn.Sequential(
+        nn.Conv2d(16, 16, 3, padding=1), nn.GELU(approximate="tanh")
+    )
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(folded(network)(images), network(images), rtol=1e-4, atol=1e-5)
 
 
 def test_without_onednn_the_convolutions_stay_torchs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,9 @@ def folded(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> Resi
     for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
         for name, following in pairwise(list(sequence._modules)):
             conv, norm = sequence.get_submodule(name), sequence.get_submodule(following)
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, BatchNorm):
+            if type(conv) is nn.Conv2d and isinstance(
+                norm, BatchNorm
+            ):  # a subclass may use its weights otherwise
                 setattr(sequence, name, fuse_conv_bn_eval(conv, norm))
                 activation = NONLINEARITIES.get(norm.activation, nn.Identity)
                 setattr(sequence, following, activation())
@@ -72,16 +74,20 @@ class PackedConvolution(nn.Module):
         return f"activation={self.activation[0]}"
 
 
+def is_approximate(activation: nn.Module | None) -> bool:
+    return isinstance(activation, nn.GELU) and activation.approximate != "none"
+
+
 def pack(network: nn.Module) -> None:
     """Put packed convolutions in the place of all others, each with the activation that follows it."""
     for parent in list(network.modules()):
         for name, following in pairwise([*parent._modules, None]):
             assert name is not None
             conv = parent._modules[name]
-            if not isinstance(conv, nn.Conv2d):
+            if type(conv) is not nn.Conv2d or conv.padding_mode != "zeros" or isinstance(conv.padding, str):
                 continue
             after = parent._modules[following] if following and isinstance(parent, nn.Sequential) else None
-            activation = ACTIVATIONS.get(type(after), "none")
+            activation = "none" if is_approximate(after) else ACTIVATIONS.get(type(after), "none")
             setattr(parent, name, PackedConvolution(conv, activation))
             if following and activation != "none":
                 setattr(parent, following, nn.Identity())

@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 
 import resunit
 from resunit.designs import DESIGNS
+from resunit.training.loop import train_or_resume
 from resunit.training.recipe import Recipe, named_recipe
+from resunit.training.run_folder import RunFolderError
 from resunit.training.settings import with_settings
 
 
@@ -115,3 +117,11 @@ def test_two_processes_equal_one_with_two_groups(tmp_path: Path) -> None:
     for name, tensor in single.items():
         if "num_batches_tracked" not in name:
             torch.testing.assert_close(double[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_a_folder_is_not_taken_for_another_recipe_s(tmp_path: Path) -> None:
+    recipe = small("steps=1", "batch_size=8", "evaluation_images=8")
+    first = train_or_resume(recipe, tmp_path / "run", quiet=True)
+    assert train_or_resume(recipe, tmp_path / "run", quiet=True) == first
+    with pytest.raises(RunFolderError, match=r"run: a run with steps 1, not 2; choose another folder"):
+        train_or_resume(replace(recipe, steps=2), tmp_path / "run", quiet=True)

@@ -189,3 +189,24 @@ def test_the_picture_of_augmentation_shows_crops(folder: Path, tmp_path: Path) -
         assert main([*arguments, "--seed", seed, "--out", str(tmp_path / f"{name}.png"), "--json"]) == 0
     first, same, other = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
     assert first == same != other
+
+
+def test_a_run_that_meets_a_broken_image_ends(tmp_path: Path) -> None:
+    """Its decoding processes end with it, whoever still holds the error."""
+    folder = write_photographs(tmp_path / "photos", train=2)
+    next((folder / "train").glob("*/*.jp*g")).write_bytes(b"no picture")
+    done = subprocess.run(command(folder, tmp_path / "run"), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "no picture" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("resunit: ")
+
+
+def test_no_pictures_are_an_empty_batch(folder: Path) -> None:
+    """As the mistakes of a perfect run."""
+    (none,) = stream(str(folder), image_size=14).test.pictures(torch.arange(0))
+    assert tuple(none.shape) == (0, 3, 14, 14)
+
+
+def test_images_held_out_begin_with_all_classes(folder: Path) -> None:
+    held = stream(str(folder), image_size=14).hold_out(2 * len(CLASSES)).test
+    assert len(held.labels[: len(CLASSES)].unique()) == len(CLASSES)

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from resunit.benchmarks.contest import Report
+from resunit.benchmarks.processes import MeasurementError
 from resunit.benchmarks.records import Measurement, append, read_lines
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import named_recipe
 from resunit.training.run_folder import RunFolder
 
 RECIPES = ("quick", "fast94")
+
+
+class Stopped(MeasurementError):
+    """A run was told to stop by a signal; it can go on."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ def measure(report: Report, *, out: Path, run: int = 0) -> None:
         path = out / f"{recipe}.jsonl"
         for seed in range(run):
             row = finished_run(recipe, seed, out / "runs" / f"{recipe}-{seed}", quiet=not report.shown)
-            if row not in read_lines(path):
+            known = [(old["seed"], old["recipe"]) for old in read_lines(path)]
+            if (row["seed"], row["recipe"]) not in known:
                 append(path, [row])
         rows = [row for row in read_lines(path) if row["status"] == "done"]
         if not rows:
@@ -72,6 +78,8 @@ def finished_run(name: str, seed: int, path: Path, quiet: bool) -> dict[str, Any
     recipe = replace(named_recipe(name), data="cifar10", seed=seed)
     started = not path.exists()
     result = train_or_resume(recipe, path, quiet=quiet)
+    if result["status"] == "stopped":
+        raise Stopped(f"stopped; the same command goes on from {path}")
     folder = RunFolder(path)
     log = json.loads(folder.log.read_text().splitlines()[-1])
     environment, settings = folder.read("environment.json"), folder.read("recipe.json")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.app import COMMON, DONE, STOPPED, Common, app, fail, tell_json
 from resunit.names import UsageError
 
 
@@ -57,9 +57,13 @@ def bench(
         else:
             print(page)
         return DONE
+    from resunit.benchmarks.accuracy import Stopped
     from resunit.benchmarks.command import bench as measure
 
-    document = measure(subject, options, out, quiet=common.json)
+    try:
+        document = measure(subject, options, out, quiet=common.json)
+    except Stopped as stopped:
+        return fail(stopped, STOPPED, common.debug)
     if common.json:
         tell_json(document)
     return DONE

@@ -80,10 +80,13 @@ class Dataset(Generic[S]):
         count = len(self.train)
         if not 0 < images < count:
             raise UsageError(f"cannot hold out {images} of the {count} training images of {self.name}")
-        held = torch.zeros(count, dtype=torch.bool)
-        held[spread_over_classes(self.train.labels.cpu(), seed)[:images]] = True
-        held = held.to(self.train.labels.device)
-        train, validation = self.train[~held], self.train[held]
+        chosen = spread_over_classes(self.train.labels.cpu(), seed)[:images]
+        if isinstance(self.train, Split):  # a streamed split stays spread over its classes from the beginning
+            chosen = chosen.sort().values
+        left = torch.ones(count, dtype=torch.bool)
+        left[chosen] = False
+        device = self.train.labels.device
+        train, validation = self.train[left.to(device)], self.train[chosen.to(device)]
         checksum = content_checksum(self.classes, train, validation)
         return replace(self, train=train, test=validation, checksum=checksum, split_name="validation")
 

@@ -90,6 +90,8 @@ class StreamedSplit:
         """What tests see of `indices`, some images at a time: (n, 3, H, W) uint8, or (n, 10, 3, H, W)."""
         from .crops import evaluation_view
 
+        if not len(indices):
+            return iter([torch.empty(0, 3, self.side, self.side, dtype=torch.uint8)])
         keys = ([(index, 0, False) for index in part.tolist()] for part in indices.split(PICTURES))
         return _decoded(self.files, evaluation_view(self.side, self.crop), keys)
 
@@ -110,10 +112,13 @@ def _decoded(files: np.ndarray, view: View, groups: Iterable[list[Key]]) -> Iter
     loader = DataLoader(
         _Files(files, view), batch_sampler=groups, num_workers=_processes(), worker_init_fn=_leave_signals
     )
+    processes = iter(loader)
     try:
-        yield from loader
+        yield from processes
     except DataError as error:  # its text now is the process's traceback, and the line that names the file
         raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
+    finally:  # at once: who holds the error holds the loader, and an exit would wait for its processes
+        processes._shutdown_workers()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _processes() -> int:

@@ -49,11 +49,13 @@ def has_any(table: Table, records: Sequence[Record]) -> bool:
 def with_own_rows(name: str, table: Table, records: Iterable[Record]) -> Table:
     """`table` with a row for each design of the user's own that was run for it."""
     own = {
-        (network.key, record["data"]): Row(
-            labelled(record), labelled(record), network, None, OWN, record["data"]
+        (network.key, record["data"], crop): Row(
+            labelled(record), labelled(record), network, None, OWN, record["data"], crop=crop
         )
         for record in records
-        if record["table"] == name and ":" in (network := network_of(record)).design
+        if record["table"] == name
+        and ":" in (network := network_of(record)).design
+        and (crop := record.get("crop", "shift"))
     }
     return replace(table, rows=(*table.rows, *own.values())) if own else table
 

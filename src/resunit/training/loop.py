@@ -22,6 +22,7 @@ from resunit.training.run_folder import RunFolder, RunFolderError, create_run_fo
 from resunit.training.signals import stop_requests
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
+RESOLVED = {"data", "batch_size", "precision", "memory"}  # what a stored recipe says more exactly
 
 
 def train(
@@ -67,10 +68,19 @@ def resume(path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
 
 
 def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
-    """Bring the run in folder `path` to its end, from wherever it stands; a run that ended stays as it is."""
+    """Bring the run in folder `path` to its end, from wherever it stands; a run that ended stays as it is.
+
+    Raises RunFolderError if it is a run of another recipe.
+    """
     folder = RunFolder(Path(path))
     if not (folder.path / "recipe.json").exists():
         return train(recipe, out=path, quiet=quiet)
+    stored, asked = folder.recipe().to_json(), recipe.to_json()
+    for name in asked.keys() - RESOLVED:
+        if stored[name] != asked[name]:
+            raise RunFolderError(
+                f"{path}: a run with {name} {stored[name]!r}, not {asked[name]!r}; choose another folder"
+            )
     if (folder.path / "result.json").exists() and folder.read("result.json")["status"] == "diverged":
         return folder.read("result.json")
     return resume(path, quiet=quiet)
