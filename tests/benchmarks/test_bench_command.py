@@ -133,6 +133,9 @@ def test_recorded_runs_are_judged_by_their_mean(tmp_path: Path, capsys: pytest.C
     assert (augmented["found"]["median"], augmented["met"]) == (pytest.approx(93.0), True)
     assert arithmetic["found"]["median"] == pytest.approx(0.09)
     assert any("fast94: no finished run" in notice for notice in document["notices"])
+    append(tmp_path / "quick.jsonl", [again | {"alone": False}, row | {"alone": False}])
+    assert main(["bench", "accuracy", "--out", str(tmp_path)]) == 0  # a table without times
+    assert "93 %" in capsys.readouterr().out
 
 
 def swept(axis: str, value: int, contestant: str, seconds: float) -> Measurement:

@@ -16,18 +16,25 @@ def measurements_table(measurements: Iterable[Measurement]) -> Table:
     for column in table.columns[3:]:
         column.justify = "right"
     for measurement in measurements:
-        rate = spread(measurement.work / seconds for seconds in measurement.seconds)
         memory = measurement.details.get("memory")
         table.add_row(
             measurement.network or "",
             measurement.contestant,
             " ".join(f"{name}={value}" for name, value in measurement.settings.items()),
-            in_units(rate.median, measurement.unit),
-            f"{in_units(rate.least, measurement.unit)} - {in_units(rate.most, measurement.unit)}",
-            f"{spread(measurement.seconds).median:.3g}",
+            *rates_and_seconds(measurement),
             "" if memory is None else f"{memory / 2**20:,.0f} MiB",
         )
     return table
+
+
+def rates_and_seconds(measurement: Measurement) -> tuple[str, str, str]:
+    """Median rate, its range, and median seconds; nothing of recorded runs that shared their machine."""
+    if not measurement.seconds:
+        return "", "", ""
+    rate = spread(measurement.work / seconds for seconds in measurement.seconds)
+    least, most = in_units(rate.least, measurement.unit), in_units(rate.most, measurement.unit)
+    seconds = spread(measurement.seconds).median
+    return in_units(rate.median, measurement.unit), f"{least} - {most}", f"{seconds:.3g}"
 
 
 def verdicts_table(verdicts: Iterable[Verdict]) -> Table:
