@@ -103,7 +103,8 @@ def quick() -> Recipe:
 
     resunit train
 
-    Muon on the convolutions, a whitening stem, and half of the epochs on smaller images. 0.0998 PFLOP.
+    Muon on the convolutions, a whitening stem, and half of the epochs on smaller images. 0.0998 PFLOP; 8.6 %
+    test error with one view, 7.6 % with six: means of three seeds (results/quick.jsonl).
     """
     return Recipe(
         name="quick",
