@@ -237,7 +237,10 @@ def _closure(junctions: list[Junction]) -> Iterator[Finding]:
         )
     else:
         before = [j for j in junctions[: junctions.index(last)] if j.stage == last.stage]
-        odd, followed = [j for j in before if j.kind != "identity"], any(j.f for j in before)
+        followed = any(j.f for j in before)
+        if before and before[0].kind == "projection":  # the stage begins after it
+            before = before[1:]
+        odd = [j for j in before if j.kind != "identity"]
         causes = [f"h at {odd[0].name}{_and_others(odd)}, no identity"] if odd else []
         causes += ["what follows the additions"] if followed else []
         yield (
