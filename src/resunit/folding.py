@@ -24,9 +24,8 @@ def folded(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> Resi
     for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
         for name, following in pairwise(list(sequence._modules)):
             conv, norm = sequence.get_submodule(name), sequence.get_submodule(following)
-            if type(conv) is nn.Conv2d and isinstance(
-                norm, BatchNorm
-            ):  # a subclass may use its weights otherwise
+            # A subclass of the convolution may use its weights otherwise.
+            if type(conv) is nn.Conv2d and isinstance(norm, BatchNorm):
                 setattr(sequence, name, fuse_conv_bn_eval(conv, norm))
                 activation = NONLINEARITIES.get(norm.activation, nn.Identity)
                 setattr(sequence, following, activation())

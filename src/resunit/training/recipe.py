@@ -137,7 +137,8 @@ def fast94() -> Recipe:
 
     resunit train --recipe fast94
 
-    0.359 PFLOP by `cost.training_flops`.
+    0.359 PFLOP by `cost.training_flops`. Rehearsed on 45,000 images, and not yet run to its end
+    (docs/lab-notes.md).
     """
     return replace(
         quick(),
