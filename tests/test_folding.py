@@ -1,5 +1,7 @@
 """Folding changes the arithmetic, not the answer."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,8 +9,10 @@ from torch import Tensor, nn
 from resunit import create_model
 from resunit.batch_norm import BatchNorm
 from resunit.designs import DESIGNS
-from resunit.folding import PackedConvolution, folded
+from resunit.folding import folded
 from resunit.models import ResidualNetwork
+from resunit.packing import PackedConvolution, PackedUnit
+from resunit.units import ResidualUnit, convolution
 
 
 def settled(model: ResidualNetwork) -> ResidualNetwork:
@@ -58,6 +62,27 @@ def test_packed_convolutions_take_images_of_any_number_and_size(model: str) -> N
         for number, side in [(1, 32), (5, 32), (2, 48), (1, 64)]:
             images = torch.randn(number, 3, side, side)
             torch.testing.assert_close(quick(images), network(images), rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def test_the_addition_is_part_of_a_convolution_unless_it_broadcasts() -> None:
+    torch.manual_seed(0)
+    network = settled(create_model("preresnet20"))
+    context = nn.Sequential(nn.AdaptiveAvgPool2d(1), convolution(16, 16, 1))  # (N, C, 1, 1), added everywhere
+    network.stages[0][1] = ResidualUnit(context)
+    quick = folded(network)
+    packed = [unit for stage in quick.stages for unit in stage if isinstance(unit, PackedUnit)]
+    assert len(packed) == 8
+    assert type(quick.stages[0][1]) is ResidualUnit
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(quick(images), network(images), rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_folded_network_can_be_copied_after_use() -> None:
+    quick, images = folded(settled(create_model("preresnet20"))), torch.randn(2, 3, 32, 32)
+    expected = quick(images)
+    assert torch.equal(deepcopy(quick)(images), expected)
 
 
 class StandardisedConvolution(nn.Conv2d):

@@ -21,6 +21,7 @@ ROOMS = [  # from the top of the house down
     {"own_designs"},
     {"models"},
     {"tensor_files"},
+    {"packing"},
     {"cost", "weights", "folding"},
     {"zoo"},
     {"zoo_table"},

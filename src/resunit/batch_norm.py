@@ -28,7 +28,7 @@ class BatchNorm(nn.BatchNorm2d):
         running, momentum = None, 0.0
         if self.track_running_stats:
             assert self.num_batches_tracked is not None
-            self.num_batches_tracked += 1
+            self.num_batches_tracked.add_(1)
             running = self.running_mean, self.running_var
             momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
         arguments = x, self.weight, self.bias, running, momentum, self.eps, self.activation

@@ -19,6 +19,7 @@ enum Activation { none, relu, gelu };
 
 constexpr int64_t lanes = 64;          // channels handled together: four AVX-512 registers of floats
 constexpr int64_t rows_per_block = 256;  // summed in fp32 before fp64 takes over
+constexpr int64_t worth_threads = 1 << 15;  // fewer numbers are done before other threads have woken up
 
 struct bfloat16 {
   uint16_t bits;
@@ -95,6 +96,7 @@ struct Shape {
     folded = rows / fold;
     rest = rows % fold;
   }
+  bool large() const { return rows * channels > worth_threads; }
   int64_t blocks() const { return (folded + rows_per_block - 1) / rows_per_block; }
   std::vector<float> widen(const std::vector<float>& values) const {
     std::vector<float> wide(width);
@@ -108,7 +110,7 @@ template <typename Term>
 void column_sums(const Shape& shape, Term term, std::vector<double>& first, std::vector<double>& second) {
   int64_t blocks = shape.blocks();
   std::vector<float> partial(blocks * 2 * shape.width);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (shape.large())
   for (int64_t block = 0; block < blocks; block++) {
     int64_t begin = block * rows_per_block;
     int64_t end = std::min(begin + rows_per_block, shape.folded);
@@ -145,7 +147,7 @@ void column_sums(const Shape& shape, Term term, std::vector<double>& first, std:
 template <typename Visit>
 void each(const Shape& shape, Visit visit) {
   int64_t blocks = shape.blocks();
-#pragma omp parallel
+#pragma omp parallel if (shape.large())
   {
     int64_t threads = omp_get_num_threads(), thread = omp_get_thread_num();
     int64_t begin = blocks * thread / threads * rows_per_block;
