@@ -11,7 +11,7 @@ from resunit.batch_norm import BatchNorm
 from resunit.designs import DESIGNS
 from resunit.folding import folded
 from resunit.models import ResidualNetwork
-from resunit.packing import PackedConvolution, PackedUnit
+from resunit.packing import PackedConvolution, PackedUnit, packed
 from resunit.units import ResidualUnit, convolution
 
 
@@ -121,12 +121,15 @@ def test_without_onednn_the_convolutions_stay_torchs(monkeypatch: pytest.MonkeyP
         torch.testing.assert_close(quick(images), network(images), rtol=1e-3, atol=1e-4)
 
 
-def test_bf16_weights_give_what_autocast_gives() -> None:
+@pytest.mark.parametrize("design", DESIGNS)
+def test_bf16_weights_give_what_autocast_gives(design: str) -> None:
     torch.manual_seed(0)
-    model = settled(create_model("preresnet20").to(memory_format=torch.channels_last))
+    model = settled(create_model("resnet20", design=design).to(memory_format=torch.channels_last))
     images = torch.randn(16, 3, 32, 32).to(memory_format=torch.channels_last)
     with torch.inference_mode():
+        exact = model(images)
         with torch.autocast("cpu", torch.bfloat16):
             expected = model(images)
-        found, exact = folded(model, torch.bfloat16)(images.bfloat16()), model(images)
+            found, unfolded = folded(model, torch.bfloat16)(images), packed(model, torch.bfloat16)(images)
+    assert torch.equal(unfolded, expected)  # what was measured in training is measured again
     assert (found - exact).norm() < 1.5 * (expected - exact).norm()

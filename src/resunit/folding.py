@@ -9,7 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from resunit.batch_norm import BatchNorm
 from resunit.models import ResidualNetwork
-from resunit.packing import pack, packs
+from resunit.packing import join_additions, packed
 from resunit.units import NONLINEARITIES
 
 
@@ -17,9 +17,9 @@ def folded(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> Resi
     """A copy of `network` for evaluation, with every batch norm folded that directly follows a convolution.
 
     The outputs are those of `network.eval()` but for rounding. In a pre-activation unit that leaves the first
-    batch norm of each branch, which reads the sum. Weights of convolutions and of the classifier become
-    `dtype`, and so must the images given to it. On a CPU, convolutions keep their weights in the layout that
-    oneDNN computes with; the activation after one, and the addition that a unit ends with, are part of it.
+    batch norm of each branch, which reads the sum. Convolutions and linear layers compute in `dtype`: use
+    autocast with bf16. On a CPU, the activation after a convolution and the addition that ends a unit are
+    part of it.
     """
     network = deepcopy(network).eval().requires_grad_(False)
     for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
@@ -30,10 +30,6 @@ def folded(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> Resi
                 setattr(sequence, name, fuse_conv_bn_eval(conv, norm))
                 activation = NONLINEARITIES.get(norm.activation, nn.Identity)
                 setattr(sequence, following, activation())
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            module.to(dtype)
-    network = network.to(memory_format=torch.channels_last)
-    if packs(next(network.parameters()).device):
-        pack(network)
+    network = packed(network, dtype)
+    join_additions(network)
     return network

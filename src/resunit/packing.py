@@ -1,5 +1,6 @@
 """Convolutions in oneDNN's own layout, each with the activation or addition after it, for inference."""
 
+from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from resunit.batch_norm import BatchNorm
+from resunit.models import ResidualNetwork
 from resunit.units import ResidualUnit
 
 OPERATORS = torch.ops.mkldnn  # those that torch.compile calls on a CPU
@@ -25,28 +27,26 @@ def packs(device: torch.device) -> bool:
 class PackedConvolution(nn.Module):
     """act(W x + b), or W x + b + `added`: (N, C, H, W) -> (N, C', H', W'), for inference on a CPU.
 
-    The layout of the weights is chosen for the first x, and serves others too.
+    x and `added` are cast to the weights' dtype, which the output has. The layout of the weights is chosen
+    for the first x, and serves others too.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: str):
         super().__init__()
         self.place = conv.padding, conv.stride, conv.dilation, conv.groups
-        self.weight, self.bias = conv.weight, conv.bias
+        self.weight, self.bias, self.dtype = conv.weight, conv.bias, conv.weight.dtype
         self.packed: Tensor | None = None
         self.activation = activation
 
     def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
+        x = x.to(self.dtype)
         if self.packed is None:
             self.packed = OPERATORS._reorder_convolution_weight(self.weight, *self.place, x.shape)
+        weights = self.packed, self.bias, *self.place
         if added is None:
-            activation = self.activation, [], "none"
-            return OPERATORS._convolution_pointwise.default(
-                x, self.packed, self.bias, *self.place, *activation
-            )
-        addition = "add", None, None, [], None
-        return OPERATORS._convolution_pointwise.binary(
-            x, added, self.packed, self.bias, *self.place, *addition
-        )
+            return OPERATORS._convolution_pointwise.default(x, *weights, self.activation, [], "none")
+        added = added.to(self.dtype)
+        return OPERATORS._convolution_pointwise.binary(x, added, *weights, "add", None, None, [], None)
 
     def __getstate__(self) -> dict[str, Any]:  # copies pack their own: torch cannot copy this layout
         return {**self.__dict__, "packed": None}
@@ -68,8 +68,23 @@ class PackedUnit(nn.Module):
         return self.after(self.last(self.branch(x), self.shortcut(x)))
 
 
+def packed(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> ResidualNetwork:
+    """A copy of `network` for evaluation whose convolutions and linear layers compute in `dtype`.
+
+    It computes what `network.eval()` does, under autocast where `dtype` is bf16; weights are cast once.
+    """
+    network = deepcopy(network).eval().requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.to(dtype)
+    network = network.to(memory_format=torch.channels_last)
+    if packs(next(network.parameters()).device):
+        pack(network)
+    return network
+
+
 def pack(network: nn.Module) -> None:
-    """Put packed convolutions in the place of all others, each with the activation or addition after it."""
+    """Put packed convolutions in the place of all others, each with the activation after it."""
     for parent in list(network.modules()):
         for name, following in pairwise([*parent._modules, None]):
             assert name is not None
@@ -85,6 +100,10 @@ def pack(network: nn.Module) -> None:
         for name, module in list(sequence._modules.items()):
             if type(module) is nn.Identity:  # its call is a hundredth of a unit's time for one image
                 del sequence._modules[name]
+
+
+def join_additions(network: nn.Module) -> None:
+    """Put packed units in the place of those that end in a packed convolution."""
     for parent in list(network.modules()):
         for name, unit in list(parent._modules.items()):
             if isinstance(unit, ResidualUnit) and (branch := ending_in_sum(unit)):

@@ -15,6 +15,7 @@ from resunit.data import Normalisation
 from resunit.folding import folded
 from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import NetworkSpec, build
+from resunit.packing import packed
 from resunit.training.devices import PRECISIONS, runs_bf16_fast
 from resunit.training.evaluation import logits_of
 
@@ -60,9 +61,10 @@ def prepare_ours(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepare
     """uint8 images -> logits, as `resunit evaluate` does it with a loaded network."""
     keep_freed_memory(CPU)
     images, _ = random_images(spec, batch_size, image_size)
-    network = settled(build(spec), normalised(images)).to(memory_format=torch.channels_last)
-    normalisation = Normalisation.fit(images, "channel")
+    model = build(spec)
+    settled(model, normalised(images))
     precision = "bf16" if runs_bf16_fast(CPU) else "fp32"
+    network, normalisation = packed(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
     return lambda: logits_of(network, images, normalisation, precision), {"precision": precision}
 
 

@@ -53,12 +53,10 @@ def logits_of(network: nn.Module, images: Tensor, normalisation: Normalisation, 
     was_training = network.training
     if was_training:  # each change walks over all modules
         network.eval()
-    stored = next(network.parameters()).dtype
-    casts = precision == "bf16" and stored == torch.float32  # a folded network is bf16 itself
     parts = []
     for batch in images.split(max(1, PIXELS // (images.shape[-1] * images.shape[-2]))):
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=casts):
-            parts.append(network(normalisation(batch).to(stored)).float())
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            parts.append(network(normalisation(batch)).float())
     if was_training:
         network.train()
     return torch.cat(parts)

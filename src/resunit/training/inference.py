@@ -11,6 +11,7 @@ from resunit.folding import folded
 from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import ResidualNetwork
 from resunit.names import UsageError
+from resunit.packing import packed
 from resunit.training.devices import PRECISIONS, runs_bf16_fast, start_worker
 from resunit.training.evaluation import evaluate, evaluate_views, logits_of
 from resunit.training.job import AnyDataset
@@ -83,7 +84,8 @@ def evaluate_weights(
     if not isinstance(name, str):
         raise UsageError(f"{source} does not say what it was trained on; give --data")
     dataset = classifier.load(name, progress).to(worker.device)
-    how = (classifier.network, dataset.test, classifier.normalisation, classifier.precision, worker)
+    network = packed(classifier.network, PRECISIONS[classifier.precision])
+    how = (network, dataset.test, classifier.normalisation, classifier.precision, worker)
     evaluation = evaluate(*how)
     errors = evaluation.errors | evaluate_views(*how, augmented).errors
     return {
