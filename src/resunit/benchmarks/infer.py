@@ -14,7 +14,7 @@ from resunit.benchmarks.timing import least_seconds
 from resunit.data import Normalisation
 from resunit.folding import folded
 from resunit.kernels.allocator import keep_freed_memory
-from resunit.models import NetworkSpec, build
+from resunit.models import NetworkSpec, ResidualNetwork, build
 from resunit.packing import packed
 from resunit.training.devices import PRECISIONS, runs_bf16_fast
 from resunit.training.evaluation import logits_of
@@ -52,30 +52,24 @@ def measure(
                 if name in peer.networks
                 for configuration in get_args(Configuration)
             ]
-            ours = Entry(OURS, prepare_ours, (spec, *shape), images)
-            without_norms = Entry(FOLDED, prepare_folded, (spec, *shape), images)
+            ours = Entry(OURS, prepare_ours, (packed, spec, *shape), images)
+            without_norms = Entry(FOLDED, prepare_ours, (folded, spec, *shape), images)
             contest(report, "infer", network, [*entries, ours, without_norms], rounds)
 
 
-def prepare_ours(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
-    """uint8 images -> logits, as `resunit evaluate` does it with a loaded network."""
+def prepare_ours(
+    prepared: Callable[[ResidualNetwork, torch.dtype], ResidualNetwork],
+    spec: NetworkSpec,
+    batch_size: int,
+    image_size: int,
+) -> Prepared:
+    """uint8 images -> logits, as `resunit evaluate` does it (`packed`), or `predict` (`folded`)."""
     keep_freed_memory(CPU)
     images, _ = random_images(spec, batch_size, image_size)
     model = build(spec)
     settled(model, normalised(images))
     precision = "bf16" if runs_bf16_fast(CPU) else "fp32"
-    network, normalisation = packed(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
-    return lambda: logits_of(network, images, normalisation, precision), {"precision": precision}
-
-
-def prepare_folded(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
-    """uint8 images -> logits, as `resunit predict` does it: batch norm folded where the order allows."""
-    keep_freed_memory(CPU)
-    images, _ = random_images(spec, batch_size, image_size)
-    model = build(spec)
-    settled(model, normalised(images))
-    precision = "bf16" if runs_bf16_fast(CPU) else "fp32"
-    network, normalisation = folded(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
+    network, normalisation = prepared(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
     return lambda: logits_of(network, images, normalisation, precision), {"precision": precision}
 
 
