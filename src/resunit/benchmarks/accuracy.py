@@ -82,7 +82,7 @@ def finished_run(name: str, seed: int, path: Path, quiet: bool) -> dict[str, Any
         raise Stopped(f"stopped; the same command goes on from {path}")
     folder = RunFolder(path)
     log = json.loads(folder.log.read_text().splitlines()[-1])
-    environment, settings = folder.read("environment.json"), folder.read("recipe.json")
+    environment, settings = folder.read("environment.json"), folder.recipe().to_json()
     kept = (
         "model", "design", "steps", "precision", "seed", "test_error", "best_test_error",
         "test_error_mirrored_views", "test_error_augmented_views", "status", "train_flops",

@@ -137,8 +137,8 @@ def fast94() -> Recipe:
 
     resunit train --recipe fast94
 
-    0.359 PFLOP by `cost.training_flops`. Rehearsed on 45,000 images, and not yet run to its end
-    (docs/lab-notes.md).
+    0.359 PFLOP by `cost.training_flops`; 7.23 % test error with one view, 6.20 % with six (means of 3 seeds,
+    docs/lab-notes.md), in 23 minutes on 2 cores.
     """
     return replace(
         quick(),
