@@ -64,8 +64,8 @@ def test_a_run_waits_for_its_folder_however_long_it_takes(
 
 def test_runs_beside_each_other_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     alone, two = LocalProcesses(1, 2**30), LocalProcesses(2, 2**30)
-    assert MEMORY not in alone.environment
-    assert two.environment[MEMORY] == str(2**29)
+    assert alone.memory is None
+    assert two.memory == 2**29
     monkeypatch.setenv(MEMORY, str(2**20))
     assert free_memory(torch.device("cpu")) == 2**20
 

@@ -1,7 +1,6 @@
 """Real runs in real processes: skipped, killed, resumed, failed."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -82,10 +81,15 @@ def test_finished_runs_are_not_run_again(done: Path) -> None:
     assert (done / "reproduce-smoke.jsonl").read_bytes() == before
 
 
+def process_of_a_run(runner: subprocess.Popen[str]) -> psutil.Process:
+    """It was forked from a server, a child of the runner."""
+    return next(child for server in psutil.Process(runner.pid).children() for child in server.children())
+
+
 def test_a_run_that_somebody_else_stops_goes_on_and_so_does_the_table(done: Path, tmp_path: Path) -> None:
     runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: steps_logged(tmp_path) >= 5)
-    os.kill(psutil.Process(runner.pid).children()[0].pid, signal.SIGTERM)
+    process_of_a_run(runner).send_signal(signal.SIGTERM)
     _, errors = runner.communicate()
     assert runner.returncode == 0, errors
     for row, record in records(done).items():
@@ -116,7 +120,7 @@ def test_a_stopped_runner_goes_on_from_checkpoints(done: Path, tmp_path: Path, s
 def test_a_killed_run_is_recorded_and_the_rest_goes_on_and_it_is_tried_again(tmp_path: Path) -> None:
     runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: steps_logged(tmp_path) >= 5)
-    os.kill(psutil.Process(runner.pid).children()[0].pid, signal.SIGKILL)
+    process_of_a_run(runner).send_signal(signal.SIGKILL)
     runner.communicate()
     assert runner.returncode == 1
     first, second = records(tmp_path).values()

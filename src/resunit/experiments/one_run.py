@@ -1,6 +1,7 @@
-"""One run in a process of its own: `python -m resunit.experiments.one_run FOLDER`."""
+"""One run in a process of its own."""
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -10,15 +11,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from resunit.experiments.identity import recipe_hash
 from resunit.experiments.networks import network
 from resunit.experiments.runs import Experiment
 from resunit.files import write_atomically
 from resunit.json_lines import read_lines
 from resunit.own_designs import add_design
+from resunit.training.devices import MEMORY
 from resunit.training.loop import train_or_resume
 from resunit.training.run_folder import RunFolder, RunFolderError
 
+OUTPUT = "output.txt"  # of a run's folder: what its process printed
+STOPPED = 4
 END = 0.1  # the share of the steps, at the end, that training loss and error are means of
 FURTHER = ("top5_error", "error_large_crop", "top5_error_large_crop")
 MEASURES = {
@@ -114,11 +120,12 @@ def _mean(lines: list[dict[str, Any]], name: str) -> float | None:
 
 
 def stop_with_the_runner() -> None:
-    """Ask this process to stop once its input ends, as it does when the runner is killed."""
+    """Ask this process to stop once the runner is gone, however that ended."""
+    runner = multiprocessing.parent_process()
+    assert runner is not None
 
     def watch() -> None:
-        while os.read(0, 1):  # not through sys.stdin, whose lock would outlive the main thread
-            pass
+        runner.join()
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -139,20 +146,26 @@ def when_free(folder: Path) -> None:
             time.sleep(0.5)
 
 
-def main() -> int:
-    folder = Path(sys.argv[1])
+def one_run(folder: Path, threads: int, memory: int | None) -> None:
+    """What the process of a run does, on `threads` threads and with `memory` bytes, or what there is.
+
+    It leaves record.json, or a reason in the last line of `OUTPUT`; exits with `STOPPED` if it can go on.
+    """
+    output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # for libraries loaded from now on
+        torch.set_num_threads(threads)
+    if memory is not None:
+        os.environ[MEMORY] = str(memory)
     stop_with_the_runner()
     try:
         when_free(folder)
         record = perform(folder)
     except Exception as error:  # becomes the record's "error"
         print(" ".join(f"{type(error).__name__}: {error}".split()), file=sys.stderr)
-        return 1
+        sys.exit(1)
     if record is None:
-        return 4
+        sys.exit(STOPPED)
     write_atomically(folder / "record.json", (json.dumps(record, allow_nan=False) + "\n").encode())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,22 +3,23 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Protocol
 
-from resunit.experiments.one_run import described
+from resunit.experiments.one_run import OUTPUT, STOPPED, described, one_run
 from resunit.experiments.records import add_record, has_ended, path_of, read_records
 from resunit.experiments.runs import Experiment
 from resunit.files import only_user_of
-from resunit.training.devices import MEMORY
 
-STOPPED = 4
+# Each run's process is forked from one that has imported torch, and its compiler, which optimisers load.
+CONTEXT = get_context("forkserver")
+CONTEXT.set_forkserver_preload(["resunit.experiments.one_run", "torch._dynamo"])
 LOOK = 1.0  # seconds between looks at how far the runs are
 
 
@@ -52,34 +53,30 @@ class LocalProcesses:
 
     def __init__(self, jobs: int, memory: int | None):
         self.pool = ThreadPoolExecutor(jobs)
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-        self.environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
-        if memory is not None and jobs > 1:
-            self.environment[MEMORY] = str(memory // jobs)
-        self.children: set[subprocess.Popen[bytes]] = set()
+        self.threads = max(1, (os.cpu_count() or 1) // jobs)
+        self.memory = memory // jobs if memory is not None and jobs > 1 else None
+        self.children: set[ForkServerProcess] = set()
         self.lock, self.closing = Lock(), Event()
 
     def submit(self, experiment: Experiment, folder: Path) -> Future[dict[str, Any] | None]:
         return self.pool.submit(self._run, experiment, folder)
 
     def _run(self, experiment: Experiment, folder: Path) -> dict[str, Any] | None:
-        command = [sys.executable, "-m", "resunit.experiments.one_run", str(folder)]
-        with (folder / "output.txt").open("wb") as output:
-            with self.lock:
-                if self.closing.is_set():
-                    return None
-                # A process ends with its input, and so with this one, however that ends.
-                child = subprocess.Popen(
-                    command, env=self.environment, stdin=subprocess.PIPE, stdout=output, stderr=output
-                )
-                self.children.add(child)
-            code = child.wait()
-            self.children.discard(child)
+        child = CONTEXT.Process(target=one_run, args=(folder, self.threads, self.memory))
+        with self.lock:
+            if self.closing.is_set():
+                return None
+            child.start()
+            self.children.add(child)
+        child.join()
+        self.children.discard(child)
+        code = child.exitcode
+        assert code is not None
         if code == STOPPED:
             return None
         if code == 0:
             return json.loads((folder / "record.json").read_text())
-        lines = (folder / "output.txt").read_text(errors="replace").splitlines()
+        lines = (folder / OUTPUT).read_text(errors="replace").splitlines()
         error = f"killed by signal {-code}" if code < 0 else (lines or [f"exit code {code}"])[-1]
         return described(experiment, "failed", error)
 
@@ -88,8 +85,7 @@ class LocalProcesses:
         with self.lock:
             self.closing.set()
             for child in self.children:
-                assert child.stdin is not None
-                child.stdin.close()
+                child.terminate()
         self.pool.shutdown(cancel_futures=True)
 
 
