@@ -79,6 +79,21 @@ def test_truncation_names_the_worst_junction() -> None:
     assert f"P(y < 0) = {100 * worst.negative_share:.2g} %" in found
 
 
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        (1.0, "the junction at 0 can stretch a change of its input most, to 2 times its norm"),
+        (0.01, "no junction can stretch a change of its input: at most 1 times its norm comes out, at 0"),
+        (-0.5, "no junction can stretch a change of its input: at most 0.5 times its norm comes out, at 0"),
+    ],
+)
+def test_a_junction_stretches_only_what_grows(weight: float, words: str) -> None:
+    model = network(1.0, depth=1)
+    with torch.no_grad():
+        model[0].branch.weight.copy_(weight * torch.eye(8))
+    assert words in measure(model, X, also=["jacobian"]).findings
+
+
 def test_what_hides_a_network_comes_first() -> None:
 
     class Half(nn.Module):
