@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import resunit
 from resunit.cli import main
+from resunit.cli.training import tell_views
 from resunit.designs import DESIGNS
 from resunit.tensor_files import read_tensors, write_tensors
 from resunit.training.recipe import named_recipe
@@ -144,13 +145,20 @@ def test_evaluate_repeats_the_run_s_error(capsys: pytest.CaptureFixture[str], ru
 def test_evaluate_labels_augmented_views(capsys: pytest.CaptureFixture[str], run: Path) -> None:
     plain = json.loads((run / "result.json").read_text())["test_error"]
     assert main(["evaluate", str(run), "--augmented-views"]) == 0
-    first, top5, *views = capsys.readouterr().out.splitlines()
+    first, *views = capsys.readouterr().out.splitlines()
     assert f"test error {plain:.2f} %" in first
-    assert top5.startswith("top-5 error ")
     assert [line.split("%")[-1].strip() for line in views] == [
         "(image and mirror image)", "(six views: shifted and mirrored too)",
     ]  # fmt: skip
     assert all(line.startswith("with views ") for line in views)
+
+
+def test_top_5_errors_are_told_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
+    errors = {"error": 20.7, "top5_error": 5.31, "error_ten_crops": 19.0, "top5_error_ten_crops": 4.8}
+    tell_views({f"validation_{name}": error for name, error in errors.items()}, "validation")
+    assert capsys.readouterr().out.splitlines() == [
+        "top-5 error   5.31 %", "with views    19.00 %, top-5 4.80 %  (ten crops)",
+    ]  # fmt: skip
 
 
 def test_predict_names_classes_with_probabilities(
