@@ -12,7 +12,7 @@ from resunit.cli import main
 from resunit.experiments.networks import Network, network
 from resunit.experiments.pictures import figure
 from resunit.experiments.publication import comparison
-from resunit.experiments.rows import TABLES
+from resunit.experiments.tables import TABLES
 from resunit.reports.curves import Curve, Plot, draw_curves
 
 ORIGINAL, CONV = network("resnet110"), network("resnet110", "conv-shortcut")
