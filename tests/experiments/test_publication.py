@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_claims import runs
+from made_up_runs import runs
 
 from resunit.cli import main
 from resunit.experiments.networks import Network, network
@@ -23,7 +23,7 @@ CURVE = [
 
 
 def recorded(*groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`runs` of test_claims as whole records of Table 1."""
+    """`runs` of made_up_runs as whole records of Table 1."""
     records = []
     for group in groups:
         for record in group:
