@@ -13,7 +13,7 @@ import torch
 from resunit import add_design, create_model
 from resunit.designs import DESIGNS
 from resunit.experiments.reproduce import own_row
-from resunit.experiments.rows import TABLES
+from resunit.experiments.tables import TABLES
 from resunit.names import UsageError
 from resunit.own_designs import source_digest
 from resunit.weights import WeightsError, read_weights

@@ -130,6 +130,9 @@ def test_cost_counts_multiply_adds_of_a_small_network_by_hand() -> None:
     ("arguments", "message"),
     [
         (("resnt20", {}), "unknown model 'resnt20'; did you mean 'resnet20'"),
+        (("resnet21", {}), "unknown model 'resnet21'; did you mean 'resnet20'"),
+        (("preresnet1000", {}), "did you mean 'preresnet1001'"),
+        (("resnet109-1layer", {}), "did you mean 'resnet110-1layer'"),
         (("resnet20", {"design": "full-preactivaton"}), "did you mean 'full-preactivation'"),
         (("resnet20", {"gate_bias": -6.0}), "unknown option of design 'original': 'gate_bias'"),
         (("resnet20", {"design": "exclusive-gating", "gate_bais": -6.0}), "did you mean 'gate_bias'"),

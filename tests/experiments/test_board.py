@@ -7,9 +7,9 @@ import pytest
 
 from resunit.experiments import board as module
 from resunit.experiments.board import Board
-from resunit.experiments.rows import TABLES
 from resunit.experiments.runs import Experiment
 from resunit.experiments.scales import recipe_for
+from resunit.experiments.tables import TABLES
 
 ROWS = {row.id: row for row in TABLES["table3"].rows}
 

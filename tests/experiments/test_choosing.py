@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from test_claims import BY_ID, CONV, ORIGINAL, PRE, runs, verdict
+from made_up_runs import BY_ID, CONV, ORIGINAL, PRE, runs, verdict
 
 from resunit.experiments.claims import judge
 from resunit.experiments.networks import network

@@ -12,9 +12,9 @@ from resunit.experiments import one_run
 from resunit.experiments.board import in_a_cell
 from resunit.experiments.claims.quantities import is_at_chance
 from resunit.experiments.one_run import perform, when_free
-from resunit.experiments.rows import TABLES
 from resunit.experiments.runner import LocalProcesses, perform_all
 from resunit.experiments.runs import Experiment, experiments
+from resunit.experiments.tables import TABLES
 from resunit.files import only_user_of
 from resunit.training.devices import MEMORY, free_memory
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_claims import runs
+from made_up_runs import runs
 
 from resunit.cli import main
 from resunit.experiments.networks import Network, network
 from resunit.experiments.pictures import figure
 from resunit.experiments.publication import comparison
-from resunit.experiments.rows import TABLES
+from resunit.experiments.tables import TABLES
 from resunit.reports.curves import Curve, Plot, draw_curves
 
 ORIGINAL, CONV = network("resnet110"), network("resnet110", "conv-shortcut")
@@ -23,7 +23,7 @@ CURVE = [
 
 
 def recorded(*groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`runs` of test_claims as whole records of Table 1."""
+    """`runs` of made_up_runs as whole records of Table 1."""
     records = []
     for group in groups:
         for record in group:

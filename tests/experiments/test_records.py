@@ -8,9 +8,9 @@ import pytest
 
 from resunit.experiments.identity import identity_of, recipe_hash
 from resunit.experiments.records import read_records
-from resunit.experiments.rows import TABLES
 from resunit.experiments.scales import SCALES, recipe_for
 from resunit.experiments.setting import recipe_of_scale
+from resunit.experiments.tables import TABLES
 from resunit.json_lines import append_lines, read_lines
 
 COMMITTED = Path(__file__).parents[2] / "results" / "reproduce-mini.jsonl"

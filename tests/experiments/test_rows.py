@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from photographs import write_photographs
 
-from resunit.experiments.rows import FAIL, TABLES, Table
+from resunit.experiments.rows import FAIL
 from resunit.experiments.runs import RowsLeftOut, experiments, identity_of
 from resunit.experiments.scales import SCALES, recipe_for
+from resunit.experiments.tables import TABLES, Table
 from resunit.models import build
 from resunit.names import UsageError
 from resunit.training.recipe import named_recipe

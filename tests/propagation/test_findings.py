@@ -10,6 +10,8 @@ from torch import nn
 
 import resunit
 from resunit.propagation import Propagation, PropagationError, measure
+from resunit.propagation.page import web_figure
+from resunit.propagation.pictures import paper_figure
 from resunit.units import ResidualUnit, Scale
 
 
@@ -79,6 +81,21 @@ def test_truncation_names_the_worst_junction() -> None:
     assert f"P(y < 0) = {100 * worst.negative_share:.2g} %" in found
 
 
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        (1.0, "the junction at 0 can stretch a change of its input most, to 2 times its norm"),
+        (0.01, "no junction can stretch a change of its input: at most 1 times its norm comes out, at 0"),
+        (-0.5, "no junction can stretch a change of its input: at most 0.5 times its norm comes out, at 0"),
+    ],
+)
+def test_a_junction_stretches_only_what_grows(weight: float, words: str) -> None:
+    model = network(1.0, depth=1)
+    with torch.no_grad():
+        model[0].branch.weight.copy_(weight * torch.eye(8))
+    assert words in measure(model, X, also=["jacobian"]).findings
+
+
 def test_what_hides_a_network_comes_first() -> None:
 
     class Half(nn.Module):
@@ -144,6 +161,26 @@ def test_a_page_that_needs_no_network(tmp_path: Path) -> None:
     assert "Plotly.newPlot" in page
     assert 'src="http' not in page
     assert "cdn.plot" not in page.split("Plotly.newPlot")[-1]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 7, 24])
+def test_no_tick_is_between_junctions(depth: int) -> None:
+    results = [measure(network(0.5, depth), X)]
+    ticks = [tick for axes in paper_figure(results).axes for tick in axes.get_xticks()]
+    assert ticks
+    assert all(float(tick).is_integer() for tick in ticks)
+    assert web_figure(results).layout.xaxis.dtick == (1 if depth <= 10 else None)
+
+
+def test_no_legend_covers_a_line() -> None:
+    figure = paper_figure([measure(network(0.5, 5), X), measure(network(1.0, 5), X)])
+    figure.draw_without_rendering()  # places everything
+    legends = [legend for axes in figure.axes if (legend := axes.get_legend())]
+    assert len(legends) == 2  # of gradient and direct path, once for both networks
+    for legend in legends:
+        place = legend.get_window_extent()
+        assert not any(axes.get_window_extent().overlaps(place) for axes in figure.axes)
+        assert figure.bbox.x1 >= place.x1
 
 
 def test_what_was_measured_is_drawn_and_nothing_else(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def test_every_line_can_be_told_apart_and_zero_is_said(tmp_path: Path) -> None:
     ]
     assert f"{PAPER[5]}\n(diverged: initialisation only)" in legends
     assert str(FLOOR) in drawing.get_suptitle()
+    assert all(float(tick).is_integer() for axes in drawing.axes for tick in axes.get_xticks())
 
 
 def test_what_cannot_be_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

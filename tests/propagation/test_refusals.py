@@ -36,6 +36,41 @@ def test_inputs_of_the_wrong_shape_or_kind() -> None:
     refused("does not run on inputs of shape none: ", model(), ())
 
 
+def test_numpy_arrays() -> None:
+    class AsksForDimensions(nn.Module):  # which an array does not have
+        def forward(self, x: Tensor) -> Tensor:
+            return x.view(-1, x.dim())
+
+    array, classes = X.numpy(), torch.zeros(2).long().numpy()
+    for inputs in (array, [array], {"input": array}):
+        refused("does not run on NumPy arrays; make tensors of the inputs with torch.from_numpy",
+                model(), inputs)  # fmt: skip
+    refused("does not run on NumPy arrays", AsksForDimensions(), array)
+    for loss in (None, nn.functional.cross_entropy):
+        refused("make tensors of the targets with torch.from_numpy", model(), X, classes, loss)
+
+
+def test_arrays_that_the_network_and_the_loss_take_are_no_obstacle() -> None:
+    class Masks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unit = model()
+
+        def forward(self, x: Tensor, mask: Any) -> Tensor:
+            return self.unit(x) * torch.from_numpy(mask)
+
+    mask = torch.ones(2, 8).numpy()
+    result = measure(Masks(), (X, mask), mask, lambda y, t: (y - torch.from_numpy(t)).square().mean())
+    assert len(result.junctions) == 1
+
+
+def test_one_value_a_channel() -> None:
+    branch = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
+    network = nn.Sequential(ResidualUnit(branch))
+    refused("^batch norm in training mode .* give a larger batch, or call model.eval()", network, X[:1])
+    assert len(measure(network.eval(), X[:1]).junctions) == 1
+
+
 def test_inputs_whose_tensors_are_not_seen() -> None:
     class Batch:
         images = X

@@ -9,7 +9,7 @@ from run_records import CLASSES, evaluation, log
 from resunit.reports import write_run_page
 from resunit.reports.command import command
 from resunit.reports.page import sentence
-from resunit.reports.quantities import amount, duration, in_words, percent, petaflop
+from resunit.reports.quantities import amount, duration, in_words, percent, petaflop, rate
 
 WriteRun = Callable[..., Path]
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -54,6 +54,16 @@ def test_the_page_loads_nothing_from_outside(write_run: WriteRun):
     assert addresses
     assert all(address.startswith("data:") for address in addresses)
     assert "default-src 'none'" in page
+
+
+def test_a_top_5_error_is_shown_where_there_is_one(write_run: WriteRun):
+    assert "test top-5 error</dt><dd>5.31 %" in own_markup(write_run(result={"test_top5_error": 5.31}))
+
+
+def test_images_a_second_are_whole(write_run: WriteRun):
+    page = own_markup(write_run(result={"images_per_second": 235.41728}))
+    assert re.search(r">\s*235\s*<", page)
+    assert "235.4" not in page
 
 
 def test_a_mistake_whose_image_is_elsewhere_is_left_out(write_run: WriteRun):
@@ -164,6 +174,9 @@ def test_backticks_become_code_and_markup_does_not():
         (amount(931.0), "931"),
         (amount(272_282), "272 k"),
         (amount(1_730_000), "1.73 M"),
+        (rate(9.96), "10"),
+        (rate(2.417), "2.4"),
+        (rate(1235.417), "1,235"),
         (petaflop(2.19e14), "0.219 PFLOP"),
         (petaflop(1.234e18), "1,234 PFLOP"),
         (in_words({"gate_bias": -6.0, "inverted_dropout": True}), "gate_bias -6.0, inverted_dropout yes"),

@@ -11,6 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
+
+import resunit
+from resunit.json_lines import read_lines
+from resunit.training import loop
+from resunit.training.batches import Group
+from resunit.training.job import Job
+from resunit.training.loop import resume, train_step
+from resunit.training.recipe import named_recipe
+from resunit.training.settings import with_settings
 
 SETTINGS = ["steps=12", "batch_size=128", "group_size=64", "checkpoint_every=2"]
 
@@ -102,6 +112,28 @@ def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path, number: signal.S
     assert json.loads((folder / "result.json").read_text())["status"] == "stopped"
     subprocess.run(command("--resume", str(folder)), check=True, capture_output=True)
     assert_same(undisturbed, folder)
+
+
+@pytest.mark.parametrize("last", [2, 4])
+def test_stopping_waits_for_no_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+    """In a step after which an evaluation is due, and in the last one: it comes when the run goes on."""
+    settings = ["steps=4", "batch_size=8", "evaluate_steps=2", "model=resnet20", "data=cifar10-sample"]
+    recipe = with_settings(named_recipe("paper"), settings)
+    resunit.train(recipe, out=tmp_path / "whole", quiet=True)
+    with monkeypatch.context() as signalled:
+
+        def step_with_signal(job: Job, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:
+            if step + 1 == last:
+                signal.raise_signal(signal.SIGTERM)
+            return train_step(job, model, groups, step)
+
+        signalled.setattr(loop, "train_step", step_with_signal)
+        stopped = resunit.train(recipe, out=tmp_path / "stopped", quiet=True)
+    assert (stopped["status"], stopped["steps"]) == ("stopped", last)
+    log = read_lines(tmp_path / "stopped" / "log.jsonl")
+    assert [line["step"] for line in log] == ([] if last == 2 else [2])
+    assert resume(tmp_path / "stopped", quiet=True)["status"] == "done"
+    assert_same(tmp_path / "whole", tmp_path / "stopped")
 
 
 @pytest.mark.full

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 from photographs import CLASSES, write_photographs
+from torch import nn
 
 from resunit.cli import main
 from resunit.cost import multiply_adds
 from resunit.data import Normalisation, stream
 from resunit.training.batches import Batches, Group
 from resunit.training.devices import Worker
-from resunit.training.evaluation import errors_of
+from resunit.training.evaluation import errors_of, evaluate_views
 from resunit.training.inference import evaluate_weights, predict_images
 from resunit.training.job import augmentation
 from resunit.training.recipe import named_recipe
@@ -78,9 +79,24 @@ def test_batches_depend_on_no_group_and_no_worker_and_no_beginning(folder: Path)
 
 
 def test_top_5_errors_are_of_labels_beyond_the_first_five_answers() -> None:
-    logits = torch.arange(6.0).repeat(4, 1)  # class 5 first, class 0 last
-    assert errors_of(logits, torch.tensor([5, 4, 1, 0])) == {"error": 75, "top5_error": 25}
-    assert errors_of(logits[:, :5], torch.tensor([4, 4, 1, 0])) == {"error": 50}
+    logits = torch.arange(100.0).repeat(4, 1)  # class 99 first, class 0 last
+    assert errors_of(logits, torch.tensor([99, 95, 94, 98])) == {"error": 75, "top5_error": 25}
+
+
+def test_of_fewer_than_a_hundred_classes_there_is_no_top_5_error() -> None:
+    logits = torch.arange(99.0).repeat(4, 1)
+    assert errors_of(logits, torch.tensor([98, 98, 94, 0])) == {"error": 50}
+
+
+def test_top_5_errors_of_other_views(folder: Path) -> None:
+    of_a_hundred = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 100))
+    split = stream(str(folder), image_size=14).test
+    views = evaluate_views(
+        of_a_hundred, split, Normalisation.of_imagenet(), "fp32", Worker(0, 1, CPU), augmented=True
+    )
+    assert set(views.errors) == {
+        f"{name}_{crop}" for name in ("error", "top5_error") for crop in ("large_crop", "ten_crops")
+    }
 
 
 def test_a_run_gives_the_errors_of_both_crops_and_of_ten(undisturbed: Path) -> None:
@@ -88,9 +104,9 @@ def test_a_run_gives_the_errors_of_both_crops_and_of_ten(undisturbed: Path) -> N
     assert result["test_error"] is None, "val/ is for validation"
     evaluated = evaluate_weights(undisturbed, None, progress=False, augmented=True)
     assert evaluated["images"] == 12
-    for name in ("error", "top5_error"):
-        for view in ("", "_large_crop", "_ten_crops"):
-            assert evaluated[f"validation_{name}{view}"] == result[f"validation_{name}{view}"]
+    for view in ("", "_large_crop", "_ten_crops"):
+        assert evaluated[f"validation_error{view}"] == result[f"validation_error{view}"]
+    assert not any("top5" in name for name in result | evaluated)
     spec = network_spec("preresnet20", num_classes=6)
     passes = {14: 12 * (4 + 10), 20: 12}  # four evaluations, ten crops; a large crop
     flops = sum(2 * multiply_adds(spec, side) * count for side, count in passes.items())
@@ -99,7 +115,7 @@ def test_a_run_gives_the_errors_of_both_crops_and_of_ten(undisturbed: Path) -> N
     wrong = sum(map(sum, record["confusion"])) - sum(record["confusion"][i][i] for i in range(6))
     assert len(record["mistakes"]) == wrong > 0
     page = (undisturbed / "report.html").read_text()
-    assert f"{result['validation_top5_error']:.2f}\N{NO-BREAK SPACE}%" in page
+    assert f"{result['validation_error_ten_crops']:.2f}\N{NO-BREAK SPACE}%" in page
 
 
 def test_predictions_see_what_tests_see(folder: Path, undisturbed: Path) -> None:

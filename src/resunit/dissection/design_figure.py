@@ -64,6 +64,7 @@ def save_figure(records: Mapping[str, Mapping[str, Any]], steps: int, path: Path
 def figure(records: Mapping[str, Mapping[str, Any]], steps: int) -> Figure:
     """One column before and one after training, a row for each measure and table of the paper."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     drawing = Figure(figsize=(13, 11), layout="constrained")
     grid = drawing.subplots(len(MEASURES) * len(TABLES), 2, sharex=True, squeeze=False)
@@ -84,6 +85,7 @@ def figure(records: Mapping[str, Mapping[str, Any]], steps: int) -> Figure:
         _same_axis([axes for row in rows for axes in row])
     for axes in grid[-1]:
         axes.set_xlabel("unit")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     drawing.suptitle(_title(records), fontsize=11)
     return drawing
 

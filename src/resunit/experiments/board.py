@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.table import Table as RichTable
 
 from resunit.cost import training_flops
-from resunit.experiments.rows import Table
 from resunit.experiments.runner import steps_done
 from resunit.experiments.runs import Experiment
+from resunit.experiments.tables import Table
 from resunit.zoo import network_spec
 
 SECONDS_BETWEEN_LINES = 60

@@ -12,8 +12,8 @@ from resunit.experiments.publication import (
     records_of_row,
     seeds_in_words,
 )
-from resunit.experiments.rows import Table
 from resunit.experiments.setting import setting_of
+from resunit.experiments.tables import Table
 from resunit.reports.curves import Curve, Plot
 
 HOW_DRAWN = "Lines: means over seeds; bands: their range."

@@ -8,8 +8,9 @@ from typing import Any
 from resunit.experiments.claims import Verdict
 from resunit.experiments.claims.quantities import is_at_chance
 from resunit.experiments.networks import network_of
-from resunit.experiments.rows import HALF_BATCH, Row, Table
+from resunit.experiments.rows import Row
 from resunit.experiments.setting import Setting, newest_of_each_seed, setting_of
+from resunit.experiments.tables import HALF_BATCH, Table
 from resunit.reports.comparison import Comparison, ComparisonRow, Finding
 
 Record = Mapping[str, Any]

@@ -10,9 +10,9 @@ from resunit.experiments.one_run import record_of
 from resunit.experiments.pictures import curves_by_network, figure
 from resunit.experiments.publication import Record, comparison, findings, has_any, labelled, with_own_rows
 from resunit.experiments.records import read_records
-from resunit.experiments.rows import TABLES
 from resunit.experiments.runs import Experiment
 from resunit.experiments.setting import setting_of
+from resunit.experiments.tables import TABLES
 from resunit.files import write_atomically
 from resunit.names import UsageError
 from resunit.reports.comparison import comparison_in_markdown, findings_in_markdown

@@ -14,9 +14,10 @@ from resunit.experiments.on_ray import RayTasks
 from resunit.experiments.pictures import figure
 from resunit.experiments.publication import OWN, about, comparison
 from resunit.experiments.records import has_ended, path_of, read_records, records_of
-from resunit.experiments.rows import TABLES, Row, Table
+from resunit.experiments.rows import Row
 from resunit.experiments.runner import LocalProcesses, perform_all
 from resunit.experiments.runs import experiments
+from resunit.experiments.tables import TABLES, Table
 from resunit.names import UsageError, unknown
 from resunit.own_designs import add_design
 from resunit.reports.comparison import Comparison

@@ -8,8 +8,8 @@ from typing import Any
 
 from resunit.data import Unreachable
 from resunit.experiments.identity import NUMERICS, identity_of
-from resunit.experiments.rows import Table
 from resunit.experiments.scales import recipe_for
+from resunit.experiments.tables import Table
 from resunit.files import write_atomically
 from resunit.training.job import dataset_of
 from resunit.training.recipe import Recipe

@@ -268,10 +268,13 @@ def _singular_values(junctions: list[Junction]) -> Iterator[Finding]:
     measured = [j for j in junctions if j.singular_value is not None]
     if measured:
         most = max(measured, key=lambda j: j.singular_value or 0.0)
+        value = number(most.singular_value or 0.0)
         yield (
             0.1,
-            f"the junction at {most.name} can stretch a change of its input most, "
-            f"{number(most.singular_value or 0.0)}-fold",
+            f"the junction at {most.name} can stretch a change of its input most, to {value} times its norm"
+            if float(value) > 1
+            else "no junction can stretch a change of its input: "
+            f"at most {value} times its norm comes out, at {most.name}",
         )
 
 

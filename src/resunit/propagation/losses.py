@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from resunit.propagation.errors import PropagationError
-from resunit.propagation.watching import tensors_in
+from resunit.propagation.watching import holds_arrays, tensors_in
 
 Loss = Callable[[Any, Any], Tensor]
+NOT_ARRAYS = "the loss does not take NumPy arrays; make tensors of the targets with torch.from_numpy"
 
 
 def loss_of(output: Any, targets: Any, loss: Loss | None) -> Tensor:
@@ -20,7 +21,12 @@ def loss_of(output: Any, targets: Any, loss: Loss | None) -> Tensor:
     Raises PropagationError for a loss that is no scalar, and for targets that need a loss of their own.
     """
     if loss is not None:
-        value = loss(output, targets)
+        try:
+            value = loss(output, targets)
+        except (TypeError, AttributeError) as error:
+            if not holds_arrays(targets):
+                raise
+            raise PropagationError(NOT_ARRAYS) from error
         if not isinstance(value, Tensor) or value.numel() != 1:
             shape = (
                 f"a tensor of shape {tuple(value.shape)}"
@@ -33,6 +39,8 @@ def loss_of(output: Any, targets: Any, loss: Loss | None) -> Tensor:
     main = main.to(torch.promote_types(main.dtype, torch.float32))
     if targets is None:
         return main.square().mean()
+    if holds_arrays(targets):
+        raise PropagationError(NOT_ARRAYS)
     if not isinstance(targets, Tensor) or targets.is_floating_point():
         raise PropagationError(
             "only class indices, a tensor of integers, have a default loss; "

@@ -52,6 +52,8 @@ def web_figure(networks: Sequence[Propagation]) -> Figure:
         if panel.axis == "share":
             figure.update_yaxes(range=[0, 1], row=row)
     figure.update_xaxes(title_text="junction", row=len(panels))
+    if max(len(network.junctions) for network in networks) <= 10:
+        figure.update_xaxes(dtick=1)  # else there are ticks between them
     figure.update_annotations(font_size=12)
     margin = {"l": 50, "r": 10, "t": 90, "b": 40}
     figure.update_layout(template="plotly_white", height=260 * len(panels), margin=margin)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from resunit.propagation.errors import PropagationError
-from resunit.propagation.watching import tensors_in
+from resunit.propagation.watching import holds_arrays, tensors_in
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,18 @@ def run(model: nn.Module, inputs: Inputs) -> Any:
         return model(*inputs.args, **inputs.kwargs)
     except PropagationError:
         raise
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        shapes = ", ".join(f"{tuple(tensor.shape)} {str(tensor.dtype)[6:]}" for tensor in inputs.tensors())
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise PropagationError(
-            f"the model does not run on inputs of shape {shapes or 'none'}: {reason}"
-        ) from error
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise PropagationError(_refusal(error, inputs)) from error
+
+
+def _refusal(error: Exception, inputs: Inputs) -> str:
+    if holds_arrays((inputs.args, inputs.kwargs)):
+        return "the model does not run on NumPy arrays; make tensors of the inputs with torch.from_numpy"
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "more than 1 value per channel" in reason:
+        return (
+            "batch norm in training mode cannot normalise a single value per channel; "
+            "give a larger batch, or call model.eval() first"
+        )
+    shapes = ", ".join(f"{tuple(tensor.shape)} {str(tensor.dtype)[6:]}" for tensor in inputs.tensors())
+    return f"the model does not run on inputs of shape {shapes or 'none'}: {reason}"

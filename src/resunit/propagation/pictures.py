@@ -45,9 +45,10 @@ def draw(networks: Sequence[Propagation], path: Path) -> Path:
 
 def paper_figure(networks: Sequence[Propagation]) -> Figure:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     panels = panels_of(networks)
-    figure = Figure(figsize=(6.4 * len(networks), 2.1 * len(panels)), layout="constrained")
+    figure = Figure(figsize=(6.4 * len(networks) + 1.4, 2.1 * len(panels)), layout="constrained")
     grid = figure.subplots(len(panels), len(networks), squeeze=False, sharey="row", sharex="col")
     for row, panel in enumerate(panels):
         for column, network in enumerate(networks):
@@ -68,12 +69,15 @@ def paper_figure(networks: Sequence[Propagation]) -> Figure:
             axes.set_title(title_of(panel, networks), fontsize=9, loc="left")
             axes.grid(alpha=0.25)
             axes.spines[["top", "right"]].set_visible(False)
-            if len(panel.lines) > 1:
-                axes.legend(fontsize=7, frameon=False, handlelength=3)
+        if len(panel.lines) > 1:  # beside the row, where it covers no line
+            beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+            grid[row][-1].legend(fontsize=8, frameon=False, handlelength=3, **beside)
         if panel.axis == "logarithmic":
             plain_ticks(grid[row][0])
     for column, network in enumerate(networks):
         grid[-1][column].set_xlabel(f"junction of {network.name}")
+        whole = MaxNLocator(integer=True, steps=(1, 2, 5, 10), min_n_ticks=1)  # else also between junctions
+        grid[-1][column].xaxis.set_major_locator(whole)
     return figure
 
 

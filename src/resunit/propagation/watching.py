@@ -94,11 +94,22 @@ class Watch(TorchFunctionMode):
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
     """The tensors of nested tuples, lists and mappings, in order."""
+    return (leaf for leaf in _leaves(value) if isinstance(leaf, Tensor))
+
+
+def holds_arrays(value: Any) -> bool:
+    """Is there a NumPy array among nested tuples, lists and mappings?"""
+    return any(type(leaf).__name__ == "ndarray" for leaf in _leaves(value))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, tuple | list):
         for item in value:
-            yield from tensors_in(item)
+            yield from _leaves(item)
     elif hasattr(value, "values") and hasattr(value, "keys"):
         for item in value.values():
-            yield from tensors_in(item)
+            yield from _leaves(item)
+    else:
+        yield value

@@ -45,7 +45,7 @@ def measures(run: Run) -> list[Measure]:
         ("parameters", quantities.amount, "parameters"),
         ("train_flops", quantities.petaflop, "training arithmetic"),
         ("wall_seconds", quantities.duration, "wall-clock time"),
-        ("images_per_second", quantities.amount, "images per second"),
+        ("images_per_second", quantities.rate, "images per second"),
     ]
     return [
         Measure(written(run.result[field]), meaning)

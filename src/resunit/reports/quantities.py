@@ -16,6 +16,11 @@ def amount(value: float) -> str:
     return f"{value:g}"
 
 
+def rate(value: float) -> str:
+    """Things a second: ``1,240``, ``235``, ``2.4``."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def petaflop(operations: float) -> str:
     """Arithmetic done: ``12.3 PFLOP``."""
     return f"{_three_digits(operations / 1e15)}{SPACE}PFLOP"

@@ -12,13 +12,14 @@ from resunit.training.devices import Worker
 
 AnySplit = Split | StreamedSplit
 PIXELS = 500 * 32 * 32  # a batch: memory, not speed, is what grows with it
+MANY_CLASSES = 100  # of fewer, the label among five answers says little, and no paper reports it
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Mean cross-entropy, errors in percent, and the probabilities (N, classes) behind them.
 
-    `errors` are by name: "error" and, of more than five classes, "top5_error".
+    `errors` are by name: "error" and, of at least 100 classes, "top5_error".
     """
 
     loss: float
@@ -77,9 +78,9 @@ def evaluate(
 
 
 def errors_of(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """How often, in percent, the label is not the first answer, and not among the first five."""
+    """Percentages of labels that are not the first answer and, of many classes, not among the first five."""
     errors = {"error": 100 * int((logits.argmax(1) != labels).sum()) / len(labels)}
-    if logits.shape[1] > 5:
+    if logits.shape[1] >= MANY_CLASSES:
         found = (logits.topk(5).indices == labels[:, None]).any(1)
         errors["top5_error"] = 100 * int((~found).sum()) / len(labels)
     return errors

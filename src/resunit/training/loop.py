@@ -93,6 +93,15 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
     watch = PropagationWatch(job, records.folder)
     watch.forget_after(progress.step)
     with stop_requests() as stop, Display(job, progress, visible) as display:
+
+        def evaluate_if_due() -> None:
+            """A run that stops does not wait for it, and begins with it when it goes on."""
+            if job.evaluates_after(progress.step) and progress.seen and not job.worker.any(stop.received):
+                # Early running statistics can overflow where training does not: that ends no run.
+                evaluation = job.evaluate(job.recipe.evaluation_images)
+                display.log_line(records.log(evaluation, progress))
+
+        evaluate_if_due()
         checkpointed = tick = time.monotonic()
         for groups in job.batches.between(progress.step, job.steps, job.train_size):
             if watch.is_due(progress.step):
@@ -106,10 +115,7 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
             progress.add_step(loss, wrong, job.batches.batch_size, tock - tick)
             display.update(progress)
 
-            if job.evaluates_after(progress.step):
-                # Early running statistics can overflow where training does not: that ends no run.
-                evaluation = job.evaluate(job.recipe.evaluation_images)
-                display.log_line(records.log(evaluation, progress))
+            evaluate_if_due()
             stopping = job.worker.any(stop.received)
             overdue = job.worker.any(tock - checkpointed > SECONDS_BETWEEN_CHECKPOINTS)
             if stopping or overdue or job.checkpoints_after(progress.step):
@@ -117,7 +123,7 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
                     return records.finish("diverged", progress)
                 records.save_checkpoint(progress)
                 checkpointed = time.monotonic()
-            if stopping and progress.step < job.steps:
+            if stopping:
                 return records.finish("stopped", progress)
             tick = time.monotonic()
             progress.seconds += tick - tock

@@ -1,0 +1,204 @@
+"""The command line as users meet it: what works, and what it says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from command_lines import TRAIN, refused
+from PIL import Image
+from safetensors.torch import load_file
+
+import resunit
+from resunit.cli import main
+from resunit.cli.training import tell_views
+from resunit.designs import DESIGNS
+from resunit.training.settings import MODEL_OPTIONS
+from resunit.zoo import CONVENTIONS
+
+
+def test_evaluate_repeats_the_run_s_error(capsys: pytest.CaptureFixture[str], run: Path) -> None:
+    result = json.loads((run / "result.json").read_text())
+    for source in (run, run / "weights.safetensors"):
+        assert main(["evaluate", str(source), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["test_error"] == result["test_error"]
+
+
+def test_evaluate_labels_augmented_views(capsys: pytest.CaptureFixture[str], run: Path) -> None:
+    plain = json.loads((run / "result.json").read_text())["test_error"]
+    assert main(["evaluate", str(run), "--augmented-views"]) == 0
+    first, *views = capsys.readouterr().out.splitlines()
+    assert f"test error {plain:.2f} %" in first
+    assert [line.split("%")[-1].strip() for line in views] == [
+        "(image and mirror image)", "(six views: shifted and mirrored too)",
+    ]  # fmt: skip
+    assert all(line.startswith("with views ") for line in views)
+
+
+def test_top_5_errors_are_told_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
+    errors = {"error": 20.7, "top5_error": 5.31, "error_ten_crops": 19.0, "top5_error_ten_crops": 4.8}
+    tell_views({f"validation_{name}": error for name, error in errors.items()}, "validation")
+    assert capsys.readouterr().out.splitlines() == [
+        "top-5 error   5.31 %", "with views    19.00 %, top-5 4.80 %  (ten crops)",
+    ]  # fmt: skip
+
+
+def test_predict_names_classes_with_probabilities(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path
+) -> None:
+    Image.effect_noise((50, 40), 90).convert("RGB").save(tmp_path / "noise.jpg")
+    assert main(["predict", str(run), str(tmp_path / "noise.jpg"), "--top", "10", "--json"]) == 0
+    (prediction,) = json.loads(capsys.readouterr().out)
+    probabilities = [answer["probability"] for answer in prediction["classes"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+    assert {answer["class"] for answer in prediction["classes"]} >= {"cat", "truck"}
+
+
+def test_create_model_rebuilds_the_network_from_its_weights(run: Path) -> None:
+    model = resunit.create_model(weights=run / "weights.safetensors")
+    stored = load_file(run / "weights.safetensors")
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in model.state_dict().items())
+    assert resunit.create_model("preresnet20", weights=run / "weights.safetensors").training
+
+
+def test_folder_of_images_trains(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(20):
+            picture = Image.effect_noise((48 + index, 40), 60).convert("RGB")
+            Image.blend(picture, Image.new("RGB", picture.size, colour), 0.7).save(
+                tmp_path / "photos" / name / f"{index}.png"
+            )
+    arguments = ["train", "--data", str(tmp_path / "photos"), "--model", "preresnet20", "--recipe", "paper"]
+    settings = ["--set", "steps=12", "--set", "image_size=32", "--set", "batch_size=16"]
+    assert main([*arguments, *settings, "--out", str(tmp_path / "run"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["status"] == "done"
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "photos" / "red" / "0.png"), "--json"]) == 0
+    (prediction,) = json.loads(capsys.readouterr().out)
+    assert {answer["class"] for answer in prediction["classes"]} == {"red", "blue"}
+
+
+def test_models_lists_the_zoo_as_a_table_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "preresnet164", "--json"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert (record["depth"], record["parameters"], record["unit"]) == (164, 1_703_258, "bottleneck")
+    assert main(["models", "resnet2*"]) == 0
+    out = capsys.readouterr().out
+    assert "269,722" in out
+    assert all(design in out for design in DESIGNS)
+
+
+def test_data_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["data", "verify", "cifar10-sample"]) == 0
+    assert capsys.readouterr().out.count("ok ") == 4
+    assert main(["data", "show", "cifar10-sample", "--out", str(tmp_path / "samples.png")]) == 0
+    with Image.open(tmp_path / "samples.png") as picture:
+        assert min(picture.size) > 500
+
+
+def test_report_is_written_anew_from_the_records(capsys: pytest.CaptureFixture[str], run: Path) -> None:
+    (run / "report.html").unlink()
+    assert main(["report", str(run)]) == 0
+    assert "preresnet20" in (run / "report.html").read_text()
+    capsys.readouterr()
+    (run / "empty").mkdir()
+    assert "no runs in" in refused(capsys, 2, "report", str(run / "empty"))
+
+
+def commands() -> list[list[str]]:
+    names = ("train", "evaluate", "predict", "models", "report", "reproduce", "propagation", "bench")
+    single = [[name] for name in names]
+    return [*single, ["propagation", "designs"]] + [["data", name] for name in ("fetch", "verify", "show")]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help_with_an_example(
+    capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert main([*command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Example" in text
+    assert f"resunit {' '.join(command)}" in text.partition("Example")[2]
+
+
+def test_without_a_data_source_the_sample_is_used_and_said(tmp_path: Path) -> None:
+    """A machine that reaches nothing: no npm on the path, addresses that do not resolve."""
+    code = (
+        "import socket, sys\n"
+        "def refuse(*_args, **_options): raise OSError('no network')\n"
+        "socket.getaddrinfo = refuse\n"
+        "from resunit.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["train", "--recipe", "paper", "--model", "preresnet20", "--set", "steps=2", "--out"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, str(tmp_path / "run")],
+        env={
+            "PATH": "",
+            "OMP_NUM_THREADS": "1",
+            "HOME": str(tmp_path),
+            "RESUNIT_DATA": str(tmp_path / "data"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert "small sample" in lines[0]
+    assert "small sample" in lines[-1]
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["data"] == "cifar10-sample"
+
+
+def test_large_images_get_the_imagenet_stem(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(4):
+            Image.effect_noise((100, 90), 60).save(tmp_path / "photos" / name / f"{index}.png")
+    settings = ["--set", "image_size=96", "--set", "steps=1", "--set", "batch_size=4"]
+    arguments = ["train", "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "run"), "--json"]
+    assert main([*arguments, *settings]) == 0
+    model = resunit.create_model(weights=tmp_path / "run" / "weights.safetensors")
+    assert model.stem.conv1.kernel_size == (7, 7)
+
+
+def test_the_command_line_knows_every_option_of_every_design() -> None:
+    options = {key for design in DESIGNS.values() for key in design.options}
+    assert set(MODEL_OPTIONS) == options | set(CONVENTIONS)
+
+
+def test_training_tells_how_it_goes_and_which_error_is_which(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments = [
+        "--recipe",
+        "paper",
+        "--model",
+        "preresnet20",
+        "--set",
+        "epochs=2",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main([*TRAIN, *arguments]) == 0
+    captured = capsys.readouterr()
+    live = captured.err.splitlines()
+    assert live[0].startswith("preresnet20: 14 steps of 128 from 1,000 images of cifar10-sample at 32 pixels")
+    assert live[1] == "evaluated on 500 test images of 10 classes"
+    evaluations = [line for line in live if line.startswith("epoch ")]
+    assert len(evaluations) == 2
+    assert all(
+        word in line for line in evaluations for word in ("train loss", "test loss", "error", "images/s")
+    )
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    errors = [line["test_error"] for line in log]
+    assert f"{errors[-1]:.2f} %  (last epoch)" in captured.out
+    assert (
+        f"{min(errors):.2f} %  (epoch {errors.index(min(errors)) + 1}, chosen by its test error)"
+        in captured.out
+    )
+    assert str(tmp_path / "run" / "report.html") in captured.out

@@ -1,0 +1,125 @@
+"""What commands refuse, each in one clear line on stderr with its exit code."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from command_lines import TRAIN, refused
+from PIL import Image
+
+import resunit
+from resunit.cli import main
+from resunit.training.recipe import named_recipe
+from resunit.training.run_folder import RunFolder, create_run_folder
+from resunit.training.settings import with_settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((*TRAIN, "--model", "resnt20"), ("model 'resnt20'", "'resnet20'")),
+        ((*TRAIN, "--design", "orginal"), ("design 'orginal'", "'original'")),
+        ((*TRAIN, "--recipe", "quik"), ("recipe 'quik'", "'quick'")),
+        ((*TRAIN, "--set", "learning_rte=1"), ("field 'learning_rte'", "'learning_rate'")),
+        ((*TRAIN, "--set", "gate_bias=-6"), ("option", "gate_bias")),
+        ((*TRAIN, "--set", "device=gpu"), ("device 'gpu'",)),
+        ((*TRAIN, "--sed", "1"), ("--sed", "--seed")),
+        ((*TRAIN, "--seed", "one"), ("--seed",)),
+        (("trian",), ("trian", "train")),
+        (("train", "--data", "cifar11"), ("cifar11", "cifar10")),
+        (("train", "--resume", "x", "--seed", "1"), ("--resume",)),
+        (("models", "vgg*"), ("vgg*",)),
+        (("predict", "somewhere"), ("image files",)),
+    ],
+)
+def test_usage_errors(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    line = refused(capsys, 2, *arguments)
+    assert all(word in line for word in words), line
+
+
+def test_a_used_or_unwritable_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    assert "already used" in refused(capsys, 1, *TRAIN, "--out", str(run))
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert str(file) in refused(capsys, 1, *TRAIN, "--out", str(file))
+    assert "cannot be written" in refused(capsys, 1, *TRAIN, "--out", "/proc/run")
+    assert file.read_text() == "mine"
+    assert "no recipe.json" in refused(capsys, 1, "train", "--resume", str(tmp_path / "nowhere"))
+
+
+def test_folders_and_images(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "class" in refused(capsys, 1, "train", "--data", str(tmp_path / "empty"))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not an image")
+    assert "broken.png" in refused(capsys, 1, "predict", str(run), str(broken))
+    assert "absent.png" in refused(capsys, 1, "predict", str(run), str(tmp_path / "absent.png"))
+
+
+def test_a_mismatched_class_count(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:
+    for name in ("cat", "dog"):
+        for split in ("train", "val"):
+            (tmp_path / "pets" / split / name).mkdir(parents=True)
+            Image.new("RGB", (32, 32), "red").save(tmp_path / "pets" / split / name / "1.png")
+    line = refused(capsys, 1, "evaluate", str(run), "--data", str(tmp_path / "pets"))
+    assert "10 classes" in line
+    assert "2" in line
+    with pytest.raises(OSError, match="num_classes 10, not 3"):
+        resunit.create_model(weights=run / "weights.safetensors", num_classes=3)
+    with pytest.raises(OSError, match="design full-preactivation, not original"):
+        resunit.create_model("resnet20", weights=run / "weights.safetensors")
+
+
+def test_the_traceback_shows_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--model", "resnt20", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_divergence_has_its_exit_code_and_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """At the first evaluation, and in the weights before the loss."""
+    settings = ("learning_rate=1e20", "warmup=0", "steps=1", "precision=fp32")
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    command = [*TRAIN, "--recipe", "paper", "--model", "preresnet20", "--out", str(tmp_path / "run")]
+    assert main([*command, *arguments, "--json"]) == 3
+    result = json.loads(capsys.readouterr().out)
+    assert (result["status"], result["test_error"]) == ("diverged", None)
+    assert (tmp_path / "run" / "report.html").exists()
+    assert "diverged at step" in refused(capsys, 1, "train", "--resume", str(tmp_path / "run"))
+
+
+def test_an_altered_data_file_is_an_error_and_not_a_run_on_the_sample(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cifar10"
+    folder.mkdir()
+    names = [f"data_batch_{number}.bin" for number in range(1, 6)] + ["test_batch.bin"]
+    for name in names:
+        (folder / name).write_bytes(b"\0" * 30_730_000)
+    (folder / "manifest.json").write_text(json.dumps({"source": "", "sha256": dict.fromkeys(names, "")}))
+    monkeypatch.setenv("RESUNIT_DATA", str(tmp_path))
+    line = refused(capsys, 1, "train", "--out", str(tmp_path / "run"))
+    assert "data_batch_1.bin" in line
+    assert "resunit data fetch cifar10" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_record_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / "log.jsonl").write_text("{")
+    assert "log.jsonl" in refused(capsys, 1, "report", str(tmp_path / "copy"))
+
+
+def test_two_processes_do_not_train_one_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recipe = with_settings(named_recipe("paper"), ["model=preresnet20", "data=cifar10-sample", "steps=1"])
+    create_run_folder(tmp_path / "run", recipe)
+    (tmp_path / "run" / "log.jsonl").write_text("written by the other process")
+    with RunFolder(tmp_path / "run").only_user():
+        assert "another process" in refused(capsys, 1, "train", "--resume", str(tmp_path / "run"))
+    assert (tmp_path / "run" / "log.jsonl").read_text() == "written by the other process"
