@@ -96,6 +96,7 @@ def test_it_trains_from_the_command_line_with_its_options(my_units: Callable[...
     assert "did you mean 'bias'" in wrong.stderr
 
 
+@pytest.mark.full
 def test_it_is_a_row_beside_the_papers(my_units: Callable[..., Path]) -> None:
     file = my_units(BLOCKS[0])
     arguments = ["reproduce", "claims", "--only", "20-original", "--scale", "smoke", "--seeds", "1", "--json"]

@@ -96,7 +96,7 @@ def test_a_run_that_somebody_else_stops_goes_on_and_so_does_the_table(done: Path
         assert records(tmp_path)[row]["test_error"] == record["test_error"]
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
 def test_a_stopped_runner_goes_on_from_checkpoints(done: Path, tmp_path: Path, stop: signal.Signals) -> None:
     runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: steps_logged(tmp_path) >= 15)
@@ -117,6 +117,7 @@ def test_a_stopped_runner_goes_on_from_checkpoints(done: Path, tmp_path: Path, s
         assert {name: resumed[name] for name in same} == {name: record[name] for name in same}
 
 
+@pytest.mark.full
 def test_a_killed_run_is_recorded_and_the_rest_goes_on_and_it_is_tried_again(tmp_path: Path) -> None:
     runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: steps_logged(tmp_path) >= 5)
@@ -185,6 +186,7 @@ def test_records_of_other_numerics_are_not_mixed_in(done: Path, tmp_path: Path) 
     assert "made with NUMERICS 0" in refused.stderr
 
 
+@pytest.mark.full
 def test_a_record_that_was_cut_off_is_run_again(done: Path, tmp_path: Path) -> None:
     whole = (done / "reproduce-smoke.jsonl").read_text()
     (tmp_path / "reproduce-smoke.jsonl").write_text(whole[:-100])
@@ -220,6 +222,7 @@ def test_a_part_of_table_1_smokes(tmp_path: Path) -> None:
     assert finished.stdout.count("scaling: shortcut 0.5,") == 2
 
 
+@pytest.mark.full
 def test_table_5_on_a_folder_of_photographs(tmp_path: Path) -> None:
     """ResNet-101 on crops of 70 pixels; its val/ is what the errors are of, as ImageNet's is."""
     folder = write_photographs(tmp_path / "photos", val=1)

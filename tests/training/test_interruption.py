@@ -100,7 +100,7 @@ def test_killed_in_the_middle_of_an_epoch(undisturbed: Path, tmp_path: Path) -> 
     assert_same(undisturbed, folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.full), signal.SIGINT])
 def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "stopped"
     process = subprocess.Popen(start(folder), stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
