@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,29 @@ def browser(tmp_path: Path) -> Iterator[Any]:
         )
         yield context
         context.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Callable[[Path, int, str], AbstractContextManager[Any]]:
+    """Opens a page at a width, in a colour scheme; it must say nothing, fetch nothing and fit its width."""
+
+    @contextmanager
+    def open_page(path: Path, width: int, scheme: str) -> Iterator[Any]:
+        page = browser.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        complaints, requests = [], []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append("dialog"), dialog.dismiss()))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.as_uri())
+        yield page
+        assert complaints == []
+        assert [url for url in requests if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    return open_page
 
 
 @pytest.fixture

@@ -41,26 +41,15 @@ def a_page() -> str:
 
 @pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_opens_quietly_and_fits(tmp_path: Path, browser: Any, width: int, scheme: str) -> None:
+def test_the_page_opens_quietly_and_fits(tmp_path: Path, opened: Any, width: int, scheme: str) -> None:
     path = tmp_path / "page.html"
     path.write_text(a_page())
-    page = browser.new_page()
-    page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)
-    complaints, requests = [], []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: (complaints.append("dialog"), dialog.dismiss()))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(path.as_uri())
-    page.wait_for_selector("#curves0 svg.main-svg .scatterlayer .lines")
-    page.wait_for_selector("#spread svg.main-svg .scatterlayer .points")
-    assert complaints == []
-    assert [url for url in requests if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator("td", has_text="not run").count() == 1
-    dashes = page.evaluate(
-        "[...document.querySelectorAll('#curves0 .js-line')].map(l => l.style.strokeDasharray)"
-    )
-    assert any(dashes), "training error is dashed"
-    assert not all(dashes), "test error is solid"
+    with opened(path, width, scheme) as page:
+        page.wait_for_selector("#curves0 svg.main-svg .scatterlayer .lines")
+        page.wait_for_selector("#spread svg.main-svg .scatterlayer .points")
+        assert page.locator("td", has_text="not run").count() == 1
+        dashes = page.evaluate(
+            "[...document.querySelectorAll('#curves0 .js-line')].map(l => l.style.strokeDasharray)"
+        )
+        assert any(dashes), "training error is dashed"
+        assert not all(dashes), "test error is solid"
