@@ -92,3 +92,12 @@ def test_measuring_propagation_imports_no_plotting_library() -> None:
         "sys.exit(bool({'matplotlib', 'plotly', 'transformers', 'timm', 'torchvision'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_import_resunit_is_enough_for_every_name_it_promises() -> None:
+    code = (
+        "import sys, resunit; assert 'torch' not in sys.modules; "
+        "resunit.propagation.measure, resunit.folding.folded, resunit.designs.DESIGNS; "
+        "[getattr(resunit, name) for name in dir(resunit)]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,8 +7,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from resunit import designs, folding, propagation
+    from resunit.names import UsageError
     from resunit.own_designs import add_design
-    from resunit.training.loop import train
+    from resunit.training.loop import resume, train
     from resunit.training.recipe import Recipe, named_recipe
     from resunit.units import ResidualUnit
     from resunit.zoo import create_model, list_models
@@ -19,12 +21,28 @@ _HOMES = {
     "list_models": "resunit.zoo",
     "Recipe": "resunit.training.recipe",
     "named_recipe": "resunit.training.recipe",
+    "UsageError": "resunit.names",
     "add_design": "resunit.own_designs",
+    "resume": "resunit.training.loop",
     "train": "resunit.training.loop",
 }
+_ROOMS = ("designs", "folding", "propagation")  # for resunit.propagation.measure
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "ResidualUnit", "add_design", "create_model", "list_models", "named_recipe", "train"]
+__all__ = [
+    "Recipe",
+    "ResidualUnit",
+    "UsageError",
+    "add_design",
+    "create_model",
+    "designs",
+    "folding",
+    "list_models",
+    "named_recipe",
+    "propagation",
+    "resume",
+    "train",
+]
 
 
 def __dir__() -> list[str]:
@@ -32,6 +50,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'resunit' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"resunit.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'resunit' has no attribute {name!r}")
