@@ -260,6 +260,15 @@ def test_a_unit_of_ones_own_is_three_parts() -> None:
     assert torch.equal(module(x), relu(x.clamp(-0.5, 0.5) + x.clamp(-2, 2)))
 
 
+def test_a_shortcut_without_children_is_still_a_shortcut() -> None:
+    class Half(nn.Sequential):  # empty, so false as a condition
+        def forward(self, input: Tensor) -> Tensor:
+            return input / 2
+
+    x = torch.randn(2, 4, 3, 3)
+    torch.testing.assert_close(ResidualUnit(nn.Identity(), shortcut=Half())(x), 1.5 * x)
+
+
 @pytest.mark.parametrize("design", DESIGNS)
 def test_gradients_reach_every_parameter(design: str) -> None:
     module = unit(design, WIDER)

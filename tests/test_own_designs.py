@@ -16,6 +16,7 @@ from resunit.experiments.reproduce import own_row
 from resunit.experiments.tables import TABLES
 from resunit.names import UsageError
 from resunit.own_designs import source_digest
+from resunit.recomputation import recompute
 from resunit.weights import WeightsError, read_weights
 
 PAGE = Path(__file__).parent.parent / "docs" / "your-own-row.md"
@@ -65,6 +66,48 @@ def test_a_whole_design_of_ones_own(my_units: Callable[..., Path]) -> None:
     unit = network.stages[0][1].eval()
     x = torch.randn(2, 16, 8, 8)
     torch.testing.assert_close(unit(x), x + 0.25 * unit.branch[0](x))
+
+
+def test_the_pages_lines_of_python_measure_it(my_units: Callable[..., Path]) -> None:
+    my_units(BLOCKS[0])
+    (lines,) = re.findall(r"```python\n(import resunit\n.*?)```", PAGE.read_text(), re.DOTALL)
+    batch = "import torch\nimages, labels = torch.randn(2, 3, 32, 32), torch.arange(2)\n"
+    script = batch + lines + "print(len(result.junctions))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "54\n", done.stderr
+
+
+NORMALISED = """
+from torch import nn
+
+class NormalisedShortcut(nn.Sequential):
+    def __init__(self, channels: int):
+        super().__init__(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
+        nn.init.dirac_(self[0].weight)
+"""
+
+
+def test_its_layers_stay_as_it_initialised_them(my_units: Callable[..., Path]) -> None:
+    my_units(NORMALISED)
+    add_design("my_units:NormalisedShortcut")
+    network = create_model("resnet20", design="my_units:NormalisedShortcut")
+    weights = [
+        m.weight for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (1, 1)
+    ]
+    assert len(weights) == 9
+    assert all(torch.equal(w[:, :, 0, 0], torch.eye(len(w))) for w in weights)
+
+
+def test_its_batch_norms_are_updated_once_where_maps_are_computed_again(
+    my_units: Callable[..., Path],
+) -> None:
+    my_units(NORMALISED)
+    add_design("my_units:NormalisedShortcut")
+    network = create_model("resnet32", design="my_units:NormalisedShortcut")
+    recompute(network.stages)
+    network(torch.randn(2, 3, 8, 8)).sum().backward()
+    counts = [int(b) for name, b in network.named_buffers() if name.endswith("num_batches_tracked")]
+    assert counts == [1] * (1 + 15 * 3)
 
 
 def test_it_trains_from_the_command_line_with_its_options(my_units: Callable[..., Path]) -> None:

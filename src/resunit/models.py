@@ -191,11 +191,17 @@ def build(spec: NetworkSpec) -> ResidualNetwork:
     return network
 
 
-def initialise(network: nn.Module) -> None:
-    """Convolutions N(0, sqrt(2 / (k * k * c_out))), the classifier's bias 0; BN at gamma 1, beta 0."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            fan_out = math.prod(module.kernel_size) * module.out_channels
-            nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
-        elif isinstance(module, nn.Linear):
-            nn.init.zeros_(module.bias)
+def initialise(module: nn.Module) -> None:
+    """Convolutions N(0, sqrt(2 / (k * k * c_out))), the classifier's bias 0; BN at gamma 1, beta 0.
+
+    A module of a class of one's own stays as it initialised itself, with all that is in it.
+    """
+    if not type(module).__module__.startswith(("resunit.", "torch.nn.")):
+        return
+    if isinstance(module, nn.Conv2d):
+        fan_out = math.prod(module.kernel_size) * module.out_channels
+        nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+    elif isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+    for child in module.children():
+        initialise(child)

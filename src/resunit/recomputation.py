@@ -12,25 +12,22 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from resunit.batch_norm import BatchNorm
-
 
 class Stage(nn.Sequential):
     """Residual units one after another, (N, C, H, W) -> (N, C', H', W').
 
-    `recomputed` is the number of units whose maps are computed again together; the last of them store theirs.
-    0 stores all maps.
+    Maps are computed again `segment` units at a time; the last of them store theirs. 0 stores all maps.
     """
 
-    recomputed: int = 0
+    segment: int = 0
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.recomputed or not torch.is_grad_enabled():
+        if not self.segment or not torch.is_grad_enabled():
             return super().forward(input)
         x, units = input, list(self)
-        while len(units) > self.recomputed:
-            count = len(units) % self.recomputed or self.recomputed
-            x = recomputed(nn.Sequential(*units[:count]), x)
+        while len(units) > self.segment:
+            count = len(units) % self.segment or self.segment
+            x = checkpointed(nn.Sequential(*units[:count]), x)
             del units[:count]
         return nn.Sequential(*units)(x)
 
@@ -44,10 +41,10 @@ def recompute(stages: nn.Sequential) -> None:
     """Make every `Stage` of `stages` store as little as its square root."""
     for stage in stages:
         assert isinstance(stage, Stage)
-        stage.recomputed = segment_length(len(stage))
+        stage.segment = segment_length(len(stage))
 
 
-def recomputed(units: nn.Module, x: Tensor) -> Tensor:
+def checkpointed(units: nn.Module, x: Tensor) -> Tensor:
     """units(x), storing x alone; random layers repeat their draws, batch norm tracks only the first pass."""
     return checkpoint(  # pyright: ignore[reportReturnType]
         units, x, use_reentrant=False, context_fn=lambda: (nullcontext(), WithoutTracking(units))
@@ -55,7 +52,7 @@ def recomputed(units: nn.Module, x: Tensor) -> Tensor:
 
 
 class WithoutTracking:
-    """Leaves the running statistics of batch norms in `units` as they are; may be entered again and again.
+    """Leaves the buffers of `units`, running statistics, as they are; may be entered again and again.
 
     They are put back at the end: batch norm must store the same tensors each time, tracked ones among them.
     """
@@ -65,8 +62,7 @@ class WithoutTracking:
         self.before: list[tuple[Tensor, Tensor]] = []
 
     def __enter__(self) -> None:
-        norms = [module for module in self.units.modules() if isinstance(module, BatchNorm)]
-        self.before = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
+        self.before = [(buffer, buffer.clone()) for buffer in self.units.buffers()]
 
     def __exit__(self, *_: object) -> None:
         for buffer, value in self.before:

@@ -36,10 +36,10 @@ class ResidualUnit(nn.Module):
         before: nn.Module | None = None,
     ):
         super().__init__()
-        self.before = before or nn.Identity()
-        self.shortcut = shortcut or nn.Identity()
+        self.before = nn.Identity() if before is None else before
+        self.shortcut = nn.Identity() if shortcut is None else shortcut
         self.branch = branch
-        self.after = after or nn.Identity()
+        self.after = nn.Identity() if after is None else after
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.before(x)
