@@ -11,9 +11,10 @@ from resunit import create_model, named_recipe
 from resunit.cli import main
 from resunit.cost import activation_memory
 from resunit.names import UsageError
-from resunit.training.devices import Worker, free_memory
+from resunit.training.devices import free_in_container, free_memory
 from resunit.training.memory import SHARE, resolve_memory
 from resunit.training.recipe import Recipe
+from resunit.training.worker import Worker
 from resunit.zoo import network_spec
 
 CPU = Worker(0, 1, torch.device("cpu"))
@@ -63,3 +64,12 @@ def test_a_run_recomputes_to_bitwise_the_same_weights(tmp_path: Path) -> None:
         results.append(create_model(weights=tmp_path / memory / "weights.safetensors").state_dict())
     fast, small = results
     assert all(torch.equal(fast[name], small[name]) for name in fast)
+
+
+def test_a_containers_cached_files_count_as_free(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_in_container(tmp_path) is None
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.stat").write_text("anon 300\nfile 400\ninactive_file 350\n")
+    assert free_in_container(tmp_path) == 1000 - 700 + 350

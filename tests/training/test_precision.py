@@ -8,6 +8,7 @@ import torch
 
 from resunit import train
 from resunit.training import devices, display
+from resunit.training import precision as precisions
 from resunit.training.recipe import named_recipe
 from resunit.zoo import network_spec
 
@@ -25,11 +26,11 @@ CPU = torch.device("cpu")
     ],
 )
 def test_auto(name: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "runs_bf16_fast", lambda _device: fast)
+    monkeypatch.setattr(precisions, "runs_bf16_fast", lambda _device: fast)
     recipe = named_recipe("paper")
-    assert devices.resolve_precision(recipe, network_spec(name), CPU) == expected
+    assert precisions.resolve_precision(recipe, network_spec(name), CPU) == expected
     asked = replace(recipe, precision="bf16")
-    assert devices.resolve_precision(asked, network_spec(name), CPU) == "bf16"
+    assert precisions.resolve_precision(asked, network_spec(name), CPU) == "bf16"
 
 
 def test_this_processor_agrees_with_what_the_kernel_says() -> None:
@@ -52,7 +53,7 @@ def test_a_processor_without_bf16_is_told_once(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for module in (devices, display):
+    for module in (precisions, display):
         monkeypatch.setattr(module, "runs_bf16_fast", lambda _device: False)
     recipe = named_recipe("paper")
     recipe = replace(

@@ -18,11 +18,11 @@ from resunit.cli import main
 from resunit.cost import multiply_adds
 from resunit.data import Normalisation, stream
 from resunit.training.batches import Batches, Group
-from resunit.training.devices import Worker
 from resunit.training.evaluation import errors_of, evaluate_views
 from resunit.training.inference import evaluate_weights, predict_images
 from resunit.training.job import augmentation
 from resunit.training.recipe import named_recipe
+from resunit.training.worker import Worker
 from resunit.zoo import network_spec
 
 CPU = torch.device("cpu")

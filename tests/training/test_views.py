@@ -11,11 +11,11 @@ from torch.nn import functional
 import resunit
 from resunit.cost import multiply_adds
 from resunit.data import Normalisation, Split, load
-from resunit.training.devices import start_worker
 from resunit.training.evaluation import evaluate_views, shifted
 from resunit.training.inference import evaluate_weights
 from resunit.training.recipe import named_recipe
 from resunit.training.settings import with_settings
+from resunit.training.worker import start_worker
 from resunit.zoo import network_spec
 
 

@@ -16,8 +16,9 @@ from resunit.folding import folded
 from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import NetworkSpec, ResidualNetwork, build
 from resunit.packing import packed
-from resunit.training.devices import PRECISIONS, runs_bf16_fast
+from resunit.training.devices import runs_bf16_fast
 from resunit.training.evaluation import logits_of
+from resunit.training.precision import PRECISIONS
 
 Configuration = Literal["default", "best"]
 TRIAL_BATCH = 16  # images at most on which a peer's ways are compared

@@ -16,10 +16,11 @@ from resunit.cost import parameters
 from resunit.data import Dataset, Split
 from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import NetworkSpec
-from resunit.training.devices import runs_bf16_fast, start_worker
+from resunit.training.devices import runs_bf16_fast
 from resunit.training.job import Job, assemble
 from resunit.training.loop import train_step
 from resunit.training.recipe import named_recipe
+from resunit.training.worker import start_worker
 
 # "default": fp32 and NCHW, plain SGD. "best": channels-last, bf16 autocast, the quickest SGD.
 # "best+allocator": that with our allocator, which no library's user has: how much of our lead is its doing?

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Literal
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
@@ -123,22 +124,13 @@ def _default_size(paths: list[Path]) -> int:
 
 
 def _check_memory(folder: Path, images: int, image_size: int) -> None:
-    need, have = images * 3 * image_size**2, _free_memory()
+    need, have = images * 3 * image_size**2, psutil.virtual_memory().available
     if need > have:
         raise DataError(
             f"{folder}: {images:,} images of {image_size} x {image_size} need {need / 2**30:.1f} GiB of"
             f" memory and {have / 2**30:.1f} GiB are free; choose a smaller image_size, fewer images,"
             " or crop=scale, which reads them as they are needed"
         )
-
-
-def _free_memory() -> int:
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _read_split(split: Paths, classes: tuple[str, ...], image_size: int, progress: bool) -> Split:

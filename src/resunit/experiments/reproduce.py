@@ -22,7 +22,7 @@ from resunit.names import UsageError, unknown
 from resunit.own_designs import add_design
 from resunit.reports.comparison import Comparison
 from resunit.reports.curves import draw_curves
-from resunit.training.devices import free_memory, start_worker
+from resunit.training.devices import free_memory, resolve_device
 
 
 def own_row(table: Table, design: str) -> Row:
@@ -121,7 +121,7 @@ def reproduce(
     if not wanted:
         raise UsageError(f"{name}: nothing to run; its rows' data cannot be had here")
     path = path_of(out, scale)
-    device = start_worker(wanted[0].recipe["device"]).device
+    device = resolve_device(wanted[0].recipe["device"])
     executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
     before = [record for record in records_of(wanted, read_records(path)) if has_ended(record)]
     with Board(table, wanted, before, out, quiet) as board:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from resunit.experiments.rows import Row
 from resunit.names import UsageError, unknown
-from resunit.training.devices import resolve_precision, start_worker
+from resunit.training.devices import resolve_device
+from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe, imagenet, paper
 from resunit.training.settings import with_settings
 from resunit.zoo import network_spec
@@ -115,5 +116,5 @@ def recipe_for(row: Row, scale: str, seed: int, data: str | None, settings: Sequ
         assert recipe.batch_size is not None
         recipe = replace(recipe, batch_size=recipe.batch_size // 2, group_size=group)
     original = network_spec(row.network.model, design="original")
-    device = start_worker(recipe.device).device
+    device = resolve_device(recipe.device)
     return replace(recipe, precision=resolve_precision(recipe, original, device))

@@ -12,10 +12,12 @@ from resunit.kernels.allocator import keep_freed_memory
 from resunit.models import ResidualNetwork
 from resunit.names import UsageError
 from resunit.packing import packed
-from resunit.training.devices import PRECISIONS, runs_bf16_fast, start_worker
+from resunit.training.devices import resolve_device, runs_bf16_fast
 from resunit.training.evaluation import evaluate, evaluate_views, logits_of
 from resunit.training.job import AnyDataset
+from resunit.training.precision import PRECISIONS
 from resunit.training.run_folder import RunFolder
+from resunit.training.worker import start_worker
 from resunit.weights import WeightsError, WeightsFile, read_weights
 
 
@@ -108,7 +110,7 @@ def in_short(classes: tuple[str, ...]) -> str:
 
 def predict_images(source: Path, images: list[Path], top: int) -> list[dict[str, Any]]:
     """The `top` classes of each image file with their probabilities, best first."""
-    device = start_worker("auto").device
+    device = resolve_device("auto")
     classifier = load_classifier(source, device)
     pixels = centre(read_images(images, classifier.shorter_side), classifier.image_size).to(device)
     network = folded(classifier.network, PRECISIONS[classifier.precision])

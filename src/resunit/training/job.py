@@ -14,14 +14,15 @@ from resunit.names import UsageError
 from resunit.recomputation import recompute
 from resunit.training.batch_norm import fix_scales
 from resunit.training.batches import Batches
-from resunit.training.devices import Worker, resolve_precision, start_worker
 from resunit.training.evaluation import Evaluation, OtherViews, evaluate, evaluate_views
 from resunit.training.memory import resolve_memory
 from resunit.training.optimiser import Optimiser
+from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
 from resunit.training.settings import checked
 from resunit.training.whitening import fit_whitening
+from resunit.training.worker import Worker, start_worker
 from resunit.zoo import network_spec
 
 AnyDataset: TypeAlias = Dataset[Split | StreamedSplit]

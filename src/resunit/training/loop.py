@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch.nn import functional
 
 from resunit.training.batch_norm import set_momentum
 from resunit.training.batches import Group
+from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.job import Job, prepare
 from resunit.training.progress import Progress
@@ -92,6 +92,7 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
     visible = job.worker.is_main and not quiet
     watch = PropagationWatch(job, records.folder)
     watch.forget_after(progress.step)
+    clock, checkpoint_age = Clock(), Clock()
     with stop_requests() as stop, Display(job, progress, visible) as display:
 
         def evaluate_if_due() -> None:
@@ -99,39 +100,39 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
             if job.evaluates_after(progress.step) and progress.seen and not job.worker.any(stop.received):
                 # Early running statistics can overflow where training does not: that ends no run.
                 evaluation = job.evaluate(job.recipe.evaluation_images)
+                progress.seconds += clock.lap()
                 display.log_line(records.log(evaluation, progress))
 
         evaluate_if_due()
-        checkpointed = tick = time.monotonic()
         for groups in job.batches.between(progress.step, job.steps, job.train_size):
             if watch.is_due(progress.step):
                 watch.measure(groups[0], progress)
-                progress.seconds += time.monotonic() - tick
-                tick = time.monotonic()
+                progress.seconds += clock.lap()
             loss, wrong = train_step(job, model, groups, progress.step)
             if not math.isfinite(loss):
                 return records.finish("diverged", progress)
-            tock = time.monotonic()
-            progress.add_step(loss, wrong, job.batches.batch_size, tock - tick)
+            progress.add_step(loss, wrong, job.batches.batch_size, clock.lap())
             display.update(progress)
 
             evaluate_if_due()
             stopping = job.worker.any(stop.received)
-            overdue = job.worker.any(tock - checkpointed > SECONDS_BETWEEN_CHECKPOINTS)
+            overdue = job.worker.any(checkpoint_age.seconds > SECONDS_BETWEEN_CHECKPOINTS)
             if stopping or overdue or job.checkpoints_after(progress.step):
                 if not job.is_finite():
                     return records.finish("diverged", progress)
                 records.save_checkpoint(progress)
-                checkpointed = time.monotonic()
+                checkpoint_age.lap()
             if stopping:
                 return records.finish("stopped", progress)
-            tick = time.monotonic()
-            progress.seconds += tick - tock
+            progress.seconds += clock.lap()
         evaluation = job.evaluate()
+        progress.seconds += clock.lap()
         if not math.isfinite(evaluation.loss):
             return records.finish("diverged", progress)
         display.log_line(records.log(evaluation, progress))
-        return records.finish("done", progress, evaluation, job.evaluate_views())
+        views = job.evaluate_views()
+        progress.seconds += clock.lap()
+        return records.finish("done", progress, evaluation, views)
 
 
 def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:

@@ -3,8 +3,9 @@
 from resunit.cost import ActivationMemory, activation_memory
 from resunit.models import NetworkSpec
 from resunit.names import UsageError
-from resunit.training.devices import Worker, free_memory
+from resunit.training.devices import free_memory
 from resunit.training.recipe import Recipe
+from resunit.training.worker import Worker
 
 NUMBER_BYTES = {"bf16": 2, "fp32": 4}
 SHARE = 0.8  # of the free memory; the rest is for gradients on their way and for the convolutions' own use

@@ -1,0 +1,18 @@
+"""Which arithmetic a run trains in: bf16 where the device is fast at it and the network tolerates it."""
+
+import torch
+
+from resunit.models import NetworkSpec
+from resunit.training.devices import runs_bf16_fast
+from resunit.training.recipe import Recipe
+
+MAX_LOW_PRECISION_UNITS = 250  # ReLU after each of 333 additions (ResNet-1001) did not train stably
+PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+def resolve_precision(recipe: Recipe, spec: NetworkSpec, device: torch.device) -> str:
+    """ "bf16" or "fp32": what `recipe.precision` means for this network on this device."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    tolerant = not spec.placement.after or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
+    return "bf16" if tolerant and runs_bf16_fast(device) else "fp32"
