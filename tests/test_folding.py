@@ -112,6 +112,22 @@ def test_convolutions_of_other_kinds_are_computed_as_they_were(convolution: nn.C
     torch.testing.assert_close(folded(network)(images), network(images), rtol=1e-4, atol=1e-5)
 
 
+class Backwards(nn.Sequential):
+    def forward(self, input: Tensor) -> Tensor:
+        for module in reversed(self):
+            input = module(input)
+        return input
+
+
+@torch.no_grad()
+def test_a_sequence_that_calls_in_another_order_keeps_it() -> None:
+    network = settled(create_model("preresnet20"))
+    convolution = nn.Conv2d(16, 16, 1, bias=False)
+    network.stages[0][1].branch.conv1 = Backwards(convolution, BatchNorm(16, "relu"), nn.Identity()).eval()
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(folded(network)(images), network(images), rtol=1e-4, atol=1e-5)
+
+
 def test_without_onednn_the_convolutions_stay_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     network = settled(create_model("preresnet20"))

@@ -9,7 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from resunit.batch_norm import BatchNorm
 from resunit.models import ResidualNetwork
-from resunit.packing import join_additions, packed
+from resunit.packing import calls_in_order, join_additions, packed
 from resunit.units import NONLINEARITIES
 
 
@@ -22,7 +22,7 @@ def folded(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> Resi
     part of it.
     """
     network = deepcopy(network).eval().requires_grad_(False)
-    for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+    for sequence in list(filter(calls_in_order, network.modules())):
         for name, following in pairwise(list(sequence._modules)):
             conv, norm = sequence.get_submodule(name), sequence.get_submodule(following)
             # A subclass of the convolution may use its weights otherwise.

@@ -91,15 +91,20 @@ def pack(network: nn.Module) -> None:
             conv = parent._modules[name]
             if type(conv) is not nn.Conv2d or conv.padding_mode != "zeros" or isinstance(conv.padding, str):
                 continue
-            after = parent._modules[following] if following and isinstance(parent, nn.Sequential) else None
+            after = parent._modules[following] if following and calls_in_order(parent) else None
             activation = "none" if is_approximate(after) else ACTIVATIONS.get(type(after), "none")
             setattr(parent, name, PackedConvolution(conv, activation))
             if following and activation != "none":
                 setattr(parent, following, nn.Identity())
-    for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+    for sequence in list(filter(calls_in_order, network.modules())):
         for name, module in list(sequence._modules.items()):
             if type(module) is nn.Identity:  # its call is a hundredth of a unit's time for one image
                 del sequence._modules[name]
+
+
+def calls_in_order(module: nn.Module) -> bool:
+    """Does it call its children one after another, as nn.Sequential does? A subclass may do otherwise."""
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
 
 
 def join_additions(network: nn.Module) -> None:
