@@ -13,8 +13,8 @@ from resunit.models import NetworkSpec, UnitPlan, build_unit, unit_plans
 from resunit.units import DropoutShortcut, ExclusivelyGatedUnit, Gate, GatedShortcut, LearnedScale
 from resunit.zoo import network_spec
 
-SAME = UnitPlan(16, 16, 1, first_of_stage=False, first_of_network=False)
-WIDER = UnitPlan(16, 32, 2, first_of_stage=True, first_of_network=False)
+SAME = UnitPlan(16, 16, 1, first_of_stage=False, first_of_network=False, depth=1)
+WIDER = UnitPlan(16, 32, 2, first_of_stage=True, first_of_network=False, depth=1)
 
 
 def unit(design: str, plan: UnitPlan, branch: str = "basic", **options: object) -> nn.Module:

@@ -35,7 +35,7 @@ def multiply_adds(spec: NetworkSpec, image_size: int) -> int:
             image = torch.empty(1, spec.in_channels, image_size, image_size)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             model(image)
-        return counter.get_total_flops() // 2
+        return counter.get_total_flops() // 2  # it counts 2 for a multiply-add
 
     return along_depth(spec, count)
 
@@ -53,7 +53,7 @@ def training_flops(spec: NetworkSpec, image_size: int) -> int:
             images = torch.empty(2, spec.in_channels, image_size, image_size)
         with FlopCounterMode(display=False) as counter:
             model(images).sum().backward()
-        return counter.get_total_flops() // 2
+        return counter.get_total_flops() // len(images)
 
     return along_depth(spec, count)
 

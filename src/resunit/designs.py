@@ -40,7 +40,7 @@ class Parts:
     """What a design joins into a unit that maps `in_channels` to `out_channels` at `stride`."""
 
     branch: nn.Module
-    widen: Callable[[], nn.Module]  # makes the identity, or the change of size
+    widen: Callable[[], nn.Module]  # makes the identity, or the change of size; not every design has it
     after: nn.Module
     before: nn.Module
     in_channels: int

@@ -34,8 +34,9 @@ class NetworkSpec:
     `widths` are the channels that leave each stage, `strides` those of each stage's first unit.
     `design` names a row of `DESIGNS`, `design_options` its keyword arguments.
     `shared_preactivation` says which units activate before the split into two paths (pre-activation only):
-    the first of each stage (fb.resnet.torch), those that change channels (resnet-1k-layers), or those whose
-    shortcut projects (timm). In the first two the network's first activation is in the stem (section 4.1).
+    the first of each stage (fb.resnet.torch), those that change channels or project (resnet-1k-layers), or
+    those whose shortcut projects (timm). In the first two the network's first activation is in the stem
+    (appendix, Implementation Details).
     `widening` is the shortcut where the size changes: A subsamples and pads zeros, B projects, C projects
     in every unit, D averages before it projects.
     """
@@ -59,6 +60,11 @@ class NetworkSpec:
     def placement(self) -> Placement:
         return DESIGNS[self.design].placement
 
+    @property
+    def image_size(self) -> int:
+        """Pixels a side of the images that the network is published for."""
+        return 224 if self.stem == "imagenet" else 32
+
 
 def stem_for(spec: NetworkSpec, image_size: int) -> Stem:
     """The stem for images of that many pixels a side: up to 64 keep their size, as CIFAR's do."""
@@ -76,7 +82,7 @@ class UnitPlan:
     stride: int
     first_of_stage: bool
     first_of_network: bool
-    depth: float = 1.0  # l / L of the l-th of L units
+    depth: float  # l / L of the l-th of L units
 
 
 def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
@@ -97,13 +103,13 @@ def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
 
 
 def projects(spec: NetworkSpec, plan: UnitPlan) -> bool:
-    """Does this unit's shortcut carry a 1x1 convolution for its size (options B and C)?"""
+    """Does this unit's shortcut carry a 1x1 convolution for its size (options B, C and D)?"""
     changes_size = plan.stride > 1 or plan.in_channels != plan.out_channels
     return spec.widening == "C" or (spec.widening != "A" and changes_size)
 
 
 def stem_activates(spec: NetworkSpec) -> bool:
-    """Does the stem hold the first unit's activation, before the split into two paths (section 4.1)?"""
+    """Does the stem hold the first unit's activation, before the split into two paths (appendix)?"""
     return spec.shared_preactivation != "projection"
 
 
@@ -129,13 +135,11 @@ def widening(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
 def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     placement = spec.placement
     layers = weight_layers(spec.branch, plan.in_channels, plan.out_channels, plan.stride, spec.stride_on)
-    before, first = "", placement.first
-    if plan.first_of_network and stem_activates(spec):
-        first = ""
-    elif shares_preactivation(spec, plan):
-        before, first = first, ""
+    in_stem = plan.first_of_network and stem_activates(spec)
+    shared = not in_stem and shares_preactivation(spec, plan)
+    before = placement.first if shared else ()
     parts = Parts(
-        branch=branch(layers, first, placement.last, spec.nonlinearity, placement.between),
+        branch=branch(layers, placement, spec.nonlinearity, shared_first=in_stem or shared),
         widen=lambda: widening(spec, plan),
         after=chain(activation(placement.after, plan.out_channels, spec.nonlinearity)),
         before=chain(activation(before, plan.in_channels, spec.nonlinearity)),
@@ -159,8 +163,10 @@ def build_stem(spec: NetworkSpec) -> nn.Module:
         conv = nn.Conv2d(spec.in_channels, channels, 2, bias=False).requires_grad_(False)
     else:
         conv = nn.Conv2d(spec.in_channels, channels, 3, padding=1, bias=False)
-    layers = [placement.last, placement.after, placement.first if stem_activates(spec) else ""]
-    return chain([conv, *activation(" ".join(layers), channels, spec.nonlinearity), *pool])
+    layers = activation((*placement.last, *placement.after), channels, spec.nonlinearity)
+    if stem_activates(spec):
+        layers += activation(placement.first, channels, spec.nonlinearity)
+    return chain([conv, *layers, *pool])
 
 
 class ResidualNetwork(nn.Module):
@@ -184,7 +190,7 @@ class ResidualNetwork(nn.Module):
 def build(spec: NetworkSpec) -> ResidualNetwork:
     """The network of `spec`, initialised as in He et al. 2015 with weights from torch's generator."""
     stages = nn.Sequential(*(Stage(*(build_unit(spec, p) for p in plans)) for plans in unit_plans(spec)))
-    closing = chain(activation(spec.placement.first, spec.widths[-1], spec.nonlinearity))  # section 4.1
+    closing = chain(activation(spec.placement.first, spec.widths[-1], spec.nonlinearity))  # appendix
     classifier = nn.Linear(spec.widths[-1], spec.num_classes)
     network = ResidualNetwork(build_stem(spec), stages, closing, classifier)
     initialise(network)

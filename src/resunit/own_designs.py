@@ -43,7 +43,9 @@ def add_design(name: str) -> Design:
 def source_digest(name: str) -> str:
     """SHA-256, in hexadecimal, of the file that an added design comes from: its numbers change with it."""
     file = sys.modules[name.partition(":")[0]].__file__
-    return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()
+    if file is None:
+        raise UsageError(f"{name} is in a folder without code of its own; name the module in a file")
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def _shortcut_design(name: str, shortcut: Callable[..., nn.Module]) -> Design:

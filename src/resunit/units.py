@@ -18,6 +18,7 @@ from resunit.batch_norm import BatchNorm
 BranchKind = Literal["one-layer", "basic", "bottleneck"]
 StrideOn = Literal["1x1", "3x3"]
 Nonlinearity = Literal["relu", "gelu"]  # the paper's, and the recipe quick's
+Layer = Literal["norm", "relu"]  # "relu" is the nonlinearity, whichever it is
 NONLINEARITIES: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
@@ -25,7 +26,8 @@ class ResidualUnit(nn.Module):
     """x -> f(h(x) + F(x)), Eqs. (1)-(2): (N, C_in, H, W) -> (N, C_out, H/stride, W/stride).
 
     `branch` is F, `shortcut` is h and `after` is f; h and f default to the identity, the case of Eq. (3).
-    `before` is an activation that both paths share (section 4.1); most units have none.
+    `before` is an activation that both paths share, as published pre-activation networks have it where the
+    size changes; most units have none.
     """
 
     def __init__(
@@ -51,52 +53,54 @@ class Placement:
     """Where a unit's activations sit, Fig. 4.
 
     Each field lists layers in order: `first` opens the branch, `last` closes it, `after` follows the sum, and
-    `between` stands between two weight layers, in the paper always norm-relu.
+    `between` stands between two weight layers, in the paper always norm and ReLU.
     """
 
-    first: str
-    last: str
-    after: str
-    between: str = "norm relu"
+    first: tuple[Layer, ...]
+    last: tuple[Layer, ...]
+    after: tuple[Layer, ...]
+    between: tuple[Layer, ...] = ("norm", "relu")
 
 
-ORIGINAL = Placement(first="", last="norm", after="relu")  # Fig. 4(a)
-BN_AFTER_ADDITION = Placement(first="", last="", after="norm relu")  # (b)
-RELU_BEFORE_ADDITION = Placement(first="", last="norm relu", after="")  # (c)
-RELU_ONLY_PREACTIVATION = Placement(first="relu", last="norm", after="")  # (d)
-FULL_PREACTIVATION = Placement(first="norm relu", last="", after="")  # (e)
-WITHOUT_NORM = Placement(first="relu", last="", after="", between="relu")  # De and Smith 2020
+ORIGINAL = Placement(first=(), last=("norm",), after=("relu",))  # Fig. 4(a)
+BN_AFTER_ADDITION = Placement(first=(), last=(), after=("norm", "relu"))  # (b)
+RELU_BEFORE_ADDITION = Placement(first=(), last=("norm", "relu"), after=())  # (c)
+RELU_ONLY_PREACTIVATION = Placement(first=("relu",), last=("norm",), after=())  # (d)
+FULL_PREACTIVATION = Placement(first=("norm", "relu"), last=(), after=())  # (e)
+WITHOUT_NORM = Placement(first=("relu",), last=(), after=(), between=("relu",))  # De and Smith 2020
 
 
-def activation(layers: str, channels: int, nonlinearity: Nonlinearity = "relu") -> list[nn.Module]:
-    """The layers that a `Placement` field names, for maps of `channels` channels; "norm relu" is one module.
-
-    The paper's nonlinearity is ReLU; another takes its place wherever a placement says relu.
-    """
-    make = {
-        "norm": lambda: BatchNorm(channels),
-        "norm-relu": lambda: BatchNorm(channels, nonlinearity),
-        "relu": NONLINEARITIES[nonlinearity],
-    }
-    return [make[layer]() for layer in layers.replace("norm relu", "norm-relu").split()]
+def activation(
+    layers: Iterable[Layer], channels: int, nonlinearity: Nonlinearity = "relu"
+) -> list[nn.Module]:
+    """The `layers` of a `Placement` for maps of `channels` channels; a norm and its ReLU are one module."""
+    modules: list[nn.Module] = []
+    for layer in layers:
+        if layer == "norm":
+            modules.append(BatchNorm(channels))
+        elif modules and isinstance(modules[-1], BatchNorm):
+            modules[-1] = BatchNorm(channels, nonlinearity)
+        else:
+            modules.append(NONLINEARITIES[nonlinearity]())
+    return modules
 
 
 def chain(parts: Iterable[nn.Module]) -> nn.Module:
     """`parts` one after another, named by kind and order (norm1, conv1, norm2, ...).
 
-    Identities drop out; no parts are the identity.
+    Chains within it dissolve, identities drop out; no parts are the identity.
     """
     kinds: dict[type[nn.Module], str] = {nn.Conv2d: "conv", BatchNorm: "norm"}
-    parts = [part for part in parts if not isinstance(part, nn.Identity)]
-    if not parts:
-        return nn.Identity()
     sequence = nn.Sequential()
     count: Counter[str] = Counter()
-    for part in parts:
+    layers = (layer for part in parts for layer in (part if type(part) is nn.Sequential else [part]))
+    for part in layers:
+        if isinstance(part, nn.Identity):
+            continue
         kind = kinds.get(type(part), type(part).__name__.lower())
         count[kind] += 1
         sequence.add_module(f"{kind}{count[kind]}", part)
-    return sequence
+    return sequence if len(sequence) else nn.Identity()
 
 
 def convolution(in_channels: int, out_channels: int, size: int, stride: int = 1) -> nn.Conv2d:
@@ -125,18 +129,19 @@ def weight_layers(
 
 def branch(
     convolutions: list[nn.Conv2d],
-    first: str,
-    last: str,
+    placement: Placement,
     nonlinearity: Nonlinearity = "relu",
-    between: str = "norm relu",
+    shared_first: bool = False,
 ) -> nn.Module:
-    """F: the weight layers with `between` between them, opened by `first` and closed by `last` (Fig. 4)."""
-    parts = activation(first, convolutions[0].in_channels, nonlinearity)
+    """F: the weight layers and the activations of `placement` around them (Fig. 4).
+
+    `shared_first` leaves out the first activation, which then stands before the split into two paths.
+    """
+    parts: list[nn.Module] = []
     for index, layer in enumerate(convolutions):
-        if index > 0:
-            parts += activation(between, layer.in_channels, nonlinearity)
-        parts.append(layer)
-    return chain(parts + activation(last, convolutions[-1].out_channels, nonlinearity))
+        before = placement.between if index else () if shared_first else placement.first
+        parts += [*activation(before, layer.in_channels, nonlinearity), layer]
+    return chain(parts + activation(placement.last, convolutions[-1].out_channels, nonlinearity))
 
 
 class Subsample(nn.Module):

@@ -14,15 +14,14 @@ def describe_models(pattern: str = "*") -> list[dict[str, Any]]:
     records = []
     for name in list_models(pattern):
         spec = network_spec(name)
-        image_size = 224 if spec.stem == "imagenet" else 32
         layers = {"one-layer": 1, "basic": 2, "bottleneck": 3}[spec.branch]
         records.append(
             {
                 "model": name,
                 "depth": 2 + layers * sum(spec.depths),
                 "parameters": spec_parameters(spec),
-                "multiply_adds": multiply_adds(spec, image_size),
-                "image_size": image_size,
+                "multiply_adds": multiply_adds(spec, spec.image_size),
+                "image_size": spec.image_size,
                 "unit": spec.branch,
                 "design": spec.design,
             }

@@ -15,8 +15,6 @@ import resunit
 from resunit.cli import main
 from resunit.cli.training import tell_views
 from resunit.designs import DESIGNS
-from resunit.training.settings import MODEL_OPTIONS
-from resunit.zoo import CONVENTIONS
 
 
 def test_evaluate_repeats_the_run_s_error(capsys: pytest.CaptureFixture[str], run: Path) -> None:
@@ -164,11 +162,6 @@ def test_large_images_get_the_imagenet_stem(tmp_path: Path) -> None:
     assert main([*arguments, *settings]) == 0
     model = resunit.create_model(weights=tmp_path / "run" / "weights.safetensors")
     assert model.stem.conv1.kernel_size == (7, 7)
-
-
-def test_the_command_line_knows_every_option_of_every_design() -> None:
-    options = {key for design in DESIGNS.values() for key in design.options}
-    assert set(MODEL_OPTIONS) == options | set(CONVENTIONS)
 
 
 def test_training_tells_how_it_goes_and_which_error_is_which(

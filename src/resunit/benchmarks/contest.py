@@ -76,11 +76,6 @@ class Network:
         return Entry(CONVOLUTIONS, prepare_convolutions, arguments, self.batch_size)
 
 
-def image_size(spec: NetworkSpec) -> int:
-    """Pixels a side of the images that the network is made for."""
-    return 224 if spec.stem == "imagenet" else 32
-
-
 def installed(peers: Iterable[Peer], report: Report) -> list[Peer]:
     """Those of `peers` that are installed; the others are named as missing."""
     peers = list(peers)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resunit.benchmarks.contest import FAST, Network, Report, contest, image_size
+from resunit.benchmarks.contest import FAST, Network, Report, contest
 from resunit.names import UsageError
 from resunit.zoo import network_spec
 
@@ -16,7 +16,7 @@ def measure(report: Report, *, model: Sequence[str] = PAIRS, batch_size: int = 6
     specs = {name: network_spec(name) for name in model}
     for shallow, deep in zip(model[::2], model[1::2], strict=True):
         networks = {
-            name: Network(f"{shallow}, {deep}", specs[name], batch_size, image_size(specs[name]))
+            name: Network(f"{shallow}, {deep}", specs[name], batch_size, specs[name].image_size)
             for name in (shallow, deep)
         }
         entries = [network.ours(name, memory=FAST) for name, network in networks.items()]

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from resunit.benchmarks.contest import FOLDED, OURS, Entry, Network, Report, contest, image_size, installed
+from resunit.benchmarks.contest import FOLDED, OURS, Entry, Network, Report, contest, installed
 from resunit.benchmarks.peers import PEERS, named_peers, spec_of_peers
 from resunit.benchmarks.steps import CPU, Prepared, autocast, build_peer, normalised, random_images
 from resunit.benchmarks.timing import least_seconds
@@ -40,7 +40,7 @@ def measure(
     specs = {name: spec_of_peers(name) for name in model}
     for name, spec in specs.items():
         for images in (1, 128) if batch_size is None else (batch_size,):
-            network = Network(name, spec, images, image_size(spec))
+            network = Network(name, spec, images, spec.image_size)
             shape = (images, network.image_size)
             entries = [
                 Entry(

@@ -10,7 +10,6 @@ from resunit.benchmarks.contest import (
     Network,
     Report,
     contest,
-    image_size,
     installed,
 )
 from resunit.benchmarks.peers import named_peers, spec_of_peers
@@ -40,10 +39,10 @@ def measure(
     specs = {name: spec_of_peers(name) for name in model}
     for name, spec in specs.items():
         if name == DEEPEST:
-            network = Network(name, spec, min(batch_size, DEEPEST_BATCH), image_size(spec))
+            network = Network(name, spec, min(batch_size, DEEPEST_BATCH), spec.image_size)
             contest(report, "memory", network, [network.ours(SMALL_MODE, memory=SMALL)], 1)
             continue
-        network = Network(name, spec, batch_size, image_size(spec))
+        network = Network(name, spec, batch_size, spec.image_size)
         ours = [network.ours(FAST_MODE, memory=FAST), network.ours(SMALL_MODE, memory=SMALL)]
         contest(report, "memory", network, ours, rounds)
         for peer in peers:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from resunit.benchmarks.contest import BARE_STEP, PROGRAM, Network, Report, image_size
+from resunit.benchmarks.contest import BARE_STEP, PROGRAM, Network, Report
 from resunit.benchmarks.processes import MeasurementError, WorkProcess
 from resunit.benchmarks.records import Measurement
 from resunit.benchmarks.timing import interleave, spread
@@ -33,7 +33,7 @@ def measure(
     """
     for name in model:
         spec = network_spec(name)
-        network = Network(name, spec, batch_size, image_size(spec))
+        network = Network(name, spec, batch_size, spec.image_size)
         bare = network.ours(BARE_STEP)
         with (
             counting(f"program: {name}", 2 * rounds, report.shown) as advance,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from resunit.benchmarks.contest import Entry, Network, Report, contest, image_size, installed
+from resunit.benchmarks.contest import Entry, Network, Report, contest, installed
 from resunit.benchmarks.limits import prepare_gemm, prepare_triad
 from resunit.benchmarks.peers import PEERS, named_peers, spec_of_peers
 from resunit.benchmarks.steps import Configuration
@@ -27,7 +27,7 @@ def measure(
     peers = installed(named_peers(against), report)
     specs = {name: spec_of_peers(name) for name in model}
     for name, spec in specs.items():
-        network = Network(name, spec, batch_size, image_size(spec))
+        network = Network(name, spec, batch_size, spec.image_size)
         beside = [peer for peer in peers if name in peer.networks]
         if not beside:
             report.notice(f"{name}: none of the peers has it")

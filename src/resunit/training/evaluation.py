@@ -108,7 +108,7 @@ def evaluate_views(
     """Evaluate on other views, divided among the workers as in `evaluate`.
 
     Streamed images: on the large crop, whole at its scale; if `augmented` also on ten crops together.
-    Others: if `augmented`, on mirrored and shifted views. Logits of views together are averaged.
+    Others: if `augmented`, on mirrored and shifted views. Logits of views together are added up.
     """
 
     def logits_on(split: AnySplit) -> Tensor:

@@ -9,19 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from resunit.designs import DESIGNS
 from resunit.names import UsageError, unknown
 from resunit.training.recipe import Recipe
-
-MODEL_OPTIONS: dict[str, type] = {
-    "shortcut_scale": float,
-    "branch_scale": float,
-    "gate_bias": float,
-    "drop_probability": float,
-    "inverted_dropout": bool,
-    "initial_scale": float,
-    "final_survival": float,
-    "shared_preactivation": str,
-    "stride_on": str,
-    "widening": str,
-}
+from resunit.zoo import CONVENTIONS
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
@@ -46,9 +34,10 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
 
 
 def model_options(recipe: Recipe) -> dict[str, type]:
-    """The options of models by name, those of an added design of one's own included."""
-    own = DESIGNS[recipe.design].options if recipe.design in DESIGNS else {}
-    return MODEL_OPTIONS | {name: type(default) for name, default in own.items()}
+    """The types of all designs' options and of the conventions; those of the recipe's own design prevail."""
+    designs = [*DESIGNS.values(), *(DESIGNS[name] for name in DESIGNS if name == recipe.design)]
+    options = {name: type(default) for design in designs for name, default in design.options.items()}
+    return dict.fromkeys(CONVENTIONS, str) | options
 
 
 def recipe_from_json(record: Mapping[str, Any]) -> Recipe:
