@@ -182,6 +182,7 @@ WRONG = {
     HEAD + "class A(nn.Module):\n    def __init__(self, c): 1 / 0": "ZeroDivisionError",
     "B = 1": "my_units has no 'A'",
     "def": "SyntaxError",
+    "import nowhere": "importing my_units fails: ModuleNotFoundError: No module named 'nowhere'",
 }
 
 

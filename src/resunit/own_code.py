@@ -16,9 +16,9 @@ def imported(target: str, example: str) -> object:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UsageError(f"{target}: {error}; it is looked for here and where Python looks") from error
     except Exception as error:  # whatever the user's code raises
+        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+            raise UsageError(f"{target}: {error}; it is looked for here and where Python looks") from error
         raise fails(f"importing {module_name}", error) from error
     if not hasattr(module, name):
         raise UsageError(f"{target}: {module_name} has no {name!r}")

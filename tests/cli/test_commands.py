@@ -90,6 +90,14 @@ def test_models_lists_the_zoo_as_a_table_and_as_json(capsys: pytest.CaptureFixtu
     assert all(design in out for design in DESIGNS)
 
 
+def test_a_reader_who_has_enough_ends_it_quietly() -> None:
+    command = [sys.executable, "-m", "resunit", "models", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 def test_data_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["data", "verify", "cifar10-sample"]) == 0
     assert capsys.readouterr().out.count("ok ") == 4

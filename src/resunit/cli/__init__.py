@@ -1,5 +1,6 @@
 """The command line: each command parses, then calls one function; nothing heavy is imported until needed."""
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -30,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.showwarning = show_warning
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains as it ends
+        return FAILED
     except KeyboardInterrupt:
         return fail("interrupted before there was anything to resume", FAILED)
     except Exception as error:  # the one place that turns errors into a line
