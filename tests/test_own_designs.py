@@ -12,7 +12,7 @@ import torch
 
 from resunit import add_design, create_model
 from resunit.designs import DESIGNS
-from resunit.experiments.reproduce import own_row
+from resunit.experiments.reproduce import chosen_rows, own_row
 from resunit.experiments.tables import TABLES
 from resunit.names import UsageError
 from resunit.own_designs import source_digest
@@ -164,6 +164,15 @@ def test_it_is_trained_on_the_data_of_its_table(
 ) -> None:
     my_units(BLOCKS[0])
     assert own_row(TABLES[table], EXAMPLE).data == data
+
+
+def test_it_can_be_run_alone(my_units: Callable[..., Path]) -> None:
+    my_units(BLOCKS[0])
+    ids = [[row.id for row in chosen_rows("table1", TABLES["table1"], only, [EXAMPLE])]
+           for only in ("orig*", "Squeeze*")]  # fmt: skip
+    assert ids == [["original", "SqueezeShortcut"], ["SqueezeShortcut"]]
+    with pytest.raises(UsageError, match="did you mean 'SqueezeShortcut'"):
+        chosen_rows("table1", TABLES["table1"], "SqueezeShortcu", [EXAMPLE])
 
 
 def test_the_digest_is_of_the_users_file(my_units: Callable[..., Path]) -> None:

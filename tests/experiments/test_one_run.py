@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from resunit.experiments import one_run
 from resunit.experiments.board import in_a_cell
 from resunit.experiments.claims.quantities import is_at_chance
-from resunit.experiments.one_run import perform, when_free
+from resunit.experiments.one_run import described, perform, when_free
 from resunit.experiments.runner import LocalProcesses, perform_all
 from resunit.experiments.runs import Experiment, experiments
 from resunit.experiments.tables import TABLES
@@ -39,6 +40,13 @@ def test_errors_are_those_of_the_images_that_the_run_was_judged_on(tmp_path: Pat
     assert record["test_loss"] > 0
     assert [point["test_images"] for point in record["curve"]] == [16, 100]
     assert record["curve"][-1]["test_error"] == record["test_error"]
+
+
+def test_a_run_of_somebody_elses_design_is_described_without_it() -> None:
+    (experiment,) = smoke()
+    recipe = experiment.recipe | {"design": "nowhere:Squeeze", "model_options": {"reduction": 4}}
+    record = described(replace(experiment, recipe=recipe))
+    assert (record["design"], record["options"]) == ("nowhere:Squeeze", {"reduction": 4})
 
 
 def test_a_run_waits_for_its_folder_however_long_it_takes(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from resunit.cli import main
 from resunit.experiments.networks import Network, network
 from resunit.experiments.pictures import figure
 from resunit.experiments.publication import comparison
+from resunit.experiments.setting import recipe_of_scale
 from resunit.experiments.tables import TABLES
 from resunit.reports.curves import Curve, Plot, draw_curves
 
@@ -48,6 +50,28 @@ def test_rows_show_median_range_seeds_and_the_papers_number() -> None:
     assert rows["dropout 0.5"][0] == "90.0 (89.7 to 90.3), at chance after 400 steps"
     assert rows["1x1 convolution"] == ("not run", "", "12.22", "")
     assert rows["scaling: shortcut 0, branch 1"][2] == "fail"
+
+
+def test_some_seeds_at_chance_are_counted() -> None:
+    records = recorded(runs(CONV, 88.1))
+    assert rows_of("table1", records)["1x1 convolution"][0] == (
+        "88.1 (87.8 to 88.4), at chance in 2 of 3 after 400 steps"
+    )
+
+
+def test_a_smoke_run_stands_in_for_cifar_10_alone() -> None:
+    smoke = {"scale": "smoke", "data": "cifar10-sample", "recipe": recipe_of_scale("smoke")}
+    rows = rows_of("table3", recorded(runs(network("resnet164"), 80.0, **smoke)))
+    assert rows["ResNet-164, original"][0].startswith("80.0")
+    assert rows["ResNet-164, original (cifar100)"][0] == "not run"
+
+
+def test_a_figure_of_some_rows_has_the_panels_that_they_are_in() -> None:
+    table = TABLES["figure3"]
+    some = replace(table, rows=table.rows[:2])
+    plot = figure(some, recorded(runs(ORIGINAL, 70.0)))
+    assert plot is not None
+    assert {curve.label for curves in plot.panels.values() for curve in curves} == {"original"}
 
 
 def test_a_network_is_the_same_in_every_table() -> None:
@@ -189,7 +213,7 @@ def test_a_row_of_your_own_stands_in_its_table(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     out = tmp_path / "report.html"
     assert main(["report", str(path), "--out", str(out)]) == 0
-    row = '<td>resnet110 my_units:Squeeze (reduction 4)</td><td class="number">60.0 (59.7 to 60.3)</td>'
+    row = '<td>resnet110 my_units:Squeeze (reduction 4)</td><td class="here">60.0 (59.7 to 60.3)</td>'
     assert out.read_text().count(row) == 1, "in Table 1, for which it was made"
 
 

@@ -205,6 +205,10 @@ def test_a_record_that_was_cut_off_is_run_again(done: Path, tmp_path: Path) -> N
         (["table1", "--only", "nothing-*"], "unknown row of table1"),
         (["table1", "--seeds", "0"], "--seeds must be at least 1"),
         (["table5"], "--data FOLDER"),
+        (
+            ["table1", "--only", "original", "--on", "ray", "--address", "127.0.0.1:9"],
+            "no Ray cluster answers",
+        ),
         (["table1", "--set", "stepps=3"], "did you mean 'steps'"),
     ],
 )
@@ -213,6 +217,12 @@ def test_bad_arguments_are_one_line(tmp_path: Path, arguments: list[str], messag
     assert refused.returncode == 2
     assert message in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_records_go_into_a_folder_and_not_into_a_file() -> None:
+    refused = run(Path(__file__), "table1", "--only", "original")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "test_runner.py is a file; name a folder" in refused.stderr
 
 
 def test_a_part_of_table_1_smokes(tmp_path: Path) -> None:

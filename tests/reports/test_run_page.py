@@ -189,3 +189,10 @@ def test_backticks_become_code_and_markup_does_not():
 )
 def test_quantities_as_people_write_them(written: str, expected: str):
     assert written.replace(NO_BREAK, " ") == expected
+
+
+def test_a_watch_that_measured_nothing_is_not_drawn(write_run: WriteRun):
+    """As of a run whose first loss was not a number."""
+    folder = write_run()
+    (folder / "propagation.jsonl").write_text('{"step": 0, "epoch": 0.0, "junctions": ["a"], "unseen": []}\n')
+    assert 'id="propagation"' not in own_markup(folder)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 
@@ -14,6 +16,7 @@ from resunit.experiments.runs import Experiment
 from resunit.names import UsageError
 from resunit.training.devices import MEMORY
 
+SECONDS_TO_CONNECT = 15
 RETRIES = 3  # of a run whose worker dies; each goes on from the last checkpoint
 
 
@@ -31,6 +34,8 @@ class RayTasks:
         except ImportError:
             raise UsageError("--on ray needs Ray: pip install 'resunit[ray]'") from None
         self.ray = ray
+        if address is not None:
+            _check_that_somebody_listens(address)
         path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
         try:
             ray.init(address=address, runtime_env={"env_vars": {"PYTHONPATH": path}}, log_to_driver=False)
@@ -63,6 +68,17 @@ class RayTasks:
         for reference in self.references:
             self.ray.cancel(reference, force=True)
         self.ray.shutdown()
+
+
+def _check_that_somebody_listens(address: str) -> None:
+    """Ray itself would try for many minutes. Raises UsageError."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.hostname is None or place.port is None:
+        return  # "auto", or a name that Ray knows
+    try:
+        socket.create_connection((place.hostname, place.port), timeout=SECONDS_TO_CONNECT).close()
+    except OSError as error:
+        raise UsageError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
 
 
 def _perform(folder: Path, memory: int | None) -> dict[str, Any] | None:

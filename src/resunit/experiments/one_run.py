@@ -7,14 +7,16 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from resunit.designs import DESIGNS
 from resunit.experiments.identity import recipe_hash
-from resunit.experiments.networks import network
+from resunit.experiments.networks import Network, network
 from resunit.experiments.runs import Experiment
 from resunit.files import write_atomically
 from resunit.json_lines import read_lines
@@ -90,7 +92,11 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
 def described(experiment: Experiment, status: str = "failed", error: str | None = None) -> dict[str, Any]:
     """The part of a record that is known before the run."""
     recipe = experiment.recipe
-    chosen = network(recipe["model"], recipe["design"], **recipe["model_options"])
+    named = recipe["model"], recipe["design"]
+    if recipe["design"] in DESIGNS:
+        chosen = network(*named, **recipe["model_options"])
+    else:  # somebody's own, which a report need not import
+        chosen = Network(*named, recipe["model_options"])
     return {
         "table": experiment.table,
         "row": experiment.row,
@@ -163,7 +169,8 @@ def one_run(folder: Path, threads: int, memory: int | None) -> None:
     try:
         when_free(folder)
         record = perform(folder)
-    except Exception as error:  # becomes the record's "error"
+    except Exception as error:  # its last line becomes the record's "error"
+        traceback.print_exc()
         print(" ".join(f"{type(error).__name__}: {error}".split()), file=sys.stderr)
         sys.exit(1)
     if record is None:

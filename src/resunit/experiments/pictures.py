@@ -16,7 +16,7 @@ from resunit.experiments.setting import setting_of
 from resunit.experiments.tables import Table
 from resunit.reports.curves import Curve, Plot
 
-HOW_DRAWN = "Lines: means over seeds; bands: their range."
+HOW_DRAWN = "Lines: means over seeds; bands: the range of test errors."
 
 
 def figure(table: Table, records: Sequence[Record]) -> Plot | None:
@@ -24,7 +24,7 @@ def figure(table: Table, records: Sequence[Record]) -> Plot | None:
     rows = {row.id: row for row in table.rows}
     panels = {}
     for panel in table.panels:
-        found = {rows[name].label: records_of_row(rows[name], records) for name in panel.rows}
+        found = {rows[name].label: records_of_row(rows[name], records) for name in panel.rows if name in rows}
         common = most_common(record for runs in found.values() for record in runs)
         panels[panel.title] = {
             label: [record for record in runs if setting_of(record) == common]

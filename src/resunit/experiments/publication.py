@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from resunit.experiments.claims import Verdict
-from resunit.experiments.claims.quantities import is_at_chance
+from resunit.experiments.claims.quantities import NEAR, is_at_chance
 from resunit.experiments.networks import network_of
 from resunit.experiments.rows import Row
 from resunit.experiments.setting import Setting, newest_of_each_seed, setting_of
@@ -15,26 +15,31 @@ from resunit.reports.comparison import Comparison, ComparisonRow, Finding
 
 Record = Mapping[str, Any]
 OWN = "your own"  # the remark of such a row
-OF_TABLES = "Here: median (range) over seeds, last step."
+OF_TABLES = f"Here: median (range) over seeds, last step; at chance: within {NEAR:g} points of guessing."
 
 
 def records_of_row(row: Row, records: Iterable[Record]) -> list[Record]:
     """The runs of a row's network on its data, whichever table they were made for, by length and seed.
 
-    At smoke scale every row is trained on the sample. Errors are of the row's test crop.
+    At smoke scale rows of CIFAR-10 are trained on its sample. Errors are of the row's test crop.
     """
     if row.network is None:
         return []
     found = [
         on_large_crop(record) if row.large_crop else record
         for record in records
-        if (row.data is None or record["data"] == row.data or record["scale"] == "smoke")
+        if (row.data is None or record["data"] == row.data or stands_in(record, row))
         and record.get("crop", "shift") == row.crop  # which older records do not say
         and network_of(record).key == row.network.key
         and (record["row"] in HALF_BATCH) == row.half_batch
     ]
     found = newest_of_each_seed(found)
     return sorted(found, key=lambda record: (record["scale"] != "smoke", record["steps"], record["seed"]))
+
+
+def stands_in(record: Record, row: Row) -> bool:
+    """Is this a run at smoke scale, on the sample in the place of the whole data set?"""
+    return record["scale"] == "smoke" and row.data == "cifar10"
 
 
 def on_large_crop(record: Record) -> Record:
@@ -84,8 +89,9 @@ def _comparison_row(row: Row, records: list[Record], common: Setting | None) -> 
     parts = []
     if not records:
         parts.append("not run")
-    if done and all(is_at_chance(record) for record in done):
-        parts.append(f"at chance after {done[0]['steps']:,} steps")
+    if guessing := sum(is_at_chance(record) for record in done):
+        some = "" if guessing == len(done) else f" in {guessing} of {len(done)}"
+        parts.append(f"at chance{some} after {done[0]['steps']:,} steps")
     counts = Counter(record["status"] for record in records)
     ends = [status for status in ("diverged", "failed") if counts[status]]
     parts += [f"{counts[status]} of {len(records)} {status}" for status in ends]
@@ -126,8 +132,8 @@ def caption(records: Sequence[Record], common: Setting | None) -> str:
 def conditions(setting: Setting, records: Iterable[Record], seeds: str) -> str:
     """Scale, steps, batch, precision, seeds, machine."""
     scale = f"Scale {setting.scale}: " if setting.scale else ""
-    machines = ", ".join(sorted({str(record.get("machine", "unknown")) for record in records}))
-    return f"{scale}{setting.words}, {seeds}, on {machines}."
+    machines = ", ".join(sorted({record["machine"] for record in records if "machine" in record}))
+    return f"{scale}{setting.words}, {seeds}" + (f", on {machines}." if machines else ".")
 
 
 def seeds_in_words(records: Iterable[Record]) -> str:

@@ -37,6 +37,18 @@ def own_row(table: Table, design: str) -> Row:
     )  # fmt: skip
 
 
+def chosen_rows(name: str, table: Table, only: str, add: list[str]) -> tuple[Row, ...]:
+    """The rows whose id matches `only`, and all of the user's designs; where only such match, these alone."""
+    own = tuple(own_row(table, design) for design in add)
+    found = tuple(row for row in table.rows if fnmatch.fnmatch(row.id, only))
+    if found:
+        return found + own
+    found = tuple(row for row in own if fnmatch.fnmatch(row.id, only))
+    if not found:
+        raise unknown(f"row of {name}", only, [row.id for row in (*table.rows, *own)])
+    return found
+
+
 @dataclass(frozen=True)
 class Reproduction:
     """A table or figure of the paper with the records of its runs, and all that were run at this scale."""
@@ -113,13 +125,12 @@ def reproduce(
         if value < 1:
             raise UsageError(f"{option} must be at least 1, not {value}")
     table = TABLES[name]
-    rows = tuple(row for row in table.rows if fnmatch.fnmatch(row.id, only))
-    if not rows:
-        raise unknown(f"row of {name}", only, [row.id for row in table.rows])
-    table = replace(table, rows=rows + tuple(own_row(table, design) for design in add))
+    table = replace(table, rows=chosen_rows(name, table, only, add))
     wanted = experiments(name, table, scale=scale, seeds=seeds, data=data, settings=settings)
     if not wanted:
         raise UsageError(f"{name}: nothing to run; its rows' data cannot be had here")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; name a folder")
     path = path_of(out, scale)
     device = resolve_device(wanted[0].recipe["device"])
     executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))

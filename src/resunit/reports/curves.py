@@ -75,7 +75,7 @@ def interactive_curves(panels: Panels) -> Figure:
                 if not points:
                     continue
                 steps, mean, least, most = zip(*points, strict=True)
-                if len(curve.runs) > 1:
+                if len(curve.runs) > 1 and error == "test_error":
                     band = {"x": [*steps, *reversed(steps)], "y": [*most, *reversed(least)], "fill": "toself"}
                     figure.add_scatter(**band, fillcolor=colour, opacity=0.15, mode="lines", line_width=0,
                                        hoverinfo="skip", showlegend=False, **where)  # fmt: skip
@@ -102,6 +102,7 @@ def interactive_curves(panels: Panels) -> Figure:
 def draw_curves(plot: Plot, path: Path) -> Path:
     """Draw all panels for a paper, as .png, .pdf or .svg. Raises UsageError for another suffix."""
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.ticker import MaxNLocator
 
     panels = plot.panels
     if path.suffix not in PICTURES:
@@ -119,12 +120,14 @@ def draw_curves(plot: Plot, path: Path) -> Path:
                     continue
                 steps, mean, least, most = zip(*points, strict=True)
                 colour = colours[curve.label]
-                axes.plot(steps, mean, color=colour, linestyle="--" if dash == "dash" else "-",
+                marker = "." if len(steps) == 1 else None
+                axes.plot(steps, mean, color=colour, marker=marker, linestyle="--" if dash == "dash" else "-",
                           linewidth=0.7 * width, label=f"{curve.label}, {words}")  # fmt: skip
-                if len(curve.runs) > 1:
+                if len(curve.runs) > 1 and error == "test_error":
                     axes.fill_between(steps, least, most, color=colour, alpha=0.12, linewidth=0)
         axes.set_title(name, fontsize=10)
         axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=7, frameon=False)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from resunit.files import write_atomically
 from resunit.reports.command import command
-from resunit.reports.figures import DRAWABLE_CLASSES, confusion_matrix, propagation, training_curves
+from resunit.reports.figures import (
+    DRAWABLE_CLASSES,
+    PROPAGATION,
+    confusion_matrix,
+    propagation,
+    training_curves,
+)
 from resunit.reports.findings import findings
 from resunit.reports.headline import headline, measures
 from resunit.reports.page import render_page
@@ -24,7 +30,7 @@ def write_run_page(folder: Path) -> Path:
     figures: dict[str, Figure] = {}
     if run.log:
         figures["curves"] = training_curves(run.log, run.split)
-    if measured := [line for line in run.propagation if line.get("junctions")]:
+    if measured := [line for line in run.propagation if PROPAGATION.keys() & line.keys()]:
         figures["propagation"] = propagation(measured)
     if run.confusion and len(run.confusion.classes) <= DRAWABLE_CLASSES:
         figures["confusion"] = confusion_matrix(run.confusion)
