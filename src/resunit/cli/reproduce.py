@@ -1,5 +1,6 @@
 """`resunit reproduce`: the paper's tables, figures and claims."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -95,7 +96,7 @@ def reproduce(
 
 
 def tell(reproduction: "Reproduction") -> None:
-    """Print the table beside the paper's numbers, and what held."""
+    """Print the table beside the paper's numbers, and what held; a smoke run says only that all of it runs."""
     from rich.console import Console
 
     from resunit.experiments.publication import findings
@@ -103,6 +104,13 @@ def tell(reproduction: "Reproduction") -> None:
 
     console = Console(highlight=False)
     console.print(comparison_for_terminal(reproduction.comparison))
-    if verdicts := reproduction.verdicts:
+    if all(record["scale"] == "smoke" for record in reproduction.records):
+        counts = Counter(record["status"] for record in reproduction.records)
+        ended = f"{counts['done'] + counts['diverged']} of {counts.total()} runs went through"
+        diverged = f" ({counts['diverged']} diverged, as so few steps at this rate can)" * (
+            counts["diverged"] > 0
+        )
+        console.print(f"\n{ended}{diverged}. A smoke run finds nothing out: --scale mini does.")
+    elif verdicts := reproduction.verdicts:
         console.print()
         console.print(findings_for_terminal(findings(verdicts)))
