@@ -96,7 +96,7 @@ def reproduce(
 
 
 def tell(reproduction: "Reproduction") -> None:
-    """Print the table beside the paper's numbers, and what held; a smoke run says only that all of it runs."""
+    """Print the table beside the paper's numbers, and what held; a smoke run only says that it runs."""
     from rich.console import Console
 
     from resunit.experiments.publication import findings
@@ -106,11 +106,11 @@ def tell(reproduction: "Reproduction") -> None:
     console.print(comparison_for_terminal(reproduction.comparison))
     if all(record["scale"] == "smoke" for record in reproduction.records):
         counts = Counter(record["status"] for record in reproduction.records)
-        ended = f"{counts['done'] + counts['diverged']} of {counts.total()} runs went through"
-        diverged = f" ({counts['diverged']} diverged, as so few steps at this rate can)" * (
-            counts["diverged"] > 0
+        diverged = f", {counts['diverged']} to a loss that is no number" if counts["diverged"] else ""
+        console.print(
+            f"\n{counts['done'] + counts['diverged']} of {counts.total()} runs went through{diverged}. "
+            "So few steps say nothing about a network; --scale mini does."
         )
-        console.print(f"\n{ended}{diverged}. A smoke run finds nothing out: --scale mini does.")
     elif verdicts := reproduction.verdicts:
         console.print()
         console.print(findings_for_terminal(findings(verdicts)))
