@@ -87,7 +87,6 @@ def named(network: Network) -> str:
 
 
 ORIGINAL = network("resnet110")
-PREACTIVATION = network("resnet110", "full-preactivation")
 CONV = network("resnet110", "conv-shortcut")
 FEW, FEW_CONV = network("resnet20"), network("resnet20", "conv-shortcut")
 HALVES = network("resnet110", "constant-scaling", shortcut_scale=0.5, branch_scale=0.5)
