@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from resunit.experiments.claims.choosing import SEEDS, Record, Runs, by_setting, choose, missing
 from resunit.experiments.claims.findings import CLAIMS, Claim, Comparison, Term, named
@@ -28,25 +28,31 @@ def judge(records: Iterable[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
     corrected = holm(
         {
             (place, number): compared.estimate.p
-            for place, verdict in enumerate(examined)
-            if not verdict.reason
+            for place, (verdict, is_final) in enumerate(examined)
+            if not is_final
             for number, compared in enumerate(verdict.compared)
             if compared.estimate is not None
         }
     )
     return [
         verdict
-        if verdict.reason
+        if is_final
         else _decided(verdict, {n: p for (place_of_p, n), p in corrected.items() if place_of_p == place})
-        for place, verdict in enumerate(examined)
+        for place, (verdict, is_final) in enumerate(examined)
     ]
 
 
-def _examined(claim: Claim, settings: Mapping[Setting, Runs]) -> Verdict:
-    """The claim's comparisons. With a reason the verdict is final; else `_decided` gives the outcome."""
+class Examined(NamedTuple):
+    """A verdict that is final, or one whose outcome its comparisons still have to decide."""
+
+    verdict: Verdict
+    is_final: bool
+
+
+def _examined(claim: Claim, settings: Mapping[Setting, Runs]) -> Examined:
     chosen = choose(claim, settings)
     if chosen is None:
-        return Verdict(claim, "undecided", reason=missing(claim, settings))
+        return Examined(Verdict(claim, "undecided", reason=missing(claim, settings)), is_final=True)
     runs = chosen.runs
     common: dict[str, Any] = {
         "seeds": chosen.seeds,
@@ -54,15 +60,18 @@ def _examined(claim: Claim, settings: Mapping[Setting, Runs]) -> Verdict:
         "machine": chosen.machine,
     }
     if chosen.seeds < SEEDS:
-        return Verdict(claim, "undecided", reason=f"a verdict needs {SEEDS} seeds", **common)
+        too_few = Verdict(claim, "undecided", reason=f"a verdict needs {SEEDS} seeds", **common)
+        return Examined(too_few, is_final=True)
     compared = tuple(_compared(comparison, runs) for comparison in claim.comparisons)
     reported = tuple(_compared(comparison, runs) for comparison in claim.reported)
-    outcome, reason = _by_convergence(claim, runs)
-    return Verdict(claim, outcome, compared, reported, reason=reason, **common)
+    settled = _by_convergence(claim, runs)
+    outcome, reason = settled or ("undecided", "")
+    verdict = Verdict(claim, outcome, compared, reported, reason=reason, **common)
+    return Examined(verdict, is_final=settled is not None)
 
 
-def _by_convergence(claim: Claim, runs: Runs) -> tuple[Outcome, str]:
-    """What decides before any comparison: networks that learned, or did not, against what the claim says."""
+def _by_convergence(claim: Claim, runs: Runs) -> tuple[Outcome, str] | None:
+    """Outcome and reason where networks that learned, or did not, settle the claim before any comparison."""
     for network in claim.stuck:
         if any(learned := _learned(network, runs)):
             return "not held" if all(learned) else "undecided", _errors(network, runs)
@@ -72,7 +81,7 @@ def _by_convergence(claim: Claim, runs: Runs) -> tuple[Outcome, str]:
     for network in claim.where:
         if not all(_learned(network, runs)):
             return "undecided", _errors(network, runs)
-    return "undecided", ""
+    return None
 
 
 def _learned(network: Network, runs: Runs) -> list[bool]:
