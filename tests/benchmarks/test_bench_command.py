@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from resunit.benchmarks.document import write_document
-from resunit.benchmarks.records import Measurement, append, lines, newest, path_of
+from resunit.benchmarks.records import Measurement, lines, newest, path_of
 from resunit.cli import main
+from resunit.json_lines import append_lines
 
 TRAIN = ("bench", "train", "--model", "preresnet20", "--batch-size", "2", "--rounds", "1")
 
@@ -123,7 +124,7 @@ def test_recorded_runs_are_judged_by_their_mean(tmp_path: Path, capsys: pytest.C
     }  # fmt: skip
     older = row | {"recipe": {"epochs": 11}, "test_error": 50.0}
     again = row | {"seed": 1, "test_error": 9.2}
-    append(tmp_path / "quick.jsonl", [older, row, again | {"test_error": 60.0}, again])
+    append_lines(tmp_path / "quick.jsonl", [older, row, again | {"test_error": 60.0}, again])
     assert main(["bench", "accuracy", "--out", str(tmp_path), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     plain, mirrored, augmented, arithmetic = document["ratios"]
@@ -133,9 +134,18 @@ def test_recorded_runs_are_judged_by_their_mean(tmp_path: Path, capsys: pytest.C
     assert (augmented["found"]["median"], augmented["met"]) == (pytest.approx(93.0), True)
     assert arithmetic["found"]["median"] == pytest.approx(0.09)
     assert any("fast94: no finished run" in notice for notice in document["notices"])
-    append(tmp_path / "quick.jsonl", [again | {"alone": False}, row | {"alone": False}])
+    append_lines(tmp_path / "quick.jsonl", [again | {"alone": False}, row | {"alone": False}])
     assert main(["bench", "accuracy", "--out", str(tmp_path)]) == 0  # a table without times
     assert "93 %" in capsys.readouterr().out
+
+
+def test_a_line_that_was_cut_off_is_dropped_and_not_glued_to_the_next(tmp_path: Path) -> None:
+    kept = path_of(tmp_path, "train")
+    step = Measurement("train", "resunit", (1.0,), 128, "images", "preresnet20", {"batch_size": 128})
+    append_lines(kept, lines([step], {"run": "a", "machine": {}}))
+    kept.write_text(kept.read_text() + '{"run": "b", "mach')
+    append_lines(kept, lines([step], {"run": "c", "machine": {}}))
+    assert newest(tmp_path, "train") == ({"run": "c", "machine": {}}, [step])
 
 
 def swept(axis: str, value: int, contestant: str, seconds: float) -> Measurement:
@@ -159,8 +169,8 @@ def test_the_document_holds_the_newest_numbers_and_the_notes(tmp_path: Path) -> 
         )
 
     records, docs = tmp_path / "results", tmp_path / "docs"
-    append(path_of(records, "train"), lines([step("resunit", 9.0), step("pytorchcv best", 9.0)], old))
-    append(
+    append_lines(path_of(records, "train"), lines([step("resunit", 9.0), step("pytorchcv best", 9.0)], old))
+    append_lines(
         path_of(records, "train"), lines([step("resunit", 1.0, 2.0), step("pytorchcv best", 1.2, 2.2)], new)
     )
     contestants = ("resunit", "pytorchcv best", "pytorchcv default", "convolutions alone")
@@ -170,7 +180,7 @@ def test_the_document_holds_the_newest_numbers_and_the_notes(tmp_path: Path) -> 
         for value in (1, 2)
         for number, contestant in enumerate(contestants, 1)
     ]
-    append(path_of(records, "sweep"), lines(sweep, new))
+    append_lines(path_of(records, "sweep"), lines(sweep, new))
     docs.mkdir()
     (docs / "performance.notes.md").write_text("## What was tried\n\nWritten by hand.\n")
     page = write_document(records, docs)

@@ -102,7 +102,7 @@ def test_runs_of_other_settings_are_not_compared() -> None:
     assert (found.outcome, found.settings[""].steps) == ("held", 400)
 
 
-def test_best_of_a_table_needs_every_comparison() -> None:
+def test_best_of_a_table_needs_every_contrast() -> None:
     errors = {"original": 70.0, "bn-after-addition": 80.0, "relu-before-addition": 75.0,
               "relu-only-preactivation": 65.0, "full-preactivation": 55.0}  # fmt: skip
     everyone = [r for design, e in errors.items() for r in runs(network("resnet110", design), e)]
@@ -226,16 +226,16 @@ def test_many_claims_correct_each_other() -> None:
     assert together["identity-beats-dropout-shortcut"].outcome == "held"
 
 
-def test_comparisons_within_a_claim_count_as_many_too() -> None:
+def test_contrasts_within_a_claim_count_as_many_too() -> None:
     """One placement of four is better, with p 0.0017: of all that is compared that is no surprise."""
     networks = {n.key: n for claim in CLAIMS for n in claim.networks}.values()
     best = network("resnet110", "relu-only-preactivation")
     records = [r for n in networks for r in runs(n, 58.17 if n == best else 60.0)]
     alone = {claim.id: claim for claim in CLAIMS}["full-preactivation-is-best-resnet110"]
-    comparison = judge(records, [alone])[0].compared[-1]
-    assert comparison.estimate is not None
-    compared = sum(len(claim.comparisons) for claim in CLAIMS)
-    assert len(CLAIMS) < 0.05 / comparison.estimate.p < compared
+    contrast = judge(records, [alone])[0].compared[-1]
+    assert contrast.estimate is not None
+    compared = sum(len(claim.contrasts) for claim in CLAIMS)
+    assert len(CLAIMS) < 0.05 / contrast.estimate.p < compared
     found = next(v for v in judge(records) if v.claim is alone)
     assert found.outcome == "undecided"
 

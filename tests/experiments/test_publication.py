@@ -74,6 +74,15 @@ def test_a_figure_of_some_rows_has_the_panels_that_they_are_in() -> None:
     assert {curve.label for curves in plot.panels.values() for curve in curves} == {"original"}
 
 
+@pytest.mark.parametrize(
+    ("classes", "shown"), [(6, "83.7, at chance after 400 steps"), (10, "83.7"), (None, "83.7")]
+)
+def test_chance_is_what_guessing_among_the_classes_gives(classes: int | None, shown: str) -> None:
+    folder = {"crop": "scale", "data": "photos", "classes": classes, "test_error_large_crop": 84.0}
+    records = recorded([record | folder for record in runs(network("resnet152"), 84.0, seeds=1)])
+    assert rows_of("table5", records)["ResNet-152, original, scale, crop 224"][0] == shown
+
+
 def test_a_network_is_the_same_in_every_table() -> None:
     records = recorded(runs(ORIGINAL, 70.0))
     assert rows_of("table2", records)["ResNet-110, original (a)"][0] == "70.0 (69.7 to 70.3)"

@@ -92,6 +92,15 @@ def test_half_of_the_batch_halves_its_groups() -> None:
     half = recipe_for(rows["1001-preactivation-half"], "paper", 0, None, [])
     assert (whole.batch_size, whole.group_size) == (128, 64)
     assert (half.batch_size, half.group_size) == (64, 32)
+    assert (half.steps, half.drops) == (156_250, (0.405, 0.61))
+    published = named_recipe("fb")
+    for name in ("learning_rate", "weight_decay", "nesterov", "schedule", "warmup", "normalisation"):
+        assert getattr(half, name) == getattr(published, name)
+
+
+def test_a_setting_means_what_it_says_for_half_of_the_batch_too() -> None:
+    row = next(row for row in TABLES["table4"].rows if row.recipe == "fb-half-batch")
+    assert recipe_for(row, "mini", 0, None, ["batch_size=24"]).batch_size == 24
 
 
 def test_mini_is_the_papers_schedule_compressed() -> None:
@@ -168,5 +177,8 @@ def test_identities_hold_what_determines_the_numbers() -> None:
     others = [identity(data="b"), identity(seed=1), identity("steps=399"), identity("precision=fp32"),
               identity("learning_rate=0.2"), identity("padding=3")]  # fmt: skip
     assert len({*others, *same}) == 7
+    half = next(row for row in TABLES["table4"].rows if row.recipe == "fb-half-batch")
+    assert identity_of(recipe_for(half, "mini", 0, None, ["precision=fp32"]), "data") == "72fbb85ea3191872"
+    assert identity_of(recipe_for(half, "paper", 0, None, ["precision=fp32"]), "data") == "5ff0cdbe5978bcfd"
     # As committed records have it: a change here makes them all strangers.
     assert identity_of(recipe_for(row, "mini", 0, None, ["precision=bf16"]), "data") == "cfdebdf03b1516a1"

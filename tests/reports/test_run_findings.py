@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from run_records import CLASSES, evaluation, log
 
+from resunit.json_lines import CutOffRecord
 from resunit.reports.confusion import Confusion
 from resunit.reports.findings import findings
 from resunit.reports.records import read_run
@@ -92,6 +93,15 @@ def test_losses_that_are_not_finite_are_passed_over(write_run: WriteRun):
     lines = [*log(3), {**log(4)[3], "test_error": float("nan"), "train_error": float("nan")}]
     text = said(write_run(log=lines, result={"status": "diverged", "test_error": None}, evaluation=None))
     assert "nan" not in text
+
+
+def test_a_log_line_that_was_cut_off_is_left_out(write_run: WriteRun):
+    folder = write_run()
+    whole = read_run(folder)
+    with (folder / "log.jsonl").open("a") as file:
+        file.write('{"step": 7')
+    with pytest.warns(CutOffRecord, match="line 19: cut off, left out"):
+        assert read_run(folder) == whole
 
 
 def test_a_validation_run_claims_no_test_error(write_run: WriteRun):

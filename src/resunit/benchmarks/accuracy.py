@@ -7,7 +7,8 @@ from typing import Any
 
 from resunit.benchmarks.contest import Report
 from resunit.benchmarks.processes import MeasurementError
-from resunit.benchmarks.records import Measurement, append, read_lines
+from resunit.benchmarks.records import Measurement
+from resunit.json_lines import append_lines, read_lines
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import named_recipe
 from resunit.training.run_folder import RunFolder
@@ -47,7 +48,7 @@ def measure(report: Report, *, out: Path, run: int = 0) -> None:
             row = finished_run(recipe, seed, out / "runs" / f"{recipe}-{seed}", quiet=not report.shown)
             known = [(old["seed"], old["recipe"]) for old in read_lines(path)]
             if (row["seed"], row["recipe"]) not in known:
-                append(path, [row])
+                append_lines(path, [row])
         rows = [row for row in read_lines(path) if row["status"] == "done"]
         if not rows:
             report.notice(f"{recipe}: no finished run is recorded in {path}")

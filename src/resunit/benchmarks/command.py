@@ -12,9 +12,10 @@ from rich.console import Console
 from resunit.benchmarks import accuracy, growth, infer, memory, program, startup, sweep, train
 from resunit.benchmarks.contest import Report
 from resunit.benchmarks.processes import MeasurementError
-from resunit.benchmarks.records import append, describe_run, lines, path_of
+from resunit.benchmarks.records import describe_run, lines, path_of
 from resunit.benchmarks.tables import measurements_table, verdicts_table
 from resunit.benchmarks.verdicts import verdicts
+from resunit.json_lines import append_lines
 from resunit.names import UsageError, unknown
 from resunit.training.devices import runs_bf16_fast
 
@@ -56,7 +57,7 @@ def bench(subject: str, options: dict[str, Any], out: Path, quiet: bool) -> dict
         raise MeasurementError(f"nothing was measured: {'; '.join(report.notices)}")
     records = lines(report.measurements, run)
     path = path_of(out, subject)
-    append(path, records)
+    append_lines(path, records)
     found = verdicts(subject, report.measurements)
     if not quiet:
         console = Console(width=140)

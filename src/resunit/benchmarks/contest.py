@@ -11,9 +11,9 @@ from resunit.benchmarks.processes import MeasurementError, WorkProcess
 from resunit.benchmarks.records import Measurement, Unit
 from resunit.benchmarks.steps import Configuration, prepare_ours, prepare_peer
 from resunit.benchmarks.timing import interleave, warm_up
-from resunit.data.progress import counting
 from resunit.models import NetworkSpec
 from resunit.names import UsageError
+from resunit.progress_bar import counting
 
 FAST, SMALL = "fast", "small"  # what our recipes' field `memory` can be
 # What contestants are called in records.

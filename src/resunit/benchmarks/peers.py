@@ -10,7 +10,7 @@ from torch import nn
 
 from resunit.models import NetworkSpec
 from resunit.names import unknown
-from resunit.zoo import NETWORKS, network_spec
+from resunit.zoo import network_spec
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,6 @@ def spec_of_peers(name: str) -> NetworkSpec:
     if any(name in peer.networks for peer in PEERS.values()):
         return network_spec(name, **peers_conventions(name))
     return network_spec(name)
-
-
-def known_network(name: str) -> str:
-    """`name`, if it is one of ours; raises UsageError with the nearest one."""
-    if name not in NETWORKS:
-        raise unknown("model", name, NETWORKS)
-    return name
 
 
 def build_pytorchcv(spec: NetworkSpec) -> nn.Module:

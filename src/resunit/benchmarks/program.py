@@ -11,7 +11,7 @@ from resunit.benchmarks.contest import BARE_STEP, PROGRAM, Network, Report
 from resunit.benchmarks.processes import MeasurementError, WorkProcess
 from resunit.benchmarks.records import Measurement
 from resunit.benchmarks.timing import interleave, spread
-from resunit.data.progress import counting
+from resunit.progress_bar import counting
 from resunit.zoo import network_spec
 
 EPOCHS, EVALUATE_EVERY = 12, 4  # of the shipped sample; what comes before the first evaluation is not counted

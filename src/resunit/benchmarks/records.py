@@ -1,8 +1,7 @@
 """What was measured, a JSON line each, with the machine and the moment: results/bench-<subject>.jsonl."""
 
-import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +9,10 @@ from typing import Any, Literal
 
 import torch
 
-from resunit.files import write_atomically
+from resunit.json_lines import DamagedRecords, read_lines
 from resunit.training.environment import describe_environment
 
 Unit = Literal["images", "FLOP", "bytes", "runs"]
-
-
-class RecordsError(OSError):
-    """A file of records that is damaged."""
 
 
 @dataclass(frozen=True)
@@ -55,32 +50,10 @@ def path_of(folder: Path, subject: str) -> Path:
     return folder / f"bench-{subject}.jsonl"
 
 
-def append(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Add `lines` to a file of records, whole or not at all. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    older = path.read_bytes() if path.exists() else b""
-    new = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
-    write_atomically(path, older + new.encode())
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """A file of records; none if it does not exist. Raises RecordsError for a line that is no JSON object."""
-    records = []
-    for number, line in enumerate(path.read_text().splitlines() if path.exists() else [], 1):
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise RecordsError(f"{path}, line {number}: damaged ({error}); remove that line") from error
-        if not isinstance(record, dict):
-            raise RecordsError(f"{path}, line {number}: not a record; remove that line")
-        records.append(record)
-    return records
-
-
 def newest(folder: Path, subject: str) -> tuple[dict[str, Any], list[Measurement]]:
     """The last run recorded of `subject`: its moment and machine, and what it measured; nothing if none was.
 
-    Raises RecordsError.
+    Raises DamagedRecords.
     """
     path = path_of(folder, subject)
     records = read_lines(path)
@@ -89,7 +62,7 @@ def newest(folder: Path, subject: str) -> tuple[dict[str, Any], list[Measurement
         run = {name: last[0][name] for name in ("run", "machine")} if last else {}
         return run, [measurement(record) for record in last]
     except KeyError as error:
-        raise RecordsError(f"{path}: a record lacks {error}; remove the file and measure again") from error
+        raise DamagedRecords(f"{path}: a record lacks {error}; remove the file and measure again") from error
 
 
 def measurement(record: Mapping[str, Any]) -> Measurement:

@@ -12,7 +12,7 @@ from resunit.benchmarks.processes import MeasurementError
 from resunit.benchmarks.records import Measurement
 from resunit.benchmarks.timing import interleave
 from resunit.data import verify
-from resunit.data.progress import counting
+from resunit.progress_bar import counting
 
 HELP, FIRST_STEP = "resunit --help", "first training step"
 COMMAND = (sys.executable, "-m", "resunit")

@@ -3,11 +3,12 @@
 import tempfile
 from pathlib import Path
 
+from resunit.progress_bar import working
+
 from .cifar import Cifar
 from .containers import read_container
 from .errors import DataError, Unreachable
 from .files import only_writer
-from .progress import working
 from .storage import check_stored, store
 
 

@@ -10,8 +10,9 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from resunit.progress_bar import counting
+
 from .errors import DataError
-from .progress import counting
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 

@@ -9,8 +9,9 @@ from typing import Protocol
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from resunit.progress_bar import downloading, working
+
 from .errors import DataError
-from .progress import downloading, working
 
 PATIENCE = 5.0  # seconds without a connection, or without a byte: then the next source is tried
 CHUNK = 1 << 18

@@ -28,17 +28,18 @@ class Board:
         quiet: bool,
     ):  # fmt: skip
         self.table, self.experiments, self.out = table, experiments, out
-        self.cells = {record["identity"]: in_a_cell(record) for record in finished}
+        self.records = {record["identity"]: record for record in finished}
+        self.steps: dict[str, int] = {}  # of runs that have begun, by identity
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.started = self.last_line = time.monotonic()
-        self.done_before = -1.0
+        self.done_before: float | None = None
         self.failures: list[str] = []
 
     def __enter__(self) -> "Board":
         if self.console.is_terminal:
             self.live.start()
-        left = [e for e in self.experiments if e.identity not in self.cells]
+        left = [e for e in self.experiments if e.identity not in self.records]
         self.say(f"{self.table.title}: {len(left)} of {len(self.experiments)} runs to do")
         return self
 
@@ -51,19 +52,18 @@ class Board:
     def look(self, running: list[Experiment]) -> None:
         """Show how far `running` are, those that have begun."""
         begun = {e.identity: done for e in running if (done := steps_done(e, self.out)) is not None}
-        running = [experiment for experiment in running if experiment.identity in begun]
-        for experiment in running:
-            self.cells[experiment.identity] = f"{begun[experiment.identity]}/{experiment.recipe['steps']}"
+        self.steps |= begun
         now = time.monotonic()
         if self.console.is_terminal:
             self.live.update(Group(self.picture(), self.time_left()), refresh=True)
-        elif now - self.last_line >= SECONDS_BETWEEN_LINES and running:
+        elif now - self.last_line >= SECONDS_BETWEEN_LINES and begun:
             self.last_line = now
-            self.say(", ".join(f"{e.row} seed {e.seed}: {self.cells[e.identity]}" for e in running)
-                     + f"; {self.time_left()}")  # fmt: skip
+            shown = (e for e in running if e.identity in begun)
+            words = ", ".join(f"{e.row} seed {e.seed}: {self.in_a_cell(e)}" for e in shown)
+            self.say(f"{words}; {self.time_left()}")
 
     def ended(self, record: Mapping[str, Any]) -> None:
-        self.cells[record["identity"]] = in_a_cell(record)
+        self.records[record["identity"]] = record
         told = f"{record['row']}, seed {record['seed']}: {in_words(record)}"
         if record["status"] == "failed":
             self.failures.append(told)
@@ -76,13 +76,10 @@ class Board:
         """From the arithmetic done since the start."""
         done = total = 0.0
         for experiment in self.experiments:
-            steps, cell = experiment.recipe["steps"], self.cells.get(experiment.identity, "")
-            so_far, slash, _ = cell.partition("/")
-            share = int(so_far) / steps if slash else 1.0 if cell else 0.0
             cost = flops_of(experiment)
-            done += share * cost
+            done += self.share_done(experiment) * cost
             total += cost
-        if self.done_before < 0:
+        if self.done_before is None:
             self.done_before = done
         new = done - self.done_before
         if new <= 0:
@@ -90,8 +87,20 @@ class Board:
         minutes = (time.monotonic() - self.started) / new * (total - done) / 60
         return f"about {minutes:.0f} min left"
 
+    def share_done(self, experiment: Experiment) -> float:
+        if experiment.identity in self.records:
+            return 1.0
+        return self.steps.get(experiment.identity, 0) / experiment.recipe["steps"]
+
+    def in_a_cell(self, experiment: Experiment) -> str:
+        """A run's test error, what else became of it, or how far it is."""
+        record, steps = self.records.get(experiment.identity), self.steps.get(experiment.identity)
+        if record is not None:
+            return f"{record['test_error']:.1f} %" if record["status"] == "done" else record["status"]
+        return "waiting" if steps is None else f"{steps}/{experiment.recipe['steps']}"
+
     def picture(self) -> RichTable:
-        """Rows by seeds; a cell is a test error, how far a run is, or what became of it."""
+        """Rows by seeds."""
         seeds = sorted({experiment.seed for experiment in self.experiments})
         picture = RichTable(title=self.table.title, title_justify="left")
         picture.add_column("row")
@@ -100,8 +109,7 @@ class Board:
         places = {(e.row, e.seed): e for e in self.experiments}
         for row in self.table.rows:
             if (row.id, seeds[0]) in places:
-                identities = [places[row.id, seed].identity for seed in seeds]
-                picture.add_row(row.label, *(self.cells.get(identity, "waiting") for identity in identities))
+                picture.add_row(row.label, *(self.in_a_cell(places[row.id, seed]) for seed in seeds))
         return picture
 
 
@@ -116,10 +124,6 @@ def flops_of(experiment: Experiment) -> float:
 @cache
 def _flops_of_an_image(model: str, design: str, options: tuple[tuple[str, Any], ...], side: int) -> int:
     return training_flops(network_spec(model, design=design, **dict(options)), side)
-
-
-def in_a_cell(record: Mapping[str, Any]) -> str:
-    return f"{record['test_error']:.1f} %" if record["status"] == "done" else record["status"]
 
 
 def in_words(record: Mapping[str, Any]) -> str:

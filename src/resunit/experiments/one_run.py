@@ -66,6 +66,7 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
         "steps_done": result["steps"],
         "status": result["status"],
         "split": split,
+        "classes": len(run.read("evaluation.json")["classes"]) if done else None,
         "test_error": result[f"{split}_error"],
         "test_loss": lines[-1].get(f"{split}_loss") if done else None,
         **{f"test_{name}": result[f"{split}_{name}"] for name in FURTHER if f"{split}_{name}" in result},

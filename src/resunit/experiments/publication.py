@@ -10,7 +10,7 @@ from resunit.experiments.claims.quantities import NEAR, is_at_chance
 from resunit.experiments.networks import network_of
 from resunit.experiments.rows import Row
 from resunit.experiments.setting import Setting, newest_of_each_seed, setting_of
-from resunit.experiments.tables import HALF_BATCH, Table
+from resunit.experiments.tables import RECIPE_OF_ROW, Table
 from resunit.reports.comparison import Comparison, ComparisonRow, Finding
 
 Record = Mapping[str, Any]
@@ -31,7 +31,7 @@ def records_of_row(row: Row, records: Iterable[Record]) -> list[Record]:
         if (row.data is None or record["data"] == row.data or stands_in(record, row))
         and record.get("crop", "shift") == row.crop  # which older records do not say
         and network_of(record).key == row.network.key
-        and (record["row"] in HALF_BATCH) == row.half_batch
+        and RECIPE_OF_ROW.get(record["row"], "paper") == row.recipe  # a row of one's own has the paper's
     ]
     found = newest_of_each_seed(found)
     return sorted(found, key=lambda record: (record["scale"] != "smoke", record["steps"], record["seed"]))

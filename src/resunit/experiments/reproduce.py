@@ -136,7 +136,6 @@ def reproduce(
     executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
     before = [record for record in records_of(wanted, read_records(path)) if has_ended(record)]
     with Board(table, wanted, before, out, quiet) as board:
-        for _ in perform_all(wanted, out, scale, executor, board):
-            pass
+        perform_all(wanted, out, scale, executor, board)
     everything = read_records(path)
     return Reproduction(name, table, tuple(records_of(wanted, everything)), tuple(everything))

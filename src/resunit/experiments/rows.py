@@ -22,7 +22,7 @@ class Row:
     published: float | Literal["fail"] | None
     remark: str = ""
     data: str | None = "cifar10"  # None: a folder of images that the user names
-    half_batch: bool = False  # what made 4.62 %: recipe `fb` at half the batch, and half of its groups
+    recipe: Literal["paper", "fb-half-batch"] = "paper"  # `scales` says what each is
     published_top5: float | None = None
     crop: Literal["shift", "scale", "scale-aspect"] = "shift"  # in training
     large_crop: bool = False  # in tests: 320 pixels of images of 320, and not 224 of 256
@@ -156,7 +156,7 @@ STATE_OF_THE_ART = (
         DEPTHS[7].network,
         4.62,
         "recipe fb, in the paper 200 epochs; 4.69 ± 0.20",
-        half_batch=True,
+        recipe="fb-half-batch",
     ),
     *_others("cifar100", 1),
     DEPTHS[9],

@@ -89,10 +89,8 @@ class LocalProcesses:
         self.pool.shutdown(cancel_futures=True)
 
 
-def perform_all(
-    wanted: list[Experiment], out: Path, scale: str, executor: Executor, board: Board
-) -> Iterator[dict[str, Any]]:
-    """Bring every run to its end and yield its record as it ends, after it was added to the results."""
+def perform_all(wanted: list[Experiment], out: Path, scale: str, executor: Executor, board: Board) -> None:
+    """Bring every run to its end; its record is added to the results, and then shown, as it ends."""
     path = path_of(out, scale)
     running: dict[Future[dict[str, Any] | None], Experiment] = {}
     stopped: set[str] = set()
@@ -124,7 +122,6 @@ def perform_all(
                 record = record or described(experiment, "failed", "stopped twice by another process")
                 add_record(path, record)
                 board.ended(record)
-                yield record
 
 
 @contextmanager

@@ -79,4 +79,4 @@ TABLES: dict[str, Table] = {
     ),
 }  # fmt: skip
 
-HALF_BATCH = {row.id for table in TABLES.values() for row in table.rows if row.half_batch}
+RECIPE_OF_ROW = {row.id: row.recipe for table in TABLES.values() for row in table.rows}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
+from resunit.json_lines import DamagedRecords, read_lines
 from resunit.reports.confusion import Confusion
 
 Record = dict[str, Any]
@@ -50,19 +51,15 @@ class Run:
         return self.errors[-1][1] if self.errors else None
 
 
-class RecordError(OSError):
-    """A run's record that is missing or damaged."""
-
-
 def read_run(folder: Path) -> Run:
-    """Read a run's folder; what a run did not come to write is empty. Raises RecordError."""
+    """Read a run's folder; what a run did not come to write is empty. Raises DamagedRecords."""
     evaluation = folder / "evaluation.json"
     return Run(
         folder=folder,
         recipe=_read(folder / "recipe.json"),
         environment=_read(folder / "environment.json"),
-        log=_read_lines(folder / "log.jsonl"),
-        propagation=_read_lines(folder / "propagation.jsonl"),
+        log=read_lines(folder / "log.jsonl"),
+        propagation=read_lines(folder / "propagation.jsonl"),
         result=_read(folder / "result.json"),
         evaluation=_read(evaluation) if evaluation.exists() else None,
     )
@@ -74,22 +71,14 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def _read(path: Path) -> Record:
-    if not path.exists():
-        raise RecordError(
-            f"{path.parent}: no {path.name} there; a page needs a run that ended or was stopped"
-        )
-    return _parse(path, path.read_text(errors="replace"))
-
-
-def _read_lines(path: Path) -> list[Record]:
-    return [_parse(path, line) for line in path.read_text().splitlines() if line] if path.exists() else []
-
-
-def _parse(path: Path, text: str) -> Record:
     try:
-        record = json.loads(text)
+        record = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise DamagedRecords(
+            f"{path.parent}: no {path.name} there; a page needs a run that ended or was stopped"
+        ) from None
     except ValueError as error:
-        raise RecordError(f"{path}: damaged ({error}); the page is not written") from error
+        raise DamagedRecords(f"{path}: damaged ({error}); the page is not written") from error
     if not isinstance(record, dict):
-        raise RecordError(f"{path}: not a record of a run")
+        raise DamagedRecords(f"{path}: not a record of a run")
     return record

@@ -2,12 +2,12 @@
 
 import json
 import math
-import os
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from resunit.files import write_atomically
 from resunit.kernels.batch_norm import by_torch
 from resunit.propagation import Instrument, Propagation, PropagationError
 from resunit.propagation.records import MEASURES
@@ -37,12 +37,10 @@ class PropagationWatch:
     def forget_after(self, step: int) -> None:
         """Drop the lines from `step` on: a run that resumes there writes them again."""
         if self.path.exists() and self.job.worker.is_main:
-            lines = self.path.read_text().splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < step]
+            lines = self.path.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] < step]
             if len(kept) < len(lines):
-                temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
-                temporary.write_text("".join(kept))
-                temporary.replace(self.path)
+                write_atomically(self.path, b"".join(kept))
 
     def measure(self, group: Group, progress: Progress) -> None:
         """Add a line on `group`, in the precision that trains; it says why where nothing can be measured."""

@@ -1,6 +1,6 @@
-"""The paper's findings, each as a comparison that runs can decide. Directions were fixed before any run.
+"""The paper's findings, each as a contrast that runs can decide. Directions were fixed before any run.
 
-A comparison says which combination of means has to be above zero. Tests are two-sided, so that the opposite
+A contrast says which combination of means has to be above zero. Tests are two-sided, so that the opposite
 can be found as well.
 """
 
@@ -29,7 +29,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Contrast:
     """The sum of `terms` is above zero. `distance` takes each pair of terms without its sign."""
 
     words: str
@@ -39,7 +39,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """Held if every comparison is, on runs of `data`.
+    """Held if every contrast is, on runs of `data`.
 
     `stuck` must end at chance or diverge in every seed as well, `learns` must do better than chance in every
     seed; where `where` do not, nothing is decided. `reported` stand beside the verdict. `apart`: the networks
@@ -50,20 +50,20 @@ class Claim:
     id: str
     finding: str
     source: str
-    comparisons: tuple[Comparison, ...]
+    contrasts: tuple[Contrast, ...]
     runs: str
     stuck: tuple[Network, ...] = ()
     learns: tuple[Network, ...] = ()
     where: tuple[Network, ...] = ()
-    reported: tuple[Comparison, ...] = ()
+    reported: tuple[Contrast, ...] = ()
     apart: bool = False
     remark: str = ""
     data: str = "cifar10"
 
     @property
     def networks(self) -> list[Network]:
-        comparisons = (*self.comparisons, *self.reported)
-        found = [term.network for comparison in comparisons for term in comparison.terms]
+        contrasts = (*self.contrasts, *self.reported)
+        found = [term.network for contrast in contrasts for term in contrast.terms]
         return list({network.key: network for network in found}.values())
 
     @property
@@ -75,9 +75,9 @@ class Claim:
         return sides
 
 
-def higher(above: Network, below: Network, quantity: Quantity = TEST_ERROR) -> Comparison:
+def higher(above: Network, below: Network, quantity: Quantity = TEST_ERROR) -> Contrast:
     words = f"{quantity.words}, {named(above)} minus {named(below)}"
-    return Comparison(words, (Term(1, above, quantity), Term(-1, below, quantity)))
+    return Contrast(words, (Term(1, above, quantity), Term(-1, below, quantity)))
 
 
 def named(network: Network) -> str:
@@ -87,7 +87,6 @@ def named(network: Network) -> str:
 
 
 ORIGINAL = network("resnet110")
-PREACTIVATION = network("resnet110", "full-preactivation")
 CONV = network("resnet110", "conv-shortcut")
 FEW, FEW_CONV = network("resnet20"), network("resnet20", "conv-shortcut")
 HALVES = network("resnet110", "constant-scaling", shortcut_scale=0.5, branch_scale=0.5)
@@ -148,7 +147,7 @@ def _gain_grows(shallow: str, deep: str) -> Claim:
         f"gain-grows-{shallow}-{deep}",
         f"the gain of pre-activation is larger in {deep} than in {shallow}",
         "Table 3",
-        (Comparison(words, terms),),
+        (Contrast(words, terms),),
         "table3",
         apart=True,  # 1001 layers train in fp32 where the others do in bf16: gains are compared, not errors
     )
@@ -189,7 +188,7 @@ CLAIMS: tuple[Claim, ...] = (
         "shortcut-only gating comes closer to the identity as its bias falls from 0 to -6",
         "Section 3.1",
         # Closer, not better: the distance of each to the original.
-        (Comparison(
+        (Contrast(
             "test error, distance from the original at bias 0 minus that at bias -6",
             (Term(1, HALF_GATING_0), Term(-1, ORIGINAL), Term(-1, HALF_GATING_6), Term(1, ORIGINAL)),
             distance=True,
@@ -200,7 +199,7 @@ CLAIMS: tuple[Claim, ...] = (
         "conv-shortcut-hurts-with-many-units",
         "1x1 shortcuts hurt more with many units (ResNet-110) than with few (ResNet-20)",
         "Section 3.1",
-        (Comparison(
+        (Contrast(
             "test error, what 1x1 shortcuts add to resnet110 minus what they add to resnet20",
             (Term(1, CONV), Term(-1, ORIGINAL), Term(-1, FEW_CONV), Term(1, FEW)),
         ),),
@@ -236,7 +235,7 @@ CLAIMS: tuple[Claim, ...] = (
         "truncation-is-frequent-early",
         "the ReLU after addition truncates (y < 0) more often at the start than later",
         "Section 4.2",
-        (Comparison(
+        (Contrast(
             "share of y < 0 in resnet110 original, at the start minus when last measured",
             (Term(1, ORIGINAL, FIRST_TRUNCATION), Term(-1, ORIGINAL, LAST_TRUNCATION)),
         ),),

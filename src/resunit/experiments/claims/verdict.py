@@ -13,7 +13,7 @@ Outcome = Literal["held", "not held", "undecided"]
 
 @dataclass(frozen=True)
 class Compared:
-    """One comparison's answer: what the finding says is above zero.
+    """One contrast's answer: what the finding says is above zero.
 
     Without an estimate `remark` says why, and `above` decides where that alone is enough.
     """
@@ -32,7 +32,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`p` is the largest of its comparisons', each corrected over all that could be tested.
+    """`p` is the largest of its contrasts', each corrected over all that could be tested.
 
     `settings` has the setting of the runs by model where each model has its own, else one under "".
     """
