@@ -10,6 +10,7 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import BaseTorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 
@@ -52,7 +53,7 @@ def checkpointed(units: nn.Module, x: Tensor) -> Tensor:
 
 
 class WithoutTracking:
-    """Leaves the buffers of `units`, running statistics, as they are; may be entered again and again.
+    """Units that run once more: their buffers, running statistics, stay; may be entered again and again.
 
     They are put back at the end: batch norm must store the same tensors each time, tracked ones among them.
     """
@@ -60,11 +61,16 @@ class WithoutTracking:
     def __init__(self, units: nn.Module):
         self.units = units
         self.before: list[tuple[Tensor, Tensor]] = []
+        # `BatchNorm` takes another form while somebody watches torch's functions.
+        watched = torch._C._len_torch_function_stack()
+        self.mode = BaseTorchFunctionMode() if watched else nullcontext()
 
     def __enter__(self) -> None:
+        self.mode.__enter__()
         self.before = [(buffer, buffer.clone()) for buffer in self.units.buffers()]
 
     def __exit__(self, *_: object) -> None:
+        self.mode.__exit__(None, None, None)
         for buffer, value in self.before:
             buffer.copy_(value)
         self.before = []

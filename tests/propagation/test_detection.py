@@ -66,7 +66,7 @@ def test_the_junctions_of_our_designs(design: str) -> None:
     assert [site.stage for site in detection.sites] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert [site.previous for site in detection.sites] == [None, *range(8)]
     assert all(site.exact for site in detection.sites)
-    # With channels last, our batch norm and the activation after it are one function taught by hand.
+    # With channels last, our batch norm and the activation after it are one function, but not when watched.
     images = torch.randn(2, 3, 16, 16).to(memory_format=torch.channels_last)
     fused = detected(model.to(memory_format=torch.channels_last), images)
     seen = [(s.name, s.kind, s.stage, s.previous, s.exact) for s in fused.sites]
@@ -121,7 +121,7 @@ def test_a_network_that_changes_values_in_place() -> None:
 
 
 class Taught(torch.autograd.Function):
-    """x w, taught to autograd by hand; its node carries the weights."""
+    """x w, as a custom autograd function; its node carries the weights."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:

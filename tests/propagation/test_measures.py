@@ -279,3 +279,20 @@ def test_the_default_loss() -> None:
     assert by_default == measure(model, x, targets, functional.cross_entropy).to_json()
     assert by_default != measure(model, x).to_json()
     assert measure(model, x).to_json() == measure(model, x, loss=lambda y, _: y.square().mean()).to_json()
+
+
+@pytest.mark.parametrize("design", ["original", "bn-after-addition", "full-preactivation"])
+def test_our_compiled_batch_norm_hides_nothing(design: str) -> None:
+    """In channels-last memory it computes norm and activation as one function."""
+    torch.manual_seed(0)
+    model = resunit.create_model("resnet20", design=design)
+    images, labels = torch.randn(8, 3, 32, 32), torch.arange(8)
+    plain = measure(model, images, labels)
+    model.to(memory_format=torch.channels_last)
+    found = measure(model, images.to(memory_format=torch.channels_last), labels)
+    assert found.unseen == plain.unseen == ()
+    for one, other in zip(plain.junctions, found.junctions, strict=True):
+        for name in MEASURES:
+            value, expected = getattr(other, name), getattr(one, name)
+            assert (value is None) == (expected is None), name
+            assert value is None or value == pytest.approx(expected, rel=1e-3, abs=1e-5), name

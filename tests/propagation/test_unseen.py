@@ -23,12 +23,14 @@ class FusedAddition(torch.autograd.Function):
         return gradient, gradient
 
 
-def test_an_addition_in_a_function_taught_by_hand_is_named() -> None:
+def test_an_addition_in_a_function_of_custom_autograd_is_named() -> None:
     fused = Toy(lambda m, x: FusedAddition.apply(x, m.map(x)))
-    with pytest.raises(PropagationError, match=r"1 function .*\(FusedAddition\) .*write the addition out"):
+    with pytest.raises(
+        PropagationError, match=r"1 custom autograd function \(FusedAddition\) .*write the addition out"
+    ):
         Instrument(fused).detect(torch.randn(2, 8))
     after = detected(nn.Sequential(resunit.ResidualUnit(nn.Linear(8, 8)), fused), torch.randn(2, 8))
-    assert "1 function taught to autograd by hand (FusedAddition)" in after.unseen[0]
+    assert "1 custom autograd function (FusedAddition)" in after.unseen[0]
     of_two_branches = Toy(lambda m, x: x + FusedAddition.apply(m.map(x), m.other(x)))
     assert detected(of_two_branches, torch.randn(2, 8)).unseen == ()
 

@@ -5,8 +5,6 @@ here it is eight times, and only x is stored for this function's own use.
 """
 
 import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -21,25 +19,13 @@ CODES = {"identity": 0, "relu": 1, "gelu": 2}  # enum Activation in batch_norm.c
 FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functional.gelu}
 
 
-_in_use = True
-
-
-@contextmanager
-def by_torch() -> Iterator[None]:
-    """Within, batch norm and activation are torch's own, one after the other, so that both can be seen."""
-    global _in_use
-    before, _in_use = _in_use, False
-    try:
-        yield
-    finally:
-        _in_use = before
-
-
 def applies(x: Tensor, gamma: Tensor) -> bool:
-    """Are these what the kernels take: plain channels-last maps on the CPU, outside of compilers?"""
+    """Are these what the kernels take: plain channels-last maps on the CPU, outside of compilers?
+
+    Whoever looks at each of torch's functions, as `propagation` does, is to see batch norm and activation.
+    """
     return (
-        _in_use
-        and type(x) is Tensor
+        type(x) is Tensor
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.bfloat16)
         and gamma.dtype == torch.float32
@@ -48,6 +34,7 @@ def applies(x: Tensor, gamma: Tensor) -> bool:
         and x.is_contiguous(memory_format=torch.channels_last)
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        and not torch._C._len_torch_function_stack()
         and library() is not None
     )
 

@@ -68,7 +68,7 @@ class _Assembly:
         self.seen: list[Addition] = []
         self.meetings: list[Meeting] = []
         self.number: dict[Node, int] = {}  # the sum's node -> the site
-        self.taught_after: Counter[str] = Counter()  # functions taught by hand that follow additions
+        self.custom_after: Counter[str] = Counter()  # custom autograd functions that follow additions
 
     def detection(self) -> Detection:
         candidates = [seen for seen in self.sightings.additions if seen.sum in self.graph]
@@ -82,7 +82,7 @@ class _Assembly:
         sites: list[Site] = []
         for number in range(len(self.seen)):
             sites.append(self.site(number, names[number], sites))
-        hidden = unseen(self.sightings, self.graph, self.taught_after)
+        hidden = unseen(self.sightings, self.graph, self.custom_after)
         return Detection(tuple(sites), tuple(hidden), len(candidates))
 
     def continued(self, seen: Addition) -> Meeting | None:
@@ -117,7 +117,7 @@ class _Assembly:
         previous, between = link if link is not None else (None, ())
         if previous is not None and before[previous].truncation is None:
             taught = {operation(node) for node in between if isinstance(node, BackwardCFunction)}
-            self.taught_after.update(taught)
+            self.custom_after.update(taught)
         sizes = {_size(x_shape), _size(seen.shape), _size(self.seen[previous or 0].shape)}
         follows = previous is not None and len(sizes) == 1
         new_stage = max((site.stage for site in before), default=0) + 1

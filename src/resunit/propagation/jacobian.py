@@ -21,8 +21,8 @@ MOST_ITERATIONS = 200
 def singular_values(model: nn.Module, inputs: Any, sites: tuple[Site, ...]) -> list[float | None]:
     """The largest singular value of the Jacobian of y_l = h(x_l) + F(x_l), whole batch in, whole batch out.
 
-    By power iteration on J^T J: J^T u is a gradient, and J v the gradient of that by u. None where x_l was
-    not seen, or where an operation on the way has no second derivative.
+    By power iteration on J^T J, in Lanczos's form: J^T u is a gradient, and J v the gradient of that by u.
+    None where x_l was not seen, or where an operation on the way has no second derivative.
     """
     with preserved(model), torch.enable_grad():
         differentiable(model)
@@ -74,13 +74,13 @@ class _Passed:
         u = torch.zeros_like(like, requires_grad=True)
         try:
             (transposed,) = torch.autograd.grad([y], [x], [u], create_graph=True)  # J^T u, linear in u
-            return _power_iteration(transposed, u, y, x)
+            return _lanczos(transposed, u, y, x)
         except (RuntimeError, NotImplementedError):
             return None
 
 
-def _power_iteration(transposed: Tensor, u: Tensor, y: GradientEdge, x: GradientEdge) -> float:
-    """Lanczos: power iteration that reads the largest eigenvalue off all its steps, not off the last alone.
+def _lanczos(transposed: Tensor, u: Tensor, y: GradientEdge, x: GradientEdge) -> float:
+    """Power iteration that reads the largest eigenvalue off all its steps, not off the last alone.
 
     In the basis v_1, v_2, ... of the steps J^T J is tridiagonal.
     """

@@ -2,7 +2,7 @@
 
     identity    h(x) is x
     scale       x times numbers, constant or learned, that do not depend on x: Eq. (6)
-    gate        x times a sigmoid-like function of x (section 3.2)
+    gate        x times a sigmoid-like function of x (section 3.1)
     projection  an affine map of x with weights, smaller than the branch
     operations  any other chain of operations without parameters: subsampling, dropout, ...
 
@@ -98,7 +98,7 @@ def _shortcut(graph: Graph, side: Side, other: Side, origin: Edge) -> Shortcut |
 
 
 def has_parameters(graph: Graph, side: Side) -> bool:
-    """A function taught to autograd by hand counts as well: what it holds cannot be seen."""
+    """A custom autograd function counts as well: what it holds cannot be seen."""
     return bool(side.parameters) or any(
         graph.parameters[node] or isinstance(node, BackwardCFunction) for node in side.nodes
     )

@@ -39,7 +39,7 @@ def measure(
 
     Args:
         model: any network, in the mode (train or eval) to measure it in; it is left exactly as it was.
-        inputs: a tensor, a tuple of arguments, or a mapping of keyword arguments.
+        inputs: a tensor, a tuple or list of arguments, or a mapping of keyword arguments.
         targets: class indices for the default loss; by default E is the mean square of the output.
         loss: a function of output and targets that returns a scalar.
         also: measures on request: "lesion" (a forward pass a junction), "jacobian" (power iteration, many

@@ -21,7 +21,7 @@ class Inputs:
 
     @classmethod
     def of(cls, inputs: Any) -> "Inputs":
-        """`inputs` is a tensor, a tuple of arguments, or a mapping of keyword arguments."""
+        """`inputs` is a tensor, a tuple or list of arguments, or a mapping of keyword arguments."""
         if isinstance(inputs, Mapping):
             return cls((), {name: _differentiable(value) for name, value in inputs.items()})
         args = inputs if isinstance(inputs, tuple | list) else (inputs,)

@@ -29,8 +29,8 @@ class Site:
 
     `term` is the number of the shortcut's term in the addition. `x` is None where x_l was never seen above
     autograd, or where the term is x_l itself (`x_is_term`). `previous` is the number of the site whose sum
-    becomes x_l, through the operations `f` that lie between (those of f and of what units share, section
-    4.1). `exact`: x_l is used by h and F alone, so that dE/dx_l is the sum of their two terms.
+    becomes x_l, through the operations `f` that lie between (those of f and of what units
+    share). `exact`: x_l is used by h and F alone, so that dE/dx_l is the sum of their two terms.
     """
 
     name: str

@@ -13,14 +13,14 @@ from resunit.propagation.words import counted
 OPAQUE = ("CompiledFunction", "DifferentiableGraph")  # nodes of torch.compile and of TorchScript
 
 
-def unseen(sightings: Sightings, graph: Graph, taught_after: Counter[str]) -> list[str]:
+def unseen(sightings: Sightings, graph: Graph, custom_after: Counter[str]) -> list[str]:
     """A sentence with the remedy for each way to hide a junction, or what happens to its sum, that was met.
 
-    `taught_after` counts the functions taught to autograd by hand that follow additions.
+    `custom_after` counts the custom autograd functions that follow additions.
     """
     sentences = [
         f"{counted(count, 'addition')} in {module or 'the model'} ran without gradients (torch.no_grad, "
-        "re-entrant checkpointing, a function taught to autograd by hand): what they join was not seen; "
+        "re-entrant checkpointing, a custom autograd function): what they join was not seen; "
         "use checkpointing with use_reentrant=False"
         for module, count in sightings.without_gradient.items()
     ]
@@ -36,16 +36,16 @@ def unseen(sightings: Sightings, graph: Graph, taught_after: Counter[str]) -> li
             "(TorchScript, vmap, recurrent layers) could not be measured; "
             "write the addition out in forward()"
         )
-    if joining := [operation(node) for node in graph.children if _joins_by_hand(graph, node)]:
+    if joining := [operation(node) for node in graph.children if _may_join(graph, node)]:
         sentences.append(
-            f"{counted(len(joining), 'function')} taught to autograd by hand "
+            f"{counted(len(joining), 'custom autograd function')} "
             f"({', '.join(dict.fromkeys(joining))}) may add a value and a function of it, which is not seen; "
             "write the addition out in forward()"
         )
     sentences += [
         f"what {name} does after {counted(count, 'addition')} was not seen: it may set values to zero; "
         "measure with torch's own functions in its place"
-        for name, count in taught_after.items()
+        for name, count in custom_after.items()
     ]
     return sentences
 
@@ -58,8 +58,8 @@ def _adds_unseen(graph: Graph, node: Node) -> bool:
     )
 
 
-def _joins_by_hand(graph: Graph, node: Node) -> bool:
-    """Is it a function taught by hand, of a value that a shortcut could bring and of a branch from there?"""
+def _may_join(graph: Graph, node: Node) -> bool:
+    """Is it a custom autograd function, of a value that a shortcut could bring and of a branch from there?"""
     if not isinstance(node, BackwardCFunction) or operation(node) in OPAQUE:
         return False
     return any(

@@ -39,7 +39,7 @@ class _Frame:
 class Watch(TorchFunctionMode):
     """Hands each torch function of `model`'s forward pass to `on_function`, which calls it.
 
-    `on_passage` is told what enters and leaves each module: what functions that autograd is taught by hand
+    `on_passage` is told what enters and leaves each module: what custom autograd functions
     (torch.autograd.Function) return is seen there only. The hooks are on the modules while it is entered.
     """
 

@@ -8,7 +8,6 @@ import torch
 from torch.nn import functional
 
 from resunit.files import write_atomically
-from resunit.kernels.batch_norm import by_torch
 from resunit.propagation import Instrument, Propagation, PropagationError
 from resunit.propagation.records import MEASURES
 from resunit.training.batches import Group
@@ -47,7 +46,7 @@ class PropagationWatch:
         device = self.job.worker.device
         bf16 = torch.autocast(device.type, torch.bfloat16, enabled=self.job.recipe.precision == "bf16")
         line: dict[str, Any] = {"step": progress.step, "epoch": self.job.epochs(progress.step)}
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), bf16, by_torch():
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), bf16:
             torch.manual_seed(progress.step)  # so that a resumed run repeats the line
             try:
                 line |= _record(
