@@ -62,5 +62,5 @@ def test_the_room_imports_only_the_foundations_and_parquet_only_where_it_is_read
     ours = {module for module in modules if module.startswith("resunit.")}
     assert "resunit.data.loading" in ours
     outside = {m for m in ours if m != "resunit.data" and not m.startswith("resunit.data.")}
-    assert outside == {"resunit.names", "resunit.files"}
+    assert outside == {"resunit.names", "resunit.files", "resunit.progress_bar"}
     assert "pyarrow" not in modules

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_runs import runs
+from made_up_runs import BY_ID, PLAIN, runs
 
 from resunit.cli import main
+from resunit.experiments.claims import judge
 from resunit.experiments.networks import Network, network
 from resunit.experiments.pictures import figure
-from resunit.experiments.publication import comparison
+from resunit.experiments.publication import comparison, tally
 from resunit.experiments.setting import recipe_of_scale
 from resunit.experiments.tables import TABLES
 from resunit.reports.curves import Curve, Plot, draw_curves
@@ -148,17 +149,16 @@ def test_a_captions_seeds_are_those_of_the_panel_and_the_curve() -> None:
     plot = figure(TABLES["figure6"], records)
     assert plot is not None
     left = "seeds 0, 1, 2 (ResNet-110, original (a)), seed 0 (ResNet-110, BN after addition (b))"
-    scale, on_the_way = (
-        "Scale mini: 400 steps of 64, bf16",
-        "Test errors before the last step are of the first 250 test images.",
-    )
+    scale = "Scale mini: 400 steps of 64, bf16"
+    on_the_way = "Test errors before the last step are of the first 250 test images."
+    drawn = "Dashed: training error; solid: test error"
     assert plot.caption.startswith(
         f"BN after addition, ResNet-110: {scale}, {left}, on a machine. {on_the_way} "
-        f"pre-activation, ResNet-164: {scale}, seeds 0, 1, on a machine. {on_the_way} Lines: means"
+        f"pre-activation, ResNet-164: {scale}, seeds 0, 1, on a machine. {on_the_way} {drawn}"
     )
     same = figure(TABLES["figure6"], records[:3])
     assert same is not None
-    assert same.caption.startswith(f"{scale}, seeds 0, 1, 2, on a machine. {on_the_way} Lines: means")
+    assert same.caption.startswith(f"{scale}, seeds 0, 1, 2, on a machine. {on_the_way} {drawn}")
 
 
 def test_half_of_the_batch_is_a_row_of_its_own() -> None:
@@ -193,6 +193,18 @@ def test_errors_of_validation_images_are_told() -> None:
     assert "of validation images, not of a test set" in comparison(TABLES["table1"], records).caption
 
 
+def test_undecided_is_explained_where_runs_are_short() -> None:
+    claims = [BY_ID[f"identity-beats-{row}"] for row in ("conv-shortcut", "plain")]
+    records = [*runs(ORIGINAL, 60.0), *runs(CONV, 60.1), *runs(PLAIN, 60.1, seeds=2)]
+    assert tally(judge(records, claims)) == (
+        "2 findings: 0 held, 0 not held, 2 undecided at this scale (1 for want of 3 seeds of each network), "
+        "which is to be expected of 3 seeds of 400 steps: so far short of the paper's 64,000, seeds of one "
+        "network differ as much as networks do."
+    )
+    in_full = [record | {"scale": "paper", "steps": 64_000} for record in records[:6]]
+    assert tally(judge(in_full, claims[:1])) == "1 findings: 0 held, 0 not held, 1 undecided at this scale."
+
+
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     records = recorded(runs(ORIGINAL, 70.0), runs(network("resnet110", "conv-shortcut"), 80.0))
@@ -211,7 +223,9 @@ def test_a_page_of_records(results: Path, tmp_path: Path, capsys: pytest.Capture
     assert "6 runs, 0.3 hours of training" in text
     assert "Figure 3: training curves" in text
     caption = "Scale mini: 400 steps of 64, bf16, seeds 0, 1, 2, on a machine."
-    assert f"Training error dashed, test error solid. {caption}" in text
+    assert f"{caption} Dashed: training error; solid: test error; " in text
+    assert "dashed lines are the training loss" in text, "in the paper"
+    assert "28 findings: 1 held, 0 not held, 27 undecided at this scale (26 for want of 3 seeds" in text
     assert "resnet110 original, mini, 400 steps of 64, bf16" in text, "of spread and cost"
 
 
@@ -236,6 +250,7 @@ def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
     assert main(["report", str(results), "--out", str(out)]) == 0
     text = out.read_text()
     assert "| original | 70.0 (69.7 to 70.3) | 3 | 6.61 |  |" in text
+    assert re.search(r"28 findings: 1 held, [^\n]*\n\n\| finding \|", text), "above the table"
     assert "| the identity shortcut is better than 1x1 convolution | Table 1 | held | " in text
     assert (tmp_path / "figure3.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "figure3.pdf").read_bytes().startswith(b"%PDF")

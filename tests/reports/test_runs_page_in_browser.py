@@ -33,6 +33,7 @@ def a_page() -> str:
                 "3 seeds",
             )
         ],
+        "1 findings: 0 held, 1 not held, 0 undecided at this scale.",
         [Plot("Figure 3", {"(a)": curves, "(b)": curves, "(c)": curves[:1]}, "Of 2 seeds.")],
         {HOSTILE: [70.0, 71.0], "resnet110 original, mini, 400 steps": [60.0, 75.0]},
         [Cost("resnet110 original", 2, 0.03, 100.0, 0.2, "a machine with a long name")],

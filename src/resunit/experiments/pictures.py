@@ -16,7 +16,8 @@ from resunit.experiments.setting import setting_of
 from resunit.experiments.tables import Table
 from resunit.reports.curves import Curve, Plot
 
-HOW_DRAWN = "Lines: means over seeds; bands: the range of test errors."
+LINES = "Dashed: training error; solid: test error; lines: means over seeds; bands: range of test errors."
+IN_THE_PAPER = " The paper's dashed lines are the training loss, on an axis of its own."
 
 
 def figure(table: Table, records: Sequence[Record]) -> Plot | None:
@@ -30,7 +31,7 @@ def figure(table: Table, records: Sequence[Record]) -> Plot | None:
             label: [record for record in runs if setting_of(record) == common]
             for label, runs in found.items()
         }
-    return _plot(table.title, panels)
+    return _plot(table.title, panels, LINES + IN_THE_PAPER)
 
 
 def curves_by_network(records: Iterable[Record]) -> Plot | None:
@@ -38,11 +39,11 @@ def curves_by_network(records: Iterable[Record]) -> Plot | None:
     panels: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         panels[f"{labelled(record)}, {setting_of(record).words}"][labelled(record)].append(record)
-    return _plot("Training curves", panels)
+    return _plot("Training curves", panels, LINES)
 
 
-def _plot(title: str, panels: Mapping[str, Mapping[str, Sequence[Record]]]) -> Plot | None:
-    """`panels` have runs by label; the caption says what those of each panel are."""
+def _plot(title: str, panels: Mapping[str, Mapping[str, Sequence[Record]]], lines: str) -> Plot | None:
+    """`panels` have runs by label; the caption says what those of each panel are, and what `lines` mean."""
     curves: dict[str, list[Curve]] = {}
     captions: dict[str, list[str]] = defaultdict(list)
     shown: list[Record] = []
@@ -57,7 +58,7 @@ def _plot(title: str, panels: Mapping[str, Mapping[str, Sequence[Record]]]) -> P
         return None
     of_all = len(captions) == 1
     words = [said if of_all else f"{', '.join(names)}: {said}" for said, names in captions.items()]
-    return Plot(title, curves, f"{' '.join(words)} {HOW_DRAWN}{qualification(shown)}")
+    return Plot(title, curves, f"{' '.join(words)} {lines}{qualification(shown)}")
 
 
 def _caption(drawn: Mapping[str, Sequence[Record]]) -> str:

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from resunit.experiments.claims import Verdict
+from resunit.experiments.claims.choosing import SEEDS
 from resunit.experiments.claims.quantities import NEAR, is_at_chance
 from resunit.experiments.networks import network_of
 from resunit.experiments.rows import Row
 from resunit.experiments.setting import Setting, newest_of_each_seed, setting_of
 from resunit.experiments.tables import RECIPE_OF_ROW, Table
 from resunit.reports.comparison import Comparison, ComparisonRow, Finding
+from resunit.training.recipe import paper
 
 Record = Mapping[str, Any]
 OWN = "your own"  # the remark of such a row
@@ -152,6 +154,25 @@ def qualification(records: Sequence[Record]) -> str:
 
 def findings(verdicts: Iterable[Verdict]) -> list[Finding]:
     return [Finding(v.claim.finding, v.claim.source, v.outcome, v.details, v.runs) for v in verdicts]
+
+
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """How many findings held, and why it is no wonder if short runs left others undecided."""
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("held", "not held", "undecided"))
+    text = f"{len(verdicts)} findings: {outcomes} at this scale"
+    undecided = [verdict for verdict in verdicts if verdict.outcome == "undecided"]
+    tested = [verdict for verdict in undecided if verdict.seeds >= SEEDS]
+    if few := len(undecided) - len(tested):
+        text += f" ({few} for want of {SEEDS} seeds of each network)"
+    settings = [setting for verdict in tested for setting in verdict.settings.values()]
+    if settings and all(setting.scale != "paper" for setting in settings):
+        seeds, steps = max(verdict.seeds for verdict in tested), max(setting.steps for setting in settings)
+        text += (
+            f", which is to be expected of {seeds} seeds of {steps:,} steps: so far short of the paper's "
+            f"{paper().steps:,}, seeds of one network differ as much as networks do"
+        )
+    return f"{text}."
 
 
 def about(table: Table, verdicts: Iterable[Verdict]) -> list[Verdict]:

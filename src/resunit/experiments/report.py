@@ -8,7 +8,15 @@ from typing import Any
 from resunit.experiments.claims import judge
 from resunit.experiments.one_run import record_of
 from resunit.experiments.pictures import curves_by_network, figure
-from resunit.experiments.publication import Record, comparison, findings, has_any, labelled, with_own_rows
+from resunit.experiments.publication import (
+    Record,
+    comparison,
+    findings,
+    has_any,
+    labelled,
+    tally,
+    with_own_rows,
+)
 from resunit.experiments.records import read_records
 from resunit.experiments.runs import Experiment
 from resunit.experiments.setting import setting_of
@@ -52,9 +60,12 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
         if has_any(table, of_tables) and (table is not TABLES[name] or name.startswith("table"))
     ]
     figures = {name: plot for name, table in tables.items() if (plot := figure(table, of_tables))}
-    verdicts = findings(judge(of_tables)) if of_tables else []
+    verdicts = judge(of_tables) if of_tables else []
     if out.suffix == ".md":
-        parts = [HEAD.format(paths=" ".join(map(str, paths)), out=out), findings_in_markdown(verdicts)]
+        parts = [
+            HEAD.format(paths=" ".join(map(str, paths)), out=out),
+            findings_in_markdown(findings(verdicts), tally(verdicts)),
+        ]
         parts += map(comparison_in_markdown, comparisons)
         for name, plot in figures.items():
             for suffix in (".png", ".pdf"):
@@ -69,7 +80,8 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
     page = runs_page(
         "The paper's experiments" if of_tables else "Runs",
         comparisons,
-        verdicts,
+        findings(verdicts),
+        tally(verdicts),
         [*figures.values(), *([others] if others else [])],
         _spread(records),
         _costs(records),

@@ -16,7 +16,7 @@ from resunit.experiments.rows import (
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes of a figure: training curves dashed, test curves solid."""
+    """One pair of axes of a figure: training error dashed (in the paper training loss), test error solid."""
 
     title: str
     rows: tuple[str, ...]

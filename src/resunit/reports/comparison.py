@@ -103,10 +103,10 @@ def comparison_in_markdown(comparison: Comparison) -> str:
     return f"## {comparison.title}\n\n{table}\n\n{comparison.caption}\n"
 
 
-def findings_in_markdown(findings: list[Finding]) -> str:
+def findings_in_markdown(findings: list[Finding], tally: str) -> str:
     rows = [(f.finding, f.source, f.outcome, f.details, f.runs) for f in findings]
     table = markdown_table(("finding", "source", "here", "numbers", "runs"), rows)
-    return f"## The paper's findings\n\n{table}\n"
+    return f"## The paper's findings\n\n{tally}\n\n{table}\n"
 
 
 def markdown_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

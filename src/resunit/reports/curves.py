@@ -1,4 +1,7 @@
-"""Training curves as the paper draws them: training error dashed, test error solid, a colour a network."""
+"""Training curves: training error dashed, test error solid, on one axis; a colour a network.
+
+The paper's dashed lines are the training loss, on an axis of its own.
+"""
 
 from __future__ import annotations
 

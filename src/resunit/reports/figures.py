@@ -26,7 +26,7 @@ DRAWABLE_CLASSES = 250
 
 
 def training_curves(log: list[dict[str, Any]], split: str) -> Figure:
-    """Error, loss and learning rate against epoch; training dashed, as the paper draws it."""
+    """Error, loss and learning rate against epoch; training dashed. The paper dashes training loss only."""
     from plotly.subplots import make_subplots
 
     figure = make_subplots(

@@ -19,11 +19,12 @@ def runs_page(
     title: str,
     comparisons: Sequence[Comparison],
     findings: Sequence[Finding],
+    tally: str,
     plots: Sequence[Plot],
     spread: Mapping[str, Sequence[float]],
     costs: Sequence[Cost],
 ) -> str:
-    """The page as HTML; `spread` has the test errors of the seeds by network and setting."""
+    """The page as HTML; `tally` counts `findings`, `spread` has test errors by network and setting."""
     drawn: dict[str, Figure] = {f"curves{i}": interactive_curves(p.panels) for i, p in enumerate(plots)}
     if spread:
         drawn["spread"] = seeds_figure(spread)
@@ -33,10 +34,10 @@ def runs_page(
         title=title,
         comparisons=comparisons,
         findings=findings,
+        tally=tally,
         plots=plots,
         costs=costs,
         hours=sum(cost.hours for cost in costs),
-        counts={word: sum(f.outcome == word for f in findings) for word in ("held", "not held", "undecided")},
     )
 
 

@@ -119,7 +119,9 @@ def _compared(contrast: Contrast, runs: Runs) -> Compared:
             if value is not None
         ]
     estimate = welch([1.0] * len(sums), list(sums.values()))
-    return Compared(contrast.words, estimate, remark if estimate else "the runs do not vary")
+    if estimate is None:
+        return Compared(contrast.words, None, "the runs do not vary")
+    return Compared(contrast.words, estimate, remark, unit=terms[0].quantity.unit)
 
 
 def _by_divergence(contrast: Contrast, runs: Runs) -> Compared:
@@ -159,4 +161,5 @@ def _decided(verdict: Verdict, corrected: Mapping[int, float]) -> Verdict:
         else:
             above.append(compared.estimate.value > 0 if corrected[number] < SIGNIFICANT else None)
     outcome: Outcome = "held" if all(above) else "not held" if False in above else "undecided"
-    return replace(verdict, outcome=outcome, p=max(corrected.values(), default=None))
+    compared = tuple(replace(one, p=corrected.get(n)) for n, one in enumerate(verdict.compared))
+    return replace(verdict, outcome=outcome, compared=compared)

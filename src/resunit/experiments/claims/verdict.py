@@ -15,37 +15,42 @@ Outcome = Literal["held", "not held", "undecided"]
 class Compared:
     """One contrast's answer: what the finding says is above zero.
 
-    Without an estimate `remark` says why, and `above` decides where that alone is enough.
+    The estimate is in `unit`; `p` is corrected over all contrasts that could be tested. Without an estimate
+    `remark` says why, and `above` decides where that alone is enough.
     """
 
     words: str
     estimate: Estimate | None
     remark: str = ""
     above: bool | None = None
+    unit: str = ""
+    p: float | None = None
 
     @property
     def sentence(self) -> str:
         if self.estimate is None:
             return f"{self.words}: {self.remark}"
-        return f"{self.words} {in_words(self.estimate)}{self.remark}"
+        corrected = "" if self.p is None else f", corrected p {self.p:.2g}"
+        return f"{self.words} {in_words(self.estimate)} {self.unit}{self.remark}{corrected}"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`p` is the largest of its contrasts', each corrected over all that could be tested.
-
-    `settings` has the setting of the runs by model where each model has its own, else one under "".
-    """
+    """`settings` has the setting of the runs by model where each model has its own, else one under ""."""
 
     claim: Claim
     outcome: Outcome
     compared: tuple[Compared, ...] = ()
     reported: tuple[Compared, ...] = ()
-    p: float | None = None
     seeds: int = 0
     settings: Mapping[str, Setting] = field(default_factory=dict)
     machine: str = ""
     reason: str = ""
+
+    @property
+    def p(self) -> float | None:
+        """The largest of its contrasts'."""
+        return max((compared.p for compared in self.compared if compared.p is not None), default=None)
 
     @property
     def sentence(self) -> str:
@@ -57,8 +62,6 @@ class Verdict:
     def details(self) -> str:
         """The numbers behind the outcome, and what qualifies it."""
         parts = [self.reason, *(compared.sentence for compared in self.compared)]
-        if self.p is not None:
-            parts.append(f"corrected p {self.p:.2g}")
         parts += [f"not part of the verdict: {compared.sentence}" for compared in self.reported]
         return "; ".join(filter(None, [*parts, self.claim.remark]))
 
