@@ -47,3 +47,30 @@ def test_an_instrument_follows_a_scale_that_changes() -> None:
     (junction,) = instrument.measure(batch()).junctions
     assert junction.effective_lambda == pytest.approx(0.25, rel=1e-6)
     assert junction.gradient_direct == pytest.approx(0.25, rel=1e-6)
+
+
+class Droppable(nn.Module):
+    """after(x + F(x)), or after(x) where it is dropped."""
+
+    def __init__(self, shortcut: nn.Module, after: nn.Module):
+        super().__init__()
+        self.branch, self.shortcut, self.after = branch(), shortcut, after
+        self.dropped = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(x if self.dropped else self.shortcut(x) + self.branch(x))
+
+
+@pytest.mark.parametrize("shortcut", [nn.Identity(), Scale(0.5)], ids=["identity", "scale"])
+@pytest.mark.parametrize("after", [nn.Identity(), nn.ReLU()], ids=["nothing", "relu"])
+def test_a_unit_that_a_pass_drops_has_no_numbers(shortcut: nn.Module, after: nn.Module) -> None:
+    model = nn.Sequential(*(Droppable(shortcut, after) for _ in range(3)))
+    instrument = Instrument(model)
+    assert all(junction.stream_rms for junction in instrument.measure(batch()).junctions)
+    model[1].dropped = True
+    result = instrument.measure(batch())
+    passed = [junction.stream_rms is not None for junction in result.junctions]
+    assert passed == [True, False, True]
+    dropped = result.junctions[1]
+    assert dropped.gradient_gain is dropped.energy_cut is dropped.effective_lambda is None
+    assert "1 were not passed on this batch" in result.findings[-1]

@@ -1,26 +1,17 @@
 """The measuring pass: one forward and one backward, with reductions at the known sites and nowhere else."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from resunit.propagation.gradients import Gradients
 from resunit.propagation.losses import Loss, check_differentiable, loss_of
 from resunit.propagation.passes import Inputs, run
-from resunit.propagation.reductions import Sums, to_numbers
 from resunit.propagation.signals import Signals
 from resunit.propagation.sites import Detection
+from resunit.propagation.sums import Sums, in_numbers
 from resunit.propagation.watching import Watch
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What one pass gave at a site: its sums by name, and the shape of y_l; none where it did not come by."""
-
-    sums: dict[str, float]
-    shape: tuple[int, ...] | None
 
 
 def collect(
@@ -31,13 +22,13 @@ def collect(
     detection: Detection,
     *,
     careful: bool = False,
-) -> list[Collected]:
-    """What one pass gives at each site of `detection`.
+) -> dict[int, Sums[float]]:
+    """What one pass sums up at the sites of `detection` that it came by, by their number.
 
     Weight gradients are not computed: autograd goes from the loss to where the streams begin and no further.
     A `careful` pass sums in double precision and counts what is not finite.
     """
-    sums: list[Sums] = [{} for _ in detection.sites]
+    sums: dict[int, Sums[Tensor]] = {}
     gradients = Gradients(detection.sites, sums, careful)
     signals = Signals(detection.sites, sums, gradients, careful)
     try:
@@ -52,8 +43,4 @@ def collect(
     finally:
         gradients.let_go()
         signals.let_go()
-    values = iter(to_numbers([value for of_site in sums for value in of_site.values()]))
-    return [
-        Collected({name: next(values) for name in of_site}, signals.shapes.get(number))
-        for number, of_site in enumerate(sums)
-    ]
+    return in_numbers(sums)

@@ -12,8 +12,9 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils.hooks import RemovableHandle
 
 from resunit.propagation.errors import PropagationError
-from resunit.propagation.reductions import Sums, difference_energy, energy, flats
+from resunit.propagation.reductions import difference_energy, energy, flats
 from resunit.propagation.sites import Site
+from resunit.propagation.sums import Sums
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class _Side:
 class Gradients:
     """Looks on by hooks that leave the gradients alone."""
 
-    def __init__(self, sites: tuple[Site, ...], sums: list[Sums], careful: bool):
+    def __init__(self, sites: tuple[Site, ...], sums: dict[int, Sums[Tensor]], careful: bool):
         self.sites = sites
         self.sums = sums
         self.flats = partial(flats, careful=careful)
@@ -48,7 +49,6 @@ class Gradients:
         self.x: dict[int, GradientEdge] = {}
         self.terms: dict[int, tuple[_Side | None, _Side | None]] = {}  # of h and F
         self.direct: dict[int, Tensor] = {}  # direct terms that wait for the total gradient
-        self.met: set[int] = set()
         self.handles: list[RemovableHandle] = []
 
     def follow(self, loss: Tensor) -> None:
@@ -95,38 +95,44 @@ class Gradients:
         site = self.sites[number]
         if site.x_is_term and h.requires_grad:
             self.x[number] = get_gradient_edge(h)
-            if site.previous not in self.met or not site.begins_with_sum:
+            if site.previous not in self.sums or not site.begins_with_sum:
                 self._hook(h, lambda gradient: self._total(number, gradient))
-        if site.previous not in self.met and number in self.x:
+        if site.previous not in self.sums and number in self.x:
             self.begins.append(self.x[number])
         self.terms[number] = _Side.of(h), _Side.of(f)
 
     def at_sum(self, number: int, y: Tensor) -> None:
-        self.met.add(number)
         self._hook(y, lambda gradient: self._arriving(number, gradient))
 
     def before_truncation(self, number: int, value: Tensor) -> None:
+        def see(gradient: Tensor) -> None:
+            self.sums[number].activated_gradient = self._energy(gradient)
+
         truncation = self.sites[number].truncation
         if truncation is not None and truncation.before is not None:
-            self._hook(value, lambda gradient: self._note(number, "g let through", gradient))
+            self._hook(value, see)
 
     def after_truncation(self, number: int, value: Tensor) -> None:
-        self._hook(value, lambda gradient: self._note(number, "g arriving", gradient))
+        def see(gradient: Tensor) -> None:
+            self.sums[number].activation_gradient = self._energy(gradient)
 
-    def _note(self, number: int, name: str, gradient: Tensor) -> None:
-        self.sums[number][name] = energy(*self.flats(gradient))
+        if number in self.sums:
+            self._hook(value, see)
+
+    def _energy(self, gradient: Tensor) -> Tensor:
+        return energy(*self.flats(gradient))
 
     def _arriving(self, number: int, gradient: Tensor) -> None:
         """dE/dy_l: split it into what goes through h and, unless both add up to dE/dx_l, through F."""
-        site = self.sites[number]
-        self._note(number, "g y", gradient)
+        site, sums = self.sites[number], self.sums[number]
+        sums.sum_gradient = self._energy(gradient)
         direct = self._through_shortcut(number, gradient)
         if direct is not None:
-            self._note(number, "g direct", direct)
+            sums.direct_gradient = self._energy(direct)
         if direct is not None and site.exact:
             self.direct[number] = direct
         elif (branch := self._product(self.terms[number][1], number, gradient)) is not None:
-            self._note(number, "g branch", branch)
+            sums.branch_gradient = self._energy(branch)
         for after in self.next[number]:
             self._total(after, gradient)
 
@@ -152,9 +158,9 @@ class Gradients:
         return product
 
     def _total(self, number: int, gradient: Tensor) -> None:
-        self._note(number, "g x", gradient)
+        if (sums := self.sums.get(number)) is None:  # the pass skipped the addition
+            return
+        sums.input_gradient = self._energy(gradient)
         direct = self.direct.pop(number, None)
         if direct is not None and direct.numel() == gradient.numel():
-            self.sums[number]["g branch"] = difference_energy(
-                *self.flats(gradient, direct.reshape(gradient.shape))
-            )
+            sums.branch_gradient = difference_energy(*self.flats(gradient, direct.reshape(gradient.shape)))

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from resunit.propagation.collecting import Collected, collect
+from resunit.propagation.collecting import collect
 from resunit.propagation.correlation import sample_correlations
 from resunit.propagation.detection import detect
 from resunit.propagation.errors import PropagationError
@@ -19,9 +19,7 @@ from resunit.propagation.records import BF16_MAX, FP16_MAX, Junction
 from resunit.propagation.result import Propagation
 from resunit.propagation.sites import Detection, Site
 from resunit.propagation.state import differentiable, preserved
-
-Numbers = Mapping[str, float]
-
+from resunit.propagation.sums import Sums
 
 Also = Literal["lesion", "jacobian", "correlation"]
 
@@ -73,9 +71,7 @@ class Instrument:
         check(self.model, inputs)
         detection = self.detection or self.detect(inputs, targets, loss)
         collected = self._collect(detection, inputs, targets, loss)
-        if not any(
-            at_site.sums for at_site in collected
-        ):  # another path through the network than the one that is known
+        if not collected:  # another path through the network than the one that is known
             detection = self.detect(inputs, targets, loss)
             collected = self._collect(detection, inputs, targets, loss)
         junctions = _junctions(detection.sites, collected)
@@ -110,90 +106,108 @@ class Instrument:
             return "singular_value", singular_values(self.model, inputs, sites)
         return "sample_correlation", sample_correlations(self.model, inputs, targets, loss, sites)
 
-    def _collect(self, detection: Detection, inputs: Any, targets: Any, loss: Loss | None) -> list[Collected]:
-        def once(careful: bool) -> list[Collected]:
+    def _collect(
+        self, detection: Detection, inputs: Any, targets: Any, loss: Loss | None
+    ) -> dict[int, Sums[float]]:
+        def once(careful: bool) -> dict[int, Sums[float]]:
             with preserved(self.model):
                 differentiable(self.model)
                 return collect(self.model, inputs, targets, loss, detection, careful=careful)
 
         collected = once(careful=False)
-        energies = [c.sums[name] for c in collected for name in ("x", "y", "g x", "g y") if name in c.sums]
+        energies = [
+            value
+            for sums in collected.values()
+            for value in (sums.input_energy, sums.sum_energy, sums.input_gradient, sums.sum_gradient)
+            if value is not None
+        ]
         return collected if all(1e-30 < value < 1e30 for value in energies) else once(careful=True)
 
 
-def _junctions(sites: Sequence[Site], collected: Sequence[Collected]) -> list[Junction]:
+def _junctions(sites: Sequence[Site], collected: Mapping[int, Sums[float]]) -> list[Junction]:
     """The measures from the sums; see Junction for each formula."""
-    arriving = next((c.sums["g y"] for c in reversed(collected) if "g y" in c.sums), None)  # ||dE/dy_L||^2
+    gradients = [collected[number].sum_gradient for number in sorted(collected)]
+    last_gradient = next((value for value in reversed(gradients) if value is not None), None)
     follower = {site.previous: number for number, site in reversed(list(enumerate(sites)))}
     products: dict[int, tuple[float | None, float | None]] = {}
     junctions = []
-    for number, (site, at_site) in enumerate(zip(sites, collected, strict=True)):
-        sums, shape = at_site.sums, at_site.shape or site.shape
+    for number, site in enumerate(sites):
+        sums = collected.get(number)
         after = follower.get(number)
         f = sites[after].previous_f if after is not None else ()
-        effective_lambda, lambda_r2 = _lambda(site, sums)
+        effective_lambda, lambda_r2 = (None, None) if sums is None else _lambda(site, sums)
         f_scale, f_r2 = _f_scale(f, sums) if after is not None else (None, None)
         product, path = _products(site, sites, products, effective_lambda)
         left = None if path is None or f_scale is None else path * f_scale
         products[number] = product, left
-        junctions.append(
-            Junction(
-                name=site.name,
-                kind=site.kind,
-                operations=site.operations,
-                f=f,
-                stage=site.stage,
-                shape=shape,
-                exact=site.exact,
-                effective_lambda=effective_lambda,
-                lambda_r2=lambda_r2,
-                lambda_product=product,
-                f_scale=f_scale,
-                f_r2=f_r2,
-                path_product=left,
-                branch_share=_branch_share(sums),
-                cosine=_ratio(sums.get("hF"), math.sqrt(sums["h"] * sums["F"])) if sums else None,
-                stream_rms=math.sqrt(sums["y"] / max(1, math.prod(shape))) if sums else None,
-                stream_growth=_root_ratio(sums.get("y"), sums.get("h") if site.x_is_term else sums.get("x")),
-                closure_error=_root_ratio(sums.get("outside"), sums.get("y")),
-                gradient_gain=_root_ratio(sums.get("g x"), arriving),
-                gradient_direct=_root_ratio(sums.get("g direct"), arriving),
-                gradient_branch=_root_ratio(sums.get("g branch"), arriving),
-                negative_share=sums.get("negative"),
-                energy_cut=_ratio(sums.get("cut"), sums.get("uncut")),
-                gradient_blocked=_blocked(site, sums),
-                nonfinite_share=sums.get("nonfinite", 0.0) if sums else None,
-                headroom_bf16=_headroom(BF16_MAX, sums),
-                headroom_fp16=_headroom(FP16_MAX, sums),
-            )
+        junction = Junction(
+            name=site.name,
+            kind=site.kind,
+            operations=site.operations,
+            f=f,
+            stage=site.stage,
+            shape=site.shape if sums is None else sums.shape,
+            exact=site.exact,
+            effective_lambda=effective_lambda,
+            lambda_r2=lambda_r2,
+            lambda_product=product,
+            f_scale=f_scale,
+            f_r2=f_r2,
+            path_product=left,
         )
+        junctions.append(junction if sums is None else _measured(junction, site, sums, last_gradient))
     return junctions
 
 
-def _lambda(site: Site, sums: Numbers) -> tuple[float | None, float | None]:
-    if not sums:
-        return None, None
+def _measured(junction: Junction, site: Site, sums: Sums[float], last_gradient: float | None) -> Junction:
+    """`junction` with what one pass says of it; `last_gradient` is ||dE/dy_L||^2."""
+    shortcut, branch = math.sqrt(sums.shortcut_energy), math.sqrt(sums.branch_energy)
+    return replace(
+        junction,
+        branch_share=_ratio(branch, branch + shortcut),
+        cosine=_ratio(sums.shortcut_branch_product, math.sqrt(sums.shortcut_energy * sums.branch_energy)),
+        stream_rms=math.sqrt(sums.sum_energy / max(1, math.prod(sums.shape))),
+        stream_growth=_root_ratio(
+            sums.sum_energy, sums.shortcut_energy if site.x_is_term else sums.input_energy
+        ),
+        closure_error=_root_ratio(sums.closure_energy, sums.sum_energy),
+        gradient_gain=_root_ratio(sums.input_gradient, last_gradient),
+        gradient_direct=_root_ratio(sums.direct_gradient, last_gradient),
+        gradient_branch=_root_ratio(sums.branch_gradient, last_gradient),
+        negative_share=sums.negative_share,
+        energy_cut=_ratio(sums.cut_energy, sums.activated_energy),
+        gradient_blocked=_blocked(site, sums),
+        nonfinite_share=sums.nonfinite_share or 0.0,
+        headroom_bf16=_headroom(BF16_MAX, sums.sum_peak),
+        headroom_fp16=_headroom(FP16_MAX, sums.sum_peak),
+    )
+
+
+def _lambda(site: Site, sums: Sums[float]) -> tuple[float | None, float | None]:
     if site.x_is_term:
         return 1.0, 1.0
-    if "x" not in sums:  # of another size, or not seen
+    energy, product = sums.input_energy, sums.shortcut_input_product
+    if energy is None or product is None:  # of another size, or not seen
         same_size = site.x_shape is None or math.prod(site.x_shape) == math.prod(site.shape)
         return (1.0, 1.0) if site.kind == "identity" and same_size else (None, None)
-    effective = _ratio(sums["hx"], sums["x"])
-    fit = _ratio(sums["hx"] ** 2, sums["h"] * sums["x"])
-    return effective, (1.0 if effective == 0 and sums["h"] == 0 else fit)
+    effective = _ratio(product, energy)
+    fit = _ratio(product**2, sums.shortcut_energy * energy)
+    return effective, (1.0 if effective == 0 and sums.shortcut_energy == 0 else fit)
 
 
-def _f_scale(f: tuple[str, ...], sums: Numbers) -> tuple[float | None, float | None]:
+def _f_scale(f: tuple[str, ...], sums: Sums[float] | None) -> tuple[float | None, float | None]:
     if not f:
         return 1.0, 1.0
-    if (
-        f == ("relu",) and "cut" in sums
-    ):  # <relu(y), y> = ||relu(y)||^2: the energy that is kept, in scale and in fit
-        cut = _ratio(sums.get("cut"), sums.get("uncut"))
-        return (None, None) if cut is None else (1 - cut, 1 - cut)
-    if "fy" not in sums:
+    if sums is None:
         return None, None
-    return _ratio(sums["fy"], sums["y"]), _ratio(sums["fy"] ** 2, sums["f"] * sums["y"])
+    if f == ("relu",) and sums.cut_energy is not None:
+        # <relu(y), y> = ||relu(y)||^2: the energy that is kept, in scale and in fit
+        cut = _ratio(sums.cut_energy, sums.activated_energy)
+        return (None, None) if cut is None else (1 - cut, 1 - cut)
+    energy, product = sums.output_energy, sums.output_sum_product
+    if energy is None or product is None:
+        return None, None
+    return _ratio(product, sums.sum_energy), _ratio(product**2, energy * sums.sum_energy)
 
 
 def _products(
@@ -220,26 +234,15 @@ def _products(
     )
 
 
-def _branch_share(sums: Numbers) -> float | None:
-    if not sums:
-        return None
-    branch, shortcut = math.sqrt(sums["F"]), math.sqrt(sums["h"])
-    return _ratio(branch, branch + shortcut)
-
-
-def _blocked(site: Site, sums: Numbers) -> float | None:
-    passed = sums.get(
-        "g y" if site.truncation is not None and site.truncation.before is None else "g let through"
-    )
-    share = _ratio(passed, sums.get("g arriving"))
+def _blocked(site: Site, sums: Sums[float]) -> float | None:
+    activates_sum = site.truncation is not None and site.truncation.before is None
+    passed = sums.sum_gradient if activates_sum else sums.activated_gradient
+    share = _ratio(passed, sums.activation_gradient)
     return None if share is None else min(1.0, max(0.0, 1 - share))
 
 
-def _headroom(largest: float, sums: Numbers) -> float | None:
-    peak = sums.get("peak")
-    if peak is None or not math.isfinite(peak) or peak == 0:
-        return None
-    return math.log2(largest / peak)
+def _headroom(largest: float, peak: float) -> float | None:
+    return math.log2(largest / peak) if math.isfinite(peak) and peak != 0 else None
 
 
 def _ratio(a: float | None, b: float | None) -> float | None:

@@ -5,8 +5,6 @@ import functools
 import torch
 from torch import Tensor
 
-Sums = dict[str, Tensor]  # of one site: energies ("h", "F", "x", "y"), products ("hF"), gradients ("g ...")
-
 
 def flats(*tensors: Tensor, careful: bool = False) -> list[Tensor]:
     """The elements of equally shaped tensors in one order, (N,), all float32 or all float64.

@@ -10,15 +10,18 @@ from torch import Tensor
 
 from resunit.propagation.additions import Term, terms
 from resunit.propagation.gradients import Gradients
-from resunit.propagation.reductions import Sums, difference_energy, energy, flats
+from resunit.propagation.reductions import difference_energy, energy, flats
 from resunit.propagation.sites import Capture, Site
+from resunit.propagation.sums import Sums
 from resunit.propagation.watching import Place, tensors_in
 
 
 class Signals:
     """Watches a pass; `gradients` is told where the backward pass will come by."""
 
-    def __init__(self, sites: tuple[Site, ...], sums: list[Sums], gradients: Gradients, careful: bool):
+    def __init__(
+        self, sites: tuple[Site, ...], sums: dict[int, Sums[Tensor]], gradients: Gradients, careful: bool
+    ):
         self.sites = sites
         self.sums = sums
         self.gradients = gradients
@@ -42,7 +45,6 @@ class Signals:
         }
         self.x: dict[int, tuple[Tensor, int]] = {}  # x_l and the version that it had
         self.y: dict[int, tuple[Tensor, int]] = {}
-        self.shapes: dict[int, tuple[int, ...]] = {}  # of y_l in this pass
         self.expected: dict[int, Tensor] = {}  # the right side of Eq. (4), by the last site within
 
     def _want(self, capture: Capture, number: int, role: Callable[[int, Tensor], None]) -> None:
@@ -77,7 +79,7 @@ class Signals:
         self.gradients.at_x(number, x)
 
     def _junction(self, number: int, pair: tuple[Term, Term], add: Callable[[], Tensor]) -> Tensor:
-        site, sums = self.sites[number], self.sums[number]
+        site = self.sites[number]
         shortcut, branch = pair[site.term], pair[1 - site.term]
         with torch.enable_grad():  # before the addition, which may be in place
             h, f = shortcut.value(), branch.value()
@@ -87,17 +89,33 @@ class Signals:
             if h.shape != f.shape:
                 h, f = torch.broadcast_tensors(h, f)
             flat_h, flat_f = self.flats(h, f)
-            sums["h"], sums["F"], sums["hF"] = energy(flat_h), energy(flat_f), torch.dot(flat_h, flat_f)
+            shortcut_energy, branch_energy = energy(flat_h), energy(flat_f)
+            shortcut_branch_product = torch.dot(flat_h, flat_f)
+            input_energy, shortcut_input_product = None, None
             x = h if site.x_is_term else self._current(self.x.pop(number, None), h)
             if x is not None and not site.x_is_term:
                 flat_h, flat_x = self.flats(h, x)
-                sums["x"], sums["hx"] = energy(flat_x), torch.dot(flat_h, flat_x)
+                input_energy, shortcut_input_product = energy(flat_x), torch.dot(flat_h, flat_x)
             if x is not None and site.previous in self.y:
                 self._activation(site.previous, x)
             expected = self._expected(site, x, f)
         result = add()
         with torch.no_grad():
-            self._sum(number, result.detach(), expected)
+            y = result.detach()
+            (flat_y,) = self.flats(y)
+            low, high = torch.aminmax(flat_y)
+            self.sums[number] = Sums(
+                shape=tuple(y.shape),
+                shortcut_energy=shortcut_energy,
+                branch_energy=branch_energy,
+                shortcut_branch_product=shortcut_branch_product,
+                sum_energy=energy(flat_y),
+                sum_peak=torch.maximum(high, -low),
+                input_energy=input_energy,
+                shortcut_input_product=shortcut_input_product,
+                nonfinite_share=1 - flat_y.isfinite().float().mean() if self.careful else None,
+            )
+            self._keep_sum(number, y, expected)
         self.gradients.at_sum(number, result)
         return result
 
@@ -112,7 +130,8 @@ class Signals:
         y = self._current(self.y.pop(previous), x)
         if y is not None:
             flat_x, flat_y = self.flats(x, y)
-            self.sums[previous] |= {"f": energy(flat_x), "fy": torch.dot(flat_x, flat_y)}
+            self.sums[previous].output_energy = energy(flat_x)
+            self.sums[previous].output_sum_product = torch.dot(flat_x, flat_y)
 
     def _expected(self, site: Site, x: Tensor | None, f: Tensor) -> Tensor | None:
         """x_l + F(x_l) + ... + F(x_i) so far, Eq. (4); None if no stream of this size reaches the site."""
@@ -125,19 +144,13 @@ class Signals:
             return before.reshape(f.shape).add_(f)
         return None if x is None else x.to(torch.promote_types(x.dtype, torch.float32)) + f
 
-    def _sum(self, number: int, y: Tensor, expected: Tensor | None) -> None:
-        site, sums = self.sites[number], self.sums[number]
-        self.shapes[number] = tuple(y.shape)
-        (flat_y,) = self.flats(y)
-        sums["y"] = energy(flat_y)
-        low, high = torch.aminmax(flat_y)
-        sums["peak"] = torch.maximum(high, -low)
-        if self.careful:
-            sums["nonfinite"] = 1 - flat_y.isfinite().float().mean()
+    def _keep_sum(self, number: int, y: Tensor, expected: Tensor | None) -> None:
+        """Compare y_l with what is `expected`, and keep what the junctions after it are compared with."""
+        site = self.sites[number]
         if expected is None:
             self.expected[number] = y.to(torch.promote_types(y.dtype, torch.float32), copy=True)
         else:
-            sums["outside"] = difference_energy(*self.flats(y.to(expected.dtype), expected))
+            self.sums[number].closure_energy = difference_energy(*self.flats(y.to(expected.dtype), expected))
             self.expected[number] = expected
         if site.truncation is not None and site.truncation.before is None:
             self._truncated(number, y)
@@ -146,10 +159,11 @@ class Signals:
 
     def _truncated(self, number: int, value: Tensor) -> None:
         """What the activation after the addition is going to set to zero."""
-        sums = self.sums[number]
+        if (sums := self.sums.get(number)) is None:  # this pass skips the addition
+            return
         with torch.no_grad():
             (flat,) = self.flats(value)
             negative = torch.clamp(flat, max=0)
-            sums["cut"], sums["uncut"] = energy(negative), energy(flat)
-            sums["negative"] = torch.lt(flat, 0, out=negative).sum() / max(1, flat.numel())
+            sums.cut_energy, sums.activated_energy = energy(negative), energy(flat)
+            sums.negative_share = torch.lt(flat, 0, out=negative).sum() / max(1, flat.numel())
         self.gradients.before_truncation(number, value)
