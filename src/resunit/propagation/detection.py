@@ -118,9 +118,6 @@ class _Assembly:
         if previous is not None and before[previous].truncation is None:
             taught = {operation(node) for node in between if isinstance(node, BackwardCFunction)}
             self.custom_after.update(taught)
-        sizes = {_size(x_shape), _size(seen.shape), _size(self.seen[previous or 0].shape)}
-        follows = previous is not None and len(sizes) == 1
-        new_stage = max((site.stage for site in before), default=0) + 1
         return Site(
             name=name,
             place=seen.place,
@@ -135,8 +132,16 @@ class _Assembly:
             truncation=self.truncation(seen.sum),
             shape=seen.shape,
             x_shape=x_shape,
-            stage=before[previous].stage if follows and previous is not None else new_stage,
+            stage=self.stage(seen, x_shape, previous, before),
         )
+
+    def stage(
+        self, seen: Addition, x_shape: tuple[int, ...] | None, previous: int | None, before: list[Site]
+    ) -> int:
+        """That of the junction before where neither it nor this one changes the size, else a new one."""
+        if previous is not None and _size(x_shape) == _size(seen.shape) == _size(self.seen[previous].shape):
+            return before[previous].stage
+        return max((site.stage for site in before), default=0) + 1
 
     def is_exact(self, seen: Addition, meeting: Meeting) -> bool:
         """Do x_l, and all that is made of it on the way to the sum, serve this junction alone?"""

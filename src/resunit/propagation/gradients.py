@@ -43,8 +43,8 @@ class Gradients:
         self.flats = partial(flats, careful=careful)
         self.next: defaultdict[int, list[int]] = defaultdict(list)  # sites whose x_l is this site's sum
         for number, site in enumerate(sites):
-            if site.begins_with_sum:
-                self.next[site.previous or 0].append(number)
+            if (before := site.sum_before) is not None:
+                self.next[before].append(number)
         self.begins: list[GradientEdge] = []
         self.x: dict[int, GradientEdge] = {}
         self.terms: dict[int, tuple[_Side | None, _Side | None]] = {}  # of h and F
@@ -95,7 +95,7 @@ class Gradients:
         site = self.sites[number]
         if site.x_is_term and h.requires_grad:
             self.x[number] = get_gradient_edge(h)
-            if site.previous not in self.sums or not site.begins_with_sum:
+            if site.sum_before not in self.sums:
                 self._hook(h, lambda gradient: self._total(number, gradient))
         if site.previous not in self.sums and number in self.x:
             self.begins.append(self.x[number])

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from resunit.propagation.additions import terms
 from resunit.propagation.passes import Inputs, run
-from resunit.propagation.sites import Site
+from resunit.propagation.sites import Crossings, Site
 from resunit.propagation.state import differentiable, preserved
 from resunit.propagation.watching import Place, Watch, tensors_in
 
@@ -40,7 +39,7 @@ class _Passed:
 
     def __init__(self, sites: tuple[Site, ...]):
         self.sites = sites
-        self.at = {site.place: number for number, site in enumerate(sites)}
+        self.crossings = Crossings(sites)
         self.captures = {site.x.place: [] for site in sites if site.x is not None}
         for number, site in enumerate(sites):
             if site.x is not None:
@@ -49,14 +48,13 @@ class _Passed:
         self.y: dict[int, tuple[GradientEdge, Tensor]] = {}
 
     def on_function(self, place: Place, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        number = self.at.get(place)
-        if number is not None and self.sites[number].x_is_term:
-            pair = terms(place.function, args, kwargs)
-            if pair is not None:
-                self.x[number] = get_gradient_edge(pair[self.sites[number].term].inputs[0])
+        crossing = self.crossings.met(place, args, kwargs)
+        if crossing is not None and self.sites[crossing.number].x_is_term:
+            self.x[crossing.number] = get_gradient_edge(crossing.shortcut.inputs[0])
         result = func(*args, **kwargs)
-        if number is not None:
-            self.y[number] = get_gradient_edge(result), torch.empty_like(result, requires_grad=False)
+        if crossing is not None:
+            like = torch.empty_like(result, requires_grad=False)
+            self.y[crossing.number] = get_gradient_edge(result), like
         self.on_passage(place, result)
         return result
 

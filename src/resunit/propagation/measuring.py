@@ -220,18 +220,19 @@ def _products(
     if effective_lambda is None:
         return None, None
     product, path = 1.0, 1.0
-    if site.previous is not None and sites[site.previous].stage == site.stage:
-        before, left = products[site.previous]
-        begins = (
-            sites[site.previous].previous is None
-            or sites[sites[site.previous].previous or 0].stage != site.stage
-        )
-        product = before if before is not None else (1.0 if begins else None)
-        path = left if left is not None else (1.0 if begins else None)
+    if (before := _before_in_stage(site, sites)) is not None:
+        product, path = products[before]
+        if _before_in_stage(sites[before], sites) is None:  # begins the stage; of a new size it has no lambda
+            product, path = 1.0 if product is None else product, 1.0 if path is None else path
     return (
         None if product is None else product * effective_lambda,
         None if path is None else path * effective_lambda,
     )
+
+
+def _before_in_stage(site: Site, sites: Sequence[Site]) -> int | None:
+    before = site.previous
+    return before if before is not None and sites[before].stage == site.stage else None
 
 
 def _blocked(site: Site, sums: Sums[float]) -> float | None:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resunit.propagation.additions import Term, terms
+from resunit.propagation.additions import Term
 from resunit.propagation.gradients import Gradients
 from resunit.propagation.reductions import difference_energy, energy, flats
-from resunit.propagation.sites import Capture, Site
+from resunit.propagation.sites import Capture, Crossings, Site
 from resunit.propagation.sums import Sums
 from resunit.propagation.watching import Place, tensors_in
 
@@ -27,7 +27,7 @@ class Signals:
         self.gradients = gradients
         self.careful = careful
         self.flats = partial(flats, careful=careful)
-        self.at = {site.place: number for number, site in enumerate(sites)}
+        self.crossings = Crossings(sites)
         self.wanted: defaultdict[Place, list[tuple[Capture, Callable[[Tensor], None]]]] = defaultdict(list)
         for number, site in enumerate(sites):
             if site.x is not None:
@@ -55,12 +55,11 @@ class Signals:
             kept.clear()
 
     def on_function(self, place: Place, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        number = self.at.get(place)
-        pair = None if number is None else terms(place.function, args, kwargs)
-        if number is None or pair is None:
+        crossing = self.crossings.met(place, args, kwargs)
+        if crossing is None:
             result = func(*args, **kwargs)
         else:
-            result = self._junction(number, pair, lambda: func(*args, **kwargs))
+            result = self._junction(*crossing, lambda: func(*args, **kwargs))
         if place in self.wanted:
             self.on_passage(place, result)
         return result
@@ -78,9 +77,8 @@ class Signals:
         self.x[number] = kept, kept._version
         self.gradients.at_x(number, x)
 
-    def _junction(self, number: int, pair: tuple[Term, Term], add: Callable[[], Tensor]) -> Tensor:
+    def _junction(self, number: int, shortcut: Term, branch: Term, add: Callable[[], Tensor]) -> Tensor:
         site = self.sites[number]
-        shortcut, branch = pair[site.term], pair[1 - site.term]
         with torch.enable_grad():  # before the addition, which may be in place
             h, f = shortcut.value(), branch.value()
         self.gradients.at_addition(number, h, f)
@@ -135,13 +133,11 @@ class Signals:
 
     def _expected(self, site: Site, x: Tensor | None, f: Tensor) -> Tensor | None:
         """x_l + F(x_l) + ... + F(x_i) so far, Eq. (4); None if no stream of this size reaches the site."""
-        before = None if site.previous is None else self.expected.pop(site.previous, None)
-        if (
-            before is not None
-            and self.sites[site.previous or 0].stage == site.stage
-            and before.numel() == f.numel()
-        ):
-            return before.reshape(f.shape).add_(f)
+        if (before := site.previous) is not None:
+            so_far = self.expected.pop(before, None)
+            in_stage = self.sites[before].stage == site.stage
+            if so_far is not None and in_stage and so_far.numel() == f.numel():
+                return so_far.reshape(f.shape).add_(f)
         return None if x is None else x.to(torch.promote_types(x.dtype, torch.float32)) + f
 
     def _keep_sum(self, number: int, y: Tensor, expected: Tensor | None) -> None:

@@ -1,8 +1,9 @@
 """Where the junctions of a network are: found once, then visited pass after pass."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from resunit.propagation.additions import Term, terms
 from resunit.propagation.junctions import Kind
 from resunit.propagation.watching import Place
 
@@ -49,9 +50,30 @@ class Site:
     stage: int
 
     @property
-    def begins_with_sum(self) -> bool:
-        """Is x_l, as it enters both paths, the very sum of the junction before?"""
-        return self.x_is_term and self.previous is not None and not self.previous_f
+    def sum_before(self) -> int | None:
+        """The site whose very sum is x_l as it enters both paths, if one's is."""
+        return self.previous if self.x_is_term and not self.previous_f else None
+
+
+class Crossing(NamedTuple):
+    """A call that is the addition of a known site: its number, its shortcut's and its branch's term."""
+
+    number: int
+    shortcut: Term
+    branch: Term
+
+
+class Crossings:
+    """Tells the additions of known sites from all other calls of a pass."""
+
+    def __init__(self, sites: tuple[Site, ...]):
+        self._at = {site.place: (number, site.term) for number, site in enumerate(sites)}
+
+    def met(self, place: Place, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Crossing | None:
+        if place not in self._at or (pair := terms(place.function, args, kwargs)) is None:
+            return None
+        number, shortcut = self._at[place]
+        return Crossing(number, pair[shortcut], pair[1 - shortcut])
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from resunit.propagation.additions import Term, terms
+from resunit.propagation.additions import Term
 from resunit.propagation.losses import Loss, loss_of
 from resunit.propagation.passes import Inputs, run
-from resunit.propagation.sites import Site
+from resunit.propagation.sites import Crossings, Site
 from resunit.propagation.watching import Place, Watch
 
 # The number of the site, its shortcut's and its branch's term, and the addition itself.
@@ -20,15 +20,13 @@ def visit(
     model: nn.Module, inputs: Any, targets: Any, loss: Loss | None, sites: tuple[Site, ...], at: Visit
 ) -> Tensor:
     """E of a pass without gradients in which `at` makes the sums."""
-    at_place = {site.place: number for number, site in enumerate(sites)}
+    crossings = Crossings(sites)
 
     def on_function(place: Place, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        number = at_place.get(place)
-        pair = None if number is None else terms(place.function, args, kwargs)
-        if number is None or pair is None:
+        crossing = crossings.met(place, args, kwargs)
+        if crossing is None:
             return func(*args, **kwargs)
-        term = sites[number].term
-        return at(number, pair[term], pair[1 - term], lambda: func(*args, **kwargs))
+        return at(*crossing, lambda: func(*args, **kwargs))
 
     with torch.no_grad():
         with Watch(model, on_function, lambda *_: None):
