@@ -128,6 +128,18 @@ def test_a_sequence_that_calls_in_another_order_keeps_it() -> None:
     torch.testing.assert_close(folded(network)(images), network(images), rtol=1e-4, atol=1e-5)
 
 
+@torch.no_grad()
+def test_hooks_and_smaller_branches_count() -> None:
+    images = torch.randn(2, 3, 32, 32)
+    hooked = settled(create_model("preresnet20"))
+    hooked.stages[0][1].branch.conv1.register_forward_hook(lambda _module, _inputs, output: 2 * output)
+    smaller = settled(create_model("preresnet20"))
+    smaller.stages[0][1].branch.conv2 = nn.Conv2d(16, 16, 32)  # F of one pixel, added everywhere
+    for network in (hooked, smaller):
+        for quick in (folded(network), packed(network)):
+            torch.testing.assert_close(quick(images), network(images), rtol=1e-4, atol=1e-4)
+
+
 def test_without_onednn_the_convolutions_stay_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     network = settled(create_model("preresnet20"))

@@ -9,7 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from resunit.batch_norm import BatchNorm
 from resunit.models import ResidualNetwork
-from resunit.packing import calls_in_order, join_additions, packed
+from resunit.packing import calls_in_order, has_own_code, join_additions, packed
 from resunit.units import NONLINEARITIES
 
 
@@ -19,9 +19,11 @@ def folded(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> Resi
     The outputs are those of `network.eval()` but for rounding. In a pre-activation unit that leaves the first
     batch norm of each branch, which reads the sum. Convolutions and linear layers compute in `dtype`: use
     autocast with bf16. On a CPU, the activation after a convolution and the addition that ends a unit are
-    part of it.
+    part of it. A network with code of somebody's own stays as it is.
     """
     network = deepcopy(network).eval().requires_grad_(False)
+    if has_own_code(network):
+        return network
     for sequence in list(filter(calls_in_order, network.modules())):
         for name, following in pairwise(list(sequence._modules)):
             conv, norm = sequence.get_submodule(name), sequence.get_submodule(following)

@@ -71,9 +71,12 @@ class PackedUnit(nn.Module):
 def packed(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> ResidualNetwork:
     """A copy of `network` for evaluation whose convolutions and linear layers compute in `dtype`.
 
-    It computes what `network.eval()` does, under autocast where `dtype` is bf16; weights are cast once.
+    It computes what `network.eval()` does, under autocast where `dtype` is bf16; weights are cast once. One
+    with code of somebody's own stays as it is, for autocast.
     """
     network = deepcopy(network).eval().requires_grad_(False)
+    if has_own_code(network):
+        return network
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.to(dtype)
@@ -102,6 +105,16 @@ def pack(network: nn.Module) -> None:
                 del sequence._modules[name]
 
 
+def has_own_code(network: nn.Module) -> bool:
+    """Are there other classes than ours and torch's, or hooks? What these use of a layer, nobody can know."""
+    return any(
+        not type(module).__module__.startswith(("resunit.", "torch.nn."))
+        or module._forward_hooks
+        or module._forward_pre_hooks
+        for module in network.modules()
+    )
+
+
 def calls_in_order(module: nn.Module) -> bool:
     """Does it call its children one after another, as nn.Sequential does? A subclass may do otherwise."""
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
@@ -121,9 +134,18 @@ def ending_in_sum(unit: ResidualUnit) -> list[nn.Module] | None:
         return None
     layers = list(unit.branch)
     # Any other layer might pool: a smaller F would be added everywhere.
-    plain = all(isinstance(layer, PackedConvolution | BatchNorm | nn.ReLU | nn.GELU) for layer in layers)
+    plain = all(isinstance(layer, BatchNorm | nn.ReLU | nn.GELU) or keeps_size(layer) for layer in layers)
     joins = layers and isinstance(layers[-1], PackedConvolution) and layers[-1].activation == "none"
     return layers if plain and joins else None
+
+
+def keeps_size(layer: nn.Module) -> bool:
+    """Is it a packed convolution that changes height and width by its stride alone?"""
+    if not isinstance(layer, PackedConvolution) or len(layer.weight) == 1:  # one channel goes everywhere too
+        return False
+    padding, _, dilation, _ = layer.place
+    sides = zip(padding, dilation, layer.weight.shape[2:], strict=True)
+    return all(2 * padded == apart * (side - 1) for padded, apart, side in sides)
 
 
 def is_approximate(activation: nn.Module | None) -> bool:
