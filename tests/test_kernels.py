@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.overrides import BaseTorchFunctionMode
 
 from resunit import create_model
 from resunit.batch_norm import BatchNorm
@@ -170,6 +171,16 @@ def test_a_networks_gradients_are_as_exact_as_with_torchs_layers(
     exact = gradients()
     assert not torch.equal(ours, theirs)
     assert distance(ours, exact) < 2 * distance(theirs, exact)
+
+
+def test_they_step_aside_where_torch_functions_are_watched() -> None:
+    norm, x = made(16, "relu"), channels_last((2, 16, 4, 4)).requires_grad_()
+    assert "BatchNormFunction" in norm(x).grad_fn.name()
+    with BaseTorchFunctionMode():
+        assert not applies(x, norm.weight)
+        assert "Relu" in norm(x).grad_fn.name()
+    with torch.device("cpu"):  # a mode as well, which looks at nothing
+        assert applies(x, norm.weight)
 
 
 SCRIPT = """

@@ -9,7 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from resunit.batch_norm import BatchNorm
 from resunit.models import ResidualNetwork
-from resunit.packing import calls_in_order, has_own_code, join_additions, packed
+from resunit.packing import has_own_code, join_additions, pack
 from resunit.units import NONLINEARITIES
 
 
@@ -24,7 +24,7 @@ def folded(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> Resi
     network = deepcopy(network).eval().requires_grad_(False)
     if has_own_code(network):
         return network
-    for sequence in list(filter(calls_in_order, network.modules())):
+    for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
         for name, following in pairwise(list(sequence._modules)):
             conv, norm = sequence.get_submodule(name), sequence.get_submodule(following)
             # A subclass of the convolution may use its weights otherwise.
@@ -32,6 +32,6 @@ def folded(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> Resi
                 setattr(sequence, name, fuse_conv_bn_eval(conv, norm))
                 activation = NONLINEARITIES.get(norm.activation, nn.Identity)
                 setattr(sequence, following, activation())
-    network = packed(network, dtype)
+    pack(network, dtype)
     join_additions(network)
     return network

@@ -75,31 +75,31 @@ def packed(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> Resi
     with code of somebody's own stays as it is, for autocast.
     """
     network = deepcopy(network).eval().requires_grad_(False)
-    if has_own_code(network):
-        return network
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            module.to(dtype)
-    network = network.to(memory_format=torch.channels_last)
-    if packs(next(network.parameters()).device):
-        pack(network)
+    if not has_own_code(network):
+        pack(network, dtype)
     return network
 
 
-def pack(network: nn.Module) -> None:
-    """Put packed convolutions in the place of all others, each with the activation after it."""
+def pack(network: nn.Module, dtype: torch.dtype) -> None:
+    """Cast convolutions and linear layers, and pack the convolutions, each with the activation after it."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.to(dtype)
+    network.to(memory_format=torch.channels_last)
+    if not packs(next(network.parameters()).device):
+        return
     for parent in list(network.modules()):
         for name, following in pairwise([*parent._modules, None]):
             assert name is not None
             conv = parent._modules[name]
             if type(conv) is not nn.Conv2d or conv.padding_mode != "zeros" or isinstance(conv.padding, str):
                 continue
-            after = parent._modules[following] if following and calls_in_order(parent) else None
+            after = parent._modules[following] if following and isinstance(parent, nn.Sequential) else None
             activation = "none" if is_approximate(after) else ACTIVATIONS.get(type(after), "none")
             setattr(parent, name, PackedConvolution(conv, activation))
             if following and activation != "none":
                 setattr(parent, following, nn.Identity())
-    for sequence in list(filter(calls_in_order, network.modules())):
+    for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
         for name, module in list(sequence._modules.items()):
             if type(module) is nn.Identity:  # its call is a hundredth of a unit's time for one image
                 del sequence._modules[name]
@@ -113,11 +113,6 @@ def has_own_code(network: nn.Module) -> bool:
         or module._forward_pre_hooks
         for module in network.modules()
     )
-
-
-def calls_in_order(module: nn.Module) -> bool:
-    """Does it call its children one after another, as nn.Sequential does? A subclass may do otherwise."""
-    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
 
 
 def join_additions(network: nn.Module) -> None:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.overrides import BaseTorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
+from resunit.kernels.batch_norm import is_watched
+
 
 class Stage(nn.Sequential):
     """Residual units one after another, (N, C, H, W) -> (N, C', H', W').
@@ -53,24 +55,26 @@ def checkpointed(units: nn.Module, x: Tensor) -> Tensor:
 
 
 class WithoutTracking:
-    """Units that run once more: their buffers, running statistics, stay; may be entered again and again.
+    """Leaves the buffers of `units`, running statistics, as they are; may be entered again and again.
 
-    They are put back at the end: batch norm must store the same tensors each time, tracked ones among them.
+    Copies are tracked in their place: batch norm must store as many tensors each time. So it is one function
+    with its activation, or two, as it was in the pass in which this is made.
     """
 
     def __init__(self, units: nn.Module):
-        self.units = units
-        self.before: list[tuple[Tensor, Tensor]] = []
-        # `BatchNorm` takes another form while somebody watches torch's functions.
-        watched = torch._C._len_torch_function_stack()
-        self.mode = BaseTorchFunctionMode() if watched else nullcontext()
+        self.modules = [module for module in units.modules() if module._buffers]
+        self.mode = BaseTorchFunctionMode() if is_watched() else nullcontext()
+        self.kept: list[dict[str, Tensor | None]] = []
 
     def __enter__(self) -> None:
+        self.kept = [dict(module._buffers) for module in self.modules]
+        for module in self.modules:
+            copies = {name: buffer.clone() for name, buffer in module.named_buffers(recurse=False)}
+            module._buffers.update(copies)
         self.mode.__enter__()
-        self.before = [(buffer, buffer.clone()) for buffer in self.units.buffers()]
 
     def __exit__(self, *_: object) -> None:
         self.mode.__exit__(None, None, None)
-        for buffer, value in self.before:
-            buffer.copy_(value)
-        self.before = []
+        for module, buffers in zip(self.modules, self.kept, strict=True):
+            module._buffers.update(buffers)
+        self.kept = []

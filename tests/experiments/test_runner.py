@@ -1,6 +1,7 @@
 """Real runs in real processes: skipped, killed, resumed, failed."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -118,6 +119,24 @@ def test_a_stopped_runner_goes_on_from_checkpoints(done: Path, tmp_path: Path, s
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("after", [0.0, 6.0])
+def test_ctrl_c_is_one_line_however_often_and_early(tmp_path: Path, after: float) -> None:
+    """A terminal sends it to all processes of the command: here too."""
+    runner = subprocess.Popen(
+        command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for((tmp_path / "runs").exists)
+    time.sleep(after)
+    for _ in range(3):
+        os.killpg(runner.pid, signal.SIGINT)
+        time.sleep(0.2)
+    _, said = runner.communicate()
+    assert runner.returncode == 4
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "resunit: stopped; the same command goes on from here"
+
+
+@pytest.mark.full
 def test_a_killed_run_is_recorded_and_the_rest_goes_on_and_it_is_tried_again(tmp_path: Path) -> None:
     runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: steps_logged(tmp_path) >= 5)
@@ -210,6 +229,8 @@ def test_a_record_that_was_cut_off_is_run_again(done: Path, tmp_path: Path) -> N
             "no Ray cluster answers",
         ),
         (["table1", "--set", "stepps=3"], "did you mean 'steps'"),
+        (["table1", "--set", "seed=3"], "choose with --seeds"),
+        (["table1", "--set", "model=resnet20"], "choose with --only"),
     ],
 )
 def test_bad_arguments_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:

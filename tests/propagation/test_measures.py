@@ -255,9 +255,9 @@ def test_units_that_are_computed_again_measure_the_same(design: str) -> None:
     torch.manual_seed(0)
     model = resunit.create_model("resnet20", design=design).to(memory_format=torch.channels_last)
     images = torch.randn(4, 3, 16, 16).contiguous(memory_format=torch.channels_last)
-    stored = measure(model, images, torch.tensor([0, 1, 2, 3]))
+    stored = measure(model, images, torch.tensor([0, 1, 2, 3]), also=["jacobian"])
     recompute(model.stages)
-    again = measure(model, images, torch.tensor([0, 1, 2, 3]))
+    again = measure(model, images, torch.tensor([0, 1, 2, 3]), also=["jacobian"])
     for a, b in zip(stored.junctions, again.junctions, strict=True):
         for name in MEASURES:
             value, other = getattr(a, name), getattr(b, name)

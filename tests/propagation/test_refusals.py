@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
+from resunit.batch_norm import BatchNorm
 from resunit.propagation import PropagationError, measure
 from resunit.units import ResidualUnit
 
@@ -122,6 +124,20 @@ def test_a_backward_pass_that_does_not_exist() -> None:
             return x
 
     refused("overwrites in place; write y = y", Overwrites())
+
+
+def test_a_checkpoint_that_computes_something_else_again() -> None:
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            branch = nn.Sequential(nn.Conv2d(8, 8, 1), BatchNorm(8, "relu"), nn.Conv2d(8, 8, 1))
+            self.unit = ResidualUnit(branch)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(self.unit, x.tanh(), use_reentrant=False)
+
+    maps = torch.randn(2, 8, 4, 4).to(memory_format=torch.channels_last)
+    refused("other operations again .*; measure without checkpointing", Checkpointed(), maps)
 
 
 def test_one_measure_as_a_word() -> None:

@@ -1,5 +1,6 @@
 """`resunit reproduce`: the paper's tables, figures and claims."""
 
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -80,6 +81,7 @@ def reproduce(
             quiet=common.json,
         )
     except Interrupted:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends already
         return fail("stopped; the same command goes on from here", STOPPED)
     pictures = reproduction.draw(out)
     if common.json:

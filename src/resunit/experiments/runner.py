@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Event, Lock
@@ -52,6 +52,7 @@ class LocalProcesses:
     """
 
     def __init__(self, jobs: int, memory: int | None):
+        start_forkserver()
         self.pool = ThreadPoolExecutor(jobs)
         self.threads = max(1, (os.cpu_count() or 1) // jobs)
         self.memory = memory // jobs if memory is not None and jobs > 1 else None
@@ -87,6 +88,16 @@ class LocalProcesses:
             for child in self.children:
                 child.terminate()
         self.pool.shutdown(cancel_futures=True)
+
+
+def start_forkserver() -> None:
+    """Without Ctrl-C, which reaches all processes of a terminal: the runner hears it and stops its runs."""
+    resource_tracker.ensure_running()  # it unblocks the signal again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def perform_all(wanted: list[Experiment], out: Path, scale: str, executor: Executor, board: Board) -> None:
@@ -126,10 +137,14 @@ def perform_all(wanted: list[Experiment], out: Path, scale: str, executor: Execu
 
 @contextmanager
 def closing(executor: Executor) -> Iterator[None]:
+    """Runs stop after their step, with a checkpoint; asking again changes nothing."""
     try:
         yield
     finally:
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         executor.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

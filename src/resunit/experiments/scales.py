@@ -76,6 +76,14 @@ IMAGENET_SCALES: dict[str, Callable[[], Recipe]] = {
 }
 
 
+OF_THE_ROW = {  # the fields that a row or its seed sets, and what chooses them
+    "model": "--only",
+    "design": "--only or --add",
+    "data": "the table",
+    "seed": "--seeds",
+}
+
+
 def fb_half_batch(scale: str) -> Recipe:
     """How the authors' published code made 4.62 %: recipe `fb` with half the batch and half its groups.
 
@@ -104,6 +112,9 @@ def recipe_for(row: Row, scale: str, seed: int, data: str | None, settings: Sequ
     """
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
+    for setting in settings:
+        if (name := setting.partition("=")[0]) in OF_THE_ROW:
+            raise UsageError(f"--set {name}: it is what makes a row; choose with {OF_THE_ROW[name]}")
     assert row.network is not None
     if row.data is None:
         if data is None:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
 from resunit.kernels.library import library
 
@@ -20,10 +22,7 @@ FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functiona
 
 
 def applies(x: Tensor, gamma: Tensor) -> bool:
-    """Are these what the kernels take: plain channels-last maps on the CPU, outside of compilers?
-
-    Whoever looks at each of torch's functions, as `propagation` does, is to see batch norm and activation.
-    """
+    """Are these what the kernels take: plain channels-last maps on the CPU, outside of compilers?"""
     return (
         type(x) is Tensor
         and x.device.type == "cpu"
@@ -34,8 +33,15 @@ def applies(x: Tensor, gamma: Tensor) -> bool:
         and x.is_contiguous(memory_format=torch.channels_last)
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-        and not torch._C._len_torch_function_stack()
+        and not is_watched()
         and library() is not None
+    )
+
+
+def is_watched() -> bool:
+    """Does somebody look at torch's functions, as `propagation` does? They shall see norm and activation."""
+    return torch._C._is_torch_function_mode_enabled() and not all(
+        isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack()
     )
 
 

@@ -60,6 +60,11 @@ class Gradients:
         except RuntimeError as error:
             if "use_reentrant" in str(error):
                 reason = "re-entrant checkpointing gives no gradients of activations; use use_reentrant=False"
+            elif "during the original forward and recomputation" in str(error):
+                reason = (
+                    "a checkpoint computes other operations again than those of the forward pass, as of "
+                    "functions that step aside while they are watched; measure without checkpointing"
+                )
             elif "inplace operation" in str(error):
                 reason = (
                     "the backward pass needs a value that the model overwrites in place; "
