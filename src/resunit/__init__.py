@@ -1,43 +1,63 @@
 """resunit: the deep residual networks of He et al. 2016, built, trained and dissected.
 
-The names below are imported on first use, so that `import resunit` and `resunit --help` stay instant.
+The names below are imported on first use, so that `import resunit` loads no torch.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from resunit import designs, folding, propagation
-    from resunit.names import UsageError
-    from resunit.own_designs import add_design
+    from resunit import data, errors, inference, models, propagation
+    from resunit.errors import (
+        DataError,
+        FileFormatError,
+        PropagationError,
+        ResunitError,
+        RunError,
+        UsageError,
+    )
+    from resunit.models.custom import add_design
+    from resunit.models.registry import create_model, list_models
+    from resunit.models.residual_unit import ResidualUnit
     from resunit.training.loop import resume, train
     from resunit.training.recipe import Recipe, named_recipe
-    from resunit.units import ResidualUnit
-    from resunit.zoo import create_model, list_models
 
-_HOMES = {
-    "ResidualUnit": "resunit.units",
-    "create_model": "resunit.zoo",
-    "list_models": "resunit.zoo",
+__version__ = "0.1.0"
+
+_MODULE_OF = {
+    "DataError": "resunit.errors",
+    "FileFormatError": "resunit.errors",
+    "PropagationError": "resunit.errors",
     "Recipe": "resunit.training.recipe",
+    "ResidualUnit": "resunit.models.residual_unit",
+    "ResunitError": "resunit.errors",
+    "RunError": "resunit.errors",
+    "UsageError": "resunit.errors",
+    "add_design": "resunit.models.custom",
+    "create_model": "resunit.models.registry",
+    "list_models": "resunit.models.registry",
     "named_recipe": "resunit.training.recipe",
-    "UsageError": "resunit.names",
-    "add_design": "resunit.own_designs",
     "resume": "resunit.training.loop",
     "train": "resunit.training.loop",
 }
-_ROOMS = ("designs", "folding", "propagation")  # for resunit.propagation.measure
+_SUBPACKAGES = ("data", "errors", "inference", "models", "propagation")
 
-__version__ = "0.1.0"
 __all__ = [
+    "DataError",
+    "FileFormatError",
+    "PropagationError",
     "Recipe",
     "ResidualUnit",
+    "ResunitError",
+    "RunError",
     "UsageError",
     "add_design",
     "create_model",
-    "designs",
-    "folding",
+    "data",
+    "errors",
+    "inference",
     "list_models",
+    "models",
     "named_recipe",
     "propagation",
     "resume",
@@ -50,8 +70,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    if name in _ROOMS:
+    if name in _SUBPACKAGES:
         return importlib.import_module(f"resunit.{name}")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module 'resunit' has no attribute {name!r}")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from resunit.benchmarks.document import write_document
-from resunit.benchmarks.records import Measurement, lines, newest, path_of
+from benchmarks.document import write_document
+from benchmarks.records import Measurement, lines, newest, path_of
 from resunit.cli import main
-from resunit.json_lines import append_lines
+from resunit.io.jsonl import append_lines
 
 TRAIN = ("bench", "train", "--model", "preresnet20", "--batch-size", "2", "--rounds", "1")
 

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from resunit.benchmarks.convolutions import inventory, pass_through
-from resunit.benchmarks.peers import PEERS, spec_of_peers
-from resunit.cost import multiply_adds, parameters, training_flops
-from resunit.models import build
-from resunit.zoo import network_spec
+from benchmarks.convolutions import inventory, pass_through
+from benchmarks.peers import PEERS, spec_of_peers
+from resunit.models.network import build
+from resunit.models.registry import network_spec
+from resunit.models.summary import multiply_adds, parameters, training_flops
 
 NETWORKS = [("preresnet20", 32), ("preresnet164", 32), ("preresnet10-quick", 32), ("preresnet50", 64)]
 

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from resunit.benchmarks.processes import MeasurementError, WorkProcess
+from benchmarks.processes import MeasurementError, WorkProcess
 
 MEBIBYTE = 1 << 20
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from resunit.benchmarks.contest import CONVOLUTIONS, OURS
-from resunit.benchmarks.records import Measurement
-from resunit.benchmarks.timing import SLICE, Spread, Timed, interleave, ratios, spread, warm_up
-from resunit.benchmarks.verdicts import verdicts
+from benchmarks.contest import CONVOLUTIONS, OURS
+from benchmarks.records import Measurement
+from benchmarks.timing import SLICE, Spread, Timed, interleave, ratios, spread, warm_up
+from benchmarks.verdicts import verdicts
 
 
 def test_the_spread_is_median_least_and_greatest() -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_lines import TRAIN, refused
 from PIL import Image
 from safetensors.torch import load_file
 
 import resunit
 from resunit.cli import main
 from resunit.cli.training import tell_views
-from resunit.designs import DESIGNS
+from resunit.models.designs import DESIGNS
+from tests.cli.command_lines import TRAIN, refused
 
 
 def test_evaluate_repeats_the_run_s_error(capsys: pytest.CaptureFixture[str], run: Path) -> None:

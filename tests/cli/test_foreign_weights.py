@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_lines import refused
 from PIL import Image
 from safetensors.torch import save_file
 
-from resunit.tensor_files import read_tensors, write_tensors
-from resunit.weights import KIND
+from resunit.io.tensors import read_tensors, write_tensors
+from resunit.models.weights import KIND
+from tests.cli.command_lines import refused
 
 
 class Evil:

@@ -5,14 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_lines import TRAIN, refused
 from PIL import Image
 
 import resunit
 from resunit.cli import main
+from resunit.runs.folder import RunFolder, create_run_folder
 from resunit.training.recipe import named_recipe
-from resunit.training.run_folder import RunFolder, create_run_folder
 from resunit.training.settings import with_settings
+from tests.cli.command_lines import TRAIN, refused
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_damaged_record_is_named(capsys: pytest.CaptureFixture[str], tmp_path:
 
 def test_two_processes_do_not_train_one_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     recipe = with_settings(named_recipe("paper"), ["model=preresnet20", "data=cifar10-sample", "steps=1"])
-    create_run_folder(tmp_path / "run", recipe)
+    create_run_folder(tmp_path / "run", recipe.to_json())
     (tmp_path / "run" / "log.jsonl").write_text("written by the other process")
     with RunFolder(tmp_path / "run").only_user():
         assert "another process" in refused(capsys, 1, "train", "--resume", str(tmp_path / "run"))

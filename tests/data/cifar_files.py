@@ -13,8 +13,8 @@ import pyarrow
 from PIL import Image
 from pyarrow import parquet
 
-from resunit.data.cifar import CIFAR10, CIFAR100, Cifar
-from resunit.data.records import PIXELS
+from resunit.data.cifar.facts import CIFAR10, CIFAR100, Cifar
+from resunit.data.cifar.records import PIXELS
 
 
 def small_cifar10() -> tuple[Cifar, dict[str, bytes]]:

@@ -6,7 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cifar_files import (
+
+from resunit.data.cifar.containers import read_container
+from resunit.data.cifar.facts import Cifar
+from resunit.errors import DataError
+from tests.data.cifar_files import (
     archive,
     small_cifar10,
     small_cifar100,
@@ -16,10 +20,6 @@ from cifar_files import (
     write_pickles,
     write_strips,
 )
-
-from resunit.data import DataError
-from resunit.data.cifar import Cifar
-from resunit.data.containers import read_container
 
 WRITERS = {
     "binary": lambda folder, _, records: write_binary(folder, records),

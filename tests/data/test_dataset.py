@@ -7,7 +7,7 @@ import torch
 
 from resunit.data import Dataset, Split
 from resunit.data.dataset import content_checksum
-from resunit.names import UsageError
+from resunit.errors import UsageError
 
 CLASSES = ("a", "b", "c")
 

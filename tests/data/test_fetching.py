@@ -8,7 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from cifar_files import (
+
+from resunit.data import fetch, load, loading, verify
+from resunit.data.cifar import sources
+from resunit.data.cifar.fetching import fetch_cifar
+from resunit.data.cifar.sources import NpmPackage, WebFiles
+from resunit.data.cifar.storage import check_stored, read_stored
+from resunit.errors import DataError
+from tests.data.cifar_files import (
     archive,
     small_cifar10,
     small_cifar100,
@@ -17,11 +24,6 @@ from cifar_files import (
     write_parquet,
     write_pickles,
 )
-
-from resunit.data import DataError, fetch, load, loading, sources, verify
-from resunit.data.fetching import fetch_cifar
-from resunit.data.sources import NpmPackage, WebFiles
-from resunit.data.storage import check_stored, read_stored
 
 
 @dataclass

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from resunit.data import DataError, load
-from resunit.names import UsageError
+from resunit.data import load
+from resunit.errors import DataError, UsageError
 
 
 def write_image(path: Path, value: int, size: tuple[int, int] = (40, 40)) -> None:

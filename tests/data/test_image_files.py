@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from resunit.data import DataError, read_images
+from resunit.data import read_images
+from resunit.errors import DataError
 
 
 @pytest.fixture

@@ -6,20 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from resunit.data import DataError, UnknownDataset, fetch, load, verify
-from resunit.names import UsageError
+from resunit.data import fetch, load, verify
+from resunit.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize("ask", [load, fetch, verify])
 def test_a_typo_is_answered_with_the_nearest_name(ask) -> None:
-    with pytest.raises(UnknownDataset, match=r"unknown data set 'cifar1O'; did you mean 'cifar10'\?"):
+    with pytest.raises(UsageError, match=r"unknown data set 'cifar1O'; did you mean 'cifar10'\?"):
         ask("cifar1O")
 
 
 def test_a_name_like_no_other_is_answered_with_all() -> None:
-    with pytest.raises(
-        UnknownDataset, match="known: cifar10, cifar100, cifar10-sample, or a folder of images"
-    ):
+    with pytest.raises(UsageError, match="known: cifar10, cifar100, cifar10-sample, or a folder of images"):
         load("mnist")
 
 
@@ -62,5 +60,5 @@ def test_the_room_imports_only_the_foundations_and_parquet_only_where_it_is_read
     ours = {module for module in modules if module.startswith("resunit.")}
     assert "resunit.data.loading" in ours
     outside = {m for m in ours if m != "resunit.data" and not m.startswith("resunit.data.")}
-    assert outside == {"resunit.names", "resunit.files", "resunit.progress_bar"}
+    assert outside == {"resunit.errors", "resunit.io.atomic", "resunit.io.progress"}
     assert "pyarrow" not in modules

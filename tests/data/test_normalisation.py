@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from resunit.data import Normalisation, load
-from resunit.names import UsageError
+from resunit.errors import UsageError
 
 KINDS = ["channel", "pixel"]
 

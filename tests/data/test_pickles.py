@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cifar_files import python2_pickle, small_cifar10, with_md5, write_pickles
 
-from resunit.data import DataError
-from resunit.data.containers import read_container
-from resunit.data.containers.pickles import unpickle
+from resunit.data.cifar.containers import read_container
+from resunit.data.cifar.containers.pickles import unpickle
+from resunit.errors import DataError
+from tests.data.cifar_files import python2_pickle, small_cifar10, with_md5, write_pickles
 
 
 class Malicious:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resunit.data import Augmentation, DataError, Normalisation, load, show
+from resunit.data import Augmentation, Normalisation, load, show
+from resunit.errors import DataError
 
 
 def test_the_originals_are_in_the_picture(tmp_path: Path) -> None:

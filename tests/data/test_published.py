@@ -9,9 +9,9 @@ from torchvision.datasets import CIFAR10 as TorchvisionCifar10
 from torchvision.datasets import CIFAR100 as TorchvisionCifar100
 
 from resunit.data import Dataset, fetch, load, verify
-from resunit.data.cifar import CIFAR10, CIFAR100
-from resunit.data.make_sample import sample_records
-from resunit.data.sample import FOLDER
+from resunit.data.cifar.facts import CIFAR10, CIFAR100
+from resunit.data.cifar.sample import FOLDER
+from tools.make_sample import sample_records
 
 
 @pytest.mark.parametrize(

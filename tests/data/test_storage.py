@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cifar_files import rows, small_cifar10, small_cifar100
 
-from resunit.data import DataError, load, verify
-from resunit.data.cifar import CIFAR10, Cifar
-from resunit.data.sample import FOLDER, SAMPLE
-from resunit.data.storage import check_stored, data_root, read_stored, store
+from resunit.data import load, verify
+from resunit.data.cifar.facts import CIFAR10, Cifar
+from resunit.data.cifar.sample import FOLDER, SAMPLE
+from resunit.data.cifar.storage import check_stored, data_root, read_stored, store
+from resunit.errors import DataError
+from tests.data.cifar_files import rows, small_cifar10, small_cifar100
 
 
 @pytest.fixture(params=["cifar10", "cifar100"])

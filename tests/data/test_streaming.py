@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from photographs import CLASSES, write_photographs
 
-from resunit.data import Augmentation, DataError, Dataset, EpochPlan, StreamedSplit, epoch_plan, load, stream
-from resunit.names import UsageError
+from resunit.data import Augmentation, Dataset, EpochPlan, StreamedSplit, epoch_plan, load, stream
+from resunit.errors import DataError, UsageError
+from tests.data.photographs import CLASSES, write_photographs
 
 SCALE = Augmentation(padding=0, crop="scale", colour=True)
 

@@ -9,9 +9,9 @@ import pytest
 
 import resunit
 from resunit.cli import main
-from resunit.designs import DESIGNS
-from resunit.dissection import measure_designs
-from resunit.json_lines import read_lines
+from resunit.io.jsonl import read_lines
+from resunit.models.designs import DESIGNS
+from resunit.reproduction.signal import measure_designs
 from resunit.training.recipe import named_recipe
 from resunit.training.settings import with_settings
 

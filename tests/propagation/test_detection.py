@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from networks import DESIGN_KINDS, NETWORKS, Network, padded
 from torch import Tensor, nn
 from torch.nn.functional import linear
-from toy import Toy, detected, kinds
 
 import resunit
-from resunit.designs import DESIGNS
+from resunit.models.designs import DESIGNS
+from tests.propagation.networks import DESIGN_KINDS, NETWORKS, Network, padded
+from tests.propagation.toy import Toy, detected, kinds
 
 
 @pytest.mark.parametrize(

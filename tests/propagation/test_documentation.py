@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import DESIGN_KINDS, NETWORKS
 
 import resunit
+from tests.propagation.networks import DESIGN_KINDS, NETWORKS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "propagation.md").read_text()
 KINDS = ("identity", "scale", "gate", "projection", "operations")

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from blocks import WIDTH, PostLN, PreLN, deep_norm, transformer
 from torch import nn
 
 import resunit
-from resunit.propagation import Propagation, PropagationError, measure
-from resunit.propagation.page import web_figure
-from resunit.propagation.pictures import paper_figure
-from resunit.units import ResidualUnit, Scale
+from resunit.errors import PropagationError
+from resunit.models.residual_unit import ResidualUnit
+from resunit.models.shortcuts import Scale
+from resunit.propagation import Propagation, measure
+from resunit.propagation.show.page import web_figure
+from resunit.propagation.show.pictures import paper_figure
+from tests.propagation.blocks import WIDTH, PostLN, PreLN, deep_norm, transformer
 
 
 def network(scale: float, depth: int = 18) -> nn.Sequential:

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resunit.propagation import Instrument, PropagationError, measure
-from resunit.units import ResidualUnit, Scale
+from resunit.errors import PropagationError
+from resunit.models.residual_unit import ResidualUnit
+from resunit.models.shortcuts import Scale
+from resunit.propagation import Instrument, measure
 
 
 def branch() -> nn.Module:

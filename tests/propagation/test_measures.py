@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import resunit
+from resunit.models.residual_unit import ResidualUnit
+from resunit.models.shortcuts import ExclusivelyGatedUnit, Gate, GatedShortcut, Scale
+from resunit.ops.activation_checkpointing import recompute
 from resunit.propagation import Junction, measure
-from resunit.propagation.records import MEASURES
-from resunit.recomputation import recompute
-from resunit.units import ExclusivelyGatedUnit, Gate, GatedShortcut, ResidualUnit, Scale
+from resunit.propagation.junction import MEASURES
 
 N = 18
 

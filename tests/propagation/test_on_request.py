@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 import torch
-from blocks import WIDTH, HyperConnection, HyperNetwork, doubly_stochastic, step
 from torch import Tensor, nn
 from torch.nn import functional
 
 import resunit
-from resunit.propagation import MixingStep, PropagationError, measure, measure_mixing
-from resunit.units import ResidualUnit
+from resunit.errors import PropagationError
+from resunit.models.residual_unit import ResidualUnit
+from resunit.propagation import MixingStep, measure, measure_mixing
+from tests.propagation.blocks import WIDTH, HyperConnection, HyperNetwork, doubly_stochastic, step
 
 X, TARGETS = torch.randn(4, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 3])
 

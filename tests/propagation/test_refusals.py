@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from resunit.batch_norm import BatchNorm
-from resunit.propagation import PropagationError, measure
-from resunit.units import ResidualUnit
+from resunit.errors import PropagationError
+from resunit.models.residual_unit import ResidualUnit
+from resunit.ops.batch_norm_act import BatchNorm
+from resunit.propagation import measure
 
 
 def model() -> nn.Sequential:

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import resunit
-from resunit.propagation import Instrument, PropagationError, measure
+from resunit.errors import PropagationError
+from resunit.propagation import Instrument, measure
 
 IMAGES, TARGETS = torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 2, 3])
 

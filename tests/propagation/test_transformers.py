@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import torch
-from networks import NETWORKS, padded
 from torch import Tensor
 
 from resunit.propagation import measure
+from tests.propagation.networks import NETWORKS, padded
 
 # Where the stream begins, the modules whose output is F, in order, and what follows the additions.
 BRANCHES = {

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from toy import Toy, detected, kinds
 
 import resunit
-from resunit.propagation import Instrument, PropagationError
+from resunit.errors import PropagationError
+from resunit.propagation import Instrument
+from tests.propagation.toy import Toy, detected, kinds
 
 
 class FusedAddition(torch.autograd.Function):

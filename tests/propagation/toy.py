@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from resunit.propagation import Instrument, PropagationError
-from resunit.propagation.sites import Detection
+from resunit.errors import PropagationError
+from resunit.propagation import Instrument
+from resunit.propagation.detect.sites import Detection
 
 
 def detected(model: nn.Module, inputs: Any) -> Detection:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import sync_playwright
-from run_records import records
+
+from tests.reports.run_records import records
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

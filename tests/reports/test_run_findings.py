@@ -2,12 +2,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from run_records import CLASSES, evaluation, log
 
-from resunit.json_lines import CutOffRecord
-from resunit.reports.confusion import Confusion
+from resunit.errors import CutOffRecord
 from resunit.reports.findings import findings
-from resunit.reports.records import read_run
+from resunit.runs.confusion import Confusion
+from resunit.runs.read import read_run
+from tests.reports.run_records import CLASSES, evaluation, log
 
 WriteRun = Callable[..., Path]
 

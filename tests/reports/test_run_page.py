@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from run_records import CLASSES, evaluation, log
 
+from resunit.io.format import amount, duration, in_words, percent, petaflop, rate
+from resunit.io.page import sentence
 from resunit.reports import write_run_page
 from resunit.reports.command import command
-from resunit.reports.page import sentence
-from resunit.reports.quantities import amount, duration, in_words, percent, petaflop, rate
+from tests.reports.run_records import CLASSES, evaluation, log
 
 WriteRun = Callable[..., Path]
 NO_BREAK = "\N{NO-BREAK SPACE}"

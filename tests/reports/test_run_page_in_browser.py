@@ -3,9 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_records import CLASSES, evaluation
 
 from resunit.reports import write_run_page
+from tests.reports.run_records import CLASSES, evaluation
 
 pytestmark = pytest.mark.full
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from resunit.training.batch_norm import set_momentum
+from resunit.training.ghost_batch_norm import set_momentum
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3, 8])

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from resunit import files, tensor_files
+from resunit.io import atomic as files
+from resunit.io import tensors as tensor_files
 from resunit.training.checkpoints import newest_checkpoint, save_checkpoint
 
 

@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 import resunit
-from resunit.json_lines import read_lines
+from resunit.io.jsonl import read_lines
 from resunit.training import loop
 from resunit.training.batches import Group
-from resunit.training.job import Job
 from resunit.training.loop import resume, train_step
 from resunit.training.recipe import named_recipe
 from resunit.training.settings import with_settings
+from resunit.training.setup import Job
 
 SETTINGS = ["steps=12", "batch_size=128", "group_size=64", "checkpoint_every=2"]
 

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 import resunit
-from resunit.designs import DESIGNS
+from resunit.errors import RunError
+from resunit.models.designs import DESIGNS
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import Recipe, named_recipe
-from resunit.training.run_folder import RunFolderError
 from resunit.training.settings import with_settings
 
 
@@ -123,5 +123,5 @@ def test_a_folder_is_not_taken_for_another_recipe_s(tmp_path: Path) -> None:
     recipe = small("steps=1", "batch_size=8", "evaluation_images=8")
     first = train_or_resume(recipe, tmp_path / "run", quiet=True)
     assert train_or_resume(recipe, tmp_path / "run", quiet=True) == first
-    with pytest.raises(RunFolderError, match=r"run: a run with steps 1, not 2; choose another folder"):
+    with pytest.raises(RunError, match=r"run: a run with steps 1, not 2; choose another folder"):
         train_or_resume(replace(recipe, steps=2), tmp_path / "run", quiet=True)

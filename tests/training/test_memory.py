@@ -9,13 +9,13 @@ import torch
 
 from resunit import create_model, named_recipe
 from resunit.cli import main
-from resunit.cost import activation_memory
-from resunit.names import UsageError
+from resunit.errors import UsageError
+from resunit.models.registry import network_spec
+from resunit.models.summary import activation_memory
 from resunit.training.devices import free_in_container, free_memory
+from resunit.training.distributed import Worker
 from resunit.training.memory import SHARE, resolve_memory
 from resunit.training.recipe import Recipe
-from resunit.training.worker import Worker
-from resunit.zoo import network_spec
 
 CPU = Worker(0, 1, torch.device("cpu"))
 SPEC = network_spec("preresnet1001")

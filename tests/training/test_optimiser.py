@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from resunit import create_model
-from resunit.training.optimiser import Optimiser
+from resunit.training.optimizer import Optimiser
 from resunit.training.recipe import Recipe, named_recipe
 
 

@@ -9,15 +9,15 @@ import pytest
 from torch import Tensor, nn
 
 import resunit
-from resunit.designs import DESIGNS, Design, Parts
-from resunit.names import UsageError
+from resunit.errors import UsageError
+from resunit.models.designs import DESIGNS, Design, Parts
+from resunit.models.residual_unit import ORIGINAL
 from resunit.training import propagation_watch
 from resunit.training.batches import Group
 from resunit.training.loop import resume
-from resunit.training.progress import Progress
 from resunit.training.recipe import Recipe, named_recipe
 from resunit.training.settings import with_settings
-from resunit.units import ORIGINAL
+from resunit.training.state import Progress
 
 
 def recipe(*settings: str) -> Recipe:

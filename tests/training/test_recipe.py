@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from resunit.names import UsageError
+from resunit.errors import UsageError
 from resunit.training.recipe import RECIPES, named_recipe
 from resunit.training.schedule import learning_rate
 from resunit.training.settings import recipe_from_json, with_settings

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from photographs import CLASSES, write_photographs
 from torch import nn
 
 from resunit.cli import main
-from resunit.cost import multiply_adds
 from resunit.data import Normalisation, stream
+from resunit.inference.classifier import evaluate_weights, predict_images
+from resunit.models.registry import network_spec
+from resunit.models.summary import multiply_adds
 from resunit.training.batches import Batches, Group
+from resunit.training.distributed import Worker
 from resunit.training.evaluation import errors_of, evaluate_views
-from resunit.training.inference import evaluate_weights, predict_images
-from resunit.training.job import augmentation
 from resunit.training.recipe import named_recipe
-from resunit.training.worker import Worker
-from resunit.zoo import network_spec
+from resunit.training.setup import augmentation
+from tests.data.photographs import CLASSES, write_photographs
 
 CPU = torch.device("cpu")
 SETTINGS = ["image_size=14", "steps=12", "batch_size=12", "group_size=6", "checkpoint_every=2"]

@@ -9,14 +9,14 @@ import torch
 from torch.nn import functional
 
 import resunit
-from resunit.cost import multiply_adds
 from resunit.data import Normalisation, Split, load
+from resunit.inference.classifier import evaluate_weights
+from resunit.models.registry import network_spec
+from resunit.models.summary import multiply_adds
+from resunit.training.distributed import start_worker
 from resunit.training.evaluation import evaluate_views, shifted
-from resunit.training.inference import evaluate_weights
 from resunit.training.recipe import named_recipe
 from resunit.training.settings import with_settings
-from resunit.training.worker import start_worker
-from resunit.zoo import network_spec
 
 
 @pytest.mark.parametrize("pixels", [-1, 1, 2])

@@ -1,14 +1,18 @@
 """The command line itself: what every command shares."""
 
 import json
+import os
 import sys
+import traceback
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
 from resunit import __version__
-from resunit.names import UsageError
+from resunit.errors import ResunitError, UsageError
 
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
 
@@ -37,14 +41,37 @@ def tell_json(document: Any) -> None:
     print(json.dumps(document, indent=2, allow_nan=False))
 
 
-def fail(error: Exception | str, code: int, debug: bool = False) -> int:
-    """One line on stderr; the traceback with --debug."""
-    if debug and isinstance(error, Exception):
-        import traceback
+def run(app: App, arguments: Sequence[str]) -> int:
+    """Run one command of `app` and return its exit code; every error becomes one line on stderr."""
+    warnings.showwarning = show_warning
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+        return FAILED
+    except KeyboardInterrupt:
+        return fail("interrupted before there was anything to resume", FAILED)
+    except Exception as error:  # the one place that turns errors into a line
+        code = USAGE if isinstance(error, CycloptsError | UsageError) else FAILED
+        return fail(error, code, "--debug" in arguments)
+    return DONE if code is None else code
 
+
+def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Print our warnings as one line; those of other libraries look as they always do."""
+    if category.__module__.startswith("resunit."):
+        print(f"resunit: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, *where[:2]), file=sys.stderr, end="")
+
+
+def fail(error: Exception | str, code: int, debug: bool = False) -> int:
+    """Print an error as one line on stderr, after its traceback if `debug`, and return `code`."""
+    if debug and isinstance(error, Exception):
         traceback.print_exception(error)
     text = " ".join(str(error).split())
-    if isinstance(error, Exception) and not isinstance(error, OSError | UsageError | CycloptsError):
+    if isinstance(error, Exception) and not isinstance(error, ResunitError | CycloptsError):
         text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
     print(f"resunit: {text}", file=sys.stderr)
     return code

@@ -89,8 +89,8 @@ def show(
         Which samples, and which augmentation of them.
     """
     from resunit.data import show as draw
-    from resunit.training.job import augmentation, dataset_of, normalisation_of
     from resunit.training.recipe import named_recipe
+    from resunit.training.setup import augmentation, dataset_of, normalisation_of
 
     chosen = replace(named_recipe(recipe), data=name)
     dataset = dataset_of(chosen, progress=not common.json)

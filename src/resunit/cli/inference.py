@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
 from resunit.cli.training import tell_views
-from resunit.names import UsageError
+from resunit.errors import UsageError
 
 
 @app.command(help_epilogue="Example:\n  resunit evaluate runs/quick-1 --data cifar10")
@@ -30,7 +30,7 @@ def evaluate(
         Also give the error when the answers to several views of each image are averaged: mirrored and
         shifted ones, or ten crops for a network that was trained on crops.
     """
-    from resunit.training.inference import evaluate_weights
+    from resunit.inference.classifier import evaluate_weights
 
     record = evaluate_weights(source, data, progress=not common.json, augmented=augmented_views)
     if common.json:
@@ -56,7 +56,7 @@ def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMO
     top
         How many classes to name for each image.
     """
-    from resunit.training.inference import predict_images
+    from resunit.inference.classifier import predict_images
 
     if not images:
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")

@@ -1,7 +1,7 @@
 """`resunit models`: the zoo as a table."""
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
-from resunit.names import UsageError
+from resunit.errors import UsageError
 
 
 @app.command(help_epilogue="Example:\n  resunit models 'preresnet*'")
@@ -13,7 +13,7 @@ def models(pattern: str = "*", *, common: Common = COMMON) -> int:
     pattern
         Only names that match this shell pattern.
     """
-    from resunit.zoo_table import describe_models, designs_in_words, models_table
+    from resunit.models.table import describe_models, designs_in_words, models_table
 
     records = describe_models(pattern)
     if not records:

@@ -55,7 +55,7 @@ def propagation(
     out
         A picture to draw: .png, .pdf, .svg, or .html for an interactive page.
     """
-    from resunit.dissection import draw, find_subject, measured
+    from resunit.inference.subjects import draw, find_subject, measured
 
     options = {"data": data, "batch_size": batch_size, "seed": seed}
     subjects = [
@@ -108,7 +108,9 @@ def designs(
         Experiments, a JSON line each (results/reproduce-mini.jsonl), to draw what they measured at steps 0
         and --steps instead of training; of each design the lowest seed.
     """
-    from resunit.dissection import measure_designs, missing, recorded_designs, save_figure
+    from resunit.reproduction.signal import measure_designs
+    from resunit.reproduction.signal_figure import missing, save_figure
+    from resunit.reproduction.signal_records import recorded_designs
 
     picture = out / "designs.png"
     if records is not None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
-from resunit.names import UsageError
+from resunit.errors import UsageError
 
 
 @app.command(
@@ -28,7 +28,7 @@ def report(*paths: Path, out: Path | None = None, common: Common = COMMON) -> in
 
         page = write_run_page(paths[0])
     else:
-        from resunit.experiments.report import write_report
+        from resunit.reproduction.report import write_report
 
         page = write_report(paths, out or Path("report.html"))
     if common.json:

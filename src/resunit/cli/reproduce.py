@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from resunit.cli.app import COMMON, DONE, FAILED, STOPPED, Common, app, fail, tell_json
 
 if TYPE_CHECKING:
-    from resunit.experiments.reproduce import Reproduction
+    from resunit.reproduction.reproduce import Reproduction
 
 
 @app.command(
@@ -62,8 +62,8 @@ def reproduce(
     set
         FIELD=VALUE of every run's recipe, such as steps=100; repeatable.
     """
-    from resunit.experiments.reproduce import reproduce as run_table
-    from resunit.experiments.runner import Interrupted
+    from resunit.reproduction.reproduce import reproduce as run_table
+    from resunit.reproduction.runner import Interrupted
 
     try:
         reproduction = run_table(
@@ -101,8 +101,8 @@ def tell(reproduction: "Reproduction") -> None:
     """Print the table beside the paper's numbers, and what held; a smoke run only says that it runs."""
     from rich.console import Console
 
-    from resunit.experiments.publication import findings
     from resunit.reports.comparison import comparison_for_terminal, findings_for_terminal
+    from resunit.reproduction.publication import findings
 
     console = Console(highlight=False)
     console.print(comparison_for_terminal(reproduction.comparison))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json
-from resunit.names import UsageError
+from resunit.errors import UsageError
 
 SAMPLE = "cifar10-sample"  # what `resunit train` falls back to on a machine that reaches no source
 EXIT_CODES = {"done": DONE, "diverged": DIVERGED, "stopped": STOPPED}
@@ -63,26 +63,26 @@ def train(
         given = (model, design, data, recipe, seed, out, set)
         if any(value is not None for value in given):
             raise UsageError("--resume goes on as the run's recipe.json says; leave the other options out")
+        from resunit.runs.folder import RunFolder
         from resunit.training.loop import resume as resume_run
-        from resunit.training.run_folder import RunFolder
 
         if RunFolder(resume).finished_result() is not None and not common.json:
             print(f"{resume} is finished; nothing is left to do")
         return tell_result(resume_run(resume, quiet=common.json), resume, common)
 
     if design is not None and ":" in design:
-        from resunit.own_designs import add_design
+        from resunit.models.custom import add_design
 
         add_design(design)
     changes = {"model": model, "design": design, "data": data, "seed": seed}
     chosen = named_recipe(recipe or "quick")
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     chosen = with_settings(chosen, set or [])
-    from resunit.data import Unreachable
+    from resunit.errors import Unreachable
+    from resunit.runs.folder import default_folder
     from resunit.training.loop import train as train_run
-    from resunit.training.run_folder import default_folder
 
-    out = out or default_folder(chosen)
+    out = out or default_folder(chosen.name)
     notice = ""
     try:
         result = train_run(chosen, out=out, quiet=common.json)

@@ -1,14 +1,14 @@
 """Stored bytes -> uint8 images -> batches on the device, augmented. Nothing here knows what a network is."""
 
-from .augmentation import Augmentation, EpochPlan, augment, epoch_plan
-from .dataset import Dataset, Split
-from .errors import DataError, UnknownDataset, Unreachable
-from .images import centre, read_images
-from .loading import fetch, load, stream, verify
-from .normalisation import Normalisation
-from .picture import show
-from .storage import FileCheck
-from .streaming import EvaluationCrop, StreamedSplit
+from resunit.data.augmentation import Augmentation, EpochPlan, augment, epoch_plan
+from resunit.data.cifar.storage import FileCheck
+from resunit.data.dataset import Dataset, Split
+from resunit.data.images import centre, read_images
+from resunit.data.loading import fetch, load, stream, verify
+from resunit.data.normalisation import Normalisation
+from resunit.data.picture import show
+from resunit.data.streaming import EvaluationCrop, StreamedSplit
+from resunit.errors import DataError, Unreachable, UsageError
 
 __all__ = [
     "Augmentation",
@@ -20,8 +20,8 @@ __all__ = [
     "Normalisation",
     "Split",
     "StreamedSplit",
-    "UnknownDataset",
     "Unreachable",
+    "UsageError",
     "augment",
     "centre",
     "epoch_plan",

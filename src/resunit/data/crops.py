@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from .augmentation import Augmentation
-from .images import centre, decode, upright
-from .streaming import EvaluationCrop, sevenths
+from resunit.data.augmentation import Augmentation
+from resunit.data.images import centre, decode, upright
+from resunit.data.streaming import EvaluationCrop, sevenths
 
 View = Callable[[Path], Tensor]  # an image file -> (3, H, W) uint8, or (10, 3, H, W)
 

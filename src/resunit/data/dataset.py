@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from resunit.names import UsageError
-
-from .streaming import StreamedSplit
+from resunit.data.streaming import StreamedSplit
+from resunit.errors import UsageError
 
 if TYPE_CHECKING:
     from hashlib import _Hash

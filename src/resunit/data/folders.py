@@ -11,12 +11,10 @@ import psutil
 import torch
 from torch import Tensor
 
-from resunit.names import UsageError
-
-from .dataset import Dataset, Split, content_checksum, spread_over_classes
-from .errors import DataError
-from .images import SUFFIXES, read_images, shorter_side
-from .streaming import StreamedSplit
+from resunit.data.dataset import Dataset, Split, content_checksum, spread_over_classes
+from resunit.data.images import SUFFIXES, read_images, shorter_side
+from resunit.data.streaming import StreamedSplit
+from resunit.errors import DataError, UsageError
 
 HELD_OUT = 0.1
 Paths = dict[str, list[Path]]

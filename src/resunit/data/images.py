@@ -10,9 +10,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from resunit.progress_bar import counting
-
-from .errors import DataError
+from resunit.errors import DataError
+from resunit.io.progress import counting
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 

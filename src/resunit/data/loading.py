@@ -4,16 +4,14 @@ import os
 from difflib import get_close_matches
 from pathlib import Path
 
-from resunit.names import UsageError
-
-from .cifar import CIFAR10, CIFAR100, Cifar
-from .dataset import Dataset, Split
-from .errors import UnknownDataset
-from .fetching import fetch_cifar
-from .folders import read_folder, stream_folder
-from .sample import FOLDER, SAMPLE
-from .storage import FileCheck, check_stored, data_root, is_stored, read_stored
-from .streaming import StreamedSplit
+from resunit.data.cifar.facts import CIFAR10, CIFAR100, Cifar
+from resunit.data.cifar.fetching import fetch_cifar
+from resunit.data.cifar.sample import FOLDER, SAMPLE
+from resunit.data.cifar.storage import FileCheck, check_stored, data_root, is_stored, read_stored
+from resunit.data.dataset import Dataset, Split
+from resunit.data.folders import read_folder, stream_folder
+from resunit.data.streaming import StreamedSplit
+from resunit.errors import UsageError
 
 KNOWN = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100, SAMPLE)}
 
@@ -24,7 +22,7 @@ def load(
     """The data set called `name`: "cifar10", "cifar100", "cifar10-sample", or a folder of images.
 
     CIFAR is kept in `root`/name (default: $RESUNIT_DATA, else the user's cache) and fetched on first use.
-    `image_size` is for folders: CIFAR has 32 x 32. Raises UnknownDataset, UsageError, DataError.
+    `image_size` is for folders: CIFAR has 32 x 32. Raises UsageError, UsageError, DataError.
     """
     if name not in KNOWN:
         return read_folder(_folder(name), image_size, progress)
@@ -38,12 +36,12 @@ def load(
 
 
 def stream(name: str, *, image_size: int | None = None) -> Dataset[StreamedSplit]:
-    """The folder `name` of images, left on disk. Raises UnknownDataset, UsageError, DataError."""
+    """The folder `name` of images, left on disk. Raises UsageError, UsageError, DataError."""
     if name in KNOWN:
         raise UsageError(f"{name} has images of 32 x 32; crops at many scales need a folder of larger ones")
     path = Path(name).expanduser()
     if not path.exists():
-        raise UnknownDataset(
+        raise UsageError(
             f"no folder {name!r}; give --data FOLDER, with train/<class>/<image> and val/<class>/<image>"
         )
     return stream_folder(path, image_size)
@@ -52,7 +50,7 @@ def stream(name: str, *, image_size: int | None = None) -> Dataset[StreamedSplit
 def fetch(
     name: str, *, root: Path | str | None = None, source: Path | str | None = None, progress: bool = True
 ) -> Path:
-    """Make sure that `name` is stored and whole; returns its folder. Raises UnknownDataset, DataError.
+    """Make sure that `name` is stored and whole; returns its folder. Raises UsageError, DataError.
 
     `source` is an archive or folder that the user already has, in any known container.
     """
@@ -66,7 +64,7 @@ def fetch(
 
 
 def verify(name: str, *, root: Path | str | None = None) -> list[FileCheck]:
-    """Re-hash every stored file of `name`; nothing is fetched. Raises UnknownDataset."""
+    """Re-hash every stored file of `name`; nothing is fetched. Raises UsageError."""
     cifar = _known(name)
     return check_stored(_home(cifar, root), cifar)
 
@@ -88,7 +86,7 @@ def _folder(name: str) -> Path:
     return path
 
 
-def _unknown(name: str) -> UnknownDataset:
+def _unknown(name: str) -> UsageError:
     near = get_close_matches(name, KNOWN, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KNOWN)}, or a folder of images"
-    return UnknownDataset(f"unknown data set {name!r}; {hint}")
+    return UsageError(f"unknown data set {name!r}; {hint}")

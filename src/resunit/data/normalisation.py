@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resunit.names import UsageError
+from resunit.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .augmentation import Augmentation, EpochPlan, augment, epoch_plan
-from .dataset import Dataset, Split
-from .errors import DataError
-from .normalisation import Normalisation
-from .streaming import StreamedSplit
+from resunit.data.augmentation import Augmentation, EpochPlan, augment, epoch_plan
+from resunit.data.dataset import Dataset, Split
+from resunit.data.normalisation import Normalisation
+from resunit.data.streaming import StreamedSplit
+from resunit.errors import DataError
 
 EPOCHS = 8
 ROWS = 10

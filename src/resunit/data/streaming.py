@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from .augmentation import Augmentation, EpochPlan
-from .errors import DataError
+from resunit.data.augmentation import Augmentation, EpochPlan
+from resunit.errors import DataError
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-    from .crops import View
+    from resunit.data.crops import View
 
 PICTURES = 32  # decoded together where no batch is asked for
 MOST_PROCESSES = 8
@@ -78,7 +78,7 @@ class StreamedSplit:
         self, groups: Iterable[tuple[EpochPlan, Tensor]], augmentation: Augmentation
     ) -> Iterator[Tensor]:
         """(n, 3, side, side) uint8 for each group's plan and (n,) indices, as training sees them."""
-        from .crops import TrainingView  # and torchvision, which others need not wait for
+        from resunit.data.crops import TrainingView  # and torchvision, which others need not wait for
 
         keys = (
             list(zip(part.tolist(), plan.seeds[part].tolist(), plan.flips[part].tolist(), strict=True))
@@ -88,7 +88,7 @@ class StreamedSplit:
 
     def pictures(self, indices: Tensor) -> Iterator[Tensor]:
         """What tests see of `indices`, some images at a time: (n, 3, H, W) uint8, or (n, 10, 3, H, W)."""
-        from .crops import evaluation_view
+        from resunit.data.crops import evaluation_view
 
         if not len(indices):
             return iter([torch.empty(0, 3, self.side, self.side, dtype=torch.uint8)])

@@ -1,9 +1,9 @@
 """Does the signal pass directly? Section 2 of He et al. 2016 as an instrument for any PyTorch network."""
 
-from resunit.propagation.errors import PropagationError
-from resunit.propagation.measuring import Instrument, measure
-from resunit.propagation.mixing import Mixing, MixingStep, measure_mixing
-from resunit.propagation.records import Junction
+from resunit.errors import PropagationError
+from resunit.propagation.junction import Junction
+from resunit.propagation.measure import Instrument, measure
+from resunit.propagation.measures.mixing import Mixing, MixingStep, measure_mixing
 from resunit.propagation.result import Propagation
 
 __all__ = [

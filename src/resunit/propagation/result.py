@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from resunit.propagation.findings import findings
-from resunit.propagation.pictures import draw, notebook_html
-from resunit.propagation.records import Junction
+from resunit.propagation.junction import Junction
+from resunit.propagation.show.findings import findings
+from resunit.propagation.show.pictures import draw, notebook_html
 
 
 @dataclass(frozen=True)

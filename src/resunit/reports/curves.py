@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from resunit.files import write_atomically
-from resunit.names import UsageError
+from resunit.errors import UsageError
+from resunit.io.atomic import write_atomically
 from resunit.reports.figures import FONT
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import html
 import math
 from typing import TYPE_CHECKING, Any
 
-from resunit.reports.confusion import Confusion
-from resunit.reports.records import is_number
+from resunit.runs.confusion import Confusion
+from resunit.runs.read import is_number
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

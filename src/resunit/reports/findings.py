@@ -4,8 +4,8 @@ import math
 import shlex
 from collections.abc import Iterator
 
-from resunit.reports.quantities import percent
-from resunit.reports.records import Run, is_number
+from resunit.io.format import percent
+from resunit.runs.read import Run, is_number
 
 # Errors closer than this, in points, are not told apart when asking where a curve flattened.
 SAME_ERROR = 0.1

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from resunit.reports import quantities
-from resunit.reports.records import Run, is_number
+from resunit.io import format as quantities
+from resunit.runs.read import Run, is_number
 
 
 class Measure(NamedTuple):

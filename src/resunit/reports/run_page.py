@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resunit.files import write_atomically
+from resunit.io.atomic import write_atomically
+from resunit.io.format import in_words, percent
+from resunit.io.page import render_page
 from resunit.reports.command import command
 from resunit.reports.figures import (
     DRAWABLE_CLASSES,
@@ -16,9 +18,7 @@ from resunit.reports.figures import (
 )
 from resunit.reports.findings import findings
 from resunit.reports.headline import headline, measures
-from resunit.reports.page import render_page
-from resunit.reports.quantities import in_words, percent
-from resunit.reports.records import read_run
+from resunit.runs.read import read_run
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

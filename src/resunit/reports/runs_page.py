@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from resunit.io.page import render_page
 from resunit.reports.comparison import Comparison, Finding
 from resunit.reports.costs import Cost
 from resunit.reports.curves import COLOURS, Plot, interactive_curves
 from resunit.reports.figures import FONT
-from resunit.reports.page import render_page
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

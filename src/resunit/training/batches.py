@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from resunit.data import Augmentation, EpochPlan, Normalisation, Split, StreamedSplit, augment, epoch_plan
-from resunit.training.worker import Worker
+from resunit.training.distributed import Worker
 
 
 @dataclass(frozen=True)

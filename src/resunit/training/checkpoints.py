@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resunit.tensor_files import TensorFileError, read_tensors, write_tensors
+from resunit.errors import FileFormatError, RunError
+from resunit.io.tensors import read_tensors, write_tensors
 
 KIND = "resunit-checkpoint"
 
@@ -25,7 +26,7 @@ def save_checkpoint(
     write_tensors(path, KIND, progress, tensors)
     _, read_back = read_tensors(path, KIND)
     if not all(torch.equal(read_back[name], tensor.cpu()) for name, tensor in tensors.items()):
-        raise OSError(f"{path}: what was read back differs from what was written; is the disk failing?")
+        raise RunError(f"{path}: what was read back differs from what was written; is the disk failing?")
     for old in older:
         old.unlink(missing_ok=True)
 
@@ -33,13 +34,13 @@ def save_checkpoint(
 def newest_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Tensors and progress of the newest checkpoint that is whole, or None if there is none yet.
 
-    Raises TensorFileError if there are checkpoints and none of them is whole.
+    Raises FileFormatError if there are checkpoints and none of them is whole.
     """
     damaged = None
     for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
         try:
             progress, tensors = read_tensors(path, KIND)
-        except TensorFileError as error:
+        except FileFormatError as error:
             damaged = damaged or error
         else:
             return tensors, progress

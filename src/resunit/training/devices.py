@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from resunit.names import UsageError
+from resunit.errors import UsageError
 
 MEMORY = "RESUNIT_MEMORY"  # the variable that tells a run among several how many bytes are its share
 

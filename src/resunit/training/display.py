@@ -10,8 +10,8 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from resunit.training.devices import runs_bf16_fast
-from resunit.training.job import Job
-from resunit.training.progress import Progress
+from resunit.training.setup import Job
+from resunit.training.state import Progress
 
 SECONDS_BETWEEN_LINES = 15
 BF16_IS_SLOW = {"fp32": " without fast bf16", "bf16": " that emulates bf16: precision=fp32 is faster"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from resunit.kernels.library import library
+from resunit.ops.cpu.library import library
 
 
 def describe_environment(device: torch.device, precision: str, workers: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.data import EvaluationCrop, Normalisation, Split, StreamedSplit
-from resunit.training.worker import Worker
+from resunit.training.distributed import Worker
 
 AnySplit = Split | StreamedSplit
 PIXELS = 500 * 32 * 32  # a batch: memory, not speed, is what grows with it

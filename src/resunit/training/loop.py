@@ -9,17 +9,19 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from resunit.training.batch_norm import set_momentum
+from resunit.errors import RunError
+from resunit.runs.folder import RunFolder, create_run_folder, default_folder
 from resunit.training.batches import Group
 from resunit.training.clock import Clock
 from resunit.training.display import Display
-from resunit.training.job import Job, prepare
-from resunit.training.progress import Progress
+from resunit.training.ghost_batch_norm import set_momentum
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, quick
 from resunit.training.records import RunRecords
-from resunit.training.run_folder import RunFolder, RunFolderError, create_run_folder, default_folder
+from resunit.training.settings import stored_recipe
+from resunit.training.setup import Job, prepare
 from resunit.training.signals import stop_requests
+from resunit.training.state import Progress
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
 RESOLVED = {"data", "batch_size", "precision", "memory"}  # what a stored recipe says more exactly
@@ -32,15 +34,15 @@ def train(
 
     `out` is a new folder, by default one under runs/; its `status` is "done", "diverged" or "stopped" (by
     Ctrl-C or SIGTERM, after a checkpoint). Raises UsageError for a recipe that does not fit together,
-    DataError for data that cannot be had, and RunFolderError for a folder in use.
+    DataError for data that cannot be had, and RunError for a folder in use.
     """
     job = prepare(recipe or quick())
-    folder = RunFolder(Path(out or default_folder(job.recipe)))
+    folder = RunFolder(Path(out or default_folder(job.recipe.name)))
     error = None
     if job.worker.is_main:
         try:
-            create_run_folder(folder.path, job.recipe)
-        except RunFolderError as problem:
+            create_run_folder(folder.path, job.recipe.to_json())
+        except RunError as problem:
             error = problem
     job.worker.stop_together(error)
     records = RunRecords(folder, job)
@@ -52,10 +54,10 @@ def resume(path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
     """Go on with the run in folder `path`, to bitwise the weights of a run that was never interrupted.
 
     That holds on the same machine and versions; the thread count is set to the one recorded. A finished
-    run's result is returned as it is. Raises RunFolderError if `path` is not a run's folder.
+    run's result is returned as it is. Raises RunError if `path` is not a run's folder.
     """
     folder = RunFolder(Path(path))
-    recipe = folder.recipe()
+    recipe = stored_recipe(folder)
     if (result := folder.finished_result()) is not None:
         return result
     if isinstance(threads := folder.recorded("threads"), int):
@@ -70,15 +72,15 @@ def resume(path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
 def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
     """Bring the run in folder `path` to its end, from wherever it stands; a run that ended stays as it is.
 
-    Raises RunFolderError if it is a run of another recipe.
+    Raises RunError if it is a run of another recipe.
     """
     folder = RunFolder(Path(path))
     if not (folder.path / "recipe.json").exists():
         return train(recipe, out=path, quiet=quiet)
-    stored, asked = folder.recipe().to_json(), recipe.to_json()
+    stored, asked = stored_recipe(folder).to_json(), recipe.to_json()
     for name in asked.keys() - RESOLVED:
         if stored[name] != asked[name]:
-            raise RunFolderError(
+            raise RunError(
                 f"{path}: a run with {name} {stored[name]!r}, not {asked[name]!r}; choose another folder"
             )
     if (folder.path / "result.json").exists() and folder.read("result.json")["status"] == "diverged":

@@ -1,11 +1,11 @@
 """Which maps a run stores: all of them where they fit, else as few as the square root of depth needs."""
 
-from resunit.cost import ActivationMemory, activation_memory
-from resunit.models import NetworkSpec
-from resunit.names import UsageError
+from resunit.errors import UsageError
+from resunit.models.network import NetworkSpec
+from resunit.models.summary import ActivationMemory, activation_memory
 from resunit.training.devices import free_memory
+from resunit.training.distributed import Worker
 from resunit.training.recipe import Recipe
-from resunit.training.worker import Worker
 
 NUMBER_BYTES = {"bf16": 2, "fp32": 4}
 SHARE = 0.8  # of the free memory; the rest is for gradients on their way and for the convolutions' own use

@@ -2,7 +2,7 @@
 
 import torch
 
-from resunit.models import NetworkSpec
+from resunit.models.network import NetworkSpec
 from resunit.training.devices import runs_bf16_fast
 from resunit.training.recipe import Recipe
 

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from resunit.files import write_atomically
-from resunit.propagation import Instrument, Propagation, PropagationError
-from resunit.propagation.records import MEASURES
+from resunit.errors import PropagationError
+from resunit.io.atomic import write_atomically
+from resunit.propagation import Instrument, Propagation
+from resunit.propagation.junction import MEASURES
+from resunit.runs.folder import RunFolder
 from resunit.training.batches import Group
-from resunit.training.job import Job
-from resunit.training.progress import Progress
-from resunit.training.run_folder import RunFolder
+from resunit.training.setup import Job
+from resunit.training.state import Progress
 
 IMAGES = 64  # of the step's batch; norms and shares hardly depend on more
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from resunit.names import unknown
+from resunit.errors import unknown
 
 
 @dataclass(frozen=True)

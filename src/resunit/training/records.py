@@ -13,16 +13,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from resunit.cost import multiply_adds, parameters
 from resunit.data import StreamedSplit
+from resunit.errors import RunError
+from resunit.models.summary import multiply_adds, parameters
+from resunit.models.weights import write_weights
 from resunit.reports import write_run_page
+from resunit.runs.folder import RunFolder
 from resunit.training.checkpoints import newest_checkpoint, save_checkpoint
 from resunit.training.environment import describe_environment
 from resunit.training.evaluation import Evaluation, OtherViews
-from resunit.training.job import Job
-from resunit.training.progress import Progress
-from resunit.training.run_folder import RunFolder, RunFolderError
-from resunit.weights import write_weights
+from resunit.training.setup import Job
+from resunit.training.state import Progress
 
 MISTAKES_SHOWN = 24
 TIMINGS = ("wall_seconds", "images_per_second")  # not in weight files: equal runs give equal bytes
@@ -49,10 +50,10 @@ class RunRecords:
             yield
 
     def check_data(self) -> None:
-        """Raise RunFolderError if the data are not those that the run began with."""
+        """Raise RunError if the data are not those that the run began with."""
         recorded = self.folder.recorded("data_checksum")
         if recorded not in (None, self.job.dataset.checksum):
-            raise RunFolderError(
+            raise RunError(
                 f"{self.folder.path}: {self.job.dataset.name} has changed since this run began; start anew"
             )
 
@@ -101,7 +102,7 @@ class RunRecords:
                 self.job.network.load_state_dict(parts["network"])
                 self.job.optimiser.load_state(parts["optimiser"])
             except (RuntimeError, KeyError) as error:
-                raise RunFolderError(
+                raise RunError(
                     f"{self.folder.path}: its checkpoint is not of the network in recipe.json; was it edited?"
                 ) from error
         if self.job.worker.is_main:

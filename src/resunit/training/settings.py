@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from resunit.designs import DESIGNS
-from resunit.names import UsageError, unknown
+from resunit.errors import RunError, UsageError, unknown
+from resunit.models.designs import DESIGNS
+from resunit.models.registry import CONVENTIONS
+from resunit.runs.folder import RunFolder
 from resunit.training.recipe import Recipe
-from resunit.zoo import CONVENTIONS
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
@@ -53,6 +54,14 @@ def recipe_from_json(record: Mapping[str, Any]) -> Recipe:
         name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
     }
     return checked(Recipe(**values))
+
+
+def stored_recipe(folder: RunFolder) -> Recipe:
+    """Return the recipe in a run's folder. Raises RunError naming the file."""
+    try:
+        return recipe_from_json(folder.read("recipe.json"))
+    except (UsageError, KeyError, TypeError) as error:
+        raise RunError(f"{folder.path / 'recipe.json'}: {error}") from error
 
 
 def field_types() -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""A network's convolutions and nothing else: the time that no training step can beat."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.timing import least_seconds
+from resunit.models.network import NetworkSpec, build
+from resunit.ops.cpu.allocator import keep_freed_memory
+from resunit.training.devices import runs_bf16_fast
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution of a network at work: the shapes of its input (N, C, H, W), weight and output.
+
+    `input_gradient` and `weight_gradient` say which gradients training needs of it.
+    """
+
+    input: tuple[int, ...]
+    weight: tuple[int, ...]
+    output: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    groups: int
+    input_gradient: bool
+    weight_gradient: bool
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of the forward pass: each output number is a sum over the weights that reach it."""
+        return math.prod(self.output) * math.prod(self.weight[1:])
+
+    @property
+    def training_flops(self) -> int:
+        """Forward and the gradients that training needs, 2 a multiply-add."""
+        return 2 * self.multiply_adds * (1 + self.input_gradient + self.weight_gradient)
+
+
+def inventory(spec: NetworkSpec, batch_size: int, image_size: int) -> list[Convolution]:
+    """All convolutions of the network in the order they run; found by hooks, on the meta device."""
+    found = []
+
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(module, nn.Conv2d)
+        assert isinstance(module.padding, tuple)
+        x, weight = inputs[0], module.weight
+        found.append(
+            Convolution(
+                input=tuple(x.shape),
+                weight=tuple(weight.shape),
+                output=tuple(output.shape),
+                stride=module.stride,
+                padding=module.padding,
+                groups=module.groups,
+                input_gradient=x.requires_grad,
+                weight_gradient=weight.requires_grad,
+            )
+        )
+
+    with torch.device("meta"):
+        network = build(spec)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.register_forward_hook(record)
+        network(torch.empty(batch_size, spec.in_channels, image_size, image_size))
+    return found
+
+
+def prepare_convolutions(
+    spec: NetworkSpec, batch_size: int, image_size: int
+) -> tuple[Callable[[], None], dict[str, Any]]:
+    """Forward and backward through the network's convolutions alone, in the quickest precision and layout."""
+    keep_freed_memory(torch.device("cpu"))
+    precisions = [torch.float32]
+    if runs_bf16_fast(torch.device("cpu")):
+        precisions.append(torch.bfloat16)
+    candidates = list(product(precisions, (torch.contiguous_format, torch.channels_last)))
+    layers = inventory(spec, batch_size, image_size)
+    precision, layout = min(candidates, key=lambda candidate: least_seconds(pass_through(layers, *candidate)))
+    return pass_through(layers, precision, layout), {
+        "precision": str(precision).removeprefix("torch."),
+        "layout": str(layout).removeprefix("torch."),
+        "flops": sum(layer.training_flops for layer in layers),
+    }
+
+
+def pass_through(
+    layers: list[Convolution], precision: torch.dtype, layout: torch.memory_format
+) -> Callable[[], None]:
+    """Forward through `layers`, then backward from the last to the first, as training does.
+
+    Each layer has its own input, which like a stored map has left the caches when the backward pass comes
+    to it; gradients of one shape share their memory, as those that the allocator hands on.
+    """
+
+    def numbers(shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape).to(precision).contiguous(memory_format=layout)
+
+    tensors = [(numbers(layer.input), numbers(layer.weight)) for layer in layers]
+    gradients = {shape: numbers(shape) for shape in {layer.output for layer in layers}}
+
+    @torch.no_grad()
+    def work() -> None:
+        for layer, (x, weight) in zip(layers, tensors, strict=True):
+            functional.conv2d(x, weight, None, layer.stride, layer.padding, groups=layer.groups)
+        for layer, (x, weight) in zip(reversed(layers), reversed(tensors), strict=True):
+            wanted = [layer.input_gradient, layer.weight_gradient, False]
+            if any(wanted):
+                torch.ops.aten.convolution_backward(
+                    gradients[layer.output], x, weight, None, layer.stride, layer.padding, (1, 1), False,
+                    (0, 0), layer.groups, wanted,
+                )  # fmt: skip
+
+    return work

@@ -1,0 +1,121 @@
+"""The libraries that a user would pick instead, and the network of ours that each of theirs equals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+from torch import nn
+
+from resunit.errors import unknown
+from resunit.models.network import NetworkSpec
+from resunit.models.registry import network_spec
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A library by the name it is installed by; `networks` maps our names to its own."""
+
+    distribution: str
+    package: str
+    build: Callable[[str], nn.Module]
+    networks: dict[str, str]
+
+    @property
+    def installed(self) -> bool:
+        return find_spec(self.package) is not None
+
+    @property
+    def version(self) -> str:
+        return version(self.distribution)
+
+
+def from_pytorchcv(name: str) -> nn.Module:
+    from pytorchcv.model_provider import get_model
+
+    return get_model(name, pretrained=False)
+
+
+def from_torch_resnet(name: str) -> nn.Module:
+    import torch_resnet
+
+    imagenet = name.endswith(("18", "34", "50", "101", "152", "200"))
+    model = getattr(torch_resnet, name)(small_images=not imagenet)
+    model.set_head(nn.Linear(model.out_planes, 1000 if imagenet else 10))
+    return model
+
+
+def from_timm(name: str) -> nn.Module:
+    import timm
+
+    return timm.create_model(name, pretrained=False)
+
+
+CIFAR_BASIC, CIFAR_BOTTLENECK = ("20", "56", "110", "1202"), ("164", "1001")
+IMAGENET = ("18", "34", "50", "101", "152", "200")
+TORCH_RESNET = ("20", "32", "44", "56", "110", "164", "1001", "1202", *IMAGENET)
+
+PEERS = {
+    "pytorchcv": Peer(
+        "pytorchcv",
+        "pytorchcv",
+        from_pytorchcv,
+        {f"preresnet{depth}": f"preresnet{depth}_cifar10" for depth in (*CIFAR_BASIC, "1001")}
+        | {f"resnet{depth}": f"resnet{depth}_cifar10" for depth in (*CIFAR_BASIC, "1001")}
+        | {"preresnet164": "preresnet164bn_cifar10", "resnet164": "resnet164bn_cifar10"}
+        # Those with "b" have the stride on the 3x3 convolution, as we do.
+        | {f"preresnet{depth}": f"preresnet{depth}b" for depth in IMAGENET if int(depth) >= 50}
+        | {f"resnet{depth}": f"resnet{depth}b" for depth in IMAGENET if int(depth) >= 50}
+        | {f"{kind}{depth}": f"{kind}{depth}" for kind in ("preresnet", "resnet") for depth in ("18", "34")},
+    ),
+    "torch-resnet": Peer(
+        "torch-resnet",
+        "torch_resnet",
+        from_torch_resnet,
+        {f"preresnet{depth}": f"PreActResNet{depth}" for depth in TORCH_RESNET}
+        | {f"resnet{depth}": f"ResNet{depth}" for depth in TORCH_RESNET},
+    ),
+    "timm": Peer(
+        "timm",
+        "timm",
+        from_timm,
+        {f"resnet{depth}": f"resnet{depth}" for depth in ("18", "34", "50", "101", "152", "200")}
+        | {f"preresnet{depth}": f"resnetv2_{depth}" for depth in ("18", "34", "50", "101", "152")},
+    ),
+}
+
+
+def named_peers(names: str) -> list[Peer]:
+    """The peers in a comma-separated list; raises UsageError for one that we do not know."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if name not in PEERS:
+            raise unknown("peer", name, PEERS)
+    return [PEERS[name] for name in wanted]
+
+
+def peers_conventions(name: str) -> dict[str, Any]:
+    """The options that make our network `name` the one that peers have, layer for layer."""
+    spec = network_spec(name)
+    preactivation = bool(spec.placement.first)
+    if spec.stem == "imagenet":
+        return {"shared_preactivation": "projection"} if preactivation else {}
+    if spec.branch == "bottleneck":
+        return {"stride_on": "3x3"}
+    return {"widening": "B"} | ({"shared_preactivation": "projection"} if preactivation else {})
+
+
+def spec_of_peers(name: str) -> NetworkSpec:
+    """Our network `name` as the peers build it, where one does; else as it is. Raises UsageError."""
+    if any(name in peer.networks for peer in PEERS.values()):
+        return network_spec(name, **peers_conventions(name))
+    return network_spec(name)
+
+
+def build_pytorchcv(spec: NetworkSpec) -> nn.Module:
+    """pytorchcv's pre-activation CIFAR network with the units and widths of `spec`, which needs no name."""
+    from pytorchcv.models.preresnet_cifar import CIFARPreResNet
+
+    channels = [[width] * depth for depth, width in zip(spec.depths, spec.widths, strict=True)]
+    return CIFARPreResNet(channels, spec.stem_channels, spec.branch == "bottleneck")

@@ -1,0 +1,1 @@
+"""CIFAR-10 and CIFAR-100: facts, sources, containers and storage."""

@@ -1,0 +1,76 @@
+"""The errors that resunit raises on purpose: each says in one line what happened, where, and what to do."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+NUMBER = re.compile(r"([0-9]+)")
+
+
+class ResunitError(Exception):
+    """The base of every error that resunit raises on purpose."""
+
+
+class UsageError(ResunitError, ValueError):
+    """A name, an option or a value does not exist or does not fit; the message says what would."""
+
+
+class DataError(ResunitError):
+    """A data set's file, folder or address is missing, altered or unreadable; the message says which."""
+
+
+class Unreachable(DataError):
+    """No source of a data set could be reached; the message names the sources that were tried."""
+
+
+class FileFormatError(ResunitError):
+    """A file of weights, checkpoints or records is missing, foreign, damaged, or of a newer format."""
+
+
+class RunError(ResunitError):
+    """A run's folder is in use, empty or damaged, or it belongs to another run."""
+
+
+class PropagationError(ResunitError, ValueError):
+    """A network cannot be measured as asked; the message says what to do instead."""
+
+
+class WriteError(ResunitError, OSError):
+    """The operating system refused to write a file, for instance because the disk is full."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.filename}: cannot be written ({self.strerror}); free some space, or take another place"
+        )
+
+
+class CutOffRecord(UserWarning):
+    """The last line of a file of records has no end: the process that wrote it was killed."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a `name` that is not among `known`; it suggests the nearest known name.
+
+    Args:
+        kind: what the name stands for, such as "model".
+        name: the name that was given.
+        known: the names that exist. All of them are listed if none is near.
+    """
+    known = list(known)
+    near = _names_with_other_numbers(name, known) or get_close_matches(name, known, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
+    return UsageError(f"unknown {kind} {name!r}; {remedy}")
+
+
+def _names_with_other_numbers(name: str, known: Iterable[str]) -> list[str]:
+    """Return the names that differ from `name` in numbers alone, nearest first.
+
+    By spelling alone, resnet21 would be as near to resnet32 as to resnet20.
+    """
+    words, numbers = NUMBER.split(name)[::2], [int(digits) for digits in NUMBER.findall(name)]
+
+    def distance(other: str) -> int:
+        pairs = zip(numbers, map(int, NUMBER.findall(other)), strict=True)
+        return sum(abs(one - another) for one, another in pairs)
+
+    return sorted((other for other in known if NUMBER.split(other)[::2] == words), key=distance)

@@ -1,0 +1,150 @@
+"""A network and a batch for it, from a name, a run or code."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from resunit.data import Normalisation, load
+from resunit.errors import PropagationError, UsageError
+from resunit.inference.classifier import load_classifier
+from resunit.models.custom import add_design
+from resunit.models.network import build
+from resunit.models.registry import network_spec
+from resunit.models.user_code import fails, imported
+from resunit.propagation import Propagation, measure
+from resunit.training.setup import AnyDataset
+from resunit.training.whitening import fit_whitening
+
+SAMPLE = "cifar10-sample"
+IMAGENET_SIDE = 224
+EXAMPLE = "MODULE:CALLABLE, such as mymodels:make_network"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: `inputs` and `targets` as in `propagation.measure`, and where they come from."""
+
+    name: str
+    model: nn.Module
+    inputs: Any
+    targets: Tensor | None
+    note: str
+
+
+def find_subject(
+    target: str,
+    *,
+    design: str | None = None,
+    data: str | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+) -> Subject:
+    """The network `target`: one of `list_models()`, a run's folder or weights file, or MODULE:CALLABLE.
+
+    The callable takes nothing and returns a network; or the network with its inputs, or with inputs and
+    targets. Otherwise the batch is of training images of `data`, by default those of a run, else the sample.
+    Raises UsageError for what does not exist or does not fit, and OSError for damaged files.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"--batch-size must be at least 1, not {batch_size}")
+    if ":" in target:
+        if design is not None:
+            raise UsageError("--design applies to a model's name, not to code")
+        return _from_code(target, data, batch_size, seed)
+    path = Path(target)
+    if path.exists():
+        if design is not None:
+            raise UsageError("the design is stored with the weights; leave --design out")
+        return _from_run(path, data, batch_size, seed)
+    return _from_name(target, design, data, batch_size, seed)
+
+
+def measured(subject: Subject, also: Sequence[Any] = ()) -> Propagation:
+    """The measurement of `subject`; what the instrument refuses is a UsageError."""
+    try:
+        return measure(subject.model, subject.inputs, subject.targets, also=also, name=subject.name)
+    except PropagationError as error:
+        raise UsageError(str(error)) from error
+
+
+def draw(results: Sequence[Propagation], path: Path) -> Path:
+    """Draw the measurements side by side, as `Propagation.plot` does."""
+    try:
+        return results[0].plot(path, *results[1:])
+    except PropagationError as error:
+        raise UsageError(str(error)) from error
+
+
+def _from_name(
+    target: str, design: str | None, data: str | None, batch_size: int | None, seed: int
+) -> Subject:
+    if design is not None and ":" in design:
+        add_design(design)
+    spec = network_spec(target, design=design)
+    dataset = load(data or SAMPLE, progress=False)
+    spec = network_spec(target, design=design, num_classes=len(dataset.classes))
+    normalisation = Normalisation.fit(dataset.train.images, "channel")
+    torch.manual_seed(seed)
+    model = build(spec)
+    if spec.stem == "whitening":
+        fit_whitening(model.stem, dataset.train, normalisation)
+    side = IMAGENET_SIDE if spec.stem == "imagenet" else None
+    images, labels = _batch(dataset, normalisation, batch_size or (8 if side else 64), seed, side)
+    name = target if design is None else f"{target} ({design})"
+    return Subject(name, model, images, labels, f"{_words(images)} of {dataset.name}, weights of seed {seed}")
+
+
+def _from_run(path: Path, data: str | None, batch_size: int | None, seed: int) -> Subject:
+    classifier = load_classifier(path, torch.device("cpu"))
+    name = data or classifier.file.result.get("data")
+    if not isinstance(name, str):
+        raise UsageError(f"{path} does not say what it was trained on; give --data")
+    dataset = classifier.load(name, progress=False)
+    images, labels = _batch(dataset, classifier.normalisation, batch_size or 64, seed)
+    network = classifier.network.to(memory_format=torch.contiguous_format).train()
+    return Subject(str(path), network, images, labels, f"{_words(images)} of {dataset.name}")
+
+
+def _from_code(target: str, data: str | None, batch_size: int | None, seed: int) -> Subject:
+    make, name = imported(target, EXAMPLE), target.partition(":")[2]
+    if not callable(make):
+        raise UsageError(f"{target} is not callable")
+    torch.manual_seed(seed)
+    try:
+        made = make()
+    except Exception as error:
+        raise fails(f"{target}, which is called without arguments,", error) from error
+    model, *given = made if isinstance(made, tuple) else (made,)
+    if len(given) > 2 or not isinstance(model, nn.Module):
+        raise UsageError(
+            f"{target} must return a torch.nn.Module, or it with inputs, or with inputs and targets"
+        )
+    if given:
+        if data is not None:
+            raise UsageError(f"{target} brings its own inputs; leave --data out")
+        return Subject(name, model, given[0], given[1] if len(given) == 2 else None, f"inputs of {target}")
+    dataset = load(data or SAMPLE, progress=False)
+    images, _ = _batch(dataset, Normalisation.fit(dataset.train.images, "channel"), batch_size or 64, seed)
+    return Subject(name, model, images, None, f"{_words(images)} of {dataset.name}")
+
+
+def _batch(
+    dataset: AnyDataset, normalisation: Normalisation, count: int, seed: int, side: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """(B, 3, H, W) normalised training images and their labels; `side` enlarges the images to that size."""
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(len(dataset.train), generator=generator)[:count]
+    # Channels first: there an activation is not fused with the norm before it, and is seen.
+    images = normalisation(torch.cat(list(dataset.train.pictures(chosen)))).contiguous()
+    if side is not None and images.shape[-1] < side:
+        images = functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
+    return images, dataset.train.labels[chosen]
+
+
+def _words(images: Tensor) -> str:
+    return f"{len(images)} training images of {images.shape[-1]} x {images.shape[-2]}"

@@ -1,0 +1,1 @@
+"""Files and text: whole-or-nothing writes, records, tensors, progress bars, pages."""

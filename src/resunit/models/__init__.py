@@ -1,0 +1,1 @@
+"""Networks: a stem, stages of residual units, and a head."""

@@ -1,0 +1,83 @@
+"""Designs of one's own: a class in the user's file becomes a row beside the paper's."""
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from resunit.errors import UsageError
+from resunit.models.designs import DESIGNS, Design, Parts
+from resunit.models.residual_unit import ORIGINAL, ResidualUnit, chain
+from resunit.models.user_code import fails, imported
+
+EXAMPLE = "MODULE:CLASS, such as my_units:SqueezeShortcut"
+OPTION_TYPES = (bool, int, float, str)
+
+
+def add_design(name: str) -> Design:
+    """Add the design that MODULE:CLASS names to those that `create_model` and training know by that name.
+
+    It is either a `torch.nn.Module` class, made as CLASS(channels, **options) and used as the shortcut h: it
+    maps (N, channels, H, W) to the same shape, acts on the widened x where a unit changes size, and f = ReLU,
+    as in Table 1. Its options are keyword arguments with defaults. Or it is a
+    `resunit.models.designs.Design`, for another placement or a unit of one's own.
+
+    Code is imported, so name only what you trust; weight files and recipes never import by themselves.
+    Raises UsageError for what is not there or cannot be such a design.
+    """
+    if name not in DESIGNS:
+        found = imported(name, EXAMPLE)
+        if inspect.isclass(found) and issubclass(found, nn.Module):
+            DESIGNS[name] = _shortcut_design(name, found)
+        elif isinstance(found, Design):
+            DESIGNS[name] = found
+        else:
+            raise UsageError(f"{name} is neither a torch.nn.Module class nor a resunit.designs.Design")
+    return DESIGNS[name]
+
+
+def source_digest(name: str) -> str:
+    """SHA-256, in hexadecimal, of the file that an added design comes from: its numbers change with it."""
+    file = sys.modules[name.partition(":")[0]].__file__
+    if file is None:
+        raise UsageError(f"{name} is in a folder without code of its own; name the module in a file")
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _shortcut_design(name: str, shortcut: Callable[..., nn.Module]) -> Design:
+    """A design whose options are those of the class, tried once so that mistakes show at once."""
+    parameters = list(inspect.signature(shortcut).parameters.values())
+    if not parameters or parameters[0].default is not inspect.Parameter.empty:
+        raise UsageError(f"{name}: its first argument is the number of channels, without a default")
+    options = parameters[1:]
+    for option in options:
+        if type(option.default) not in OPTION_TYPES:
+            raise UsageError(
+                f"{name}: option {option.name!r} needs a default that is a number, text or boolean"
+            )
+    _try(name, shortcut)
+
+    def join(parts: Parts, **given: object) -> nn.Module:
+        h = chain([parts.widen(), shortcut(parts.out_channels, **given)])
+        return ResidualUnit(parts.branch, h, parts.after, parts.before)
+
+    parts = inspect.Parameter("parts", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    keywords = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in options]
+    join.__signature__ = inspect.Signature([parts, *keywords])  # where `Design.options` looks
+    return Design(ORIGINAL, join, of_the_paper=False)
+
+
+def _try(name: str, shortcut: Callable[..., nn.Module]) -> None:
+    x = torch.zeros(2, 16, 8, 8)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            y = shortcut(16)(x)
+    except Exception as error:  # whatever the user's code raises
+        raise fails(f"{name} on a tensor of {tuple(x.shape)}", error) from error
+    if not isinstance(y, torch.Tensor) or y.shape != x.shape:
+        shape = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
+        raise UsageError(f"{name}: a shortcut keeps the shape {tuple(x.shape)}, and this gives {shape}")

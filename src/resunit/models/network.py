@@ -1,0 +1,212 @@
+"""A network is a stem, stages of residual units and a head: NetworkSpec -> nn.Module."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor, nn
+
+from resunit.models.designs import DESIGNS, Parts
+from resunit.models.residual_unit import (
+    BranchKind,
+    Nonlinearity,
+    Placement,
+    StrideOn,
+    activation,
+    branch,
+    chain,
+    weight_layers,
+)
+from resunit.models.shortcuts import Subsample, projection
+from resunit.ops.activation_checkpointing import Stage
+
+Stem = Literal["cifar", "imagenet", "whitening"]
+SharedPreactivation = Literal["first-of-stage", "channel-change", "projection"]
+Widening = Literal["A", "B", "C", "D"]  # D is not the paper's
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """All that determines a network's modules; plain values, so that it travels as JSON inside weight files.
+
+    `widths` are the channels that leave each stage, `strides` those of each stage's first unit.
+    `design` names a row of `DESIGNS`, `design_options` its keyword arguments.
+    `shared_preactivation` says which units activate before the split into two paths (pre-activation only):
+    the first of each stage (fb.resnet.torch), those that change channels or project (resnet-1k-layers), or
+    those whose shortcut projects (timm). In the first two the network's first activation is in the stem
+    (appendix, Implementation Details).
+    `widening` is the shortcut where the size changes: A subsamples and pads zeros, B projects, C projects
+    in every unit, D averages before it projects.
+    """
+
+    stem: Stem
+    branch: BranchKind
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    strides: tuple[int, ...]
+    stem_channels: int
+    num_classes: int
+    in_channels: int = 3
+    design: str = "original"
+    design_options: Mapping[str, object] = field(default_factory=dict)
+    shared_preactivation: SharedPreactivation = "channel-change"
+    stride_on: StrideOn = "3x3"
+    widening: Widening = "B"
+    nonlinearity: Nonlinearity = "relu"
+
+    @property
+    def placement(self) -> Placement:
+        return DESIGNS[self.design].placement
+
+    @property
+    def image_size(self) -> int:
+        """Pixels a side of the images that the network is published for."""
+        return 224 if self.stem == "imagenet" else 32
+
+
+def stem_for(spec: NetworkSpec, image_size: int) -> Stem:
+    """The stem for images of that many pixels a side: up to 64 keep their size, as CIFAR's do."""
+    if image_size > 64:
+        return "imagenet"
+    return "cifar" if spec.stem == "imagenet" else spec.stem
+
+
+@dataclass(frozen=True)
+class UnitPlan:
+    """One unit's place in a network."""
+
+    in_channels: int
+    out_channels: int
+    stride: int
+    first_of_stage: bool
+    first_of_network: bool
+    depth: float  # l / L of the l-th of L units
+
+
+def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
+    """The units of each stage, stage by stage."""
+    channels, number = spec.stem_channels, 0
+    for stage, (depth, width, stage_stride) in enumerate(
+        zip(spec.depths, spec.widths, spec.strides, strict=True)
+    ):
+        plans = []
+        for index in range(depth):
+            first = index == 0
+            stride = stage_stride if first else 1
+            number += 1
+            place = number / sum(spec.depths)
+            plans.append(UnitPlan(channels, width, stride, first, first and stage == 0, place))
+            channels = width
+        yield plans
+
+
+def projects(spec: NetworkSpec, plan: UnitPlan) -> bool:
+    """Does this unit's shortcut carry a 1x1 convolution for its size (options B, C and D)?"""
+    changes_size = plan.stride > 1 or plan.in_channels != plan.out_channels
+    return spec.widening == "C" or (spec.widening != "A" and changes_size)
+
+
+def stem_activates(spec: NetworkSpec) -> bool:
+    """Does the stem hold the first unit's activation, before the split into two paths (appendix)?"""
+    return spec.shared_preactivation != "projection"
+
+
+def shares_preactivation(spec: NetworkSpec, plan: UnitPlan) -> bool:
+    """Do both paths of this unit take the activated input?"""
+    if spec.shared_preactivation == "first-of-stage":
+        return plan.first_of_stage
+    if spec.shared_preactivation == "channel-change":
+        return plan.in_channels != plan.out_channels or projects(spec, plan)
+    return projects(spec, plan)
+
+
+def widening(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
+    """The shortcut's change of size, by option A, B, C or D; the identity where nothing changes."""
+    if projects(spec, plan):
+        norm, pool = "norm" in spec.placement.last, spec.widening == "D"
+        return projection(plan.in_channels, plan.out_channels, plan.stride, norm, pool)
+    if plan.stride > 1 or plan.in_channels != plan.out_channels:
+        return Subsample(plan.in_channels, plan.out_channels, plan.stride)
+    return nn.Identity()
+
+
+def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
+    placement = spec.placement
+    layers = weight_layers(spec.branch, plan.in_channels, plan.out_channels, plan.stride, spec.stride_on)
+    in_stem = plan.first_of_network and stem_activates(spec)
+    shared = not in_stem and shares_preactivation(spec, plan)
+    before = placement.first if shared else ()
+    parts = Parts(
+        branch=branch(layers, placement, spec.nonlinearity, shared_first=in_stem or shared),
+        widen=lambda: widening(spec, plan),
+        after=chain(activation(placement.after, plan.out_channels, spec.nonlinearity)),
+        before=chain(activation(before, plan.in_channels, spec.nonlinearity)),
+        in_channels=plan.in_channels,
+        out_channels=plan.out_channels,
+        stride=plan.stride,
+        norm_after_weights="norm" in placement.last,
+        depth=plan.depth,
+    )
+    return DESIGNS[spec.design].join(parts, **spec.design_options)
+
+
+def build_stem(spec: NetworkSpec) -> nn.Module:
+    """conv1 is a weight layer like any other: what closes a branch and follows an addition follows it too."""
+    channels, placement = spec.stem_channels, spec.placement
+    pool: list[nn.Module] = []
+    if spec.stem == "imagenet":
+        conv = nn.Conv2d(spec.in_channels, channels, 7, stride=2, padding=3, bias=False)
+        pool = [nn.MaxPool2d(3, stride=2, padding=1)]
+    elif spec.stem == "whitening":  # fitted to the images before training, then fixed: training/whitening.py
+        conv = nn.Conv2d(spec.in_channels, channels, 2, bias=False).requires_grad_(False)
+    else:
+        conv = nn.Conv2d(spec.in_channels, channels, 3, padding=1, bias=False)
+    layers = activation((*placement.last, *placement.after), channels, spec.nonlinearity)
+    if stem_activates(spec):
+        layers += activation(placement.first, channels, spec.nonlinearity)
+    return chain([conv, *layers, *pool])
+
+
+class ResidualNetwork(nn.Module):
+    """(N, in_channels, H, W) images -> (N, num_classes) logits."""
+
+    def __init__(self, stem: nn.Module, stages: nn.Sequential, closing: nn.Module, classifier: nn.Linear):
+        super().__init__()
+        self.stem = stem
+        self.stages = stages
+        self.closing = closing
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.stem(images)
+        x = self.stages(x)
+        x = self.closing(x)
+        x = x.mean(dim=(2, 3))  # global average pooling
+        return self.classifier(x)
+
+
+def build(spec: NetworkSpec) -> ResidualNetwork:
+    """The network of `spec`, initialised as in He et al. 2015 with weights from torch's generator."""
+    stages = nn.Sequential(*(Stage(*(build_unit(spec, p) for p in plans)) for plans in unit_plans(spec)))
+    closing = chain(activation(spec.placement.first, spec.widths[-1], spec.nonlinearity))  # appendix
+    classifier = nn.Linear(spec.widths[-1], spec.num_classes)
+    network = ResidualNetwork(build_stem(spec), stages, closing, classifier)
+    initialise(network)
+    return network
+
+
+def initialise(module: nn.Module) -> None:
+    """Convolutions N(0, sqrt(2 / (k * k * c_out))), the classifier's bias 0; BN at gamma 1, beta 0.
+
+    A module of a class of one's own stays as it initialised itself, with all that is in it.
+    """
+    if not type(module).__module__.startswith(("resunit.", "torch.nn.")):
+        return
+    if isinstance(module, nn.Conv2d):
+        fan_out = math.prod(module.kernel_size) * module.out_channels
+        nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+    elif isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+    for child in module.children():
+        initialise(child)

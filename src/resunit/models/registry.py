@@ -1,0 +1,180 @@
+"""Every network of the paper by name: names -> specs; create_model and list_models."""
+
+import fnmatch
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+from resunit.errors import FileFormatError, UsageError, unknown
+from resunit.models.designs import DESIGNS, unknown_design
+from resunit.models.network import NetworkSpec, ResidualNetwork, SharedPreactivation, Widening, build
+from resunit.models.residual_unit import StrideOn
+from resunit.models.weights import read_weights
+
+BASIC = NetworkSpec("cifar", "basic", (), (16, 32, 64), (1, 2, 2), 16, 10, widening="A")  # depth 6n + 2
+ONE_LAYER = replace(BASIC, branch="one-layer")  # depth 3n + 2
+BOTTLENECK = NetworkSpec(
+    "cifar", "bottleneck", (), (64, 128, 256), (1, 2, 2), 16, 10, stride_on="1x1"
+)  # depth 9n + 2
+IMAGENET_BASIC = NetworkSpec("imagenet", "basic", (), (64, 128, 256, 512), (1, 2, 2, 2), 64, 1000)
+IMAGENET_BOTTLENECK = NetworkSpec(
+    "imagenet", "bottleneck", (), (256, 512, 1024, 2048), (1, 2, 2, 2), 64, 1000
+)
+
+# Not the paper's: shallow and wide, for the recipes `quick` and `fast94` (docs/lab-notes.md).
+QUICK = NetworkSpec(
+    "whitening", "basic", (1, 1, 2), (48, 96, 192), (2, 2, 2), 24, 10, widening="D", nonlinearity="gelu"
+)
+FAST94 = replace(QUICK, depths=(1, 2, 2), widths=(64, 128, 256))
+
+ORIGINAL_NETWORKS: dict[str, NetworkSpec] = {
+    "resnet20": replace(BASIC, depths=(3, 3, 3)),
+    "resnet32": replace(BASIC, depths=(5, 5, 5)),
+    "resnet44": replace(BASIC, depths=(7, 7, 7)),
+    "resnet56": replace(BASIC, depths=(9, 9, 9)),
+    "resnet110": replace(BASIC, depths=(18, 18, 18)),
+    "resnet110-1layer": replace(ONE_LAYER, depths=(36, 36, 36)),
+    "resnet164": replace(BOTTLENECK, depths=(18, 18, 18)),
+    "resnet1001": replace(BOTTLENECK, depths=(111, 111, 111)),
+    "resnet10001": replace(BOTTLENECK, depths=(1111, 1111, 1111)),  # not the paper's: for memory=small
+    "resnet1202": replace(BASIC, depths=(200, 200, 200)),
+    "resnet18": replace(IMAGENET_BASIC, depths=(2, 2, 2, 2)),
+    "resnet34": replace(IMAGENET_BASIC, depths=(3, 4, 6, 3)),
+    "resnet50": replace(IMAGENET_BOTTLENECK, depths=(3, 4, 6, 3)),
+    "resnet101": replace(IMAGENET_BOTTLENECK, depths=(3, 4, 23, 3)),
+    "resnet152": replace(IMAGENET_BOTTLENECK, depths=(3, 8, 36, 3)),
+    "resnet200": replace(IMAGENET_BOTTLENECK, depths=(3, 24, 36, 3)),
+    "resnet10-quick": QUICK,
+    "resnet12-fast94": FAST94,
+}
+
+NETWORKS: dict[str, NetworkSpec] = ORIGINAL_NETWORKS | {
+    f"pre{name}": replace(spec, design="full-preactivation") for name, spec in ORIGINAL_NETWORKS.items()
+}
+
+CONVENTIONS: dict[str, tuple[str, ...]] = {
+    "shared_preactivation": get_args(SharedPreactivation),
+    "stride_on": get_args(StrideOn),
+    "widening": get_args(Widening),
+}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names that `create_model` knows and that match a shell `pattern`, such as "preresnet*"."""
+    return [name for name in NETWORKS if fnmatch.fnmatch(name, pattern)]
+
+
+def network_spec(
+    name: str,
+    *,
+    num_classes: int | None = None,
+    in_channels: int = 3,
+    design: str | None = None,
+    **options: Any,
+) -> NetworkSpec:
+    """The spec of the network `name` with any design on it; arguments as in `create_model`.
+
+    Raises UsageError for a name, design, option or value that does not exist or does not apply.
+    """
+    if name not in NETWORKS:
+        raise unknown("model", name, NETWORKS)
+    spec = replace(NETWORKS[name], in_channels=in_channels)
+    if spec.stem == "whitening":
+        spec = replace(spec, stem_channels=2 * 2 * 2 * in_channels)  # 2x2 patches, each direction twice
+    if num_classes is not None:
+        spec = replace(spec, num_classes=num_classes)
+    for field in ("num_classes", "in_channels"):
+        if getattr(spec, field) < 1:
+            raise UsageError(f"{field} must be at least 1, not {getattr(spec, field)}")
+    if design is not None:
+        if design not in DESIGNS:
+            raise unknown_design(design)
+        spec = replace(spec, design=design)
+    conventions = {key: options.pop(key) for key in list(options) if key in CONVENTIONS}
+    return replace(with_conventions(spec, conventions), design_options=checked_options(spec.design, options))
+
+
+def with_conventions(spec: NetworkSpec, conventions: dict[str, object]) -> NetworkSpec:
+    """`spec` with its conventions changed; refuses those that would change nothing in this network."""
+    for key, value in conventions.items():
+        if value not in CONVENTIONS[key]:
+            raise unknown(key, str(value), CONVENTIONS[key])
+    if "stride_on" in conventions and spec.branch != "bottleneck":
+        raise UsageError(f"stride_on applies to bottleneck branches; this network's are {spec.branch}")
+    if "shared_preactivation" in conventions and not spec.placement.first:
+        raise UsageError(f"shared_preactivation applies to pre-activation designs, not to {spec.design!r}")
+    if "widening" in conventions and spec.design == "conv-shortcut":
+        raise UsageError(
+            "widening does not apply to conv-shortcut: its 1x1 shortcut makes the size change itself"
+        )
+    return replace(spec, **conventions)  # pyright: ignore[reportArgumentType]
+
+
+def checked_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
+    """All options of `design`, those not given at their defaults; refuses unknown and ill-typed ones."""
+    known = DESIGNS[design].options
+    for key, value in options.items():
+        if key not in known:
+            raise unknown(f"option of design {design!r}:", key, [*known, *CONVENTIONS])
+        kind = type(known[key])
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            options[key] = value = float(value)
+        if type(value) is not kind:
+            raise UsageError(f"{key} must be a {kind.__name__}, not {value!r}")
+    for key, value in options.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{key} must be finite, not {value}")
+        if key == "final_survival" and not 0 <= value <= 1:
+            raise UsageError(f"final_survival must be in [0, 1], not {value}")
+        if key == "drop_probability" and not 0 <= value < 1:
+            raise UsageError(f"drop_probability must be in [0, 1), not {value}")
+    return known | options
+
+
+def create_model(
+    name: str | None = None,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    design: str | None = None,
+    weights: str | Path | None = None,
+    **options: Any,
+) -> ResidualNetwork:
+    """Build a network of the paper, (N, in_channels, H, W) images -> (N, num_classes) logits.
+
+    Args:
+        name: one of `list_models()`; None with `weights` takes the network stored there.
+        num_classes: 10 for CIFAR networks and 1000 for ImageNet networks unless given.
+        in_channels: 3 unless given.
+        design: a row of Tables 1 and 2 such as "shortcut-only-gating", or a later one such as "rezero"; by
+            default "original", or "full-preactivation" for the names that start with "pre".
+        weights: a weights.safetensors of a run; nothing but tensors and JSON is read from it.
+        options: those of the design (shortcut_scale, branch_scale, gate_bias, drop_probability,
+            inverted_dropout, initial_scale, final_survival) and the conventions shared_preactivation,
+            stride_on and widening.
+
+    Raises:
+        UsageError: an unknown name, design or option, or options that do not apply.
+        FileFormatError: a weights file that is missing, foreign, damaged or of another network.
+    """
+    if weights is None:
+        if name is None:
+            raise UsageError("create_model needs a name or weights; list_models() has the names")
+        channels = 3 if in_channels is None else in_channels
+        return build(
+            network_spec(name, num_classes=num_classes, in_channels=channels, design=design, **options)
+        )
+    file = read_weights(Path(weights))
+    asked = {"num_classes": num_classes, "in_channels": in_channels}
+    if name is not None:
+        sizes = {key: getattr(file.spec, key) if value is None else value for key, value in asked.items()}
+        spec = network_spec(name, design=design, **sizes, **options)
+        asked = vars(replace(spec, stem=file.spec.stem))  # the images it was trained on decided the stem
+    elif design is not None or options:
+        raise UsageError("design and options are stored with the weights; leave them out")
+    for key, value in asked.items():
+        stored = getattr(file.spec, key)
+        if value is not None and value != stored:
+            raise FileFormatError(f"{weights}: its network has {key} {stored}, not {value}")
+    return file.build()

@@ -1,0 +1,124 @@
+"""What a network costs, counted from shapes on the meta device: nothing is computed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from resunit.models.network import NetworkSpec, build
+from resunit.ops.activation_checkpointing import segment_length
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def spec_parameters(spec: NetworkSpec) -> int:
+    """The parameters of the network that `build(spec)` makes."""
+
+    def count(spec: NetworkSpec) -> int:
+        with torch.device("meta"):
+            return parameters(build(spec))
+
+    return along_depth(spec, count)
+
+
+def multiply_adds(spec: NetworkSpec, image_size: int) -> int:
+    """Multiply-adds of convolutions and linear layers for one image, forward."""
+
+    def count(spec: NetworkSpec) -> int:
+        with torch.device("meta"):
+            model = build(spec).eval()
+            image = torch.empty(1, spec.in_channels, image_size, image_size)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(image)
+        return counter.get_total_flops() // 2  # it counts 2 for a multiply-add
+
+    return along_depth(spec, count)
+
+
+def training_flops(spec: NetworkSpec, image_size: int) -> int:
+    """Floating-point operations to train on one image: convolutions and linear layers, 2 per multiply-add.
+
+    Forward, gradient to the inputs and gradient to the weights: three times the forward count, but twice for
+    the first layer, whose input needs no gradient, and once for a whitening stem, which has none at all.
+    """
+
+    def count(spec: NetworkSpec) -> int:
+        with torch.device("meta"):
+            model = build(spec)
+            images = torch.empty(2, spec.in_channels, image_size, image_size)
+        with FlopCounterMode(display=False) as counter:
+            model(images).sum().backward()
+        return counter.get_total_flops() // len(images)
+
+    return along_depth(spec, count)
+
+
+def along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) -> int:
+    """`count(spec)`, from networks of at most two units a stage: any further unit counts like the second."""
+    depths = tuple(min(depth, 2) for depth in spec.depths)
+    shallow = count(replace(spec, depths=depths))
+    total = shallow
+    for stage, depth in enumerate(spec.depths):
+        if depth > 2:
+            without = (*depths[:stage], 1, *depths[stage + 1 :])
+            total += (depth - 2) * (shallow - count(replace(spec, depths=without)))
+    return total
+
+
+@dataclass(frozen=True)
+class ActivationMemory:
+    """Numbers that training on one image stores between the forward and the backward pass.
+
+    `everything` stores all maps, `recomputed` those that `recomputation.recompute` stores.
+    """
+
+    everything: int
+    recomputed: int
+
+
+def activation_memory(spec: NetworkSpec, image_size: int) -> ActivationMemory:
+    """Counted on the first two units of each stage: the others are like the second."""
+    shallow = replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
+    with torch.device("meta"):
+        model = build(shallow)
+        x = torch.empty(2, spec.in_channels, image_size, image_size)
+    stored: dict[int, int] = {}
+    x, ends = stored_numbers(model.stem, x, stored)
+    everything, streams, segments = 0, 0, []
+    for stage, depth in zip(model.stages.children(), spec.depths, strict=True):
+        length = segment_length(depth)
+        streams += x.numel()  # the first segment's input; the last segments of all stages store their maps
+        units = []
+        for unit in stage.children():
+            x, numbers = stored_numbers(unit, x, stored)
+            units.append(numbers)
+        everything += sum(units) + (depth - len(units)) * units[-1]
+        streams += (-(-depth // length) - 1) * x.numel()
+        segments.append(length * units[-1])
+    _, closing = stored_numbers(model.closing, x, stored)
+    ends += closing
+    return ActivationMemory((ends + everything) // 2, (ends + streams + sum(segments)) // 2)
+
+
+def stored_numbers(module: nn.Module, x: Tensor, stored: dict[int, int]) -> tuple[Tensor, int]:
+    """module(x), and how many numbers autograd stores for its backward pass, parameters apart.
+
+    `stored` has the sizes of the storages that others store already; this module's are added.
+    """
+    own = {id(parameter) for parameter in module.parameters()}
+    before = sum(stored.values())
+
+    def store(tensor: Tensor) -> Tensor:
+        if id(tensor) not in own:
+            storage = tensor.untyped_storage()
+            stored[storage._cdata] = storage.nbytes() // tensor.element_size()
+        return tensor
+
+    with saved_tensors_hooks(store, lambda tensor: tensor):
+        y = module(x)
+    return y, sum(stored.values()) - before

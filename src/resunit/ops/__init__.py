@@ -1,0 +1,1 @@
+"""Operations that networks compute with: fused batch norm, activation checkpointing, C++ kernels."""

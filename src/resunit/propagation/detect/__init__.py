@@ -1,0 +1,1 @@
+"""Finds the junctions h(x) + F(x) of any network."""

@@ -1,0 +1,1 @@
+"""Measures the signal and the gradient at known junctions."""

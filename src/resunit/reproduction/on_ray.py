@@ -1,0 +1,88 @@
+"""Runs on a Ray cluster: a task each, its folder on a path that all machines share."""
+
+from __future__ import annotations
+
+import os
+import socket
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+
+from resunit.errors import UsageError
+from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.one_run import perform, when_free
+from resunit.training.devices import MEMORY
+
+SECONDS_TO_CONNECT = 15
+RETRIES = 3  # of a run whose worker dies; each goes on from the last checkpoint
+
+
+class RayTasks:
+    """Runs as Ray tasks, `jobs` on a machine at a time, on the cluster at `address` or on a local one.
+
+    A task asks for its share of the processors and the memory of the smallest machine, and for a GPU if that
+    is the `device` of the runs. Raises UsageError where Ray is not installed or the cluster cannot be
+    reached.
+    """
+
+    def __init__(self, address: str | None, jobs: int, device: torch.device):
+        try:
+            import ray
+        except ImportError:
+            raise UsageError("--on ray needs Ray: pip install 'resunit[ray]'") from None
+        self.ray = ray
+        if address is not None:
+            _check_that_somebody_listens(address)
+        path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
+        try:
+            ray.init(address=address, runtime_env={"env_vars": {"PYTHONPATH": path}}, log_to_driver=False)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(
+                f"no Ray cluster can be reached at {address or 'this machine'}: {reason}"
+            ) from error
+        machines = [
+            node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")
+        ]
+        if not machines:
+            raise UsageError("the Ray cluster has no machine with processors yet; start one first")
+        cpus, memory = (int(min(machine[name] for machine in machines)) // jobs for name in ("CPU", "memory"))
+        on_gpu = device.type == "cuda"
+        self.memory = None if on_gpu else memory  # of the machine, and it has the GPU to itself
+        self.task = ray.remote(
+            num_cpus=max(1, cpus), memory=memory, num_gpus=int(on_gpu), max_retries=RETRIES
+        )(_perform)
+        self.references: list[Any] = []
+
+    def submit(self, experiment: Experiment, folder: Path) -> Future[dict[str, Any] | None]:
+        reference = self.task.options(name=f"{experiment.row} seed {experiment.seed}").remote(
+            folder.resolve(), self.memory
+        )
+        self.references.append(reference)
+        return reference.future()
+
+    def close(self) -> None:
+        for reference in self.references:
+            self.ray.cancel(reference, force=True)
+        self.ray.shutdown()
+
+
+def _check_that_somebody_listens(address: str) -> None:
+    """Ray itself would try for many minutes. Raises UsageError."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.hostname is None or place.port is None:
+        return  # "auto", or a name that Ray knows
+    try:
+        socket.create_connection((place.hostname, place.port), timeout=SECONDS_TO_CONNECT).close()
+    except OSError as error:
+        raise UsageError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
+
+
+def _perform(folder: Path, memory: int | None) -> dict[str, Any] | None:
+    if memory is not None:
+        os.environ[MEMORY] = str(memory)
+    when_free(folder)
+    return perform(folder)

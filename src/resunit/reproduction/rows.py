@@ -1,0 +1,237 @@
+"""The rows of the paper's tables as data: what each trains, and what the paper measured."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from resunit.reproduction.networks import Network, network
+
+FAIL = "fail"  # a test error above 20 % in the paper
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, or a curve of a figure.
+
+    `published` is the paper's test error in percent (top-1 on ImageNet), "fail", or None where it gives no
+    number. A row without a `network` is another paper's method: its number is quoted and nothing is run.
+    """
+
+    id: str
+    label: str
+    network: Network | None
+    published: float | Literal["fail"] | None
+    remark: str = ""
+    data: str | None = "cifar10"  # None: a folder of images that the user names
+    recipe: Literal["paper", "fb-half-batch"] = "paper"  # `scales` says what each is
+    published_top5: float | None = None
+    crop: Literal["shift", "scale", "scale-aspect"] = "shift"  # in training
+    large_crop: bool = False  # in tests: 320 pixels of images of 320, and not 224 of 256
+
+
+PLACEMENTS = {
+    "original": "original (a)",
+    "bn-after-addition": "BN after addition (b)",
+    "relu-before-addition": "ReLU before addition (c)",
+    "relu-only-preactivation": "ReLU-only pre-activation (d)",
+    "full-preactivation": "full pre-activation (e)",
+}
+
+# Section 3: ResNet-110, f = ReLU, median of 5 runs.
+SHORTCUTS = (
+    Row("original", "original", network("resnet110"), 6.61),
+    Row("plain", "scaling: shortcut 0, branch 1", network("resnet110", "plain"), FAIL, "a plain net"),
+    Row(
+        "scaling-0.5-1",
+        "scaling: shortcut 0.5, branch 1",
+        network("resnet110", "constant-scaling", shortcut_scale=0.5, branch_scale=1.0),
+        FAIL,
+    ),
+    Row(
+        "scaling-0.5-0.5",
+        "scaling: shortcut 0.5, branch 0.5",
+        network("resnet110", "constant-scaling", shortcut_scale=0.5, branch_scale=0.5),
+        12.35,
+        "frozen gating",
+    ),
+    Row(
+        "exclusive-gating-0",
+        "exclusive gating, bias 0",
+        network("resnet110", "exclusive-gating", gate_bias=0.0),
+        FAIL,
+        "the paper: biases 0 to -5",
+    ),
+    Row(
+        "exclusive-gating-6",
+        "exclusive gating, bias -6",
+        network("resnet110", "exclusive-gating", gate_bias=-6.0),
+        8.70,
+    ),
+    Row(
+        "exclusive-gating-7",
+        "exclusive gating, bias -7",
+        network("resnet110", "exclusive-gating", gate_bias=-7.0),
+        9.81,
+    ),
+    Row(
+        "shortcut-only-gating-0",
+        "shortcut-only gating, bias 0",
+        network("resnet110", "shortcut-only-gating", gate_bias=0.0),
+        12.86,
+    ),
+    Row(
+        "shortcut-only-gating-6",
+        "shortcut-only gating, bias -6",
+        network("resnet110", "shortcut-only-gating", gate_bias=-6.0),
+        6.91,
+    ),
+    Row("conv-shortcut", "1x1 convolution", network("resnet110", "conv-shortcut"), 12.22),
+    Row("dropout-shortcut", "dropout 0.5", network("resnet110", "dropout-shortcut"), FAIL),
+)
+
+
+def _placements(depth: int, errors: tuple[float, ...]) -> tuple[Row, ...]:
+    return tuple(
+        Row(f"{depth}-{design}", f"ResNet-{depth}, {words}", network(f"resnet{depth}", design), error)
+        for (design, words), error in zip(PLACEMENTS.items(), errors, strict=True)
+    )
+
+
+ACTIVATIONS = (
+    *_placements(110, (6.61, 8.17, 7.84, 6.71, 6.37)),
+    *_placements(164, (5.93, 6.50, 6.14, 5.91, 5.46)),
+)
+
+
+def _pair(depth: str, original: float, preactivation: float, data: str = "cifar10") -> tuple[Row, Row]:
+    name = f"resnet{depth}"
+    prefix, where = (depth, "") if data == "cifar10" else (f"{data}-{depth}", f" ({data})")
+    return (
+        Row(f"{prefix}-original", f"ResNet-{depth}, original{where}", network(name), original, data=data),
+        Row(
+            f"{prefix}-preactivation",
+            f"ResNet-{depth}, pre-activation{where}",
+            network(name, "full-preactivation"),
+            preactivation,
+            data=data,
+        ),
+    )
+
+
+DEPTHS = (
+    *_pair("110-1layer", 9.90, 8.91),
+    *_pair("110", 6.61, 6.37),
+    *_pair("164", 5.93, 5.46),
+    *_pair("1001", 7.61, 4.92),
+    *_pair("164", 25.16, 24.33, "cifar100"),
+    *_pair("1001", 27.82, 22.71, "cifar100"),
+)
+
+OTHERS = {  # CIFAR-10, CIFAR-100
+    "NIN": (8.81, 35.68),
+    "DSN": (8.22, 34.57),
+    "FitNet": (8.39, 35.04),
+    "Highway": (7.72, 32.39),
+    "All-CNN": (7.25, 33.71),
+    "ELU": (6.55, 24.28),
+    "FitResNet-LSUV": (5.84, 27.66),
+}
+
+
+def _others(data: str, column: int) -> tuple[Row, ...]:
+    return tuple(
+        Row(f"{data}-{name}", f"{name} ({data})", None, errors[column], "another paper's method", data)
+        for name, errors in OTHERS.items()
+    )
+
+
+STATE_OF_THE_ART = (
+    *_others("cifar10", 0),
+    Row("110-original", "ResNet-110", network("resnet110"), 6.61),
+    Row("1202-original", "ResNet-1202", network("resnet1202"), 7.93),
+    Row("164-preactivation", "ResNet-164, pre-activation", DEPTHS[5].network, 5.46),
+    Row("1001-preactivation", "ResNet-1001, pre-activation", DEPTHS[7].network, 4.92, "4.89 ± 0.14"),
+    Row(
+        "1001-preactivation-half",
+        "ResNet-1001, pre-activation, half the batch",
+        DEPTHS[7].network,
+        4.62,
+        "recipe fb, in the paper 200 epochs; 4.69 ± 0.20",
+        recipe="fb-half-batch",
+    ),
+    *_others("cifar100", 1),
+    DEPTHS[9],
+    Row(
+        "cifar100-1001-preactivation",
+        "ResNet-1001, pre-activation (cifar100)",
+        DEPTHS[11].network,
+        22.71,
+        "22.68 ± 0.22",
+        "cifar100",
+    ),
+)
+
+
+def _imagenet(
+    depth: int,
+    design: str,
+    published: tuple[float, float],
+    test_crop: Literal[224, 320] = 320,
+    crop: Literal["scale", "scale-aspect"] = "scale",
+    remark: str = "",
+) -> Row:
+    named = {"full-preactivation": "pre-activation", "bn-after-addition": "BN after addition"}
+    words = named.get(design, design)
+    return Row(
+        f"{depth}-{words.lower().replace(' ', '-')}-{crop}-{test_crop}",
+        f"ResNet-{depth}, {words}, {crop.replace('-aspect', ' and aspect ratio')}, crop {test_crop}",
+        network(f"resnet{depth}", design),
+        published[0],
+        remark,
+        data=None,
+        published_top5=published[1],
+        crop=crop,
+        large_crop=test_crop == 320,
+    )
+
+
+IMAGENET = (
+    _imagenet(152, "original", (23.0, 6.7), test_crop=224),
+    _imagenet(152, "original", (21.3, 5.5)),
+    _imagenet(152, "full-preactivation", (21.1, 5.5)),
+    _imagenet(200, "original", (21.8, 6.0)),
+    _imagenet(200, "full-preactivation", (20.7, 5.3)),
+    _imagenet(200, "full-preactivation", (20.1, 4.8), crop="scale-aspect"),
+    Row(
+        "inception-v3",
+        "Inception v3, scale and aspect ratio, crop 299",
+        None,
+        21.2,
+        "another paper's method",
+        data=None,
+        published_top5=5.6,
+    ),
+    _imagenet(101, "original", (23.6, 7.1), test_crop=224, remark="in the paper's text"),
+    _imagenet(101, "bn-after-addition", (24.6, 7.5), test_crop=224, remark="in the paper's text"),
+)
+
+# For the claim that 1x1 shortcuts hurt when units are many: the same two designs with few.
+FEW_UNITS = (
+    Row("20-original", "ResNet-20, original", network("resnet20"), None),
+    Row("20-conv-shortcut", "ResNet-20, 1x1 convolution", network("resnet20", "conv-shortcut"), None),
+)
+
+# What came after the paper, beside the two units of Fig. 1.
+LATER = (
+    Row("original", "original", network("resnet110"), 6.61),
+    Row("full-preactivation", "pre-activation", network("resnet110", "full-preactivation"), 6.37),
+    Row("rezero", "ReZero", network("resnet110", "rezero"), None, "Bachlechner et al. 2020"),
+    Row("skipinit", "SkipInit, no batch norm", network("resnet110", "skipinit"), None, "De and Smith 2020"),
+    Row("layer-scale", "LayerScale, 1e-5", network("resnet110", "layer-scale"), None, "Touvron et al. 2021"),
+    Row(
+        "stochastic-depth",
+        "stochastic depth, the last unit kept at 0.5",
+        network("resnet110", "stochastic-depth"),
+        None,
+        "Huang et al. 2016",
+    ),
+)

@@ -1,0 +1,82 @@
+"""The paper's tables and figures: which rows stand beside each other."""
+
+from dataclasses import dataclass
+
+from resunit.reproduction.rows import (
+    ACTIVATIONS,
+    DEPTHS,
+    FEW_UNITS,
+    IMAGENET,
+    LATER,
+    SHORTCUTS,
+    STATE_OF_THE_ART,
+    Row,
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes of a figure: training error dashed (in the paper training loss), test error solid."""
+
+    title: str
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that stand beside each other in the paper; a figure also has panels."""
+
+    title: str
+    rows: tuple[Row, ...]
+    panels: tuple[Panel, ...] = ()
+
+
+def _rows(source: tuple[Row, ...], *ids: str) -> tuple[Row, ...]:
+    return tuple(next(row for row in source if row.id == name) for name in ids)
+
+
+TABLES: dict[str, Table] = {
+    "table1": Table("Table 1: shortcuts, ResNet-110 on CIFAR-10", SHORTCUTS),
+    "table2": Table("Table 2: placements of activation on CIFAR-10", ACTIVATIONS),
+    "table3": Table("Table 3: original and pre-activation units by depth", DEPTHS),
+    "table4": Table("Table 4: beside other methods", STATE_OF_THE_ART),
+    "table5": Table("Table 5: ImageNet, top-1 / top-5 error", IMAGENET),
+    "figure1": Table(
+        "Figure 1: training curves of ResNet-1001",
+        _rows(DEPTHS, "1001-original", "1001-preactivation"),
+        (Panel("ResNet-1001", ("1001-original", "1001-preactivation")),),
+    ),
+    "figure3": Table(
+        "Figure 3: training curves of shortcuts, ResNet-110",
+        _rows(
+            SHORTCUTS,
+            "original", "scaling-0.5-0.5", "exclusive-gating-6", "shortcut-only-gating-0", "conv-shortcut",
+        ),
+        (
+            Panel("(a) scaling 0.5, 0.5", ("original", "scaling-0.5-0.5")),
+            Panel("(b) exclusive gating, bias -6", ("original", "exclusive-gating-6")),
+            Panel("(c) shortcut-only gating, bias 0", ("original", "shortcut-only-gating-0")),
+            Panel("(d) 1x1 convolution", ("original", "conv-shortcut")),
+        ),
+    ),
+    "figure6": Table(
+        "Figure 6: training curves of placements",
+        _rows(
+            ACTIVATIONS, "110-original", "110-bn-after-addition", "164-original", "164-full-preactivation"
+        ),
+        (
+            Panel("BN after addition, ResNet-110", ("110-original", "110-bn-after-addition")),
+            Panel("pre-activation, ResNet-164", ("164-original", "164-full-preactivation")),
+        ),
+    ),
+    "later": Table("Later designs, ResNet-110 on CIFAR-10", LATER),
+    "claims": Table(
+        "The paper's findings",
+        tuple(
+            {row.network.key: row for row in (*SHORTCUTS, *ACTIVATIONS, *DEPTHS[:8], *FEW_UNITS)
+             if row.network is not None}.values()
+        ),
+    ),
+}  # fmt: skip
+
+RECIPE_OF_ROW = {row.id: row.recipe for table in TABLES.values() for row in table.rows}

@@ -1,0 +1,215 @@
+"""Designs of a user's own: the worked example, and what is refused."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from resunit import add_design, create_model
+from resunit.errors import FileFormatError, UsageError
+from resunit.models.custom import source_digest
+from resunit.models.designs import DESIGNS
+from resunit.models.weights import read_weights
+from resunit.ops.activation_checkpointing import recompute
+from resunit.reproduction.reproduce import chosen_rows, own_row
+from resunit.reproduction.tables import TABLES
+
+PAGE = Path(__file__).parents[2] / "docs" / "your-own-row.md"
+BLOCKS = re.findall(r"```python\n(# my_units\.py.*?)```", PAGE.read_text(), re.DOTALL)
+EXAMPLE = "my_units:SqueezeShortcut"
+
+
+@pytest.fixture
+def my_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Writes the user's file into an empty current folder; what was imported and added goes away again."""
+    monkeypatch.chdir(tmp_path)
+    known, path = dict(DESIGNS), list(sys.path)
+
+    def write(*blocks: str) -> Path:
+        file = tmp_path / "my_units.py"
+        file.write_text("\n".join(blocks))
+        return file
+
+    yield write
+    DESIGNS.clear()
+    DESIGNS.update(known)
+    sys.path[:] = path
+    sys.modules.pop("my_units", None)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "resunit", *arguments], capture_output=True, text=True)
+
+
+def test_the_example_is_the_shortcut_of_every_unit(my_units: Callable[..., Path]) -> None:
+    my_units(*BLOCKS)
+    add_design(EXAMPLE)
+    network = create_model("resnet20", design=EXAMPLE, reduction=8)
+    found = [m for m in network.modules() if type(m).__name__ == "SqueezeShortcut"]
+    assert [m.excite.out_features for m in found] == [16] * 3 + [32] * 3 + [64] * 3
+    assert found[0].squeeze.out_features == 2
+    x = torch.randn(2, 64, 8, 8)
+    unit = network.stages[2][1].eval()
+    expected = torch.relu(found[7](x) + unit.branch(x))
+    torch.testing.assert_close(unit(x), expected)
+
+
+def test_a_whole_design_of_ones_own(my_units: Callable[..., Path]) -> None:
+    my_units(*BLOCKS)
+    add_design("my_units:DAMPED")
+    network = create_model("resnet20", design="my_units:DAMPED", damping=0.25)
+    unit = network.stages[0][1].eval()
+    x = torch.randn(2, 16, 8, 8)
+    torch.testing.assert_close(unit(x), x + 0.25 * unit.branch[:-1](x))
+
+
+def test_the_pages_lines_of_python_measure_it(my_units: Callable[..., Path]) -> None:
+    my_units(BLOCKS[0])
+    (lines,) = re.findall(r"```python\n(import resunit\n.*?)```", PAGE.read_text(), re.DOTALL)
+    batch = "import torch\nimages, labels = torch.randn(2, 3, 32, 32), torch.arange(2)\n"
+    script = batch + lines + "print(len(result.junctions))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "54\n", done.stderr
+
+
+NORMALISED = """
+from torch import nn
+
+class NormalisedShortcut(nn.Sequential):
+    def __init__(self, channels: int):
+        super().__init__(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
+        nn.init.dirac_(self[0].weight)
+"""
+
+
+def test_its_layers_stay_as_it_initialised_them(my_units: Callable[..., Path]) -> None:
+    my_units(NORMALISED)
+    add_design("my_units:NormalisedShortcut")
+    network = create_model("resnet20", design="my_units:NormalisedShortcut")
+    weights = [
+        m.weight for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (1, 1)
+    ]
+    assert len(weights) == 9
+    assert all(torch.equal(w[:, :, 0, 0], torch.eye(len(w))) for w in weights)
+
+
+def test_its_batch_norms_are_updated_once_where_maps_are_computed_again(
+    my_units: Callable[..., Path],
+) -> None:
+    my_units(NORMALISED)
+    add_design("my_units:NormalisedShortcut")
+    network = create_model("resnet32", design="my_units:NormalisedShortcut")
+    recompute(network.stages)
+    network(torch.randn(2, 3, 8, 8)).sum().backward()
+    counts = [int(b) for name, b in network.named_buffers() if name.endswith("num_batches_tracked")]
+    assert counts == [1] * (1 + 15 * 3)
+
+
+def test_it_trains_from_the_command_line_with_its_options(my_units: Callable[..., Path]) -> None:
+    my_units(BLOCKS[0])
+    arguments = [
+        "train",
+        "--model",
+        "resnet20",
+        "--design",
+        EXAMPLE,
+        "--data",
+        "cifar10-sample",
+        "--out",
+        "run",
+    ]
+    short = ["--set", "steps=2", "--set", "batch_size=16", "--set", "bias=0.5", "--json"]
+    finished = run(*arguments, *short)
+    assert finished.returncode == 0, finished.stderr
+    result = json.loads(finished.stdout)
+    assert (result["design"], result["steps"]) == (EXAMPLE, 2)
+    assert json.loads(Path("run/recipe.json").read_text())["model_options"] == {"bias": 0.5}
+    # A file does not import anybody's code.
+    with pytest.raises(FileFormatError, match="add_design"):
+        read_weights(Path("run/weights.safetensors"))
+    add_design(EXAMPLE)
+    assert read_weights(Path("run/weights.safetensors")).spec.design_options["bias"] == 0.5
+    wrong = run(*arguments[:-1], "other", "--set", "biass=0.5")
+    assert wrong.returncode == 2
+    assert "did you mean 'bias'" in wrong.stderr
+
+
+@pytest.mark.full
+def test_it_is_a_row_beside_the_papers(my_units: Callable[..., Path]) -> None:
+    file = my_units(BLOCKS[0])
+    arguments = ["reproduce", "claims", "--only", "20-original", "--scale", "smoke", "--seeds", "1", "--json"]
+    finished = run(*arguments, "--add", EXAMPLE)
+    assert finished.returncode == 0, finished.stderr
+    first = json.loads(finished.stdout)
+    assert [(row["label"], row["remark"]) for row in first["rows"]] == [
+        ("ResNet-20, original", ""),
+        ("SqueezeShortcut", "your own"),
+    ]
+    identities = {record["row"]: record["identity"] for record in first["records"]}
+    file.write_text(file.read_text() + "\n# changed\n")
+    second = json.loads(run(*arguments, "--add", EXAMPLE).stdout)
+    again = {record["row"]: record["identity"] for record in second["records"]}
+    assert again["20-original"] == identities["20-original"]
+    assert again["SqueezeShortcut"] != identities["SqueezeShortcut"]
+
+
+@pytest.mark.parametrize(("table", "data"), [("table1", "cifar10"), ("table5", None)])
+def test_it_is_trained_on_the_data_of_its_table(
+    my_units: Callable[..., Path], table: str, data: str | None
+) -> None:
+    my_units(BLOCKS[0])
+    assert own_row(TABLES[table], EXAMPLE).data == data
+
+
+def test_it_can_be_run_alone(my_units: Callable[..., Path]) -> None:
+    my_units(BLOCKS[0])
+    ids = [[row.id for row in chosen_rows("table1", TABLES["table1"], only, [EXAMPLE])]
+           for only in ("orig*", "Squeeze*")]  # fmt: skip
+    assert ids == [["original", "SqueezeShortcut"], ["SqueezeShortcut"]]
+    with pytest.raises(UsageError, match="did you mean 'SqueezeShortcut'"):
+        chosen_rows("table1", TABLES["table1"], "SqueezeShortcu", [EXAMPLE])
+
+
+def test_the_digest_is_of_the_users_file(my_units: Callable[..., Path]) -> None:
+    my_units(BLOCKS[0])
+    add_design(EXAMPLE)
+    assert len(source_digest(EXAMPLE)) == 64
+
+
+HEAD = "import torch\nfrom torch import nn\n"
+WRONG = {
+    "class A:\n    pass": "my_units:A is neither a torch.nn.Module class nor",
+    HEAD + "class A(nn.Module):\n    def __init__(self): super().__init__()": "first argument is the number",
+    HEAD
+    + "class A(nn.Identity):\n    def __init__(self, channels, x): super().__init__()": "option 'x' needs",
+    HEAD + "class A(nn.AvgPool2d):\n    def __init__(self, c): super().__init__(2)": "gives (2, 16, 4, 4)",
+    HEAD + "class A(nn.Module):\n    def __init__(self, c): 1 / 0": "ZeroDivisionError",
+    "B = 1": "my_units has no 'A'",
+    "def": "SyntaxError",
+    "import nowhere": "importing my_units fails: ModuleNotFoundError: No module named 'nowhere'",
+}
+
+
+@pytest.mark.parametrize(("code", "message"), WRONG.items())
+def test_what_is_no_design_is_refused_in_a_line(
+    my_units: Callable[..., Path], code: str, message: str
+) -> None:
+    my_units(code)
+    with pytest.raises(UsageError, match=re.escape(message)):
+        add_design("my_units:A")
+    assert "my_units:A" not in DESIGNS
+
+
+def test_a_name_alone_imports_nothing(my_units: Callable[..., Path]) -> None:
+    my_units("raise SystemExit('imported')")
+    with pytest.raises(UsageError, match=r"resunit\.add_design\('my_units:A'\) imports it"):
+        create_model("resnet20", design="my_units:A")
+    with pytest.raises(UsageError, match="MODULE:CLASS"):
+        add_design("my_units")
+    with pytest.raises(UsageError, match="No module named 'nowhere'"):
+        add_design("nowhere:A")

@@ -1,0 +1,40 @@
+"""How long a table still takes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from resunit.reproduction import board as module
+from resunit.reproduction.board import Board
+from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.scales import recipe_for
+from resunit.reproduction.tables import TABLES
+
+ROWS = {row.id: row for row in TABLES["table3"].rows}
+
+
+def experiment(row: str) -> Experiment:
+    recipe = json.loads(json.dumps(recipe_for(ROWS[row], "mini", 0, None, []).to_json()))
+    return Experiment("table3", row, "mini", recipe, row)
+
+
+def test_a_cell_shows_what_there_is_to_know_of_a_run(tmp_path: Path) -> None:
+    runs = [experiment(row) for row in ("110-original", "110-preactivation", "164-original", "1001-original")]
+    done = {"identity": "110-original", "status": "done", "test_error": 61.25}
+    board = Board(TABLES["table3"], runs, [done], tmp_path, quiet=True)
+    board.steps |= {"110-original": 400, "110-preactivation": 20, "164-original": 400}
+    board.records["164-original"] = {"identity": "164-original", "status": "diverged"}
+    assert [board.in_a_cell(run) for run in runs] == ["61.2 %", "20/400", "diverged", "waiting"]
+    assert [board.share_done(run) for run in runs] == [1.0, 0.05, 1.0, 0.0]
+
+
+def test_time_left_counts_arithmetic_and_not_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of ResNet-1001 costs as much as 5.9 of ResNet-110."""
+    monkeypatch.setattr(module.time, "monotonic", lambda: 0.0)
+    both = [experiment("110-original"), experiment("1001-original")]
+    board = Board(TABLES["table3"], both, [], tmp_path, quiet=True)
+    assert board.time_left() == "time left: not known yet"
+    board.steps["110-original"] = 200
+    monkeypatch.setattr(module.time, "monotonic", lambda: 600.0)
+    assert board.time_left() == f"about {10 * (1 + 2 * 8926215168 / 1516441344):.0f} min left"

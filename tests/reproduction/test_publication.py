@@ -1,0 +1,288 @@
+"""Tables, pictures and pages from records."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resunit.cli import main
+from resunit.reports.curves import Curve, Plot, draw_curves
+from resunit.reproduction.claims import judge
+from resunit.reproduction.networks import Network, network
+from resunit.reproduction.pictures import figure
+from resunit.reproduction.publication import comparison, tally
+from resunit.reproduction.setting import recipe_of_scale
+from resunit.reproduction.tables import TABLES
+from tests.reproduction.made_up_runs import BY_ID, PLAIN, runs
+
+ORIGINAL, CONV = network("resnet110"), network("resnet110", "conv-shortcut")
+CURVE = [
+    {"step": step, "train_error": 90.0 - step, "test_error": 91.0 - step, "test_images": 250}
+    for step in (20, 40)
+]
+
+
+def recorded(*groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`runs` of made_up_runs as whole records of Table 1."""
+    records = []
+    for group in groups:
+        for record in group:
+            name = (
+                f"{record['model']} {record['design']} {record['options']} {record['steps']} {record['seed']}"
+            )
+            shared = {"table": "table1", "row": record["design"], "identity": name, "curve": CURVE,
+                      "train_flops": 1e14, "images_per_second": 100.0, "wall_seconds": 180.0}  # fmt: skip
+            records.append(record | shared)
+    return records
+
+
+def rows_of(name: str, records: list[dict[str, Any]]) -> dict[str, tuple[str, str, str, str]]:
+    table = comparison(TABLES[name], records)
+    return {row.label: (row.here, row.seeds, row.paper, row.remark) for row in table.rows}
+
+
+def test_rows_show_median_range_seeds_and_the_papers_number() -> None:
+    records = recorded(runs(ORIGINAL, 70.0), runs(network("resnet110", "dropout-shortcut"), 90.0))
+    rows = rows_of("table1", records)
+    assert rows["original"] == ("70.0 (69.7 to 70.3)", "3", "6.61", "")
+    assert rows["dropout 0.5"][0] == "90.0 (89.7 to 90.3), at chance after 400 steps"
+    assert rows["1x1 convolution"] == ("not run", "", "12.22", "")
+    assert rows["scaling: shortcut 0, branch 1"][2] == "fail"
+
+
+def test_some_seeds_at_chance_are_counted() -> None:
+    records = recorded(runs(CONV, 88.1))
+    assert rows_of("table1", records)["1x1 convolution"][0] == (
+        "88.1 (87.8 to 88.4), at chance in 2 of 3 after 400 steps"
+    )
+
+
+def test_a_smoke_run_stands_in_for_cifar_10_alone() -> None:
+    smoke = {"scale": "smoke", "data": "cifar10-sample", "recipe": recipe_of_scale("smoke")}
+    rows = rows_of("table3", recorded(runs(network("resnet164"), 80.0, **smoke)))
+    assert rows["ResNet-164, original"][0].startswith("80.0")
+    assert rows["ResNet-164, original (cifar100)"][0] == "not run"
+
+
+def test_a_figure_of_some_rows_has_the_panels_that_they_are_in() -> None:
+    table = TABLES["figure3"]
+    some = replace(table, rows=table.rows[:2])
+    plot = figure(some, recorded(runs(ORIGINAL, 70.0)))
+    assert plot is not None
+    assert {curve.label for curves in plot.panels.values() for curve in curves} == {"original"}
+
+
+@pytest.mark.parametrize(
+    ("classes", "shown"), [(6, "83.7, at chance after 400 steps"), (10, "83.7"), (None, "83.7")]
+)
+def test_chance_is_what_guessing_among_the_classes_gives(classes: int | None, shown: str) -> None:
+    folder = {"crop": "scale", "data": "photos", "classes": classes, "test_error_large_crop": 84.0}
+    records = recorded([record | folder for record in runs(network("resnet152"), 84.0, seeds=1)])
+    assert rows_of("table5", records)["ResNet-152, original, scale, crop 224"][0] == shown
+
+
+def test_a_network_is_the_same_in_every_table() -> None:
+    records = recorded(runs(ORIGINAL, 70.0))
+    assert rows_of("table2", records)["ResNet-110, original (a)"][0] == "70.0 (69.7 to 70.3)"
+    assert rows_of("table4", records)["ResNet-110"][0] == "70.0 (69.7 to 70.3)"
+    assert rows_of("table4", records)["Highway (cifar10)"] == (
+        "not run",
+        "",
+        "7.72",
+        "another paper's method",
+    )
+
+
+def test_diverged_and_failed_runs_are_told() -> None:
+    mixed = recorded(runs(ORIGINAL, 70.0)[:2], runs(ORIGINAL, None)[2:])
+    assert rows_of("table1", mixed)["original"][:2] == ("69.8 (69.7 to 70.0), 1 of 3 diverged", "2")
+    assert rows_of("table1", recorded(runs(ORIGINAL, None)))["original"][0] == "3 of 3 diverged"
+
+
+def test_runs_of_other_lengths_are_not_mixed_and_are_told_apart() -> None:
+    deep = network("resnet1001")
+    records = recorded(runs(ORIGINAL, 70.0), runs(ORIGINAL, 50.0, steps=800), runs(ORIGINAL, 71.0, steps=800),
+                       runs(deep, 89.0, steps=20, precision="fp32"))  # fmt: skip
+    rows = rows_of("table3", records[:3] + records[9:])
+    assert rows["ResNet-110, original"][0] == "70.0 (69.7 to 70.3)"
+    assert rows["ResNet-1001, original"][3] == "20 steps of 64, fp32"
+
+
+def test_captions_say_what_numbers_are_of() -> None:
+    caption = comparison(TABLES["table1"], recorded(runs(ORIGINAL, 70.0))).caption
+    assert "Scale mini: 400 steps of 64, bf16, seeds 0, 1, 2, on a machine." in caption
+    assert "only the order counts" in caption
+    assert "only the order counts" not in comparison(
+        TABLES["table1"], recorded(runs(ORIGINAL, 7.0, scale="paper", steps=64_000))
+    ).caption  # fmt: skip
+
+
+def test_one_run_fills_the_rows_of_both_test_crops() -> None:
+    tested = {"crop": "scale", "data": "photos", "test_top5_error": 6.5, "test_error_large_crop": 21.0,
+              "test_top5_error_large_crop": 5.4}  # fmt: skip
+    records = recorded([record | tested for record in runs(network("resnet152"), 23.0, seeds=1)])
+    rows = rows_of("table5", records)
+    assert rows["ResNet-152, original, scale, crop 224"][0::2] == ("22.7 / 6.5", "23.0 / 6.7")
+    assert rows["ResNet-152, original, scale, crop 320"][0::2] == ("21.0 / 5.4", "21.3 / 5.5")
+    aspect = [record | {"crop": "scale-aspect"} for record in recorded(runs(network("resnet152"), 1.0))]
+    assert rows_of("table5", aspect)["ResNet-152, original, scale, crop 224"][0] == "not run"
+    assert rows["Inception v3, scale and aspect ratio, crop 299"][0::2] == ("not run", "21.2 / 5.6")
+
+
+def test_panels_hold_the_curves_of_all_seeds() -> None:
+    conv = network("resnet110", "conv-shortcut")
+    plot = figure(TABLES["figure3"], recorded(runs(ORIGINAL, 70.0), runs(conv, 80.0)))
+    assert plot is not None
+    curves = plot.panels["(d) 1x1 convolution"]
+    assert [(curve.label, len(curve.runs)) for curve in curves] == [("original", 3), ("1x1 convolution", 3)]
+    assert curves[0].along("test_error") == [(20, 71.0, 71.0, 71.0), (40, 51.0, 51.0, 51.0)]
+
+
+def test_a_captions_seeds_are_those_of_the_panel_and_the_curve() -> None:
+    bn, deep = network("resnet110", "bn-after-addition"), network("resnet164")
+    records = recorded(runs(ORIGINAL, 70.0), runs(bn, 80.0, seeds=1), runs(deep, 80.0, seeds=2))
+    for record in records:
+        record["curve"] = [*CURVE, {"step": 400, "test_error": 50.0, "test_images": 10_000}]
+    plot = figure(TABLES["figure6"], records)
+    assert plot is not None
+    left = "seeds 0, 1, 2 (ResNet-110, original (a)), seed 0 (ResNet-110, BN after addition (b))"
+    scale = "Scale mini: 400 steps of 64, bf16"
+    on_the_way = "Test errors before the last step are of the first 250 test images."
+    drawn = "Dashed: training error; solid: test error"
+    assert plot.caption.startswith(
+        f"BN after addition, ResNet-110: {scale}, {left}, on a machine. {on_the_way} "
+        f"pre-activation, ResNet-164: {scale}, seeds 0, 1, on a machine. {on_the_way} {drawn}"
+    )
+    same = figure(TABLES["figure6"], records[:3])
+    assert same is not None
+    assert same.caption.startswith(f"{scale}, seeds 0, 1, 2, on a machine. {on_the_way} {drawn}")
+
+
+def test_half_of_the_batch_is_a_row_of_its_own() -> None:
+    deep = network("resnet1001", "full-preactivation")
+    whole, half = (
+        recorded(runs(deep, 50.0, scale="paper")),
+        recorded(runs(deep, 40.0, scale="paper", seeds=1)),
+    )
+    half = [r | {"row": "1001-preactivation-half", "batch_size": 32, "recipe": "fb"} for r in half]
+    rows = rows_of("table4", [*whole, *half])
+    assert rows["ResNet-1001, pre-activation"][0] == "50.0 (49.7 to 50.3)"
+    assert rows["ResNet-1001, pre-activation, half the batch"][0] == "39.7"
+    assert "400 steps of 32, bf16, recipe fb" in rows["ResNet-1001, pre-activation, half the batch"][3]
+    for some, absent in (
+        (whole, "ResNet-1001, pre-activation, half the batch"),
+        (half, "ResNet-1001, pre-activation"),
+    ):
+        assert rows_of("table4", some)[absent][0] == "not run"
+
+
+def test_other_recipes_are_not_pooled_and_smoke_stands_behind() -> None:
+    other = recorded(runs(ORIGINAL, 50.0, recipe="another", seeds=2))
+    rows = rows_of("table1", [*recorded(runs(ORIGINAL, 70.0)), *other])
+    assert rows["original"][:2] == ("70.0 (69.7 to 70.3)", "3")
+    smoke = recorded(runs(ORIGINAL, 90.0, scale="smoke", data="cifar10-sample", seeds=5))
+    rows = rows_of("table1", [*smoke, *recorded(runs(CONV, 80.0)), *other])
+    assert rows["original"] == ("49.9 (49.7 to 50.0)", "2", "6.61", "400 steps of 64, bf16, recipe another")
+
+
+def test_errors_of_validation_images_are_told() -> None:
+    records = [r | {"split": "validation"} for r in recorded(runs(ORIGINAL, 70.0))]
+    assert "of validation images, not of a test set" in comparison(TABLES["table1"], records).caption
+
+
+def test_undecided_is_explained_where_runs_are_short() -> None:
+    claims = [BY_ID[f"identity-beats-{row}"] for row in ("conv-shortcut", "plain")]
+    records = [*runs(ORIGINAL, 60.0), *runs(CONV, 60.1), *runs(PLAIN, 60.1, seeds=2)]
+    assert tally(judge(records, claims)) == (
+        "2 findings: 0 held, 0 not held, 2 undecided at this scale (1 for want of 3 seeds of each network), "
+        "which is to be expected of 3 seeds of 400 steps: so far short of the paper's 64,000, seeds of one "
+        "network differ as much as networks do."
+    )
+    in_full = [record | {"scale": "paper", "steps": 64_000} for record in records[:6]]
+    assert tally(judge(in_full, claims[:1])) == "1 findings: 0 held, 0 not held, 1 undecided at this scale."
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    records = recorded(runs(ORIGINAL, 70.0), runs(network("resnet110", "conv-shortcut"), 80.0))
+    path = tmp_path / "reproduce-mini.jsonl"
+    path.write_text("".join(json.dumps(record | {"numerics": 1}) + "\n" for record in records))
+    return path
+
+
+def test_a_page_of_records(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main(["report", str(results), "--out", str(page)]) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    text = page.read_text()
+    assert "70.0 (69.7 to 70.3)" in text
+    assert re.search(r'class="outcome held">held', text)
+    assert "6 runs, 0.3 hours of training" in text
+    assert "Figure 3: training curves" in text
+    caption = "Scale mini: 400 steps of 64, bf16, seeds 0, 1, 2, on a machine."
+    assert f"{caption} Dashed: training error; solid: test error; " in text
+    assert "dashed lines are the training loss" in text, "in the paper"
+    assert "28 findings: 1 held, 0 not held, 27 undecided at this scale (26 for want of 3 seeds" in text
+    assert "resnet110 original, mini, 400 steps of 64, bf16" in text, "of spread and cost"
+
+
+def test_a_row_of_your_own_stands_in_its_table(tmp_path: Path) -> None:
+    own = Network("resnet110", "my_units:Squeeze", {"reduction": 4})
+    records = recorded(runs(ORIGINAL, 70.0), runs(own, 60.0))
+    path = tmp_path / "reproduce-mini.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    out = tmp_path / "report.html"
+    assert main(["report", str(path), "--out", str(out)]) == 0
+    row = '<td>resnet110 my_units:Squeeze (reduction 4)</td><td class="here">60.0 (59.7 to 60.3)</td>'
+    assert out.read_text().count(row) == 1, "in Table 1, for which it was made"
+
+
+def test_a_folder_of_results_is_its_records(results: Path, tmp_path: Path) -> None:
+    assert main(["report", str(results.parent), "--out", str(tmp_path / "page.html")]) == 0
+    assert "6 runs, 0.3 hours" in (tmp_path / "page.html").read_text()
+
+
+def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reproduction.md"
+    assert main(["report", str(results), "--out", str(out)]) == 0
+    text = out.read_text()
+    assert "| original | 70.0 (69.7 to 70.3) | 3 | 6.61 |  |" in text
+    assert re.search(r"28 findings: 1 held, [^\n]*\n\n\| finding \|", text), "above the table"
+    assert "| the identity shortcut is better than 1x1 convolution | Table 1 | held | " in text
+    assert (tmp_path / "figure3.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "figure3.pdf").read_bytes().startswith(b"%PDF")
+    assert "[As PDF](figure3.pdf)" in text
+
+
+def test_equal_curves_give_equal_files(tmp_path: Path) -> None:
+    plot = Plot("A figure", {"(a)": [Curve("original", [CURVE])]}, "Of a run.")
+    once, twice = (draw_curves(plot, tmp_path / f"{name}.pdf").read_bytes() for name in ("a", "b"))
+    assert once == twice
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "report needs runs"),
+        (["nowhere"], 2, "nowhere: no such file or folder"),
+        (["empty"], 2, "no runs in empty"),
+        (["reproduce-mini.jsonl", "--out", "page.pdf"], 2, "a report ends in .html or .md"),
+        (["damaged.jsonl"], 1, "line 1: damaged"),
+    ],
+)
+def test_what_cannot_be_reported_is_one_line(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], code: int, message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "damaged.jsonl").write_text("{\n{}\n")
+    (tmp_path / "empty").mkdir()
+    assert results.exists()
+    assert main(["report", *arguments]) == code
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert not list(tmp_path.glob("report.*"))

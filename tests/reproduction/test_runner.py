@@ -1,0 +1,281 @@
+"""Real runs in real processes: skipped, killed, resumed, failed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from resunit.io.atomic import only_user_of
+from tests.data.photographs import write_photographs
+
+FEW = ["claims", "--only", "20-*", "--scale", "smoke", "--jobs", "1"]  # two runs of ResNet-20, one a seed
+LONGER = [f"--set={setting}" for setting in ("steps=40", "checkpoint_every=5", "evaluate_steps=5",
+                                             "watch_propagation=20")]  # fmt: skip
+
+
+def command(out: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "resunit", "reproduce", *arguments, "--out", str(out)]
+
+
+def run(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(out, *arguments), capture_output=True, text=True)
+
+
+def records(out: Path) -> dict[str, dict]:
+    lines = (out / "reproduce-smoke.jsonl").read_text().splitlines()
+    return {record["row"]: record for record in map(json.loads, lines)}
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def steps_logged(out: Path) -> int:
+    logs = list(out.glob("runs/*/run/log.jsonl"))
+    return max((len(log.read_text().splitlines()) * 5 for log in logs), default=0)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs that nothing disturbed."""
+    out = tmp_path_factory.mktemp("done")
+    finished = run(out, *FEW, *LONGER)
+    assert finished.returncode == 0, finished.stderr
+    return out
+
+
+def test_records_say_what_was_run_and_what_came_of_it(done: Path) -> None:
+    record = records(done)["20-conv-shortcut"]
+    assert record["model"] == "resnet20"
+    assert record["design"] == "conv-shortcut"
+    assert (record["scale"], record["steps"], record["batch_size"], record["seed"]) == ("smoke", 40, 16, 0)
+    assert record["status"] == "done"
+    log = next(done.glob("runs/*20-conv-shortcut*/run/log.jsonl")).read_text().splitlines()
+    lines = [json.loads(line) for line in log]
+    assert [point["step"] for point in record["curve"]] == list(range(5, 41, 5))
+    assert record["train_loss"] == lines[-1]["train_loss"], "the last tenth of 40 steps is in the last line"
+    assert record["test_error"] == lines[-1]["test_error"]
+    assert [line["test_images"] for line in lines] == [16] * 7 + [500]
+    assert [point["step"] for point in record["propagation"]] == [0, 20]
+    assert len(record["propagation"][0]["truncated"]) == 9, "one for each of ResNet-20's units"
+    for name in ("machine", "precision", "version", "torch", "threads", "train_flops", "wall_seconds"):
+        assert record[name], name
+
+
+def test_finished_runs_are_not_run_again(done: Path) -> None:
+    before = (done / "reproduce-smoke.jsonl").read_bytes()
+    shutil.rmtree(done / "runs")  # the records are enough
+    again = run(done, *FEW, *LONGER)
+    assert again.returncode == 0
+    assert "0 of 2 runs to do" in again.stderr
+    assert (done / "reproduce-smoke.jsonl").read_bytes() == before
+
+
+def process_of_a_run(runner: subprocess.Popen[str]) -> psutil.Process:
+    """It was forked from a server, a child of the runner."""
+    return next(child for server in psutil.Process(runner.pid).children() for child in server.children())
+
+
+def test_a_run_that_somebody_else_stops_goes_on_and_so_does_the_table(done: Path, tmp_path: Path) -> None:
+    runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: steps_logged(tmp_path) >= 5)
+    process_of_a_run(runner).send_signal(signal.SIGTERM)
+    _, errors = runner.communicate()
+    assert runner.returncode == 0, errors
+    for row, record in records(done).items():
+        assert records(tmp_path)[row]["test_error"] == record["test_error"]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
+def test_a_stopped_runner_goes_on_from_checkpoints(done: Path, tmp_path: Path, stop: signal.Signals) -> None:
+    runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: steps_logged(tmp_path) >= 15)
+    children = psutil.Process(runner.pid).children(recursive=True)
+    runner.send_signal(stop)
+    runner.wait()
+    if stop == signal.SIGTERM:
+        assert runner.returncode == 4
+    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), 30)
+    checkpoints = list(tmp_path.glob("runs/*/run/checkpoints/*.safetensors"))
+    assert checkpoints, "what was in flight has left a checkpoint"
+
+    again = run(tmp_path, *FEW, *LONGER)
+    assert again.returncode == 0, again.stderr
+    for row, record in records(done).items():
+        resumed = records(tmp_path)[row]
+        same = ("test_error", "test_loss", "train_loss", "curve", "propagation", "identity")
+        assert {name: resumed[name] for name in same} == {name: record[name] for name in same}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("after", [0.0, 6.0])
+def test_ctrl_c_is_one_line_however_often_and_early(tmp_path: Path, after: float) -> None:
+    """A terminal sends it to all processes of the command: here too."""
+    runner = subprocess.Popen(
+        command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for((tmp_path / "runs").exists)
+    time.sleep(after)
+    for _ in range(3):
+        os.killpg(runner.pid, signal.SIGINT)
+        time.sleep(0.2)
+    _, said = runner.communicate()
+    assert runner.returncode == 4
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "resunit: stopped; the same command goes on from here"
+
+
+@pytest.mark.full
+def test_a_killed_run_is_recorded_and_the_rest_goes_on_and_it_is_tried_again(tmp_path: Path) -> None:
+    runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: steps_logged(tmp_path) >= 5)
+    process_of_a_run(runner).send_signal(signal.SIGKILL)
+    runner.communicate()
+    assert runner.returncode == 1
+    first, second = records(tmp_path).values()
+    assert (first["status"], first["error"]) == ("failed", "killed by signal 9")
+    assert second["status"] == "done"
+    again = run(tmp_path, *FEW, *LONGER)
+    assert "1 of 2 runs to do" in again.stderr
+    assert records(tmp_path)[first["row"]]["status"] == "done"
+
+
+def test_a_diverging_run_is_recorded_as_it_is(tmp_path: Path) -> None:
+    settings = ["--set", "learning_rate=1e29", "--set", "warmup_learning_rate=1e29"]
+    assert run(tmp_path, *FEW, *LONGER, *settings).returncode == 0
+    for record in records(tmp_path).values():
+        assert record["status"] == "diverged"
+        assert record["test_error"] is None
+        assert record["train_loss"] is None
+
+
+def test_a_full_disk_ends_in_one_line_and_finished_runs_stay(done: Path, tmp_path: Path) -> None:
+    first = (done / "reproduce-smoke.jsonl").read_bytes().splitlines(keepends=True)[0]
+    (tmp_path / "reproduce-smoke.jsonl").write_bytes(first)
+    limited = ["bash", "-c", 'ulimit -f 4; exec "$@"', "-", *command(tmp_path, *FEW, *LONGER)]
+    failed = subprocess.run(limited, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert "File too large" in failed.stderr.splitlines()[-1]
+    assert str(tmp_path) in failed.stderr.splitlines()[-1]
+    assert (tmp_path / "reproduce-smoke.jsonl").read_bytes().startswith(first)
+    assert next(iter(records(tmp_path).values())) == json.loads(first)
+
+
+def test_a_second_runner_is_refused(tmp_path: Path) -> None:
+    with only_user_of(tmp_path):
+        refused = run(tmp_path, *FEW)
+    assert refused.returncode == 1
+    assert "another `resunit reproduce` is at work there" in refused.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+BAD_RECORDS = {
+    '{"row": 1}\n': "line 1: the record of a run lacks table",
+    'nonsense\n{"row": 1}\n': "line 1: damaged",
+    "[1]\n": "line 1: not a record",
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_RECORDS.items())
+def test_damaged_records_are_named_and_nothing_runs(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "reproduce-smoke.jsonl").write_text(content)
+    refused = run(tmp_path, *FEW)
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert message in refused.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_records_of_other_numerics_are_not_mixed_in(done: Path, tmp_path: Path) -> None:
+    record = next(iter(records(done).values())) | {"numerics": 0}
+    (tmp_path / "reproduce-smoke.jsonl").write_text(json.dumps(record) + "\n")
+    refused = run(tmp_path, *FEW)
+    assert refused.returncode == 1
+    assert "made with NUMERICS 0" in refused.stderr
+
+
+@pytest.mark.full
+def test_a_record_that_was_cut_off_is_run_again(done: Path, tmp_path: Path) -> None:
+    whole = (done / "reproduce-smoke.jsonl").read_text()
+    (tmp_path / "reproduce-smoke.jsonl").write_text(whole[:-100])
+    again = run(tmp_path, *FEW, *LONGER)
+    assert again.returncode == 0
+    assert "line 2: cut off, left out" in again.stderr
+    assert "1 of 2 runs to do" in again.stderr
+    assert len(records(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["table9"], "unknown table 'table9'; did you mean"),
+        (["table1", "--scale", "huge"], "unknown scale 'huge'"),
+        (["table1", "--only", "nothing-*"], "unknown row of table1"),
+        (["table1", "--seeds", "0"], "--seeds must be at least 1"),
+        (["table5"], "--data FOLDER"),
+        (
+            ["table1", "--only", "original", "--on", "ray", "--address", "127.0.0.1:9"],
+            "no Ray cluster answers",
+        ),
+        (["table1", "--set", "stepps=3"], "did you mean 'steps'"),
+        (["table1", "--set", "seed=3"], "choose with --seeds"),
+        (["table1", "--set", "model=resnet20"], "choose with --only"),
+    ],
+)
+def test_bad_arguments_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+    refused = run(tmp_path, *arguments)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_records_go_into_a_folder_and_not_into_a_file() -> None:
+    refused = run(Path(__file__), "table1", "--only", "original")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "test_runner.py is a file; name a folder" in refused.stderr
+
+
+def test_a_part_of_table_1_smokes(tmp_path: Path) -> None:
+    finished = run(tmp_path, "table1", "--scale", "smoke", "--only", "scaling*")
+    assert finished.returncode == 0, finished.stderr
+    assert [record["seed"] for record in records(tmp_path).values()] == [0, 0]
+    assert finished.stdout.count("scaling: shortcut 0.5,") == 2
+    assert "2 of 2 runs went through" in finished.stdout
+    assert "undecided" not in finished.stdout
+
+
+@pytest.mark.full
+def test_table_5_on_a_folder_of_photographs(tmp_path: Path) -> None:
+    """ResNet-101 on crops of 70 pixels; its val/ is what the errors are of, as ImageNet's is."""
+    folder = write_photographs(tmp_path / "photos", val=1)
+    few = ["--only", "101-original-*", "--scale", "smoke", "--seeds", "1",
+           "--set", "batch_size=4", "--set", "watch_propagation=none"]  # fmt: skip
+    finished = run(tmp_path / "out", "table5", *few, "--data", str(folder))
+    assert finished.returncode == 0, finished.stderr
+    record = records(tmp_path / "out")["101-original-scale-224"]
+    assert (record["crop"], record["steps"], record["train_error"] is not None) == ("scale", 3, True)
+    for name in ("test_error", "test_error_large_crop"):
+        assert 0 <= record[name] <= 100
+    assert [point["test_images"] for point in record["curve"]] == [6, 6]
+    assert "test_top5_error" not in record, "of six classes"
+    assert f"{record['test_error']:.1f}" in finished.stdout
+    assert "23.6 / 7.1" in finished.stdout
+
+
+@pytest.mark.full
+def test_table_1_smokes_in_under_a_minute(tmp_path: Path) -> None:
+    started = time.monotonic()
+    assert run(tmp_path, "table1", "--scale", "smoke").returncode == 0
+    assert time.monotonic() - started < 60
+    assert len(records(tmp_path)) == 11

@@ -1,0 +1,163 @@
+"""Measure the tables of docs/propagation.md anew: python -m tools.propagation_tables [TABLE...]
+
+Needs the packages of the extra `dev`. Networks and blocks are those of tests/propagation.
+"""
+
+import itertools
+import re
+import sys
+import statistics
+import time
+from collections import Counter
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+import resunit
+from resunit.errors import PropagationError
+from resunit.inference.subjects import find_subject, measured
+from resunit.models.designs import DESIGNS
+from resunit.propagation import Instrument, measure, measure_mixing
+from resunit.propagation.show.words import number
+from tests.propagation.blocks import WIDTH, HyperNetwork, PostLN, PreLN, deep_norm, step, transformer
+from tests.propagation.networks import DESIGN_KINDS, NETWORKS
+
+ROOT = Path(__file__).parent.parent
+
+KINDS = ("identity", "scale", "gate", "projection", "operations")
+DEPTH = 24
+
+
+def row(library: str, name: str, kinds: dict[str, int]) -> str:
+    counts = " | ".join(str(kinds.get(kind, "")) for kind in KINDS)
+    return f"| {library} | {name} | {sum(kinds.values())} | {counts} |"
+
+
+def counted(model: nn.Module, inputs: object) -> dict[str, int]:
+    instrument = Instrument(model)
+    try:
+        instrument.detect(inputs)
+    except PropagationError:
+        return {}
+    assert instrument.detection is not None
+    return dict(Counter(site.kind for site in instrument.detection.sites))
+
+
+def networks() -> list[str]:
+    rows = [f"| library | network | junctions | {' | '.join(KINDS)} |", "|---" * 8 + "|"]
+    rows += [row(network.library, network.name, counted(*network.build())) for network in NETWORKS]
+    for design in DESIGN_KINDS:
+        model = resunit.create_model("resnet20", design=design)
+        rows.append(row("resunit", f"resnet20, {design}", counted(model, torch.randn(2, 3, 16, 16))))
+    return rows
+
+
+def designs() -> list[str]:
+    """The paper's designs at depth 110, at initialisation: stage 1, the gradient at its first unit."""
+    rows = [
+        "| design | product of lambda, stage 1 | and of f | gradient, unit 1 | direct term | energy cut |",
+        "|---" * 6 + "|",
+    ]
+    for design in (name for name, row in DESIGNS.items() if row.of_the_paper):
+        junctions = measured(find_subject("resnet110", design=design)).junctions
+        stage = [junction for junction in junctions if junction.stage == 1]
+        first, last = stage[0], stage[-1]
+        cuts = [junction.energy_cut for junction in stage if junction.energy_cut is not None]
+        numbers = (
+            last.lambda_product,
+            stage[-2].path_product,
+            first.gradient_gain,
+            first.gradient_direct,
+            statistics.median(cuts) if len(cuts) == len(stage) else 0.0,
+        )
+        rows.append(f"| {design} | {' | '.join('' if v is None else number(v) for v in numbers)} |")
+    return rows
+
+
+def blocks() -> list[str]:
+    """Blocks of transformers at initialisation: what is left of the direct path, and of the gradient."""
+    rows = [
+        f"| {DEPTH // 2} blocks, {DEPTH} junctions | lambda | direct path, lambda and f "
+        "| gradient, first | branch share, last |",
+        "|---" * 5 + "|",
+    ]
+    networks = {
+        "Pre-LN": transformer(DEPTH // 2, PreLN),
+        "Post-LN": transformer(DEPTH // 2, PostLN),
+        "DeepNorm": deep_norm(DEPTH // 2),
+    }
+    tokens = torch.randn(4, 16, WIDTH)
+    for name, network in networks.items():
+        first, *_, before_last, last = measure(network, tokens).junctions
+        numbers = (
+            first.effective_lambda,
+            before_last.path_product,
+            first.gradient_gain,
+            last.branch_share,
+        )
+        rows.append(f"| {name} | {' | '.join(number(value) for value in numbers if value is not None)} |")
+    return rows
+
+
+def mixing() -> list[str]:
+    rows = [
+        f"| {DEPTH} layers, 4 streams | largest row sum of the product | largest column sum | closure |",
+        "|---" * 4 + "|",
+    ]
+    for name, constrained in {"hyper-connections": False, "with doubly stochastic mixing": True}.items():
+        last = measure_mixing(HyperNetwork(DEPTH, constrained), torch.randn(4, 16, WIDTH), step)[-1]
+        numbers = last.product_row_sum, last.product_column_sum, last.closure_error
+        rows.append(f"| {name} | {' | '.join(map(number, numbers))} |")
+    return rows
+
+
+def cost() -> list[str]:
+    """A measurement beside a plain forward and backward pass, the fastest of five each.
+
+    With the junctions known, and by `measure`, which finds them first.
+    """
+    rows = [
+        f"| ResNet-110, 32 images, {torch.get_num_threads()} thread(s) | plain, s | measured, s | ratio "
+        "| `measure`, s | ratio |",
+        "|---" * 6 + "|",
+    ]
+    images = torch.randn(32, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    targets = torch.randint(0, 10, (32,))
+    for design in ("original", "full-preactivation", "exclusive-gating"):
+        model = resunit.create_model("resnet110", design=design).to(memory_format=torch.channels_last)
+        instrument = Instrument(model)
+        instrument.measure(images, targets)
+        rounds = []
+        for _ in range(5):
+            marks = [time.perf_counter()]
+            cross_entropy(model(images), targets).backward()
+            marks.append(time.perf_counter())
+            instrument.measure(images, targets)
+            marks.append(time.perf_counter())
+            measure(model, images, targets)
+            marks.append(time.perf_counter())
+            rounds.append([after - before for before, after in itertools.pairwise(marks)])
+        plain, *measured_in = map(min, zip(*rounds, strict=True))
+        columns = [f"{seconds:.2f} | {seconds / plain:.2f}" for seconds in measured_in]
+        rows.append(f"| {design} | {plain:.2f} | {' | '.join(columns)} |")
+    return rows
+
+
+def main() -> None:
+    path = ROOT / "docs" / "propagation.md"
+    text = path.read_text()
+    tables = {"networks": networks, "designs": designs, "blocks": blocks, "mixing": mixing, "cost": cost}
+    for name in sys.argv[1:] or tables:
+        torch.manual_seed(0)
+        content = "\n".join(tables[name]())
+        text, found = re.subn(
+            rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", rf"\g<1>{content}\n\g<2>", text, flags=re.DOTALL
+        )
+        assert found == 1, name
+    path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
