@@ -68,7 +68,7 @@ def measure(report: Report, *, out: Path, run: int = 0) -> None:
                     "seeds": [row["seed"] for row in runs],
                     "test_errors": [row["test_error"] for row in runs],
                     "mirrored_views": [row["test_error_mirrored_views"] for row in runs],
-                    "augmented_views": [row["test_error_augmented_views"] for row in runs],
+                    "tta": [row["test_error_augmented_views"] for row in runs],
                     "commit": last["commit"],
                 },
             )

@@ -47,8 +47,8 @@ SUBJECTS = {
     ),
     "memory": (
         "Memory",
-        "The most bytes resident during training steps, over those once model and optimiser exist. "
-        "`memory=fast` stores every map for the backward pass, `memory=small` computes most of them again.",
+        "The most bytes resident during training steps, over those once model and optimizer exist. "
+        "`activation_checkpointing=fast` stores every map for the backward pass, `activation_checkpointing=small` computes most of them again.",
     ),
     "infer": (
         "Inference",

@@ -6,7 +6,7 @@ from benchmarks.contest import FAST, FAST_MODE, SMALL, SMALL_MODE, Network, Repo
 from benchmarks.peers import named_peers, spec_of_peers
 from benchmarks.processes import STATUS, MeasurementError
 
-DEEPEST, DEEPEST_BATCH = "preresnet10001", 8  # only with memory=small, and no peer
+DEEPEST, DEEPEST_BATCH = "preresnet10001", 8  # only with activation_checkpointing=small, and no peer
 DEEPEST_PEER = 70  # units; deeper, what stores every map twice may not fit
 
 
@@ -18,9 +18,9 @@ def measure(
     batch_size: int = 128,
     rounds: int = 2,
 ) -> None:
-    """The most bytes resident during training steps, over those once model and optimiser exist.
+    """The most bytes resident during training steps, over those once model and optimizer exist.
 
-    Each contestant has a process of its own. The kernel's peak counter is reset when model and optimiser are
+    Each contestant has a process of its own. The kernel's peak counter is reset when model and optimizer are
     there (proc(5), clear_refs and VmHWM). Our modes take turns; then come the peers, up to 70 units. The
     deepest network is measured on fewer images.
     """

@@ -103,7 +103,7 @@ def peers_conventions(name: str) -> dict[str, Any]:
         return {"shared_preactivation": "projection"} if preactivation else {}
     if spec.branch == "bottleneck":
         return {"stride_on": "3x3"}
-    return {"widening": "B"} | ({"shared_preactivation": "projection"} if preactivation else {})
+    return {"shortcut_option": "B"} | ({"shared_preactivation": "projection"} if preactivation else {})
 
 
 def spec_of_peers(name: str) -> NetworkSpec:

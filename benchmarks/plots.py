@@ -19,7 +19,11 @@ STYLES: dict[str, dict[str, Any]] = {  # ours, peers, and the limit as a line wi
     "pytorchcv default": {"color": "#e07b28", "marker": "s", "linestyle": ":", "fillstyle": "none"},
     CONVOLUTIONS: {"color": "#808890", "linestyle": "--"},
 }
-LABELS = {OURS: "resunit", SMALL_MODE: "resunit, memory=small", CONVOLUTIONS: "convolutions alone (limit)"}
+LABELS = {
+    OURS: "resunit",
+    SMALL_MODE: "resunit, activation_checkpointing=small",
+    CONVOLUTIONS: "convolutions alone (limit)",
+}
 
 
 def draw_sweep(measurements: Sequence[Measurement]) -> bytes:

@@ -58,7 +58,7 @@ def train_seconds(name: str, batch_size: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         settings = (
-            f"batch_size={batch_size}", "group_size=none", "learning_rate=0.01",
+            f"batch_size={batch_size}", "ghost_batch_size=none", "learning_rate=0.01",
             f"epochs={EPOCHS}", f"evaluate_every={EVALUATE_EVERY}",
         )  # fmt: skip
         command = [

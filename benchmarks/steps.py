@@ -17,10 +17,10 @@ from resunit.models.network import NetworkSpec
 from resunit.models.summary import parameters
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.training.devices import runs_bf16_fast
-from resunit.training.distributed import start_worker
+from resunit.training.distributed import start_distributed
 from resunit.training.loop import train_step
 from resunit.training.recipe import named_recipe
-from resunit.training.setup import Job, assemble
+from resunit.training.setup import TrainingSetup, assemble
 
 # "default": fp32 and NCHW, plain SGD. "best": channels-last, bf16 autocast, the quickest SGD.
 # "best+allocator": that with our allocator, which no library's user has: how much of our lead is its doing?
@@ -40,19 +40,21 @@ def prepare_ours(
     groups = next(job.batches.between(0, 1, job.train_size))
     details = {
         "precision": job.recipe.precision,
-        "stored": job.recipe.memory,
+        "stored": job.recipe.activation_checkpointing,
         "parameters": parameters(job.network),
     }
     return lambda: train_step(job, model, groups, 0), details
 
 
-def our_job(spec: NetworkSpec, name: str, batch_size: int, image_size: int, settings: dict[str, Any]) -> Job:
+def our_job(
+    spec: NetworkSpec, name: str, batch_size: int, image_size: int, settings: dict[str, Any]
+) -> TrainingSetup:
     recipe = replace(
         named_recipe("paper"),
         model=name,
         data="random",
         batch_size=batch_size,
-        group_size=None,
+        ghost_batch_size=None,
         learning_rate=LEARNING_RATE,
         warmup=0,
         normalisation="channel",
@@ -63,7 +65,7 @@ def our_job(spec: NetworkSpec, name: str, batch_size: int, image_size: int, sett
     split = Split(images, labels)
     classes = tuple(str(number) for number in range(spec.num_classes))
     dataset = Dataset("random", classes, split, split, checksum="", source="")
-    return assemble(recipe, spec, dataset, start_worker("cpu"))
+    return assemble(recipe, spec, dataset, start_distributed("cpu"))
 
 
 def random_images(spec: NetworkSpec, batch_size: int, image_size: int) -> tuple[Tensor, Tensor]:

@@ -36,7 +36,7 @@ CONFIGURATIONS = {  # of a peer: how it runs, and how much faster we shall be
 LIMIT = 0.85
 UNIT_GROWTH, WHOLE_PROGRAM, INFERENCE = 1.10, 0.95, 1.2
 SHALLOW, DEEP = "preresnet164", "preresnet1001"
-MEMORY, SMALL_SPEED, SQUARE_ROOT = 2.0, 0.70, 0.5  # GiB; of memory=fast; exponent of depth
+MEMORY, SMALL_SPEED, SQUARE_ROOT = 2.0, 0.70, 0.5  # GiB; of activation_checkpointing=fast; exponent of depth
 STARTUP = {"resunit --help": 0.3, "first training step": 6.0}  # seconds
 ACCURACY = {"quick": (91.5, 0.10), "fast94": (93.5, 0.36)}  # percent, PFLOP
 
@@ -118,17 +118,17 @@ def memory(measurements: Sequence[Measurement]) -> Iterator[Verdict]:
         gibibytes = bytes_ / 2**30
         batch = small.settings["batch_size"]
         goal = MEMORY if deep and batch == 128 else None
-        what = f"{network}, batch {batch}: memory, memory=small"
+        what = f"{network}, batch {batch}: memory, activation_checkpointing=small"
         yield Verdict(what, once(gibibytes), goal, at_most=True, unit="GiB")
         if FAST_MODE in group:
             speed = ratios(group[FAST_MODE].seconds, small.seconds)
-            what = f"{network}: speed, memory=small over memory=fast"
+            what = f"{network}: speed, activation_checkpointing=small over activation_checkpointing=fast"
             yield Verdict(what, speed, SMALL_SPEED if deep else None)
     if SHALLOW in by_network and DEEP in by_network:
         shallow, deep = by_network[SHALLOW][SMALL_MODE], by_network[DEEP][SMALL_MODE]
         growth = deep.details["memory"] / shallow.details["memory"]
         exponent = math.log(growth) / math.log(deep.details["units"] / shallow.details["units"])
-        what = f"memory=small grows from {SHALLOW} to {DEEP} as depth to the power of"
+        what = f"activation_checkpointing=small grows from {SHALLOW} to {DEEP} as depth to the power of"
         yield Verdict(what, once(exponent), SQUARE_ROOT, at_most=True, unit="")
 
 
@@ -147,7 +147,7 @@ def accuracy(measurements: Sequence[Measurement]) -> Iterator[Verdict]:
         views = {
             "one plain view": details["test_errors"],
             "image and mirror image": details["mirrored_views"],
-            "six augmented views": details["augmented_views"],
+            "six augmented views": details["tta"],
         }
         for view, errors in views.items():
             found, judged = mean_accuracy(errors), view != "image and mirror image"

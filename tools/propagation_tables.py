@@ -5,8 +5,8 @@ Needs the packages of the extra `dev`. Networks and blocks are those of tests/pr
 
 import itertools
 import re
-import sys
 import statistics
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,9 +18,9 @@ from torch.nn.functional import cross_entropy
 import resunit
 from resunit.errors import PropagationError
 from resunit.inference.subjects import find_subject, measured
+from resunit.io.format import two_digits
 from resunit.models.designs import DESIGNS
 from resunit.propagation import Instrument, measure, measure_mixing
-from resunit.propagation.show.words import number
 from tests.propagation.blocks import WIDTH, HyperNetwork, PostLN, PreLN, deep_norm, step, transformer
 from tests.propagation.networks import DESIGN_KINDS, NETWORKS
 
@@ -72,7 +72,7 @@ def designs() -> list[str]:
             first.gradient_direct,
             statistics.median(cuts) if len(cuts) == len(stage) else 0.0,
         )
-        rows.append(f"| {design} | {' | '.join('' if v is None else number(v) for v in numbers)} |")
+        rows.append(f"| {design} | {' | '.join('' if v is None else two_digits(v) for v in numbers)} |")
     return rows
 
 
@@ -97,7 +97,7 @@ def blocks() -> list[str]:
             first.gradient_gain,
             last.branch_share,
         )
-        rows.append(f"| {name} | {' | '.join(number(value) for value in numbers if value is not None)} |")
+        rows.append(f"| {name} | {' | '.join(two_digits(value) for value in numbers if value is not None)} |")
     return rows
 
 
@@ -109,7 +109,7 @@ def mixing() -> list[str]:
     for name, constrained in {"hyper-connections": False, "with doubly stochastic mixing": True}.items():
         last = measure_mixing(HyperNetwork(DEPTH, constrained), torch.randn(4, 16, WIDTH), step)[-1]
         numbers = last.product_row_sum, last.product_column_sum, last.closure_error
-        rows.append(f"| {name} | {' | '.join(map(number, numbers))} |")
+        rows.append(f"| {name} | {' | '.join(map(two_digits, numbers))} |")
     return rows
 
 

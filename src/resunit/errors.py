@@ -39,9 +39,7 @@ class WriteError(ResunitError, OSError):
     """The operating system refused to write a file, for instance because the disk is full."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.filename}: cannot be written ({self.strerror}); free some space, or take another place"
-        )
+        return f"{self.filename}: cannot be written ({self.strerror}); free some space, or take another place"
 
 
 class CutOffRecord(UserWarning):

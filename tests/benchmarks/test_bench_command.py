@@ -95,7 +95,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         (
             ("memory", "--model", "preresnet56", "--batch-size", "8"),
             {"resunit fast", "resunit small", "pytorchcv default", "pytorchcv best"},
-            "speed, memory=small over memory=fast",
+            "speed, activation_checkpointing=small over activation_checkpointing=fast",
         ),
         (("program", "--batch-size", "250"), {"bare step", "resunit train"}, "over those of its bare step"),
         (("startup",), {"resunit --help", "first training step"}, "first training step"),

@@ -14,7 +14,7 @@ def allocate(mebibytes: int):
     def work() -> None:
         torch.ones(mebibytes * MEBIBYTE, dtype=torch.uint8)
 
-    torch.ones(400 * MEBIBYTE, dtype=torch.uint8)  # before model and optimiser exist: not to be counted
+    torch.ones(400 * MEBIBYTE, dtype=torch.uint8)  # before model and optimizer exist: not to be counted
     return work, {}
 
 

@@ -20,7 +20,7 @@ WIDER = UnitPlan(16, 32, 2, first_of_stage=True, first_of_network=False, depth=1
 def unit(design: str, plan: UnitPlan, branch: str = "basic", **options: object) -> nn.Module:
     torch.manual_seed(0)
     spec = NetworkSpec(
-        "cifar", branch, (), (), (), 16, 10, design=design, design_options=options, widening="A"
+        "cifar", branch, (), (), (), 16, 10, design=design, design_options=options, shortcut_option="A"
     )
     module = build_unit(spec, plan)
     for norm in module.modules():

@@ -54,10 +54,18 @@ def assert_same_outputs(ours: nn.Module, theirs: nn.Module, size: int) -> None:
 @pytest.mark.parametrize(
     ("peer", "name", "options"),
     [
-        ("resnet20_cifar10", "resnet20", {"widening": "B"}),
-        ("resnet56_cifar10", "resnet56", {"widening": "B"}),
-        ("preresnet20_cifar10", "preresnet20", {"widening": "B", "shared_preactivation": "projection"}),
-        ("preresnet110_cifar10", "preresnet110", {"widening": "B", "shared_preactivation": "projection"}),
+        ("resnet20_cifar10", "resnet20", {"shortcut_option": "B"}),
+        ("resnet56_cifar10", "resnet56", {"shortcut_option": "B"}),
+        (
+            "preresnet20_cifar10",
+            "preresnet20",
+            {"shortcut_option": "B", "shared_preactivation": "projection"},
+        ),
+        (
+            "preresnet110_cifar10",
+            "preresnet110",
+            {"shortcut_option": "B", "shared_preactivation": "projection"},
+        ),
         ("resnet164bn_cifar10", "resnet164", {"stride_on": "3x3"}),
         ("preresnet164bn_cifar10", "preresnet164", {"stride_on": "3x3"}),
     ],
@@ -69,8 +77,8 @@ def test_pytorchcv(peer: str, name: str, options: dict) -> None:
 @pytest.mark.parametrize(
     ("peer", "name", "options"),
     [
-        ("ResNet20", "resnet20", {"widening": "B"}),
-        ("PreActResNet20", "preresnet20", {"widening": "B", "shared_preactivation": "projection"}),
+        ("ResNet20", "resnet20", {"shortcut_option": "B"}),
+        ("PreActResNet20", "preresnet20", {"shortcut_option": "B", "shared_preactivation": "projection"}),
         ("PreActResNet164", "preresnet164", {"stride_on": "3x3"}),
     ],
 )

@@ -143,8 +143,11 @@ def test_cost_counts_multiply_adds_of_a_small_network_by_hand() -> None:
         ),
         (("resnet20", {"stride_on": "3x3"}), "stride_on applies to bottleneck"),
         (("resnet20", {"shared_preactivation": "projection"}), "applies to pre-activation designs"),
-        (("resnet164", {"design": "conv-shortcut", "widening": "A"}), "widening does not apply"),
-        (("preresnet164", {"widening": "E"}), "unknown widening 'E'; known: A, B, C, D"),
+        (
+            ("resnet164", {"design": "conv-shortcut", "shortcut_option": "A"}),
+            "shortcut_option does not apply",
+        ),
+        (("preresnet164", {"shortcut_option": "E"}), "unknown shortcut_option 'E'; known: A, B, C, D"),
         (("resnet20", {"num_classes": 0}), "num_classes must be at least 1"),
     ],
 )

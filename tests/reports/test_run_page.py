@@ -151,14 +151,14 @@ def test_the_command_survives_the_shell():
         "seed": 3,
         "epochs": 2.5,
         "steps": None,
-        "group_size": None,
+        "ghost_batch_size": None,
         "nesterov": True,
-        "drops": [0.5, 0.75],
+        "milestones": [0.5, 0.75],
     }
     assert shlex.split(" ".join(command(recipe))) == [
         "resunit", "train", "--recipe", "quick", "--model", "my net", "--seed", "3",
-        "--set", "gate_bias=-6.0", "--set", "epochs=2.5", "--set", "group_size=none",
-        "--set", "nesterov=true", "--set", "drops=0.5,0.75",
+        "--set", "gate_bias=-6.0", "--set", "epochs=2.5", "--set", "ghost_batch_size=none",
+        "--set", "nesterov=true", "--set", "milestones=0.5,0.75",
     ]  # fmt: skip
 
 

@@ -38,11 +38,11 @@ def test_a_recipes_hash_holds_what_no_record_states() -> None:
         hashed(row=5, seed=2),
         hashed("steps=40"),
         hashed("precision=fp32"),
-        hashed("memory=small"),
+        hashed("activation_checkpointing=small"),
     }
     assert same == {recipe_of_scale("mini")}
     others = [hashed("learning_rate=0.2"), hashed("padding=3"), hashed("validation=5000"),
-              hashed("group_size=32"), hashed(scale="paper")]  # fmt: skip
+              hashed("ghost_batch_size=32"), hashed(scale="paper")]  # fmt: skip
     assert len({*others, *same}) == 6
 
 

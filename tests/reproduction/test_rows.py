@@ -90,9 +90,9 @@ def test_half_of_the_batch_halves_its_groups() -> None:
     rows = {row.id: row for row in TABLES["table4"].rows}
     whole = recipe_for(rows["1001-preactivation"], "paper", 0, None, [])
     half = recipe_for(rows["1001-preactivation-half"], "paper", 0, None, [])
-    assert (whole.batch_size, whole.group_size) == (128, 64)
-    assert (half.batch_size, half.group_size) == (64, 32)
-    assert (half.steps, half.drops) == (156_250, (0.405, 0.61))
+    assert (whole.batch_size, whole.ghost_batch_size) == (128, 64)
+    assert (half.batch_size, half.ghost_batch_size) == (64, 32)
+    assert (half.steps, half.milestones) == (156_250, (0.405, 0.61))
     published = named_recipe("fb")
     for name in ("learning_rate", "weight_decay", "nesterov", "schedule", "warmup", "normalisation"):
         assert getattr(half, name) == getattr(published, name)
@@ -107,7 +107,7 @@ def test_mini_is_the_papers_schedule_compressed() -> None:
     recipe = recipe_for(TABLES["table1"].rows[0], "mini", 3, None, [])
     assert (recipe.steps, recipe.batch_size, recipe.seed) == (400, 64, 3)
     assert (recipe.learning_rate, recipe.momentum, recipe.nesterov) == (0.1, 0.9, False)
-    assert (recipe.warmup, recipe.warmup_learning_rate, recipe.drops) == (0.06, 0.01, (0.7,))
+    assert (recipe.warmup, recipe.warmup_learning_rate, recipe.milestones) == (0.06, 0.01, (0.7,))
     assert recipe.weight_decay == 1e-4
     assert recipe_for(TABLES["table1"].rows[0], "mini", 3, None, ["steps=40"]).steps == 40
 
@@ -127,7 +127,7 @@ def test_imagenet_is_trained_as_the_paper_says_or_in_miniature() -> None:
                        data="photos", crop="scale-aspect", precision=whole.precision)  # fmt: skip
     assert whole == expected
     assert (mini.steps, mini.batch_size, mini.image_size, mini.crop) == (400, 64, 98, "scale-aspect")
-    assert (mini.drops, mini.learning_rate, mini.warmup) == (whole.drops, whole.learning_rate, 0)
+    assert (mini.milestones, mini.learning_rate, mini.warmup) == (whole.milestones, whole.learning_rate, 0)
 
 
 def test_runs_have_their_length_in_steps_and_two_test_crops_share_one(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_identities_hold_what_determines_the_numbers() -> None:
     same = {
         identity(),
         identity("checkpoint_every=7"),
-        identity("memory=small"),
+        identity("activation_checkpointing=small"),
         identity("evaluate_steps=5"),
     }
     assert len(same) == 1

@@ -7,7 +7,7 @@ import torch
 
 from resunit.data import Augmentation, Normalisation, Split
 from resunit.training.batches import Batches, Group
-from resunit.training.distributed import Worker
+from resunit.training.distributed import Distributed
 from resunit.training.recipe import named_recipe
 from resunit.training.schedule import train_size
 
@@ -18,8 +18,8 @@ BATCHES = Batches(
     augmentation=Augmentation(),
     seed=0,
     batch_size=16,
-    group_size=None,
-    worker=Worker(0, 1, torch.device("cpu")),
+    ghost_batch_size=None,
+    worker=Distributed(0, 1, torch.device("cpu")),
 )
 
 
@@ -38,7 +38,7 @@ def assert_same(one: list[Group], other: list[Group]) -> None:
 
 def test_groups_divide_a_batch_without_changing_it() -> None:
     whole = list(BATCHES.between(0, 7, as_they_are))
-    grouped = list(replace(BATCHES, group_size=4).between(0, 7, as_they_are))
+    grouped = list(replace(BATCHES, ghost_batch_size=4).between(0, 7, as_they_are))
     assert [len(groups) for groups in grouped] == [4] * 7
     for one, other in zip(whole, grouped, strict=True):
         assert_same(one, other)
@@ -46,7 +46,9 @@ def test_groups_divide_a_batch_without_changing_it() -> None:
 
 def test_workers_divide_a_batch_without_changing_it() -> None:
     cpu = torch.device("cpu")
-    shares = [list(replace(BATCHES, worker=Worker(r, 2, cpu)).between(0, 4, as_they_are)) for r in (0, 1)]
+    shares = [
+        list(replace(BATCHES, worker=Distributed(r, 2, cpu)).between(0, 4, as_they_are)) for r in (0, 1)
+    ]
     for step, whole in enumerate(BATCHES.between(0, 4, as_they_are)):
         assert_same(whole, [*shares[0][step], *shares[1][step]])
 
@@ -66,7 +68,7 @@ def test_an_epoch_shows_no_image_twice() -> None:
 
 
 def test_images_grow_when_the_recipe_says() -> None:
-    recipe = replace(named_recipe("paper"), scales=(0.5, 0.75), scale_ends=(0.25, 0.5))
+    recipe = replace(named_recipe("paper"), resize_scales=(0.5, 0.75), resize_ends=(0.25, 0.5))
     sides = [
         groups[0].images.shape[-1]
         for groups in BATCHES.between(0, 8, lambda step: train_size(recipe, step, 8, 32))

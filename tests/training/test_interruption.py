@@ -20,9 +20,9 @@ from resunit.training.batches import Group
 from resunit.training.loop import resume, train_step
 from resunit.training.recipe import named_recipe
 from resunit.training.settings import with_settings
-from resunit.training.setup import Job
+from resunit.training.setup import TrainingSetup
 
-SETTINGS = ["steps=12", "batch_size=128", "group_size=64", "checkpoint_every=2"]
+SETTINGS = ["steps=12", "batch_size=128", "ghost_batch_size=64", "checkpoint_every=2"]
 
 
 def command(*arguments: str) -> list[str]:
@@ -122,7 +122,9 @@ def test_stopping_waits_for_no_evaluation(tmp_path: Path, monkeypatch: pytest.Mo
     resunit.train(recipe, out=tmp_path / "whole", quiet=True)
     with monkeypatch.context() as signalled:
 
-        def step_with_signal(job: Job, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:
+        def step_with_signal(
+            job: TrainingSetup, model: nn.Module, groups: list[Group], step: int
+        ) -> tuple[float, int]:
             if step + 1 == last:
                 signal.raise_signal(signal.SIGTERM)
             return train_step(job, model, groups, step)

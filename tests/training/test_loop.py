@@ -66,7 +66,7 @@ def test_the_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
 
 def test_a_step_updates_each_batch_norm_once_a_group(tmp_path: Path) -> None:
     """The known mistake of recomputed activations: running statistics that move twice."""
-    resunit.train(small("steps=3", "group_size=32"), out=tmp_path / "run", quiet=True)
+    resunit.train(small("steps=3", "ghost_batch_size=32"), out=tmp_path / "run", quiet=True)
     counts = [
         t for n, t in load_file(tmp_path / "run" / "weights.safetensors").items() if n.endswith("tracked")
     ]
@@ -99,7 +99,7 @@ def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_
 
 def test_two_processes_equal_one_with_two_groups(tmp_path: Path) -> None:
     arguments = ["train", "--model", "preresnet20", "--recipe", "paper", "--data", "cifar10-sample"]
-    for setting in ("steps=3", "batch_size=64", "group_size=32", "precision=fp32"):
+    for setting in ("steps=3", "batch_size=64", "ghost_batch_size=32", "precision=fp32"):
         arguments += ["--set", setting]
     one = [sys.executable, "-m", "resunit", *arguments, "--out", str(tmp_path / "one")]
     two = [

@@ -13,16 +13,16 @@ from resunit.errors import UsageError
 from resunit.models.registry import network_spec
 from resunit.models.summary import activation_memory
 from resunit.training.devices import free_in_container, free_memory
-from resunit.training.distributed import Worker
+from resunit.training.distributed import Distributed
 from resunit.training.memory import SHARE, resolve_memory
 from resunit.training.recipe import Recipe
 
-CPU = Worker(0, 1, torch.device("cpu"))
+CPU = Distributed(0, 1, torch.device("cpu"))
 SPEC = network_spec("preresnet1001")
 
 
 def recipe(images: int, **changes: object) -> Recipe:
-    paper = replace(named_recipe("paper"), model="preresnet1001", precision="bf16", group_size=None)
+    paper = replace(named_recipe("paper"), model="preresnet1001", precision="bf16", ghost_batch_size=None)
     return replace(paper, batch_size=images, **changes)
 
 
@@ -34,30 +34,34 @@ def images_that_fill(numbers: int) -> int:
 
 def test_all_maps_are_stored_where_they_fit() -> None:
     assert resolve_memory(recipe(2), SPEC, 32, CPU) == "fast"
-    assert resolve_memory(recipe(2, memory="small"), SPEC, 32, CPU) == "small"
+    assert resolve_memory(recipe(2, activation_checkpointing="small"), SPEC, 32, CPU) == "small"
 
 
 def test_auto_recomputes_where_they_do_not() -> None:
     images = 2 * images_that_fill(activation_memory(SPEC, 32).everything)
     assert resolve_memory(recipe(images), SPEC, 32, CPU) == "small"
-    assert resolve_memory(recipe(images, group_size=2), SPEC, 32, CPU) == "fast"
-    with pytest.raises(UsageError, match=r"memory=fast.*--set memory=small fits"):
-        resolve_memory(recipe(images, memory="fast"), SPEC, 32, CPU)
+    assert resolve_memory(recipe(images, ghost_batch_size=2), SPEC, 32, CPU) == "fast"
+    with pytest.raises(
+        UsageError, match=r"activation_checkpointing=fast.*--set activation_checkpointing=small fits"
+    ):
+        resolve_memory(recipe(images, activation_checkpointing="fast"), SPEC, 32, CPU)
 
 
 def test_what_the_refusal_proposes_fits() -> None:
     images = 3 * images_that_fill(activation_memory(SPEC, 32).recomputed)
     with pytest.raises(UsageError, match="GiB are free") as refusal:
         resolve_memory(recipe(images), SPEC, 32, CPU)
-    proposed = re.search(r"memory=small --set group_size=(\d+) fits", str(refusal.value))
+    proposed = re.search(
+        r"activation_checkpointing=small --set ghost_batch_size=(\d+) fits", str(refusal.value)
+    )
     assert proposed is not None
-    assert resolve_memory(recipe(images, group_size=int(proposed[1])), SPEC, 32, CPU) == "small"
+    assert resolve_memory(recipe(images, ghost_batch_size=int(proposed[1])), SPEC, 32, CPU) == "small"
 
 
 def test_a_run_recomputes_to_bitwise_the_same_weights(tmp_path: Path) -> None:
     results = []
     for memory in ("fast", "small"):
-        settings = ["steps=3", "batch_size=16", "group_size=8", f"memory={memory}"]
+        settings = ["steps=3", "batch_size=16", "ghost_batch_size=8", f"memory={memory}"]
         options = [part for setting in settings for part in ("--set", setting)]
         command = ["train", "--recipe", "paper", "--model", "preresnet56", "--data", "cifar10-sample"]
         assert main([*command, *options, "--out", str(tmp_path / memory), "--json"]) == 0

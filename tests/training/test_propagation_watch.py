@@ -25,7 +25,7 @@ def recipe(*settings: str) -> Recipe:
         named_recipe("paper"), model="resnet20", design="dropout-shortcut", data="cifar10-sample"
     )
     return with_settings(
-        chosen, ["steps=3", "batch_size=32", "group_size=16", "checkpoint_every=1", *settings]
+        chosen, ["steps=3", "batch_size=32", "ghost_batch_size=16", "checkpoint_every=1", *settings]
     )
 
 
@@ -125,7 +125,13 @@ def test_watching_every_200_steps_costs_less_than_2_percent(
         spent.append(time.perf_counter() - started)
 
     monkeypatch.setattr(propagation_watch.PropagationWatch, "measure", timed)
-    settings = ["watch_propagation=200", "model=preresnet20", "steps=401", "batch_size=128", "group_size=128"]
+    settings = [
+        "watch_propagation=200",
+        "model=preresnet20",
+        "steps=401",
+        "batch_size=128",
+        "ghost_batch_size=128",
+    ]
     chosen = with_settings(replace(recipe(), design=None), [*settings, "checkpoint_every=1000"])
     result = resunit.train(chosen, out=tmp_path / "run", quiet=True)
     assert len(spent) == 3

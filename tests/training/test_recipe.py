@@ -89,7 +89,7 @@ def test_a_linear_schedule_is_a_triangle() -> None:
         ("nesterov=maybe", "nesterov must be true or false"),
         ("precision=fp8", "unknown precision 'fp8'"),
         ("gate_bias=open", "gate_bias must be a number"),
-        ("drops=0.5,1.5", "drops are rising fractions"),
+        ("milestones=0.5,1.5", "milestones are rising fractions"),
         ("momentum=1", r"momentum must be in \[0, 1\)"),
         ("learning_rate=nan", "learning_rate must be a number"),
     ],

@@ -19,14 +19,14 @@ from resunit.inference.classifier import evaluate_weights, predict_images
 from resunit.models.registry import network_spec
 from resunit.models.summary import multiply_adds
 from resunit.training.batches import Batches, Group
-from resunit.training.distributed import Worker
+from resunit.training.distributed import Distributed
 from resunit.training.evaluation import errors_of, evaluate_views
 from resunit.training.recipe import named_recipe
 from resunit.training.setup import augmentation
 from tests.data.photographs import CLASSES, write_photographs
 
 CPU = torch.device("cpu")
-SETTINGS = ["image_size=14", "steps=12", "batch_size=12", "group_size=6", "checkpoint_every=2"]
+SETTINGS = ["image_size=14", "steps=12", "batch_size=12", "ghost_batch_size=6", "checkpoint_every=2"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def command(folder: Path, out: Path, *settings: str) -> list[str]:
 @pytest.fixture(scope="module")
 def undisturbed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    subprocess.run(command(folder, out, "augmented_views=true"), check=True, capture_output=True)
+    subprocess.run(command(folder, out, "tta=true"), check=True, capture_output=True)
     return out
 
 
@@ -55,8 +55,8 @@ def test_batches_depend_on_no_group_and_no_worker_and_no_beginning(folder: Path)
         augmentation=augmentation(named_recipe("imagenet")),
         seed=0,
         batch_size=12,
-        group_size=None,
-        worker=Worker(0, 1, CPU),
+        ghost_batch_size=None,
+        worker=Distributed(0, 1, CPU),
     )
 
     def steps(batches: Batches, first: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -67,7 +67,9 @@ def test_batches_depend_on_no_group_and_no_worker_and_no_beginning(folder: Path)
 
     whole = steps(batches)
     assert whole[0][0].shape == (12, 3, 14, 14)
-    shares = [steps(replace(batches, worker=Worker(rank, 2, CPU), group_size=3)) for rank in (0, 1)]
+    shares = [
+        steps(replace(batches, worker=Distributed(rank, 2, CPU), ghost_batch_size=3)) for rank in (0, 1)
+    ]
     for step, expected in enumerate(whole):
         for part, both in zip(expected, zip(shares[0][step], shares[1][step], strict=True), strict=True):
             assert torch.equal(part, torch.cat(both))
@@ -92,7 +94,7 @@ def test_top_5_errors_of_other_views(folder: Path) -> None:
     of_a_hundred = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 100))
     split = stream(str(folder), image_size=14).test
     views = evaluate_views(
-        of_a_hundred, split, Normalisation.of_imagenet(), "fp32", Worker(0, 1, CPU), augmented=True
+        of_a_hundred, split, Normalisation.of_imagenet(), "fp32", Distributed(0, 1, CPU), augmented=True
     )
     assert set(views.errors) == {
         f"{name}_{crop}" for name in ("error", "top5_error") for crop in ("large_crop", "ten_crops")
@@ -142,7 +144,7 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(
     """A stop, as of Ctrl-C, reaches the processes that decode too; SIGKILL leaves them behind for a while."""
     out = tmp_path / "disturbed"
     process = subprocess.Popen(
-        command(folder, out, "augmented_views=true"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        command(folder, out, "tta=true"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
     wait_for_checkpoint(out)

@@ -13,7 +13,7 @@ from resunit.data import Normalisation, Split, load
 from resunit.inference.classifier import evaluate_weights
 from resunit.models.registry import network_spec
 from resunit.models.summary import multiply_adds
-from resunit.training.distributed import start_worker
+from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import evaluate_views, shifted
 from resunit.training.recipe import named_recipe
 from resunit.training.settings import with_settings
@@ -44,15 +44,15 @@ def test_views_are_weighed_as_written() -> None:
             logits = logits + weight * both
             mirrored = both if (top, left) == (1, 1) else mirrored
     expected = [100 * (part.argmax(1) != test.labels).float().mean().item() for part in (mirrored, logits)]
-    views = evaluate_views(network, test, normalisation, "fp32", start_worker("cpu"), augmented=True)
-    found = [views.errors[f"error_{name}"] for name in ("mirrored_views", "augmented_views")]
+    views = evaluate_views(network, test, normalisation, "fp32", start_distributed("cpu"), augmented=True)
+    found = [views.errors[f"error_{name}"] for name in ("mirrored_views", "tta")]
     assert found == pytest.approx(expected)
 
 
 def test_augmented_views_stand_beside_the_plain_error(tmp_path: Path) -> None:
     settings = ["steps=2", "batch_size=64", "precision=fp32", "data=cifar10-sample"]
     recipe = replace(with_settings(named_recipe("paper"), settings), model="preresnet20")
-    result = resunit.train(replace(recipe, augmented_views=True), out=tmp_path / "run", quiet=True)
+    result = resunit.train(replace(recipe, tta=True), out=tmp_path / "run", quiet=True)
     record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     confusion = torch.tensor(record["confusion"])
     assert result["test_error"] == pytest.approx(100 * (1 - confusion.trace() / confusion.sum()).item())

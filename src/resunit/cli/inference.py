@@ -15,7 +15,7 @@ def evaluate(
     source: Path,
     *,
     data: str | None = None,
-    augmented_views: Annotated[bool, Parameter(negative="")] = False,
+    tta: Annotated[bool, Parameter(negative="")] = False,
     common: Common = COMMON,
 ) -> int:
     """Evaluate a trained network on a test set.
@@ -26,13 +26,13 @@ def evaluate(
         A run's folder or a weights.safetensors file.
     data
         The data set whose test images are used; by default the one it was trained on.
-    augmented_views
+    tta
         Also give the error when the answers to several views of each image are averaged: mirrored and
         shifted ones, or ten crops for a network that was trained on crops.
     """
     from resunit.inference.classifier import evaluate_weights
 
-    record = evaluate_weights(source, data, progress=not common.json, augmented=augmented_views)
+    record = evaluate_weights(source, data, progress=not common.json, augmented=tta)
     if common.json:
         tell_json(record)
     else:

@@ -137,7 +137,7 @@ VIEWS = {
     "large_crop": "a larger crop at a larger scale",
     "ten_crops": "ten crops",
     "mirrored_views": "image and mirror image",
-    "augmented_views": "six views: shifted and mirrored too",
+    "tta": "six views: shifted and mirrored too",
 }
 
 

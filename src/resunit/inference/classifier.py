@@ -15,7 +15,7 @@ from resunit.models.weights import WeightsFile, read_weights
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.runs.folder import RunFolder
 from resunit.training.devices import resolve_device, runs_bf16_fast
-from resunit.training.distributed import start_worker
+from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import evaluate, evaluate_views, logits_of
 from resunit.training.precision import PRECISIONS
 from resunit.training.setup import AnyDataset
@@ -80,7 +80,7 @@ def evaluate_weights(
 
     Raises FileFormatError if the data set's classes are not the network's.
     """
-    worker = start_worker("auto")
+    worker = start_distributed("auto")
     classifier = load_classifier(source, worker.device)
     name = data or classifier.file.result.get("data")
     if not isinstance(name, str):

@@ -1,4 +1,4 @@
-"""Recorded quantities as people write them, a number never parted from its unit at the end of a line."""
+"""Numbers as people write them; a number is never parted from its unit at the end of a line."""
 
 SPACE = "\N{NO-BREAK SPACE}"
 
@@ -50,3 +50,20 @@ def _three_digits(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def two_digits(value: float) -> str:
+    """Return a number to two digits: 0.87, 13, 220, 4e-06, 2.8e3."""
+    if abs(value) >= 1000:
+        return f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
+    return f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
+
+
+def share_in_percent(share: float) -> str:
+    """Return a share between 0 and 1 as a percentage to two digits: ``12 %``."""
+    return f"{100 * share:.2g} %" if 100 * share < 99.5 else f"{100 * share:.0f} %"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: 1 junction, 2 junctions."""
+    return f"{count} {noun}{'s' * (count != 1)}"

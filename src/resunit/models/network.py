@@ -23,7 +23,7 @@ from resunit.ops.activation_checkpointing import Stage
 
 Stem = Literal["cifar", "imagenet", "whitening"]
 SharedPreactivation = Literal["first-of-stage", "channel-change", "projection"]
-Widening = Literal["A", "B", "C", "D"]  # D is not the paper's
+ShortcutOption = Literal["A", "B", "C", "D"]  # D is not the paper's
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class NetworkSpec:
     the first of each stage (fb.resnet.torch), those that change channels or project (resnet-1k-layers), or
     those whose shortcut projects (timm). In the first two the network's first activation is in the stem
     (appendix, Implementation Details).
-    `widening` is the shortcut where the size changes: A subsamples and pads zeros, B projects, C projects
+    `shortcut_option` is the shortcut where the size changes: A subsamples and pads zeros, B projects, C projects
     in every unit, D averages before it projects.
     """
 
@@ -52,7 +52,7 @@ class NetworkSpec:
     design_options: Mapping[str, object] = field(default_factory=dict)
     shared_preactivation: SharedPreactivation = "channel-change"
     stride_on: StrideOn = "3x3"
-    widening: Widening = "B"
+    shortcut_option: ShortcutOption = "B"
     nonlinearity: Nonlinearity = "relu"
 
     @property
@@ -104,7 +104,7 @@ def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
 def projects(spec: NetworkSpec, plan: UnitPlan) -> bool:
     """Does this unit's shortcut carry a 1x1 convolution for its size (options B, C and D)?"""
     changes_size = plan.stride > 1 or plan.in_channels != plan.out_channels
-    return spec.widening == "C" or (spec.widening != "A" and changes_size)
+    return spec.shortcut_option == "C" or (spec.shortcut_option != "A" and changes_size)
 
 
 def stem_activates(spec: NetworkSpec) -> bool:
@@ -121,10 +121,10 @@ def shares_preactivation(spec: NetworkSpec, plan: UnitPlan) -> bool:
     return projects(spec, plan)
 
 
-def widening(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
+def shortcut_option(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     """The shortcut's change of size, by option A, B, C or D; the identity where nothing changes."""
     if projects(spec, plan):
-        norm, pool = "norm" in spec.placement.last, spec.widening == "D"
+        norm, pool = "norm" in spec.placement.last, spec.shortcut_option == "D"
         return projection(plan.in_channels, plan.out_channels, plan.stride, norm, pool)
     if plan.stride > 1 or plan.in_channels != plan.out_channels:
         return Subsample(plan.in_channels, plan.out_channels, plan.stride)
@@ -139,7 +139,7 @@ def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     before = placement.first if shared else ()
     parts = Parts(
         branch=branch(layers, placement, spec.nonlinearity, shared_first=in_stem or shared),
-        widen=lambda: widening(spec, plan),
+        widen=lambda: shortcut_option(spec, plan),
         after=chain(activation(placement.after, plan.out_channels, spec.nonlinearity)),
         before=chain(activation(before, plan.in_channels, spec.nonlinearity)),
         in_channels=plan.in_channels,

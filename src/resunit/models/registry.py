@@ -8,11 +8,13 @@ from typing import Any, get_args
 
 from resunit.errors import FileFormatError, UsageError, unknown
 from resunit.models.designs import DESIGNS, unknown_design
-from resunit.models.network import NetworkSpec, ResidualNetwork, SharedPreactivation, Widening, build
+from resunit.models.network import NetworkSpec, ResidualNetwork, SharedPreactivation, ShortcutOption, build
 from resunit.models.residual_unit import StrideOn
 from resunit.models.weights import read_weights
 
-BASIC = NetworkSpec("cifar", "basic", (), (16, 32, 64), (1, 2, 2), 16, 10, widening="A")  # depth 6n + 2
+BASIC = NetworkSpec(
+    "cifar", "basic", (), (16, 32, 64), (1, 2, 2), 16, 10, shortcut_option="A"
+)  # depth 6n + 2
 ONE_LAYER = replace(BASIC, branch="one-layer")  # depth 3n + 2
 BOTTLENECK = NetworkSpec(
     "cifar", "bottleneck", (), (64, 128, 256), (1, 2, 2), 16, 10, stride_on="1x1"
@@ -24,7 +26,15 @@ IMAGENET_BOTTLENECK = NetworkSpec(
 
 # Not the paper's: shallow and wide, for the recipes `quick` and `fast94` (docs/lab-notes.md).
 QUICK = NetworkSpec(
-    "whitening", "basic", (1, 1, 2), (48, 96, 192), (2, 2, 2), 24, 10, widening="D", nonlinearity="gelu"
+    "whitening",
+    "basic",
+    (1, 1, 2),
+    (48, 96, 192),
+    (2, 2, 2),
+    24,
+    10,
+    shortcut_option="D",
+    nonlinearity="gelu",
 )
 FAST94 = replace(QUICK, depths=(1, 2, 2), widths=(64, 128, 256))
 
@@ -37,7 +47,9 @@ ORIGINAL_NETWORKS: dict[str, NetworkSpec] = {
     "resnet110-1layer": replace(ONE_LAYER, depths=(36, 36, 36)),
     "resnet164": replace(BOTTLENECK, depths=(18, 18, 18)),
     "resnet1001": replace(BOTTLENECK, depths=(111, 111, 111)),
-    "resnet10001": replace(BOTTLENECK, depths=(1111, 1111, 1111)),  # not the paper's: for memory=small
+    "resnet10001": replace(
+        BOTTLENECK, depths=(1111, 1111, 1111)
+    ),  # not the paper's: for activation_checkpointing=small
     "resnet1202": replace(BASIC, depths=(200, 200, 200)),
     "resnet18": replace(IMAGENET_BASIC, depths=(2, 2, 2, 2)),
     "resnet34": replace(IMAGENET_BASIC, depths=(3, 4, 6, 3)),
@@ -56,7 +68,7 @@ NETWORKS: dict[str, NetworkSpec] = ORIGINAL_NETWORKS | {
 CONVENTIONS: dict[str, tuple[str, ...]] = {
     "shared_preactivation": get_args(SharedPreactivation),
     "stride_on": get_args(StrideOn),
-    "widening": get_args(Widening),
+    "shortcut_option": get_args(ShortcutOption),
 }
 
 
@@ -104,9 +116,9 @@ def with_conventions(spec: NetworkSpec, conventions: dict[str, object]) -> Netwo
         raise UsageError(f"stride_on applies to bottleneck branches; this network's are {spec.branch}")
     if "shared_preactivation" in conventions and not spec.placement.first:
         raise UsageError(f"shared_preactivation applies to pre-activation designs, not to {spec.design!r}")
-    if "widening" in conventions and spec.design == "conv-shortcut":
+    if "shortcut_option" in conventions and spec.design == "conv-shortcut":
         raise UsageError(
-            "widening does not apply to conv-shortcut: its 1x1 shortcut makes the size change itself"
+            "shortcut_option does not apply to conv-shortcut: its 1x1 shortcut makes the size change itself"
         )
     return replace(spec, **conventions)  # pyright: ignore[reportArgumentType]
 
@@ -152,7 +164,7 @@ def create_model(
         weights: a weights.safetensors of a run; nothing but tensors and JSON is read from it.
         options: those of the design (shortcut_scale, branch_scale, gate_bias, drop_probability,
             inverted_dropout, initial_scale, final_survival) and the conventions shared_preactivation,
-            stride_on and widening.
+            stride_on and shortcut_option.
 
     Raises:
         UsageError: an unknown name, design or option, or options that do not apply.

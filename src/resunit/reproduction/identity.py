@@ -13,13 +13,23 @@ NUMERICS = 1  # raised by hand whenever a change makes equal recipes give other 
 
 # What a recipe says about watching and storing, and not about the numbers.
 WITHOUT_EFFECT = (
-    "name", "device", "memory", "evaluate_every", "evaluate_steps", "evaluation_images", "augmented_views",
+    "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps", "evaluation_images", "tta",
     "checkpoint_every", "watch_propagation",
 )  # fmt: skip
 # What a record states by itself: the network, the seed, and how much of it was trained on what.
 STATED = (
     "model", "design", "model_options", "seed", "data", "crop", "epochs", "steps", "batch_size", "precision",
 )  # fmt: skip
+
+
+# An identity does not depend on a field's name: fields are hashed under the names that they had first.
+FIRST_NAMES = {
+    "ghost_batch_size": "group_size",
+    "milestones": "drops",
+    "resize_scales": "scales",
+    "resize_ends": "scale_ends",
+    "shortcut_option": "widening",
+}
 
 
 def identity_of(recipe: Recipe, data_checksum: str) -> str:
@@ -53,4 +63,11 @@ DEFAULTS = _as_stored({field.name: field.default for field in fields(Recipe) if 
 
 
 def _hash(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_under_first_names(values), sort_keys=True).encode()).hexdigest()
+
+
+def _under_first_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        FIRST_NAMES.get(name, name): _under_first_names(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+    }

@@ -75,7 +75,7 @@ def record_of(experiment: Experiment, run: RunFolder, result: Mapping[str, Any])
         "train_error": _mean(last, "train_error"),
         **{name: result[name] for name in ("parameters", "train_flops", "wall_seconds", "images_per_second")},
         "precision": result["precision"],
-        "memory": recipe["memory"],
+        "memory": recipe["activation_checkpointing"],
         **{name: environment[name] for name in ("threads", "cores", "torch", "commit", "batch_norm")},
         "machine": environment["processor"],
         "version": environment["resunit"],

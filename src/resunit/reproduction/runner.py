@@ -18,7 +18,7 @@ from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.one_run import OUTPUT, STOPPED, described, one_run
 from resunit.reproduction.records import add_record, has_ended, path_of, read_records
 
-# Each run's process is forked from one that has imported torch, and its compiler, which optimisers load.
+# Each run's process is forked from one that has imported torch, and its compiler, which optimizers load.
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["resunit.reproduction.one_run", "torch._dynamo"])
 LOOK = 1.0  # seconds between looks at how far the runs are

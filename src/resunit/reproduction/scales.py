@@ -21,9 +21,9 @@ def mini_scale() -> Recipe:
         paper(),
         steps=400,
         batch_size=64,
-        group_size=None,
+        ghost_batch_size=None,
         warmup=0.06,
-        drops=(0.7,),
+        milestones=(0.7,),
         evaluate_steps=20,
         evaluation_images=250,
         watch_propagation=100,
@@ -63,7 +63,7 @@ def imagenet_mini_scale() -> Recipe:
 def imagenet_smoke_scale() -> Recipe:
     """A few steps on crops of 70 pixels, the smallest multiple of 7 that ImageNet's stem is for."""
     return replace(
-        imagenet_mini_scale(), image_size=70, steps=3, batch_size=16, group_size=None, evaluation_images=16,
+        imagenet_mini_scale(), image_size=70, steps=3, batch_size=16, ghost_batch_size=None, evaluation_images=16,
         evaluate_steps=2, watch_propagation=2,
     )  # fmt: skip
 
@@ -93,14 +93,14 @@ def fb_half_batch(scale: str) -> Recipe:
     assert recipe.batch_size is not None
     batch_size = recipe.batch_size // 2
     if scale == "paper":
-        recipe = replace(recipe, steps=200 * 50_000 // batch_size, drops=(81 / 200, 122 / 200))
+        recipe = replace(recipe, steps=200 * 50_000 // batch_size, milestones=(81 / 200, 122 / 200))
     return replace(
         recipe,
         nesterov=published.nesterov,
         warmup=published.warmup,
         normalisation=published.normalisation,
         batch_size=batch_size,
-        group_size=None if recipe.group_size is None else recipe.group_size // 2,
+        ghost_batch_size=None if recipe.ghost_batch_size is None else recipe.ghost_batch_size // 2,
     )
 
 

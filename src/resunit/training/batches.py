@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from resunit.data import Augmentation, EpochPlan, Normalisation, Split, StreamedSplit, augment, epoch_plan
-from resunit.training.distributed import Worker
+from resunit.training.distributed import Distributed
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Batches:
     augmentation: Augmentation
     seed: int
     batch_size: int
-    group_size: int | None
-    worker: Worker
+    ghost_batch_size: int | None
+    worker: Distributed
 
     @property
     def per_epoch(self) -> int:
@@ -49,7 +49,7 @@ class Batches:
             for batch in range(first, min(self.per_epoch, first + steps - step)):
                 order = plan.order[batch * self.batch_size : (batch + 1) * self.batch_size]
                 share = self.worker.share(order)
-                yield plan, share.split(self.group_size or len(share))
+                yield plan, share.split(self.ghost_batch_size or len(share))
                 step += 1
 
     def images(self, groups: Iterable[tuple[EpochPlan, Tensor]]) -> Iterator[Tensor]:

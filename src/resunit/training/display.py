@@ -10,7 +10,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from resunit.training.devices import runs_bf16_fast
-from resunit.training.setup import Job
+from resunit.training.setup import TrainingSetup
 from resunit.training.state import Progress
 
 SECONDS_BETWEEN_LINES = 15
@@ -20,7 +20,7 @@ BF16_IS_SLOW = {"fp32": " without fast bf16", "bf16": " that emulates bf16: prec
 class Display:
     """Shows how far training is; a context, so that the bar is removed whatever happens."""
 
-    def __init__(self, job: Job, progress: Progress, visible: bool):
+    def __init__(self, job: TrainingSetup, progress: Progress, visible: bool):
         self.job = job
         self.console = Console(stderr=True, quiet=not visible, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())

@@ -12,7 +12,7 @@ from resunit.training.devices import resolve_device
 
 
 @dataclass(frozen=True)
-class Worker:
+class Distributed:
     """Process `rank` of `count`, computing on `device`."""
 
     rank: int
@@ -68,7 +68,7 @@ class Worker:
         return bool(total)
 
 
-def start_worker(device: str) -> Worker:
+def start_distributed(device: str) -> Distributed:
     """This process as a worker on `device`, as `resolve_device` has it, joined to others by torchrun."""
     rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     chosen = resolve_device(device)
@@ -77,4 +77,4 @@ def start_worker(device: str) -> Worker:
         torch.cuda.set_device(chosen)
     if count > 1 and not distributed.is_initialized():
         distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    return Worker(rank, count, chosen)
+    return Distributed(rank, count, chosen)

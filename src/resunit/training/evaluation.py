@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.data import EvaluationCrop, Normalisation, Split, StreamedSplit
-from resunit.training.distributed import Worker
+from resunit.training.distributed import Distributed
 
 AnySplit = Split | StreamedSplit
 PIXELS = 500 * 32 * 32  # a batch: memory, not speed, is what grows with it
@@ -64,7 +64,7 @@ def logits_of(network: nn.Module, images: Tensor, normalisation: Normalisation, 
 
 
 def evaluate(
-    network: nn.Module, split: AnySplit, normalisation: Normalisation, precision: str, worker: Worker
+    network: nn.Module, split: AnySplit, normalisation: Normalisation, precision: str, worker: Distributed
 ) -> Evaluation:
     """Evaluate on `split`, a share on each worker; every worker gets the whole answer."""
     everyones = everyones_logits(network, split, normalisation, precision, worker)
@@ -102,7 +102,7 @@ def evaluate_views(
     split: AnySplit,
     normalisation: Normalisation,
     precision: str,
-    worker: Worker,
+    worker: Distributed,
     augmented: bool,
 ) -> OtherViews:
     """Evaluate on other views, divided among the workers as in `evaluate`.
@@ -131,7 +131,7 @@ def evaluate_views(
 
 
 def shifted_views(split: Split, logits_on: Callable[[Split], Tensor]) -> dict[str, Tensor]:
-    """ "mirrored_views": the image and its mirror image. "augmented_views": these count half, and the image
+    """ "mirrored_views": the image and its mirror image. "tta": these count half, and the image
     moved by one pixel up and left, and down and right, each with its mirror image, a quarter each (Jordan
     2024, airbench).
     """
@@ -141,7 +141,7 @@ def shifted_views(split: Split, logits_on: Callable[[Split], Tensor]) -> dict[st
         for images in (shift, shift.flip(-1))
     ]
     mirrored = logits[0] + logits[1]
-    return {"mirrored_views": mirrored, "augmented_views": 2 * mirrored + sum(logits[2:])}
+    return {"mirrored_views": mirrored, "tta": 2 * mirrored + sum(logits[2:])}
 
 
 def shifted(images: Tensor, pixels: int) -> Tensor:
@@ -154,7 +154,7 @@ def shifted(images: Tensor, pixels: int) -> Tensor:
 
 
 def everyones_logits(
-    network: nn.Module, split: AnySplit, normalisation: Normalisation, precision: str, worker: Worker
+    network: nn.Module, split: AnySplit, normalisation: Normalisation, precision: str, worker: Distributed
 ) -> Tensor:
     """`logits_of`, on the CPU, a share of the images on each worker; every worker gets all of them.
 

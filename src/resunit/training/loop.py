@@ -17,14 +17,19 @@ from resunit.training.display import Display
 from resunit.training.ghost_batch_norm import set_momentum
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, quick
-from resunit.training.records import RunRecords
+from resunit.training.records import RunWriter
 from resunit.training.settings import stored_recipe
-from resunit.training.setup import Job, prepare
+from resunit.training.setup import TrainingSetup, prepare
 from resunit.training.signals import stop_requests
 from resunit.training.state import Progress
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
-RESOLVED = {"data", "batch_size", "precision", "memory"}  # what a stored recipe says more exactly
+RESOLVED = {
+    "data",
+    "batch_size",
+    "precision",
+    "activation_checkpointing",
+}  # what a stored recipe says more exactly
 
 
 def train(
@@ -45,7 +50,7 @@ def train(
         except RunError as problem:
             error = problem
     job.worker.stop_together(error)
-    records = RunRecords(folder, job)
+    records = RunWriter(folder, job)
     with records.in_use():
         return run(job, records, Progress(), quiet)
 
@@ -63,7 +68,7 @@ def resume(path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
     if isinstance(threads := folder.recorded("threads"), int):
         torch.set_num_threads(threads)
     job = prepare(recipe)
-    records = RunRecords(folder, job)
+    records = RunWriter(folder, job)
     records.check_data()
     with records.in_use():
         return run(job, records, records.restore(), quiet)
@@ -88,7 +93,7 @@ def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) ->
     return resume(path, quiet=quiet)
 
 
-def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[str, Any]:
+def run(job: TrainingSetup, records: RunWriter, progress: Progress, quiet: bool) -> dict[str, Any]:
     """Train from `progress` to the last step; stop early at a signal or a non-finite loss."""
     model = job.worker.distribute(job.network).train()
     visible = job.worker.is_main and not quiet
@@ -137,7 +142,7 @@ def run(job: Job, records: RunRecords, progress: Progress, quiet: bool) -> dict[
         return records.finish("done", progress, evaluation, views)
 
 
-def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:
+def train_step(job: TrainingSetup, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:
     """One step on `groups`, this worker's micro-batches: the loss and the wrong answers of all workers.
 
     The gradients add up to those of the whole batch; each group is normalised by its own statistics.
@@ -159,7 +164,7 @@ def train_step(job: Job, model: nn.Module, groups: list[Group], step: int) -> tu
                 totals += torch.stack([plain, (logits.argmax(1) != group.labels).sum()])
     job.worker.average_running_statistics(job.network)
     job.worker.sum(totals)
-    job.optimiser.step(job.learning_rate(step))
+    job.optimizer.step(job.learning_rate(step))
     return totals[0].item() / job.batches.batch_size, int(totals[1])
 
 

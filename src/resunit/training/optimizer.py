@@ -7,7 +7,7 @@ from torch.optim import SGD, Muon, Optimizer
 from resunit.training.recipe import Recipe
 
 
-class Optimiser:
+class RecipeOptimizer:
     """Steps every trainable parameter of `network` as `recipe` says.
 
     Its state is a flat dictionary of tensors named by parameter, which checkpoints store as it is.

@@ -13,7 +13,7 @@ from resunit.propagation import Instrument, Propagation
 from resunit.propagation.junction import MEASURES
 from resunit.runs.folder import RunFolder
 from resunit.training.batches import Group
-from resunit.training.setup import Job
+from resunit.training.setup import TrainingSetup
 from resunit.training.state import Progress
 
 IMAGES = 64  # of the step's batch; norms and shares hardly depend on more
@@ -25,7 +25,7 @@ class PropagationWatch:
     Measuring changes nothing of the run: its weights are bitwise those of a run that is not watched.
     """
 
-    def __init__(self, job: Job, folder: RunFolder):
+    def __init__(self, job: TrainingSetup, folder: RunFolder):
         self.job = job
         self.path = folder.path / "propagation.jsonl"
         self.instrument = Instrument(job.network)

@@ -21,15 +21,15 @@ class Recipe:
         validation: training images held out for evaluation; the test set is then not touched.
         epochs, steps: the length, in one or the other; the schedule stretches or shrinks with it.
         batch_size: images a step over all devices; None is 250, or a sixteenth of few images.
-        group_size: images a batch-norm group, taken as micro-batches; None is a device's whole share.
+        ghost_batch_size: images a batch-norm group, taken as micro-batches; None is a device's whole share.
         optimizer: "sgd", or "muon" for the convolutions and SGD for the rest.
         learning_rate, nesterov, weight_decay: of SGD; momentum: of both.
         muon_learning_rate, muon_weight_decay, muon_steps: of Muon, the last its Newton-Schulz steps.
         train_norm_scale: learn batch norm's gamma, or leave it at 1.
         decay_parameters: "all", or "weights" for convolutions and the classifier without norms and biases.
-        schedule: "steps" (divided by 10 at each of `drops`) or "linear" (falls to 0).
+        schedule: "steps" (divided by 10 at each of `milestones`) or "linear" (falls to 0).
         warmup: fraction of the steps at `warmup_learning_rate` ("steps") or rising linearly ("linear").
-        scales, scale_ends: train on images scaled by scales[i] until the fraction scale_ends[i] of the run,
+        resize_scales, resize_ends: train on images scaled by resize_scales[i] until the fraction resize_ends[i] of the run,
             and then as they are; evaluation always sees them as they are.
         crop: "shift" moves images by up to `padding` pixels, with `padding_mode` around them. The others take
             crops of 224 pixels from a folder's files as they are read, so that memory sets no limit: "scale"
@@ -39,11 +39,11 @@ class Recipe:
         flip: mirror images, "random" or "alternating" epoch by epoch.
         normalisation: "pixel" subtracts the mean image, "channel" standardises the channels.
         precision: "auto" is bf16 autocast where the device is fast at it and the network tolerates it.
-        memory: "fast" stores all maps for the backward pass; "small" computes most of them again, and needs
+        activation_checkpointing: "fast" stores all maps for the backward pass; "small" computes most of them again, and needs
             memory for the square root of the depth; "auto" is "fast" where that fits. Results are the same.
         evaluate_every: epochs between evaluations; evaluate_steps: steps, in their place.
         evaluation_images: how many images the evaluations before the last one use; None is all.
-        augmented_views: at the end, also evaluate on mirrored and shifted views of an image, or on ten crops.
+        tta: at the end, also evaluate on mirrored and shifted views of an image, or on ten crops.
         checkpoint_every: steps between checkpoints; None is every epoch or 10 minutes.
         watch_propagation: steps between measurements of the signal through the junctions; None for none.
         device: "auto", or a torch device.
@@ -63,7 +63,7 @@ class Recipe:
     seed: int = 0
     epochs: float | None = None
     steps: int | None = None
-    group_size: int | None = None
+    ghost_batch_size: int | None = None
     optimizer: Literal["sgd", "muon"] = "sgd"
     muon_learning_rate: float = 0.1
     muon_weight_decay: float = 0.0
@@ -72,12 +72,12 @@ class Recipe:
     nesterov: bool = False
     decay_parameters: Literal["all", "weights"] = "all"
     train_norm_scale: bool = True
-    drops: tuple[float, ...] = ()
+    milestones: tuple[float, ...] = ()
     warmup: float = 0.0
     warmup_learning_rate: float = 0.0
     label_smoothing: float = 0.0
-    scales: tuple[float, ...] = ()
-    scale_ends: tuple[float, ...] = ()
+    resize_scales: tuple[float, ...] = ()
+    resize_ends: tuple[float, ...] = ()
     crop: Literal["shift", "scale", "scale-aspect"] = "shift"
     colour: bool = False
     padding: int = 4
@@ -85,11 +85,11 @@ class Recipe:
     flip: Literal["random", "alternating", "none"] = "random"
     normalisation: Literal["pixel", "channel"] = "channel"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    memory: Literal["auto", "fast", "small"] = "auto"
+    activation_checkpointing: Literal["auto", "fast", "small"] = "auto"
     evaluate_every: int = 1
     evaluate_steps: int | None = None
     evaluation_images: int | None = None
-    augmented_views: bool = False
+    tta: bool = False
     checkpoint_every: int | None = None
     watch_propagation: int | None = None
     device: str = "auto"
@@ -123,9 +123,9 @@ def quick() -> Recipe:
         schedule="linear",
         warmup=0.1,
         label_smoothing=0.2,
-        scales=(24 / 32,),
-        scale_ends=(6 / 12,),
-        augmented_views=True,
+        resize_scales=(24 / 32,),
+        resize_ends=(6 / 12,),
+        tta=True,
         padding=2,
         padding_mode="reflect",
         flip="alternating",
@@ -163,11 +163,11 @@ def paper() -> Recipe:
         model="preresnet110",
         steps=64_000,
         batch_size=128,
-        group_size=64,
+        ghost_batch_size=64,
         learning_rate=0.1,
         weight_decay=1e-4,
         schedule="steps",
-        drops=(32 / 64, 48 / 64),
+        milestones=(32 / 64, 48 / 64),
         warmup=400 / 64_000,
         warmup_learning_rate=0.01,
         normalisation="pixel",
@@ -181,19 +181,19 @@ def fb() -> Recipe:
 
     164 epochs with drops at 81 and 122, Nesterov momentum, no warm-up, weight decay on every parameter,
     channels whitened before padding. The published 4.62 % is `--model preresnet1001 --set batch_size=64
-    --set group_size=32 --set epochs=200 --set drops=0.405,0.61`. Not run to the end here.
+    --set ghost_batch_size=32 --set epochs=200 --set milestones=0.405,0.61`. Not run to the end here.
     """
     return Recipe(
         name="fb",
         model="preresnet164",
         epochs=164,
         batch_size=128,
-        group_size=64,
+        ghost_batch_size=64,
         learning_rate=0.1,
         weight_decay=1e-4,
         nesterov=True,
         schedule="steps",
-        drops=(81 / 164, 122 / 164),
+        milestones=(81 / 164, 122 / 164),
     )
 
 
@@ -215,11 +215,11 @@ def imagenet() -> Recipe:
         image_size=224,
         epochs=90,
         batch_size=256,
-        group_size=32,
+        ghost_batch_size=32,
         learning_rate=0.1,
         weight_decay=1e-4,
         schedule="steps",
-        drops=(30 / 90, 60 / 90),
+        milestones=(30 / 90, 60 / 90),
         crop="scale",
         colour=True,
         padding=0,

@@ -22,17 +22,17 @@ from resunit.runs.folder import RunFolder
 from resunit.training.checkpoints import newest_checkpoint, save_checkpoint
 from resunit.training.environment import describe_environment
 from resunit.training.evaluation import Evaluation, OtherViews
-from resunit.training.setup import Job
+from resunit.training.setup import TrainingSetup
 from resunit.training.state import Progress
 
 MISTAKES_SHOWN = 24
 TIMINGS = ("wall_seconds", "images_per_second")  # not in weight files: equal runs give equal bytes
 
 
-class RunRecords:
+class RunWriter:
     """Keeps the records of `job` in `folder`. All workers call its methods, the main one writes."""
 
-    def __init__(self, folder: RunFolder, job: Job):
+    def __init__(self, folder: RunFolder, job: TrainingSetup):
         self.folder = folder
         self.job = job
 
@@ -86,7 +86,7 @@ class RunRecords:
 
     def state(self) -> dict[str, Tensor]:
         network = {f"network.{name}": tensor for name, tensor in self.job.network.state_dict().items()}
-        return network | {f"optimiser.{name}": tensor for name, tensor in self.job.optimiser.state().items()}
+        return network | {f"optimizer.{name}": tensor for name, tensor in self.job.optimizer.state().items()}
 
     def restore(self) -> Progress:
         """Put the newest whole checkpoint into the job; a run without one starts over."""
@@ -94,13 +94,13 @@ class RunRecords:
         tensors, stored = checkpoint or ({}, {})
         progress = Progress(**stored)
         if tensors:
-            parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}}
+            parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}}
             for name, tensor in tensors.items():
                 part, _, rest = name.partition(".")
                 parts[part][rest] = tensor
             try:
                 self.job.network.load_state_dict(parts["network"])
-                self.job.optimiser.load_state(parts["optimiser"])
+                self.job.optimizer.load_state(parts["optimizer"])
             except (RuntimeError, KeyError) as error:
                 raise RunError(
                     f"{self.folder.path}: its checkpoint is not of the network in recipe.json; was it edited?"

@@ -13,7 +13,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     if recipe.schedule == "steps":
         if step < warmup:
             return recipe.warmup_learning_rate
-        drops = sum(step >= round(drop * steps) for drop in recipe.drops)
+        drops = sum(step >= round(drop * steps) for drop in recipe.milestones)
         return recipe.learning_rate / 10**drops
     if step < warmup:
         rise = (step + 1) / (warmup + 1)
@@ -23,7 +23,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 def train_size(recipe: Recipe, step: int, steps: int, side: int) -> int:
     """The side of training images at `step`, in pixels, when they are stored with `side`."""
-    for scale, end in zip(recipe.scales, recipe.scale_ends, strict=True):
+    for scale, end in zip(recipe.resize_scales, recipe.resize_ends, strict=True):
         if step < round(end * steps):
             return round(scale * side)
     return side

@@ -100,7 +100,7 @@ BOUNDS: dict[str, tuple[float, float]] = {  # the least and the greatest value t
     "validation": (0, 10**9),
     "steps": (1, 10**9),
     "batch_size": (2, 10**6),
-    "group_size": (2, 10**6),
+    "ghost_batch_size": (2, 10**6),
     "muon_steps": (1, 20),
     "weight_decay": (0, 1),
     "muon_weight_decay": (0, 1),
@@ -142,14 +142,16 @@ def checked(recipe: Recipe) -> Recipe:
         )
     if recipe.nesterov and recipe.momentum == 0:
         raise UsageError("nesterov needs a momentum above 0")
-    for name in ("drops", "scale_ends"):
+    for name in ("milestones", "resize_ends"):
         fractions = getattr(recipe, name)
         if any(not 0 < fraction < 1 for fraction in fractions) or list(fractions) != sorted(fractions):
             raise UsageError(f"{name} are rising fractions of the run between 0 and 1, not {fractions}")
-    if len(recipe.scales) != len(recipe.scale_ends):
-        raise UsageError("scales and scale_ends go in pairs: each scale has the fraction at which it ends")
-    if any(not 0 < scale <= 1 for scale in recipe.scales):
-        raise UsageError(f"scales are above 0 and at most 1, not {recipe.scales}")
+    if len(recipe.resize_scales) != len(recipe.resize_ends):
+        raise UsageError(
+            "resize_scales and resize_ends go in pairs: each scale has the fraction at which it ends"
+        )
+    if any(not 0 < scale <= 1 for scale in recipe.resize_scales):
+        raise UsageError(f"resize_scales are above 0 and at most 1, not {recipe.resize_scales}")
     return recipe
 
 

@@ -14,11 +14,11 @@ from resunit.models.summary import training_flops
 from resunit.ops.activation_checkpointing import recompute
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.training.batches import Batches
-from resunit.training.distributed import Worker, start_worker
+from resunit.training.distributed import Distributed, start_distributed
 from resunit.training.evaluation import Evaluation, OtherViews, evaluate, evaluate_views
 from resunit.training.ghost_batch_norm import fix_scales
 from resunit.training.memory import resolve_memory
-from resunit.training.optimizer import Optimiser
+from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
@@ -29,16 +29,16 @@ AnyDataset: TypeAlias = Dataset[Split | StreamedSplit]
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingSetup:
     """`recipe` is resolved: precision bf16 or fp32, memory fast or small, and no batch beyond the data."""
 
     recipe: Recipe
-    worker: Worker
+    worker: Distributed
     dataset: AnyDataset
     normalisation: Normalisation
     spec: NetworkSpec
     network: ResidualNetwork
-    optimiser: Optimiser
+    optimizer: RecipeOptimizer
     batches: Batches
     steps: int
     flops: dict[int, int]  # training arithmetic for one image, by its side
@@ -61,7 +61,7 @@ class Job:
     def evaluate_views(self) -> OtherViews:
         recipe, split = self.recipe, self.dataset.test
         return evaluate_views(
-            self.network, split, self.normalisation, recipe.precision, self.worker, recipe.augmented_views
+            self.network, split, self.normalisation, recipe.precision, self.worker, recipe.tta
         )
 
     def is_finite(self) -> bool:
@@ -103,7 +103,7 @@ def normalisation_of(recipe: Recipe, train: Split | StreamedSplit) -> Normalisat
     return Normalisation.of_imagenet()
 
 
-def load_data(recipe: Recipe, worker: Worker) -> AnyDataset:
+def load_data(recipe: Recipe, worker: Distributed) -> AnyDataset:
     """`dataset_of`; the main worker first, since it may have to fetch it."""
     dataset, error = None, None
     if worker.is_main:
@@ -115,10 +115,10 @@ def load_data(recipe: Recipe, worker: Worker) -> AnyDataset:
     return dataset or dataset_of(recipe, progress=False)
 
 
-def prepare(recipe: Recipe) -> Job:
+def prepare(recipe: Recipe) -> TrainingSetup:
     """Load the data and build the network of `recipe`; raises UsageError or DataError."""
     recipe = checked(recipe)
-    worker = start_worker(recipe.device)
+    worker = start_distributed(recipe.device)
     # Before the data, so that a typo fails at once.
     spec = network_spec(recipe.model, design=recipe.design, **recipe.model_options)
     dataset = load_data(recipe, worker)
@@ -127,7 +127,7 @@ def prepare(recipe: Recipe) -> Job:
     return assemble(recipe, spec, dataset, worker)
 
 
-def assemble(recipe: Recipe, spec: NetworkSpec, dataset: AnyDataset, worker: Worker) -> Job:
+def assemble(recipe: Recipe, spec: NetworkSpec, dataset: AnyDataset, worker: Distributed) -> TrainingSetup:
     """Build all that training the network of `spec` on `dataset` needs; raises UsageError."""
     keep_freed_memory(worker.device)
     side = dataset.train.side
@@ -142,7 +142,7 @@ def assemble(recipe: Recipe, spec: NetworkSpec, dataset: AnyDataset, worker: Wor
     precision = resolve_precision(recipe, spec, worker.device)
     recipe = replace(recipe, batch_size=batch_size, precision=precision, data=dataset.name)
 
-    sides = {side, *(round(scale * side) for scale in recipe.scales)}
+    sides = {side, *(round(scale * side) for scale in recipe.resize_scales)}
     if recipe.padding_mode == "reflect" and recipe.padding >= side:
         raise UsageError(f"padding {recipe.padding} cannot be reflected in images of {side} pixels")
     try:
@@ -152,13 +152,13 @@ def assemble(recipe: Recipe, spec: NetworkSpec, dataset: AnyDataset, worker: Wor
         raise UsageError(
             f"{recipe.model} cannot train on images of {sorted(sides)} pixels: {reason}"
         ) from error
-    recipe = replace(recipe, memory=resolve_memory(recipe, spec, side, worker))
+    recipe = replace(recipe, activation_checkpointing=resolve_memory(recipe, spec, side, worker))
 
     torch.manual_seed(recipe.seed)
     network = build(spec).to(worker.device).to(memory_format=torch.channels_last)
     if spec.stem == "whitening":
         fit_whitening(network.stem, dataset.train, normalisation)
-    if recipe.memory == "small":
+    if recipe.activation_checkpointing == "small":
         recompute(network.stages)
     if not recipe.train_norm_scale:
         fix_scales(network)
@@ -168,9 +168,11 @@ def assemble(recipe: Recipe, spec: NetworkSpec, dataset: AnyDataset, worker: Wor
         augmentation=augmentation(recipe),
         seed=recipe.seed,
         batch_size=batch_size,
-        group_size=recipe.group_size,
+        ghost_batch_size=recipe.ghost_batch_size,
         worker=worker,
     )
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * batches.per_epoch))
-    optimiser = Optimiser(recipe, network)
-    return Job(recipe, worker, dataset, normalisation, spec, network, optimiser, batches, steps, flops)
+    optimizer = RecipeOptimizer(recipe, network)
+    return TrainingSetup(
+        recipe, worker, dataset, normalisation, spec, network, optimizer, batches, steps, flops
+    )

@@ -5,10 +5,10 @@ from collections import Counter
 
 from torch.autograd.function import BackwardCFunction
 
+from resunit.io.format import counted
 from resunit.propagation.detect.graph import Graph, Node
 from resunit.propagation.detect.kinds import junction, operation
 from resunit.propagation.detect.sightings import Sightings
-from resunit.propagation.show.words import counted
 
 OPAQUE = ("CompiledFunction", "DifferentiableGraph")  # nodes of torch.compile and of TorchScript
 

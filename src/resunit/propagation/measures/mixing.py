@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from resunit.errors import PropagationError
+from resunit.io.format import share_in_percent, two_digits
 from resunit.propagation.measures.passes import Inputs, check, run
 from resunit.propagation.measures.state import preserved
-from resunit.propagation.show.words import number, percent
 
 CLOSED = 1e-3  # closure error below which an equation holds, low precision included
 
@@ -65,12 +65,12 @@ class Mixing:
             return f"{self.name}: its equation closes with the mixing matrix transposed, not as it is given"
         if self.closure_error > CLOSED:
             return (
-                f"{self.name}: its streams differ by {percent(self.closure_error)} from M X + w F; "
+                f"{self.name}: its streams differ by {share_in_percent(self.closure_error)} from M X + w F; "
                 "something else takes part"
             )
         return (
             f"{self.name}: of the first streams the product of all mixing so far passes on at most "
-            f"{number(self.product_row_sum)} times forward, {number(self.product_column_sum)} times backward"
+            f"{two_digits(self.product_row_sum)} times forward, {two_digits(self.product_column_sum)} times backward"
         )
 
 

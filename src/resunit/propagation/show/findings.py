@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 
+from resunit.io.format import counted, share_in_percent, two_digits
 from resunit.propagation.junction import Junction
-from resunit.propagation.show.words import counted, number, percent
 
 # How much a finding weighs: by how many decades the signal or its gradient is changed; ruin weighs most.
 RUIN = 1000.0
@@ -52,7 +52,7 @@ def _nonfinite(junctions: list[Junction]) -> Iterator[Finding]:
     if bad:
         yield (
             RUIN,
-            f"{percent(bad[0].nonfinite_share or 0)} of the stream at {bad[0].name} is infinite or NaN, "
+            f"{share_in_percent(bad[0].nonfinite_share or 0)} of the stream at {bad[0].name} is infinite or NaN, "
             f"the first of {len(bad)} such junctions: what follows it means nothing",
         )
 
@@ -83,19 +83,19 @@ def _lambda_product(stage: list[Junction]) -> Iterator[Finding]:
     if abs(math.log10(size)) < 0.02:
         return
     same = max(scales) - min(scales) < 0.01 * abs(scales[0])
-    base = number(scales[0]) if scales[0] > 0 else f"({number(scales[0])})"
+    base = two_digits(scales[0]) if scales[0] > 0 else f"({two_digits(scales[0])})"
     power = f"{base}^{len(scales)} = " if same and len(scales) > 1 else ""
     gates = sum(j.kind == "gate" for j in scaled)
     behind = f", behind {counted(gates, 'gate')}," if gates else ""
     if size < 1e-3:
         meaning = "the gradient has no direct path"
     elif size < 1:
-        meaning = f"{percent(size)} of the gradient comes through directly"
+        meaning = f"{share_in_percent(size)} of the gradient comes through directly"
     else:
         meaning = "the direct path amplifies signal and gradient"
     yield (
         abs(math.log10(size)),
-        f"the product of lambda over stage {stage[0].stage}{behind} is {power}{number(product)}: {meaning}",
+        f"the product of lambda over stage {stage[0].stage}{behind} is {power}{two_digits(product)}: {meaning}",
     )
 
 
@@ -107,15 +107,15 @@ def _truncation(junctions: list[Junction]) -> Iterator[Finding]:
     worst = max(cut, key=lambda j: j.energy_cut or 0.0)
     left = math.prod(1 - (j.energy_cut or 0.0) for j in cut)
     blocks = worst.gradient_blocked
-    blocked = f" and blocks {percent(blocks)} of the gradient's" if blocks else ""
+    blocked = f" and blocks {share_in_percent(blocks)} of the gradient's" if blocks else ""
     before = worst.f[: worst.f.index("relu")] if "relu" in worst.f else ()
     where = f" ({', '.join(before)} in between)" if before else ""
-    median = percent(statistics.median(j.energy_cut or 0.0 for j in cut))
+    median = share_in_percent(statistics.median(j.energy_cut or 0.0 for j in cut))
     others = f"; the median of {len(cut)} such junctions is {median}" if len(cut) > 1 else ""
     yield (
         -math.log10(max(left, 1e-30)) / 2,
-        f"the ReLU after the addition at {worst.name}{where} cuts {percent(worst.energy_cut or 0)} of the "
-        f"signal's energy (P(y < 0) = {percent(worst.negative_share or 0)}){blocked}{others}",
+        f"the ReLU after the addition at {worst.name}{where} cuts {share_in_percent(worst.energy_cut or 0)} of the "
+        f"signal's energy (P(y < 0) = {share_in_percent(worst.negative_share or 0)}){blocked}{others}",
     )
 
 
@@ -134,8 +134,8 @@ def _after_addition(stage: list[Junction]) -> Iterator[Finding]:
     yield (
         abs(math.log10(product)),
         f"{names} after the additions of stage {stage[0].stage} {effect} the direct path to "
-        f"{number(product)} of it over {counted(len(inside), 'junction')}, "
-        f"{number(product ** (1 / len(inside)))} each",
+        f"{two_digits(product)} of it over {counted(len(inside), 'junction')}, "
+        f"{two_digits(product ** (1 / len(inside)))} each",
     )
 
 
@@ -147,7 +147,7 @@ def _shortcuts(junctions: list[Junction]) -> Iterator[Finding]:
         yield (
             len(odd) * 0.5,
             f"the shortcut at {odd[0].name}{_and_others(odd)} is no multiple of x "
-            f"({kinds}; R^2 = {number(fit)}): nothing passes as it is",
+            f"({kinds}; R^2 = {two_digits(fit)}): nothing passes as it is",
         )
 
 
@@ -163,7 +163,7 @@ def _gradient(junctions: list[Junction]) -> Iterator[Finding]:
         yield (
             abs(math.log10(first)),
             f"on its way back from the last junction to {gains[0].name} the gradient {word} to "
-            f"{number(first)} times its norm",
+            f"{two_digits(first)} times its norm",
         )
 
 
@@ -178,8 +178,8 @@ def _direct_share(junctions: list[Junction]) -> Iterator[Finding]:
         middle = statistics.median(shares)
         yield (
             0.5 if middle < 0.5 else 0.05,
-            f"of the gradient's norm at a junction {percent(middle)} comes through the shortcut and "
-            f"{percent(1 - middle)} through the branch (medians over {counted(len(shares), 'junction')})",
+            f"of the gradient's norm at a junction {share_in_percent(middle)} comes through the shortcut and "
+            f"{share_in_percent(1 - middle)} through the branch (medians over {counted(len(shares), 'junction')})",
         )
 
 
@@ -195,7 +195,7 @@ def _branches(junctions: list[Junction]) -> Iterator[Finding]:
         yield (
             0.4 * len(flooded) / len(junctions),
             f"the branch at {flooded[0].name}{_and_others(flooded)} drowns the shortcut: "
-            f"{percent(flooded[0].branch_share or 0)} of the sum of both norms",
+            f"{share_in_percent(flooded[0].branch_share or 0)} of the sum of both norms",
         )
 
 
@@ -206,9 +206,9 @@ def _growth(stage: list[Junction]) -> Iterator[Finding]:
     if growth > 0 and abs(math.log10(growth)) > 0.5:
         yield (
             0.5 * abs(math.log10(growth)),
-            f"the stream {'grows' if growth > 1 else 'shrinks'} {number(max(growth, 1 / growth))}-fold over "
+            f"the stream {'grows' if growth > 1 else 'shrinks'} {two_digits(max(growth, 1 / growth))}-fold over "
             f"the {len(stage)} junctions of stage {stage[0].stage}, to a root mean square of "
-            f"{number(stage[-1].stream_rms)}",
+            f"{two_digits(stage[-1].stream_rms)}",
         )
 
 
@@ -218,9 +218,12 @@ def _headroom(junctions: list[Junction]) -> Iterator[Finding]:
         tightest = min(measured, key=lambda j: j.headroom_fp16 or 0.0)
         bits = tightest.headroom_fp16 or 0.0
         if bits <= 0:
-            yield RUIN / 4, f"the stream at {tightest.name} overflows fp16 by {number(-bits)} bits"
+            yield RUIN / 4, f"the stream at {tightest.name} overflows fp16 by {two_digits(-bits)} bits"
         elif bits < 4:
-            yield 1.0, f"the stream at {tightest.name} is within {number(bits)} bits of fp16's largest number"
+            yield (
+                1.0,
+                f"the stream at {tightest.name} is within {two_digits(bits)} bits of fp16's largest number",
+            )
 
 
 def _closure(junctions: list[Junction]) -> Iterator[Finding]:
@@ -230,7 +233,7 @@ def _closure(junctions: list[Junction]) -> Iterator[Finding]:
     last = max(plain, key=lambda j: j.closure_error or 0.0)
     worst = last.closure_error or 0.0
     if worst < 1e-3:
-        how = f"to {number(worst)} of the stream" if worst else "exactly"
+        how = f"to {two_digits(worst)} of the stream" if worst else "exactly"
         yield (
             0.0,
             f"x_L = x_l + sum F holds within every stage {how}, Eq. (4): the signal passes directly",
@@ -245,7 +248,7 @@ def _closure(junctions: list[Junction]) -> Iterator[Finding]:
         causes += ["what follows the additions"] if followed else []
         yield (
             0.01,
-            f"x_L differs from x_l + sum F by up to {percent(worst)} of the stream within a stage, Eq. (4): "
+            f"x_L differs from x_l + sum F by up to {share_in_percent(worst)} of the stream within a stage, Eq. (4): "
             f"it is changed on the way by {', and by '.join(causes) or 'its rounding'}",
         )
 
@@ -255,9 +258,7 @@ def _lesions(junctions: list[Junction]) -> Iterator[Finding]:
     if measured:
         most = max(measured, key=lambda j: j.loss_change or 0.0)
         helpful = sum((j.loss_change or 0.0) > 0 for j in measured)
-        worth = (
-            f"without the branch at {most.name} the loss rises most, by {number(most.loss_change or 0.0)}; "
-        )
+        worth = f"without the branch at {most.name} the loss rises most, by {two_digits(most.loss_change or 0.0)}; "
         yield (
             0.2,
             (worth if helpful else "") + f"the loss rises without {helpful} of {len(measured)} branches",
@@ -268,7 +269,7 @@ def _singular_values(junctions: list[Junction]) -> Iterator[Finding]:
     measured = [j for j in junctions if j.singular_value is not None]
     if measured:
         most = max(measured, key=lambda j: j.singular_value or 0.0)
-        value = number(most.singular_value or 0.0)
+        value = two_digits(most.singular_value or 0.0)
         yield (
             0.1,
             f"the junction at {most.name} can stretch a change of its input most, to {value} times its norm"
@@ -284,8 +285,8 @@ def _correlation(junctions: list[Junction]) -> Iterator[Finding]:
         first, last = measured[0].sample_correlation or 0.0, measured[-1].sample_correlation or 0.0
         yield (
             1.0 if last > 0.99 else 0.1,
-            f"two samples' streams have a cosine of {number(first)} at {measured[0].name} and "
-            f"{number(last)} at {measured[-1].name}",
+            f"two samples' streams have a cosine of {two_digits(first)} at {measured[0].name} and "
+            f"{two_digits(last)} at {measured[-1].name}",
         )
 
 

@@ -1,4 +1,4 @@
-"""The optimiser against torch's own, step by step."""
+"""The optimizer against torch's own, step by step."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from resunit import create_model
-from resunit.training.optimizer import Optimiser
+from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.recipe import Recipe, named_recipe
 
 
@@ -27,8 +27,8 @@ def gradients(model: nn.Module) -> None:
 @pytest.mark.parametrize("decayed", ["all", "weights"])
 def test_every_parameter_steps_once_and_the_classifier_decays(decayed: str) -> None:
     model = network()
-    optimiser = Optimiser(replace(named_recipe("paper"), decay_parameters=decayed), model)
-    groups = [group for optimizer, _ in optimiser.stepped for group in optimizer.param_groups]
+    optimizer = RecipeOptimizer(replace(named_recipe("paper"), decay_parameters=decayed), model)
+    groups = [group for optimizer, _ in optimizer.stepped for group in optimizer.param_groups]
     stepped = [id(p) for group in groups for p in group["params"]]
     assert sorted(stepped) == sorted(id(p) for p in model.parameters())
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
@@ -40,14 +40,14 @@ def test_every_parameter_steps_once_and_the_classifier_decays(decayed: str) -> N
 @pytest.mark.parametrize("recipe", ["paper", "fb"])
 def test_sgd_is_torchs(recipe: str) -> None:
     ours, theirs, chosen = network(), network(), named_recipe(recipe)
-    optimiser = Optimiser(chosen, ours)
+    optimizer = RecipeOptimizer(chosen, ours)
     sgd = torch.optim.SGD(
         theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4, nesterov=recipe == "fb", fused=True
     )
     for rate in (0.1, 0.1, 0.01):
         gradients(ours)
         gradients(theirs)
-        optimiser.step(rate)
+        optimizer.step(rate)
         sgd.param_groups[0]["lr"] = rate
         sgd.step()
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
@@ -56,17 +56,17 @@ def test_sgd_is_torchs(recipe: str) -> None:
 @pytest.mark.parametrize("recipe", [named_recipe("paper"), named_recipe("quick")])
 def test_state_continues_where_it_was(recipe: Recipe) -> None:
     whole, first = network(), network()
-    straight, before = Optimiser(recipe, whole), Optimiser(recipe, first)
-    for model, optimiser in ((whole, straight), (first, before)):
+    straight, before = RecipeOptimizer(recipe, whole), RecipeOptimizer(recipe, first)
+    for model, optimizer in ((whole, straight), (first, before)):
         gradients(model)
-        optimiser.step(recipe.learning_rate)
+        optimizer.step(recipe.learning_rate)
     second = network()
     second.load_state_dict(first.state_dict())
-    after = Optimiser(recipe, second)
+    after = RecipeOptimizer(recipe, second)
     after.load_state({name: tensor.clone() for name, tensor in before.state().items()})
-    for model, optimiser in ((whole, straight), (second, after)):
+    for model, optimizer in ((whole, straight), (second, after)):
         gradients(model)
-        optimiser.step(recipe.learning_rate / 2)
+        optimizer.step(recipe.learning_rate / 2)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
 
 
@@ -74,7 +74,7 @@ def test_weight_decay_leaves_out_norms_and_biases_where_the_recipe_says_so() -> 
     for kind, decayed in (("weights", {"classifier.weight"}), ("all", None)):
         model = network()
         recipe = replace(named_recipe("quick"), decay_parameters=kind)
-        sgd = Optimiser(recipe, model).stepped[0][0]
+        sgd = RecipeOptimizer(recipe, model).stepped[0][0]
         decays = {id(p): group["weight_decay"] for group in sgd.param_groups for p in group["params"]}
         names = {name: decays[id(p)] for name, p in model.named_parameters() if id(p) in decays}
         assert {name for name, decay in names.items() if decay} == (decayed or set(names))
@@ -82,7 +82,7 @@ def test_weight_decay_leaves_out_norms_and_biases_where_the_recipe_says_so() -> 
 
 def test_muon_is_torchs_on_the_filter_banks_as_matrices() -> None:
     recipe, ours, theirs = named_recipe("quick"), network(), network()
-    optimiser = Optimiser(recipe, ours)
+    optimizer = RecipeOptimizer(recipe, ours)
     banks = {name: p for name, p in theirs.named_parameters() if p.ndim == 4}
     matrices = {name: nn.Parameter(p.detach().contiguous().flatten(1).clone()) for name, p in banks.items()}
     muon = torch.optim.Muon(
@@ -97,7 +97,7 @@ def test_muon_is_torchs_on_the_filter_banks_as_matrices() -> None:
         for name, p in ours.named_parameters():
             if name in matrices:
                 matrices[name].grad = p.grad.contiguous().flatten(1).clone()
-        optimiser.step(recipe.learning_rate * fraction)
+        optimizer.step(recipe.learning_rate * fraction)
         muon.param_groups[0]["lr"] = recipe.muon_learning_rate * fraction
         muon.step()
     for name, p in ours.named_parameters():

@@ -1,0 +1,175 @@
+"""Typed fields: the values of a frozen dataclass, checked against its annotations and read from JSON.
+
+A field's annotation is all that there is to know of it: its type, its bounds (`Bounds`), its choices (`Literal`).
+A recipe, a network's spec and every record of a run are read by the same two functions.
+"""
+
+import ast
+import dataclasses
+import inspect
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from resunit.errors import UsageError, unknown
+
+T = TypeVar("T")
+KIND_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The allowed range of a number, ends included unless they are open; None is no bound."""
+
+    low: float | None = None
+    high: float | None = None
+    low_is_open: bool = False
+    high_is_open: bool = False
+
+    def allow(self, value: float) -> bool:
+        """Return whether `value` lies in the range; NaN never does."""
+        above = self.low is None or value > self.low or (value == self.low and not self.low_is_open)
+        below = self.high is None or value < self.high or (value == self.high and not self.high_is_open)
+        return value == value and above and below
+
+    def __str__(self) -> str:
+        parts = []
+        if self.low is not None:
+            parts.append(f"{'above' if self.low_is_open else 'at least'} {self.low:g}")
+        if self.high is not None:
+            parts.append(f"{'below' if self.high_is_open else 'at most'} {self.high:g}")
+        return " and ".join(parts)
+
+
+ABOVE_ZERO = Bounds(0, low_is_open=True)
+SHARE = Bounds(0, 1)
+SHARE_BELOW_ONE = Bounds(0, 1, high_is_open=True)
+
+
+def check(name: str, value: object, kind: Any) -> Any:
+    """Return `value` as the type `kind`: whole numbers become floats and lists become tuples where asked.
+
+    Raises:
+        UsageError: `value` is of another type, outside of the bounds or no choice; the message names the
+            field and what is allowed.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        checked = check(name, value, arguments[0])
+        for bounds in (extra for extra in arguments[1:] if isinstance(extra, Bounds)):
+            for number in checked if isinstance(checked, tuple) else (checked,):
+                if number is not None and not bounds.allow(number):
+                    raise UsageError(f"{name} must be {bounds}, not {number}")
+        return checked
+    if origin is Literal:
+        if value not in arguments:
+            raise unknown(name, str(value), map(str, arguments))
+        return value
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        inner = [argument for argument in arguments if argument is not type(None)]
+        if len(inner) == 1:
+            return check(name, value, inner[0])
+        for argument in inner:
+            try:
+                return check(name, value, argument)
+            except UsageError:
+                continue
+        raise _wrong(name, value, " or ".join(map(_in_words, inner)))
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise _wrong(name, value, "a list")
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
+        if len(kinds) != len(value):
+            raise _wrong(name, value, f"a list of {len(kinds)}")
+        return tuple(
+            check(f"{name}[{i}]", item, inner)
+            for i, (item, inner) in enumerate(zip(value, kinds, strict=True))
+        )
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise _wrong(name, value, "an object")
+        return {str(key): check(f"{name}.{key}", item, arguments[1]) for key, item in value.items()}
+    if kind is Any or kind is object:
+        return value
+    if is_dataclass(kind) and isinstance(kind, type):
+        if isinstance(value, kind):
+            return value
+        if not isinstance(value, Mapping):
+            raise _wrong(name, value, "an object")
+        return from_json(kind, value, prefix=f"{name}.")
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise _wrong(name, value, _in_words(kind))
+    return value
+
+
+def check_fields(instance: object) -> None:
+    """Check every field of a dataclass instance against its annotation. Raises UsageError."""
+    for name, kind in annotations_of(type(instance)).items():
+        check(name, getattr(instance, name), kind)
+
+
+def from_json(cls: type[T], record: Mapping[str, Any], *, prefix: str = "") -> T:
+    """Return the dataclass `cls` that `record` describes; absent fields get their defaults.
+
+    Raises:
+        UsageError: a field is unknown, ill-typed, out of its bounds, or absent without a default.
+    """
+    kinds = annotations_of(cls)
+    for name in record:
+        if name not in kinds:
+            raise unknown("field", f"{prefix}{name}", [f"{prefix}{known}" for known in kinds])
+    needed = [
+        field.name
+        for field in fields(cls)  # pyright: ignore[reportArgumentType]
+        if field.default is MISSING and field.default_factory is MISSING
+    ]
+    if missing := [name for name in needed if name not in record]:
+        raise UsageError(f"the field {prefix}{missing[0]} is missing")
+    return cls(**{name: check(f"{prefix}{name}", value, kinds[name]) for name, value in record.items()})
+
+
+def to_json(instance: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass instance as values that JSON can hold."""
+    return {name: _plain(value) for name, value in dataclasses.asdict(instance).items()}
+
+
+@cache
+def annotations_of(cls: type) -> dict[str, Any]:
+    """Return the annotations of a dataclass's fields, bounds included."""
+    return get_type_hints(cls, include_extras=True)
+
+
+@cache
+def docstrings_of(cls: type) -> dict[str, str]:
+    """Return the docstring that follows each field in the source of a dataclass, on one line."""
+    body = ast.parse(inspect.cleandoc(inspect.getsource(cls))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for field, following in zip(body.body, body.body[1:], strict=False):
+        is_field = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if is_field and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            found[field.target.id] = " ".join(str(following.value.value).split())  # pyright: ignore[reportAttributeAccessIssue]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return value
+
+
+def _wrong(name: str, value: object, expected: str) -> UsageError:
+    shown = repr(value)
+    return UsageError(f"{name} must be {expected}, not {shown if len(shown) < 60 else type(value).__name__}")
+
+
+def _in_words(kind: Any) -> str:
+    return KIND_NAMES.get(kind, getattr(kind, "__name__", str(kind)))
