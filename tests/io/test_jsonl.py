@@ -23,7 +23,9 @@ def test_no_file_has_no_records(tmp_path: Path) -> None:
     assert read_lines(tmp_path / "absent") == []
 
 
-@pytest.mark.parametrize("line", [b"{", b"nonsense", b"[1]", b"3", b"\xff", DEEP], ids=lambda line: str(line[:9]))
+@pytest.mark.parametrize(
+    "line", [b"{", b"nonsense", b"[1]", b"3", b"\xff", DEEP], ids=lambda line: str(line[:9])
+)
 def test_a_line_that_is_no_record_is_named(line: bytes, tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     path.write_bytes(b"{}\n" + line + b"\n{}\n")
