@@ -27,10 +27,13 @@ def ramps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def seen(image: Tensor) -> tuple[float, float]:
     """How much of the picture's width and of its height a crop shows, as fractions."""
-    red, green = image[0].float().mean(0), image[1].float().mean(1)
-    sides = image.shape[2], image.shape[1]
-    inner = [(line[-2] - line[1]).item() / 255 for line in (red, green)]  # resizing bends the outermost
-    return tuple(part * side / (side - 3) for part, side in zip(inner, sides, strict=True))
+    return _share(image[0].float().mean(0)), _share(image[1].float().mean(1))
+
+
+def _share(line: Tensor) -> float:
+    """Return which share of 0 to 255 a line of colours covers, without its ends, which resizing bends."""
+    inner = (line[-2] - line[1]).item() / 255
+    return inner * len(line) / (len(line) - 3)
 
 
 def drawn(view: TrainingCrop, path: Path, count: int) -> list[Tensor]:

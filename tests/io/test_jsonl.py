@@ -63,5 +63,5 @@ def test_what_the_system_refuses_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match=re.escape(str(tmp_path))):
         read_lines(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(WriteError, match="records.jsonl"):
+    with pytest.raises(WriteError, match=r"records.jsonl"):
         append_lines(tmp_path / "file" / "records.jsonl", [{}])

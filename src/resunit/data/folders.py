@@ -25,8 +25,8 @@ def read_folder(folder: Path, image_size: int | None = None, progress: bool = Tr
     """Return the images of a folder as a data set in memory.
 
     The images below FOLDER/train are trained on, and those below FOLDER/test or FOLDER/val are evaluated on.
-    Without the latter, 10 % of the images are held out. A hash of each file's path decides which, so that every
-    machine holds out the same images.
+    Without the latter, 10 % of the images are held out. A hash of each file's path decides which, so that
+    every machine holds out the same images.
 
     Args:
         folder: holds <class>/<image>, or train/<class>/<image> and so on.

@@ -23,8 +23,8 @@ class Normalisation:
     """The map (x / 255 - mean) / std. It takes the mean colour to zero, which augmentation pads with.
 
     The paper subtracts the per-pixel mean and divides by nothing. We divide too, so that activations start at
-    the scale that the initialisation assumes. Batch norm after the first convolution makes the scale immaterial
-    from there on.
+    the scale that the initialisation assumes. Batch norm after the first convolution makes that scale
+    immaterial.
     """
 
     kind: Kind

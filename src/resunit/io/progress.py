@@ -66,7 +66,7 @@ def working(title: str, shown: bool) -> AbstractContextManager[Advance]:
 
 @contextmanager
 def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColumn]) -> Iterator[Advance]:
-    """Show a bar on a terminal and a line elsewhere, if the work takes longer than SECONDS_BEFORE_PROGRESS."""
+    """Show a bar on a terminal and a line elsewhere, once SECONDS_BEFORE_PROGRESS have passed."""
     console = Console(stderr=True, quiet=not shown, highlight=False)
     description = TextColumn("{task.description}", markup=False)  # Paths may hold square brackets.
     bar = Progress(SpinnerColumn(), description, *columns, console=console, transient=True)

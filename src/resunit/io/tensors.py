@@ -1,8 +1,8 @@
 """Tensors and one JSON record in a safetensors file, every byte of which is checked on reading.
 
-The file's one metadata key, its kind, holds `{"format": 2, "sha256": ..., "record": ...}`. The SHA-256 is of all
-bytes of the file, its own 64 digits taken as zeros. Format 1 had no "format", and its SHA-256 was of the tensors
-alone. Pickles are never read.
+The file's one metadata key, its kind, holds `{"format": 2, "sha256": ..., "record": ...}`. The SHA-256 is of
+all bytes of the file, its own 64 digits taken as zeros. Format 1 had no "format", and its SHA-256 was of the
+tensors alone. Pickles are never read.
 """
 
 import hashlib
