@@ -116,3 +116,10 @@ def test_what_is_no_folder_says_what_is_needed(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=said):
         stream(name)
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    folder = write_photographs(tmp_path / "photos", train=2, val=1)
+    (folder / "val" / "cat" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"val/cat/gone\.jpg"):
+        stream(str(folder), image_size=28)

@@ -95,7 +95,7 @@ def _open_envelope(path: Path, text: str) -> tuple[int, str, dict[str, Any]]:
         if not isinstance(digest, str) or not isinstance(record, dict):
             raise TypeError("its sha256 or its record is of another type")
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{path}: its record is damaged ({error}); get the file again") from error
+        raise FileFormatError(f"{path}: its record is damaged ({error}); get another copy") from error
     return number, digest, record
 
 
@@ -119,4 +119,4 @@ def _digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _altered(path: Path) -> FileFormatError:
-    return FileFormatError(f"{path}: damaged: its bytes are not those that were written; get the file again")
+    return FileFormatError(f"{path}: damaged (its bytes are not what was written); get another copy")
