@@ -24,9 +24,9 @@ Paths = dict[str, list[Path]]  # The image files of each class.
 def read_folder(folder: Path, image_size: int | None = None, progress: bool = True) -> Dataset[Split]:
     """Return the images of a folder as a data set in memory.
 
-    FOLDER/train holds the images to train on, and FOLDER/test or FOLDER/val the images to evaluate on. Where
-    there is neither test nor val, 10 % of the images are held out. A hash of each file's path decides which, so
-    that every machine holds out the same images.
+    FOLDER/train holds the images to train on, and FOLDER/test or FOLDER/val the images to evaluate on.
+    Where there is neither test nor val, 10 % of the images are held out. A hash of each file's path decides
+    which, so that every machine holds out the same images.
 
     Args:
         folder: holds <class>/<image>, or train/<class>/<image> and so on.
