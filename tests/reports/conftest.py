@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Dialog, Page, sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 Scheme = Literal["light", "dark"]
@@ -40,9 +40,14 @@ def open_page(browser: BrowserContext) -> OpenPage:
         page.emulate_media(color_scheme=scheme)
         complaints: list[str] = []
         requests: list[str] = []
+
+        def note_dialog(dialog: Dialog) -> None:
+            complaints.append(dialog.message)
+            dialog.dismiss()
+
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (complaints.append("dialog"), dialog.dismiss()))
+        page.on("dialog", note_dialog)
         page.on("request", lambda request: requests.append(request.url))
         page.goto(path.as_uri())
         yield page

@@ -30,7 +30,7 @@ PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
 CAPTION_CHARACTERS_PER_PANEL = 95
 
 
-class Seeds(NamedTuple):
+class ErrorsAtStep(NamedTuple):
     """The errors in percent of several seeds at one step."""
 
     step: int
@@ -51,7 +51,7 @@ class Curve:
     label: str
     runs: Sequence[Sequence[CurvePoint]]
 
-    def along(self, error: ErrorField) -> list[Seeds]:
+    def along(self, error: ErrorField) -> list[ErrorsAtStep]:
         """Return the errors at every step at which all seeds have a finite one, in the order of the steps."""
         by_step: dict[int, list[float]] = {}
         for run in self.runs:
@@ -59,7 +59,7 @@ class Curve:
                 if is_finite(value := getattr(point, error)):
                     by_step.setdefault(point.step, []).append(value)
         return [
-            Seeds(step, fmean(values), min(values), max(values))
+            ErrorsAtStep(step, fmean(values), min(values), max(values))
             for step, values in sorted(by_step.items())
             if len(values) == len(self.runs)
         ]
@@ -83,30 +83,45 @@ class Plot:
     caption: str
 
 
-class Line(NamedTuple):
-    """How one of a network's two errors is drawn; widths are in points on paper and pixels on a page."""
+class ErrorLine(NamedTuple):
+    """How one of a network's two errors is drawn.
+
+    Attributes:
+        error: the error.
+        words: what the legend calls the images that the error was measured on.
+        dashed: whether the line is dashed.
+        width: the line's width in pixels.
+        banded: whether a band spans the seeds, where there are several.
+    """
 
     error: ErrorField
     words: str
     dashed: bool
     width: float
     banded: bool
-    """Whether a band spans the seeds."""
 
 
-LINES = (
-    Line("train_error", "training", dashed=True, width=1.2, banded=False),
-    Line("test_error", "test", dashed=False, width=2.2, banded=True),
+ERROR_LINES = (
+    ErrorLine("train_error", "training", dashed=True, width=1.2, banded=False),
+    ErrorLine("test_error", "test", dashed=False, width=2.2, banded=True),
 )
 
 
 class DrawnLine(NamedTuple):
-    """A line of a panel that has points."""
+    """A line of a panel: one error of one network.
 
-    line: Line
+    Attributes:
+        line: how the error is drawn.
+        name: the network and the error, for the legend.
+        colour: the network's colour.
+        points: the errors of the seeds at each step, at least one.
+        banded: whether a band spans the seeds.
+    """
+
+    line: ErrorLine
     name: str
     colour: str
-    seeds: list[Seeds]
+    points: list[ErrorsAtStep]
     banded: bool
 
 
@@ -123,7 +138,7 @@ def interactive_curves(panels: Panels) -> Figure:
         row, column = divmod(place, columns)
         where = {"row": row + 1, "col": column + 1}
         for drawn in _drawn_lines(curves, colours):
-            steps, means, lowest, highest = zip(*drawn.seeds, strict=True)
+            steps, means, lowest, highest = zip(*drawn.points, strict=True)
             if drawn.banded:
                 figure.add_scatter(x=[*steps, *reversed(steps)], y=[*highest, *reversed(lowest)],
                                    fill="toself", fillcolor=drawn.colour, opacity=0.15, mode="lines",
@@ -191,7 +206,7 @@ def _draw_panel(axes: Axes, title: str, lines: Sequence[DrawnLine]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for drawn in lines:
-        steps, means, lowest, highest = zip(*drawn.seeds, strict=True)
+        steps, means, lowest, highest = zip(*drawn.points, strict=True)
         axes.plot(steps, means, color=drawn.colour, label=drawn.name, linewidth=0.7 * drawn.line.width,
                   linestyle="--" if drawn.line.dashed else "-",
                   marker="." if len(steps) == 1 else None)  # fmt: skip
@@ -214,10 +229,10 @@ def _grid(panels: Panels) -> tuple[int, int]:
 def _drawn_lines(curves: Sequence[Curve], colours: Mapping[str, str]) -> Iterator[DrawnLine]:
     """Yield the lines of one panel that have points."""
     for curve in curves:
-        for line in LINES:
-            if seeds := curve.along(line.error):
+        for line in ERROR_LINES:
+            if points := curve.along(line.error):
                 banded = line.banded and len(curve.runs) > 1
-                yield DrawnLine(line, f"{curve.label}, {line.words}", colours[curve.label], seeds, banded)
+                yield DrawnLine(line, f"{curve.label}, {line.words}", colours[curve.label], points, banded)
 
 
 def _colours(panels: Panels) -> dict[str, str]:

@@ -89,7 +89,8 @@ def _about_certainty(run: Run) -> Iterator[str]:
         low, high = _wilson_interval(last / 100, confusion.images)
         yield (
             f"The error was measured on {confusion.images:,} images, so its 95 % interval is "
-            f"{percent(100 * low)} to {percent(100 * high)}. A run with another seed gives another error as well."
+            f"{percent(100 * low)} to {percent(100 * high)}. "
+            "A run with another seed gives another error as well."
         )
 
 
