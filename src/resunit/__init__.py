@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         RunError,
         UsageError,
     )
+    from resunit.inference.classifier import load
     from resunit.models.custom import add_design
     from resunit.models.registry import create_model, list_models
     from resunit.models.residual_unit import ResidualUnit
@@ -36,6 +37,7 @@ _MODULE_OF = {
     "add_design": "resunit.models.custom",
     "create_model": "resunit.models.registry",
     "list_models": "resunit.models.registry",
+    "load": "resunit.inference.classifier",
     "named_recipe": "resunit.training.recipe",
     "resume": "resunit.training.loop",
     "train": "resunit.training.loop",
@@ -57,6 +59,7 @@ __all__ = [
     "errors",
     "inference",
     "list_models",
+    "load",
     "models",
     "named_recipe",
     "propagation",

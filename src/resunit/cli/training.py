@@ -3,14 +3,17 @@
 import os
 import shlex
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json
 from resunit.errors import UsageError
+from resunit.io.fields import to_json
+from resunit.runs.schema import RunResult, ViewError
 
 SAMPLE = "cifar10-sample"  # what `resunit train` falls back to on a machine that reaches no source
 EXIT_CODES = {"done": DONE, "diverged": DIVERGED, "stopped": STOPPED}
@@ -99,54 +102,50 @@ def train(
     return code
 
 
-def tell_result(result: dict[str, Any], folder: Path, common: Common) -> int:
+def tell_result(result: RunResult, folder: Path, common: Common) -> int:
     """Print how a run ended (in one process of several, the first); the exit code says it too."""
     if os.environ.get("RANK", "0") != "0":
-        return EXIT_CODES[result["status"]]
+        return EXIT_CODES[result.status]
     if common.json:
-        tell_json({**result, "out": str(folder)})
-    elif result["status"] == "stopped":
+        tell_json({**to_json(result), "out": str(folder)})
+    elif result.status == "stopped":
         command = f"resunit train --resume {shlex.quote(str(folder))}"
-        print(f"stopped after step {result['steps']}; go on with: {command}")
-    elif result["status"] == "diverged":
+        print(f"stopped after step {result.steps}; go on with: {command}")
+    elif result.status == "diverged":
         fail(
-            f"diverged at step {result['steps']}: a loss or weight is not finite; the last good checkpoint "
-            f"is kept in {folder / 'checkpoints'}; start a new run with a lower --set learning_rate=...",
+            f"diverged at step {result.steps}: a loss or weight is not finite; the last good checkpoint "
+            f"is kept in {folder / 'checkpoints'}; start a new run with a lower --learning-rate",
             DIVERGED,
         )
     else:
-        split = "test" if result["test_error"] is not None else "validation"
-        last, best = result[f"{split}_error"], result[f"best_{split}_error"]
-        time = (
-            f"{result['wall_seconds'] / 60:.1f} minutes" if result["wall_seconds"] >= 60 else "under a minute"
+        split = result.split
+        minutes = f"{result.wall_seconds / 60:.1f} minutes" if result.wall_seconds >= 60 else "under a minute"
+        print(f"{result.model} on {result.data}, seed {result.seed}: {result.parameters:,} parameters")
+        print(f"{split} error    {result.error:.2f} %  (last epoch)")
+        print(
+            f"best          {result.best_error:.2f} %  "
+            f"(epoch {result.best_epoch:.4g}, chosen by its {split} error)"
         )
-        cost = f"{result['train_flops'] / 1e15:.3g} PFLOP"
-        parameters = f"{result['parameters']:,} parameters"
-        print(f"{result['model']} on {result['data']}, seed {result['seed']}: {parameters}")
-        print(f"{split} error    {last:.2f} %  (last epoch)")
-        print(f"best          {best:.2f} %  (epoch {result['best_epoch']:.4g}, chosen by its {split} error)")
-        tell_views(result, split)
-        print(f"cost          {cost}, {time}")
+        tell_views(result.top5_error, result.views)
+        print(f"cost          {result.train_flops / 1e15:.3g} PFLOP, {minutes}")
         print(f"weights       {folder / 'weights.safetensors'}")
     if not common.json:
         print(f"report        {folder / 'report.html'}")
-    return EXIT_CODES[result["status"]]
+    return EXIT_CODES[result.status]
 
 
 VIEWS = {
     "large_crop": "a larger crop at a larger scale",
     "ten_crops": "ten crops",
-    "mirrored_views": "image and mirror image",
+    "mirror": "image and mirror image",
     "tta": "six views: shifted and mirrored too",
 }
 
 
-def tell_views(record: dict[str, Any], split: str) -> None:
-    """Print the top-5 error and the errors with other views, those that the record has."""
-    if (top5 := record.get(f"{split}_top5_error")) is not None:
-        print(f"top-5 error   {top5:.2f} %")
-    for view, words in VIEWS.items():
-        if (error := record.get(f"{split}_error_{view}")) is not None:
-            top5 = record.get(f"{split}_top5_error_{view}")
-            beside = "" if top5 is None else f", top-5 {top5:.2f} %"
-            print(f"with views    {error:.2f} %{beside}  ({words})")
+def tell_views(top5_error: float | None, views: Iterable[ViewError]) -> None:
+    """Print the top-5 error of one view, and the errors on other views."""
+    if top5_error is not None:
+        print(f"top-5 error   {top5_error:.2f} %")
+    for view in views:
+        beside = "" if view.top5_error is None else f", top-5 {view.top5_error:.2f} %"
+        print(f"with views    {view.error:.2f} %{beside}  ({VIEWS[view.view]})")

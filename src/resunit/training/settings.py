@@ -59,7 +59,7 @@ def recipe_from_json(record: Mapping[str, Any]) -> Recipe:
 def stored_recipe(folder: RunFolder) -> Recipe:
     """Return the recipe in a run's folder. Raises RunError naming the file."""
     try:
-        return recipe_from_json(folder.read("recipe.json"))
+        return recipe_from_json(folder.read_recipe())
     except (UsageError, KeyError, TypeError) as error:
         raise RunError(f"{folder.path / 'recipe.json'}: {error}") from error
 
