@@ -142,7 +142,8 @@ def to_json(instance: Any) -> dict[str, Any]:
 @cache
 def annotations_of(cls: type) -> dict[str, Any]:
     """Return the annotations of a dataclass's fields, bounds included."""
-    return get_type_hints(cls, include_extras=True)
+    hints = get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(cls)}
 
 
 @cache
