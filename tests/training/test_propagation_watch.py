@@ -67,7 +67,7 @@ def test_a_norm_after_the_addition_is_seen_to_truncate(tmp_path: Path) -> None:
 class Subtracts(nn.Module):
     def __init__(self, parts: Parts):
         super().__init__()
-        self.branch, self.shortcut, self.after = parts.branch, parts.widen(), parts.after
+        self.branch, self.shortcut, self.after = parts.branch, parts.size_change(), parts.after_addition
 
     def forward(self, x: Tensor) -> Tensor:
         return self.after(self.shortcut(x) - self.branch(x))
@@ -82,7 +82,7 @@ def test_a_network_without_junctions_trains_and_says_why_it_is_not_measured(
     assert [line["step"] for line in lines(tmp_path / "run")] == [0, 2]
     refusal = lines(tmp_path / "run")[0]["refused"]
     assert "has no junction h(x) + F(x)" in refusal
-    assert "Not measured: " in (tmp_path / "run" / "report.html").read_text()
+    assert "was not measured: " in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_resumed_run_writes_each_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
