@@ -15,7 +15,8 @@ from resunit.models.residual_unit import ORIGINAL
 from resunit.training import propagation_watch
 from resunit.training.batches import Group
 from resunit.training.loop import resume
-from resunit.training.recipe import Recipe, named_recipe
+from resunit.training.recipe import Recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.settings import with_settings
 from resunit.training.state import Progress
 
@@ -66,7 +67,7 @@ def test_a_norm_after_the_addition_is_seen_to_truncate(tmp_path: Path) -> None:
 class Subtracts(nn.Module):
     def __init__(self, parts: Parts):
         super().__init__()
-        self.branch, self.shortcut, self.after = parts.branch, parts.widen(), parts.after
+        self.branch, self.shortcut, self.after = parts.branch, parts.size_change(), parts.after_addition
 
     def forward(self, x: Tensor) -> Tensor:
         return self.after(self.shortcut(x) - self.branch(x))

@@ -1,6 +1,6 @@
 """Subjects of the propagation instrument: a network and a batch for it, from a name, a run or code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def find_subject(
     data: str | None = None,
     batch_size: int | None = None,
     seed: int = 0,
+    options: Mapping[str, Any] | None = None,
 ) -> Subject:
     """Return the network that `target` names, with a batch for it.
 
@@ -55,6 +56,7 @@ def find_subject(
         data: the data set whose training images are the batch; by default a run's own, else the sample.
         batch_size: images in the batch; by default 64, or 8 of 224 pixels for a network for ImageNet.
         seed: chooses the images, and the weights of a named model.
+        options: the options of the design and of the network, as `create_model` takes them.
 
     Raises:
         UsageError: something does not exist, or does not fit.
@@ -64,15 +66,15 @@ def find_subject(
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1, not {batch_size}")
     if ":" in target:
-        if design is not None:
-            raise UsageError("--design applies to a model's name, not to code")
+        if design is not None or options:
+            raise UsageError("--design and options of designs apply to a model's name, not to code")
         return _from_code(target, data, batch_size, seed)
     path = Path(target)
     if path.exists():
-        if design is not None:
-            raise UsageError("the design is stored with the weights; leave --design out")
+        if design is not None or options:
+            raise UsageError("design and options are stored with the weights; leave them out")
         return _from_run(path, data, batch_size, seed)
-    return _from_name(target, design, data, batch_size, seed)
+    return _from_name(target, design, options or {}, data, batch_size, seed)
 
 
 def measured(subject: Subject, also: Sequence[Any] = ()) -> Propagation:
@@ -93,13 +95,18 @@ def draw(results: Sequence[Propagation], path: Path) -> Path:
 
 @isolated_process_state()
 def _from_name(
-    target: str, design: str | None, data: str | None, batch_size: int | None, seed: int
+    target: str,
+    design: str | None,
+    options: Mapping[str, Any],
+    data: str | None,
+    batch_size: int | None,
+    seed: int,
 ) -> Subject:
     if design is not None and ":" in design:
         add_design(design)
-    spec = network_spec(target, design=design)
+    spec = network_spec(target, design=design, **options)
     dataset = load(data or SAMPLE, progress=False)
-    spec = network_spec(target, design=design, num_classes=len(dataset.classes))
+    spec = network_spec(target, design=design, num_classes=len(dataset.classes), **options)
     normalisation = Normalisation.fit(dataset.train.images, "channel")
     torch.manual_seed(seed)
     model = build(spec)

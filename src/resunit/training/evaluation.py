@@ -137,7 +137,7 @@ def evaluate_views(
 
     if isinstance(split, StreamedSplit):
         views: tuple[View, ...] = ("large_crop", "ten_crops") if tta else ("large_crop",)
-        logits = {view: logits_on(replace(split, crop=CROPS[view])) for view in views}
+        logits: dict[View, Tensor] = {view: logits_on(replace(split, crop=CROPS[view])) for view in views}
         passes = {split.large_side: 1} | ({split.side: 10} if tta else {})
     elif tta:
         logits, passes = _add_up_views(split, logits_on), {split.side: 6}

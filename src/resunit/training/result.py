@@ -39,9 +39,8 @@ def describe_result(
     images_seen = state.step * setup.batches.batch_size
     passes = Counter({setup.image_size: state.evaluated})
     passes.update({side: count * len(setup.dataset.test) for side, count in views.passes.items()})
-    errors: dict[str, float | None] = {f"best_{split}_error": state.best_error}
-    if predictions is not None:
-        errors[f"{split}_error"], errors[f"{split}_top5_error"] = predictions.errors
+    error, top5_error = predictions.errors if predictions is not None else (None, None)
+    is_test = split == "test"
     return RunResult(
         model=recipe.model,
         design=setup.spec.design,
@@ -58,9 +57,14 @@ def describe_result(
         wall_seconds=state.seconds,
         images_per_second=images_seen / state.training_seconds if state.training_seconds else None,
         split=split,
+        test_error=error if is_test else None,
+        best_test_error=state.best_error if is_test else None,
+        test_top5_error=top5_error if is_test else None,
+        validation_error=None if is_test else error,
+        best_validation_error=None if is_test else state.best_error,
+        validation_top5_error=None if is_test else top5_error,
         best_epoch=state.best_epoch,
         views=views.errors,
-        **errors,
     )
 
 

@@ -21,7 +21,6 @@ from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
-from resunit.training.settings import checked
 from resunit.training.whitening import fit_whitening
 
 AnyDataset: TypeAlias = Dataset[Split | StreamedSplit]
@@ -104,7 +103,6 @@ def prepare(recipe: Recipe) -> TrainingSetup:
         UsageError: the recipe does not fit together, or does not fit the data or this machine.
         DataError: the data cannot be fetched or read.
     """
-    recipe = checked(recipe)
     distributed = start_distributed(recipe.device)
     # The network comes before the data, so that a misspelt name fails at once.
     spec = network_spec(recipe.model, design=recipe.design, **recipe.model_options)

@@ -1,4 +1,4 @@
-"""A whitening stem: its filters are computed from the training images, not learned, and decorrelate patches."""
+"""A whitening stem: its filters decorrelate image patches; they are computed, not learned."""
 
 from itertools import chain
 
