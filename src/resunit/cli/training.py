@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json
-from resunit.cli.options import Options, own_options, recipe_options
+from resunit.cli.options import own_options, recipe_options
 from resunit.errors import UsageError
 from resunit.io.fields import to_json
 from resunit.runs.schema import RunResult, View, ViewError
