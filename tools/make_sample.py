@@ -1,6 +1,6 @@
-"""Make cifar10-sample anew, byte for byte: `python -m tools.make_sample` (needs cifar10).
+"""Make the data set cifar10-sample anew, byte for byte: `python -m tools.make_sample` (needs cifar10).
 
-The first images of each class in file order: 100 of each from the training files, 50 from the test file.
+It holds the first images of each class in file order: 100 from the training files and 50 from the test file.
 """
 
 import sys
@@ -19,13 +19,13 @@ SOURCE = (
 
 
 def first_of_each_class(split: Split, count: int) -> Split:
-    """The first `count` images of each class, in the order of the split."""
+    """Return the first `count` images of each class, in the order of `split`."""
     chosen = [(split.labels == label).nonzero().flatten()[:count] for label in split.labels.unique()]
     return split[torch.cat(chosen).sort().values]
 
 
-def sample_records(cifar10: Dataset) -> dict[str, bytes]:
-    """What each file of the sample holds."""
+def sample_records(cifar10: Dataset[Split]) -> dict[str, bytes]:
+    """Return the content of each file of the sample."""
     records = {}
     for split, files in ((cifar10.train, SAMPLE.train), (cifar10.test, SAMPLE.test)):
         chosen = first_of_each_class(split, sum(files.values()) // len(SAMPLE.classes))
@@ -36,6 +36,7 @@ def sample_records(cifar10: Dataset) -> dict[str, bytes]:
 
 
 def main() -> None:
+    """Write the sample's files into the package."""
     FOLDER.mkdir(exist_ok=True)
     store(FOLDER, SAMPLE, sample_records(load("cifar10")), SOURCE)
     print(f"wrote {', '.join(SAMPLE.files)} to {FOLDER}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """Every outcome of augmentation, against the obvious slice; every plan, from (seed, epoch) alone."""
 
 import itertools
+from typing import Literal, get_args
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from resunit.data import Augmentation, augment, epoch_plan
+
+PaddingMode = Literal["zeros", "reflect"]
+Flip = Literal["random", "alternating", "none"]
 
 
 def obvious(image: torch.Tensor, down: int, right: int, flip: bool, padding: int, mode: str) -> torch.Tensor:
@@ -19,9 +23,9 @@ def obvious(image: torch.Tensor, down: int, right: int, flip: bool, padding: int
     return cropped.flip(-1) if flip else cropped
 
 
-@pytest.mark.parametrize("mode", ["zeros", "reflect"])
+@pytest.mark.parametrize("mode", get_args(PaddingMode))
 @pytest.mark.parametrize("padding", [0, 1, 4])
-def test_every_outcome_is_the_obvious_slice(padding: int, mode: str) -> None:
+def test_every_outcome_is_the_obvious_slice(padding: int, mode: PaddingMode) -> None:
     positions = range(2 * padding + 1)
     outcomes = list(itertools.product(positions, positions, [False, True]))
     images = torch.randn(len(outcomes), 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -38,13 +42,20 @@ def test_every_outcome_is_the_obvious_slice(padding: int, mode: str) -> None:
     height=st.integers(4, 9),
     width=st.integers(4, 9),
     padding=st.integers(0, 3),
-    mode=st.sampled_from(["zeros", "reflect"]),
-    flip=st.sampled_from(["random", "alternating", "none"]),
+    mode=st.sampled_from(get_args(PaddingMode)),
+    flip=st.sampled_from(get_args(Flip)),
     channels_last=st.booleans(),
     seed=st.integers(0, 2**31),
 )
 def test_any_batch_is_the_obvious_slices(
-    batch: int, height: int, width: int, padding: int, mode, flip, channels_last: bool, seed: int
+    batch: int,
+    height: int,
+    width: int,
+    padding: int,
+    mode: PaddingMode,
+    flip: Flip,
+    channels_last: bool,
+    seed: int,
 ) -> None:
     augmentation = Augmentation(padding, mode, flip)
     images = torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(seed))
@@ -103,7 +114,7 @@ def test_an_epoch_visits_every_image_once_with_every_offset_possible() -> None:
 
 
 def test_how_images_are_mirrored_does_not_change_their_order() -> None:
-    plans = [epoch_plan(0, 3, 50, Augmentation(flip=flip)) for flip in ("random", "alternating", "none")]
+    plans = [epoch_plan(0, 3, 50, Augmentation(flip=flip)) for flip in get_args(Flip)]
     assert all(torch.equal(plan.order, plans[0].order) for plan in plans)
     assert all(torch.equal(plan.offsets, plans[0].offsets) for plan in plans)
     assert not plans[2].flips.any()

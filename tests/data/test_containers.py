@@ -1,12 +1,22 @@
 """Every container gives back the same records, and nothing that is not what was published."""
 
+import io
 import json
+import pkgutil
+import re
+import sys
+import tarfile
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
+from resunit.data.cifar import containers
 from resunit.data.cifar.containers import read_container
 from resunit.data.cifar.facts import Cifar
 from resunit.errors import DataError
@@ -21,7 +31,7 @@ from tests.data.cifar_files import (
     write_strips,
 )
 
-WRITERS = {
+WRITERS: dict[str, Callable[[Path, Cifar, dict[str, bytes]], Path]] = {
     "binary": lambda folder, _, records: write_binary(folder, records),
     "pickles": write_pickles,
     "parquet": write_parquet,
@@ -56,7 +66,7 @@ def test_an_incomplete_container_names_the_missing_file(kind: str, tmp_path: Pat
     cifar = with_md5(cifar, folder)
     lost = next(folder.glob("test*"))
     lost.unlink()
-    with pytest.raises(DataError, match=r"test.*missing; get a complete copy"):
+    with pytest.raises(DataError, match=lost.name if kind != "parquet" else "test"):
         read_container(folder, cifar)
 
 
@@ -75,9 +85,7 @@ def test_an_archive_that_is_not_the_published_one_is_refused_before_it_is_opened
     cifar, records = small_cifar100()
     path = archive(write_binary(tmp_path / "cifar-100-binary", records), tmp_path / "cifar-100-binary.tar.gz")
     cifar = replace(cifar, md5={path.name: "0" * 32})
-    with pytest.raises(
-        DataError, match=r"cifar-100-binary\.tar\.gz: damaged: its MD5 is not the published 0000"
-    ):
+    with pytest.raises(DataError, match=r"cifar-100-binary\.tar\.gz: .* MD5 .* 0000"):
         read_container(path, cifar)
 
 
@@ -93,29 +101,71 @@ def test_a_cut_archive_is_named(tmp_path: Path) -> None:
     cifar, records = small_cifar10()
     path = archive(write_binary(tmp_path / "cifar", records), tmp_path / "cifar.tar.gz")
     path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(DataError, match=r"cifar\.tar\.gz: not a whole tar archive"):
+    with pytest.raises(DataError, match=r"cifar\.tar\.gz: "):
         read_container(path, cifar)
 
 
 def test_an_archive_cannot_write_outside(tmp_path: Path) -> None:
-    import io
-    import tarfile
-
     path = tmp_path / "evil.tar"
     with tarfile.open(path, "w") as tar:
         member = tarfile.TarInfo(f"../../..{tmp_path}/escaped")
         member.size = 4
         tar.addfile(member, io.BytesIO(b"evil"))
-    with pytest.raises(DataError, match="no cifar10 in it"):
+    with pytest.raises(DataError, match=r"evil\.tar"):
         read_container(path, small_cifar10()[0])
     assert not (tmp_path / "escaped").exists()
 
 
 def test_a_folder_with_nothing_known_says_what_is_known(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no cifar10 in it; known containers: binary version, Python pickles"):
+    with pytest.raises(DataError, match=re.escape(str(tmp_path))) as caught:
         read_container(tmp_path, small_cifar10()[0])
-    with pytest.raises(DataError, match="no such file or folder"):
+    for container in containers.CONTAINERS:
+        assert container.NAME in str(caught.value)
+    with pytest.raises(DataError, match="absent"):
         read_container(tmp_path / "absent", small_cifar10()[0])
+
+
+def test_every_module_that_reads_is_a_row() -> None:
+    """A container that was written and forgotten in the table would never be tried."""
+    modules = (
+        import_module(f"{containers.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(containers.__path__)
+    )
+    assert {module for module in modules if hasattr(module, "read")} == set(containers.CONTAINERS)
+
+
+def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cifar, records = small_cifar10()
+    folder = write_parquet(tmp_path / "hub", cifar, records)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match=r"train.*\.parquet.*resunit\[parquet\]"):
+        read_container(folder, cifar)
+
+
+def test_parquet_of_another_shape_is_named(tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    folder = write_parquet(tmp_path / "hub", cifar, records)
+    (file,) = folder.glob("test*")
+    for images in (["text"], [None], [{"bytes": b""}], [{"path": "a.png"}]):
+        parquet.write_table(pyarrow.table({"img": images, "label": [0]}), file)
+        with pytest.raises(DataError, match=file.name):
+            read_container(folder, cifar)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    folder = write_binary(tmp_path / "binary", records)
+    (folder / "test_batch.bin").unlink()
+    (folder / "test_batch.bin").mkdir()
+    with pytest.raises(DataError, match=r"test_batch\.bin"):
+        read_container(folder, cifar)
+
+
+def test_no_room_to_unpack_is_said_with_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = archive(write_binary(tmp_path / "cifar", small_cifar10()[1]), tmp_path / "cifar.tar.gz")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(DataError, match=r"absent.*TMPDIR"):
+        read_container(path, small_cifar10()[0])
 
 
 def change_size(records: dict[str, bytes]) -> dict[str, bytes]:
@@ -147,8 +197,11 @@ def test_strips_of_the_wrong_shape_or_labels_are_named(tmp_path: Path) -> None:
     cifar, records = small_cifar10()
     folder = write_strips(tmp_path / "strips", cifar, records)
     (folder / "test_lables.json").write_text(json.dumps([0, "cat"]))
-    with pytest.raises(DataError, match=r"test_lables\.json: not a list of labels"):
+    with pytest.raises(DataError, match=r"test_lables\.json"):
+        read_container(folder, cifar)
+    (folder / "test_lables.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"test_lables\.json"):
         read_container(folder, cifar)
     (folder / "test_lables.json").write_text(json.dumps([0, 1]))
-    with pytest.raises(DataError, match="102 labels for 120 images"):
+    with pytest.raises(DataError, match=r"strips.* 102 .* 120 "):
         read_container(folder, cifar)

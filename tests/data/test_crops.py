@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from resunit.data import Augmentation
-from resunit.data.crops import Lighting, TrainingView, evaluation_view
+from resunit.data.crops import Lighting, TrainingCrop, evaluation_crop
 
 SIDE = 56  # 64 in tests, 80 for the large crop, 64 to 120 in training
 WIDTH, HEIGHT = 240, 160
@@ -27,19 +27,22 @@ def ramps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def seen(image: Tensor) -> tuple[float, float]:
     """How much of the picture's width and of its height a crop shows, as fractions."""
-    red, green = image[0].float().mean(0), image[1].float().mean(1)
-    sides = image.shape[2], image.shape[1]
-    inner = [(line[-2] - line[1]).item() / 255 for line in (red, green)]  # resizing bends the outermost
-    return tuple(part * side / (side - 3) for part, side in zip(inner, sides, strict=True))
+    return _share(image[0].float().mean(0)), _share(image[1].float().mean(1))
 
 
-def drawn(view: TrainingView, path: Path, count: int) -> list[Tensor]:
+def _share(line: Tensor) -> float:
+    """Return which share of 0 to 255 a line of colours covers, without its ends, which resizing bends."""
+    inner = (line[-2] - line[1]).item() / 255
+    return inner * len(line) / (len(line) - 3)
+
+
+def drawn(view: TrainingCrop, path: Path, count: int) -> list[Tensor]:
     torch.manual_seed(0)
     return [view(path) for _ in range(count)]
 
 
 def test_scales_are_uniform_between_8_and_15_sevenths(ramps: Path) -> None:
-    crops = drawn(TrainingView(SIDE, Augmentation(crop="scale")), ramps, 200)
+    crops = drawn(TrainingCrop(SIDE, Augmentation(crop="scale")), ramps, 200)
     assert {crop.shape for crop in crops} == {(3, SIDE, SIDE)}
     shorter = torch.tensor([SIDE / seen(crop)[1] for crop in crops])
     assert shorter.min() > 63
@@ -53,7 +56,7 @@ def test_scales_are_uniform_between_8_and_15_sevenths(ramps: Path) -> None:
 
 
 def test_areas_and_aspect_ratios(ramps: Path) -> None:
-    crops = drawn(TrainingView(SIDE, Augmentation(crop="scale-aspect")), ramps, 200)
+    crops = drawn(TrainingCrop(SIDE, Augmentation(crop="scale-aspect")), ramps, 200)
     shares = [seen(crop) for crop in crops]
     areas = torch.tensor([width * height for width, height in shares])
     ratios = torch.tensor([width * WIDTH / (height * HEIGHT) for width, height in shares])
@@ -64,8 +67,8 @@ def test_areas_and_aspect_ratios(ramps: Path) -> None:
 
 
 def test_colours_change_only_where_they_are_asked_to(ramps: Path) -> None:
-    plain = drawn(TrainingView(SIDE, Augmentation(crop="scale")), ramps, 3)
-    coloured = drawn(TrainingView(SIDE, Augmentation(crop="scale", colour=True)), ramps, 30)
+    plain = drawn(TrainingCrop(SIDE, Augmentation(crop="scale")), ramps, 3)
+    coloured = drawn(TrainingCrop(SIDE, Augmentation(crop="scale", colour=True)), ramps, 30)
     assert all((crop[2].int() - 128).abs().max() <= 1 for crop in plain)
     blue = torch.tensor([crop[2].float().mean() for crop in coloured])
     assert blue.std() > 10
@@ -83,27 +86,27 @@ def test_lighting_follows_the_published_directions() -> None:
 
 
 def test_a_test_crop_is_the_centre_at_8_sevenths(ramps: Path) -> None:
-    crop = evaluation_view(SIDE, "crop")(ramps)
+    crop = evaluation_crop(SIDE, "crop")(ramps)
     expected = v2.Compose([v2.Resize(64), v2.CenterCrop(SIDE), v2.PILToTensor()])(Image.open(ramps))
     assert crop.shape == (3, SIDE, SIDE)
     assert (crop.int() - expected.int()).abs().max() <= 3
 
 
 def test_a_large_crop_is_the_whole_height_at_10_sevenths(ramps: Path) -> None:
-    crop = evaluation_view(SIDE, "large crop")(ramps)
+    crop = evaluation_crop(SIDE, "large crop")(ramps)
     assert crop.shape == (3, 80, 80)
     assert seen(crop)[1] == pytest.approx(1, abs=0.02)
     assert seen(crop)[0] == pytest.approx(HEIGHT / WIDTH, abs=0.02)
 
 
 def test_ten_crops_are_corners_and_centre_and_their_mirror_images(ramps: Path) -> None:
-    crops = evaluation_view(SIDE, "ten crops")(ramps)
+    crops = evaluation_crop(SIDE, "ten crops")(ramps)
     assert crops.shape == (10, 3, SIDE, SIDE)
     places = [(crop[0, 0, 0] * (96 / 255), crop[1, 0, 0] * (64 / 255)) for crop in crops[:5]]
     corners = [(0, 0), (40, 0), (0, 8), (40, 8), (20, 4)]  # of 56 pixels in 96 x 64
     assert torch.tensor(places) == pytest.approx(torch.tensor(corners), abs=1.5)
     mirrored = [crop.flip(-1) for crop in crops[:4]]
     assert all(any(torch.equal(crop, other) for other in mirrored) for crop in crops[5:9])
-    centre = evaluation_view(SIDE, "crop")(ramps)
+    centre = evaluation_crop(SIDE, "crop")(ramps)
     assert (crops[4].int() - centre.int()).abs().max() <= 3
     assert torch.equal(crops[9], crops[4].flip(-1))

@@ -12,7 +12,7 @@ from resunit.errors import UsageError
 CLASSES = ("a", "b", "c")
 
 
-def dataset(counts: tuple[int, ...]) -> Dataset:
+def dataset(counts: tuple[int, ...]) -> Dataset[Split]:
     """Image i is filled with i, so that images can be told apart."""
     labels = torch.cat([torch.full((count,), label) for label, count in enumerate(counts)])
     images = (
@@ -53,7 +53,7 @@ def test_the_seed_decides_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("images", [-1, 0, 60, 61])
 def test_a_hold_out_that_leaves_nothing_is_refused(images: int) -> None:
-    with pytest.raises(UsageError, match=f"cannot hold out {images} of the 60 training images of toy"):
+    with pytest.raises(UsageError, match=f"{images} .*60 .*toy"):
         dataset((20, 20, 20)).hold_out(images)
 
 

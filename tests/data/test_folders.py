@@ -1,5 +1,6 @@
-"""Folders of images: what is learnt from, what is judged on, and what is refused."""
+"""Folders of images: which are trained on, which are evaluated on, and which are refused."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def test_train_and_val_are_what_they_say(tmp_path: Path) -> None:
     assert dataset.split_name == "validation"
 
 
-def test_test_is_judged_on_where_there_is_no_val(tmp_path: Path) -> None:
+def test_the_folder_test_is_evaluated_on_where_there_is_no_val(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", images=3)
     write_classes(tmp_path / "test", images=1)
     dataset = load(str(tmp_path))
@@ -65,7 +66,7 @@ def test_what_is_held_out_depends_on_the_paths_alone(tmp_path: Path) -> None:
     assert colours(load(str(tmp_path / "there")).test.images) == colours(here.test.images)
 
 
-def test_a_class_of_one_image_is_learnt_and_of_two_also_judged(tmp_path: Path) -> None:
+def test_a_class_of_one_image_is_trained_on_and_of_two_also_evaluated_on(tmp_path: Path) -> None:
     write_classes(tmp_path, "a", images=1)
     for name in "bcdefgh":
         write_classes(tmp_path, name, images=2)
@@ -95,25 +96,25 @@ def test_nested_images_count_and_other_files_do_not(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_classes_says_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has no class folders: expected FOLDER/<class>/<image>"):
+    with pytest.raises(DataError, match=f"{re.escape(str(tmp_path))}: .*FOLDER/<class>/<image>"):
         load(str(tmp_path))
     write_image(tmp_path / "loose.png", 0)
-    with pytest.raises(DataError, match="has no class folders"):
+    with pytest.raises(DataError, match=f"{re.escape(str(tmp_path))}: .*FOLDER/<class>/<image>"):
         load(str(tmp_path))
-    with pytest.raises(DataError, match="not a folder"):
+    with pytest.raises(DataError, match=r"loose\.png: .*FOLDER/<class>/<image>"):
         load(str(tmp_path / "loose.png"))
 
 
 def test_one_class_is_not_enough(tmp_path: Path) -> None:
     write_classes(tmp_path, "a", images=2)
-    with pytest.raises(DataError, match="has one class folder, 'a', and needs two or more"):
+    with pytest.raises(DataError, match=f"{re.escape(str(tmp_path))}: .*'a'"):
         load(str(tmp_path))
 
 
-def test_other_classes_to_judge_on_are_refused(tmp_path: Path) -> None:
+def test_other_classes_to_evaluate_on_are_refused(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", "ab", images=1)
     write_classes(tmp_path / "val", "ac", images=1)
-    with pytest.raises(DataError, match="val: its classes are not those of train: 'b' is in one only"):
+    with pytest.raises(DataError, match=r"val: .*'b'"):
         load(str(tmp_path))
 
 
@@ -123,22 +124,20 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     victim = tmp_path / "b" / "5.jpg"
     Image.fromarray(noise).save(victim)
     victim.write_bytes(victim.read_bytes()[:-400])
-    with pytest.raises(DataError, match=r"5\.jpg: not a readable image \(.*\); replace it or take it away"):
+    with pytest.raises(DataError, match=r"b/5\.jpg: "):
         load(str(tmp_path))
     victim.write_bytes(b"")
-    with pytest.raises(DataError, match=r"5\.jpg: not a readable image"):
+    with pytest.raises(DataError, match=r"b/5\.jpg: "):
         load(str(tmp_path))
 
 
 def test_more_than_the_memory_is_refused_with_the_need(tmp_path: Path) -> None:
     write_classes(tmp_path, images=5)
-    with pytest.raises(
-        DataError, match=r"10 images of 1000000 x 1000000 need 27939\.7 GiB of memory and .* free"
-    ):
+    with pytest.raises(DataError, match=r"10 images of 1000000 x 1000000 .* 27939\.7 GiB .* image_size"):
         load(str(tmp_path), image_size=1_000_000)
 
 
 def test_no_size_is_refused(tmp_path: Path) -> None:
     write_classes(tmp_path, images=2)
-    with pytest.raises(UsageError, match="image_size 0 is not a number of pixels"):
+    with pytest.raises(UsageError, match=r"image_size .*0"):
         load(str(tmp_path), image_size=0)

@@ -71,13 +71,13 @@ def test_a_large_jpeg_is_what_it_was(photo: Image.Image, tmp_path: Path) -> None
 
 def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("not an image")
-    with pytest.raises(DataError, match=r"a\.png: not a readable image"):
-        read_images([tmp_path / "a.png"], 32)
-    with pytest.raises(DataError, match=r"b\.png: no such image"):
-        read_images([tmp_path / "b.png"], 32)
+    (tmp_path / "folder.png").mkdir()
+    for name in ("a.png", "absent.png", "folder.png"):
+        with pytest.raises(DataError, match=name):
+            read_images([tmp_path / name], 32)
 
 
 def test_deep_images_are_refused_rather_than_shown_white(tmp_path: Path) -> None:
     Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(DataError, match="more than 8 bits a channel"):
+    with pytest.raises(DataError, match=r"deep\.png: .* 8 bits"):
         read_images([tmp_path / "deep.png"], 32)

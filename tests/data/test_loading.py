@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,30 +12,30 @@ from resunit.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize("ask", [load, fetch, verify])
-def test_a_typo_is_answered_with_the_nearest_name(ask) -> None:
-    with pytest.raises(UsageError, match=r"unknown data set 'cifar1O'; did you mean 'cifar10'\?"):
+def test_a_typo_is_answered_with_the_nearest_name(ask: Callable[[str], object]) -> None:
+    with pytest.raises(UsageError, match=r"'cifar1O'.*'cifar10'"):
         ask("cifar1O")
 
 
 def test_a_name_like_no_other_is_answered_with_all() -> None:
-    with pytest.raises(UsageError, match="known: cifar10, cifar100, cifar10-sample, or a folder of images"):
+    with pytest.raises(UsageError, match=r"'mnist'.*cifar10, cifar100, cifar10-sample, .*folder"):
         load("mnist")
 
 
 def test_a_path_that_is_not_there_is_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="absent"):
         load(str(tmp_path / "absent"))
 
 
 def test_cifar_has_one_size() -> None:
-    with pytest.raises(UsageError, match="image_size 64 is for folders"):
+    with pytest.raises(UsageError, match=r"cifar10-sample .*image_size 64"):
         load("cifar10-sample", image_size=64)
     assert load("cifar10-sample", image_size=32).train.images.shape[-1] == 32
 
 
 def test_the_sample_is_not_fetched(tmp_path: Path) -> None:
     assert (fetch("cifar10-sample") / "manifest.json").exists()
-    with pytest.raises(UsageError, match="ships inside resunit"):
+    with pytest.raises(UsageError, match="cifar10-sample"):
         fetch("cifar10-sample", source=tmp_path)
 
 
@@ -49,16 +50,13 @@ def test_a_damaged_data_set_is_reported_and_not_silently_replaced(tmp_path: Path
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / "test_batch.bin").write_bytes(b"")
     (tmp_path / "cifar10" / "manifest.json").write_text('{"source": "mine", "sha256": {}}')
-    with pytest.raises(DataError, match="run `resunit data fetch cifar10`"):
+    with pytest.raises(DataError, match=r"manifest\.json: .*`resunit data fetch cifar10`"):
         load("cifar10", root=tmp_path)
 
 
-def test_the_room_imports_only_the_foundations_and_parquet_only_where_it_is_read() -> None:
-    program = "import sys, resunit.data; print(*sys.modules)"
+def test_parquet_is_imported_only_where_it_is_read() -> None:
+    program = "import sys; from resunit import data; data.load('cifar10-sample'); print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    modules = set(answer.stdout.split())
-    ours = {module for module in modules if module.startswith("resunit.")}
-    assert "resunit.data.loading" in ours
-    outside = {m for m in ours if m != "resunit.data" and not m.startswith("resunit.data.")}
-    assert outside == {"resunit.errors", "resunit.io.atomic", "resunit.io.progress"}
+    modules = answer.stdout.split()
+    assert "resunit.data.cifar.containers.parquet" in modules
     assert "pyarrow" not in modules

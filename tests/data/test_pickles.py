@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class Malicious:
     def __init__(self, marker: Path) -> None:
         self.marker = marker
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.mkdir, (str(self.marker),)
 
 
@@ -30,9 +31,7 @@ def test_the_attack_works_on_an_ordinary_unpickler(tmp_path: Path) -> None:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_malicious_pickle_is_refused_and_not_executed(protocol: int, tmp_path: Path) -> None:
     content = pickle.dumps({"data": Malicious(tmp_path / "ran")}, protocol=protocol)
-    with pytest.raises(
-        DataError, match=r"batch: refused, not a pickle of arrays \(it asks for posix.mkdir\)"
-    ):
+    with pytest.raises(DataError, match=r"batch: .*posix\.mkdir"):
         unpickle(content, "batch")
     assert not (tmp_path / "ran").exists()
 
@@ -43,13 +42,13 @@ def test_a_malicious_pickle_is_refused_and_not_executed(protocol: int, tmp_path:
 def test_nothing_but_arrays_can_be_asked_for(module: str) -> None:
     home, name = module.split()
     content = f"c{home}\n{name}\n(S'1'\ntR.".encode()
-    with pytest.raises(DataError, match=f"it asks for {home}.{name}"):
+    with pytest.raises(DataError, match=f"batch: .*{re.escape(home)}.{name}"):
         unpickle(content, "batch")
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", pickle.dumps([1]), python2_pickle({"a": 1})[:-3]])
 def test_other_pickles_are_refused(content: bytes) -> None:
-    with pytest.raises(DataError, match="batch: refused"):
+    with pytest.raises(DataError, match="batch: "):
         unpickle(content, "batch")
 
 
@@ -68,7 +67,7 @@ def test_an_altered_pickle_is_not_run_at_all(tmp_path: Path) -> None:
     folder = write_pickles(tmp_path / "pickles", cifar, records)
     cifar = with_md5(cifar, folder)
     (folder / "data_batch_3").write_bytes(pickle.dumps({"data": Malicious(tmp_path / "ran")}))
-    with pytest.raises(DataError, match="data_batch_3: altered: its MD5 is not the published one"):
+    with pytest.raises(DataError, match=r"data_batch_3: .* MD5 "):
         read_container(folder, cifar)
     assert not (tmp_path / "ran").exists()
 
@@ -77,12 +76,12 @@ def test_a_pickle_of_something_else_is_named(tmp_path: Path) -> None:
     cifar, records = small_cifar10()
     folder = write_pickles(tmp_path / "pickles", cifar, records)
     (folder / "test_batch").write_bytes(python2_pickle({"filenames": ["a.png"]}))
-    with pytest.raises(DataError, match="test_batch: not a batch of cifar10"):
+    with pytest.raises(DataError, match=r"test_batch: .*labels"):
         read_container(folder, with_md5(cifar, folder))
 
 
 def test_a_pickle_nobody_published_is_refused(tmp_path: Path) -> None:
     cifar, records = small_cifar10()
     folder = write_pickles(tmp_path / "pickles", cifar, records)
-    with pytest.raises(DataError, match="its MD5 is not the published one"):
+    with pytest.raises(DataError, match=r"data_batch_1: .* MD5 "):
         read_container(folder, replace(cifar, md5={}))

@@ -8,8 +8,8 @@ import torch
 from torchvision.datasets import CIFAR10 as TorchvisionCifar10
 from torchvision.datasets import CIFAR100 as TorchvisionCifar100
 
-from resunit.data import Dataset, fetch, load, verify
-from resunit.data.cifar.facts import CIFAR10, CIFAR100
+from resunit.data import Dataset, Split, fetch, load, verify
+from resunit.data.cifar.facts import CIFAR10, CIFAR100, Cifar
 from resunit.data.cifar.sample import FOLDER
 from tools.make_sample import sample_records
 
@@ -17,9 +17,11 @@ from tools.make_sample import sample_records
 @pytest.mark.parametrize(
     ("cifar", "theirs"),
     [(CIFAR10, TorchvisionCifar10), (CIFAR100, TorchvisionCifar100)],
-    ids=lambda one: one.__class__,
+    ids=["cifar10", "cifar100"],
 )
-def test_the_checksums_of_the_pickles_are_torchvisions(cifar, theirs) -> None:
+def test_the_checksums_of_the_pickles_are_torchvisions(
+    cifar: Cifar, theirs: type[TorchvisionCifar10] | type[TorchvisionCifar100]
+) -> None:
     published = {**dict(theirs.train_list), **dict(theirs.test_list), theirs.filename: theirs.tgz_md5}
     assert published.items() <= dict(cifar.md5).items()
 
@@ -39,7 +41,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cifar10(root: Path) -> Dataset:
+def cifar10(root: Path) -> Dataset[Split]:
     return load("cifar10", root=root, progress=False)
 
 
@@ -53,7 +55,7 @@ def test_all_six_files_are_the_published_ones_byte_for_byte(root: Path) -> None:
 
 
 @pytest.mark.full
-def test_cifar10_is_what_everybody_knows(cifar10: Dataset) -> None:
+def test_cifar10_is_what_everybody_knows(cifar10: Dataset[Split]) -> None:
     assert cifar10.train.images.shape == (50_000, 3, 32, 32)
     assert torch.bincount(cifar10.train.labels).tolist() == [5000] * 10
     assert torch.bincount(cifar10.test.labels).tolist() == [1000] * 10
@@ -65,6 +67,6 @@ def test_cifar10_is_what_everybody_knows(cifar10: Dataset) -> None:
 
 
 @pytest.mark.full
-def test_the_sample_is_made_anew_byte_for_byte(cifar10: Dataset) -> None:
+def test_the_sample_is_made_anew_byte_for_byte(cifar10: Dataset[Split]) -> None:
     for file, content in sample_records(cifar10).items():
         assert (FOLDER / file).read_bytes() == content

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,9 @@ def test_files_follow_one_another_in_order(tmp_path: Path) -> None:
     assert (read_stored(tmp_path, cifar).train.labels.numpy() == labels).all()
 
 
+Damage = Callable[[Path], None]
+
+
 def alter(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[1000] ^= 1
@@ -66,7 +70,9 @@ def remove(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "problem"), [(alter, "altered"), (cut, "bytes instead of"), (remove, "missing")]
 )
-def test_a_damaged_file_is_named_with_the_remedy(damage, problem: str, stored: tuple[Path, Cifar]) -> None:
+def test_a_damaged_file_is_named_with_the_remedy(
+    damage: Damage, problem: str, stored: tuple[Path, Cifar]
+) -> None:
     folder, cifar = stored
     victim = last_file(cifar)
     damage(folder / victim)
@@ -82,7 +88,20 @@ def test_a_damaged_file_is_named_with_the_remedy(damage, problem: str, stored: t
     assert problem in checks[victim].problem
 
 
-@pytest.mark.parametrize("content", [None, b"{", b"[]", b'{"source": "x", "sha256": {}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"{",
+        b"[]",
+        b"[" * 100_000,
+        b'{"source": "x", "sha256": {}}',
+        b'{"source": "x", "sha256": []}',
+        b'{"source": 3}',
+        b'{"format": 2, "source": "x"}',
+    ],
+    ids=lambda content: str(content)[:30],
+)
 def test_a_damaged_manifest_is_named(content: bytes | None, stored: tuple[Path, Cifar]) -> None:
     folder, cifar = stored
     if content is None:
@@ -97,7 +116,7 @@ def test_a_damaged_manifest_is_named(content: bytes | None, stored: tuple[Path, 
 def test_records_that_differ_from_the_published_ones_are_never_stored(tmp_path: Path) -> None:
     cifar, records = small_cifar10()
     records["data_batch_2.bin"] = records["data_batch_1.bin"]
-    with pytest.raises(DataError, match=r"data_batch_2\.bin from it is not the published one"):
+    with pytest.raises(DataError, match=r"a test: data_batch_2\.bin .*SHA-256"):
         store(tmp_path, cifar, records, "a test")
     assert list(tmp_path.iterdir()) == []
 
@@ -105,7 +124,7 @@ def test_records_that_differ_from_the_published_ones_are_never_stored(tmp_path: 
 def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     cifar, records = small_cifar10()
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(DataError, match=r"data_batch_1\.bin: .*RESUNIT_DATA"):
         store(tmp_path / "file", cifar, records, "a test")
 
 
@@ -122,7 +141,7 @@ def test_the_sample_is_real_balanced_and_sound() -> None:
 def test_an_altered_sample_is_named(tmp_path: Path) -> None:
     shutil.copytree(FOLDER, tmp_path / "sample")
     alter(tmp_path / "sample" / "train_2.bin")
-    with pytest.raises(DataError, match=r"train_2\.bin: altered.*; reinstall resunit"):
+    with pytest.raises(DataError, match=r"train_2\.bin: .*; reinstall resunit"):
         read_stored(tmp_path / "sample", SAMPLE)
 
 

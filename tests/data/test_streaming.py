@@ -40,7 +40,7 @@ def test_it_has_the_images_that_memory_would_hold(folder: Path, streamed: Datase
     assert torch.equal(pictures, whole.train.images[..., 2:30, 2:30])
 
 
-def test_any_beginning_of_what_is_judged_on_is_spread_over_the_classes(
+def test_any_beginning_of_what_is_evaluated_on_is_spread_over_the_classes(
     streamed: Dataset[StreamedSplit],
 ) -> None:
     assert streamed.test[:6].labels.sort().values.tolist() == [0, 1, 2, 3, 4, 5]
@@ -74,7 +74,7 @@ def test_mirror_images_are_those_of_the_plan(streamed: Dataset[StreamedSplit]) -
 
 
 def test_memory_sets_no_limit(folder: Path) -> None:
-    with pytest.raises(DataError, match=r"GiB .* or crop=scale"):
+    with pytest.raises(DataError, match=r"GiB .*image_size"):
         load(str(folder), image_size=1_000_000)
     assert len(stream(str(folder), image_size=1_000_000).train) == 30
 
@@ -103,18 +103,23 @@ def test_a_broken_file_is_named_in_one_line(tmp_path: Path) -> None:
     test = stream(str(folder), image_size=28).test
     with pytest.raises(DataError) as caught:
         list(test.pictures(torch.arange(len(test))))
-    assert str(caught.value).startswith(f"{victim}: not a readable image (")
-    assert str(caught.value).endswith("; replace it or take it away")
+    assert str(caught.value).startswith(f"{victim}: ")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [("cifar10", "cifar10 has images of 32 x 32"), ("imagenet", "no folder 'imagenet'; give --data FOLDER")],
+    ("name", "said"), [("cifar10", "cifar10 .*32 x 32"), ("imagenet", "'imagenet'; .*--data FOLDER")]
 )
 def test_what_is_no_folder_says_what_is_needed(
-    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=said):
         stream(name)
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    folder = write_photographs(tmp_path / "photos", train=2, val=1)
+    (folder / "val" / "cat" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"val/cat/gone\.jpg"):
+        stream(str(folder), image_size=28)

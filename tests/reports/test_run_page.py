@@ -1,54 +1,62 @@
 import re
-import shlex
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from resunit.io.format import amount, duration, in_words, percent, petaflop, rate
-from resunit.io.page import sentence
+from resunit.errors import FileFormatError, RunError
+from resunit.io.format import percent
 from resunit.reports import write_run_page
-from resunit.reports.command import command
-from tests.reports.run_records import CLASSES, evaluation, log
+from resunit.reports.confusion_figure import MOST_DRAWABLE_CLASSES
+from resunit.runs.schema import PropagationLine, Status, ViewError
+from tests.reports.run_records import CLASSES, ENVIRONMENT, RECIPE, RESULT, evaluation, log, write_run
 
-WriteRun = Callable[..., Path]
-NO_BREAK = "\N{NO-BREAK SPACE}"
-NO_ERRORS = {"test_error": None, "best_test_error": None, "best_epoch": None}
-SECTIONS = [
-    "Findings",
-    "Training curves",
-    "Confusion matrix",
-    "Worst mistakes",
-    "Repeat it",
-    "Recipe",
-    "Environment",
-]
+NO_ERRORS = replace(RESULT, test_error=None, best_test_error=None, best_epoch=None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "run"
 
 
 def own_markup(folder: Path) -> str:
-    """The page without plotly.js, whose code mentions map servers that it never asks for these figures."""
+    """Return the page without plotly.js, whose code names map servers that these figures never ask."""
     page = write_run_page(folder).read_text()
-    return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL).replace(NO_BREAK, " ")
+    return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
 
 
-def test_the_page_holds_every_section_and_nothing_else_is_left(write_run: WriteRun):
-    folder = write_run()
+def figures_in(page: str) -> list[str]:
+    return re.findall(r'<div class="figure" id="(\w+)">', page)
+
+
+def numbers_in(page: str) -> list[str]:
+    """Return the numbers at the top of the page, the main one first."""
+    return re.findall(r"<dd>(.*?)</dd>", page)
+
+
+def test_the_page_is_one_file_with_every_figure_and_picture(folder: Path) -> None:
+    write_run(folder, evaluated=evaluation())
     before = set(folder.iterdir())
     path = write_run_page(folder)
     assert set(folder.iterdir()) - before == {path}
-    assert path == folder / "report.html"
-    page = path.read_text().replace(NO_BREAK, " ")
-    assert re.findall(r"<h2>(.*?)</h2>", page) == SECTIONS
+    page = path.read_text()
     assert page.count("plotly.js v") == 1
-    assert "8.31 %" in page
-    assert "test error, last epoch" in page
-    assert "best epoch, chosen on the test set" in page
-    assert "0.219 PFLOP" in page
-    assert page.count("<img") == 24
+    assert figures_in(page) == ["curves", "confusion"]
+    assert page.count("<img") == len(evaluation().mistakes)
 
 
-def test_the_page_loads_nothing_from_outside(write_run: WriteRun):
-    page = own_markup(write_run())
+def test_the_numbers_at_the_top(folder: Path) -> None:
+    views = (ViewError("tta", 7.55), ViewError("mirror", 7.91))
+    result = replace(RESULT, views=views, test_top5_error=5.31, images_per_second=235.41728)
+    page = own_markup(write_run(folder, result=result))
+    errors = [8.31, 8.19, 5.31, 7.91, 7.55]
+    assert numbers_in(page)[: len(errors)] == list(map(percent, errors))
+    costs = [text.replace("\N{NO-BREAK SPACE}", " ") for text in numbers_in(page)[len(errors) :]]
+    assert costs == ["272 k", "0.219 PFLOP", "16 min 08 s", "235"]
+
+
+def test_the_page_loads_nothing_from_outside(folder: Path) -> None:
+    page = own_markup(write_run(folder, evaluated=evaluation()))
     assert not re.search(r"https?://|@import|url\(", page)
     addresses = re.findall(r"(?:src|href)=\"?([^\"\s>]*)", page)
     assert addresses
@@ -56,30 +64,22 @@ def test_the_page_loads_nothing_from_outside(write_run: WriteRun):
     assert "default-src 'none'" in page
 
 
-def test_a_top_5_error_is_shown_where_there_is_one(write_run: WriteRun):
-    assert "test top-5 error</dt><dd>5.31 %" in own_markup(write_run(result={"test_top5_error": 5.31}))
+def test_a_mistake_whose_image_is_elsewhere_is_left_out(folder: Path) -> None:
+    (mistake,) = evaluation(mistakes=1).mistakes
+    elsewhere = replace(mistake, image="https://example.org/cat.png")
+    page = own_markup(write_run(folder, evaluated=replace(evaluation(), mistakes=(elsewhere,))))
+    assert "example.org" not in page
 
 
-def test_images_a_second_are_whole(write_run: WriteRun):
-    page = own_markup(write_run(result={"images_per_second": 235.41728}))
-    assert re.search(r">\s*235\s*<", page)
-    assert "235.4" not in page
-
-
-def test_a_mistake_whose_image_is_elsewhere_is_left_out(write_run: WriteRun):
-    elsewhere = evaluation(mistakes=1)
-    elsewhere["mistakes"][0]["image"] = "https://example.org/cat.png"
-    assert "example.org" not in own_markup(write_run(evaluation=elsewhere))
-
-
-def test_hostile_names_stay_text(write_run: WriteRun):
+def test_hostile_names_stay_text(folder: Path) -> None:
     hostile = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
     page = own_markup(
         write_run(
-            evaluation=evaluation([hostile, *CLASSES[1:]]),
-            recipe={"model": hostile, "note": hostile},
-            result={"model": hostile},
-            environment={"machine": hostile},
+            folder,
+            evaluated=evaluation((hostile, *CLASSES[1:])),
+            recipe={**RECIPE, "model": hostile, "note": hostile},
+            result=replace(RESULT, model=hostile, data=hostile),
+            environment=replace(ENVIRONMENT, machine=hostile),
         )
     )
     assert "alert(1)" in page
@@ -88,111 +88,89 @@ def test_hostile_names_stay_text(write_run: WriteRun):
 
 
 @pytest.mark.parametrize("status", ["stopped", "diverged"])
-def test_a_run_that_ended_before_its_first_evaluation(write_run: WriteRun, status: str):
-    page = own_markup(write_run(log=[], result={**NO_ERRORS, "status": status}, evaluation=None))
-    assert re.findall(r"<h2>(.*?)</h2>", page) == SECTIONS
+def test_a_run_that_ended_before_its_first_evaluation(folder: Path, status: Status) -> None:
+    page = own_markup(write_run(folder, lines=[], result=replace(NO_ERRORS, status=status)))
     assert f'<span class="status">{status}</span>' in page
-    assert "there is no error to report" in page
-    assert 'class="figure"' not in page
+    assert figures_in(page) == []
+    assert "PFLOP" in numbers_in(page)[1]
 
 
-def test_a_page_without_figures_carries_no_plotly(write_run: WriteRun):
-    path = write_run_page(write_run(log=[], result={**NO_ERRORS, "status": "stopped"}, evaluation=None))
+def test_a_page_without_figures_carries_no_plotly(folder: Path) -> None:
+    path = write_run_page(write_run(folder, lines=[], result=replace(NO_ERRORS, status="stopped")))
     assert path.stat().st_size < 50_000
 
 
-def test_a_stopped_run_shows_its_last_evaluation(write_run: WriteRun):
-    page = own_markup(write_run(log=log(7), result={**NO_ERRORS, "status": "stopped"}, evaluation=None))
-    assert "test error, last evaluation, epoch 7" in page
-    assert 'id="curves"' in page
+def test_a_stopped_run_shows_its_last_evaluation(folder: Path) -> None:
+    page = own_markup(write_run(folder, lines=log(7), result=replace(NO_ERRORS, status="stopped")))
+    error = log(7)[-1].error
+    assert error is not None
+    assert numbers_in(page)[0] == percent(error)
+    assert "epoch 7" in page
+    assert figures_in(page) == ["curves"]
 
 
-def test_a_validation_run(write_run: WriteRun):
-    page = own_markup(
-        write_run(
-            log=log(split="validation"),
-            result={**NO_ERRORS, "validation_error": 8.31, "best_validation_error": 8.19, "best_epoch": 17},
-            evaluation=evaluation(split="validation"),
-        )
-    )
-    assert "validation error, last epoch" in page
-    assert "best epoch, chosen on the validation set" in page
+def test_a_validation_run(folder: Path) -> None:
+    result = replace(NO_ERRORS, split="validation", validation_error=8.31, best_validation_error=8.19)
+    page = own_markup(write_run(folder, lines=log(split="validation"), result=result))
+    assert numbers_in(page)[:2] == [percent(8.31), percent(8.19)]
+    assert "validation error" in page
+    assert "test error" not in page
 
 
-def test_records_without_optional_fields(write_run: WriteRun):
-    page = own_markup(
-        write_run(
-            log=[{"step": 10, "epoch": 1}],
-            result={"parameters": None, "train_flops": None, "design": None},
-            evaluation=evaluation(mistakes=0),
-        )
-    )
-    assert "None to show." in page
-    assert "PFLOP" not in page
+def test_a_run_without_environment_and_mistakes(folder: Path) -> None:
+    page = own_markup(write_run(folder, environment=None, evaluated=evaluation(mistakes=0)))
+    assert "<img" not in page
+    assert ENVIRONMENT.processor not in page
 
 
-def test_many_classes_carry_no_cell_text(write_run: WriteRun):
-    page = own_markup(write_run(evaluation=evaluation([f"class {i}" for i in range(100)])))
+def test_many_classes_carry_no_cell_text(folder: Path) -> None:
+    page = own_markup(write_run(folder, evaluated=evaluation([f"class {i}" for i in range(100)])))
     assert "texttemplate" not in page
 
 
-def test_a_matrix_too_large_to_see_leaves_its_hardest_classes(write_run: WriteRun):
-    page = own_markup(write_run(evaluation=evaluation([f"class {i}" for i in range(251)], mistakes=0)))
-    assert 'id="confusion"' not in page
-    assert "hardest classes" in page
+def test_a_matrix_too_large_to_see_leaves_its_hardest_classes(folder: Path) -> None:
+    names = [f"class {i}" for i in range(MOST_DRAWABLE_CLASSES + 1)]
+    page = own_markup(write_run(folder, evaluated=evaluation(names, mistakes=0)))
+    assert figures_in(page) == ["curves"]
+    assert len(re.findall(r"<tr><td>class \d+</td>", page)) == 10
 
 
-def test_the_command_survives_the_shell():
-    recipe = {
-        "name": "quick",
-        "model": "my net",
-        "model_options": {"gate_bias": -6.0},
-        "design": None,
-        "seed": 3,
-        "epochs": 2.5,
-        "steps": None,
-        "ghost_batch_size": None,
-        "nesterov": True,
-        "milestones": [0.5, 0.75],
-    }
-    assert shlex.split(" ".join(command(recipe))) == [
-        "resunit", "train", "--recipe", "quick", "--model", "my net", "--seed", "3",
-        "--set", "gate_bias=-6.0", "--set", "epochs=2.5", "--set", "ghost_batch_size=none",
-        "--set", "nesterov=true", "--set", "milestones=0.5,0.75",
-    ]  # fmt: skip
+def test_measurements_of_the_signal_are_drawn(folder: Path) -> None:
+    lines = [
+        PropagationLine(step, 0.0, ("a", "<b>"), {"stream_rms": (1.0, None), "loss_change": (1.0, 2.0)})
+        for step in (0, 10)
+    ]
+    page = own_markup(write_run(folder, propagation=lines))
+    assert figures_in(page) == ["curves", "propagation"]
+    assert page.count('"type":"heatmap"') == 1
 
 
-def test_backticks_become_code_and_markup_does_not():
-    assert sentence("a <b> `c <d>`") == "a &lt;b&gt; <code>c &lt;d&gt;</code>"
+def test_a_watch_that_measured_nothing_is_not_drawn(folder: Path) -> None:
+    """A run whose first loss is not a number has such a line."""
+    line = PropagationLine(0, 0.0, junctions=("a",))
+    assert figures_in(own_markup(write_run(folder, propagation=[line]))) == ["curves"]
 
 
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        (percent(8.3), "8.30 %"),
-        (amount(37), "37"),
-        (amount(931.0), "931"),
-        (amount(272_282), "272 k"),
-        (amount(1_730_000), "1.73 M"),
-        (rate(9.96), "10"),
-        (rate(2.417), "2.4"),
-        (rate(1235.417), "1,235"),
-        (petaflop(2.19e14), "0.219 PFLOP"),
-        (petaflop(1.234e18), "1,234 PFLOP"),
-        (in_words({"gate_bias": -6.0, "inverted_dropout": True}), "gate_bias -6.0, inverted_dropout yes"),
-        (in_words([0.5, 0.75]), "0.5, 0.75"),
-        (in_words([]), "none"),
-        (duration(7), "7 s"),
-        (duration(968.3), "16 min 08 s"),
-        (duration(3725), "1 h 02 min"),
-    ],
-)
-def test_quantities_as_people_write_them(written: str, expected: str):
-    assert written.replace(NO_BREAK, " ") == expected
+def test_why_the_signal_was_not_measured_is_shown(folder: Path) -> None:
+    line = PropagationLine(0, 0.0, refused="no junction was <found>")
+    assert "no junction was &lt;found&gt;" in own_markup(write_run(folder, propagation=[line]))
 
 
-def test_a_watch_that_measured_nothing_is_not_drawn(write_run: WriteRun):
-    """As of a run whose first loss was not a number."""
-    folder = write_run()
-    (folder / "propagation.jsonl").write_text('{"step": 0, "epoch": 0.0, "junctions": ["a"], "unseen": []}\n')
-    assert 'id="propagation"' not in own_markup(folder)
+def test_the_recipe_is_a_table_without_its_format(folder: Path) -> None:
+    page = own_markup(write_run(folder))
+    assert re.search(r"learning rate</th><td>0\.1</td>", page)
+    assert not re.search(r">format</th>", page)
+
+
+def test_a_run_without_a_result_is_refused(folder: Path) -> None:
+    write_run(folder, result=None)
+    with pytest.raises(RunError, match=rf"^{re.escape(str(folder))}.*result\.json"):
+        write_run_page(folder)
+
+
+def test_a_damaged_record_is_refused_and_no_page_is_written(folder: Path) -> None:
+    write_run(folder)
+    (folder / "result.json").write_text("{")
+    with pytest.raises(FileFormatError, match=r"result\.json"):
+        write_run_page(folder)
+    assert not (folder / "report.html").exists()

@@ -1,17 +1,18 @@
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from resunit.reports.comparison import Comparison, ComparisonRow, Finding
+from resunit.reports.comparison import ClaimRow, Comparison, ComparisonRow
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Curve, Plot
 from resunit.reports.runs_page import runs_page
+from resunit.runs.schema import CurvePoint
+from tests.reports.conftest import OpenPage, Scheme
 
 pytestmark = pytest.mark.full
 HOSTILE = "<img src=x onerror=alert(1)>"
 POINTS = [
-    {"step": step, "train_error": 90 - step / 10, "test_error": 91 - step / 9} for step in range(20, 401, 20)
+    CurvePoint(step, train_error=90 - step / 10, test_error=91 - step / 9) for step in range(20, 401, 20)
 ]
 
 
@@ -20,20 +21,19 @@ def a_page() -> str:
         ComparisonRow("scaling: shortcut 0.5, branch 1", (89.7, 90.0), "at chance after 400 steps", "fail"),
         ComparisonRow(HOSTILE, (), "not run", 6.61, "another paper's method"),
     )
+    claim = ClaimRow(
+        claim="identity is better",
+        source="Table 1",
+        verdict="not held",
+        numbers="difference +3 [-1, +7]; `resunit` " * 4,
+        runs="3 seeds",
+    )
     curves = [Curve("original", [POINTS, POINTS[::-1]]), Curve(HOSTILE, [POINTS])]
     return runs_page(
         "The paper's experiments",
         [Comparison("Table 1", "Scale mini: 400 steps of 64, bf16, seeds 0, 1, on a machine.", rows)],
-        [
-            Finding(
-                "identity is better",
-                "Table 1",
-                "not held",
-                "difference +3 [-1, +7]; `resunit` " * 4,
-                "3 seeds",
-            )
-        ],
-        "1 findings: 0 held, 1 not held, 0 undecided at this scale.",
+        [claim],
+        "1 claim: 0 held, 1 not held, 0 undecided at this scale.",
         [Plot("Figure 3", {"(a)": curves, "(b)": curves, "(c)": curves[:1]}, "Of 2 seeds.")],
         {HOSTILE: [70.0, 71.0], "resnet110 original, mini, 400 steps": [60.0, 75.0]},
         [Cost("resnet110 original", 2, 0.03, 100.0, 0.2, "a machine with a long name")],
@@ -42,10 +42,12 @@ def a_page() -> str:
 
 @pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_opens_quietly_and_fits(tmp_path: Path, opened: Any, width: int, scheme: str) -> None:
+def test_the_page_opens_quietly_and_fits(
+    tmp_path: Path, open_page: OpenPage, width: int, scheme: Scheme
+) -> None:
     path = tmp_path / "page.html"
     path.write_text(a_page())
-    with opened(path, width, scheme) as page:
+    with open_page(path, width, scheme) as page:
         page.wait_for_selector("#curves0 svg.main-svg .scatterlayer .lines")
         page.wait_for_selector("#spread svg.main-svg .scatterlayer .points")
         assert page.locator("td", has_text="not run").count() == 1

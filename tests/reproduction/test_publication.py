@@ -16,6 +16,7 @@ from resunit.reproduction.pictures import figure
 from resunit.reproduction.publication import comparison, tally
 from resunit.reproduction.setting import recipe_of_scale
 from resunit.reproduction.tables import TABLES
+from resunit.runs.schema import CurvePoint
 from tests.reproduction.made_up_runs import BY_ID, PLAIN, runs
 
 ORIGINAL, CONV = network("resnet110"), network("resnet110", "conv-shortcut")
@@ -219,7 +220,7 @@ def test_a_page_of_records(results: Path, tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.strip() == str(page)
     text = page.read_text()
     assert "70.0 (69.7 to 70.3)" in text
-    assert re.search(r'class="outcome held">held', text)
+    assert re.search(r'class="verdict held">held', text)
     assert "6 runs, 0.3 hours of training" in text
     assert "Figure 3: training curves" in text
     caption = "Scale mini: 400 steps of 64, bf16, seeds 0, 1, 2, on a machine."
@@ -250,7 +251,7 @@ def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
     assert main(["report", str(results), "--out", str(out)]) == 0
     text = out.read_text()
     assert "| original | 70.0 (69.7 to 70.3) | 3 | 6.61 |  |" in text
-    assert re.search(r"28 findings: 1 held, [^\n]*\n\n\| finding \|", text), "above the table"
+    assert re.search(r"28 findings: 1 held, [^\n]*\n\n\| claim \|", text), "above the table"
     assert "| the identity shortcut is better than 1x1 convolution | Table 1 | held | " in text
     assert (tmp_path / "figure3.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "figure3.pdf").read_bytes().startswith(b"%PDF")
@@ -258,7 +259,8 @@ def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
 
 
 def test_equal_curves_give_equal_files(tmp_path: Path) -> None:
-    plot = Plot("A figure", {"(a)": [Curve("original", [CURVE])]}, "Of a run.")
+    points = [CurvePoint(**point) for point in CURVE]
+    plot = Plot("A figure", {"(a)": [Curve("original", [points])]}, "Of a run.")
     once, twice = (draw_curves(plot, tmp_path / f"{name}.pdf").read_bytes() for name in ("a", "b"))
     assert once == twice
 

@@ -81,7 +81,7 @@ def test_a_network_without_junctions_trains_and_says_why_it_is_not_measured(
     assert [line["step"] for line in lines(tmp_path / "run")] == [0, 2]
     refusal = lines(tmp_path / "run")[0]["refused"]
     assert "has no junction h(x) + F(x)" in refusal
-    assert "Not measured: " in (tmp_path / "run" / "report.html").read_text()
+    assert "was not measured: " in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_resumed_run_writes_each_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`resunit report`: pages from records."""
+"""`resunit report`: pages from the records of runs."""
 
 from pathlib import Path
 
@@ -12,14 +12,12 @@ from resunit.errors import UsageError
     "  resunit report runs/ results/reproduce-mini.jsonl --out report.html"
 )
 def report(*paths: Path, out: Path | None = None, common: Common = COMMON) -> int:
-    """Write the page of a run anew, or one page of many runs.
+    """Write the page of one run again, or one page of many runs.
 
-    Parameters
-    ----------
-    paths
-        A run's folder; or several, folders that hold runs, and files of records.
-    out
-        Where the page of many runs goes: report.html by default, or a .md file for docs.
+    Args:
+        paths: The folder of one run; or folders of runs, folders that hold them, and files of records.
+        out: The page of many runs, report.html by default; a .md file gets Markdown and pictures.
+        common: The options of every command.
     """
     if not paths:
         raise UsageError("report needs runs: resunit report PATH...")

@@ -101,7 +101,7 @@ def tell(reproduction: "Reproduction") -> None:
     """Print the table beside the paper's numbers, and what held; a smoke run only says that it runs."""
     from rich.console import Console
 
-    from resunit.reports.comparison import comparison_for_terminal, findings_for_terminal
+    from resunit.reports.comparison import claims_for_terminal, comparison_for_terminal
     from resunit.reproduction.publication import findings
 
     console = Console(highlight=False)
@@ -115,4 +115,4 @@ def tell(reproduction: "Reproduction") -> None:
         )
     elif verdicts := reproduction.verdicts:
         console.print()
-        console.print(findings_for_terminal(findings(verdicts)))
+        console.print(claims_for_terminal(findings(verdicts)))

@@ -1,4 +1,7 @@
-"""Stored bytes -> uint8 images -> batches on the device, augmented. Nothing here knows what a network is."""
+"""Image data sets: stored bytes become uint8 images, and these become augmented, normalised batches.
+
+Nothing in this room knows what a network is.
+"""
 
 from resunit.data.augmentation import Augmentation, EpochPlan, augment, epoch_plan
 from resunit.data.cifar.storage import FileCheck
@@ -8,11 +11,9 @@ from resunit.data.loading import fetch, load, stream, verify
 from resunit.data.normalisation import Normalisation
 from resunit.data.picture import show
 from resunit.data.streaming import EvaluationCrop, StreamedSplit
-from resunit.errors import DataError, Unreachable, UsageError
 
 __all__ = [
     "Augmentation",
-    "DataError",
     "Dataset",
     "EpochPlan",
     "EvaluationCrop",
@@ -20,8 +21,6 @@ __all__ = [
     "Normalisation",
     "Split",
     "StreamedSplit",
-    "Unreachable",
-    "UsageError",
     "augment",
     "centre",
     "epoch_plan",

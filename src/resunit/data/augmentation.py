@@ -1,4 +1,4 @@
-"""Shifts, crops and mirror images. Randomness is a table drawn once an epoch; applying it is a function."""
+"""Shifts and mirror images: an epoch's random choices are drawn at once as a table, and then applied."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,65 +11,72 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Augmentation:
-    """`crop` "shift": pad each side by `padding` and crop back to size anywhere. Mirror as `flip` says.
-
-    "scale" and "scale-aspect" crop photographs, which stay on disk (crops.py); `colour` changes theirs.
-    `flip` "random" mirrors each image half of the time; "alternating" mirrors it in every second epoch,
-    starting at random (Jordan 2024, airbench), so that two epochs together show both.
-    """
+    """How training images are changed at random."""
 
     padding: int = 4
+    """Pixels that "shift" adds to each side."""
     padding_mode: Literal["zeros", "reflect"] = "zeros"
     flip: Literal["random", "alternating", "none"] = "random"
+    """"random" mirrors each image half of the time. "alternating" mirrors it in every second epoch, beginning
+    at random (Jordan 2024, airbench), so that two epochs show an image and its mirror image."""
     crop: Literal["shift", "scale", "scale-aspect"] = "shift"
+    """"shift" pads each image and crops it back to its size at a random offset. "scale" and "scale-aspect"
+    crop streamed images; `crops.TrainingCrop` says how."""
     colour: bool = False
+    """Whether the colours of streamed images change too."""
 
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """`order` (N,) int64 is the order of the images; `offsets` (N, 2) int64, `flips` (N,) bool and `seeds`
-    (N,) int64, of what is drawn as an image is cropped from its file, are looked up by an image's index, so
-    batch sizes, workers and resuming cannot change what happens to it."""
+    """The random choices of one epoch over N images.
+
+    All but `order` are looked up by an image's index, so neither the batch size nor the world size nor
+    resuming changes what happens to an image.
+    """
 
     order: Tensor
+    """The indices (N,) int64 of the images in the order of the epoch."""
     offsets: Tensor
+    """The offsets (N, 2) int64 of each image's crop, down and to the right."""
     flips: Tensor
+    """Whether (N,) bool each image is mirrored."""
     seeds: Tensor
+    """The seeds (N,) int64 for what is drawn while a streamed image is cropped."""
 
 
 def epoch_plan(seed: int, epoch: int, images: int, augmentation: Augmentation) -> EpochPlan:
-    """The whole table of an epoch over `images` images, drawn from (seed, epoch) alone."""
+    """Return the plan of an epoch over `images` images, which depends on the arguments alone."""
     generator = _generator(seed, f"epoch {epoch}")
     order = torch.randperm(images, generator=generator)
     offsets = torch.randint(0, 2 * augmentation.padding + 1, (images, 2), generator=generator)
     if augmentation.flip == "random":
-        flips = torch.rand(images, generator=generator) < 0.5
+        flips = _half_of(images, generator)
     elif augmentation.flip == "alternating":
-        first = torch.rand(images, generator=_generator(seed, "first flips")) < 0.5
-        flips = first ^ (epoch % 2 == 1)
+        flips = _half_of(images, _generator(seed, "first flips")) ^ (epoch % 2 == 1)
     else:
         flips = torch.zeros(images, dtype=torch.bool)
     seeds = torch.randint(0, 2**32, (images,), generator=generator)
     return EpochPlan(order, offsets, flips, seeds)
 
 
-def _generator(seed: int, purpose: str) -> torch.Generator:
-    """Torch's CPU generator starts from 32 bits of its seed, so the pair is hashed down to those."""
-    digest = hashlib.sha256(f"{seed} {purpose}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))
-
-
 def augment(images: Tensor, offsets: Tensor, flips: Tensor, augmentation: Augmentation) -> Tensor:
-    """(B, C, H, W) normalised images, (B, 2) offsets down and right, (B,) flips -> the same, channels last.
+    """Return `images` shifted and mirrored.
 
-    Offset `padding` leaves an image where it is. Images are normalised before, so zeros are the mean colour.
+    Args:
+        images: (B, C, H, W), normalised, so that zeros are the mean colour.
+        offsets: (B, 2) int64, down and to the right; an offset of `augmentation.padding` shifts nothing.
+        flips: (B,) bool, whether each image is mirrored.
+        augmentation: its `padding` and `padding_mode` count.
+
+    Returns:
+        (B, C, H, W) in memory format channels last.
     """
     batch, channels, height, width = images.shape
     offsets, flips = offsets.to(images.device), flips.to(images.device)
     mode = "constant" if augmentation.padding_mode == "zeros" else "reflect"
     padded = functional.pad(images, (augmentation.padding,) * 4, mode=mode).permute(0, 2, 3, 1)
 
-    # One gather crops and mirrors: where in the padded batch does each pixel of the result come from?
+    # One gather crops and mirrors: each pixel of the result is looked up in the padded batch.
     down, right = (torch.arange(side, device=images.device) for side in (height, width))
     down = offsets[:, :1] + down
     right = offsets[:, 1:] + torch.where(flips[:, None], right.flip(0), right)
@@ -77,3 +84,14 @@ def augment(images: Tensor, offsets: Tensor, flips: Tensor, augmentation: Augmen
     pixels = lines[:, :, None] * padded.shape[2] + right[:, None, :]
     gathered = padded.reshape(-1, channels).index_select(0, pixels.flatten())
     return gathered.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _half_of(images: int, generator: torch.Generator) -> Tensor:
+    # The type is stated, because the host may have set another default, which would draw other numbers.
+    return torch.rand(images, generator=generator, dtype=torch.float32) < 0.5
+
+
+def _generator(seed: int, purpose: str) -> torch.Generator:
+    """Return a generator for one purpose; the seed is hashed because torch uses only 32 bits of it."""
+    digest = hashlib.sha256(f"{seed} {purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))

@@ -1,4 +1,4 @@
-"""What training and tests see of a photograph: crops, at the scales of the paper's ImageNet recipe."""
+"""Crops of photographs for training and evaluation, at the scales of the paper's ImageNet recipe."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,25 +10,29 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from resunit.data.augmentation import Augmentation
-from resunit.data.images import centre, decode, upright
-from resunit.data.streaming import EvaluationCrop, sevenths
+from resunit.data.images import centre, decode, open_upright
+from resunit.data.streaming import EvaluationCrop, scaled_side
 
-View = Callable[[Path], Tensor]  # an image file -> (3, H, W) uint8, or (10, 3, H, W)
+Crop = Callable[[Path], Tensor]
+"""Decode an image file and return one crop (3, H, W) uint8, or ten crops (10, 3, H, W)."""
 
 
-class TrainingView:
-    """A random crop of an image file, in random colours; all is drawn from torch's default generator.
+class TrainingCrop:
+    """A random crop of an image file in random colours.
 
-    "scale": the shorter side is brought to 8 to 15 sevenths of `side`, and a crop is taken anywhere.
-    "scale-aspect": 8 to 100 % of the area at an aspect ratio of 3/4 to 4/3, brought to `side` x `side`.
-    Colours change as in fb.resnet.torch: brightness, contrast and saturation in random order, then lighting.
+    Everything is drawn from torch's default generator, which torchvision's transforms use.
+
+    "scale" resizes the shorter side to 8 to 15 sevenths of `side` and takes a crop anywhere.
+    "scale-aspect" takes 8 to 100 % of the area at an aspect ratio of 3/4 to 4/3 and resizes it.
+    Colours change as in fb.resnet.torch: brightness, contrast and saturation in a random order, and then
+    lighting.
     """
 
     def __init__(self, side: int, augmentation: Augmentation):
-        self.least = sevenths(side, 15) if augmentation.crop == "scale" else None
+        self.least_side = scaled_side(side, 15) if augmentation.crop == "scale" else None
         steps: list[nn.Module] = [v2.RandomResizedCrop(side, scale=(0.08, 1), ratio=(3 / 4, 4 / 3))]
         if augmentation.crop == "scale":
-            scales = range(sevenths(side, 8), sevenths(side, 15) + 1)
+            scales = range(scaled_side(side, 8), scaled_side(side, 15) + 1)
             steps = [v2.RandomShortestSize(list(scales)), v2.RandomCrop(side)]
         if augmentation.colour:
             steps.append(v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4))
@@ -38,38 +42,48 @@ class TrainingView:
         self.steps = v2.Compose(steps)
 
     def __call__(self, path: Path) -> Tensor:
-        return self.steps(upright(path, self.least))
+        """Return one crop (3, side, side) uint8 of an image file. Raises DataError if it is no image."""
+        return self.steps(open_upright(path, self.least_side))
 
 
 class Lighting(nn.Module):
-    """Shift a (3, H, W) uint8 image along the principal directions of ImageNet's colours, each by a normal
-    draw of 0.1 times its eigenvalue; those that fb.resnet.torch published, for colours from 0 to 1."""
+    """A random shift of an image's colour along the principal directions of ImageNet's colours.
 
-    EIGENVALUES = torch.tensor([0.2175, 0.0188, 0.0045])
+    Along each direction the shift is a normal draw times 0.1 times the eigenvalue. fb.resnet.torch published
+    these directions and eigenvalues, for colours from 0 to 1.
+    """
+
+    EIGENVALUES = torch.tensor([0.2175, 0.0188, 0.0045], dtype=torch.float32)
     EIGENVECTORS = torch.tensor(
-        [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
+        [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]],
+        dtype=torch.float32,
     )
 
     def forward(self, image: Tensor) -> Tensor:
-        shift = self.EIGENVECTORS @ (self.EIGENVALUES * torch.randn(3) * 0.1)
+        """Return the shifted image, (3, H, W) uint8 like the given one."""
+        shift = self.EIGENVECTORS @ (self.EIGENVALUES * torch.randn(3, dtype=torch.float32) * 0.1)
         return (image + 255 * shift[:, None, None]).round().clamp(0, 255).to(torch.uint8)
 
 
-def evaluation_view(side: int, crop: EvaluationCrop) -> View:
-    """The centre of images scaled to 8 sevenths; the whole square of images scaled to 10; or ten crops."""
+def evaluation_crop(side: int, crop: EvaluationCrop) -> Crop:
+    """Return the crop for evaluating a network that was trained on crops of `side` pixels.
+
+    "crop" is the centre of the image at 8 sevenths of `side`.
+    "large crop" is the whole centre square at 10 sevenths.
+    "ten crops" are the corners and the centre at 8 sevenths, and their mirror images.
+    """
     if crop == "ten crops":
-        return partial(ten_crops, side=side)
+        return partial(_ten_crops, side=side)
     if crop == "large crop":
-        return partial(decode, image_size=sevenths(side, 10))
-    return partial(centre_crop, side=side)
+        return partial(decode, image_size=scaled_side(side, 10))
+    return partial(_centre_crop, side=side)
 
 
-def centre_crop(path: Path, side: int) -> Tensor:
-    return centre(decode(path, sevenths(side, 8)), side)
+def _centre_crop(path: Path, side: int) -> Tensor:
+    return centre(decode(path, scaled_side(side, 8)), side)
 
 
-def ten_crops(path: Path, side: int) -> Tensor:
-    """(10, 3, side, side): the corners and the centre, and their mirror images."""
-    scale = sevenths(side, 8)
-    image = v2.Resize(scale)(upright(path, scale))
+def _ten_crops(path: Path, side: int) -> Tensor:
+    scale = scaled_side(side, 8)
+    image = v2.Resize(scale)(open_upright(path, scale))
     return torch.stack([functional.pil_to_tensor(crop) for crop in functional.ten_crop(image, [side, side])])

@@ -1,11 +1,11 @@
-"""A data set in memory: uint8 images, labels, and the checksum that identifies them."""
+"""A data set: images with labels to train on and to evaluate on, and the checksum that identifies them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,37 +13,41 @@ from torch import Tensor
 from resunit.data.streaming import StreamedSplit
 from resunit.errors import UsageError
 
-if TYPE_CHECKING:
-    from hashlib import _Hash
-
 
 @dataclass(frozen=True)
 class Split:
-    """`images` (N, 3, H, W) uint8 and `labels` (N,) int64."""
+    """N images in memory with their labels."""
 
     images: Tensor
+    """(N, 3, H, W) uint8."""
     labels: Tensor
+    """(N,) int64."""
 
     def __len__(self) -> int:
+        """Return the number of images."""
         return len(self.labels)
 
     def __getitem__(self, indices: Tensor | slice) -> Split:
+        """Return the images at `indices` as a split."""
         return Split(self.images[indices], self.labels[indices])
 
     @property
     def side(self) -> int:
+        """The width of the images in pixels."""
         return self.images.shape[-1]
 
     def to(self, device: torch.device | str) -> Split:
+        """Return the same images and labels on `device`."""
         return Split(self.images.to(device), self.labels.to(device))
 
-    def add_to(self, digest: _Hash) -> None:
-        digest.update(repr(tuple(self.images.shape)).encode())
-        digest.update(self.images.cpu().contiguous().numpy().data)
-        digest.update(self.labels.cpu().contiguous().numpy().data)
+    def identity(self) -> Iterator[bytes | memoryview]:
+        """Return the bytes that identify the images and labels, in parts."""
+        yield repr(tuple(self.images.shape)).encode()
+        yield self.images.cpu().contiguous().numpy().data
+        yield self.labels.cpu().contiguous().numpy().data
 
     def pictures(self, indices: Tensor) -> Iterator[Tensor]:
-        """The images at `indices` as tests see them."""
+        """Return the images at `indices` as evaluation sees them, in one part: (n, 3, H, W) uint8."""
         yield self.images[indices.to(self.images.device)]
 
 
@@ -52,35 +56,44 @@ S = TypeVar("S", bound=Split | StreamedSplit, covariant=True)
 
 @dataclass(frozen=True)
 class Dataset(Generic[S]):
-    """Images to learn from and images to be judged on, in memory or streamed from disk.
-
-    `checksum` is the SHA-256, in hexadecimal, of the images, labels and class names (of streamed images: of
-    the files' names and sizes); `source` says where they
-    came from. `split_name` tells what `test` holds: the "test" images, or "validation" images to tune with.
-    """
+    """Images to train on and images to evaluate on, in memory or streamed from disk."""
 
     name: str
+    """A known name, such as "cifar10", or the path of a folder."""
     classes: tuple[str, ...]
+    """The class names; a label is an index into them."""
     train: S
     test: S
     checksum: str
+    """SHA-256, in hexadecimal, of the class names, labels and images; the names and sizes of files stand for
+    the contents of streamed images."""
     source: str
+    """The address, archive or folder that the images came from."""
     split_name: Literal["test", "validation"] = "test"
+    """What `test` holds: the "test" images, or "validation" images to choose settings with."""
 
     def to(self, device: torch.device | str) -> Dataset[S]:
+        """Return the same data set on `device`."""
         return replace(self, train=self.train.to(device), test=self.test.to(device))
 
     def hold_out(self, images: int, seed: int = 0) -> Dataset[S]:
-        """The same data with `images` of the training images in the place of the test images.
+        """Return the data set with `images` of its training images in the place of its test images.
 
-        Every class gives the same share of its images, as nearly as whole images allow; `seed` decides which.
-        The real test images are not in the result. Raises UsageError unless 0 < images < len(train).
+        The real test images are not in the result. Every class gives the same share of its images, as nearly
+        as whole images allow.
+
+        Args:
+            images: how many training images are held out.
+            seed: which of them; the choice depends on nothing else.
+
+        Raises:
+            UsageError: `images` is not between 0 and the number of training images.
         """
         count = len(self.train)
         if not 0 < images < count:
             raise UsageError(f"cannot hold out {images} of the {count} training images of {self.name}")
         chosen = spread_over_classes(self.train.labels.cpu(), seed)[:images]
-        if isinstance(self.train, Split):  # a streamed split stays spread over its classes from the beginning
+        if isinstance(self.train, Split):  # Streamed images stay in an order that is spread over the classes.
             chosen = chosen.sort().values
         left = torch.ones(count, dtype=torch.bool)
         left[chosen] = False
@@ -91,7 +104,12 @@ class Dataset(Generic[S]):
 
 
 def spread_over_classes(labels: Tensor, seed: int) -> Tensor:
-    """All indices in a random order of which every beginning holds about the same share of each class."""
+    """Return all indices in a random order whose every beginning holds about the same share of each class.
+
+    Args:
+        labels: (N,) int64.
+        seed: which order; it depends on nothing else.
+    """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     shares = torch.empty(len(labels), dtype=torch.float64)
     for label in labels.unique():
@@ -101,8 +119,9 @@ def spread_over_classes(labels: Tensor, seed: int) -> Tensor:
 
 
 def content_checksum(classes: tuple[str, ...], *splits: Split | StreamedSplit) -> str:
-    """SHA-256, in hexadecimal, over the class names and what identifies every split."""
+    """Return the SHA-256, in hexadecimal, of the class names and of what identifies every split."""
     digest = hashlib.sha256("\0".join(classes).encode())
     for split in splits:
-        split.add_to(digest)
+        for part in split.identity():
+            digest.update(part)
     return digest.hexdigest()

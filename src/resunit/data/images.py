@@ -1,6 +1,5 @@
-"""Image files of any kind and size -> uint8 tensors of one size."""
+"""Image files of any kind and size, decoded to uint8 tensors of one size."""
 
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,9 +16,18 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 
 
 def read_images(paths: Sequence[Path | str], image_size: int, progress: bool = False) -> Tensor:
-    """(N, 3, image_size, image_size) uint8: the shorter side is resized to `image_size`, the centre is kept.
+    """Return the centre squares of image files.
 
-    Raises DataError naming the first file that is not a readable image.
+    Args:
+        paths: N image files.
+        image_size: the side in pixels that the shorter side of each image is resized to.
+        progress: whether progress is shown on stderr.
+
+    Returns:
+        (N, 3, image_size, image_size) uint8.
+
+    Raises:
+        DataError: a file is not a readable image; the message names the first such file.
     """
     images = torch.empty(len(paths), 3, image_size, image_size, dtype=torch.uint8)
     with ThreadPoolExecutor() as threads, counting("decoding images", len(paths), progress) as advance:
@@ -35,7 +43,11 @@ def read_images(paths: Sequence[Path | str], image_size: int, progress: bool = F
 
 
 def shorter_side(path: Path) -> int:
-    """Of an image file, from its header alone. Raises DataError."""
+    """Return the shorter side of an image file in pixels, read from its header alone.
+
+    Raises:
+        DataError: the file is not a readable image.
+    """
     try:
         with Image.open(path) as image:
             return min(image.size)
@@ -44,38 +56,52 @@ def shorter_side(path: Path) -> int:
 
 
 def decode(path: Path, image_size: int) -> Tensor:
-    """(3, image_size, image_size) uint8, as in `read_images`."""
-    image = upright(path, image_size)
+    """Return the centre square (3, image_size, image_size) uint8 of an image file, as `read_images` does.
+
+    Raises:
+        DataError: the file is not a readable image.
+    """
+    image = open_upright(path, image_size)
     if image.size != (image_size, image_size):
         image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())
 
 
-def upright(path: Path, least: int | None = None) -> Image.Image:
-    """In RGB, as a person would see it. A JPEG far larger than `least` a side is decoded at a fraction."""
+def open_upright(path: Path, least_side: int | None = None) -> Image.Image:
+    """Return an image file in RGB, turned upright as its EXIF data say.
+
+    Args:
+        path: the file.
+        least_side: a JPEG whose sides are far longer is decoded at a fraction of its size, which is faster.
+
+    Raises:
+        DataError: the file is not a readable image, or has more than 8 bits a channel.
+    """
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with Image.open(path) as image:
             if image.mode.startswith("I;16") or image.mode in "IF":
                 raise ValueError(f"mode {image.mode} has more than 8 bits a channel")
-            if least is not None:
-                image.draft("RGB", (least, least))
+            if least_side is not None:
+                image.draft("RGB", (least_side, least_side))
             turned = ImageOps.exif_transpose(image)
-            # Through RGBA, because a palette's transparent entries have no colour of their own.
+            # A palette goes through RGBA, because its transparent entries have no colour of their own.
             return (turned.convert("RGBA") if turned.mode == "P" else turned).convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from error
 
 
 def centre(images: Tensor, side: int) -> Tensor:
-    """The middle `side` x `side` pixels of square images (..., H, H)."""
+    """Return the middle `side` x `side` pixels of square images (..., H, H)."""
     margin = (images.shape[-1] - side) // 2
     return images[..., margin : margin + side, margin : margin + side]
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{path}: no such image")
+        return DataError(f"{path}: no such image; correct the path")
     if isinstance(error, IsADirectoryError):
         return DataError(f"{path}: is a folder; name the images in it, such as {path}/*.jpg")
-    reason = str(error).splitlines()[0].replace(f" '{path}'", "").replace(f" {str(path)!r}", "")
-    return DataError(f"{path}: not a readable image ({reason}); replace it or take it away")
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    # Pillow repeats the path in its own words.
+    reason = reason.splitlines()[0].replace(f" '{path}'", "").replace(f" {str(path)!r}", "")
+    return DataError(f"{path}: not a readable image ({reason}); replace or remove it")

@@ -1,7 +1,6 @@
-"""Data sets by name. The first use fetches; every use checks."""
+"""Data sets by name: the first use fetches a data set, and every use checks its files."""
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 
 from resunit.data.cifar.facts import CIFAR10, CIFAR100, Cifar
@@ -11,7 +10,7 @@ from resunit.data.cifar.storage import FileCheck, check_stored, data_root, is_st
 from resunit.data.dataset import Dataset, Split
 from resunit.data.folders import read_folder, stream_folder
 from resunit.data.streaming import StreamedSplit
-from resunit.errors import UsageError
+from resunit.errors import UsageError, unknown
 
 KNOWN = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100, SAMPLE)}
 
@@ -19,24 +18,42 @@ KNOWN = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100, SAMPLE)}
 def load(
     name: str, *, root: Path | str | None = None, image_size: int | None = None, progress: bool = True
 ) -> Dataset[Split]:
-    """The data set called `name`: "cifar10", "cifar100", "cifar10-sample", or a folder of images.
+    """Return a data set in memory.
 
-    CIFAR is kept in `root`/name (default: $RESUNIT_DATA, else the user's cache) and fetched on first use.
-    `image_size` is for folders: CIFAR has 32 x 32. Raises UsageError, UsageError, DataError.
+    Args:
+        name: "cifar10", "cifar100", "cifar10-sample", or a folder of images in class sub-folders. CIFAR is
+            fetched on its first use.
+        root: the folder of all stored data sets; by default $RESUNIT_DATA, else one in the user's cache.
+        image_size: the side in pixels that the images of a folder get; by default 32 or 224. CIFAR has 32.
+        progress: whether progress is shown on stderr.
+
+    Raises:
+        UsageError: the name is unknown, or `image_size` does not fit the data set.
+        Unreachable: the data set cannot be fetched.
+        DataError: a file or folder is missing, altered or unreadable; the message names it.
     """
     if name not in KNOWN:
-        return read_folder(_folder(name), image_size, progress)
+        return read_folder(_folder_called(name), image_size, progress)
     if image_size not in (None, 32):
         raise UsageError(f"{name} has images of 32 x 32; image_size {image_size} is for folders of images")
     cifar = KNOWN[name]
-    folder = _home(cifar, root)
+    folder = _folder_of(cifar, root)
     if cifar.sources and not is_stored(folder):
         fetch_cifar(cifar, folder, None, progress)
     return read_stored(folder, cifar)
 
 
 def stream(name: str, *, image_size: int | None = None) -> Dataset[StreamedSplit]:
-    """The folder `name` of images, left on disk. Raises UsageError, UsageError, DataError."""
+    """Return a folder of images as a data set that stays on disk.
+
+    Args:
+        name: the folder, which holds train/<class>/<image> and val/<class>/<image>.
+        image_size: the side in pixels of the crops that training takes; by default 32 or 224.
+
+    Raises:
+        UsageError: `name` is no folder.
+        DataError: a file or folder is missing or unreadable; the message names it.
+    """
     if name in KNOWN:
         raise UsageError(f"{name} has images of 32 x 32; crops at many scales need a folder of larger ones")
     path = Path(name).expanduser()
@@ -50,12 +67,21 @@ def stream(name: str, *, image_size: int | None = None) -> Dataset[StreamedSplit
 def fetch(
     name: str, *, root: Path | str | None = None, source: Path | str | None = None, progress: bool = True
 ) -> Path:
-    """Make sure that `name` is stored and whole; returns its folder. Raises UsageError, DataError.
+    """Store a data set whole and checked, unless it is stored already, and return its folder.
 
-    `source` is an archive or folder that the user already has, in any known container.
+    Args:
+        name: "cifar10", "cifar100" or "cifar10-sample".
+        root: as for `load`.
+        source: an archive or a folder that the user already has, in any known container.
+        progress: whether progress is shown on stderr.
+
+    Raises:
+        UsageError: the name is unknown, or `source` is given for the sample, which ships inside resunit.
+        Unreachable: the data set cannot be fetched.
+        DataError: `source` is not a whole container of the data set, or nothing can be stored.
     """
     cifar = _known(name)
-    folder = _home(cifar, root)
+    folder = _folder_of(cifar, root)
     if cifar.sources:
         fetch_cifar(cifar, folder, None if source is None else Path(source).expanduser(), progress)
     elif source is not None:
@@ -64,12 +90,20 @@ def fetch(
 
 
 def verify(name: str, *, root: Path | str | None = None) -> list[FileCheck]:
-    """Re-hash every stored file of `name`; nothing is fetched. Raises UsageError."""
+    """Return the outcome of checking each stored file of a data set; nothing is fetched.
+
+    Args:
+        name: "cifar10", "cifar100" or "cifar10-sample".
+        root: as for `load`.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
     cifar = _known(name)
-    return check_stored(_home(cifar, root), cifar)
+    return check_stored(_folder_of(cifar, root), cifar)
 
 
-def _home(cifar: Cifar, root: Path | str | None) -> Path:
+def _folder_of(cifar: Cifar, root: Path | str | None) -> Path:
     return FOLDER if cifar is SAMPLE else data_root(root) / cifar.name
 
 
@@ -79,7 +113,7 @@ def _known(name: str) -> Cifar:
     return KNOWN[name]
 
 
-def _folder(name: str) -> Path:
+def _folder_called(name: str) -> Path:
     path = Path(name).expanduser()
     if not path.exists() and os.sep not in name:
         raise _unknown(name)
@@ -87,6 +121,4 @@ def _folder(name: str) -> Path:
 
 
 def _unknown(name: str) -> UsageError:
-    near = get_close_matches(name, KNOWN, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KNOWN)}, or a folder of images"
-    return UsageError(f"unknown data set {name!r}; {hint}")
+    return unknown("data set", name, [*KNOWN, "a folder of images"])

@@ -1,76 +1,100 @@
-"""uint8 images -> the numbers a network sees. The weights file keeps it, so that `predict` sees the same."""
+"""The normalisation of images: uint8 becomes the numbers that a network sees.
+
+A weights file keeps the normalisation, so that prediction sees the same numbers as training.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from resunit.errors import UsageError
+from resunit.errors import unknown
+
+Kind = Literal["channel", "pixel"]
 
 
 @dataclass(frozen=True, eq=False)
 class Normalisation:
-    """(x / 255 - mean) / std; zero is the mean colour, which is what augmentation pads with.
+    """The map (x / 255 - mean) / std. It takes the mean colour to zero, which augmentation pads with.
 
-    "channel": `mean` and `std` (3, 1, 1), those of each channel over the training images.
-    "pixel": `mean` (3, H, W), the mean training image (the paper's "per-pixel mean subtracted"), and `std`
-    (1, 1, 1), one number for everything that is left. The paper divides by nothing; we divide so that
-    activations start at the scale the initialisation assumes. Batch norm after the first convolution makes
-    the scale immaterial from there on.
+    The paper subtracts the per-pixel mean and divides by nothing. We divide too, so that activations start at
+    the scale that the initialisation assumes. Batch norm after the first convolution makes that scale
+    immaterial.
     """
 
-    kind: Literal["channel", "pixel"]
+    kind: Kind
+    """"channel" has statistics of each channel; "pixel" has the mean image and one deviation."""
     mean: Tensor
+    """(3, 1, 1) or, by pixel, (3, H, W), for images from 0 to 1."""
     std: Tensor
+    """(3, 1, 1) or, by pixel, (1, 1, 1), of what is left after the mean is subtracted."""
 
     @classmethod
-    def fit(cls, images: Tensor, kind: Literal["channel", "pixel"]) -> Normalisation:
-        """The statistics of the (N, 3, H, W) uint8 training images, exact up to the final rounding."""
+    def fit(cls, images: Tensor, kind: Kind) -> Normalisation:
+        """Return the normalisation whose statistics are exactly the images', up to the final rounding.
+
+        Args:
+            images: (N, 3, H, W) uint8, the training images.
+            kind: "channel" or "pixel".
+
+        Raises:
+            UsageError: `kind` is unknown.
+        """
         if kind == "channel":
             mean, std = _channel_statistics(images)
         elif kind == "pixel":
             mean, std = _pixel_statistics(images)
         else:
-            raise UsageError(f"unknown normalisation {kind!r}; known: channel, pixel")
-        return cls(kind, mean.float(), std.clamp_min(1 / 255).float())  # a constant image stays finite
+            raise unknown("normalisation", kind, get_args(Kind))
+        # Images of one colour have no deviation; the smallest step between colours keeps them finite.
+        return cls(kind, mean.float(), std.clamp_min(1 / 255).float())
 
     @classmethod
     def of_imagenet(cls) -> Normalisation:
-        """ImageNet's published statistics (fb.resnet.torch), for images that are not all read beforehand."""
-        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-        return cls("channel", mean.view(3, 1, 1), std.view(3, 1, 1))
+        """Return ImageNet's statistics as fb.resnet.torch published them, for images that stay on disk."""
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32).view(3, 1, 1)
+            for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+        )
+        return cls("channel", mean, std)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) uint8 -> (B, 3, H, W) float32, channels last."""
+        """Return images (B, 3, H, W) uint8 as float32 of the same shape, in memory format channels last."""
         images = images.to(torch.float32, memory_format=torch.channels_last)
         return images.mul_(self.scale).sub_(self.offset)
 
     @cached_property
     def scale(self) -> Tensor:
+        """The factor 1 / (255 std) that images from 0 to 255 are multiplied with."""
         return 1 / (255 * self.std)
 
     @cached_property
     def offset(self) -> Tensor:
+        """The number mean / std that is subtracted after that."""
         return self.mean / self.std
 
     def undo(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised -> (B, 3, H, W) uint8, for people to look at."""
+        """Return normalised images (B, 3, H, W) as uint8 of the same shape, for people to look at."""
         return ((images * self.std + self.mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
     def to(self, device: torch.device | str) -> Normalisation:
+        """Return the same normalisation on `device`."""
         return Normalisation(self.kind, self.mean.to(device), self.std.to(device))
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
+        """Return the normalisation as values that JSON can hold; it keeps every bit."""
         return {"kind": self.kind, "mean": self.mean.tolist(), "std": self.std.tolist()}
 
     @classmethod
-    def from_json(cls, document: dict) -> Normalisation:
-        return cls(document["kind"], torch.tensor(document["mean"]), torch.tensor(document["std"]))
+    def from_json(cls, document: dict[str, Any]) -> Normalisation:
+        """Return the normalisation that `to_json` gave as `document`."""
+        mean, std = (torch.tensor(document[name], dtype=torch.float32) for name in ("mean", "std"))
+        return cls(document["kind"], mean, std)
 
 
 def _channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,6 +116,6 @@ def _pixel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _histogram(images: Tensor) -> Tensor:
-    """(3, 256) int64: how often each channel has each value."""
+    """Return how often each channel has each value: (3, 256) int64."""
     channels = images.unbind(1)
     return torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in channels]).cpu()

@@ -1,4 +1,4 @@
-"""What augmentation does, as a picture: a row for each class, the original, then what each epoch sees."""
+"""The picture of augmentation: in a row for each class, an image and what each epoch makes of it."""
 
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from resunit.data.streaming import StreamedSplit
 from resunit.errors import DataError
 
 EPOCHS = 8
-ROWS = 10
-CELL = 96  # pixels on the screen that an image takes at least
-GAP = 6
-HEADER = 28
-INK, PAPER = (40, 40, 40), (255, 255, 255)
+MAX_ROWS = 10
+CELL_PIXELS = 96  # Smaller images are enlarged by a whole factor, to this size at most.
+GAP_PIXELS = 6
+HEADER_PIXELS = 28
+FONT_PIXELS = 15
+INK_RGB, PAPER_RGB = (40, 40, 40), (255, 255, 255)
 
 
 def show(
@@ -27,35 +28,45 @@ def show(
     path: Path | str,
     seed: int = 0,
 ) -> None:
-    """Write a PNG of the first image of up to ten classes, as it is and as the first epochs of `seed` see it.
+    """Write a PNG of the first image of up to ten classes, as it is and as training sees it in eight epochs.
 
-    The images go through the very functions that training uses. Raises DataError if `path` cannot be written.
+    The images go through the very functions that training uses.
+
+    Args:
+        dataset: its training images are shown.
+        augmentation: how they are changed.
+        normalisation: what training normalises them with; padding gets its mean colour.
+        path: the picture to write.
+        seed: the run's seed, which decides what each epoch draws.
+
+    Raises:
+        DataError: `path` cannot be written, or an image is not readable.
     """
     split = dataset.train.to("cpu")
     labels = split.labels
-    rows = torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique()[:ROWS]])
+    rows = torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique()[:MAX_ROWS]])
     plans = [epoch_plan(seed, epoch, len(labels), augmentation) for epoch in range(EPOCHS)]
     if isinstance(split, StreamedSplit):
         epochs = list(split.augmented(((plan, rows) for plan in plans), augmentation))
     else:
-        epochs = _in_epochs(split.images[rows], rows, plans, augmentation, normalisation.to("cpu"))
+        epochs = _augmented(split.images[rows], rows, plans, augmentation, normalisation.to("cpu"))
     columns = [torch.cat(list(split.pictures(rows))), *epochs]
     names = [dataset.classes[int(label)] for label in labels[rows]]
     headings = ["original", *(f"epoch {epoch + 1}" for epoch in range(EPOCHS))]
     try:
         _draw(columns, names, headings).save(path, format="PNG")
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be written ({error.strerror}); give another file") from error
 
 
-def _in_epochs(
+def _augmented(
     images: Tensor,
     rows: Tensor,
     plans: list[EpochPlan],
     augmentation: Augmentation,
     normalisation: Normalisation,
 ) -> list[Tensor]:
-    """For each plan, the (rows, 3, H, W) uint8 images as training sees them."""
+    """Return the images (rows, 3, H, W) uint8 as training sees them under each plan."""
     normalised = normalisation(images)
     return [
         normalisation.undo(augment(normalised, plan.offsets[rows], plan.flips[rows], augmentation))
@@ -64,21 +75,23 @@ def _in_epochs(
 
 
 def _draw(columns: list[Tensor], names: list[str], headings: list[str]) -> Image.Image:
+    """Return the picture of `columns`, each of which holds an image (3, H, W) uint8 for every row."""
     size = columns[0].shape[-1]
-    cell = size * max(1, CELL // size)
-    font = ImageFont.load_default(size=15)
-    margin = 2 * GAP + int(max(font.getlength(name) for name in names))
-    width = margin + len(columns) * (cell + GAP) + GAP  # the original stands apart by one more gap
-    picture = Image.new("RGB", (width, HEADER + len(names) * (cell + GAP)), PAPER)
+    cell = size * max(1, CELL_PIXELS // size)
+    pitch = cell + GAP_PIXELS
+    font = ImageFont.load_default(size=FONT_PIXELS)
+    margin = 2 * GAP_PIXELS + int(max(font.getlength(name) for name in names))
+    width = margin + len(columns) * pitch + GAP_PIXELS  # One more gap sets the originals apart.
+    picture = Image.new("RGB", (width, HEADER_PIXELS + len(names) * pitch), PAPER_RGB)
     draw = ImageDraw.Draw(picture)
     for row, name in enumerate(names):
-        middle = HEADER + row * (cell + GAP) + cell // 2
-        draw.text((margin - GAP, middle), name, INK, font, anchor="rm")
+        middle = HEADER_PIXELS + row * pitch + cell // 2
+        draw.text((margin - GAP_PIXELS, middle), name, INK_RGB, font, anchor="rm")
     for column, (images, heading) in enumerate(zip(columns, headings, strict=True)):
-        left = margin + column * (cell + GAP) + (GAP if column else 0)
-        draw.text((left + cell // 2, HEADER // 2), heading, INK, font, anchor="mm")
+        left = margin + column * pitch + (GAP_PIXELS if column else 0)
+        draw.text((left + cell // 2, HEADER_PIXELS // 2), heading, INK_RGB, font, anchor="mm")
         for row, image in enumerate(images):
             scaled = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
             scaled = scaled.resize((cell, cell), Image.Resampling.NEAREST)
-            picture.paste(scaled, (left, HEADER + row * (cell + GAP)))
+            picture.paste(scaled, (left, HEADER_PIXELS + row * pitch))
     return picture

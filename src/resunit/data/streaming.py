@@ -1,4 +1,4 @@
-"""Images that stay on disk and are decoded as they are needed, so that memory sets no limit."""
+"""Images that stay on disk and are decoded when they are needed, so memory does not limit their number."""
 
 from __future__ import annotations
 
@@ -18,116 +18,174 @@ from resunit.data.augmentation import Augmentation, EpochPlan
 from resunit.errors import DataError
 
 if TYPE_CHECKING:
-    from hashlib import _Hash
+    from resunit.data.crops import Crop
 
-    from resunit.data.crops import View
-
-PICTURES = 32  # decoded together where no batch is asked for
-MOST_PROCESSES = 8
+IMAGES_PER_PART = 32  # Evaluation's images are decoded in parts of this many.
+MAX_DECODING_PROCESSES = 8
 
 EvaluationCrop = Literal["crop", "large crop", "ten crops"]
-Key = tuple[int, int, bool]  # an image's index, the seed of what is drawn for it, whether it is mirrored
 
 
-def sevenths(side: int, count: int) -> int:
-    """Scales that go with training crops of `side` pixels: with 224, 8 are 256, 10 are 320, 15 are 480."""
-    return round(side * count / 7)
+def scaled_side(side: int, sevenths: int) -> int:
+    """Return the side of images that goes with training crops of `side` pixels.
+
+    The paper's scales are whole sevenths of its crops of 224 pixels: 8 are 256, 10 are 320, and 15 are 480.
+    """
+    return round(side * sevenths / 7)
 
 
 @dataclass(frozen=True, eq=False)
 class StreamedSplit:
-    """Image files below `root` and their labels (N,) int64; training crops are of `side` pixels.
-
-    `files` (N,) are paths in one array of bytes, which the processes that decode share without copies.
-    """
+    """N image files with their labels."""
 
     root: Path
+    """The folder that all files are below."""
     files: np.ndarray
+    """The paths (N,) in one array of bytes, which decoding processes share without copies."""
     labels: Tensor
+    """(N,) int64."""
     side: int
+    """The side in pixels of the crops that training takes."""
     crop: EvaluationCrop = "crop"
+    """The crop that evaluation takes."""
 
     def __len__(self) -> int:
+        """Return the number of images."""
         return len(self.labels)
 
     def __getitem__(self, indices: Tensor | slice) -> StreamedSplit:
+        """Return the images at `indices` as a split."""
         places = indices.numpy() if isinstance(indices, Tensor) else indices
         return replace(self, files=self.files[places], labels=self.labels[indices])
 
     @property
     def shorter_side(self) -> int:
-        """Of images in tests, before the crop."""
-        return sevenths(self.side, 8)
+        """The shorter side in pixels that evaluation scales images to before it crops them."""
+        return scaled_side(self.side, 8)
 
     @property
     def large_side(self) -> int:
-        """Of the large crop, and of the images it is taken from."""
-        return sevenths(self.side, 10)
+        """The side in pixels of the large crop."""
+        return scaled_side(self.side, 10)
 
     def to(self, device: torch.device | str) -> StreamedSplit:
+        """Return the same files with the labels on `device`."""
         return replace(self, labels=self.labels.to(device))
 
-    def add_to(self, digest: _Hash) -> None:
-        """What identifies the images: names, sizes and labels. To read all of them could take hours."""
+    def identity(self) -> Iterator[bytes | memoryview]:
+        """Return the bytes that identify the images and labels, in parts.
+
+        Names and sizes of the files stand for their contents, which could take hours to read.
+
+        Raises:
+            DataError: a file cannot be found or looked at.
+        """
         beginning = len(os.fsencode(self.root))
         for file in self.files:
-            digest.update(b"%s\0%d\0" % (file[beginning:], os.stat(file).st_size))
-        digest.update(self.labels.cpu().contiguous().numpy().data)
+            try:
+                size = os.stat(file).st_size
+            except OSError as error:
+                problem = f"cannot be read ({error.strerror}); replace or remove it"
+                raise DataError(f"{os.fsdecode(file)}: {problem}") from error
+            yield b"%s\0%d\0" % (file[beginning:], size)
+        yield self.labels.cpu().contiguous().numpy().data
 
     def augmented(
         self, groups: Iterable[tuple[EpochPlan, Tensor]], augmentation: Augmentation
     ) -> Iterator[Tensor]:
-        """(n, 3, side, side) uint8 for each group's plan and (n,) indices, as training sees them."""
-        from resunit.data.crops import TrainingView  # and torchvision, which others need not wait for
+        """Return the images as training sees them.
 
-        keys = (
-            list(zip(part.tolist(), plan.seeds[part].tolist(), plan.flips[part].tolist(), strict=True))
+        Args:
+            groups: for each part of the result, the epoch's plan and the indices (n,) of the images.
+            augmentation: how the images are cropped, and whether their colours change.
+
+        Returns:
+            For each group, (n, 3, side, side) uint8.
+
+        Raises:
+            DataError: a file is not a readable image; the message names it.
+        """
+        # torchvision takes long to import, and data sets in memory do without it.
+        from resunit.data.crops import TrainingCrop
+
+        requests = (
+            list(map(Request, part.tolist(), plan.seeds[part].tolist(), plan.flips[part].tolist()))
             for plan, part in groups
         )
-        return _decoded(self.files, TrainingView(self.side, augmentation), keys)
+        return _decode_ahead(self.files, TrainingCrop(self.side, augmentation), requests)
 
     def pictures(self, indices: Tensor) -> Iterator[Tensor]:
-        """What tests see of `indices`, some images at a time: (n, 3, H, W) uint8, or (n, 10, 3, H, W)."""
-        from resunit.data.crops import evaluation_view
+        """Return the images at `indices` as evaluation sees them, some at a time.
+
+        Args:
+            indices: (N,) int64.
+
+        Returns:
+            Parts (n, 3, H, W) uint8, or (n, 10, 3, H, W) for ten crops.
+
+        Raises:
+            DataError: a file is not a readable image; the message names it.
+        """
+        from resunit.data.crops import evaluation_crop
 
         if not len(indices):
             return iter([torch.empty(0, 3, self.side, self.side, dtype=torch.uint8)])
-        keys = ([(index, 0, False) for index in part.tolist()] for part in indices.split(PICTURES))
-        return _decoded(self.files, evaluation_view(self.side, self.crop), keys)
+        requests = ([Request(index) for index in part.tolist()] for part in indices.split(IMAGES_PER_PART))
+        return _decode_ahead(self.files, evaluation_crop(self.side, self.crop), requests)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One image that a decoding process is asked for."""
+
+    index: int
+    seed: int = 0
+    """The seed for what is drawn while the image is cropped."""
+    mirrored: bool = False
 
 
 class _Files(Dataset[Tensor]):
-    def __init__(self, files: np.ndarray, view: View):
-        self.files, self.view = files, view
+    def __init__(self, files: np.ndarray, crop: Crop):
+        self.files, self.crop = files, crop
 
-    def __getitem__(self, key: Key) -> Tensor:
-        index, seed, mirrored = key
-        torch.manual_seed(seed)  # in this process, nothing but the view draws
-        image = self.view(Path(os.fsdecode(self.files[index])))
-        return image.flip(-1) if mirrored else image
+    def __getitem__(self, request: Request) -> Tensor:
+        # Torchvision's transforms draw from torch's default generator. Seeding it is right only because the
+        # loader has num_workers >= 1: this runs in a decoding process, and the training program's own
+        # generator stays as it is.
+        torch.manual_seed(request.seed)
+        image = self.crop(Path(os.fsdecode(self.files[request.index])))
+        return image.flip(-1) if request.mirrored else image
 
 
-def _decoded(files: np.ndarray, view: View, groups: Iterable[list[Key]]) -> Iterator[Tensor]:
-    """Each group's images, decoded in processes of their own, ahead of whoever asks for them."""
+def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request]]) -> Iterator[Tensor]:
+    """Return the images of each list of requests, decoded by other processes before they are needed."""
     loader = DataLoader(
-        _Files(files, view), batch_sampler=groups, num_workers=_processes(), worker_init_fn=_leave_signals
+        _Files(files, crop),
+        batch_sampler=requests,
+        num_workers=_decoding_processes(),
+        worker_init_fn=_prepare_process,
+        generator=torch.Generator(),  # By default the loader draws from the program's own generator.
     )
     processes = iter(loader)
     try:
         yield from processes
-    except DataError as error:  # its text now is the process's traceback, and the line that names the file
+    except DataError as error:
+        # The loader raises it anew with the traceback in its text, of which the last line is the message.
         raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
-    finally:  # at once: who holds the error holds the loader, and an exit would wait for its processes
+    finally:
+        # A caller that keeps the error keeps the loader, and Python's exit would wait for its processes.
         processes._shutdown_workers()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _processes() -> int:
-    """One a core, shared with the other processes that torchrun started on this machine."""
+def _decoding_processes() -> int:
+    """Return one process for each core, which the ranks that torchrun started on this machine share."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MOST_PROCESSES, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+    return max(1, min(MAX_DECODING_PROCESSES, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
 
 
-def _leave_signals(_process: int) -> None:
-    """Ctrl-C reaches all processes: whether to stop, and with what checkpoint, is the main one's to say."""
+def _prepare_process(_process: int) -> None:
+    """Make a decoding process ignore signals, and draw the same numbers whatever program it belongs to."""
+    # Ctrl-C reaches all processes, and the parent decides whether to stop and what to write before.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    torch.set_default_dtype(torch.float32)  # The parent's other default would be inherited.

@@ -1,69 +1,75 @@
-"""Numbers as people write them; a number is never parted from its unit at the end of a line."""
+"""Numbers as people write them.
 
-SPACE = "\N{NO-BREAK SPACE}"
+On a page, a no-break space keeps a number and its unit on one line. The functions whose text also goes to a
+terminal and to JSON, `share_in_percent`, `two_digits` and `counted`, use plain spaces.
+"""
 
+from collections.abc import Mapping
 
-def percent(error: float) -> str:
-    """An error rate: ``7.92 %``."""
-    return f"{error:.2f}{SPACE}%"
-
-
-def amount(value: float) -> str:
-    """A count to three digits with its thousands: ``270 k``, ``1.73 M``."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{_three_digits(value / size)}{SPACE}{letter}"
-    return f"{value:g}"
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 
-def rate(value: float) -> str:
-    """Things a second: ``1,240``, ``235``, ``2.4``."""
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+def percent(value_in_percent: float) -> str:
+    """Return a value that is already in percent, such as an error, to two decimals: ``7.92 %``."""
+    return f"{value_in_percent:.2f}{NO_BREAK_SPACE}%"
 
 
-def petaflop(operations: float) -> str:
-    """Arithmetic done: ``12.3 PFLOP``."""
-    return f"{_three_digits(operations / 1e15)}{SPACE}PFLOP"
-
-
-def duration(seconds: float) -> str:
-    """A wall-clock time by its two largest units: ``1 h 02 min``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}{SPACE}h {minutes:02d}{SPACE}min"
-    return f"{minutes}{SPACE}min {rest:02d}{SPACE}s" if minutes else f"{rest}{SPACE}s"
-
-
-def in_words(value: object) -> str:
-    """A recorded value as a table shows it: ``none``, ``yes``, ``0.5, 0.75``, ``gate_bias -6``."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {in_words(part)}" for name, part in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(map(in_words, value)) or "none"
-    return "none" if value is None else str(value)
-
-
-def _three_digits(value: float) -> str:
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+def share_in_percent(share: float) -> str:
+    """Return a share between 0 and 1 as a percentage to two digits: ``12 %`` for 0.12."""
+    return f"{100 * share:.2g} %" if 100 * share < 99.5 else f"{100 * share:.0f} %"
 
 
 def two_digits(value: float) -> str:
-    """Return a number to two digits: 0.87, 13, 220, 4e-06, 2.8e3."""
+    """Return a number to two digits: ``0.87``, ``13``, ``220``, ``4e-06``, ``2.8e3``."""
     if abs(value) >= 1000:
         return f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
     return f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
 
 
-def share_in_percent(share: float) -> str:
-    """Return a share between 0 and 1 as a percentage to two digits: ``12 %``."""
-    return f"{100 * share:.2g} %" if 100 * share < 99.5 else f"{100 * share:.0f} %"
-
-
 def counted(count: int, noun: str) -> str:
-    """Return a count with its noun: 1 junction, 2 junctions."""
+    """Return a count with its noun: ``1 junction``, ``2 junctions``."""
     return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def rounded_count(count: float) -> str:
+    """Return a count to three digits, in thousands, millions or billions: ``931``, ``270 k``, ``1.73 M``."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{_three_digits(count / size)}{NO_BREAK_SPACE}{letter}"
+    return f"{count:g}"
+
+
+def per_second(rate: float) -> str:
+    """Return a number of things per second, whole from 10 on: ``1,240``, ``235``, ``2.4``."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+def in_petaflop(operations: float) -> str:
+    """Return a number of floating-point operations in units of 10^15: ``12.3 PFLOP``."""
+    return f"{_three_digits(operations / 1e15)}{NO_BREAK_SPACE}PFLOP"
+
+
+def duration(seconds: float) -> str:
+    """Return a time by its two largest units: ``1 h 02 min``, ``16 min 08 s``, ``7 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}{NO_BREAK_SPACE}h {minutes:02d}{NO_BREAK_SPACE}min"
+    return (
+        f"{minutes}{NO_BREAK_SPACE}min {rest:02d}{NO_BREAK_SPACE}s" if minutes else f"{rest}{NO_BREAK_SPACE}s"
+    )
+
+
+def field_value(value: object) -> str:
+    """Return a record's value as a table shows it: ``none``, ``yes``, ``0.5, 0.75``, ``gate_bias -6.0``."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {field_value(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(field_value, value)) or "none"
+    return "none" if value is None else str(value)
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

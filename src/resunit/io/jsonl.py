@@ -1,4 +1,4 @@
-"""Records kept as files of JSON lines: read with checks, added to whole or not at all."""
+"""Files of JSON lines, one record a line: checked on reading, and added to whole or not at all."""
 
 import json
 import warnings
@@ -6,22 +6,25 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from resunit.errors import CutOffRecord, FileFormatError
+from resunit.errors import CutOffRecord, FileFormatError, WriteError
 from resunit.io.atomic import write_atomically
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records in `path`; none if there is no such file.
+    """Return the records in `path`; none if there is no such file.
 
-    A last line that was cut off is left out with a CutOffRecord warning. Raises FileFormatError for any other
-    line that is not a JSON object.
+    A last line that was cut off is left out with a CutOffRecord warning.
+
+    Raises:
+        FileFormatError: the file cannot be read, or another line is not a JSON object; the message names
+            the file and the line.
     """
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    lines = _content_of(path).splitlines(keepends=True)
     records = []
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines) and not line.endswith(b"\n"):
                 warnings.warn(f"{path}, line {number}: cut off, left out", CutOffRecord, stacklevel=2)
                 continue
@@ -33,18 +36,40 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Add `records` to `path`; a line that was cut off there is dropped. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    older = path.read_bytes() if path.exists() else b""
+    """Add `records` to `path`, all or none; a line that was cut off there is dropped.
+
+    Args:
+        path: the file. It and its folder are made if there are none.
+        records: JSON objects; NaN and infinity are refused.
+
+    Raises:
+        FileFormatError: the records that are already there cannot be read.
+        WriteError: the operating system refused to write the file.
+        ValueError: a record holds NaN or infinity.
+    """
+    new = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror, str(path)) from error
+    older = _content_of(path)
     end = older.rfind(b"\n") + 1
     older = older[:end] + (older[end:] + b"\n" if _is_record(older[end:]) else b"")
-    new = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
     write_atomically(path, older + new.encode())
 
 
+def _content_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read ({error.strerror}); give another file") from error
+
+
 def _is_record(line: bytes) -> bool:
-    """A line without its end may be whole all the same, as `read_lines` takes it."""
+    """Return whether a last line without its end is a whole record all the same, as `read_lines` takes it."""
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

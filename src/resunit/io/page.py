@@ -1,8 +1,9 @@
-"""The shell of every page: one file that opens from disk with no network."""
+"""The shell of every page: one file that opens from disk without a network, in light and in dark."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -11,11 +12,24 @@ from markupsafe import Markup, escape
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+PACKAGE_OF_THE_SHELL = "resunit.io"
 
-def render_page(template: str, *, figures: dict[str, Figure], **content: Any) -> str:
-    """Render a template that extends ``shell.html``; it places a figure with ``{{ figure(name) }}``."""
+
+def render_page(template: str, *, package: str, figures: Mapping[str, Figure], **content: Any) -> str:
+    """Return the HTML of a page.
+
+    The template extends ``shell.html`` and fills its blocks ``title`` and ``main``. It places a figure with
+    ``{{ figure(name) }}``, and sets the code in a text between backticks with the filter ``sentence``. All
+    texts are escaped.
+
+    Args:
+        template: the name of a file in the folder ``templates`` of `package`.
+        package: the import path of the package that the page belongs to, such as "resunit.reports".
+        figures: the interactive figures by name. A page without figures carries no plotly.
+        **content: what the template shows, by name.
+    """
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("resunit.io"), PackageLoader("resunit.reports")]),
+        loader=ChoiceLoader([PackageLoader(PACKAGE_OF_THE_SHELL), PackageLoader(package)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -36,7 +50,7 @@ def render_page(template: str, *, figures: dict[str, Figure], **content: Any) ->
 
 
 def sentence(text: str) -> Markup:
-    """Escape a sentence; what stands between backticks is set as code."""
+    """Return a sentence as escaped HTML; a part between backticks becomes a code element."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 

@@ -1,4 +1,4 @@
-"""What a user at a terminal sees, on stderr, of work that takes more than a moment."""
+"""Progress on stderr for a user at a terminal, of work that takes more than a moment."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,23 +18,64 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-MOMENT = 1.0
+SECONDS_BEFORE_PROGRESS = 1.0
 Advance = Callable[[int], None]
+
+
+def downloading(title: str, total: int | None, shown: bool) -> AbstractContextManager[Advance]:
+    """Show the bytes received so far.
+
+    Args:
+        title: what is received.
+        total: all bytes that will come, or None if nobody knows.
+        shown: False for no output at all.
+
+    Returns:
+        A context that gives a function; call it with each number of newly received bytes.
+    """
+    columns = [BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()]
+    return _bar(title, total, shown, columns)
+
+
+def counting(title: str, total: int, shown: bool) -> AbstractContextManager[Advance]:
+    """Show how many of `total` things are done.
+
+    Args:
+        title: what is done.
+        total: the number of things to do.
+        shown: False for no output at all.
+
+    Returns:
+        A context that gives a function; call it with each number of newly done things.
+    """
+    return _bar(title, total, shown, [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()])
+
+
+def working(title: str, shown: bool) -> AbstractContextManager[Advance]:
+    """Show that work of unknown length goes on.
+
+    Args:
+        title: what is done.
+        shown: False for no output at all.
+
+    Returns:
+        A context for the time of the work.
+    """
+    return _bar(title, None, shown, [TimeElapsedColumn()])
 
 
 @contextmanager
 def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColumn]) -> Iterator[Advance]:
-    """A bar on a terminal, a line elsewhere; either only for what takes longer than a moment."""
+    """Show a bar on a terminal and a line elsewhere, once SECONDS_BEFORE_PROGRESS have passed."""
     console = Console(stderr=True, quiet=not shown, highlight=False)
-    bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), *columns, console=console, transient=True
-    )
+    description = TextColumn("{task.description}", markup=False)  # Paths may hold square brackets.
+    bar = Progress(SpinnerColumn(), description, *columns, console=console, transient=True)
     task = bar.add_task(title, total=total)
 
-    def tell() -> None:
+    def print_line() -> None:
         console.print(f"{title} ...", soft_wrap=True, markup=False)
 
-    start = threading.Timer(MOMENT, bar.start if console.is_interactive else tell)
+    start = threading.Timer(SECONDS_BEFORE_PROGRESS, bar.start if console.is_interactive else print_line)
     start.daemon = True
     start.start()
     try:
@@ -44,19 +85,3 @@ def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColum
         start.join()
         if console.is_interactive:
             bar.stop()
-
-
-def downloading(title: str, total: int | None, shown: bool) -> AbstractContextManager[Advance]:
-    """Bytes received, of `total` if known. Call what it yields with each number of new bytes."""
-    columns = [BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()]
-    return _bar(title, total, shown, columns)
-
-
-def counting(title: str, total: int, shown: bool) -> AbstractContextManager[Advance]:
-    """Things done, of `total`. Call what it yields with each number of things newly done."""
-    return _bar(title, total, shown, [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()])
-
-
-def working(title: str, shown: bool) -> AbstractContextManager[Advance]:
-    """Work of unknown length."""
-    return _bar(title, None, shown, [TimeElapsedColumn()])

@@ -1,4 +1,9 @@
-"""safetensors files with one JSON record, proved whole on reading. Nothing else is ever read: no pickles."""
+"""Tensors and one JSON record in a safetensors file, every byte of which is checked on reading.
+
+The file's one metadata key, its kind, holds `{"format": 2, "sha256": ..., "record": ...}`. The SHA-256 is of
+all bytes of the file, its own 64 digits taken as zeros. Format 1 had no "format", and its SHA-256 was of the
+tensors alone. Pickles are never read.
+"""
 
 import hashlib
 import json
@@ -13,44 +18,105 @@ from torch import Tensor, uint8
 from resunit.errors import FileFormatError
 from resunit.io.atomic import write_atomically
 
+FORMAT = 2
+NO_DIGEST = "0" * 64
+LENGTH_BYTES = 8  # A safetensors file begins with the length of its JSON header as a little-endian integer.
+
 
 def write_tensors(path: Path, kind: str, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write `tensors` and `record` atomically; `kind` is the one metadata key (several come out shuffled)."""
+    """Write `tensors` and `record` to a safetensors file, whole or not at all.
+
+    Args:
+        path: the file; its folder must exist.
+        kind: the file's one metadata key. Several keys would come out in a random order.
+        record: whatever JSON can hold; NaN and infinity are refused.
+        tensors: tensors of any shapes, types and devices, by name.
+
+    Raises:
+        WriteError: the operating system refused to write the file.
+        ValueError: `record` holds NaN or infinity.
+    """
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = json.dumps({"sha256": digest(stored), "record": record}, allow_nan=False)
-    write_atomically(path, safetensors.torch.save(stored, {kind: metadata}))
+    # The digest stands before the record, so that nothing in the record can be taken for it.
+    envelope = {"format": FORMAT, "sha256": NO_DIGEST, "record": record}
+    content = safetensors.torch.save(stored, {kind: json.dumps(envelope, allow_nan=False)})
+    digest = hashlib.sha256(content).hexdigest()
+    write_atomically(path, content.replace(NO_DIGEST.encode(), digest.encode(), 1))
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The record and the tensors of a file of that `kind`; raises FileFormatError naming the file."""
+    """Return the record and the tensors of a file that `write_tensors` wrote, in this format or an older one.
+
+    Args:
+        path: the file.
+        kind: the metadata key that the file was written with.
+
+    Returns:
+        The record, and the tensors by name, on the CPU.
+
+    Raises:
+        FileFormatError: the file is missing, unreadable, of another kind, altered, or of a newer format.
+    """
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
+            if kind not in metadata:
+                raise FileFormatError(
+                    f"{path}: a safetensors file that resunit did not write: it holds no {kind} record"
+                )
+            number, digest, record = _open_envelope(path, metadata[kind])
+            if number > 1 and digest != _digest_of_file(path, digest):
+                raise _altered(path)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise FileFormatError(
             f"{path}: not a readable safetensors file ({error}); pickled weights are never loaded"
         ) from error
-    if kind not in metadata:
-        raise FileFormatError(f"{path}: a safetensors file, but not one of resunit's: it holds no {kind}")
-    try:
-        content = json.loads(metadata[kind])
-        whole = content["sha256"] == digest(tensors)
-        record = content["record"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise FileFormatError(f"{path}: its {kind} record is damaged ({error})") from error
-    if not whole:
-        raise FileFormatError(f"{path}: damaged: its tensors are not those that were written")
+    if number == 1 and digest != _digest_of_tensors(tensors):
+        raise _altered(path)
     return record, tensors
 
 
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes."""
+def _open_envelope(path: Path, text: str) -> tuple[int, str, dict[str, Any]]:
+    """Return the format, the SHA-256 and the record that a file's metadata hold."""
+    try:
+        envelope = json.loads(text)
+        number = envelope.get("format", 1)
+        if type(number) is not int or number < 1:
+            raise ValueError(f"format {number!r}")
+        if number > FORMAT:
+            raise FileFormatError(
+                f"{path}: its format is {number}, and this resunit reads formats up to {FORMAT}; "
+                "upgrade resunit"
+            )
+        digest, record = envelope["sha256"], envelope["record"]
+        if not isinstance(digest, str) or not isinstance(record, dict):
+            raise TypeError("its sha256 or its record is of another type")
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{path}: its record is damaged ({error}); get another copy") from error
+    return number, digest, record
+
+
+def _digest_of_file(path: Path, digest: str) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal, in which `digest` itself is taken as zeros."""
+    with path.open("rb") as file:
+        length = file.read(LENGTH_BYTES)
+        header = file.read(int.from_bytes(length, "little"))
+        sha = hashlib.sha256(length + header.replace(digest.encode(), NO_DIGEST.encode(), 1))
+        return hashlib.file_digest(file, lambda: sha).hexdigest()
+
+
+def _digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return format 1's SHA-256, in hexadecimal: of the tensors' names, types, shapes and bytes."""
     sha = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         sha.update(tensor.reshape(-1).view(uint8).numpy().tobytes())
     return sha.hexdigest()
+
+
+def _altered(path: Path) -> FileFormatError:
+    return FileFormatError(f"{path}: damaged (its bytes are not what was written); get another copy")

@@ -1,117 +1,129 @@
-"""Residual units (He et al. 2016): y_l = h(x_l) + F(x_l), x_{l+1} = f(y_l).
+"""The residual unit of He et al. 2016, Eqs. (1)-(2), and where its activations stand, Fig. 4.
 
-A unit joins three parts that are chosen apart from each other: the shortcut h, the branch F and the
-activation f after the addition. Feature maps are (N, C, H, W) throughout.
+    y_l = h(x_l) + F(x_l, W_l)        h: shortcut, F: branch
+    x_{l+1} = f(y_l)                  f: activation after the addition
+
+Other libraries call a residual unit a block. Activations are (N, C, H, W) throughout.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
 
-from resunit.ops.batch_norm_act import BatchNorm
+from resunit.ops.batch_norm_act import LayerSequence
 
 BranchKind = Literal["one-layer", "basic", "bottleneck"]
 StrideOn = Literal["1x1", "3x3"]
-Nonlinearity = Literal["relu", "gelu"]  # the paper's, and the recipe quick's
-Layer = Literal["norm", "relu"]  # "relu" is the nonlinearity, whichever it is
-NONLINEARITIES: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+Nonlinearity = Literal["relu", "gelu"]
+Layer = Literal["norm", "relu"]
+"""A layer of a `Placement`; "relu" stands for the network's nonlinearity, whichever it is."""
 
 
 class ResidualUnit(nn.Module):
-    """x -> f(h(x) + F(x)), Eqs. (1)-(2): (N, C_in, H, W) -> (N, C_out, H/stride, W/stride).
+    """Compute f(h(x) + F(x)): (N, C_in, H, W) -> (N, C_out, H / stride, W / stride).
 
-    `branch` is F, `shortcut` is h and `after` is f; h and f default to the identity, the case of Eq. (3).
-    `before` is an activation that both paths share, as published pre-activation networks have it where the
-    size changes; most units have none.
+    Args:
+        branch: F, the residual function.
+        shortcut: h; the identity if None, as in Eq. (3).
+        after_addition: f; the identity if None.
+        shared_preact: an activation before the split into two paths, as published pre-activation networks
+            have it in units that change size; most units have none.
     """
 
     def __init__(
         self,
         branch: nn.Module,
         shortcut: nn.Module | None = None,
-        after: nn.Module | None = None,
-        before: nn.Module | None = None,
+        after_addition: nn.Module | None = None,
+        shared_preact: nn.Module | None = None,
     ):
         super().__init__()
-        self.before = nn.Identity() if before is None else before
-        self.shortcut = nn.Identity() if shortcut is None else shortcut
+        self.shared_preact = shared_preact or nn.Identity()
+        self.shortcut = shortcut or nn.Identity()
         self.branch = branch
-        self.after = nn.Identity() if after is None else after
+        self.after_addition = after_addition or nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.before(x)
-        return self.after(self.shortcut(x) + self.branch(x))
+        """Return x_{l+1} for x_l."""
+        x = self.shared_preact(x)
+        return self.after_addition(self.shortcut(x) + self.branch(x))
+
+
+# Fig. 4, each placement as the layers of its branch and, behind the addition, of f:
+#
+#   (a) original                     conv norm relu conv norm      + relu
+#   (b) BN after addition            conv norm relu conv           + norm relu
+#   (c) ReLU before addition         conv norm relu conv norm relu +
+#   (d) ReLU-only pre-activation     relu conv norm relu conv norm +
+#   (e) full pre-activation          norm relu conv norm relu conv +
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a unit's activations sit, Fig. 4.
+    """Where the norms and nonlinearities of a unit stand, in order: one line of Fig. 4."""
 
-    Each field lists layers in order: `first` opens the branch, `last` closes it, `after` follows the sum, and
-    `between` stands between two weight layers, in the paper always norm and ReLU.
-    """
-
-    first: tuple[Layer, ...]
-    last: tuple[Layer, ...]
-    after: tuple[Layer, ...]
-    between: tuple[Layer, ...] = ("norm", "relu")
+    before_first_conv: tuple[Layer, ...]
+    after_last_conv: tuple[Layer, ...]
+    after_addition: tuple[Layer, ...]
+    between_convs: tuple[Layer, ...] = ("norm", "relu")
 
 
-ORIGINAL = Placement(first=(), last=("norm",), after=("relu",))  # Fig. 4(a)
-BN_AFTER_ADDITION = Placement(first=(), last=(), after=("norm", "relu"))  # (b)
-RELU_BEFORE_ADDITION = Placement(first=(), last=("norm", "relu"), after=())  # (c)
-RELU_ONLY_PREACTIVATION = Placement(first=("relu",), last=("norm",), after=())  # (d)
-FULL_PREACTIVATION = Placement(first=("norm", "relu"), last=(), after=())  # (e)
-WITHOUT_NORM = Placement(first=("relu",), last=(), after=(), between=("relu",))  # De and Smith 2020
+ORIGINAL = Placement(before_first_conv=(), after_last_conv=("norm",), after_addition=("relu",))
+BN_AFTER_ADDITION = Placement(before_first_conv=(), after_last_conv=(), after_addition=("norm", "relu"))
+RELU_BEFORE_ADDITION = Placement(before_first_conv=(), after_last_conv=("norm", "relu"), after_addition=())
+RELU_ONLY_PREACTIVATION = Placement(before_first_conv=("relu",), after_last_conv=("norm",), after_addition=())
+FULL_PREACTIVATION = Placement(before_first_conv=("norm", "relu"), after_last_conv=(), after_addition=())
+WITHOUT_NORM = Placement(  # De and Smith 2020
+    before_first_conv=("relu",), after_last_conv=(), after_addition=(), between_convs=("relu",)
+)
+
+NONLINEARITIES: dict[Nonlinearity, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 def activation(
     layers: Iterable[Layer], channels: int, nonlinearity: Nonlinearity = "relu"
 ) -> list[nn.Module]:
-    """The `layers` of a `Placement` for maps of `channels` channels; a norm and its ReLU are one module."""
-    modules: list[nn.Module] = []
-    for layer in layers:
-        if layer == "norm":
-            modules.append(BatchNorm(channels))
-        elif modules and isinstance(modules[-1], BatchNorm):
-            modules[-1] = BatchNorm(channels, nonlinearity)
-        else:
-            modules.append(NONLINEARITIES[nonlinearity]())
-    return modules
+    """Return the modules for the `layers` of a `Placement`, for activations of `channels` channels."""
+    return [
+        nn.BatchNorm2d(channels) if layer == "norm" else NONLINEARITIES[nonlinearity]() for layer in layers
+    ]
 
 
-def chain(parts: Iterable[nn.Module]) -> nn.Module:
-    """`parts` one after another, named by kind and order (norm1, conv1, norm2, ...).
+def branch(
+    convolutions: list[nn.Conv2d],
+    placement: Placement,
+    nonlinearity: Nonlinearity = "relu",
+    preact_is_shared: bool = False,
+) -> nn.Module:
+    """Return F: the convolutions with the layers of `placement` around them.
 
-    Chains within it dissolve, identities drop out; no parts are the identity.
+    `preact_is_shared` leaves out what stands before the first convolution, because it stands before the split.
     """
-    kinds: dict[type[nn.Module], str] = {nn.Conv2d: "conv", BatchNorm: "norm"}
-    sequence = nn.Sequential()
-    count: Counter[str] = Counter()
-    layers = (layer for part in parts for layer in (part if type(part) is nn.Sequential else [part]))
-    for part in layers:
-        if isinstance(part, nn.Identity):
-            continue
-        kind = kinds.get(type(part), type(part).__name__.lower())
-        count[kind] += 1
-        sequence.add_module(f"{kind}{count[kind]}", part)
-    return sequence if len(sequence) else nn.Identity()
-
-
-def convolution(in_channels: int, out_channels: int, size: int, stride: int = 1) -> nn.Conv2d:
-    """A size x size convolution that keeps H and W at stride 1; no bias, as batch norm has one."""
-    return nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, bias=False)
+    layers: list[nn.Module] = []
+    for index, conv in enumerate(convolutions):
+        before_first = () if preact_is_shared else placement.before_first_conv
+        before = placement.between_convs if index else before_first
+        layers += [*activation(before, conv.in_channels, nonlinearity), conv]
+    return chain(
+        [*layers, *activation(placement.after_last_conv, convolutions[-1].out_channels, nonlinearity)]
+    )
 
 
 def weight_layers(
     kind: BranchKind, in_channels: int, out_channels: int, stride: int, stride_on: StrideOn = "3x3"
 ) -> list[nn.Conv2d]:
-    """A branch's convolutions: one 3x3, two 3x3 (basic), or 1x1-3x3-1x1 with a quarter of the width inside.
+    """Return the convolutions of a branch.
 
-    `stride_on` places a bottleneck's stride: the first 1x1 (resnet-1k-layers) or the 3x3 (fb.resnet.torch).
+    Args:
+        kind: one 3x3 ("one-layer"), two 3x3 ("basic"), or 1x1, 3x3, 1x1 with a quarter of the channels inside
+            ("bottleneck").
+        in_channels: channels of x_l.
+        out_channels: channels of x_{l+1}.
+        stride: the stride of the whole branch.
+        stride_on: the convolution of a bottleneck that has the stride: the first 1x1 (resnet-1k-layers) or
+            the 3x3 (fb.resnet.torch).
     """
     if kind == "one-layer":
         return [convolution(in_channels, out_channels, 3, stride)]
@@ -125,18 +137,25 @@ def weight_layers(
     ]
 
 
-def branch(
-    convolutions: list[nn.Conv2d],
-    placement: Placement,
-    nonlinearity: Nonlinearity = "relu",
-    shared_first: bool = False,
-) -> nn.Module:
-    """F: the weight layers and the activations of `placement` around them (Fig. 4).
+def convolution(in_channels: int, out_channels: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """Return a size x size convolution that keeps H and W at stride 1; it has no bias, because BN has one."""
+    return nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, bias=False)
 
-    `shared_first` leaves out the first activation, which then stands before the split into two paths.
+
+def chain(parts: Iterable[nn.Module]) -> nn.Module:
+    """Return `parts` one after another, named by kind and order: norm1, relu1, conv1, norm2, ...
+
+    Sequences within it dissolve, identities drop out, and no parts at all are the identity.
     """
-    parts: list[nn.Module] = []
-    for index, layer in enumerate(convolutions):
-        before = placement.between if index else () if shared_first else placement.first
-        parts += [*activation(before, layer.in_channels, nonlinearity), layer]
-    return chain(parts + activation(placement.last, convolutions[-1].out_channels, nonlinearity))
+    kinds: dict[type[nn.Module], str] = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm"}
+    sequence = LayerSequence()
+    counts: dict[str, int] = {}
+    for part in parts:
+        inner = list(part) if type(part) in (nn.Sequential, LayerSequence) else [part]  # pyright: ignore[reportArgumentType]
+        for layer in inner:
+            if isinstance(layer, nn.Identity):
+                continue
+            kind = kinds.get(type(layer), type(layer).__name__.lower())
+            counts[kind] = counts.get(kind, 0) + 1
+            sequence.add_module(f"{kind}{counts[kind]}", layer)
+    return sequence if len(sequence) else nn.Identity()

@@ -1,39 +1,59 @@
-"""Batch norm, with the activation that follows it where one does."""
+"""Layers one after another, in which a batch norm and the activation after it are computed as one function.
 
-from typing import Literal
+Batch norms and activations stay modules of their own. The compiled kernel is only how a `LayerSequence` computes
+them: it steps aside as soon as one of the two is replaced, has a hook, or is looked at by a tracer.
+"""
 
-import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
 
 from resunit.ops.cpu import batch_norm as kernels
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """x -> act(BN(x)), (N, C, H, W) -> (N, C, H, W); parameters and buffers are those of nn.BatchNorm2d.
+class LayerSequence(nn.Sequential):
+    """Apply layers one after another, (N, C, H, W) -> (N, C', H', W'), like nn.Sequential.
 
-    `activation` is "identity", "relu" or "gelu". On a CPU both are one compiled function, equal to torch's
-    pair but for rounding (GELU's distribution function: 1.5e-7); everywhere else they are torch's pair.
+    A batch norm that is followed by a ReLU or a GELU is computed together with it by a compiled kernel where
+    there is one for the device. The result equals that of the separate modules but for rounding (of the GELU's
+    distribution function: 1.5e-7).
     """
 
-    def __init__(self, channels: int, activation: Literal["identity", "relu", "gelu"] = "identity"):
-        super().__init__(channels)
-        self.activation = activation
-
-    def forward(self, input: Tensor) -> Tensor:  # torch's name for it
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the output of the last layer."""
         x = input
-        tracks = self.track_running_stats and self.momentum is not None
-        if not (tracks and kernels.applies(x, self.weight)):
-            return kernels.FUNCTIONS[self.activation](super().forward(x))
-        assert self.num_batches_tracked is not None
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        running = self.running_mean, self.running_var
-        if self.training:
-            self.num_batches_tracked.add_(1)
-            arguments = x, self.weight, self.bias, running, self.momentum, self.eps, self.activation
-            return kernels.BatchNormFunction.apply(*arguments)
-        apply = kernels.plain if torch.is_grad_enabled() else kernels.normalise
-        return apply(x, self.weight, self.bias, *running, self.eps, self.activation)
+        layers = list(self._modules.values())
+        index = 0
+        while index < len(layers):
+            layer = layers[index]
+            following = layers[index + 1] if index + 1 < len(layers) else None
+            if type(layer) is nn.BatchNorm2d and is_plain(layer) and kernels.applies(x, layer):
+                name = fusable_activation(following)
+                x = kernels.batch_norm_act(x, layer, name)
+                index += 1 if name == "identity" else 2
+            else:
+                x = layer(x)  # pyright: ignore[reportOptionalCall]
+                index += 1
+        return x
 
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, activation={self.activation}"
+
+def fusable_activation(layer: nn.Module | None) -> kernels.Activation:
+    """Return the kernel's name for an activation, or "identity" if it has to be called as a module."""
+    if layer is None or not is_plain(layer):
+        return "identity"
+    if type(layer) is nn.ReLU:
+        return "relu"
+    if type(layer) is nn.GELU and layer.approximate == "none":
+        return "gelu"
+    return "identity"
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Return whether calling `module` runs its class's forward and nothing else: it has no hooks."""
+    return not (
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in module.__dict__
+        or torch_module._has_any_global_hook()
+    )

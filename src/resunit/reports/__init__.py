@@ -1,4 +1,4 @@
-"""Records of runs become pages that open from disk with no network."""
+"""Pages, tables and figures from the records of runs; a page opens from disk without a network."""
 
 from resunit.reports.run_page import write_run_page
 

@@ -1,36 +1,47 @@
-"""The command that repeats a run."""
+"""The commands that repeat a run."""
 
-import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-OPTIONS = {"name": "--recipe", "model": "--model", "design": "--design", "data": "--data", "seed": "--seed"}
+# These fields have an option of another name, or none: the format of the file is not part of the recipe.
+OPTIONS_OF_FIELDS = {"name": "--recipe", "format": None}
 
-# A length given in one of these clears the other, so that the one without a value is not repeated.
+# A length in one of these units clears the other, so that a field without a value is not repeated.
 LENGTHS = ("epochs", "steps")
 
 
-def command(recipe: dict[str, Any]) -> list[str]:
-    """Its parts; every resolved field is spelled out, so that later defaults cannot change the run."""
-    options = [
-        f"{option} {shlex.quote(str(recipe[field]))}"
-        for field, option in OPTIONS.items()
-        if recipe.get(field) is not None
-    ]
-    settings = [f"--set {shlex.quote(f'{field}={value}')}" for field, value in _settings(recipe)]
-    return ["resunit train", *options, *settings]
+def repeat_command(folder: Path) -> str:
+    """Return the command that repeats the run in `folder` from its recipe.json."""
+    return f"resunit train --config {shlex.quote(str(folder / 'recipe.json'))}"
 
 
-def _settings(recipe: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for field, value in recipe.items():
-        if field in OPTIONS or (field in LENGTHS and value is None):
+def spelled_out_command(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the parts of the command that repeats a run without its folder, one part an option.
+
+    Every field is spelled out, so that later defaults cannot change the run.
+
+    Args:
+        recipe: the JSON object of recipe.json.
+    """
+    return ["resunit train", *_options(recipe)]
+
+
+def _options(fields: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in fields.items():
+        option = OPTIONS_OF_FIELDS.get(name, "--" + name.replace("_", "-"))
+        if option is None or (name in LENGTHS and value is None):
             continue
-        if isinstance(value, dict):
-            yield from _settings(value)
-        elif isinstance(value, list):
-            yield field, ",".join(map(str, value))
-        elif value is None:
-            yield field, "none"
+        if isinstance(value, Mapping):
+            yield from _options(value)
+        elif isinstance(value, bool):
+            yield option if value else option.replace("--", "--no-", 1)
         else:
-            yield field, value if isinstance(value, str) else json.dumps(value)
+            yield f"{option} {shlex.quote(_argument(value))}"
+
+
+def _argument(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""A table of the paper beside what was measured here, for a terminal, for docs and for a page."""
+"""The paper's tables and claims beside what was measured here, for a terminal, for docs and for a page."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
+from resunit.reports.markdown import markdown_table
+
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """`errors` in percent, one a seed that ended; `status` says what there is to say beside or without them.
+    """One row of a table of the paper, beside the runs of the same network here.
 
-    `published` is the paper's error in percent, "fail", or None. Top-5 errors are shown where it has one.
+    Attributes:
+        label: the row's name in the paper's table.
+        errors: the test errors in percent, one for each seed whose run is done.
+        status: what there is to say beside the errors or in their place, such as "not run".
+        published: the paper's error in percent, the paper's word "fail", or None.
+        remark: what there is to know about the row.
+        top5_errors: the top-5 errors in percent; they are shown where the paper has one.
+        published_top5: the paper's top-5 error in percent, or None.
     """
 
     label: str
@@ -28,22 +37,24 @@ class ComparisonRow:
 
     @property
     def here(self) -> str:
-        """The median, the range where there is one, and the number of seeds."""
+        """The median error over the seeds, with the range if there are several, and the status."""
         if not self.errors:
             return self.status
-        middle = f"{median(self.errors):.1f}"
+        text = f"{median(self.errors):.1f}"
         if len(self.errors) > 1:
-            middle += f" ({min(self.errors):.1f} to {max(self.errors):.1f})"
+            text += f" ({min(self.errors):.1f} to {max(self.errors):.1f})"
         if self.top5_errors and self.published_top5 is not None:
-            middle += f" / {median(self.top5_errors):.1f}"
-        return f"{middle}, {self.status}" if self.status else middle
+            text += f" / {median(self.top5_errors):.1f}"
+        return f"{text}, {self.status}" if self.status else text
 
     @property
     def seeds(self) -> str:
+        """The number of seeds as text; empty without errors."""
         return str(len(self.errors)) if self.errors else ""
 
     @property
     def paper(self) -> str:
+        """The paper's error as text; empty if the paper has none."""
         if self.published_top5 is not None:
             return f"{self.published:.1f} / {self.published_top5:.1f}"
         return f"{self.published:.2f}" if isinstance(self.published, float) else str(self.published or "")
@@ -51,7 +62,13 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`caption` says at which scale, with which steps, precision and machine `rows` were measured."""
+    """A table of the paper beside what was measured here.
+
+    Attributes:
+        title: the table's title.
+        caption: the scale, steps, precision and machine that the rows were measured with.
+        rows: the table's rows.
+    """
 
     title: str
     caption: str
@@ -59,13 +76,21 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A finding of the paper, whether it held here, the numbers behind that and the runs they are of."""
+class ClaimRow:
+    """A claim of the paper and the verdict on it.
 
-    finding: str
+    Attributes:
+        claim: a sentence of the paper.
+        source: where the sentence stands in the paper.
+        verdict: whether the claim held here.
+        numbers: the numbers that the verdict rests on.
+        runs: the runs that the numbers were measured on.
+    """
+
+    claim: str
     source: str
-    outcome: Literal["held", "not held", "undecided"]
-    details: str
+    verdict: Literal["held", "not held", "undecided"]
+    numbers: str
     runs: str
 
 
@@ -73,6 +98,7 @@ HEADINGS = ("", "here, test error %", "seeds", "paper %", "")
 
 
 def comparison_for_terminal(comparison: Comparison) -> RichTable:
+    """Return a table that rich prints."""
     from rich.table import Table as RichTable
 
     table = RichTable(title=comparison.title, title_justify="left", caption=comparison.caption,
@@ -84,31 +110,28 @@ def comparison_for_terminal(comparison: Comparison) -> RichTable:
     return table
 
 
-def findings_for_terminal(findings: list[Finding]) -> RichTable:
-    """Without the runs, which the table above it tells."""
+def claims_for_terminal(claims: Sequence[ClaimRow]) -> RichTable:
+    """Return a table that rich prints, without the runs: the comparison above it names them."""
     from rich.table import Table as RichTable
 
-    table = RichTable(title="Did the paper's findings hold here?", title_justify="left", box=None,
+    table = RichTable(title="Did the paper's claims hold here?", title_justify="left", box=None,
                       pad_edge=False)  # fmt: skip
-    for heading in ("", "finding", "why"):
+    for heading in ("", "claim", "numbers"):
         table.add_column(heading)
-    for finding in findings:
-        table.add_row(finding.outcome, finding.finding, finding.details)
+    for row in claims:
+        table.add_row(row.verdict, row.claim, row.numbers)
     return table
 
 
 def comparison_in_markdown(comparison: Comparison) -> str:
+    """Return the table with its title and caption as a section of Markdown."""
     rows = [(row.label, row.here, row.seeds, row.paper, row.remark) for row in comparison.rows]
     table = markdown_table(("row", *HEADINGS[1:4], "remark"), rows)
     return f"## {comparison.title}\n\n{table}\n\n{comparison.caption}\n"
 
 
-def findings_in_markdown(findings: list[Finding], tally: str) -> str:
-    rows = [(f.finding, f.source, f.outcome, f.details, f.runs) for f in findings]
-    table = markdown_table(("finding", "source", "here", "numbers", "runs"), rows)
-    return f"## The paper's findings\n\n{tally}\n\n{table}\n"
-
-
-def markdown_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [headings, tuple("---" for _ in headings), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+def claims_in_markdown(claims: Sequence[ClaimRow], tally: str) -> str:
+    """Return the claims as a section of Markdown; `tally` says how many held."""
+    rows = [(row.claim, row.source, row.verdict, row.numbers, row.runs) for row in claims]
+    table = markdown_table(("claim", "source", "here", "numbers", "runs"), rows)
+    return f"## The paper's claims\n\n{tally}\n\n{table}\n"

@@ -1,14 +1,23 @@
-"""Time and arithmetic behind the runs of a network."""
+"""The time and the arithmetic that runs took."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resunit.reports.comparison import markdown_table
+from resunit.reports.markdown import markdown_table
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What the runs of one network and setting took: means over them, but for the hours, which are all."""
+    """The cost of all runs of one network and setting on one machine.
+
+    Attributes:
+        label: the network and the setting.
+        runs: the number of runs.
+        petaflop: the mean training arithmetic of a run, in 10^15 floating-point operations.
+        images_per_second: the mean speed of training; None if no run recorded it.
+        hours: the wall-clock time of all runs together.
+        machine: the processor.
+    """
 
     label: str
     runs: int
@@ -19,6 +28,7 @@ class Cost:
 
 
 def costs_in_markdown(costs: Sequence[Cost]) -> str:
+    """Return the costs and their total as a section of Markdown."""
     rows = [
         (
             cost.label,
@@ -30,7 +40,7 @@ def costs_in_markdown(costs: Sequence[Cost]) -> str:
         )
         for cost in costs
     ]
-    table = markdown_table(("", "runs", "PFLOP a run", "images/s", "hours", "machine"), rows)
+    table = markdown_table(("", "runs", "PFLOP per run", "images/s", "hours", "machine"), rows)
     total = (
         f"{sum(cost.runs for cost in costs)} runs, {sum(cost.hours for cost in costs):.1f} hours of training."
     )

@@ -1,49 +1,68 @@
-"""Training curves: training error dashed, test error solid, on one axis; a colour a network.
+"""Training curves of many runs: a colour for each network, training error dashed and test error solid.
 
-The paper's dashed lines are the training loss, on an axis of its own.
+Both errors are on one axis. The paper's dashed lines are the training loss, on an axis of its own.
 """
 
 from __future__ import annotations
 
 import io
-import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
-from resunit.reports.figures import FONT
+from resunit.reports.style import BLUE, FONT
+from resunit.runs.read import is_finite
+from resunit.runs.schema import CurvePoint
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from plotly.graph_objects import Figure
 
-COLOURS = ("#3b7dc4", "#d1495b", "#4a9c5d", "#8f5fbf")
-STYLES = {"train_error": ("dash", 1.2, "training"), "test_error": ("solid", 2.2, "test")}
-PICTURES = (".png", ".pdf", ".svg")
-LINE = 95  # characters of a caption under one panel
+ErrorField = Literal["train_error", "test_error"]
+
+COLOURS = (BLUE, "#d1495b", "#4a9c5d", "#8f5fbf")
+PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
+CAPTION_CHARACTERS_PER_PANEL = 95
+
+
+class ErrorsAtStep(NamedTuple):
+    """The errors in percent of several seeds at one step."""
+
+    step: int
+    mean: float
+    lowest: float
+    highest: float
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The runs of one network over seeds: each a list of points with step, train_error and test_error."""
+    """The training curves of one network.
+
+    Attributes:
+        label: the network's name.
+        runs: the points of each seed's run, in the order of the steps.
+    """
 
     label: str
-    runs: Sequence[Sequence[Mapping[str, Any]]]
+    runs: Sequence[Sequence[CurvePoint]]
 
-    def along(self, error: str) -> list[tuple[int, float, float, float]]:
-        """(step, mean, least, most) over the seeds, at every step where all of them have `error`."""
+    def along(self, error: ErrorField) -> list[ErrorsAtStep]:
+        """Return the errors at every step at which all seeds have a finite one, in the order of the steps."""
         by_step: dict[int, list[float]] = {}
         for run in self.runs:
             for point in run:
-                value = point.get(error)
-                if value is not None and math.isfinite(value):
-                    by_step.setdefault(point["step"], []).append(value)
-        full = {step: values for step, values in by_step.items() if len(values) == len(self.runs)}
-        return [(step, fmean(values), min(values), max(values)) for step, values in sorted(full.items())]
+                if is_finite(value := getattr(point, error)):
+                    by_step.setdefault(point.step, []).append(value)
+        return [
+            ErrorsAtStep(step, fmean(values), min(values), max(values))
+            for step, values in sorted(by_step.items())
+            if len(values) == len(self.runs)
+        ]
 
 
 Panels = Mapping[str, Sequence[Curve]]
@@ -51,19 +70,66 @@ Panels = Mapping[str, Sequence[Curve]]
 
 @dataclass(frozen=True)
 class Plot:
-    """`caption` says which runs the curves of `panels` are of."""
+    """A figure of one or several panels.
+
+    Attributes:
+        title: the figure's title.
+        panels: the curves of each panel by the panel's title.
+        caption: the runs that the curves were measured on.
+    """
 
     title: str
     panels: Panels
     caption: str
 
 
+class ErrorLine(NamedTuple):
+    """How one of a network's two errors is drawn.
+
+    Attributes:
+        error: the error.
+        words: what the legend calls the images that the error was measured on.
+        dashed: whether the line is dashed.
+        width: the line's width in pixels.
+        banded: whether a band spans the seeds, where there are several.
+    """
+
+    error: ErrorField
+    words: str
+    dashed: bool
+    width: float
+    banded: bool
+
+
+ERROR_LINES = (
+    ErrorLine("train_error", "training", dashed=True, width=1.2, banded=False),
+    ErrorLine("test_error", "test", dashed=False, width=2.2, banded=True),
+)
+
+
+class DrawnLine(NamedTuple):
+    """A line of a panel: one error of one network.
+
+    Attributes:
+        line: how the error is drawn.
+        name: the network and the error, for the legend.
+        colour: the network's colour.
+        points: the errors of the seeds at each step, at least one.
+        banded: whether a band spans the seeds.
+    """
+
+    line: ErrorLine
+    name: str
+    colour: str
+    points: list[ErrorsAtStep]
+    banded: bool
+
+
 def interactive_curves(panels: Panels) -> Figure:
-    """All panels in one figure, two beside each other; bands span the seeds."""
+    """Return all panels in one interactive figure, two beside each other; bands span the seeds."""
     from plotly.subplots import make_subplots
 
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
+    rows, columns = _grid(panels)
     figure = make_subplots(rows=rows, cols=columns, subplot_titles=list(panels), shared_yaxes=True,
                            vertical_spacing=0.2 / rows, horizontal_spacing=0.06)  # fmt: skip
     named: set[str] = set()
@@ -71,23 +137,21 @@ def interactive_curves(panels: Panels) -> Figure:
     for place, curves in enumerate(panels.values()):
         row, column = divmod(place, columns)
         where = {"row": row + 1, "col": column + 1}
-        for curve in curves:
-            colour = colours[curve.label]
-            for error, (dash, width, words) in STYLES.items():
-                points = curve.along(error)
-                if not points:
-                    continue
-                steps, mean, least, most = zip(*points, strict=True)
-                if len(curve.runs) > 1 and error == "test_error":
-                    band = {"x": [*steps, *reversed(steps)], "y": [*most, *reversed(least)], "fill": "toself"}
-                    figure.add_scatter(**band, fillcolor=colour, opacity=0.15, mode="lines", line_width=0,
-                                       hoverinfo="skip", showlegend=False, **where)  # fmt: skip
-                name = f"{curve.label}, {words}"
-                figure.add_scatter(
-                    x=steps, y=mean, name=name, mode="lines", legendgroup=name, showlegend=name not in named,
-                    line={"color": colour, "dash": dash, "width": width}, hovertemplate="%{y:.1f} %", **where,
-                )  # fmt: skip
-                named.add(name)
+        for drawn in _drawn_lines(curves, colours):
+            steps, means, lowest, highest = zip(*drawn.points, strict=True)
+            if drawn.banded:
+                figure.add_scatter(x=[*steps, *reversed(steps)], y=[*highest, *reversed(lowest)],
+                                   fill="toself", fillcolor=drawn.colour, opacity=0.15, mode="lines",
+                                   line_width=0, hoverinfo="skip", showlegend=False, **where)  # fmt: skip
+            style = {
+                "color": drawn.colour,
+                "dash": "dash" if drawn.line.dashed else "solid",
+                "width": drawn.line.width,
+            }
+            figure.add_scatter(x=steps, y=means, name=drawn.name, mode="lines", line=style,
+                               legendgroup=drawn.name, showlegend=drawn.name not in named,
+                               hovertemplate="%{y:.1f} %", **where)  # fmt: skip
+            named.add(drawn.name)
     figure.update_annotations(font_size=13)
     figure.update_xaxes(title_text="step", row=rows)
     figure.update_yaxes(title_text="error (%)", col=1)
@@ -103,58 +167,86 @@ def interactive_curves(panels: Panels) -> Figure:
 
 
 def draw_curves(plot: Plot, path: Path) -> Path:
-    """Draw all panels for a paper, as .png, .pdf or .svg. Raises UsageError for another suffix."""
-    from matplotlib.figure import Figure as Drawing
-    from matplotlib.ticker import MaxNLocator
+    """Draw all panels for a paper and return `path`.
 
-    panels = plot.panels
-    if path.suffix not in PICTURES:
-        raise UsageError(f"{path}: a picture ends in {', '.join(PICTURES)}")
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
+    Args:
+        plot: what to draw.
+        path: the picture's file, whose suffix is .png, .pdf or .svg. Equal plots give equal bytes.
+
+    Raises:
+        UsageError: the suffix is another one.
+        WriteError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure as Drawing
+
+    if path.suffix not in PICTURE_SUFFIXES:
+        raise UsageError(f"{path}: a picture ends in {', '.join(PICTURE_SUFFIXES)}")
+    rows, columns = _grid(plot.panels)
     drawing = Drawing(figsize=(5.2 * columns, 3.4 * rows + 0.7), layout="constrained")
     grid = drawing.subplots(rows, columns, squeeze=False, sharey=True).flatten()
-    colours = _colours(panels)
-    for axes, (name, curves) in zip(grid, panels.items(), strict=False):
-        for curve in curves:
-            for error, (dash, width, words) in STYLES.items():
-                points = curve.along(error)
-                if not points:
-                    continue
-                steps, mean, least, most = zip(*points, strict=True)
-                colour = colours[curve.label]
-                marker = "." if len(steps) == 1 else None
-                axes.plot(steps, mean, color=colour, marker=marker, linestyle="--" if dash == "dash" else "-",
-                          linewidth=0.7 * width, label=f"{curve.label}, {words}")  # fmt: skip
-                if len(curve.runs) > 1 and error == "test_error":
-                    axes.fill_between(steps, least, most, color=colour, alpha=0.12, linewidth=0)
-        axes.set_title(name, fontsize=10)
-        axes.set_xlabel("step")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(fontsize=7, frameon=False)
+    colours = _colours(plot.panels)
+    for axes, (title, curves) in zip(grid, plot.panels.items(), strict=False):
+        _draw_panel(axes, title, list(_drawn_lines(curves, colours)))
     for axes in grid[::columns]:
         axes.set_ylabel("error (%)")
-    for axes in grid[len(panels) :]:
+    for axes in grid[len(plot.panels) :]:
         axes.set_axis_off()
     drawing.suptitle(plot.title, fontsize=11)
-    drawing.supxlabel(textwrap.fill(plot.caption, LINE * columns), fontsize=7, color="#5d6770")
+    caption = textwrap.fill(plot.caption, CAPTION_CHARACTERS_PER_PANEL * columns)
+    drawing.supxlabel(caption, fontsize=7, color="#5d6770")
     buffer = io.BytesIO()
-    undated = {"CreationDate": None} if path.suffix == ".pdf" else None  # equal records give equal bytes
-    drawing.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=undated)
+    # A PDF holds its date unless it is told not to, and equal plots would give other bytes.
+    metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+    drawing.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata)
     write_atomically(path, buffer.getvalue())
     return path
 
 
+def _draw_panel(axes: Axes, title: str, lines: Sequence[DrawnLine]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for drawn in lines:
+        steps, means, lowest, highest = zip(*drawn.points, strict=True)
+        axes.plot(steps, means, color=drawn.colour, label=drawn.name, linewidth=0.7 * drawn.line.width,
+                  linestyle="--" if drawn.line.dashed else "-",
+                  marker="." if len(steps) == 1 else None)  # fmt: skip
+        if drawn.banded:
+            axes.fill_between(steps, lowest, highest, color=drawn.colour, alpha=0.12, linewidth=0)
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=7, frameon=False)
+
+
+def _grid(panels: Panels) -> tuple[int, int]:
+    """Return the rows and columns that the panels need, two panels beside each other."""
+    columns = min(2, len(panels))
+    return -(-len(panels) // columns), columns
+
+
+def _drawn_lines(curves: Sequence[Curve], colours: Mapping[str, str]) -> Iterator[DrawnLine]:
+    """Yield the lines of one panel that have points."""
+    for curve in curves:
+        for line in ERROR_LINES:
+            if points := curve.along(line.error):
+                banded = line.banded and len(curve.runs) > 1
+                yield DrawnLine(line, f"{curve.label}, {line.words}", colours[curve.label], points, banded)
+
+
 def _colours(panels: Panels) -> dict[str, str]:
-    """What all panels share comes first; others take the second colour, one a panel."""
+    """Return a colour for each network.
+
+    A network that all panels share gets the first colour, and the others the second, one in each panel.
+    Panels that share no network are pairs, whose first network is the one that the second is compared with.
+    """
     labels = [[curve.label for curve in curves] for curves in panels.values()]
     common = set.intersection(*map(set, labels)) if labels else set()
     if len(panels) > 1 and common:
         others = dict.fromkeys((label for names in labels for label in names), COLOURS[1])
         return others | dict.fromkeys(common, COLOURS[0])
-    flat = list(dict.fromkeys(label for names in labels for label in names))
-    if len(panels) > 1:  # pairs: the first of each is what it is compared with
+    if len(panels) > 1:
         return {label: COLOURS[names.index(label)] for names in labels for label in names}
+    flat = list(dict.fromkeys(label for names in labels for label in names))
     return {label: COLOURS[place % len(COLOURS)] for place, label in enumerate(flat)}

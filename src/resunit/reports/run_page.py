@@ -1,51 +1,70 @@
-"""The page of one run: its numbers, what they mean, and how to repeat them."""
+"""The page of one run: its numbers, what they mean, and how to repeat the run."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resunit.io.atomic import write_atomically
-from resunit.io.format import in_words, percent
+from resunit.io.fields import to_json
+from resunit.io.format import field_value, percent
 from resunit.io.page import render_page
-from resunit.reports.command import command
-from resunit.reports.figures import (
-    DRAWABLE_CLASSES,
-    PROPAGATION,
-    confusion_matrix,
-    propagation,
-    training_curves,
-)
-from resunit.reports.findings import findings
-from resunit.reports.headline import headline, measures
-from resunit.runs.read import read_run
+from resunit.reports.command import repeat_command, spelled_out_command
+from resunit.reports.confusion_figure import confusion_figure
+from resunit.reports.key_numbers import further_numbers, main_number
+from resunit.reports.propagation_figure import propagation_figure
+from resunit.reports.run_findings import findings_about
+from resunit.reports.training_figure import training_figure
+from resunit.runs.read import Run, read_run
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+HARDEST_CLASSES_SHOWN = 10
+
 
 def write_run_page(folder: Path) -> Path:
-    """Write ``report.html`` from the records in a run's folder."""
-    run = read_run(folder)
-    figures: dict[str, Figure] = {}
-    if run.log:
-        figures["curves"] = training_curves(run.log, run.split)
-    if measured := [line for line in run.propagation if PROPAGATION.keys() & line.keys()]:
-        figures["propagation"] = propagation(measured)
-    if run.confusion and len(run.confusion.classes) <= DRAWABLE_CLASSES:
-        figures["confusion"] = confusion_matrix(run.confusion)
-    page = render_page(
-        "run.html",
-        figures=figures,
-        run=run,
-        headline=headline(run),
-        measures=measures(run),
-        findings=findings(run),
-        hardest=run.confusion.hardest_first()[:10] if run.confusion else [],
-        percent=percent,
-        in_words=in_words,
-        command=command(run.recipe),
-    )
+    """Write ``report.html`` from the records in a run's folder, and return its path.
+
+    Raises:
+        RunError: the folder is not a run's, or the run has no result yet.
+        FileFormatError: a record is damaged or of a newer format; the message names the file.
+        WriteError: the page cannot be written.
+    """
     path = folder / "report.html"
-    write_atomically(path, page.encode())
+    write_atomically(path, run_page(read_run(folder)).encode())
     return path
+
+
+def run_page(run: Run) -> str:
+    """Return the page of one run as HTML."""
+    return render_page(
+        "run.html",
+        package="resunit.reports",
+        figures=_figures(run),
+        run=run,
+        main_number=main_number(run),
+        further_numbers=further_numbers(run),
+        findings=findings_about(run),
+        hardest=run.confusion.hardest_first()[:HARDEST_CLASSES_SHOWN] if run.confusion else [],
+        repeat_command=repeat_command(run.folder),
+        spelled_out_command=spelled_out_command(run.recipe),
+        recipe=_without_format(run.recipe),
+        environment=_without_format(to_json(run.environment)) if run.environment else {},
+        percent=percent,
+        field_value=field_value,
+    )
+
+
+def _figures(run: Run) -> dict[str, Figure]:
+    figures = {
+        "curves": training_figure(run.log, run.split) if run.log else None,
+        "propagation": propagation_figure(run.propagation),
+        "confusion": confusion_figure(run.confusion) if run.confusion else None,
+    }
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def _without_format(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != "format"}

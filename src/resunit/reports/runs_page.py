@@ -1,15 +1,16 @@
-"""The page of many runs: the paper's tables and findings beside them, curves, spread, time and cost."""
+"""The page of many runs: the paper's tables and claims beside them, curves, spread over seeds, and costs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median_high
 from typing import TYPE_CHECKING
 
 from resunit.io.page import render_page
-from resunit.reports.comparison import Comparison, Finding
+from resunit.reports.comparison import ClaimRow, Comparison
 from resunit.reports.costs import Cost
-from resunit.reports.curves import COLOURS, Plot, interactive_curves
-from resunit.reports.figures import FONT
+from resunit.reports.curves import Plot, interactive_curves
+from resunit.reports.style import BLUE, FONT
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -18,22 +19,35 @@ if TYPE_CHECKING:
 def runs_page(
     title: str,
     comparisons: Sequence[Comparison],
-    findings: Sequence[Finding],
+    claims: Sequence[ClaimRow],
     tally: str,
     plots: Sequence[Plot],
     spread: Mapping[str, Sequence[float]],
     costs: Sequence[Cost],
 ) -> str:
-    """The page as HTML; `tally` counts `findings`, `spread` has test errors by network and setting."""
-    drawn: dict[str, Figure] = {f"curves{i}": interactive_curves(p.panels) for i, p in enumerate(plots)}
+    """Return the page of many runs as HTML; a part that is empty is left out.
+
+    Args:
+        title: the page's title.
+        comparisons: the paper's tables beside what was measured here.
+        claims: the paper's claims and the verdicts on them.
+        tally: how many claims held.
+        plots: the training curves.
+        spread: the test errors in percent of each seed, by network and setting.
+        costs: the time and the arithmetic that the runs took.
+    """
+    figures: dict[str, Figure] = {
+        f"curves{i}": interactive_curves(plot.panels) for i, plot in enumerate(plots)
+    }
     if spread:
-        drawn["spread"] = seeds_figure(spread)
+        figures["spread"] = spread_figure(spread)
     return render_page(
         "runs.html",
-        figures=drawn,
+        package="resunit.reports",
+        figures=figures,
         title=title,
         comparisons=comparisons,
-        findings=findings,
+        claims=claims,
         tally=tally,
         plots=plots,
         costs=costs,
@@ -41,17 +55,21 @@ def runs_page(
     )
 
 
-def seeds_figure(spread: Mapping[str, Sequence[float]]) -> Figure:
-    """Each seed's test error as a dot, a line a network, the best median on top."""
+def spread_figure(spread: Mapping[str, Sequence[float]]) -> Figure:
+    """Return a figure with a line for each network and a dot for each seed; the lowest median is on top.
+
+    Args:
+        spread: the test errors in percent of each seed, by network and setting.
+    """
     from plotly.graph_objects import Figure
 
-    order = sorted(spread, key=lambda name: sorted(spread[name])[len(spread[name]) // 2], reverse=True)
+    order = sorted(spread, key=lambda name: median_high(spread[name]), reverse=True)
     figure = Figure()
     figure.add_scatter(
         x=[error for name in order for error in spread[name]],
         y=[name for name in order for _ in spread[name]],
         mode="markers",
-        marker={"size": 9, "color": COLOURS[0], "opacity": 0.75},
+        marker={"size": 9, "color": BLUE, "opacity": 0.75},
         hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
     )
     figure.update_xaxes(title_text="test error (%)")

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from resunit.io.fields import from_json
 from resunit.reports.curves import Curve, Plot
 from resunit.reproduction.publication import (
     Record,
@@ -15,6 +16,7 @@ from resunit.reproduction.publication import (
 )
 from resunit.reproduction.setting import setting_of
 from resunit.reproduction.tables import Table
+from resunit.runs.schema import CurvePoint
 
 LINES = "Dashed: training error; solid: test error; lines: means over seeds; bands: range of test errors."
 IN_THE_PAPER = " The paper's dashed lines are the training loss, on an axis of its own."
@@ -51,7 +53,10 @@ def _plot(title: str, panels: Mapping[str, Mapping[str, Sequence[Record]]], line
         drawn = {label: [r for r in runs if r.get("curve")] for label, runs in runs_by_label.items()}
         drawn = {label: runs for label, runs in drawn.items() if runs}
         if drawn:
-            curves[name] = [Curve(label, [r["curve"] for r in runs]) for label, runs in drawn.items()]
+            curves[name] = [
+                Curve(label, [[from_json(CurvePoint, point) for point in r["curve"]] for r in runs])
+                for label, runs in drawn.items()
+            ]
             captions[_caption(drawn)].append(name)
             shown += [record for runs in drawn.values() for record in runs]
     if not curves:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from resunit.reports.comparison import Comparison, ComparisonRow, Finding
+from resunit.reports.comparison import ClaimRow, Comparison, ComparisonRow
 from resunit.reproduction.claims import Verdict
 from resunit.reproduction.claims.choosing import SEEDS
 from resunit.reproduction.claims.quantities import NEAR, is_at_chance
@@ -152,8 +152,8 @@ def qualification(records: Sequence[Record]) -> str:
     return text
 
 
-def findings(verdicts: Iterable[Verdict]) -> list[Finding]:
-    return [Finding(v.claim.finding, v.claim.source, v.outcome, v.details, v.runs) for v in verdicts]
+def findings(verdicts: Iterable[Verdict]) -> list[ClaimRow]:
+    return [ClaimRow(v.claim.finding, v.claim.source, v.outcome, v.details, v.runs) for v in verdicts]
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:

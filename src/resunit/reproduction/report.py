@@ -7,7 +7,7 @@ from typing import Any
 
 from resunit.errors import RunError, UsageError
 from resunit.io.atomic import write_atomically
-from resunit.reports.comparison import comparison_in_markdown, findings_in_markdown
+from resunit.reports.comparison import claims_in_markdown, comparison_in_markdown
 from resunit.reports.costs import Cost, costs_in_markdown
 from resunit.reports.curves import draw_curves
 from resunit.reports.runs_page import runs_page
@@ -65,7 +65,7 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
     if out.suffix == ".md":
         parts = [
             HEAD.format(paths=" ".join(map(str, paths)), out=out),
-            findings_in_markdown(findings(verdicts), tally(verdicts)),
+            claims_in_markdown(findings(verdicts), tally(verdicts)),
         ]
         parts += map(comparison_in_markdown, comparisons)
         for name, plot in figures.items():

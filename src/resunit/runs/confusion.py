@@ -1,47 +1,63 @@
-"""Questions put to a confusion matrix: rows are the true classes, columns the predicted ones."""
+"""Questions to a confusion matrix, whose rows are the true classes and whose columns the predicted ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
 
 class ClassError(NamedTuple):
-    """How often a class is missed, in percent, and the class it is most often taken for."""
+    """The error of one class.
+
+    Attributes:
+        error: the percentage of the class's images that were predicted as another class.
+        name: the class.
+        taken_for: the class that its images were mistaken for most often; None if all are right.
+    """
 
     error: float
     name: str
-    taken_for: str
+    taken_for: str | None
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts of images by true and predicted class."""
+    """Counts of images by true and predicted class.
 
-    classes: list[str]
-    counts: list[list[int]]
+    Attributes:
+        classes: the names of the K classes.
+        counts: K rows of K counts; `counts[i][j]` images of class i were predicted as class j.
+    """
+
+    classes: Sequence[str]
+    counts: Sequence[Sequence[int]]
 
     @property
     def images(self) -> int:
+        """The number of images."""
         return sum(map(sum, self.counts))
 
     def hardest_first(self) -> list[ClassError]:
-        """Every class that has images, by its error."""
-        errors = []
-        for true, row in enumerate(self.counts):
-            if not sum(row):
-                continue
-            wrong = {predicted: count for predicted, count in enumerate(row) if predicted != true and count}
-            taken_for = self.classes[max(wrong, key=wrong.__getitem__)] if wrong else "–"
-            errors.append(ClassError(100 * sum(wrong.values()) / sum(row), self.classes[true], taken_for))
-        return sorted(errors, reverse=True)
+        """Return the error of every class that has images, the highest error first."""
+        errors = [self._class_error(true) for true, row in enumerate(self.counts) if sum(row)]
+        return sorted(errors, key=lambda found: (found.error, found.name), reverse=True)
 
     def most_confused(self) -> tuple[int, int] | None:
-        """The two classes taken for each other most often, the more often mistaken one first."""
+        """Return the two classes that were mistaken for each other most often; None without mistakes.
+
+        The class whose images were mistaken more often comes first.
+        """
         pairs = combinations(range(len(self.classes)), 2)
         a, b = max(pairs, key=lambda pair: self._exchanged(*pair), default=(0, 0))
         if a == b or not self._exchanged(a, b):
             return None
         return (a, b) if self.counts[a][b] >= self.counts[b][a] else (b, a)
+
+    def _class_error(self, true: int) -> ClassError:
+        row = self.counts[true]
+        wrong = {predicted: count for predicted, count in enumerate(row) if predicted != true and count}
+        taken_for = self.classes[max(wrong, key=wrong.__getitem__)] if wrong else None
+        return ClassError(100 * sum(wrong.values()) / sum(row), self.classes[true], taken_for)
 
     def _exchanged(self, a: int, b: int) -> int:
         return self.counts[a][b] + self.counts[b][a]

@@ -1,85 +1,102 @@
-"""What a run wrote about itself, read back from its folder."""
+"""A run's records, read back from its folder."""
 
-import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any, TypeGuard
 
-from resunit.errors import FileFormatError
-from resunit.io.jsonl import read_lines
+from resunit.errors import RunError
 from resunit.runs.confusion import Confusion
-
-Record = dict[str, Any]
+from resunit.runs.recipe_format import upgrade_recipe
+from resunit.runs.schema import (
+    Environment,
+    Evaluation,
+    LogLine,
+    PropagationLine,
+    RunResult,
+    Split,
+    read_all,
+    read_file,
+    read_json,
+)
 
 
 @dataclass(frozen=True)
 class Run:
-    """The records of one run, as they stand in its folder."""
+    """The records of one run that is done, diverged or stopped; all are of the newest format.
+
+    Attributes:
+        folder: the run's folder.
+        recipe: the JSON object of recipe.json.
+        environment: where the run happened; None if the run did not record it.
+        log: one line per evaluation, in the order of the steps.
+        propagation: one line per measurement of the signal, in the order of the steps.
+        result: the summary.
+        evaluation: the confusion matrix of the final weights and their worst mistakes; None if the final
+            weights were not evaluated.
+    """
 
     folder: Path
-    recipe: Record
-    environment: Record
-    log: list[Record]
-    propagation: list[Record]
-    result: Record
-    evaluation: Record | None
+    recipe: Mapping[str, Any]
+    environment: Environment | None
+    log: tuple[LogLine, ...]
+    propagation: tuple[PropagationLine, ...]
+    result: RunResult
+    evaluation: Evaluation | None
 
     @property
-    def split(self) -> Literal["test", "validation"]:
-        """The images this run was evaluated on during training."""
-        return "validation" if "validation_error" in self.result else "test"
+    def split(self) -> Split:
+        """The images that the run was judged on."""
+        return self.result.split
 
     @property
     def confusion(self) -> Confusion | None:
-        """What the final weights took for what, if they were evaluated."""
+        """The confusion matrix of the final weights, if they were evaluated."""
         if self.evaluation is None:
             return None
-        return Confusion(self.evaluation["classes"], self.evaluation["confusion"])
+        return Confusion(self.evaluation.classes, self.evaluation.confusion)
 
     @property
     def errors(self) -> list[tuple[float, float]]:
-        """(epoch, error in percent on the split) of every evaluation that has both."""
-        points = ((line.get("epoch"), line.get(f"{self.split}_error")) for line in self.log)
-        return [(epoch, error) for epoch, error in points if is_number(epoch) and is_number(error)]
+        """The epoch and the error in percent of every evaluation whose error is finite."""
+        return [(line.epoch, line.error) for line in self.log if is_finite(line.error)]
 
     @property
     def last_error(self) -> float | None:
         """The error in percent of the newest weights that were evaluated."""
-        error = self.result.get(f"{self.split}_error")
-        if is_number(error):
-            return error
+        if is_finite(self.result.error):
+            return self.result.error
         return self.errors[-1][1] if self.errors else None
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run's folder; what a run did not come to write is empty. Raises FileFormatError."""
-    evaluation = folder / "evaluation.json"
+    """Return the records in a run's folder, upgraded from older formats.
+
+    Raises:
+        RunError: the folder is not a run's, or the run has no result yet.
+        FileFormatError: a record is damaged or of a newer format; the message names the file.
+    """
+    recipe, result = folder / "recipe.json", folder / "result.json"
+    environment, evaluation = folder / "environment.json", folder / "evaluation.json"
+    if not recipe.exists():
+        raise RunError(f"{folder}: no recipe.json there; name a folder that `resunit train` wrote")
+    if not result.exists():
+        raise RunError(
+            f"{folder}: no result.json there, so the run has not ended; wait for it, or continue it with "
+            f"`resunit train --resume {folder}`"
+        )
     return Run(
         folder=folder,
-        recipe=_read(folder / "recipe.json"),
-        environment=_read(folder / "environment.json"),
-        log=read_lines(folder / "log.jsonl"),
-        propagation=read_lines(folder / "propagation.jsonl"),
-        result=_read(folder / "result.json"),
-        evaluation=_read(evaluation) if evaluation.exists() else None,
+        recipe=upgrade_recipe(read_json(recipe), str(recipe)),
+        environment=read_file(Environment, environment) if environment.exists() else None,
+        log=tuple(read_all(LogLine, folder / "log.jsonl")),
+        propagation=tuple(read_all(PropagationLine, folder / "propagation.jsonl")),
+        result=read_file(RunResult, result),
+        evaluation=read_file(Evaluation, evaluation) if evaluation.exists() else None,
     )
 
 
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether a recorded value can be drawn and compared: diverged runs record NaN, stopped ones null."""
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _read(path: Path) -> Record:
-    try:
-        record = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise FileFormatError(
-            f"{path.parent}: no {path.name} there; a page needs a run that ended or was stopped"
-        ) from None
-    except ValueError as error:
-        raise FileFormatError(f"{path}: damaged ({error}); the page is not written") from error
-    if not isinstance(record, dict):
-        raise FileFormatError(f"{path}: not a record of a run")
-    return record
+def is_finite(value: float | None) -> TypeGuard[float]:
+    """Return whether a recorded number is there and finite: old records of diverged runs hold NaN."""
+    return value is not None and math.isfinite(value)

@@ -1,1 +1,1 @@
-"""CIFAR-10 and CIFAR-100: facts, sources, containers and storage."""
+"""CIFAR-10 and CIFAR-100: their facts, sources, containers and storage."""

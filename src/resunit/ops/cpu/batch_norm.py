@@ -1,61 +1,99 @@
-"""Batch norm and the activation after it as one autograd function: x is kept, the rest is computed again.
+"""Batch norm and the activation after it as one autograd function, compiled for the CPU.
 
-For a batch norm and a ReLU torch reads or writes a map fourteen times, forward and backward, and stores two;
-here it is eight times, and only x is stored for this function's own use.
+Only x is stored for the backward pass; everything else is computed again. For a batch norm and a ReLU torch reads
+or writes the activations fourteen times, forward and backward, and stores two tensors; here it is eight times
+and one tensor.
 """
 
 import ctypes
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
-from torch.autograd import Function
+from torch import Tensor, nn
+from torch.autograd import Function, forward_ad
 from torch.nn import functional
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
 from resunit.ops.cpu.library import library
 
-CODES = {"identity": 0, "relu": 1, "gelu": 2}  # enum Activation in batch_norm.cpp
+Activation = Literal["identity", "relu", "gelu"]
+CODES: dict[Activation, int] = {"identity": 0, "relu": 1, "gelu": 2}  # enum Activation in batch_norm.cpp
 FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functional.gelu}
 
 
-def applies(x: Tensor, gamma: Tensor) -> bool:
-    """Are these what the kernels take: plain channels-last maps on the CPU, outside of compilers?"""
+def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
+    """Return whether the kernel can compute `norm` of `x`.
+
+    It takes plain channels-last tensors on the CPU, and steps aside for tracers, compilers, function transforms
+    (vmap, forward-mode differentiation) and whatever watches torch's functions.
+    """
     return (
         type(x) is Tensor
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.bfloat16)
-        and gamma.dtype == torch.float32
+        and norm.affine
+        and norm.weight.dtype == torch.float32
+        and norm.track_running_stats
+        and norm.momentum is not None
         and x.ndim == 4
-        and x.numel() > x.shape[1]  # more than one number a channel
+        and x.shape[1] == norm.num_features
+        and x.numel() > x.shape[1]  # The statistics need more than one number a channel.
         and x.is_contiguous(memory_format=torch.channels_last)
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and forward_ad._current_level < 0
         and not is_watched()
         and library() is not None
     )
 
 
 def is_watched() -> bool:
-    """Does somebody look at torch's functions, as `propagation` does? They shall see norm and activation."""
+    """Return whether somebody looks at torch's functions, as `resunit.propagation` does.
+
+    They shall see a norm and an activation. A default device is a function mode as well, but only sets devices.
+    """
     return torch._C._is_torch_function_mode_enabled() and not all(
         isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack()
     )
 
 
+def batch_norm_act(x: Tensor, norm: nn.BatchNorm2d, activation: Activation) -> Tensor:
+    """Return activation(norm(x)), (N, C, H, W) -> (N, C, H, W), and update the running statistics in training.
+
+    Only for an `x` and a `norm` to which the kernel `applies`.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    running = norm.running_mean, norm.running_var
+    if norm.training:
+        norm.num_batches_tracked.add_(1)
+        arguments = x, norm.weight, norm.bias, running, norm.momentum, norm.eps, activation
+        return BatchNormFunction.apply(*arguments)  # pyright: ignore[reportReturnType]
+    compute = plain if torch.is_grad_enabled() else normalise
+    return compute(x, norm.weight, norm.bias, *running, norm.eps, activation)
+
+
 def plain(
-    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor | None, var: Tensor | None, eps: float, act: str
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    mean: Tensor | None,
+    var: Tensor | None,
+    eps: float,
+    act: Activation,
 ) -> Tensor:
-    """act(BN(x)) by torch's own kernels, with the batch's statistics unless `mean` and `var` are given."""
+    """Return act(BN(x)) by torch's own functions, with the batch's statistics unless `mean` and `var` are given."""
     return FUNCTIONS[act](functional.batch_norm(x, mean, var, gamma, beta, mean is None, eps=eps))
 
 
 def normalise(
-    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, eps: float, act: str
+    x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, eps: float, act: Activation
 ) -> Tensor:
-    """act(gamma (x - mean) / sqrt(variance + eps) + beta), without a graph."""
+    """Return act(gamma (x - mean) / sqrt(variance + eps) + beta), without a graph."""
     y = torch.empty_like(x)
     functions()["batch_norm_apply"](
         x.data_ptr(), y.data_ptr(), gamma.data_ptr(), beta.data_ptr(), mean.data_ptr(), variance.data_ptr(),
@@ -65,7 +103,7 @@ def normalise(
 
 
 class BatchNormFunction(Function):
-    """act(BN(x)) with the batch's statistics; moves running mean and variance, where given, by `momentum`."""
+    """Compute act(BN(x)) with the batch's statistics; move the given running statistics by `momentum`."""
 
     @staticmethod
     def forward(
@@ -76,7 +114,7 @@ class BatchNormFunction(Function):
         running: tuple[Tensor, Tensor] | None,
         momentum: float,
         eps: float,
-        act: str,
+        act: Activation,
     ) -> Tensor:
         y, mean, variance = torch.empty_like(x), torch.empty_like(gamma), torch.empty_like(gamma)
         addresses = (t.data_ptr() for t in (x, y, gamma, beta, mean, variance))
@@ -90,7 +128,7 @@ class BatchNormFunction(Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         (dy,) = grad_outputs
         x, gamma, beta, mean, variance = ctx.saved_tensors
-        if torch.is_grad_enabled():  # the gradient shall have gradients itself
+        if torch.is_grad_enabled():  # The gradient shall have gradients itself.
             return *differentiable_gradients(ctx, dy, x, gamma, beta), None, None, None, None
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx, dgamma, dbeta = torch.empty_like(x), torch.empty_like(gamma), torch.empty_like(gamma)
@@ -103,6 +141,7 @@ class BatchNormFunction(Function):
 def differentiable_gradients(
     ctx: Any, dy: Tensor, x: Tensor, gamma: Tensor, beta: Tensor
 ) -> list[Tensor | None]:
+    """Return the gradients to x, gamma and beta as functions that can be differentiated again."""
     needed = ctx.needs_input_grad[:3]
     y = plain(x, gamma, beta, None, None, ctx.eps, ctx.act)
     wanted = [tensor for tensor, need in zip((x, gamma, beta), needed, strict=True) if need]
@@ -111,13 +150,13 @@ def differentiable_gradients(
 
 
 def layout(x: Tensor) -> tuple[int, int, int]:
-    """Rows and channels of `x` in memory, and whether its numbers are bf16."""
+    """Return the rows and channels of `x` in memory, and whether its numbers are bf16."""
     return x.numel() // x.shape[1], x.shape[1], int(x.dtype == torch.bfloat16)
 
 
 @cache
 def functions() -> dict[str, Any]:
-    """The library's functions, told how to take their arguments."""
+    """Return the library's functions, which know the types of their arguments."""
     compiled = library()
     pointer, number, count = ctypes.c_void_p, ctypes.c_float, ctypes.c_int64
     arguments = {

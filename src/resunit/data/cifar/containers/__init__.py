@@ -1,37 +1,58 @@
-"""The containers that people have CIFAR in; whichever it is, the canonical binary records come out.
+"""The containers that people have CIFAR in: an archive or a folder of each becomes the same binary records.
 
-A reader is a function (folder, cifar) -> records of every stored file, or None if the folder is not its
-container. A new container is one such file and one row of READERS.
+A container is one module of this folder, with a `NAME` and a function `read`, and one row of CONTAINERS.
 """
 
-import tarfile
-import tempfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from resunit.data.cifar.containers import binary, parquet, pickles, strips
+from resunit.data.cifar.containers.unpacking import unpacked
 from resunit.data.cifar.facts import Cifar
 from resunit.data.cifar.records import check_records
 from resunit.errors import DataError
 from resunit.io.atomic import file_digest
 
-READERS: dict[str, Callable[[Path, Cifar], dict[str, bytes] | None]] = {
-    "binary version": binary.read,
-    "Python pickles": pickles.read,
-    "parquet": parquet.read,
-    "PNG strips": strips.read,
-}
+
+class Container(Protocol):
+    """A module that reads one container."""
+
+    @property
+    def NAME(self) -> str:
+        """What people call the container."""
+        ...
+
+    def read(self, folder: Path, cifar: Cifar) -> dict[str, bytes] | None:
+        """Return the records of every stored file of `cifar`, or None if `folder` is another container.
+
+        Raises:
+            DataError: a file is missing, damaged, or not the published one; the message names the file.
+            OSError: the operating system refused to read a file.
+        """
+        ...
+
+
+CONTAINERS: tuple[Container, ...] = (
+    binary,
+    pickles,
+    parquet,
+    strips,
+)
 
 
 def read_container(path: Path, cifar: Cifar) -> dict[str, bytes]:
-    """The records of each stored file of `cifar`, from an archive or a folder, or a folder in that folder.
+    """Return the records of each stored file of `cifar`.
 
-    Raises DataError if it is no such container, incomplete, damaged, or not what was published.
+    Args:
+        path: an archive or a folder of any known container, or a folder that such a folder is in.
+        cifar: the data set that the container should hold.
+
+    Raises:
+        DataError: `path` is missing, unreadable, incomplete, damaged, no known container, or not what was
+            published.
     """
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
+        raise DataError(f"{path}: no such file or folder; give an archive or a folder of {cifar.name}")
     try:
         if path.is_dir():
             return _read_folder(path, path, cifar)
@@ -39,34 +60,19 @@ def read_container(path: Path, cifar: Cifar) -> dict[str, bytes]:
             raise DataError(
                 f"{path}: damaged: its MD5 is not the published {cifar.md5[path.name]}; get it again"
             )
-        with _unpacked(path) as folder:
+        with unpacked(path) as folder:
             return _read_folder(folder, path, cifar)
-    except DataError:
-        raise
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+        file = error.filename or path
+        raise DataError(f"{file}: cannot be read ({error.strerror or error}); get it again") from error
 
 
 def _read_folder(folder: Path, origin: Path, cifar: Cifar) -> dict[str, bytes]:
     for place in [folder, *sorted(inner for inner in folder.iterdir() if inner.is_dir())]:
-        for read in READERS.values():
-            records = read(place, cifar)
+        for container in CONTAINERS:
+            records = container.read(place, cifar)
             if records is not None:
                 check_records(records, cifar, str(origin))
                 return records
-    raise DataError(f"{origin}: no {cifar.name} in it; known containers: {', '.join(READERS)}")
-
-
-@contextmanager
-def _unpacked(archive: Path) -> Iterator[Path]:
-    """The plain files of a tar archive, laid flat in a folder, so no path in it leads elsewhere."""
-    with tempfile.TemporaryDirectory(prefix="resunit-") as folder:
-        try:
-            with tarfile.open(archive) as tar:
-                for member in tar:
-                    content = tar.extractfile(member) if member.isfile() else None
-                    if content is not None:
-                        (Path(folder) / Path(member.name).name).write_bytes(content.read())
-        except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise DataError(f"{archive}: not a whole tar archive; get it again") from error
-        yield Path(folder)
+    known = ", ".join(container.NAME for container in CONTAINERS)
+    raise DataError(f"{origin}: holds no {cifar.name}; known containers: {known}")

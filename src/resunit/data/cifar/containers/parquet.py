@@ -5,14 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from resunit.data.cifar.facts import Cifar
 from resunit.data.cifar.records import PIXELS, encode
 from resunit.errors import DataError
 
+NAME = "parquet"
+
 
 def read(folder: Path, cifar: Cifar) -> dict[str, bytes] | None:
+    """Return the records of the train*.parquet and test*.parquet in `folder`, or None if it has neither.
+
+    Raises:
+        DataError: a file is missing or damaged, has another number of images, or pyarrow is not installed.
+    """
     found = {split: sorted(folder.glob(f"{split}*.parquet")) for split in ("train", "test")}
     if not any(found.values()):
         return None
@@ -24,7 +31,9 @@ def read(folder: Path, cifar: Cifar) -> dict[str, bytes] | None:
         width = len(cifar.label_columns) + PIXELS
         if len(content) != sum(files.values()) * width:
             count = len(content) // width
-            raise DataError(f"{found[split][0]}: {count:,} images instead of {sum(files.values()):,}")
+            raise DataError(
+                f"{found[split][0]}: {count:,} images instead of {sum(files.values()):,}; get a complete copy"
+            )
         start = 0
         for file, count in files.items():
             records[file] = content[start : start + count * width]
@@ -33,21 +42,26 @@ def read(folder: Path, cifar: Cifar) -> dict[str, bytes] | None:
 
 
 def _read_table(path: Path, cifar: Cifar) -> bytes:
-    import pyarrow
-    from pyarrow import parquet
+    """Return the records in one parquet file, in its order."""
+    try:
+        # No other part of resunit needs this library, so it is an extra, and it is loaded only here.
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise DataError(f"{path}: parquet needs pyarrow; pip install 'resunit[parquet]'") from error
 
     try:
         table = parquet.read_table(path, columns=["img", *cifar.label_columns])
         labels = np.stack([table[column].to_numpy() for column in cifar.label_columns], axis=1)
         with ThreadPoolExecutor() as threads:
-            images = list(threads.map(_pixels, table["img"].combine_chunks().field("bytes").to_pylist()))
+            images = list(threads.map(_decode_png, table["img"].to_pylist()))
         return encode(labels, np.stack(images))
-    except (pyarrow.ArrowException, UnidentifiedImageError, LookupError, ValueError) as error:
+    except (pyarrow.ArrowException, OSError, SyntaxError, LookupError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: not the {cifar.name} of the hub ({reason}); get it again") from error
 
 
-def _pixels(encoded: bytes) -> np.ndarray:
-    """One PNG -> (3, 32, 32) uint8."""
-    with Image.open(io.BytesIO(encoded)) as image:
+def _decode_png(cell: dict[str, bytes]) -> np.ndarray:
+    """Return the pixels (3, 32, 32) uint8 of the PNG in one cell of the image column."""
+    with Image.open(io.BytesIO(cell["bytes"])) as image:
         return np.asarray(image.convert("RGB")).transpose(2, 0, 1)

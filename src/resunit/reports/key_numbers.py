@@ -1,0 +1,57 @@
+"""The numbers at the top of a run's page, each with the words that say what the number is."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from resunit.io.format import duration, in_petaflop, per_second, percent, rounded_count
+from resunit.runs.read import Run, is_finite
+from resunit.runs.schema import View
+
+WORDS_FOR_VIEWS: dict[View, str] = {
+    "large_crop": "a larger crop",
+    "ten_crops": "ten crops",
+    "mirror": "image and mirror image",
+    "tta": "six views: shifted and mirrored too",
+}
+
+
+class KeyNumber(NamedTuple):
+    """A number as text, and the words that say what it is."""
+
+    value: str
+    meaning: str
+
+
+def main_number(run: Run) -> KeyNumber | None:
+    """Return the error of the newest weights that were evaluated; None if there was no evaluation."""
+    if run.last_error is None:
+        return None
+    if run.result.status == "done":
+        when = "last epoch"
+    else:
+        when = f"last evaluation, epoch {run.errors[-1][0]:.4g}" if run.errors else "last evaluation"
+    return KeyNumber(percent(run.last_error), f"{run.split} error, {when}")
+
+
+def further_numbers(run: Run) -> list[KeyNumber]:
+    """Return the smaller numbers beside the main one; a number that was not recorded is left out."""
+    return [*_errors(run), *_costs(run)]
+
+
+def _errors(run: Run) -> Iterator[KeyNumber]:
+    if is_finite(best := run.result.best_error):
+        yield KeyNumber(percent(best), f"best epoch, chosen on the {run.split} set")
+    if is_finite(top5 := run.result.top5_error):
+        yield KeyNumber(percent(top5), f"{run.split} top-5 error")
+    for view, words in WORDS_FOR_VIEWS.items():
+        if (found := run.result.view(view)) is not None and is_finite(found.error):
+            yield KeyNumber(percent(found.error), f"{run.split} error, {words}")
+
+
+def _costs(run: Run) -> Iterator[KeyNumber]:
+    result = run.result
+    yield KeyNumber(rounded_count(result.parameters), "parameters")
+    yield KeyNumber(in_petaflop(result.train_flops), "training arithmetic")
+    yield KeyNumber(duration(result.wall_seconds), "wall-clock time")
+    if is_finite(result.images_per_second):
+        yield KeyNumber(per_second(result.images_per_second), "images per second")

@@ -1,0 +1,118 @@
+"""The signal through the junctions of a network over the steps of training, as an interactive figure."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from resunit.reports.style import FONT
+from resunit.runs.read import is_finite
+from resunit.runs.schema import PropagationLine
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+class DrawnMeasure(NamedTuple):
+    """A measure that is drawn.
+
+    Attributes:
+        name: an attribute of `propagation.Junction`.
+        title: the words above its heat map.
+        logarithmic: whether the colours stand for powers of ten.
+    """
+
+    name: str
+    title: str
+    logarithmic: bool
+
+
+DRAWN_MEASURES = (
+    DrawnMeasure("gradient_gain", "Gradient, relative to the last junction", logarithmic=True),
+    DrawnMeasure("gradient_direct", "Gradient through the shortcut", logarithmic=True),
+    DrawnMeasure("stream_rms", "Stream, root mean square", logarithmic=True),
+    DrawnMeasure("branch_share", "Branch, share of the sum of norms", logarithmic=False),
+    DrawnMeasure("lambda_product", "Product of lambda over a stage", logarithmic=True),
+    DrawnMeasure("energy_cut", "Energy cut after the addition", logarithmic=False),
+)
+
+
+def propagation_figure(lines: Sequence[PropagationLine]) -> Figure | None:
+    """Return a heat map of each measure by junction and step; None if nothing was measured.
+
+    A measure that the network does not have is left out.
+
+    Args:
+        lines: the measurements of one run, in the order of the steps.
+    """
+    from plotly.subplots import make_subplots
+
+    lines = [line for line in lines if any(measure.name in line.measures for measure in DRAWN_MEASURES)]
+    if not lines:
+        return None
+    measures = [measure for measure in DRAWN_MEASURES if any(measure.name in line.measures for line in lines)]
+    rows = -(-len(measures) // 2)
+    figure = make_subplots(
+        rows=rows,
+        cols=2,
+        shared_xaxes=True,
+        shared_yaxes=True,
+        vertical_spacing=0.3 / rows,
+        horizontal_spacing=0.16,
+        subplot_titles=[measure.title for measure in measures],
+    )
+    steps, junctions = [line.step for line in lines], lines[-1].junctions
+    for place, measure in enumerate(measures):
+        row, column = divmod(place, 2)
+        sizes = [_sizes_over_steps(lines, measure.name, i) for i in range(len(junctions))]
+        figure.add_heatmap(
+            x=steps,
+            y=list(range(1, len(junctions) + 1)),
+            z=[[_decades(size) if measure.logarithmic else size for size in along] for along in sizes],
+            customdata=[
+                [_hover_text(name, size) for size in along]
+                for name, along in zip(junctions, sizes, strict=True)
+            ],
+            hovertemplate="step %{x}<br>%{customdata}<extra></extra>",
+            colorscale="Viridis",
+            colorbar={
+                "thickness": 9,
+                "len": 0.8 / rows,
+                "x": 0.42 if column == 0 else 1.0,
+                "y": 1 - (row + 0.5) / rows,
+                "tickprefix": "10^" if measure.logarithmic else "",
+            },
+            row=row + 1,
+            col=column + 1,
+        )
+    figure.update_annotations(font_size=13)
+    figure.update_xaxes(title_text="step", row=rows)
+    figure.update_yaxes(title_text="junction", col=1)
+    figure.update_layout(
+        template="none",
+        font_family=FONT,
+        height=270 * rows,
+        margin={"l": 44, "r": 8, "t": 36, "b": 44},
+    )
+    return figure
+
+
+def _sizes_over_steps(lines: Sequence[PropagationLine], measure: str, junction: int) -> list[float | None]:
+    """Return the absolute value of a measure at one junction, at the step of each line."""
+    sizes: list[float | None] = []
+    for line in lines:
+        values = line.measures.get(measure, ())
+        value = values[junction] if junction < len(values) else None
+        sizes.append(abs(value) if is_finite(value) else None)
+    return sizes
+
+
+def _decades(size: float | None) -> float | None:
+    return math.log10(size) if size else None
+
+
+def _hover_text(junction: str, size: float | None) -> str:
+    # Plotly reads tags in texts as markup, so a name is escaped.
+    return f"{html.escape(junction, quote=False)}: {'none' if size is None else f'{size:.3g}'}"

@@ -1,0 +1,164 @@
+"""Findings about one run: sentences that say what its records mean. Backticks mark what a user would type."""
+
+import math
+import shlex
+from collections.abc import Iterator
+
+from resunit.io.format import percent
+from resunit.runs.read import Run, is_finite
+
+# Two errors that differ by less are the same when asking where a curve became flat.
+SAME_ERROR_IN_POINTS = 0.1
+
+# An error this close to the error of guessing shows that nothing was learned.
+NEAR_CHANCE_IN_POINTS = 1.0
+
+
+def findings_about(run: Run) -> list[str]:
+    """Return the findings about a run; the ones that limit what its numbers mean come first."""
+    return [
+        *_about_the_end(run),
+        *_about_the_data(run),
+        *_about_the_error(run),
+        *_about_certainty(run),
+        *_about_training_error(run),
+        *_about_progress(run),
+        *_about_classes(run),
+    ]
+
+
+def _about_the_end(run: Run) -> Iterator[str]:
+    steps = run.result.steps
+    if run.result.status == "stopped":
+        planned = run.recipe.get("steps")
+        of_planned = f" of {planned:,}" if isinstance(planned, int) else ""
+        resume = f"resunit train --resume {shlex.quote(str(run.folder))}"
+        yield f"The run was stopped at step {steps:,}{of_planned}. `{resume}` continues the run."
+    if run.result.status == "diverged":
+        rate = run.recipe.get("learning_rate")
+        lower = (
+            f"a learning rate below {rate:g}" if isinstance(rate, int | float) else "a lower learning rate"
+        )
+        yield (
+            f"The run diverged: its numbers were no longer finite at step {steps:,}. Resuming would only "
+            f"repeat that; start a new run with {lower} or with a longer warm-up."
+        )
+    if not run.errors:
+        yield "The run ended before its first evaluation, so there is no error to report."
+
+
+def _about_the_data(run: Run) -> Iterator[str]:
+    if run.result.data == "cifar10-sample":
+        yield (
+            "The data set is a small sample of CIFAR-10 with 1,000 training images. The error shows that "
+            "training works; it is not comparable with any number published for CIFAR-10."
+        )
+    if run.split == "validation":
+        yield (
+            "The error is measured on images that were held out of training, not on a test set. "
+            "Use it to choose between runs, and report an error on the test set instead."
+        )
+
+
+def _about_the_error(run: Run) -> Iterator[str]:
+    last, best, best_epoch = run.last_error, run.result.best_error, run.result.best_epoch
+    if last is None:
+        return
+    when = "at the last epoch" if run.result.status == "done" else "at the last evaluation"
+    error = f"The {run.split} error is {percent(last)} {when}"
+    if len(run.errors) < 2 or not (is_finite(best) and is_finite(best_epoch)):
+        yield f"{error}."
+    elif last - best < 0.005:
+        yield f"{error}, which is also the lowest error of the run."
+    else:
+        yield (
+            f"{error}. The lowest error is {percent(best)} at epoch {best_epoch:.4g}, "
+            f"{last - best:.2f} points lower. It is optimistic, because the epoch was chosen on the same "
+            f"{run.split} images."
+        )
+
+
+def _about_certainty(run: Run) -> Iterator[str]:
+    last, confusion = run.last_error, run.confusion
+    if last is None or confusion is None:
+        return
+    classes = len(confusion.classes)
+    if last >= 100 * (1 - 1 / classes) - NEAR_CHANCE_IN_POINTS:
+        yield f"Guessing among {classes} classes gives the same error: the network learned nothing."
+    elif confusion.images:
+        low, high = _wilson_interval(last / 100, confusion.images)
+        yield (
+            f"The error was measured on {confusion.images:,} images, so its 95 % interval is "
+            f"{percent(100 * low)} to {percent(100 * high)}. "
+            "A run with another seed gives another error as well."
+        )
+
+
+def _wilson_interval(share: float, images: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share that was measured on so many images (Wilson 1927).
+
+    The interval is sound for few images and for shares near 0. scipy offers it too, but takes twice as long
+    to import as the page takes to write.
+    """
+    z = 1.96
+    centre = share + z**2 / (2 * images)
+    half_width = z * math.sqrt(share * (1 - share) / images + z**2 / (4 * images**2))
+    scale = 1 + z**2 / images
+    return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
+
+
+def _about_training_error(run: Run) -> Iterator[str]:
+    if not run.log:
+        return
+    train_error, error = run.log[-1].train_error, run.log[-1].error
+    if not (is_finite(train_error) and is_finite(error)):
+        return
+    if train_error <= error:
+        yield (
+            f"The training error ends at {percent(train_error)}, "
+            f"{error - train_error:.2f} points below the {run.split} error."
+        )
+    else:
+        yield (
+            f"The training error ends at {percent(train_error)}, {train_error - error:.2f} points above the "
+            f"{run.split} error, because it is counted during the epoch and on augmented images."
+        )
+
+
+def _about_progress(run: Run) -> Iterator[str]:
+    if len(run.errors) < 3:
+        return
+    lowest = min(error for _, error in run.errors)
+    flat_from = next(epoch for epoch, error in run.errors if error <= lowest + SAME_ERROR_IN_POINTS)
+    last_epoch = run.errors[-1][0]
+    if flat_from > 0.9 * last_epoch:
+        yield (
+            f"The {run.split} error was still falling in the last tenth of the run, "
+            "so longer training may lower it further."
+        )
+    else:
+        yield (
+            f"The {run.split} error stopped improving at epoch {flat_from:.4g} of {last_epoch:.4g}: "
+            f"no later evaluation is better by more than {SAME_ERROR_IN_POINTS:g} points."
+        )
+
+
+def _about_classes(run: Run) -> Iterator[str]:
+    confusion = run.confusion
+    if confusion is None:
+        return
+    if (pair := confusion.most_confused()) is not None:
+        a, b = pair
+        a_as_b, b_as_a = confusion.counts[a][b], confusion.counts[b][a]
+        a_name, b_name = confusion.classes[a], confusion.classes[b]
+        yield (
+            f"The two classes confused most often are {a_name} and {b_name}, {a_as_b + b_as_a:,} times: "
+            f"{a_name} was taken for {b_name} {a_as_b:,} times, {b_name} for {a_name} {b_as_a:,} times."
+        )
+    errors = confusion.hardest_first()
+    if errors and errors[0].error > errors[-1].error:
+        hardest, easiest = errors[0], errors[-1]
+        yield (
+            f"The hardest class is {hardest.name} with an error of {percent(hardest.error)}; "
+            f"the easiest is {easiest.name} with {percent(easiest.error)}."
+        )

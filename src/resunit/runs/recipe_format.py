@@ -1,0 +1,43 @@
+"""The format of recipe.json: the names that older recipes gave to fields of today."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from resunit.runs.schema import format_of
+
+RECIPE_FORMAT = 2
+
+NAMES_SINCE_FORMAT_1 = {
+    "group_size": "ghost_batch_size",
+    "widening": "shortcut_option",
+    "drops": "milestones",
+    "scales": "resize_scales",
+    "scale_ends": "resize_ends",
+    "augmented_views": "tta",
+    "memory": "activation_checkpointing",
+}
+
+
+def upgrade_recipe(record: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Return a recipe's record in the newest format; its values are not checked.
+
+    A record without a format number is of format 1. Its fields and its model options get the names of
+    today; all other fields stay as they are.
+
+    Args:
+        record: the JSON object of recipe.json.
+        origin: the file that holds the record, for the message.
+
+    Raises:
+        FileFormatError: the record is of a newer format; the message names `origin` and the writer.
+    """
+    upgraded = dict(record)
+    if format_of(record, RECIPE_FORMAT, origin) == 1:
+        upgraded = _renamed(upgraded)
+        if isinstance(options := upgraded.get("model_options"), Mapping):
+            upgraded["model_options"] = _renamed(options)
+    return {**upgraded, "format": RECIPE_FORMAT}
+
+
+def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {NAMES_SINCE_FORMAT_1.get(name, name): value for name, value in fields.items()}
