@@ -17,7 +17,7 @@ from benchmarks.tables import measurements_table, verdicts_table
 from benchmarks.verdicts import verdicts
 from resunit.errors import UsageError, unknown
 from resunit.io.jsonl import append_lines
-from resunit.training.devices import runs_bf16_fast
+from resunit.ops.processor import supports_bf16
 
 SUBJECTS: dict[str, Callable[..., None]] = {
     "train": train.measure,
@@ -50,7 +50,7 @@ def bench(subject: str, options: dict[str, Any], out: Path, quiet: bool) -> dict
     if "out" in known:
         options = {**options, "out": out}
     report, run = Report(shown=not quiet), describe_run()
-    if not runs_bf16_fast(torch.device("cpu")):
+    if not supports_bf16(torch.device("cpu")):
         report.notice("this processor has no fast bf16: the best configurations use fp32")
     measure(report, **options)
     if not report.measurements:

@@ -13,7 +13,7 @@ from torch.nn import functional
 from benchmarks.timing import least_seconds
 from resunit.models.network import NetworkSpec, build
 from resunit.ops.cpu.allocator import keep_freed_memory
-from resunit.training.devices import runs_bf16_fast
+from resunit.ops.processor import supports_bf16
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def prepare_convolutions(
     """Forward and backward through the network's convolutions alone, in the quickest precision and layout."""
     keep_freed_memory(torch.device("cpu"))
     precisions = [torch.float32]
-    if runs_bf16_fast(torch.device("cpu")):
+    if supports_bf16(torch.device("cpu")):
         precisions.append(torch.bfloat16)
     candidates = list(product(precisions, (torch.contiguous_format, torch.channels_last)))
     layers = inventory(spec, batch_size, image_size)

@@ -16,7 +16,7 @@ from resunit.inference.fuse import fold
 from resunit.inference.onednn import packed
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.ops.cpu.allocator import keep_freed_memory
-from resunit.training.devices import runs_bf16_fast
+from resunit.ops.processor import supports_bf16
 from resunit.training.evaluation import logits_of
 from resunit.training.precision import PRECISIONS
 
@@ -69,7 +69,7 @@ def prepare_ours(
     images, _ = random_images(spec, batch_size, image_size)
     model = build(spec)
     settled(model, normalised(images))
-    precision = "bf16" if runs_bf16_fast(CPU) else "fp32"
+    precision = "bf16" if supports_bf16(CPU) else "fp32"
     network, normalisation = prepared(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
     return lambda: logits_of(network, images, normalisation, precision), {"precision": precision}
 
@@ -120,7 +120,7 @@ def prepare_peer(
     model = settled(build_peer(library, name, spec), images)
     if configuration == "default":
         return AS_USED.work(model, images), {"way": AS_USED.name}
-    ways = (*FP32, *BF16) if runs_bf16_fast(CPU) else FP32
+    ways = (*FP32, *BF16) if supports_bf16(CPU) else FP32
     quickest = min(ways, key=lambda way: least_seconds(way.work(model, images[:TRIAL_BATCH])))
     # From a fresh network: the weights may have been rounded on the way.
     fresh = settled(build_peer(library, name, spec), images)

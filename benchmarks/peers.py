@@ -98,7 +98,7 @@ def named_peers(names: str) -> list[Peer]:
 def peers_conventions(name: str) -> dict[str, Any]:
     """The options that make our network `name` the one that peers have, layer for layer."""
     spec = network_spec(name)
-    preactivation = bool(spec.placement.first)
+    preactivation = bool(spec.placement.before_first_conv)
     if spec.stem == "imagenet":
         return {"shared_preactivation": "projection"} if preactivation else {}
     if spec.branch == "bottleneck":

@@ -16,7 +16,7 @@ from resunit.data import Dataset, Split
 from resunit.models.network import NetworkSpec
 from resunit.models.summary import parameters
 from resunit.ops.cpu.allocator import keep_freed_memory
-from resunit.training.devices import runs_bf16_fast
+from resunit.ops.processor import supports_bf16
 from resunit.training.distributed import start_distributed
 from resunit.training.loop import train_step
 from resunit.training.recipe import named_recipe
@@ -107,7 +107,7 @@ def prepare_peer(
     images = images.contiguous(memory_format=torch.channels_last)
     model = model.to(memory_format=torch.channels_last)
     kind = quickest_sgd(model)
-    precision = "bf16" if runs_bf16_fast(CPU) else "fp32"
+    precision = "bf16" if supports_bf16(CPU) else "fp32"
     details |= {"precision": precision, "sgd": kind}
     return step(model, images, labels, sgd(model, kind), autocast(precision)), details
 

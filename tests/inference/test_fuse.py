@@ -1,5 +1,8 @@
 """Folding changes the arithmetic, not the answer."""
 
+import os
+import subprocess
+import sys
 from copy import deepcopy
 
 import pytest
@@ -12,13 +15,13 @@ from resunit.inference.onednn import PackedConvolution, PackedUnit, packed
 from resunit.models.designs import DESIGNS
 from resunit.models.network import ResidualNetwork
 from resunit.models.residual_unit import ResidualUnit, convolution
-from resunit.ops.batch_norm_act import BatchNorm
+from resunit.ops.processor import onednn_takes_bf16
 
 
 def settled(model: ResidualNetwork) -> ResidualNetwork:
     """`model` with running statistics, gammas and betas that folding could get wrong."""
     for module in model.modules():
-        if isinstance(module, BatchNorm):
+        if isinstance(module, nn.BatchNorm2d):
             for tensor in (module.weight, module.running_var):
                 nn.init.uniform_(tensor, 0.5, 1.5)
             for tensor in (module.bias, module.running_mean):
@@ -48,7 +51,7 @@ def test_outputs_stay_for_every_design(design: str) -> None:
 )
 def test_what_cannot_be_folded_is_left(name: str, left: int) -> None:
     network = fold(create_model(name))
-    assert sum(isinstance(module, BatchNorm) for module in network.modules()) == left
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == left
 
 
 @pytest.mark.parametrize("model", ["preresnet20", "preresnet10-quick", "preresnet18"])
@@ -123,7 +126,7 @@ class Backwards(nn.Sequential):
 def test_a_sequence_that_calls_in_another_order_keeps_it() -> None:
     network = settled(create_model("preresnet20"))
     convolution = nn.Conv2d(16, 16, 1, bias=False)
-    network.stages[0][1].branch.conv1 = Backwards(convolution, BatchNorm(16, "relu"), nn.Identity()).eval()
+    network.stages[0][1].branch.conv1 = Backwards(convolution, nn.BatchNorm2d(16), nn.ReLU()).eval()
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(fold(network)(images), network(images), rtol=1e-4, atol=1e-5)
 
@@ -150,14 +153,39 @@ def test_without_onednn_the_convolutions_stay_torchs(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_bf16_weights_give_what_autocast_gives(design: str) -> None:
+def test_low_precision_weights_give_what_autocast_gives(design: str) -> None:
+    """bf16 where the processor has it, else float32: a processor without it is never asked for it."""
     torch.manual_seed(0)
+    dtype = torch.bfloat16 if onednn_takes_bf16() else torch.float32
     model = settled(create_model("resnet20", design=design).to(memory_format=torch.channels_last))
     images = torch.randn(16, 3, 32, 32).to(memory_format=torch.channels_last)
     with torch.inference_mode():
-        exact = model(images)
-        with torch.autocast("cpu", torch.bfloat16):
+        exact = model.double()(images.double()).float()
+        model.float()
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
             expected = model(images)
-            found, unfolded = fold(model, torch.bfloat16)(images), packed(model, torch.bfloat16)(images)
-    assert torch.equal(unfolded, expected)  # what was measured in training is measured again
-    assert (found - exact).norm() < 1.5 * (expected - exact).norm()
+            found, unfolded = fold(model, dtype)(images), packed(model, dtype)(images)
+    assert torch.equal(unfolded, expected)  # Evaluation repeats what training measured.
+    assert (found - exact).norm() < 1.5 * (expected - exact).norm() + 1e-6 * exact.norm()
+
+
+NARROW = """
+import warnings, torch
+from resunit import create_model
+from resunit.inference import fold
+model, images = create_model("preresnet20").eval(), torch.randn(2, 3, 32, 32)
+with warnings.catch_warnings(record=True) as said, torch.inference_mode():
+    warnings.simplefilter("always")
+    low, exact = fold(model, torch.bfloat16), model(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = low(images)
+print([warning.category.__name__ for warning in said], ((answer - exact).norm() / exact.norm()).item() < 0.02)
+"""
+
+
+def test_a_processor_without_bf16_computes_in_float32_and_says_so_once() -> None:
+    narrow = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run(
+        [sys.executable, "-c", NARROW], env=os.environ | narrow, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "['PrecisionWarning'] True"

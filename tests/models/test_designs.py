@@ -126,7 +126,7 @@ def test_bn_after_addition(case: Case) -> None:
     plan, x, h = case
     module = unit("bn-after-addition", plan)
     (conv1, conv2), (norm1,) = parts(module.branch)
-    _, (after,) = parts(module.after)
+    _, (after,) = parts(module.after_addition)
     torch.testing.assert_close(module(x), relu(n(h + c(relu(n(c(x, conv1), norm1)), conv2), after)))
 
 
@@ -162,7 +162,7 @@ def test_full_preactivation_is_shared_where_channels_change() -> None:
     x = torch.randn(4, 16, 8, 8)
     module = unit("full-preactivation", WIDER)
     (conv1, conv2), (norm2,) = parts(module.branch)
-    _, (norm1,) = parts(module.before)
+    _, (norm1,) = parts(module.shared_preact)
     a = relu(n(x, norm1))
     torch.testing.assert_close(module(x), widened(a) + c(relu(n(c(a, conv1), norm2)), conv2))
 
@@ -170,9 +170,13 @@ def test_full_preactivation_is_shared_where_channels_change() -> None:
 def test_rezero_begins_as_the_identity(case: Case) -> None:
     plan, x, _ = case
     module = unit("rezero", plan)
-    norm1 = parts(module if plan is SAME else module.before)[1][0]
+    norm1 = parts(module if plan is SAME else module.shared_preact)[1][0]
     a = relu(n(x, norm1))
-    assert torch.equal(module(x), x) if plan is SAME else torch.equal(module(x), widened(module.before(x)))
+    assert (
+        torch.equal(module(x), x)
+        if plan is SAME
+        else torch.equal(module(x), widened(module.shared_preact(x)))
+    )
     (scale,) = [m for m in module.modules() if isinstance(m, LearnedScale)]
     assert scale.scale.numel() == 1
     nn.init.constant_(scale.scale, 0.3)
@@ -255,7 +259,7 @@ def test_an_exclusive_gate_is_registered_once() -> None:
 
 def test_a_unit_of_ones_own_is_three_parts() -> None:
     halve, double = nn.Hardtanh(-0.5, 0.5), nn.Hardtanh(-2, 2)
-    module = ResidualUnit(branch=double, shortcut=halve, after=nn.ReLU())
+    module = ResidualUnit(branch=double, shortcut=halve, after_addition=nn.ReLU())
     x = torch.linspace(-3, 3, 7)
     assert torch.equal(module(x), relu(x.clamp(-0.5, 0.5) + x.clamp(-2, 2)))
 

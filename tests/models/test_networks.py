@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from resunit import create_model, list_models
 from resunit.models.network import ResidualNetwork
 from resunit.models.residual_unit import ResidualUnit
-from resunit.ops.batch_norm_act import BatchNorm
 
 PRE = ["preresnet20", "preresnet164", "preresnet18", "preresnet50"]
 
@@ -39,9 +38,9 @@ def units(model: ResidualNetwork) -> list[ResidualUnit]:
 def test_the_last_addition_is_followed_by_one_more_activation(name: str) -> None:
     model = create_model(name).eval()
     seen = inputs_of(model, size_for(name))
-    norm = model.closing.norm1
-    assert norm.activation == "relu"
-    expected = norm(seen[norm]).mean(dim=(2, 3))
+    norm, relu = model.final_activation
+    assert isinstance(relu, nn.ReLU)
+    expected = norm(seen[norm]).clamp(min=0).mean(dim=(2, 3))
     torch.testing.assert_close(seen[model.classifier], expected)
 
 
@@ -64,20 +63,19 @@ def test_one_activation_between_the_stem_and_the_first_unit(name: str, shared: s
     first = units(model)[0]
     before_first_weight = [
         *model.stem,
-        first.before,
+        first.shared_preact,
         *list(first.branch)[: list(first.branch).index(first.branch.conv1)],
     ]
     layers = [leaf for part in before_first_weight for leaf in part.modules() if not list(leaf.children())]
-    norms = [layer for layer in layers if isinstance(layer, BatchNorm)]
-    assert [norm.activation for norm in norms] == ["relu"]
-    assert not any(isinstance(layer, nn.ReLU) for layer in layers)
+    activating = [type(layer) for layer in layers if isinstance(layer, nn.BatchNorm2d | nn.ReLU)]
+    assert activating == [nn.BatchNorm2d, nn.ReLU]
 
 
 def test_conventions_differ_where_a_stage_keeps_its_channels() -> None:
     shared = {}
     for convention in ("first-of-stage", "channel-change", "projection"):
         model = create_model("preresnet20", shared_preactivation=convention)
-        shared[convention] = [not isinstance(unit.before, nn.Identity) for unit in units(model)]
+        shared[convention] = [not isinstance(unit.shared_preact, nn.Identity) for unit in units(model)]
     assert shared["first-of-stage"] == [i in (0, 3, 6) and i > 0 for i in range(9)]
     assert shared["channel-change"] == shared["first-of-stage"]
     assert not any(shared["projection"])  # option A projects nowhere

@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.overrides import BaseTorchFunctionMode
 
 from resunit import create_model
-from resunit.ops.batch_norm_act import BatchNorm
+from resunit.ops.batch_norm_act import LayerSequence
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.cpu.batch_norm import applies
 from resunit.ops.cpu.library import library
@@ -41,11 +41,27 @@ def channels_last(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) ->
     return (3 + 2 * torch.randn(shape)).to(dtype).to(memory_format=torch.channels_last)
 
 
-def made(channels: int, activation: str) -> BatchNorm:
-    norm = BatchNorm(channels, activation)
-    nn.init.uniform_(norm.weight, 0.5, 1.5)
-    nn.init.uniform_(norm.bias, -1, 1)
-    return norm
+MODULES: dict[str, list[nn.Module]] = {"identity": [], "relu": [nn.ReLU()], "gelu": [nn.GELU()]}
+
+
+class NormAct(LayerSequence):
+    """A batch norm and the activation after it."""
+
+    def __init__(self, channels: int, activation: str = "identity"):
+        super().__init__(nn.BatchNorm2d(channels), *MODULES[activation])
+
+    @property
+    def norm(self) -> nn.BatchNorm2d:
+        norm = self[0]
+        assert isinstance(norm, nn.BatchNorm2d)
+        return norm
+
+
+def made(channels: int, activation: str) -> NormAct:
+    layers = NormAct(channels, activation)
+    nn.init.uniform_(layers.norm.weight, 0.5, 1.5)
+    nn.init.uniform_(layers.norm.bias, -1, 1)
+    return layers
 
 
 def distance(a: Tensor, b: Tensor) -> float:
@@ -64,8 +80,8 @@ def test_values_and_gradients_are_the_formulas(
 ) -> None:
     torch.manual_seed(0)
     x, norm, dy = channels_last(shape, dtype), made(shape[1], activation), channels_last(shape, dtype)
-    assert applies(x, norm.weight)
-    exact = [tensor.detach().double().requires_grad_() for tensor in (x, norm.weight, norm.bias)]
+    assert applies(x, norm.norm)
+    exact = [tensor.detach().double().requires_grad_() for tensor in (x, norm.norm.weight, norm.norm.bias)]
     y = norm(x.requires_grad_())
     y.backward(dy)
     expected = formula(*exact, activation)
@@ -73,20 +89,20 @@ def test_values_and_gradients_are_the_formulas(
     assert y.dtype == dtype
     assert y.is_contiguous(memory_format=torch.channels_last)
     assert distance(y, expected) < tolerance
-    for found, exactly in zip((x, norm.weight, norm.bias), exact, strict=True):
+    for found, exactly in zip((x, norm.norm.weight, norm.norm.bias), exact, strict=True):
         assert distance(found.grad, exactly.grad) < tolerance
 
 
 def test_running_statistics_and_evaluation_are_those_of_torch() -> None:
     torch.manual_seed(0)
     norm, torchs = made(24, "relu"), nn.BatchNorm2d(24)
-    torchs.load_state_dict(norm.state_dict())
+    torchs.load_state_dict(norm.norm.state_dict())
     for _ in range(3):
         x = channels_last((4, 24, 6, 6))
         torch.testing.assert_close(norm(x), functional.relu(torchs(x)))
-    assert norm.num_batches_tracked == 3
+    assert norm.norm.num_batches_tracked == 3
     for name, buffer in torchs.named_buffers():
-        torch.testing.assert_close(norm.get_buffer(name), buffer)
+        torch.testing.assert_close(norm.norm.get_buffer(name), buffer)
     norm.eval(), torchs.eval()
     x = channels_last((4, 24, 6, 6))
     expected = functional.relu(torchs(x))
@@ -98,8 +114,8 @@ def test_running_statistics_and_evaluation_are_those_of_torch() -> None:
 def test_a_mean_far_from_zero_does_not_cancel() -> None:
     torch.manual_seed(0)
     x = 1000 + 0.1 * torch.randn(8, 16, 16, 16).to(memory_format=torch.channels_last)
-    norm = BatchNorm(16)
-    expected = formula(x.double(), norm.weight.double(), norm.bias.double(), "identity")
+    norm = NormAct(16)
+    expected = formula(x.double(), norm.norm.weight.double(), norm.norm.bias.double(), "identity")
     assert distance(norm(x), expected) < 1e-3
 
 
@@ -108,7 +124,7 @@ def test_a_mean_far_from_zero_does_not_cancel() -> None:
 def test_what_is_not_a_number_stays_visible(activation: str, bad: float) -> None:
     x = channels_last((2, 16, 4, 4))
     x[0, 3, 0, 0] = bad
-    y = BatchNorm(16, activation)(x)
+    y = NormAct(16, activation)(x)
     assert y[:, 3].isnan().all()
     assert y[:, :3].isfinite().all()
 
@@ -120,11 +136,11 @@ def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
     before = torch.get_num_threads()
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        norm = BatchNorm(48, "gelu")
+        norm = NormAct(48, "gelu")
         leaf = x.clone().requires_grad_()
         y = norm(leaf)
         y.backward(dy)
-        results.append([y, leaf.grad, norm.weight.grad, norm.bias.grad, norm.running_var])
+        results.append([y, leaf.grad, norm.norm.weight.grad, norm.norm.bias.grad, norm.norm.running_var])
     torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
@@ -140,16 +156,16 @@ def test_gradients_have_gradients() -> None:
 
     ours = penalty(norm(leaf := x.clone().requires_grad_()), leaf)
     exact = x.double().requires_grad_()
-    theirs = penalty(formula(exact, norm.weight.double(), norm.bias.double(), "gelu"), exact)
+    theirs = penalty(formula(exact, norm.norm.weight.double(), norm.norm.bias.double(), "gelu"), exact)
     assert distance(ours, theirs) < 1e-4
 
 
 def test_what_needs_no_gradient_gets_none() -> None:
-    norm = BatchNorm(16, "relu")
-    norm.weight.requires_grad_(False)
+    norm = NormAct(16, "relu")
+    norm.norm.weight.requires_grad_(False)
     norm(channels_last((2, 16, 4, 4))).sum().backward()
-    assert norm.weight.grad is None
-    assert norm.bias.grad is not None
+    assert norm.norm.weight.grad is None
+    assert norm.norm.bias.grad is not None
 
 
 @pytest.mark.parametrize("name", ["preresnet20", "resnet164"])
@@ -177,18 +193,62 @@ def test_they_step_aside_where_torch_functions_are_watched() -> None:
     norm, x = made(16, "relu"), channels_last((2, 16, 4, 4)).requires_grad_()
     assert "BatchNormFunction" in norm(x).grad_fn.name()
     with BaseTorchFunctionMode():
-        assert not applies(x, norm.weight)
+        assert not applies(x, norm.norm)
         assert "Relu" in norm(x).grad_fn.name()
     with torch.device("cpu"):  # a mode as well, which looks at nothing
-        assert applies(x, norm.weight)
+        assert applies(x, norm.norm)
+
+
+def test_an_activation_is_a_module_whose_hooks_fire() -> None:
+    torch.manual_seed(0)
+    layers, x = made(16, "relu"), channels_last((2, 16, 4, 4))
+    expected, seen = layers(x), []
+    handle = layers[1].register_forward_hook(lambda _module, inputs, output: seen.append((inputs[0], output)))
+    torch.testing.assert_close(layers(x), expected)
+    assert [tuple(output.shape) for _, output in seen] == [(2, 16, 4, 4)]
+    torch.testing.assert_close(seen[0][0].clamp(min=0), expected)
+    handle.remove()
+    layers(x)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "replacement", [nn.Tanh(), nn.Identity(), nn.GELU(approximate="tanh"), nn.LeakyReLU(0.5)]
+)
+def test_another_activation_in_its_place_is_the_one_that_computes(replacement: nn.Module) -> None:
+    torch.manual_seed(0)
+    layers, x = made(16, "relu"), channels_last((2, 16, 4, 4))
+    normed = formula(x.double(), layers.norm.weight.double(), layers.norm.bias.double(), "identity")
+    layers[1] = replacement
+    torch.testing.assert_close(layers(x), replacement(normed).float(), rtol=1e-4, atol=1e-5)
+
+
+def test_another_norm_in_its_place_is_the_one_that_computes() -> None:
+    layers, x = made(16, "relu"), channels_last((2, 16, 4, 4))
+    layers[0] = nn.GroupNorm(4, 16)
+    torch.testing.assert_close(layers(x), functional.relu(functional.group_norm(x, 4)))
+
+
+def test_function_transforms_see_torchs_own_functions() -> None:
+    torch.manual_seed(0)
+    layers, x = made(16, "gelu").eval(), channels_last((2, 16, 4, 4))
+    several = torch.func.vmap(layers)(torch.stack([x, 2 * x]))
+    torch.testing.assert_close(several, torch.stack([layers(x), layers(2 * x)]), rtol=1e-4, atol=1e-5)
+    value, slope = torch.func.jvp(layers, (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(value, layers(x), rtol=1e-4, atol=1e-5)
+    step = 1e-3
+    torch.testing.assert_close(
+        slope, (layers(x + step) - layers(x - step)) / (2 * step), rtol=1e-2, atol=1e-3
+    )
 
 
 SCRIPT = """
 import torch
-from resunit.batch_norm import BatchNorm
+from torch import nn
+from resunit.ops.batch_norm_act import LayerSequence
 x = torch.arange(512.0).view(2, 16, 4, 4).to(memory_format=torch.channels_last)
 for _ in range(2):
-    print(BatchNorm(16, "relu")(x).sum().item())
+    print(LayerSequence(nn.BatchNorm2d(16), nn.ReLU())(x).sum().item())
 """
 
 
@@ -240,8 +300,8 @@ DEEP = """
 import threading, time, psutil, torch
 from torch.nn import functional
 from resunit import create_model
-from resunit.kernels.allocator import keep_freed_memory
-from resunit.recomputation import recompute
+from resunit.ops.cpu.allocator import keep_freed_memory
+from resunit.ops.activation_checkpointing import recompute
 keep_freed_memory(torch.device("cpu"))
 model = create_model("preresnet1001").to(memory_format=torch.channels_last)
 recompute(model.stages)

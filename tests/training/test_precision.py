@@ -8,7 +8,7 @@ import torch
 
 from resunit import train
 from resunit.models.registry import network_spec
-from resunit.training import devices, display
+from resunit.training import display
 from resunit.training import precision as precisions
 from resunit.training.recipe import named_recipe
 
@@ -26,20 +26,11 @@ CPU = torch.device("cpu")
     ],
 )
 def test_auto(name: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precisions, "runs_bf16_fast", lambda _device: fast)
+    monkeypatch.setattr(precisions, "supports_bf16", lambda _device: fast)
     recipe = named_recipe("paper")
     assert precisions.resolve_precision(recipe, network_spec(name), CPU) == expected
     asked = replace(recipe, precision="bf16")
     assert precisions.resolve_precision(asked, network_spec(name), CPU) == "bf16"
-
-
-def test_this_processor_agrees_with_what_the_kernel_says() -> None:
-    flags = set()
-    with open("/proc/cpuinfo") as cpuinfo:
-        for line in cpuinfo:
-            if line.startswith("flags"):
-                flags = set(line.split())
-    assert devices.runs_bf16_fast(CPU) == bool(flags & {"avx512_bf16", "amx_bf16", "amx_tile"})
 
 
 @pytest.mark.parametrize(
@@ -54,7 +45,7 @@ def test_a_processor_without_bf16_is_told_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for module in (precisions, display):
-        monkeypatch.setattr(module, "runs_bf16_fast", lambda _device: False)
+        monkeypatch.setattr(module, "supports_bf16", lambda _device: False)
     recipe = named_recipe("paper")
     recipe = replace(
         recipe, model="resnet20", data="cifar10-sample", steps=1, batch_size=8, precision=precision

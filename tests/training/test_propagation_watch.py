@@ -66,7 +66,7 @@ def test_a_norm_after_the_addition_is_seen_to_truncate(tmp_path: Path) -> None:
 class Subtracts(nn.Module):
     def __init__(self, parts: Parts):
         super().__init__()
-        self.branch, self.shortcut, self.after = parts.branch, parts.widen(), parts.after
+        self.branch, self.shortcut, self.after = parts.branch, parts.size_change(), parts.after_addition
 
     def forward(self, x: Tensor) -> Tensor:
         return self.after(self.shortcut(x) - self.branch(x))

@@ -13,8 +13,9 @@ from resunit.inference.onednn import packed
 from resunit.models.network import ResidualNetwork
 from resunit.models.weights import WeightsFile, read_weights
 from resunit.ops.cpu.allocator import keep_freed_memory
+from resunit.ops.processor import supports_bf16
 from resunit.runs.folder import RunFolder
-from resunit.training.devices import resolve_device, runs_bf16_fast
+from resunit.training.devices import resolve_device
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import evaluate, evaluate_views, logits_of
 from resunit.training.precision import PRECISIONS
@@ -67,7 +68,7 @@ def load_classifier(source: Path, device: torch.device) -> Classifier:
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise FileFormatError(f"{path}: does not say how images are prepared ({error})") from error
     trained_in = file.result.get("precision")
-    precision = "bf16" if trained_in == "bf16" and runs_bf16_fast(device) else "fp32"
+    precision = "bf16" if trained_in == "bf16" and supports_bf16(device) else "fp32"
     return Classifier(file, network, normalisation, image_size, shorter_side, precision)
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from resunit.errors import UsageError
-from resunit.models.designs import DESIGNS, Design, Parts
-from resunit.models.residual_unit import ORIGINAL, ResidualUnit, chain
+from resunit.models.designs import DESIGNS, Design, UnitParts
+from resunit.models.residual_unit import ORIGINAL
 from resunit.models.user_code import fails, imported
 
 EXAMPLE = "MODULE:CLASS, such as my_units:SqueezeShortcut"
@@ -22,7 +22,7 @@ def add_design(name: str) -> Design:
     """Add the design that MODULE:CLASS names to those that `create_model` and training know by that name.
 
     It is either a `torch.nn.Module` class, made as CLASS(channels, **options) and used as the shortcut h: it
-    maps (N, channels, H, W) to the same shape, acts on the widened x where a unit changes size, and f = ReLU,
+    maps (N, channels, H, W) to the same shape, acts after the size change where a unit changes size, and f = ReLU,
     as in Table 1. Its options are keyword arguments with defaults. Or it is a
     `resunit.models.designs.Design`, for another placement or a unit of one's own.
 
@@ -61,9 +61,8 @@ def _shortcut_design(name: str, shortcut: Callable[..., nn.Module]) -> Design:
             )
     _try(name, shortcut)
 
-    def join(parts: Parts, **given: object) -> nn.Module:
-        h = chain([parts.widen(), shortcut(parts.out_channels, **given)])
-        return ResidualUnit(parts.branch, h, parts.after, parts.before)
+    def join(parts: UnitParts, **given: object) -> nn.Module:
+        return parts.unit(shortcut=shortcut(parts.out_channels, **given))
 
     parts = inspect.Parameter("parts", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     keywords = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in options]

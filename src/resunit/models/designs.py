@@ -1,15 +1,14 @@
 """Designs: how a unit's parts are arranged, the paper's (Tables 1 and 2) and later ones.
 
-One function and one table row each.
-
-A design's keyword arguments are its options; their defaults are in the signature. Where the paper is
-silent: a shortcut variant acts on the widened x at units that change size, gates carry a bias and no BN,
-and the 1x1 shortcut makes the size change itself and carries BN.
+A design is one function and one row of `DESIGNS`. The function's keyword arguments are the design's options, with
+their defaults; `models/options.py` has their ranges. Where the paper is silent: a variant of the shortcut acts
+after the size change, gates have a bias and no BN, and the 1x1 shortcut makes the size change itself and has BN.
 """
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
@@ -38,88 +37,121 @@ from resunit.models.shortcuts import (
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a design joins into a unit that maps `in_channels` to `out_channels` at `stride`."""
+class UnitParts:
+    """The parts of a plain unit that maps `in_channels` to `out_channels`; a design joins them.
+
+    Attributes:
+        branch: F.
+        size_change: makes the identity, or the shortcut's change of size; not every design has it.
+        after_addition: f.
+        shared_preact: the activation before the split into two paths.
+        in_channels: channels of x_l.
+        out_channels: channels of x_{l+1}.
+        stride: by how much H and W shrink.
+        norm_after_weights: BN follows the last weight layer of a path.
+        depth: l / L for the l-th of L units.
+    """
 
     branch: nn.Module
-    widen: Callable[[], nn.Module]  # makes the identity, or the change of size; not every design has it
-    after: nn.Module
-    before: nn.Module
+    size_change: Callable[[], nn.Module]
+    after_addition: nn.Module
+    shared_preact: nn.Module
     in_channels: int
     out_channels: int
     stride: int
-    norm_after_weights: bool  # does BN follow the last weight layer of a path?
-    depth: float  # of the unit in the network: the last has 1
+    norm_after_weights: bool
+    depth: float
+
+    def unit(
+        self,
+        *,
+        shortcut: nn.Module | None = None,
+        whole_shortcut: nn.Module | None = None,
+        after_branch: nn.Module | None = None,
+        unit_class: Callable[..., nn.Module] = ResidualUnit,
+    ) -> nn.Module:
+        """Return the unit; the arguments are what differs from the plain unit.
+
+        Args:
+            shortcut: acts on x after the size change.
+            whole_shortcut: takes the place of the size change.
+            after_branch: acts on the output of F.
+            unit_class: joins branch, shortcut, after_addition and shared_preact.
+        """
+        if whole_shortcut is None:
+            whole_shortcut = chain([self.size_change(), *([] if shortcut is None else [shortcut])])
+        branch = self.branch if after_branch is None else chain([self.branch, after_branch])
+        return unit_class(branch, whole_shortcut, self.after_addition, self.shared_preact)
 
 
-def identity_shortcut(parts: Parts) -> nn.Module:
-    return ResidualUnit(parts.branch, parts.widen(), parts.after, parts.before)
+def identity_shortcut(parts: UnitParts) -> nn.Module:
+    """Return the unit with h(x) = x."""
+    return parts.unit()
 
 
-def plain(parts: Parts) -> nn.Module:
-    """Shortcut times 0: a network without shortcuts, Table 1's first scaling row."""
-    return constant_scaling(parts, shortcut_scale=0.0)
+def plain(parts: UnitParts) -> nn.Module:
+    """Return the unit with h(x) = 0: a network without shortcuts, the first row of scaling in Table 1."""
+    return parts.unit(shortcut=Scale(0.0))
 
 
-def constant_scaling(parts: Parts, shortcut_scale: float = 0.5, branch_scale: float = 1.0) -> nn.Module:
-    shortcut = chain([parts.widen(), Scale(shortcut_scale)])
-    branch = parts.branch if branch_scale == 1 else chain([parts.branch, Scale(branch_scale)])
-    return ResidualUnit(branch, shortcut, parts.after, parts.before)
+def constant_scaling(parts: UnitParts, shortcut_scale: float = 0.5, branch_scale: float = 1.0) -> nn.Module:
+    """Return the unit with h(x) = shortcut_scale x, Eq. (6)."""
+    after_branch = None if branch_scale == 1 else Scale(branch_scale)
+    return parts.unit(shortcut=Scale(shortcut_scale), after_branch=after_branch)
 
 
-def exclusive_gating(parts: Parts, gate_bias: float = -6.0) -> nn.Module:
+def exclusive_gating(parts: UnitParts, gate_bias: float = -6.0) -> nn.Module:
+    """Return the unit with (1 - g) h(x) + g F(x) (section 3.1)."""
     gate = Gate(parts.out_channels, gate_bias)
-    return ExclusivelyGatedUnit(parts.branch, parts.widen(), gate, parts.after, parts.before)
+    return parts.unit(unit_class=partial(ExclusivelyGatedUnit, gate=gate))
 
 
-def shortcut_only_gating(parts: Parts, gate_bias: float = -6.0) -> nn.Module:
-    shortcut = chain([parts.widen(), GatedShortcut(Gate(parts.out_channels, gate_bias))])
-    return ResidualUnit(parts.branch, shortcut, parts.after, parts.before)
+def shortcut_only_gating(parts: UnitParts, gate_bias: float = -6.0) -> nn.Module:
+    """Return the unit with h(x) = (1 - g(x)) x (section 3.1)."""
+    return parts.unit(shortcut=GatedShortcut(Gate(parts.out_channels, gate_bias)))
 
 
-def conv_shortcut(parts: Parts) -> nn.Module:
-    shortcut = projection(parts.in_channels, parts.out_channels, parts.stride, parts.norm_after_weights)
-    return ResidualUnit(parts.branch, shortcut, parts.after, parts.before)
+def conv_shortcut(parts: UnitParts) -> nn.Module:
+    """Return the unit whose shortcut is a 1x1 convolution (section 3.1)."""
+    h = projection(parts.in_channels, parts.out_channels, parts.stride, parts.norm_after_weights)
+    return parts.unit(whole_shortcut=h)
 
 
 def dropout_shortcut(
-    parts: Parts, drop_probability: float = 0.5, inverted_dropout: bool = False
+    parts: UnitParts, drop_probability: float = 0.5, inverted_dropout: bool = False
 ) -> nn.Module:
-    shortcut = chain([parts.widen(), DropoutShortcut(drop_probability, inverted_dropout)])
-    return ResidualUnit(parts.branch, shortcut, parts.after, parts.before)
+    """Return the unit with h(x) = dropout(x) (section 3.1)."""
+    return parts.unit(shortcut=DropoutShortcut(drop_probability, inverted_dropout))
 
 
-def scalar_on_branch(parts: Parts) -> nn.Module:
-    """x + a F(x), a learned number that begins at 0.
+def scalar_on_branch(parts: UnitParts) -> nn.Module:
+    """Return the unit with x + a F(x), where a is a learned number that begins at 0.
 
     ReZero (Bachlechner et al. 2020); without norm, SkipInit (De and Smith 2020).
     """
-    branch = chain([parts.branch, LearnedScale(1, 0.0)])
-    return ResidualUnit(branch, parts.widen(), parts.after, parts.before)
+    return parts.unit(after_branch=LearnedScale(1, 0.0))
 
 
-def layer_scale(parts: Parts, initial_scale: float = 1e-5) -> nn.Module:
-    """x + diag(a) F(x), a learned number for each channel (Touvron et al. 2021)."""
-    branch = chain([parts.branch, LearnedScale(parts.out_channels, initial_scale)])
-    return ResidualUnit(branch, parts.widen(), parts.after, parts.before)
+def layer_scale(parts: UnitParts, initial_scale: float = 1e-5) -> nn.Module:
+    """Return the unit with x + diag(a) F(x), a learned number for each channel (Touvron et al. 2021)."""
+    return parts.unit(after_branch=LearnedScale(parts.out_channels, initial_scale))
 
 
-def stochastic_depth(parts: Parts, final_survival: float = 0.5) -> nn.Module:
-    """Branches drop out in training, the deeper the more often: linear decay (Huang et al. 2016)."""
-    survival = StochasticDepth(1 - parts.depth * (1 - final_survival))
-    return ResidualUnit(chain([parts.branch, survival]), parts.widen(), parts.after, parts.before)
+def stochastic_depth(parts: UnitParts, final_survival: float = 0.5) -> nn.Module:
+    """Return the unit whose branch drops out in training, the deeper the more often (Huang et al. 2016)."""
+    return parts.unit(after_branch=StochasticDepth(1 - parts.depth * (1 - final_survival)))
 
 
 def unknown_design(name: str) -> UsageError:
-    """The error for a design nobody knows; code is not imported because a name says so."""
+    """Return the error for a design that is not known; a name alone never imports code."""
     if ":" in name:
-        return UsageError(f"design {name!r} is code of somebody's; resunit.add_design({name!r}) imports it")
+        return UsageError(f"design {name!r} is code of your own; resunit.add_design({name!r}) imports it")
     return unknown("design", name, DESIGNS)
 
 
 @dataclass(frozen=True)
 class Design:
-    """Where the activations sit and what makes a unit of the parts: a row of a table, or a later idea."""
+    """Where the activations stand and how the parts are joined: a row of a table, or a later idea."""
 
     placement: Placement
     join: Callable[..., nn.Module]

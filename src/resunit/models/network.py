@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from resunit.models.designs import DESIGNS, Parts
+from resunit.models.designs import DESIGNS, UnitParts
 from resunit.models.residual_unit import (
     BranchKind,
     Nonlinearity,
@@ -121,10 +121,10 @@ def shares_preactivation(spec: NetworkSpec, plan: UnitPlan) -> bool:
     return projects(spec, plan)
 
 
-def shortcut_option(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
+def size_change(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     """The shortcut's change of size, by option A, B, C or D; the identity where nothing changes."""
     if projects(spec, plan):
-        norm, pool = "norm" in spec.placement.last, spec.shortcut_option == "D"
+        norm, pool = "norm" in spec.placement.after_last_conv, spec.shortcut_option == "D"
         return projection(plan.in_channels, plan.out_channels, plan.stride, norm, pool)
     if plan.stride > 1 or plan.in_channels != plan.out_channels:
         return Subsample(plan.in_channels, plan.out_channels, plan.stride)
@@ -136,16 +136,16 @@ def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     layers = weight_layers(spec.branch, plan.in_channels, plan.out_channels, plan.stride, spec.stride_on)
     in_stem = plan.first_of_network and stem_activates(spec)
     shared = not in_stem and shares_preactivation(spec, plan)
-    before = placement.first if shared else ()
-    parts = Parts(
-        branch=branch(layers, placement, spec.nonlinearity, shared_first=in_stem or shared),
-        widen=lambda: shortcut_option(spec, plan),
-        after=chain(activation(placement.after, plan.out_channels, spec.nonlinearity)),
-        before=chain(activation(before, plan.in_channels, spec.nonlinearity)),
+    before = placement.before_first_conv if shared else ()
+    parts = UnitParts(
+        branch=branch(layers, placement, spec.nonlinearity, preact_is_shared=in_stem or shared),
+        size_change=lambda: size_change(spec, plan),
+        after_addition=chain(activation(placement.after_addition, plan.out_channels, spec.nonlinearity)),
+        shared_preact=chain(activation(before, plan.in_channels, spec.nonlinearity)),
         in_channels=plan.in_channels,
         out_channels=plan.out_channels,
         stride=plan.stride,
-        norm_after_weights="norm" in placement.last,
+        norm_after_weights="norm" in placement.after_last_conv,
         depth=plan.depth,
     )
     return DESIGNS[spec.design].join(parts, **spec.design_options)
@@ -162,26 +162,28 @@ def build_stem(spec: NetworkSpec) -> nn.Module:
         conv = nn.Conv2d(spec.in_channels, channels, 2, bias=False).requires_grad_(False)
     else:
         conv = nn.Conv2d(spec.in_channels, channels, 3, padding=1, bias=False)
-    layers = activation((*placement.last, *placement.after), channels, spec.nonlinearity)
+    layers = activation((*placement.after_last_conv, *placement.after_addition), channels, spec.nonlinearity)
     if stem_activates(spec):
-        layers += activation(placement.first, channels, spec.nonlinearity)
+        layers += activation(placement.before_first_conv, channels, spec.nonlinearity)
     return chain([conv, *layers, *pool])
 
 
 class ResidualNetwork(nn.Module):
     """(N, in_channels, H, W) images -> (N, num_classes) logits."""
 
-    def __init__(self, stem: nn.Module, stages: nn.Sequential, closing: nn.Module, classifier: nn.Linear):
+    def __init__(
+        self, stem: nn.Module, stages: nn.Sequential, final_activation: nn.Module, classifier: nn.Linear
+    ):
         super().__init__()
         self.stem = stem
         self.stages = stages
-        self.closing = closing
+        self.final_activation = final_activation
         self.classifier = classifier
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.stem(images)
         x = self.stages(x)
-        x = self.closing(x)
+        x = self.final_activation(x)
         x = x.mean(dim=(2, 3))  # global average pooling
         return self.classifier(x)
 
@@ -189,9 +191,11 @@ class ResidualNetwork(nn.Module):
 def build(spec: NetworkSpec) -> ResidualNetwork:
     """The network of `spec`, initialised as in He et al. 2015 with weights from torch's generator."""
     stages = nn.Sequential(*(Stage(*(build_unit(spec, p) for p in plans)) for plans in unit_plans(spec)))
-    closing = chain(activation(spec.placement.first, spec.widths[-1], spec.nonlinearity))  # appendix
+    final_activation = chain(
+        activation(spec.placement.before_first_conv, spec.widths[-1], spec.nonlinearity)
+    )  # appendix
     classifier = nn.Linear(spec.widths[-1], spec.num_classes)
-    network = ResidualNetwork(build_stem(spec), stages, closing, classifier)
+    network = ResidualNetwork(build_stem(spec), stages, final_activation, classifier)
     initialise(network)
     return network
 

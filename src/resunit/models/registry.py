@@ -114,7 +114,7 @@ def with_conventions(spec: NetworkSpec, conventions: dict[str, object]) -> Netwo
             raise unknown(key, str(value), CONVENTIONS[key])
     if "stride_on" in conventions and spec.branch != "bottleneck":
         raise UsageError(f"stride_on applies to bottleneck branches; this network's are {spec.branch}")
-    if "shared_preactivation" in conventions and not spec.placement.first:
+    if "shared_preactivation" in conventions and not spec.placement.before_first_conv:
         raise UsageError(f"shared_preactivation applies to pre-activation designs, not to {spec.design!r}")
     if "shortcut_option" in conventions and spec.design == "conv-shortcut":
         raise UsageError(

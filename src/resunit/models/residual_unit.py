@@ -40,10 +40,10 @@ class ResidualUnit(nn.Module):
         shared_preact: nn.Module | None = None,
     ):
         super().__init__()
-        self.shared_preact = shared_preact or nn.Identity()
-        self.shortcut = shortcut or nn.Identity()
+        self.shared_preact = nn.Identity() if shared_preact is None else shared_preact
+        self.shortcut = nn.Identity() if shortcut is None else shortcut
         self.branch = branch
-        self.after_addition = after_addition or nn.Identity()
+        self.after_addition = nn.Identity() if after_addition is None else after_addition
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x_{l+1} for x_l."""

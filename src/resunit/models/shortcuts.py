@@ -1,15 +1,14 @@
-"""The shortcuts h of Fig. 2, what a shortcut does where the size changes, and later parts of a unit."""
+"""The shortcuts h of Fig. 2, what a shortcut does where the size changes (options A to D), and later parts."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.models.residual_unit import chain, convolution
-from resunit.ops.batch_norm_act import BatchNorm
 
 
 class Subsample(nn.Module):
-    """Option A (He et al. 2015): every stride-th pixel, and zeros for the new channels; no parameters."""
+    """Option A (He et al. 2015): keep every stride-th pixel and pad zeros for new channels; no parameters."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int):
         super().__init__()
@@ -19,40 +18,49 @@ class Subsample(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.avg_pool2d(x, 1, self.stride)  # slices' gradients would leave channels-last memory
+        """Return (N, C + new_channels, H / stride, W / stride) for (N, C, H, W)."""
+        x = functional.avg_pool2d(x, 1, self.stride)  # The gradient of a slice would not be channels-last.
         return functional.pad(x, (0, 0, 0, 0, 0, self.new_channels))
 
     def extra_repr(self) -> str:
+        """Return the sizes for the printed module."""
         return f"new_channels={self.new_channels}, stride={self.stride}"
 
 
 def projection(in_channels: int, out_channels: int, stride: int, norm: bool, pool: bool = False) -> nn.Module:
-    """A 1x1 convolution on the shortcut, followed by BN where BN follows every weight layer.
+    """Return a 1x1 convolution for the shortcut: options B and C.
 
-    `pool` averages over the stride instead of skipping pixels (option D of He et al. 2019).
+    Args:
+        in_channels: channels of x_l.
+        out_channels: channels of h(x_l).
+        stride: by how much H and W shrink.
+        norm: BN follows the convolution, because it follows every weight layer of the unit.
+        pool: average over the stride instead of skipping pixels: option D (He et al. 2019).
     """
     parts: list[nn.Module] = [convolution(in_channels, out_channels, 1, 1 if pool else stride)]
     if pool and stride > 1:
         parts.insert(0, nn.AvgPool2d(stride, ceil_mode=True))
-    return chain([*parts, BatchNorm(out_channels)] if norm else parts)
+    return chain([*parts, nn.BatchNorm2d(out_channels)] if norm else parts)
 
 
 class Scale(nn.Module):
-    """x -> scale * x with a constant scale, Eq. (6)."""
+    """Multiply x by a constant, Eq. (6)."""
 
     def __init__(self, scale: float):
         super().__init__()
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return scale * x."""
         return self.scale * x
 
     def extra_repr(self) -> str:
+        """Return the scale for the printed module."""
         return f"scale={self.scale}"
 
 
 class Gate(nn.Module):
-    """g(x) = sigmoid(W_g x + b_g), a 1x1 convolution: one gate value for each element of x (section 3.1)."""
+    """Compute g(x) = sigmoid(W_g x + b_g) by a 1x1 convolution: one gate value for each element of x (section 3.1)."""
 
     def __init__(self, channels: int, bias: float):
         super().__init__()
@@ -60,48 +68,57 @@ class Gate(nn.Module):
         nn.init.constant_(self.conv.bias, bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return g(x), of the shape of x."""
         return torch.sigmoid(self.conv(x))
 
 
 class GatedShortcut(nn.Module):
-    """h(x) = (1 - g(x)) x: the gate acts on the shortcut only (Fig. 2d)."""
+    """Compute h(x) = (1 - g(x)) x: the gate acts on the shortcut only (Fig. 2d)."""
 
     def __init__(self, gate: Gate):
         super().__init__()
         self.gate = gate
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return h(x), of the shape of x."""
         return (1 - self.gate(x)) * x
 
 
 class ExclusivelyGatedUnit(nn.Module):
-    """f((1 - g) h(x) + g F(x)): one gate, computed once, opens F as far as it closes h (Fig. 2c).
+    """Compute f((1 - g) h(x) + g F(x)): one gate opens F as far as it closes h (Fig. 2c).
 
     The gate reads h(x), which is x but where the size changes, so that it fits both terms.
     """
 
     def __init__(
-        self, branch: nn.Module, shortcut: nn.Module, gate: Gate, after: nn.Module, before: nn.Module
+        self,
+        branch: nn.Module,
+        shortcut: nn.Module,
+        after_addition: nn.Module,
+        shared_preact: nn.Module,
+        *,
+        gate: Gate,
     ):
         super().__init__()
-        self.before = before
+        self.shared_preact = shared_preact
         self.shortcut = shortcut
         self.gate = gate
         self.branch = branch
-        self.after = after
+        self.after_addition = after_addition
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.before(x)
+        """Return x_{l+1} for x_l."""
+        x = self.shared_preact(x)
         shortcut = self.shortcut(x)
         gate = self.gate(shortcut)
-        return self.after((1 - gate) * shortcut + gate * self.branch(x))
+        return self.after_addition((1 - gate) * shortcut + gate * self.branch(x))
 
 
 class DropoutShortcut(nn.Module):
-    """h(x) = dropout(x) (Fig. 2f).
+    """Compute h(x) = dropout(x) (Fig. 2f).
 
-    The paper drops without rescaling, so that the expectation acts as lambda = 1 - probability;
-    `inverted` rescales the survivors by 1 / (1 - probability) instead, as torch does: expectation 1.
+    The paper drops without rescaling, so that the expectation acts as lambda = 1 - probability. `inverted`
+    divides the values that are kept by 1 - probability instead, as torch does, which makes the expectation 1.
     """
 
     def __init__(self, probability: float, inverted: bool = False):
@@ -110,28 +127,31 @@ class DropoutShortcut(nn.Module):
         self.inverted = inverted
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return h(x), of the shape of x."""
         x = functional.dropout(x, self.probability, self.training)
         return x if self.inverted else (1 - self.probability) * x
 
     def extra_repr(self) -> str:
+        """Return the options for the printed module."""
         return f"probability={self.probability}, inverted={self.inverted}"
 
 
 class LearnedScale(nn.Module):
-    """x -> scale * x with a learned scale, of one value (channels = 1) or one for each channel."""
+    """Multiply x by a learned scale, of one value (channels = 1) or one for each channel."""
 
     def __init__(self, channels: int, initial_scale: float):
         super().__init__()
         self.scale = nn.Parameter(torch.full((channels, 1, 1), initial_scale))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return scale * x."""
         return self.scale * x
 
 
 class StochasticDepth(nn.Module):
-    """F(x), or nothing: in training the whole batch's branch survives with probability `survival`.
+    """Return F(x) or zero: in training the whole batch's branch is kept with probability `survival`.
 
-    Nothing is rescaled in training; in evaluation F is multiplied by `survival`, its expectation.
+    Nothing is rescaled in training; in evaluation F(x) is multiplied by `survival`, its expectation.
     """
 
     def __init__(self, survival: float):
@@ -139,9 +159,11 @@ class StochasticDepth(nn.Module):
         self.survival = survival
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the branch's output, kept, dropped, or scaled."""
         if not self.training:
             return self.survival * x
         return (torch.rand((), device=x.device) < self.survival) * x
 
     def extra_repr(self) -> str:
+        """Return the survival for the printed module."""
         return f"survival={self.survival}"

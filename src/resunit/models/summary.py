@@ -100,7 +100,7 @@ def activation_memory(spec: NetworkSpec, image_size: int) -> ActivationMemory:
         everything += sum(units) + (depth - len(units)) * units[-1]
         streams += (-(-depth // length) - 1) * x.numel()
         segments.append(length * units[-1])
-    _, closing = stored_numbers(model.closing, x, stored)
+    _, closing = stored_numbers(model.final_activation, x, stored)
     ends += closing
     return ActivationMemory((ends + everything) // 2, (ends + streams + sum(segments)) // 2)
 

@@ -54,12 +54,3 @@ def free_in_container(group: Path) -> int | None:
     counts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
     used = int((group / "memory.current").read_text()) - int(counts.get("inactive_file", 0))
     return int(most) - used
-
-
-def runs_bf16_fast(device: torch.device) -> bool:
-    """Has the device bf16 arithmetic, rather than emulating it?"""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return False

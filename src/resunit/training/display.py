@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from resunit.training.devices import runs_bf16_fast
+from resunit.ops.processor import supports_bf16
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import Progress
 
@@ -34,7 +34,7 @@ class Display:
         data = self.job.dataset
         images = f"{len(data.train):,} images of {recipe.data} at {self.job.image_size} pixels"
         device = self.job.worker.device
-        slow = "" if runs_bf16_fast(device) else BF16_IS_SLOW[recipe.precision]
+        slow = "" if supports_bf16(device) else BF16_IS_SLOW[recipe.precision]
         where = f"{recipe.precision} on {device}{slow}, {torch.get_num_threads()} threads"
         self.say(f"{recipe.model}: {self.job.steps:,} steps of {batches.batch_size} from {images}, {where}")
         self.say(f"evaluated on {len(data.test):,} {data.split_name} images of {len(data.classes)} classes")

@@ -3,7 +3,7 @@
 import torch
 
 from resunit.models.network import NetworkSpec
-from resunit.training.devices import runs_bf16_fast
+from resunit.ops.processor import supports_bf16
 from resunit.training.recipe import Recipe
 
 MAX_LOW_PRECISION_UNITS = 250  # ReLU after each of 333 additions (ResNet-1001) did not train stably
@@ -15,4 +15,4 @@ def resolve_precision(recipe: Recipe, spec: NetworkSpec, device: torch.device) -
     if recipe.precision != "auto":
         return recipe.precision
     tolerant = not spec.placement.after or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
-    return "bf16" if tolerant and runs_bf16_fast(device) else "fp32"
+    return "bf16" if tolerant and supports_bf16(device) else "fp32"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import peek_interpreter_stack
 from torch.autograd import Function, forward_ad
 from torch.nn import functional
 from torch.overrides import _get_current_function_mode_stack
@@ -31,6 +32,7 @@ def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
     """
     return (
         type(x) is Tensor
+        and peek_interpreter_stack() is None
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.bfloat16)
         and norm.affine
@@ -43,7 +45,6 @@ def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
         and x.is_contiguous(memory_format=torch.channels_last)
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-        and torch._C._functorch.peek_interpreter_stack() is None
         and forward_ad._current_level < 0
         and not is_watched()
         and library() is not None
