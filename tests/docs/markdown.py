@@ -42,7 +42,7 @@ def python_blocks(text: str) -> list[Block]:
 def commands(text: str) -> list[str]:
     """Return what stands behind `resunit` in each command that a page shows, in code blocks and in lines.
 
-    `fetch|verify` in a table is two commands.
+    `fetch|verify` in a table is two commands, and COMMAND stands for any command.
     """
     fenced = [
         found["code"] for found in _FENCED.finditer(text) if found["language"] in ("", "bash", "console")
@@ -55,6 +55,8 @@ def commands(text: str) -> list[str]:
         if found := _COMMAND.search(line.strip().removeprefix("$ ")):
             arguments = re.sub(r"\s#.*", "", found["arguments"]).strip()
             alternatives = re.match(r"(?P<before>.*? )(?P<names>\w+(?:\|\w+)+)", arguments)
+            if arguments.startswith("COMMAND"):
+                continue
             if alternatives:
                 shown += [alternatives["before"] + name for name in alternatives["names"].split("|")]
             else:
