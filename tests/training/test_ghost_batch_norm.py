@@ -11,6 +11,8 @@ from resunit.training.ghost_batch_norm import set_momentum
 def test_running_statistics_move_once_a_step_towards_the_ghost_batches_mean(count: int) -> None:
     torch.manual_seed(0)
     norm = nn.BatchNorm2d(4)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     norm.running_mean.uniform_()
     norm.running_var.uniform_(1, 2)
     mean, var = norm.running_mean.clone(), norm.running_var.clone()

@@ -59,7 +59,7 @@ def test_a_norm_after_the_addition_is_seen_to_truncate(tmp_path: Path) -> None:
     resunit.train(chosen, out=tmp_path / "run", quiet=True)
     (line,) = lines(tmp_path / "run")
     assert line.unseen == ()
-    assert all(0.1 < cut < 0.9 for cut in line.measures["energy_cut"][:8])
+    assert all(cut is not None and 0.1 < cut < 0.9 for cut in line.measures["energy_cut"][:8])
 
 
 class Subtracts(nn.Module):
