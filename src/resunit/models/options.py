@@ -28,7 +28,7 @@ class DesignOptions(TypedDict, total=False):
     drop_probability: Annotated[float, SHARE_BELOW_ONE, DESIGN]
     """The design dropout-shortcut sets this share of the shortcut's values to zero (paper Table 1)."""
     inverted_dropout: Annotated[bool, DESIGN]
-    """The design dropout-shortcut divides the kept values by the kept share, as torch does and the paper does not."""
+    """The design dropout-shortcut divides kept values by the kept share, as torch does and the paper does not."""
     initial_scale: Annotated[float, FINITE, DESIGN]
     """The design layer-scale starts with this scale for each channel of the branch (Touvron et al. 2021)."""
     final_survival: Annotated[float, SHARE, DESIGN]
@@ -43,7 +43,7 @@ class Conventions(TypedDict, total=False):
     stride_on: Annotated[StrideOn, NETWORK]
     """This convolution of a bottleneck branch has the stride."""
     shortcut_option: Annotated[ShortcutOption, NETWORK]
-    """Where a unit changes size, the shortcut subsamples (A), projects (B; C in every unit), or pools and projects (D)."""
+    """Where a unit changes size, the shortcut subsamples (A), projects (B; C: in every unit), or pools first (D)."""
 
 
 DESIGN_OPTIONS: dict[str, Any] = annotations_of(DesignOptions)
