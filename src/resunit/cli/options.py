@@ -19,6 +19,7 @@ from resunit.training.recipe import FIELDS, Recipe
 NOT_GIVEN: Any = type("NotGiven", (), {"__repr__": lambda _: "not given"})()
 NEVER_OPTIONS = ("name", "model_options")  # a recipe's name is --recipe; each model option has its own option
 
+
 class Options(Protocol):
     """The options of one command, as the command line gives them to a command's function."""
 
@@ -84,7 +85,11 @@ def _options(name: str, kinds: Mapping[str, Any], descriptions: Mapping[str, str
     topics = dict.fromkeys(topic_of(kind) or "Options" for kind in kinds.values())
     groups = {topic: Group.create_ordered(topic) for topic in topics}
     members = [
-        (key, _parameter(key, kind, groups[topic_of(kind) or "Options"], descriptions[key]), field(default=NOT_GIVEN))
+        (
+            key,
+            _parameter(key, kind, groups[topic_of(kind) or "Options"], descriptions[key]),
+            field(default=NOT_GIVEN),
+        )
         for key, kind in kinds.items()
     ]
 
@@ -113,7 +118,9 @@ def _converter(name: str, kind: Any) -> Callable[[Any, Sequence[Token]], Any]:
 
 def _help(kind: Any, description: str) -> str:
     """Return the help of an option; where a field's docstring names a field, help names its option."""
-    words = re.sub(r"`(\w+)`", lambda found: option_name(found[1]) if found[1] in FIELDS else found[0], description)
+    words = re.sub(
+        r"`(\w+)`", lambda found: option_name(found[1]) if found[1] in FIELDS else found[0], description
+    )
     allowed = allowed_values(kind)
     return f"{words} [{allowed}]" if allowed else words
 

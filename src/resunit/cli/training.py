@@ -107,7 +107,7 @@ def typed_own_options(design: str | None, own: Mapping[str, str], command: str) 
 def _train(recipe: Recipe, out: Path, common: Common) -> RunResult:
     from resunit.training.loop import train as train_run
 
-    return _typed(train_run(recipe, out=out, quiet=common.json))  # integrator: train returns a RunResult
+    return train_run(recipe, out=out, quiet=common.json)
 
 
 def _resume(folder: Path, common: Common) -> int:
@@ -116,15 +116,7 @@ def _resume(folder: Path, common: Common) -> int:
 
     if RunFolder(folder).finished_result() is not None and not common.json:
         print(f"{folder} is finished; nothing is left to do")
-    result = _typed(resume_run(folder, quiet=common.json))  # integrator: resume returns a RunResult
-    return tell_result(result, folder, common)
-
-
-def _typed(result: dict[str, Any]) -> RunResult:  # integrator: goes when train and resume return a RunResult
-    from resunit.runs.schema import read
-
-    names = {name: name.replace("_error_tta", "_error_augmented_views") for name in result}
-    return read(RunResult, {names[name]: value for name, value in result.items()}, "result")
+    return tell_result(resume_run(folder, quiet=common.json), folder, common)
 
 
 def tell_result(result: RunResult, folder: Path, common: Common) -> int:
