@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from resunit.training.settings import with_settings
 
 import resunit
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 
 
 @pytest.fixture(scope="session")

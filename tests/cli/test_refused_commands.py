@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from resunit.training.settings import with_settings
 
 import resunit
 from resunit.cli import main
 from resunit.runs.folder import RunFolder, create_run_folder
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 from tests.cli.command_lines import TRAIN, refused
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from resunit.training.settings import with_settings
 
 import resunit
 from resunit.cli import main
@@ -13,7 +14,6 @@ from resunit.io.jsonl import read_lines
 from resunit.models.designs import DESIGNS
 from resunit.reproduction.signal import measure_designs
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 
 CODE = """
 import torch

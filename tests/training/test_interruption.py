@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from resunit.training.settings import with_settings
 from safetensors.torch import load_file
 from torch import nn
 
@@ -19,7 +20,6 @@ from resunit.training import loop
 from resunit.training.batches import Group
 from resunit.training.loop import resume, train_step
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 from resunit.training.setup import TrainingSetup
 
 SETTINGS = ["steps=12", "batch_size=128", "ghost_batch_size=64", "checkpoint_every=2"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from resunit.training.settings import with_settings
 from safetensors.torch import load_file
 
 import resunit
@@ -16,7 +17,6 @@ from resunit.models.designs import DESIGNS
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import Recipe
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 
 
 def small(*settings: str, name: str = "paper") -> Recipe:

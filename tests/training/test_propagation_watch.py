@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from resunit.training.settings import with_settings
 from torch import Tensor, nn
 
 import resunit
@@ -17,7 +18,6 @@ from resunit.training.batches import Group
 from resunit.training.loop import resume
 from resunit.training.recipe import Recipe
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 from resunit.training.state import Progress
 
 

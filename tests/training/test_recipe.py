@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from resunit.training.settings import recipe_from_json, with_settings
 
 from resunit.errors import UsageError
 from resunit.training.recipe import RECIPES, named_recipe
 from resunit.training.schedule import learning_rate
-from resunit.training.settings import recipe_from_json, with_settings
 
 
 @pytest.mark.parametrize("name", RECIPES)

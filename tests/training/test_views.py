@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from resunit.training.settings import with_settings
 from torch.nn import functional
 
 import resunit
@@ -16,7 +17,6 @@ from resunit.models.summary import multiply_adds
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import evaluate_views, shifted
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 
 
 @pytest.mark.parametrize("pixels", [-1, 1, 2])

@@ -10,6 +10,7 @@ from resunit.cli.options import model_options
 from resunit.cli.training import typed_own_options
 
 ModelOptions = model_options()
+NOTHING_GIVEN = ModelOptions()
 
 
 @app.command(
@@ -30,7 +31,7 @@ def propagation(
     seed: int = 0,
     also: Annotated[list[Literal["lesion", "jacobian", "correlation"]] | None, Parameter(negative="")] = None,
     out: Path | None = None,
-    options: ModelOptions = ModelOptions(),  # pyright: ignore[reportInvalidTypeForm]
+    options: ModelOptions = NOTHING_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
     **own: Annotated[str, Parameter(show=False)],
 ) -> int:

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json
 from resunit.cli.options import own_options, recipe_options
+from resunit.cli.process import claim_process
 from resunit.errors import UsageError
 from resunit.io.fields import to_json
 from resunit.runs.schema import RunResult, View, ViewError
@@ -23,6 +24,7 @@ EXIT_CODES = {"done": DONE, "diverged": DIVERGED, "stopped": STOPPED}
 SECONDS_A_MINUTE = 60
 
 RecipeOptions = recipe_options()
+NOTHING_GIVEN = RecipeOptions()
 
 
 @app.command(
@@ -39,7 +41,7 @@ def train(
     config: Path | None = None,
     out: Path | None = None,
     resume: Path | None = None,
-    options: RecipeOptions = RecipeOptions(),  # pyright: ignore[reportInvalidTypeForm]
+    options: RecipeOptions = NOTHING_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
     **own: Annotated[str, Parameter(show=False)],
 ) -> int:
@@ -107,6 +109,7 @@ def typed_own_options(design: str | None, own: Mapping[str, str], command: str) 
 def _train(recipe: Recipe, out: Path, common: Common) -> RunResult:
     from resunit.training.loop import train as train_run
 
+    claim_process()
     return train_run(recipe, out=out, quiet=common.json)
 
 
@@ -114,6 +117,7 @@ def _resume(folder: Path, common: Common) -> int:
     from resunit.runs.folder import RunFolder
     from resunit.training.loop import resume as resume_run
 
+    claim_process()
     if RunFolder(folder).finished_result() is not None and not common.json:
         print(f"{folder} is finished; nothing is left to do")
     return tell_result(resume_run(folder, quiet=common.json), folder, common)

@@ -46,7 +46,8 @@ def smoke_scale() -> Recipe:
 
 def imagenet_mini_scale() -> Recipe:
     """The paper's ImageNet schedule compressed to 400 steps of 64 images, on crops of 98 pixels and not 224,
-    tested on crops of 98 (at 112) and 140; all else as in the recipe."""
+    tested on crops of 98 (at 112) and 140; all else as in the recipe.
+    """
     return replace(
         imagenet(),
         image_size=98,
