@@ -104,7 +104,7 @@ def reproduce(
     address: str | None,
     out: Path,
     data: str | None,
-    settings: list[str],
+    settings: Mapping[str, Any],
     add: list[str],
     quiet: bool,
 ) -> Reproduction:
