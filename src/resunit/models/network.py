@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
+from resunit.io.fields import Bounds
 from resunit.models.designs import DESIGNS, UnitParts
 from resunit.models.residual_unit import (
     BranchKind,
@@ -28,31 +29,32 @@ ShortcutOption = Literal["A", "B", "C", "D"]  # D is not the paper's
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """All that determines a network's modules; plain values, so that it travels as JSON inside weight files.
-
-    `widths` are the channels that leave each stage, `strides` those of each stage's first unit.
-    `design` names a row of `DESIGNS`, `design_options` its keyword arguments.
-    `shared_preactivation` says which units activate before the split into two paths (pre-activation only):
-    the first of each stage (fb.resnet.torch), those that change channels or project (resnet-1k-layers), or
-    those whose shortcut projects (timm). In the first two the network's first activation is in the stem
-    (appendix, Implementation Details).
-    `shortcut_option` is the shortcut where the size changes: A subsamples and pads zeros, B projects, C projects
-    in every unit, D averages before it projects.
-    """
+    """All that determines a network's modules; plain values, so that it travels as JSON inside weight files."""
 
     stem: Stem
     branch: BranchKind
-    depths: tuple[int, ...]
-    widths: tuple[int, ...]
-    strides: tuple[int, ...]
-    stem_channels: int
-    num_classes: int
-    in_channels: int = 3
+    depths: Annotated[tuple[int, ...], Bounds(1, 10_000)]
+    """Units of each stage."""
+    widths: Annotated[tuple[int, ...], Bounds(1, 100_000)]
+    """Channels that leave each stage."""
+    strides: Annotated[tuple[int, ...], Bounds(1, 100)]
+    """Stride of each stage's first unit."""
+    stem_channels: Annotated[int, Bounds(1, 100_000)]
+    num_classes: Annotated[int, Bounds(1, 100_000)]
+    in_channels: Annotated[int, Bounds(1, 100_000)] = 3
     design: str = "original"
+    """A row of `DESIGNS`."""
     design_options: Mapping[str, object] = field(default_factory=dict)
+    """Keyword arguments of the design."""
     shared_preactivation: SharedPreactivation = "channel-change"
+    """Which units of a pre-activation network activate before the split into two paths: the first of each stage
+    (fb.resnet.torch), units that change channels or project (resnet-1k-layers), or units whose shortcut projects
+    (timm). In the first two the network's first activation is in the stem (appendix, Implementation Details)."""
     stride_on: StrideOn = "3x3"
+    """The convolution of a bottleneck that has the stride."""
     shortcut_option: ShortcutOption = "B"
+    """The shortcut where the size changes: A subsamples and pads zeros, B projects, C projects in every unit,
+    D averages before it projects."""
     nonlinearity: Nonlinearity = "relu"
 
     @property
