@@ -18,14 +18,16 @@ from resunit.runs.schema import ViewError
 from tests.cli.command_lines import TRAIN, refused
 
 
-def test_evaluate_repeats_the_run_s_error(capsys: pytest.CaptureFixture[str], run: Path) -> None:
+def test_evaluate_repeats_the_error_of_a_run(capsys: pytest.CaptureFixture[str], run: Path) -> None:
     result = json.loads((run / "result.json").read_text())
     for source in (run, run / "weights.safetensors"):
         assert main(["evaluate", str(source), "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["test_error"] == result["test_error"]
 
 
-def test_evaluate_labels_the_views_of_test_time_augmentation(capsys: pytest.CaptureFixture[str], run: Path) -> None:
+def test_evaluate_labels_the_views_of_test_time_augmentation(
+    capsys: pytest.CaptureFixture[str], run: Path
+) -> None:
     plain = json.loads((run / "result.json").read_text())["test_error"]
     assert main(["evaluate", str(run), "--tta"]) == 0
     first, *views = capsys.readouterr().out.splitlines()
@@ -90,7 +92,7 @@ def test_models_lists_the_zoo_as_a_table_and_as_json(capsys: pytest.CaptureFixtu
     assert all(design in out for design in DESIGNS)
 
 
-def test_a_reader_who_has_enough_ends_it_quietly() -> None:
+def test_a_closed_pipe_ends_a_command_quietly() -> None:
     command = [sys.executable, "-m", "resunit", "models", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
@@ -174,7 +176,16 @@ def test_large_images_get_the_imagenet_stem(tmp_path: Path) -> None:
 def test_training_tells_how_it_goes_and_which_error_is_which(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    arguments = ["--recipe", "paper", "--model", "preresnet20", "--epochs", "2", "--out", str(tmp_path / "run")]
+    arguments = [
+        "--recipe",
+        "paper",
+        "--model",
+        "preresnet20",
+        "--epochs",
+        "2",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert main([*TRAIN, *arguments]) == 0
     captured = capsys.readouterr()
     live = captured.err.splitlines()

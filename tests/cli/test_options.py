@@ -9,7 +9,7 @@ from cyclopts import App
 
 from resunit.cli import main
 from resunit.cli.app import app
-from resunit.cli.options import model_options, parse, recipe_options
+from resunit.cli.options import model_options, parse, recipe_options, split_arguments
 from resunit.cli.unknown_options import SYNONYMS, option_name, option_names
 from resunit.errors import UsageError
 from resunit.models.options import OPTIONS
@@ -31,11 +31,12 @@ class Squeeze(nn.Module):
 
 def given(*arguments: str) -> dict[str, Any]:
     """What a command with all options of a recipe is given."""
-    Options = recipe_options()  # noqa: N806
+    Options = recipe_options()
+    none_given = Options()
     command = App()
 
     @command.default
-    def take(*, options: Options = Options()) -> dict[str, Any]:  # pyright: ignore[reportInvalidTypeForm]
+    def take(*, options: Options = none_given) -> dict[str, Any]:  # pyright: ignore[reportInvalidTypeForm]
         return options.changes()
 
     return command(arguments, exit_on_error=False, print_error=False, result_action="return_value")
@@ -123,12 +124,27 @@ def test_a_design_of_ones_own_takes_its_options(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     command = ["train", *SHORT, "--model", "resnet20", "--design", "units_for_options:Squeeze"]
-    assert main([*command, "--reduction", "8", "--bias", "-0.5", "--hard", "true", "--out", "run"]) == 0
+    assert main([*command, "--reduction", "8", "--bias=-0.5", "--hard", "--out", "run"]) == 0
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert recipe["model_options"] == {"reduction": 8, "bias": -0.5, "hard": True}
     capsys.readouterr()
     assert "--reduction" in refused(capsys, 2, *command, "--reductoin", "8")
     assert "--reduction" in refused(capsys, 2, *command, "--reduction", "half")
+    assert "'8'" in refused(capsys, 2, *command, "8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "options"),
+    [
+        ("a b", ["a", "b"], {}),
+        ("--bias 0.5 --hard --no-soft", [], {"--bias": "0.5", "--hard": None, "--no-soft": None}),
+        ("a --bias -0.5 b --x=-3", ["a", "b"], {"--bias": "-0.5", "--x": "-3"}),
+    ],
+)
+def test_arguments_that_are_left_are_words_and_options(
+    arguments: str, words: list[str], options: dict[str, str | None]
+) -> None:
+    assert split_arguments(arguments.split()) == (words, options)
 
 
 def test_propagation_takes_the_options_of_designs(capsys: pytest.CaptureFixture[str]) -> None:

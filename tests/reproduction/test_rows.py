@@ -180,6 +180,8 @@ def test_identities_hold_what_determines_the_numbers() -> None:
     assert len({*others, *same}) == 7
     half = next(row for row in TABLES["table4"].rows if row.recipe == "fb-half-batch")
     assert identity_of(recipe_for(half, "mini", 0, None, {"precision": "fp32"}), "data") == "72fbb85ea3191872"
-    assert identity_of(recipe_for(half, "paper", 0, None, {"precision": "fp32"}), "data") == "5ff0cdbe5978bcfd"
+    assert (
+        identity_of(recipe_for(half, "paper", 0, None, {"precision": "fp32"}), "data") == "5ff0cdbe5978bcfd"
+    )
     # As committed records have it: a change here makes them all strangers.
     assert identity_of(recipe_for(row, "mini", 0, None, {"precision": "bf16"}), "data") == "cfdebdf03b1516a1"

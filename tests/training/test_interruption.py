@@ -116,7 +116,13 @@ def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path, number: signal.S
 @pytest.mark.parametrize("last", [2, 4])
 def test_stopping_waits_for_no_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
     """In a step after which an evaluation is due, and in the last one: it comes when the run goes on."""
-    settings = {"steps": 4, "batch_size": 8, "evaluate_steps": 2, "model": "resnet20", "data": "cifar10-sample"}
+    settings = {
+        "steps": 4,
+        "batch_size": 8,
+        "evaluate_steps": 2,
+        "model": "resnet20",
+        "data": "cifar10-sample",
+    }
     recipe = with_changes(named_recipe("paper"), settings)
     resunit.train(recipe, out=tmp_path / "whole", quiet=True)
     with monkeypatch.context() as signalled:

@@ -39,9 +39,7 @@ def test_every_design_trains_on_real_images(design: str, tmp_path: Path) -> None
 
 
 def test_training_lowers_the_loss_on_images_it_sees_again(tmp_path: Path) -> None:
-    recipe = small(
-        steps=60, flip="none", padding=0, evaluate_every=100, learning_rate=0.05, warmup=0
-    )
+    recipe = small(steps=60, flip="none", padding=0, evaluate_every=100, learning_rate=0.05, warmup=0)
     resunit.train(replace(recipe, model="preresnet20"), out=tmp_path / "run", quiet=True)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["train_loss"] < 2.1
@@ -85,9 +83,7 @@ def test_a_validation_split_leaves_the_test_set_alone(tmp_path: Path) -> None:
 
 
 def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    recipe = replace(
-        small(steps=40, checkpoint_every=1, learning_rate=1e30, warmup=0), design="plain"
-    )
+    recipe = replace(small(steps=40, checkpoint_every=1, learning_rate=1e30, warmup=0), design="plain")
     result = resunit.train(recipe, out=tmp_path / "run", quiet=True)
     assert result["status"] == "diverged"
     assert result["test_error"] is None

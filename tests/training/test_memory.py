@@ -61,7 +61,12 @@ def test_what_the_refusal_proposes_fits() -> None:
 def test_a_run_recomputes_to_bitwise_the_same_weights(tmp_path: Path) -> None:
     results = []
     for memory in ("fast", "small"):
-        settings = ["--steps=3", "--batch-size=16", "--ghost-batch-size=8", f"--activation-checkpointing={memory}"]
+        settings = [
+            "--steps=3",
+            "--batch-size=16",
+            "--ghost-batch-size=8",
+            f"--activation-checkpointing={memory}",
+        ]
         command = ["train", "--recipe", "paper", "--model", "preresnet56", "--data", "cifar10-sample"]
         assert main([*command, *settings, "--out", str(tmp_path / memory), "--json"]) == 0
         results.append(create_model(weights=tmp_path / memory / "weights.safetensors").state_dict())

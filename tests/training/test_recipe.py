@@ -209,5 +209,5 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_unknown_recipe() -> None:
-    with pytest.raises(UsageError, match="'papr'.*'paper'"):
+    with pytest.raises(UsageError, match=r"'papr'.*'paper'"):
         named_recipe("papr")

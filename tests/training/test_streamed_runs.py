@@ -26,7 +26,13 @@ from resunit.training.setup import augmentation
 from tests.data.photographs import CLASSES, write_photographs
 
 CPU = torch.device("cpu")
-SETTINGS = ["--image-size=14", "--steps=12", "--batch-size=12", "--ghost-batch-size=6", "--checkpoint-every=2"]
+SETTINGS = [
+    "--image-size=14",
+    "--steps=12",
+    "--batch-size=12",
+    "--ghost-batch-size=6",
+    "--checkpoint-every=2",
+]
 
 
 @pytest.fixture(scope="module")

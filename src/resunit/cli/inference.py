@@ -44,7 +44,9 @@ def evaluate(
     return DONE
 
 
-def _views(record: dict[str, Any], split: str) -> list[ViewError]:  # integrator: if evaluation is typed, its views
+def _views(
+    record: dict[str, Any], split: str
+) -> list[ViewError]:  # integrator: if evaluation is typed, its views
     names: dict[View, str] = {
         "large_crop": "large_crop", "ten_crops": "ten_crops", "mirror": "mirrored_views", "tta": "tta",
     }  # fmt: skip

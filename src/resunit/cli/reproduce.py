@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from resunit.reproduction.reproduce import Reproduction
 
 RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", *OPTIONS))
+NONE_GIVEN = RecipeOptions()
 
 
 @app.command(
@@ -36,7 +37,7 @@ def reproduce(
     data: str | None = None,
     add: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("results"),
-    options: RecipeOptions = RecipeOptions(),  # pyright: ignore[reportInvalidTypeForm]
+    options: RecipeOptions = NONE_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
 ) -> int:
     """Run a table, a figure or the claims of the paper, and put them beside what it published.

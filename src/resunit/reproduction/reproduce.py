@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
