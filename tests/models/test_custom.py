@@ -123,7 +123,7 @@ def test_it_trains_from_the_command_line_with_its_options(my_units: Callable[...
         "--out",
         "run",
     ]
-    short = ["--set", "steps=2", "--set", "batch_size=16", "--set", "bias=0.5", "--json"]
+    short = ["--steps", "2", "--batch-size", "16", "--bias", "0.5", "--json"]
     finished = run(*arguments, *short)
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
@@ -134,7 +134,7 @@ def test_it_trains_from_the_command_line_with_its_options(my_units: Callable[...
         read_weights(Path("run/weights.safetensors"))
     add_design(EXAMPLE)
     assert read_weights(Path("run/weights.safetensors")).spec.design_options["bias"] == 0.5
-    wrong = run(*arguments[:-1], "other", "--set", "biass=0.5")
+    wrong = run(*arguments[:-1], "other", "--biass", "0.5")
     assert wrong.returncode == 2
     assert "did you mean 'bias'" in wrong.stderr
 
