@@ -42,7 +42,7 @@ def counted(model: nn.Module, inputs: object) -> dict[str, int]:
     except PropagationError:
         return {}
     assert instrument.detection is not None
-    return dict(Counter(site.kind for site in instrument.detection.sites))
+    return dict(Counter(junction.kind for junction in instrument.detection.junctions))
 
 
 def networks() -> list[str]:

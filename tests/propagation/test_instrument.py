@@ -75,4 +75,4 @@ def test_a_unit_that_a_pass_drops_has_no_numbers(shortcut: nn.Module, after: nn.
     assert passed == [True, False, True]
     dropped = result.junctions[1]
     assert dropped.gradient_gain is dropped.energy_cut is dropped.effective_lambda is None
-    assert "1 were not passed on this batch" in result.findings[-1]
+    assert "this batch did not reach 1 of them" in result.findings[-1]

@@ -12,10 +12,20 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-def render_page(template: str, *, figures: dict[str, Figure], **content: Any) -> str:
-    """Render a template that extends ``shell.html``; it places a figure with ``{{ figure(name) }}``."""
+def render_page(
+    template: str, *, package: str = "resunit.reports", figures: dict[str, Figure], **content: Any
+) -> str:
+    """Return the page of a template that extends ``shell.html``.
+
+    Args:
+        template: the name of a file in the folder "templates" of `package`. It places a figure with
+            ``{{ figure(name) }}``.
+        package: the name of a package.
+        figures: the figures by name.
+        content: the values that the template takes.
+    """
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("resunit.io"), PackageLoader("resunit.reports")]),
+        loader=ChoiceLoader([PackageLoader("resunit.io"), PackageLoader(package)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -81,7 +81,7 @@ def test_a_compiled_function_within_forward_is_looked_into(compiled_before: bool
     if compiled_before:
         model(torch.randn(2, 8)).sum().backward()
     detection = detected(model, torch.randn(2, 8))
-    assert [(site.name, site.kind, site.previous_f) for site in detection.sites] == [
+    assert [(junction.name, junction.kind, junction.previous_f) for junction in detection.junctions] == [
         ("0", "identity", ()), ("1", "identity", ("relu",)),
     ]  # fmt: skip
     assert detection.unseen == ()
