@@ -77,7 +77,8 @@ def _figure(
     figure.update_xaxes(title_text="junction", row=len(panels))
     if has_few_junctions:
         figure.update_xaxes(dtick=1)  # Otherwise there would be ticks between junctions.
-    figure.update_annotations(x=0, xanchor="left", align="left", font_size=12)
+    # The titles begin at the left edge, above the numbers of the axis, so that they fit a narrow screen.
+    figure.update_annotations(x=0, xshift=8 - MARGINS_PIXELS["l"], xanchor="left", align="left", font_size=12)
     figure.update_layout(
         template="none", font_family=FONT, height=height, margin=MARGINS_PIXELS, showlegend=False
     )
