@@ -1,4 +1,4 @@
-"""Junctions are found where they are, and nowhere else, without naming modules."""
+"""The junctions of a network are found, and nothing else is, without naming modules."""
 
 from collections import Counter, UserDict
 from typing import Any, NamedTuple
@@ -68,7 +68,7 @@ def test_the_junctions_of_our_designs(design: str) -> None:
     assert [junction.stage for junction in detection.junctions] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert [junction.previous for junction in detection.junctions] == [None, *range(8)]
     assert all(junction.exact for junction in detection.junctions)
-    # With channels last, our batch norm and the activation after it are one function, but not when watched.
+    # In channels-last memory our batch norm and the activation after it are one function, unless traced.
     images = torch.randn(2, 3, 16, 16).to(memory_format=torch.channels_last)
     fused = detected(model.to(memory_format=torch.channels_last), images)
     seen = [(s.name, s.kind, s.stage, s.previous, s.exact) for s in fused.junctions]
@@ -122,8 +122,8 @@ def test_a_network_that_changes_values_in_place() -> None:
     assert [junction.previous_f for junction in junctions] == [(), ("relu",), ("relu",)]
 
 
-class Taught(torch.autograd.Function):
-    """x w, as a custom autograd function; its node carries the weights."""
+class CustomProduct(torch.autograd.Function):
+    """Returns x w; the node of this custom autograd function carries the weights."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -136,8 +136,10 @@ class Taught(torch.autograd.Function):
         return gradient @ weight.T, x.T @ gradient
 
 
-def test_functions_taught_to_autograd_by_hand() -> None:
-    assert kinds(Toy(lambda m, x: x + Taught.apply(x, m.map.weight)), torch.randn(2, 8)) == {"identity": 1}
+def test_custom_autograd_functions_in_the_branch() -> None:
+    assert kinds(Toy(lambda m, x: x + CustomProduct.apply(x, m.map.weight)), torch.randn(2, 8)) == {
+        "identity": 1
+    }
 
 
 class Pair(NamedTuple):

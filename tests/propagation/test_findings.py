@@ -11,7 +11,7 @@ from resunit.models.residual_unit import ResidualUnit
 from resunit.models.shortcuts import Scale
 from resunit.propagation import Propagation, measure
 from tests.propagation.blocks import WIDTH, PostLN, PreLN, deep_norm, transformer
-from tests.propagation.toy import X, scaled_network
+from tests.propagation.toy import X, known, scaled_network, units_of
 
 
 def sentence(result: Propagation, words: str) -> str:
@@ -66,11 +66,11 @@ def test_truncation_names_the_worst_junction() -> None:
     torch.manual_seed(0)
     model = resunit.create_model("resnet20")
     result = measure(model, torch.randn(4, 3, 16, 16))
-    worst = max((j for j in result.junctions if j.f), key=lambda j: j.energy_cut)
+    worst = max((j for j in result.junctions if j.f), key=lambda j: known(j.energy_cut))
     found = sentence(
-        result, f"the ReLU after the addition at {worst.name} cuts {100 * worst.energy_cut:.2g} %"
+        result, f"the ReLU after the addition at {worst.name} cuts {100 * known(worst.energy_cut):.2g} %"
     )
-    assert f"P(y < 0) = {100 * worst.negative_share:.2g} %" in found
+    assert f"P(y < 0) = {100 * known(worst.negative_share):.2g} %" in found
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,9 @@ def test_truncation_names_the_worst_junction() -> None:
 def test_a_junction_stretches_only_what_grows(weight: float, words: str) -> None:
     model = scaled_network(1.0, depth=1)
     with torch.no_grad():
-        model[0].branch.weight.copy_(weight * torch.eye(8))
+        branch = units_of(model)[0].branch
+        assert isinstance(branch, nn.Linear)
+        branch.weight.copy_(weight * torch.eye(8))
     assert words in measure(model, X, also=["jacobian"]).findings
 
 
@@ -114,8 +116,9 @@ def test_where_transformers_put_the_norm() -> None:
     assert "layer_norm after the additions of stage 1" in sentence(post, "the direct path")
     assert [junction.kind for junction in deep.junctions] == ["scale"] * 2 * depth
     assert all(j.effective_lambda == pytest.approx((2 * depth) ** 0.25, rel=1e-5) for j in deep.junctions)
-    # What DeepNorm is for: scaled up before the norm, less of the direct path is lost in it.
-    assert post.junctions[-2].path_product < deep.junctions[-2].path_product < 1.05
+    # DeepNorm scales x up before the norm, so that the norm takes less of the direct path away.
+    post_left, deep_left = (known(result.junctions[-2].path_product) for result in (post, deep))
+    assert post_left < deep_left < 1.05
 
 
 def test_json_is_one_document_of_plain_values() -> None:

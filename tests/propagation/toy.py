@@ -38,6 +38,18 @@ def scaled_network(scale: float, depth: int = 18) -> nn.Sequential:
     )
 
 
+def known(value: float | None) -> float:
+    """Return a measure that must be there."""
+    assert value is not None
+    return value
+
+
+def units_of(model: nn.Sequential) -> list[ResidualUnit]:
+    """Return the layers of a network that consists of residual units."""
+    assert all(isinstance(unit, ResidualUnit) for unit in model)
+    return [unit for unit in model if isinstance(unit, ResidualUnit)]
+
+
 class Toy(nn.Module):
     """Two maps of 8 channels and some parameters; `join` makes the output of them and of the input."""
 
