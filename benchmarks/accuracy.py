@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.records import Details, Measurement, SeedErrors
 from benchmarks.recipe_runs import RecipeRun, finished_run, path_of_runs, read_runs
+from benchmarks.records import Details, Measurement, SeedErrors
 from benchmarks.session import Session
 from resunit.runs import schema
 
@@ -22,9 +22,7 @@ class PublishedResult:
 
 
 PUBLISHED = (
-    PublishedResult(
-        "airbench94, with test-time augmentation", 94.0, 0.36, "Jordan 2024, arXiv:2404.00498"
-    ),
+    PublishedResult("airbench94, with test-time augmentation", 94.0, 0.36, "Jordan 2024, arXiv:2404.00498"),
     PublishedResult("ResNet-18, standard training", None, 32.0, "Jordan 2024, arXiv:2404.00498"),
 )
 

@@ -11,7 +11,12 @@ from benchmarks.timing import spread
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-AXIS_LABELS: dict[Axis, str] = {"depth": "layers", "width": "times the channels", "batch": "images a step", "threads": "threads"}
+AXIS_LABELS: dict[Axis, str] = {
+    "depth": "layers",
+    "width": "times the channels",
+    "batch": "images a step",
+    "threads": "threads",
+}
 STYLES: dict[str, dict[str, Any]] = {  # The limit is a line without marks.
     OURS: {"color": "#3b7dc4", "marker": "o"},
     SMALL_MODE: {"color": "#3b7dc4", "marker": "o", "linestyle": ":", "fillstyle": "none"},
@@ -31,7 +36,9 @@ def draw_sweep(measurements: Sequence[Measurement]) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"svg.hashsalt": "resunit", "font.size": 8}):  # The salt makes equal data give equal bytes.
+    with matplotlib.rc_context(
+        {"svg.hashsalt": "resunit", "font.size": 8}
+    ):  # The salt makes equal data give equal bytes.
         figure = Figure(figsize=(11, 5.2), layout="constrained")
         panels = figure.subplots(2, len(AXIS_LABELS), sharex="col")
         for column, (axis, label) in enumerate(AXIS_LABELS.items()):

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from benchmarks.processes import MeasurementError
 from resunit.runs import schema
 from resunit.runs.folder import RunFolder
-from resunit.runs.recipe_format import upgrade_recipe
-from resunit.runs.schema import Environment, LogLine, RunResult, Status
+from resunit.runs.schema import Status
 from resunit.training.loop import train_or_resume
-from resunit.training.recipe import named_recipe
+from resunit.training.recipe import Recipe, recipe_from_json, stored_recipe
+from resunit.training.recipes import named_recipe
 
 
 class RunStopped(MeasurementError):
@@ -83,13 +83,12 @@ def finished_run(name: str, seed: int, path: Path, quiet: bool) -> RecipeRun:
     """
     recipe = replace(named_recipe(name), data="cifar10", seed=seed)
     is_new = not path.exists()
-    train_or_resume(recipe, path, quiet=quiet)
-    folder = RunFolder(path)
-    result = schema.read_file(RunResult, path / "result.json")
+    result = train_or_resume(recipe, path, quiet=quiet)
     if result.status == "stopped":
         raise RunStopped(f"{path}: stopped; give the same command again to go on")
-    environment = schema.read_file(Environment, path / "environment.json")
-    fields = upgrade_recipe(schema.read_json(path / "recipe.json"), str(path / "recipe.json"))
+    folder = RunFolder(path)
+    environment, log = folder.read_environment(), folder.read_log()
+    assert environment is not None
     mirror, tta = result.view("mirror"), result.view("tta")
     return RecipeRun(
         name=name,
@@ -104,7 +103,7 @@ def finished_run(name: str, seed: int, path: Path, quiet: bool) -> RecipeRun:
         best_test_error=result.best_test_error,
         mirror_error=mirror.error if mirror else None,
         tta_error=tta.error if tta else None,
-        train_loss=schema.read_all(LogLine, folder.log)[-1].train_loss,
+        train_loss=log[-1].train_loss if log else None,
         train_flops=result.train_flops,
         evaluation_flops=result.evaluation_flops,
         wall_seconds=result.wall_seconds,
@@ -112,8 +111,13 @@ def finished_run(name: str, seed: int, path: Path, quiet: bool) -> RecipeRun:
         machine=f"{environment.processor}, {environment.threads} threads, {environment.machine}",
         resunit=environment.resunit,
         commit=environment.commit,
-        recipe={field: value for field, value in fields.items() if field != "seed"},
+        recipe=without_seed(stored_recipe(folder)),
     )
+
+
+def without_seed(recipe: Recipe) -> dict[str, Any]:
+    """Return the fields of a recipe but its seed, as JSON values; runs with equal ones are seeds of one recipe."""
+    return {name: value for name, value in recipe.to_json().items() if name != "seed"}
 
 
 _NAMES_SINCE_FORMAT_1 = {
@@ -132,4 +136,4 @@ def _upgrade(record: dict[str, Any]) -> dict[str, Any]:
         for name, value in record.items()
         if name not in _DROPPED_AFTER_FORMAT_1
     }
-    return {**upgraded, "recipe": upgrade_recipe(record["recipe"], f"the recipe of {record['table']}")}
+    return {**upgraded, "recipe": without_seed(recipe_from_json(record["recipe"]))}

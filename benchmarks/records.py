@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from resunit.io.fields import from_json
+from resunit.io.fields import from_json, to_json
 from resunit.runs import schema
 from resunit.training.environment import describe_environment
 
@@ -134,9 +134,8 @@ class BenchmarkRecord:
 
 def current_machine() -> Machine:
     """Return the description of the machine that this process runs on."""
-    environment: Mapping[str, Any] = describe_environment(torch.device("cpu"), "", 1)
-    known = Machine.__dataclass_fields__
-    fields = {name: value for name, value in environment.items() if name in known}
+    environment = to_json(describe_environment(torch.device("cpu"), "", 1))
+    fields = {name: value for name, value in environment.items() if name in Machine.__dataclass_fields__}
     return from_json(Machine, fields | {"omp_num_threads": os.environ.get("OMP_NUM_THREADS")})
 
 

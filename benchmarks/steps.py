@@ -21,7 +21,7 @@ from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.processor import supports_bf16
 from resunit.training.distributed import start_distributed
 from resunit.training.loop import train_step
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup, assemble
 
 TrainingConfiguration = Literal["default", "best", "best+allocator"]
@@ -48,18 +48,18 @@ def prepare_our_step(
         image_size: pixels a side.
         fields: fields of the recipe `paper` that are changed.
     """
-    job = our_job(spec, name, batch_size, image_size, fields)
-    model = job.worker.distribute(job.network).train()
-    groups = next(job.batches.between(0, 1, job.train_size))
+    setup = our_setup(spec, name, batch_size, image_size, fields)
+    model = setup.distributed.wrap(setup.network).train()
+    ghost_batches = next(setup.batches.between(0, 1, setup.image_size_at))
     details = Details(
-        precision=job.recipe.precision,
-        activation_checkpointing=job.recipe.activation_checkpointing,
-        parameters=parameters(job.network),
+        precision=setup.recipe.precision,
+        activation_checkpointing=setup.recipe.activation_checkpointing,
+        parameters=parameters(setup.network),
     )
-    return lambda: train_step(job, model, groups, 0), details
+    return lambda: train_step(setup, model, ghost_batches, 0), details
 
 
-def our_job(
+def our_setup(
     spec: NetworkSpec, name: str, batch_size: int, image_size: int, fields: dict[str, Any]
 ) -> TrainingSetup:
     """Return what `resunit train` sets up for the recipe `paper` with `fields`, on random images."""

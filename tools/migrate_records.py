@@ -5,9 +5,10 @@ committed files in one format. Running it again changes nothing.
 """
 
 import json
-import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.accuracy import RECIPES
 from benchmarks.recipe_runs import path_of_runs, read_runs
@@ -39,16 +40,20 @@ def migrate(path: Path, read: Callable[[Path], Sequence[Record]]) -> bool:
     older = path.read_text()
     newer = "".join(json.dumps(to_json(record), allow_nan=False) + "\n" for record in read(path))
     for number, lines in enumerate(zip(older.splitlines(), newer.splitlines(), strict=True), 1):
-        before, after = map(numbers_in, lines)
-        if lost := set(before) - set(after):
-            raise ValueError(f"{path}, line {number}: the numbers {sorted(lost)} would be lost")
+        before, after = (Counter(numbers_in(json.loads(line))) for line in lines)
+        if lost := sorted((before - after).elements()):
+            raise ValueError(f"{path}, line {number}: the numbers {lost} would be lost")
     write_atomically(path, newer.encode())
     return newer != older
 
 
-def numbers_in(line: str) -> list[float]:
-    """Return all numbers in a line of JSON, wherever they stand."""
-    return [float(text) for text in re.findall(r"(?<![\w.\"-])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.\"-])", line)]
+def numbers_in(value: Any) -> Iterator[float]:
+    """Yield all numbers in a JSON value, wherever they stand."""
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from numbers_in(part)
+    elif isinstance(value, int | float):
+        yield float(value)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
         RunError,
         UsageError,
     )
+    from resunit.inference.classifier import load
     from resunit.models.custom import add_design
     from resunit.models.registry import create_model, list_models
     from resunit.models.residual_unit import ResidualUnit
     from resunit.training.loop import resume, train
-    from resunit.training.recipe import Recipe, named_recipe
+    from resunit.training.recipe import Recipe
+    from resunit.training.recipes import named_recipe
 
 __version__ = "0.1.0"
 
@@ -36,7 +38,8 @@ _MODULE_OF = {
     "add_design": "resunit.models.custom",
     "create_model": "resunit.models.registry",
     "list_models": "resunit.models.registry",
-    "named_recipe": "resunit.training.recipe",
+    "load": "resunit.inference.classifier",
+    "named_recipe": "resunit.training.recipes",
     "resume": "resunit.training.loop",
     "train": "resunit.training.loop",
 }
@@ -57,6 +60,7 @@ __all__ = [
     "errors",
     "inference",
     "list_models",
+    "load",
     "models",
     "named_recipe",
     "propagation",

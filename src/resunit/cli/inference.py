@@ -1,4 +1,4 @@
-"""`resunit evaluate` and `resunit predict`: what a trained network answers."""
+"""`resunit evaluate` and `resunit predict`: the answers of a trained network."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
 from resunit.cli.training import tell_views
 from resunit.errors import UsageError
+from resunit.io.fields import to_json
 
 
 @app.command(help_epilogue="Example:\n  resunit evaluate runs/quick-1 --data cifar10")
@@ -25,48 +26,53 @@ def evaluate(
     source
         A run's folder or a weights.safetensors file.
     data
-        The data set whose test images are used; by default the one it was trained on.
+        Evaluate on the test images of this data set; by default the one that the network was trained on.
     tta
-        Also give the error when the answers to several views of each image are averaged: mirrored and
-        shifted ones, or ten crops for a network that was trained on crops.
+        Also give the errors with test-time augmentation: averaged over mirrored and shifted views, or over ten
+        crops for a network that was trained on crops.
     """
     from resunit.inference.classifier import evaluate_weights
 
-    record = evaluate_weights(source, data, progress=not common.json, augmented=tta)
+    found = evaluate_weights(source, data, progress=not common.json, tta=tta)
     if common.json:
-        tell_json(record)
+        tell_json(to_json(found))
     else:
-        split = record["split"]
-        error, loss = record[f"{split}_error"], record[f"{split}_loss"]
-        print(f"{record['data']}: {record['images']:,} images, {split} error {error:.2f} %, loss {loss:.4f}")
-        tell_views(record, split)
+        print(
+            f"{found.data}: {found.images:,} images, {found.split} error {found.error:.2f} %, "
+            f"loss {found.loss:.4f}"
+        )
+        tell_views(found.top5_error, found.views)
     return DONE
 
 
 @app.command(help_epilogue="Example:\n  resunit predict runs/quick-1 cat.jpg dog.png --top 3")
 def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMON) -> int:
-    """Name what image files show, with probabilities.
+    """Predict the classes of image files, with probabilities.
 
     Parameters
     ----------
     source
         A run's folder or a weights.safetensors file.
     images
-        Image files, of any size and format that Pillow reads.
+        Image files of any size and format that Pillow reads.
     top
-        How many classes to name for each image.
+        The number of classes to name for each image.
     """
-    from resunit.inference.classifier import predict_images
+    from resunit.inference.classifier import load
 
     if not images:
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")
     if top < 1:
         raise UsageError(f"--top must be at least 1, not {top}")
-    predictions = predict_images(source, list(images), top)
+    answers = list(zip(map(str, images), load(source).predict(images, top), strict=True))
     if common.json:
-        tell_json(predictions)
+        tell_json(
+            [
+                {"image": image, "classes": [{"class": name, "probability": p} for name, p in best]}
+                for image, best in answers
+            ]
+        )
     else:
-        for prediction in predictions:
-            answers = ", ".join(f"{a['class']} {100 * a['probability']:.1f} %" for a in prediction["classes"])
-            print(f"{prediction['image']}: {answers}")
+        for image, best in answers:
+            print(f"{image}: {', '.join(f'{name} {100 * p:.1f} %' for name, p in best)}")
     return DONE

@@ -11,9 +11,8 @@ from resunit.io.atomic import write_atomically
 from resunit.reproduction.identity import NUMERICS, identity_of
 from resunit.reproduction.scales import recipe_for
 from resunit.reproduction.tables import Table
-from resunit.training.recipe import Recipe
-from resunit.training.settings import recipe_from_json
-from resunit.training.setup import dataset_of
+from resunit.training.recipe import Recipe, recipe_from_json
+from resunit.training.setup import load_dataset
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def in_steps(recipe: Recipe, train_images: int) -> Recipe:
 
 def _data_of(recipe: Recipe) -> Data | None:
     try:
-        dataset = dataset_of(recipe, progress=True)
+        dataset = load_dataset(recipe, progress=True)
         return Data(dataset.checksum, len(dataset.train))
     except Unreachable as error:
         warnings.warn(f"rows on {recipe.data} are left out: {error}", RowsLeftOut, stacklevel=3)

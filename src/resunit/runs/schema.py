@@ -272,9 +272,7 @@ Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 """A function from a record of an older format to the same record in the newest format."""
 
 
-def read(
-    cls: type[R], record: Mapping[str, Any], origin: str, upgrade: Upgrade | None = None
-) -> R:
+def read(cls: type[R], record: Mapping[str, Any], origin: str, upgrade: Upgrade | None = None) -> R:
     """Return `record` as the typed record `cls`, upgraded from an older format if need be.
 
     Args:
