@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from resunit.io.fields import from_json, to_json
 from resunit.runs import schema
 from resunit.training.environment import describe_environment
 
@@ -134,9 +133,22 @@ class BenchmarkRecord:
 
 def current_machine() -> Machine:
     """Return the description of the machine that this process runs on."""
-    environment = to_json(describe_environment(torch.device("cpu"), "", 1))
-    fields = {name: value for name, value in environment.items() if name in Machine.__dataclass_fields__}
-    return from_json(Machine, fields | {"omp_num_threads": os.environ.get("OMP_NUM_THREADS")})
+    environment = describe_environment(torch.device("cpu"), "", 1)
+    return Machine(
+        resunit=environment.resunit,
+        commit=environment.commit,
+        python=environment.python,
+        torch=str(environment.torch),  # torch gives its version as a subclass of str.
+        torchvision=environment.torchvision,
+        numpy=environment.numpy,
+        machine=environment.machine,
+        processor=environment.processor,
+        cpu_capability=environment.cpu_capability,
+        batch_norm=environment.batch_norm,
+        threads=environment.threads,
+        cores=environment.cores,
+        omp_num_threads=os.environ.get("OMP_NUM_THREADS"),
+    )
 
 
 def current_time() -> str:
