@@ -109,7 +109,8 @@ def test_running_statistics_and_evaluation_are_those_of_torch() -> None:
     assert norm.norm.num_batches_tracked == 3
     for name, buffer in torchs.named_buffers():
         torch.testing.assert_close(norm.norm.get_buffer(name), buffer)
-    norm.eval(), torchs.eval()
+    norm.eval()
+    torchs.eval()
     x = channels_last((4, 24, 6, 6))
     expected = functional.relu(torchs(x))
     torch.testing.assert_close(norm(x), expected)
