@@ -11,8 +11,8 @@ from benchmarks.records import Measurement
 from resunit.io.jsonl import append_lines, read_lines
 from resunit.runs.folder import RunFolder
 from resunit.training.loop import train_or_resume
-from resunit.training.recipe import named_recipe
-from resunit.training.settings import stored_recipe
+from resunit.training.recipe import stored_recipe
+from resunit.training.recipes import named_recipe
 
 RECIPES = ("quick", "fast94")
 

@@ -19,7 +19,7 @@ from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.processor import supports_bf16
 from resunit.training.distributed import start_distributed
 from resunit.training.loop import train_step
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup, assemble
 
 # "default": fp32 and NCHW, plain SGD. "best": channels-last, bf16 autocast, the quickest SGD.

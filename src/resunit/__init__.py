@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from resunit.models.registry import create_model, list_models
     from resunit.models.residual_unit import ResidualUnit
     from resunit.training.loop import resume, train
-    from resunit.training.recipe import Recipe, named_recipe
+    from resunit.training.recipe import Recipe
+    from resunit.training.recipes import named_recipe
 
 __version__ = "0.1.0"
 
@@ -36,7 +37,7 @@ _MODULE_OF = {
     "add_design": "resunit.models.custom",
     "create_model": "resunit.models.registry",
     "list_models": "resunit.models.registry",
-    "named_recipe": "resunit.training.recipe",
+    "named_recipe": "resunit.training.recipes",
     "resume": "resunit.training.loop",
     "train": "resunit.training.loop",
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import resunit
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.settings import with_settings
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 import resunit
 from resunit.cli import main
 from resunit.runs.folder import RunFolder, create_run_folder
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.settings import with_settings
 from tests.cli.command_lines import TRAIN, refused
 

@@ -12,7 +12,7 @@ from resunit.cli import main
 from resunit.io.jsonl import read_lines
 from resunit.models.designs import DESIGNS
 from resunit.reproduction.signal import measure_designs
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.settings import with_settings
 
 CODE = """

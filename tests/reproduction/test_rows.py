@@ -12,7 +12,7 @@ from resunit.reproduction.experiment import RowsLeftOut, experiments, identity_o
 from resunit.reproduction.rows import FAIL
 from resunit.reproduction.scales import SCALES, recipe_for
 from resunit.reproduction.tables import TABLES, Table
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 from tests.data.photographs import write_photographs
 
 PUBLISHED = {  # He et al. 2016, Tables 1 to 3

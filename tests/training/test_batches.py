@@ -8,7 +8,7 @@ import torch
 from resunit.data import Augmentation, Normalisation, Split
 from resunit.training.batches import Batches, Group
 from resunit.training.distributed import Distributed
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.schedule import train_size
 
 IMAGES = torch.randint(0, 256, (50, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

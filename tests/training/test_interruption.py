@@ -18,7 +18,7 @@ from resunit.io.jsonl import read_lines
 from resunit.training import loop
 from resunit.training.batches import Group
 from resunit.training.loop import resume, train_step
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.settings import with_settings
 from resunit.training.setup import TrainingSetup
 

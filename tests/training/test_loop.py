@@ -14,7 +14,8 @@ import resunit
 from resunit.errors import RunError
 from resunit.models.designs import DESIGNS
 from resunit.training.loop import train_or_resume
-from resunit.training.recipe import Recipe, named_recipe
+from resunit.training.recipe import Recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.settings import with_settings
 
 

@@ -9,7 +9,8 @@ from torch.nn.functional import cross_entropy
 
 from resunit import create_model
 from resunit.training.optimizer import RecipeOptimizer
-from resunit.training.recipe import Recipe, named_recipe
+from resunit.training.recipe import Recipe
+from resunit.training.recipes import named_recipe
 
 
 def network() -> nn.Module:

@@ -10,7 +10,7 @@ from resunit import train
 from resunit.models.registry import network_spec
 from resunit.training import display
 from resunit.training import precision as precisions
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,8 @@ from resunit.models.residual_unit import ORIGINAL
 from resunit.training import propagation_watch
 from resunit.training.batches import Group
 from resunit.training.loop import resume
-from resunit.training.recipe import Recipe, named_recipe
+from resunit.training.recipe import Recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.settings import with_settings
 from resunit.training.state import Progress
 

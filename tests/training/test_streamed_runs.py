@@ -21,7 +21,7 @@ from resunit.models.summary import multiply_adds
 from resunit.training.batches import Batches, Group
 from resunit.training.distributed import Distributed
 from resunit.training.evaluation import errors_of, evaluate_views
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.setup import augmentation
 from tests.data.photographs import CLASSES, write_photographs
 

@@ -15,7 +15,7 @@ from resunit.models.registry import network_spec
 from resunit.models.summary import multiply_adds
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import evaluate_views, shifted
-from resunit.training.recipe import named_recipe
+from resunit.training.recipes import named_recipe
 from resunit.training.settings import with_settings
 
 

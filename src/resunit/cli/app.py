@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from resunit import __version__
+from resunit.cli.unknown_options import explained
 from resunit.errors import ResunitError, UsageError
 
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
@@ -38,6 +39,7 @@ COMMON = Common()
 
 
 def tell_json(document: Any) -> None:
+    """Print one JSON document, the only output of a command with --json."""
     print(json.dumps(document, indent=2, allow_nan=False))
 
 
@@ -47,19 +49,20 @@ def run(app: App, arguments: Sequence[str]) -> int:
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+    except BrokenPipeError:  # The reader of the pipe has ended, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Else Python complains when it ends.
         return FAILED
     except KeyboardInterrupt:
         return fail("interrupted before there was anything to resume", FAILED)
-    except Exception as error:  # the one place that turns errors into a line
-        code = USAGE if isinstance(error, CycloptsError | UsageError) else FAILED
-        return fail(error, code, "--debug" in arguments)
+    except CycloptsError as error:
+        return fail(explained(error), USAGE, "--debug" in arguments)
+    except Exception as error:
+        return fail(error, USAGE if isinstance(error, UsageError) else FAILED, "--debug" in arguments)
     return DONE if code is None else code
 
 
 def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
-    """Print our warnings as one line; those of other libraries look as they always do."""
+    """Print a warning of resunit as one line, and any other as Python prints it."""
     if category.__module__.startswith("resunit."):
         print(f"resunit: {message}", file=sys.stderr)
     else:
@@ -67,7 +70,10 @@ def show_warning(message: Warning | str, category: type[Warning], *where: Any) -
 
 
 def fail(error: Exception | str, code: int, debug: bool = False) -> int:
-    """Print an error as one line on stderr, after its traceback if `debug`, and return `code`."""
+    """Print an error as one line on stderr, after its traceback if `debug`, and return `code`.
+
+    An error that resunit did not raise on purpose, an OSError too, is called unexpected.
+    """
     if debug and isinstance(error, Exception):
         traceback.print_exception(error)
     text = " ".join(str(error).split())

@@ -89,7 +89,7 @@ def show(
         Which samples, and which augmentation of them.
     """
     from resunit.data import show as draw
-    from resunit.training.recipe import named_recipe
+    from resunit.training.recipes import named_recipe
     from resunit.training.setup import augmentation, dataset_of, normalisation_of
 
     chosen = replace(named_recipe(recipe), data=name)

@@ -1,13 +1,14 @@
-"""`resunit evaluate` and `resunit predict`: what a trained network answers."""
+"""`resunit evaluate` and `resunit predict`: the answers of a trained network."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
 from resunit.cli.training import tell_views
 from resunit.errors import UsageError
+from resunit.runs.schema import View, ViewError
 
 
 @app.command(help_epilogue="Example:\n  resunit evaluate runs/quick-1 --data cifar10")
@@ -25,10 +26,10 @@ def evaluate(
     source
         A run's folder or a weights.safetensors file.
     data
-        The data set whose test images are used; by default the one it was trained on.
+        Evaluate on the test images of this data set; by default the one that the network was trained on.
     tta
-        Also give the error when the answers to several views of each image are averaged: mirrored and
-        shifted ones, or ten crops for a network that was trained on crops.
+        Also give the errors with test-time augmentation: averaged over mirrored and shifted views, or over ten
+        crops for a network that was trained on crops.
     """
     from resunit.inference.classifier import evaluate_weights
 
@@ -39,22 +40,33 @@ def evaluate(
         split = record["split"]
         error, loss = record[f"{split}_error"], record[f"{split}_loss"]
         print(f"{record['data']}: {record['images']:,} images, {split} error {error:.2f} %, loss {loss:.4f}")
-        tell_views(record, split)
+        tell_views(record.get(f"{split}_top5_error"), _views(record, split))
     return DONE
+
+
+def _views(record: dict[str, Any], split: str) -> list[ViewError]:  # integrator: if evaluation is typed, its views
+    names: dict[View, str] = {
+        "large_crop": "large_crop", "ten_crops": "ten_crops", "mirror": "mirrored_views", "tta": "tta",
+    }  # fmt: skip
+    return [
+        ViewError(view, record[f"{split}_error_{name}"], record.get(f"{split}_top5_error_{name}"))
+        for view, name in names.items()
+        if f"{split}_error_{name}" in record
+    ]
 
 
 @app.command(help_epilogue="Example:\n  resunit predict runs/quick-1 cat.jpg dog.png --top 3")
 def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMON) -> int:
-    """Name what image files show, with probabilities.
+    """Predict the classes of image files, with probabilities.
 
     Parameters
     ----------
     source
         A run's folder or a weights.safetensors file.
     images
-        Image files, of any size and format that Pillow reads.
+        Image files of any size and format that Pillow reads.
     top
-        How many classes to name for each image.
+        The number of classes to name for each image.
     """
     from resunit.inference.classifier import predict_images
 

@@ -1,8 +1,9 @@
-"""`resunit train`: a recipe in, a run folder out."""
+"""`resunit train`: a recipe in, a run's folder out."""
 
 import os
 import shlex
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,143 +11,171 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json
+from resunit.cli.options import own_options, recipe_options
 from resunit.errors import UsageError
+from resunit.io.fields import to_json
+from resunit.runs.schema import RunResult, View, ViewError
+from resunit.training.recipe import Recipe, is_own_design, read_recipe, with_changes
+from resunit.training.recipes import named_recipe
 
-SAMPLE = "cifar10-sample"  # what `resunit train` falls back to on a machine that reaches no source
+SAMPLE = "cifar10-sample"  # `resunit train` takes it on a machine that reaches no source of CIFAR-10.
 EXIT_CODES = {"done": DONE, "diverged": DIVERGED, "stopped": STOPPED}
+SECONDS_A_MINUTE = 60
+
+RecipeOptions = recipe_options()
 
 
 @app.command(
     help_epilogue="Examples:\n"
     "  resunit train\n"
-    "  resunit train --model preresnet56 --recipe paper --set steps=2000 --out runs/mine\n"
+    "  resunit train --model preresnet56 --recipe paper --steps 2000 --out runs/mine\n"
     "  resunit train --data photos/ --model preresnet20\n"
+    "  resunit train --config runs/mine/recipe.json --seed 1\n"
     "  resunit train --resume runs/mine"
 )
 def train(
     *,
-    model: str | None = None,
-    design: str | None = None,
-    data: str | None = None,
     recipe: str | None = None,
-    seed: int | None = None,
+    config: Path | None = None,
     out: Path | None = None,
     resume: Path | None = None,
-    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    options: RecipeOptions = RecipeOptions(),  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
+    **own: Annotated[str, Parameter(show=False)],
 ) -> int:
     """Train a network and report its test error.
 
+    Every option below varies the recipe. A design of your own (--design MODULE:CLASS) takes its options too.
+
     Parameters
     ----------
-    model
-        A name that `resunit models` lists; the recipe's own by default.
-    design
-        A row of the paper's Tables 1 and 2, such as shortcut-only-gating; or MODULE:CLASS, your own.
-    data
-        cifar10 (default), cifar100, cifar10-sample, or a folder of images in class folders.
     recipe
-        quick (default), fast94, paper, fb or imagenet.
-    seed
-        Of the initial weights, the order and the augmentation.
+        Start from this recipe: quick (default), fast94, paper, fb or imagenet.
+    config
+        Start from the recipe.json of a run instead; options beside it win.
     out
-        The run's new folder; by default one under runs/.
+        Write the run into this new folder; by default one under runs/.
     resume
         Continue the interrupted run in this folder.
-    set
-        FIELD=VALUE of the recipe, such as steps=400 or precision=fp32; repeatable.
     """
-    from resunit.training.recipe import named_recipe
-    from resunit.training.settings import with_settings
-
+    changes = options.changes()
     if resume is not None:
-        given = (model, design, data, recipe, seed, out, set)
-        if any(value is not None for value in given):
+        if changes or own or any(value is not None for value in (recipe, config, out)):
             raise UsageError("--resume goes on as the run's recipe.json says; leave the other options out")
-        from resunit.runs.folder import RunFolder
-        from resunit.training.loop import resume as resume_run
+        return _resume(resume, common)
+    if recipe is not None and config is not None:
+        raise UsageError("--recipe and --config both say where to start; give one of them")
+    start = named_recipe(recipe or "quick") if config is None else read_recipe(config)
+    chosen = with_changes(start, changes | typed_own_options(changes.get("design"), own, "train"))
+    data_was_chosen = "data" in changes or config is not None
 
-        if RunFolder(resume).finished_result() is not None and not common.json:
-            print(f"{resume} is finished; nothing is left to do")
-        return tell_result(resume_run(resume, quiet=common.json), resume, common)
-
-    if design is not None and ":" in design:
-        from resunit.models.custom import add_design
-
-        add_design(design)
-    changes = {"model": model, "design": design, "data": data, "seed": seed}
-    chosen = named_recipe(recipe or "quick")
-    chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
-    chosen = with_settings(chosen, set or [])
     from resunit.errors import Unreachable
     from resunit.runs.folder import default_folder
-    from resunit.training.loop import train as train_run
 
     out = out or default_folder(chosen.name)
-    notice = ""
     try:
-        result = train_run(chosen, out=out, quiet=common.json)
+        return tell_result(_train(chosen, out, common), out, common)
     except Unreachable as error:
-        asked_for = data is not None or any(setting.startswith("data=") for setting in set or [])
-        if asked_for or "RANK" in os.environ:  # several processes have ended together
+        if data_was_chosen or "RANK" in os.environ:  # Several processes have ended together.
             raise
         notice = f"CIFAR-10 could not be had, so this is a run on the small sample ({SAMPLE}): {error}"
-        print(notice, file=sys.stderr)
-        result = train_run(replace(chosen, data=SAMPLE), out=out, quiet=common.json)
-    code = tell_result(result, out, common)
-    if notice:
-        print(notice, file=sys.stderr)
+    print(notice, file=sys.stderr)
+    code = tell_result(_train(replace(chosen, data=SAMPLE), out, common), out, common)
+    print(notice, file=sys.stderr)
     return code
 
 
-def tell_result(result: dict[str, Any], folder: Path, common: Common) -> int:
-    """Print how a run ended (in one process of several, the first); the exit code says it too."""
+def typed_own_options(design: str | None, own: Mapping[str, str], command: str) -> dict[str, Any]:
+    """Import a design of the user's own, if --design names one, and return its options from the command line.
+
+    Args:
+        design: what --design says.
+        own: the options that no table knows, as text.
+        command: the name of the command, whose options are suggested for an unknown one.
+
+    Raises:
+        UsageError: the design cannot be imported, or it has no such option.
+    """
+    defaults: Mapping[str, object] = {}
+    if design is not None and is_own_design(design):
+        from resunit.models.custom import add_design
+
+        defaults = add_design(design).options
+    return own_options(own, defaults, app[command]) if own else {}
+
+
+def _train(recipe: Recipe, out: Path, common: Common) -> RunResult:
+    from resunit.training.loop import train as train_run
+
+    return _typed(train_run(recipe, out=out, quiet=common.json))  # integrator: train returns a RunResult
+
+
+def _resume(folder: Path, common: Common) -> int:
+    from resunit.runs.folder import RunFolder
+    from resunit.training.loop import resume as resume_run
+
+    if RunFolder(folder).finished_result() is not None and not common.json:
+        print(f"{folder} is finished; nothing is left to do")
+    result = _typed(resume_run(folder, quiet=common.json))  # integrator: resume returns a RunResult
+    return tell_result(result, folder, common)
+
+
+def _typed(result: dict[str, Any]) -> RunResult:  # integrator: goes when train and resume return a RunResult
+    from resunit.runs.schema import read
+
+    names = {name: name.replace("_error_tta", "_error_augmented_views") for name in result}
+    return read(RunResult, {names[name]: value for name, value in result.items()}, "result")
+
+
+def tell_result(result: RunResult, folder: Path, common: Common) -> int:
+    """Print how a run ended, in the first process of several, and return the exit code that says it too."""
     if os.environ.get("RANK", "0") != "0":
-        return EXIT_CODES[result["status"]]
+        return EXIT_CODES[result.status]
     if common.json:
-        tell_json({**result, "out": str(folder)})
-    elif result["status"] == "stopped":
-        command = f"resunit train --resume {shlex.quote(str(folder))}"
-        print(f"stopped after step {result['steps']}; go on with: {command}")
-    elif result["status"] == "diverged":
+        tell_json({**to_json(result), "out": str(folder)})
+        return EXIT_CODES[result.status]
+    if result.status == "stopped":
+        print(
+            f"stopped after step {result.steps}; go on with: resunit train --resume {shlex.quote(str(folder))}"
+        )
+    elif result.status == "diverged":
         fail(
-            f"diverged at step {result['steps']}: a loss or weight is not finite; the last good checkpoint "
-            f"is kept in {folder / 'checkpoints'}; start a new run with a lower --set learning_rate=...",
+            f"diverged at step {result.steps}: a loss or weight is not finite; the last good checkpoint is kept "
+            f"in {folder / 'checkpoints'}; start a new run with a lower --learning-rate",
             DIVERGED,
         )
     else:
-        split = "test" if result["test_error"] is not None else "validation"
-        last, best = result[f"{split}_error"], result[f"best_{split}_error"]
-        time = (
-            f"{result['wall_seconds'] / 60:.1f} minutes" if result["wall_seconds"] >= 60 else "under a minute"
-        )
-        cost = f"{result['train_flops'] / 1e15:.3g} PFLOP"
-        parameters = f"{result['parameters']:,} parameters"
-        print(f"{result['model']} on {result['data']}, seed {result['seed']}: {parameters}")
-        print(f"{split} error    {last:.2f} %  (last epoch)")
-        print(f"best          {best:.2f} %  (epoch {result['best_epoch']:.4g}, chosen by its {split} error)")
-        tell_views(result, split)
-        print(f"cost          {cost}, {time}")
+        _tell_numbers(result)
         print(f"weights       {folder / 'weights.safetensors'}")
-    if not common.json:
-        print(f"report        {folder / 'report.html'}")
-    return EXIT_CODES[result["status"]]
+    print(f"report        {folder / 'report.html'}")
+    return EXIT_CODES[result.status]
 
 
-VIEWS = {
+def _tell_numbers(result: RunResult) -> None:
+    minutes = result.wall_seconds / SECONDS_A_MINUTE
+    time = f"{minutes:.1f} minutes" if minutes >= 1 else "under a minute"
+    print(f"{result.model} on {result.data}, seed {result.seed}: {result.parameters:,} parameters")
+    print(f"{result.split} error    {result.error:.2f} %  (last epoch)")
+    print(
+        f"best          {result.best_error:.2f} %  (epoch {result.best_epoch:.4g}, chosen by its "
+        f"{result.split} error)"
+    )
+    tell_views(result.top5_error, result.views)
+    print(f"cost          {result.train_flops / 1e15:.3g} PFLOP, {time}")
+
+
+VIEWS: dict[View, str] = {
     "large_crop": "a larger crop at a larger scale",
     "ten_crops": "ten crops",
-    "mirrored_views": "image and mirror image",
+    "mirror": "image and mirror image",
     "tta": "six views: shifted and mirrored too",
 }
 
 
-def tell_views(record: dict[str, Any], split: str) -> None:
-    """Print the top-5 error and the errors with other views, those that the record has."""
-    if (top5 := record.get(f"{split}_top5_error")) is not None:
-        print(f"top-5 error   {top5:.2f} %")
-    for view, words in VIEWS.items():
-        if (error := record.get(f"{split}_error_{view}")) is not None:
-            top5 = record.get(f"{split}_top5_error_{view}")
-            beside = "" if top5 is None else f", top-5 {top5:.2f} %"
-            print(f"with views    {error:.2f} %{beside}  ({words})")
+def tell_views(top5_error: float | None, views: Iterable[ViewError]) -> None:
+    """Print the top-5 error of the plain view, if there is one, and the errors on other views, in percent."""
+    if top5_error is not None:
+        print(f"top-5 error   {top5_error:.2f} %")
+    for view in sorted(views, key=lambda view: list(VIEWS).index(view.view)):
+        top5 = "" if view.top5_error is None else f", top-5 {view.top5_error:.2f} %"
+        print(f"with views    {view.error:.2f} %{top5}  ({VIEWS[view.view]})")

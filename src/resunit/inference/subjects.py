@@ -1,6 +1,6 @@
 """A network and a batch for it, from a name, a run or code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,25 +43,27 @@ def find_subject(
     data: str | None = None,
     batch_size: int | None = None,
     seed: int = 0,
+    options: Mapping[str, Any] | None = None,
 ) -> Subject:
     """The network `target`: one of `list_models()`, a run's folder or weights file, or MODULE:CALLABLE.
 
     The callable takes nothing and returns a network; or the network with its inputs, or with inputs and
     targets. Otherwise the batch is of training images of `data`, by default those of a run, else the sample.
+    `options` are those of the design and the network, as in `create_model`.
     Raises UsageError for what does not exist or does not fit, and OSError for damaged files.
     """
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1, not {batch_size}")
     if ":" in target:
-        if design is not None:
-            raise UsageError("--design applies to a model's name, not to code")
+        if design is not None or options:
+            raise UsageError("--design and options of designs apply to a model's name, not to code")
         return _from_code(target, data, batch_size, seed)
     path = Path(target)
     if path.exists():
-        if design is not None:
-            raise UsageError("the design is stored with the weights; leave --design out")
+        if design is not None or options:
+            raise UsageError("design and options are stored with the weights; leave them out")
         return _from_run(path, data, batch_size, seed)
-    return _from_name(target, design, data, batch_size, seed)
+    return _from_name(target, design, options or {}, data, batch_size, seed)
 
 
 def measured(subject: Subject, also: Sequence[Any] = ()) -> Propagation:
@@ -81,13 +83,18 @@ def draw(results: Sequence[Propagation], path: Path) -> Path:
 
 
 def _from_name(
-    target: str, design: str | None, data: str | None, batch_size: int | None, seed: int
+    target: str,
+    design: str | None,
+    options: Mapping[str, Any],
+    data: str | None,
+    batch_size: int | None,
+    seed: int,
 ) -> Subject:
     if design is not None and ":" in design:
         add_design(design)
-    spec = network_spec(target, design=design)
+    spec = network_spec(target, design=design, **options)
     dataset = load(data or SAMPLE, progress=False)
-    spec = network_spec(target, design=design, num_classes=len(dataset.classes))
+    spec = network_spec(target, design=design, num_classes=len(dataset.classes), **options)
     normalisation = Normalisation.fit(dataset.train.images, "channel")
     torch.manual_seed(seed)
     model = build(spec)

@@ -7,11 +7,13 @@ A recipe, a network's spec and every record of a run are read by the same two fu
 import ast
 import dataclasses
 import inspect
+import math
+import textwrap
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from resunit.errors import UsageError, unknown
 
@@ -21,7 +23,7 @@ KIND_NAMES = {int: "a whole number", float: "a number", bool: "true or false", s
 
 @dataclass(frozen=True)
 class Bounds:
-    """The allowed range of a number, ends included unless they are open; None is no bound."""
+    """The allowed range of a finite number, ends included unless they are open; None is no bound."""
 
     low: float | None = None
     high: float | None = None
@@ -29,20 +31,28 @@ class Bounds:
     high_is_open: bool = False
 
     def allow(self, value: float) -> bool:
-        """Return whether `value` lies in the range; NaN never does."""
+        """Return whether `value` lies in the range; NaN and infinity never do."""
         above = self.low is None or value > self.low or (value == self.low and not self.low_is_open)
         below = self.high is None or value < self.high or (value == self.high and not self.high_is_open)
-        return value == value and above and below
+        return math.isfinite(value) and above and below
 
     def __str__(self) -> str:
         parts = []
         if self.low is not None:
-            parts.append(f"{'above' if self.low_is_open else 'at least'} {self.low:g}")
+            parts.append(f"{'above' if self.low_is_open else 'at least'} {_number(self.low)}")
         if self.high is not None:
-            parts.append(f"{'below' if self.high_is_open else 'at most'} {self.high:g}")
-        return " and ".join(parts)
+            parts.append(f"{'below' if self.high_is_open else 'at most'} {_number(self.high)}")
+        return " and ".join(parts) or "finite"
 
 
+@dataclass(frozen=True)
+class Topic:
+    """The heading under which help explains a field; it stands in the field's annotation, as bounds do."""
+
+    name: str
+
+
+FINITE = Bounds()
 ABOVE_ZERO = Bounds(0, low_is_open=True)
 SHARE = Bounds(0, 1)
 SHARE_BELOW_ONE = Bounds(0, 1, high_is_open=True)
@@ -109,9 +119,15 @@ def check(name: str, value: object, kind: Any) -> Any:
 
 
 def check_fields(instance: object) -> None:
-    """Check every field of a dataclass instance against its annotation. Raises UsageError."""
+    """Check every field of a dataclass instance against its annotation, and store what `check` returns.
+
+    A frozen dataclass calls it in `__post_init__`, so that an invalid instance cannot exist.
+
+    Raises:
+        UsageError: a field is ill-typed, out of its bounds or no choice.
+    """
     for name, kind in annotations_of(type(instance)).items():
-        check(name, getattr(instance, name), kind)
+        object.__setattr__(instance, name, check(name, getattr(instance, name), kind))
 
 
 def from_json(cls: type[T], record: Mapping[str, Any], *, prefix: str = "") -> T:
@@ -141,14 +157,41 @@ def to_json(instance: Any) -> dict[str, Any]:
 
 @cache
 def annotations_of(cls: type) -> dict[str, Any]:
-    """Return the annotations of a dataclass's fields, bounds included."""
-    return get_type_hints(cls, include_extras=True)
+    """Return the annotations of a class's fields, bounds and topics included, but no class variables."""
+    kinds = get_type_hints(cls, include_extras=True)
+    return {name: kind for name, kind in kinds.items() if get_origin(kind) is not ClassVar}
+
+
+def topic_of(kind: Any) -> str | None:
+    """Return the heading that stands in the annotation `kind`, if one does."""
+    topics = [extra.name for extra in getattr(kind, "__metadata__", ()) if isinstance(extra, Topic)]
+    return topics[0] if topics else None
+
+
+def is_optional(kind: Any) -> bool:
+    """Return whether a field annotated with `kind` may be None."""
+    return type(None) in get_args(_without_extras(kind))
+
+
+def plain_kind(kind: Any) -> Any:
+    """Return the type in an annotation: without bounds and topics, and without "or None"."""
+    kind = _without_extras(kind)
+    members = [member for member in get_args(kind) if member is not type(None)]
+    return plain_kind(members[0]) if is_optional(kind) and len(members) == 1 else kind
+
+
+def allowed_values(kind: Any) -> str:
+    """Return the bounds or the choices in the annotation `kind` in words; empty where there are none."""
+    if get_origin(plain_kind(kind)) is Literal:
+        return f"one of {', '.join(map(str, get_args(plain_kind(kind))))}"
+    bounds = [str(extra) for extra in getattr(kind, "__metadata__", ()) if isinstance(extra, Bounds)]
+    return " and ".join(words for words in bounds if words != str(FINITE))
 
 
 @cache
 def docstrings_of(cls: type) -> dict[str, str]:
-    """Return the docstring that follows each field in the source of a dataclass, on one line."""
-    body = ast.parse(inspect.cleandoc(inspect.getsource(cls))).body[0]
+    """Return the docstring that follows each annotated field in the source of a class, on one line."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}
     for field, following in zip(body.body, body.body[1:], strict=False):
@@ -164,6 +207,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return value
+
+
+def _without_extras(kind: Any) -> Any:
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def _wrong(name: str, value: object, expected: str) -> UsageError:

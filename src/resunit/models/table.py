@@ -1,24 +1,27 @@
-"""The zoo as a table: what each network is and costs."""
+"""The networks as plain records: what each one is, and what it costs."""
 
 from typing import Any
 
-from rich.table import Table
-
-from resunit.models.designs import DESIGNS
 from resunit.models.registry import list_models, network_spec
 from resunit.models.summary import multiply_adds, spec_parameters
 
+WEIGHT_LAYERS = {"one-layer": 1, "basic": 2, "bottleneck": 3}  # of a unit's branch
+WEIGHT_LAYERS_OUTSIDE_UNITS = 2  # The stem's convolution and the classifier.
+
 
 def describe_models(pattern: str = "*") -> list[dict[str, Any]]:
-    """One record for each network whose name matches: depth in weight layers, cost for one image."""
+    """Return one record for each network whose name matches a shell pattern.
+
+    `depth` counts weight layers, `multiply_adds` are for one image of `image_size` pixels a side, and `unit` is
+    the kind of branch.
+    """
     records = []
     for name in list_models(pattern):
         spec = network_spec(name)
-        layers = {"one-layer": 1, "basic": 2, "bottleneck": 3}[spec.branch]
         records.append(
             {
                 "model": name,
-                "depth": 2 + layers * sum(spec.depths),
+                "depth": WEIGHT_LAYERS_OUTSIDE_UNITS + WEIGHT_LAYERS[spec.branch] * sum(spec.depths),
                 "parameters": spec_parameters(spec),
                 "multiply_adds": multiply_adds(spec, spec.image_size),
                 "image_size": spec.image_size,
@@ -27,29 +30,3 @@ def describe_models(pattern: str = "*") -> list[dict[str, Any]]:
             }
         )
     return records
-
-
-def models_table(records: list[dict[str, Any]]) -> Table:
-    table = Table("model", "depth", "parameters", "multiply-adds", "image", "unit", "design", box=None)
-    for column in table.columns:
-        column.no_wrap = True  # a name that is cut cannot be copied
-    for column in table.columns[1:5]:
-        column.justify = "right"
-    for record in records:
-        table.add_row(
-            record["model"],
-            str(record["depth"]),
-            f"{record['parameters']:,}",
-            f"{record['multiply_adds'] / 1e6:,.1f} M",
-            str(record["image_size"]),
-            record["unit"],
-            record["design"],
-        )
-    return table
-
-
-def designs_in_words() -> str:
-    """The names that `design` takes, the paper's and the later ones."""
-    paper = [name for name, design in DESIGNS.items() if design.of_the_paper]
-    later = [name for name in DESIGNS if name not in paper]
-    return f"designs (--design): {', '.join(paper)}; later than the paper: {', '.join(later)}"

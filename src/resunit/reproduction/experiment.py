@@ -11,8 +11,7 @@ from resunit.io.atomic import write_atomically
 from resunit.reproduction.identity import NUMERICS, identity_of
 from resunit.reproduction.scales import recipe_for
 from resunit.reproduction.tables import Table
-from resunit.training.recipe import Recipe
-from resunit.training.settings import recipe_from_json
+from resunit.training.recipe import Recipe, recipe_from_json
 from resunit.training.setup import dataset_of
 
 

@@ -13,7 +13,7 @@ NUMERICS = 1  # raised by hand whenever a change makes equal recipes give other 
 
 # What a recipe says about watching and storing, and not about the numbers.
 WITHOUT_EFFECT = (
-    "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps", "evaluation_images", "tta",
+    "format", "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps", "evaluation_images", "tta",
     "checkpoint_every", "watch_propagation",
 )  # fmt: skip
 # What a record states by itself: the network, the seed, and how much of it was trained on what.

@@ -13,7 +13,7 @@ from resunit.reproduction.networks import network_of
 from resunit.reproduction.rows import Row
 from resunit.reproduction.setting import Setting, newest_of_each_seed, setting_of
 from resunit.reproduction.tables import RECIPE_OF_ROW, Table
-from resunit.training.recipe import paper
+from resunit.training.recipes import paper
 
 Record = Mapping[str, Any]
 OWN = "your own"  # the remark of such a row

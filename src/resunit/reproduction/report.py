@@ -28,7 +28,7 @@ from resunit.reproduction.records import read_records
 from resunit.reproduction.setting import setting_of
 from resunit.reproduction.tables import TABLES
 from resunit.runs.folder import RunFolder
-from resunit.training.settings import stored_recipe
+from resunit.training.recipe import stored_recipe
 
 SUFFIXES = (".html", ".md")
 HEAD = """# The paper's tables, measured

@@ -13,7 +13,8 @@ from resunit.models.designs import DESIGNS
 from resunit.reproduction.signal_figure import save_figure
 from resunit.reproduction.signal_records import curves
 from resunit.training.loop import train_or_resume
-from resunit.training.recipe import Recipe, paper
+from resunit.training.recipe import Recipe
+from resunit.training.recipes import paper
 
 WARMUP_STEPS = 24  # at 0.01, as in the mini scale of the paper's schedule
 

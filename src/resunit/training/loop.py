@@ -16,9 +16,9 @@ from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.ghost_batch_norm import set_momentum
 from resunit.training.propagation_watch import PropagationWatch
-from resunit.training.recipe import Recipe, quick
+from resunit.training.recipe import Recipe, stored_recipe
+from resunit.training.recipes import quick
 from resunit.training.records import RunWriter
-from resunit.training.settings import stored_recipe
 from resunit.training.setup import TrainingSetup, prepare
 from resunit.training.signals import stop_requests
 from resunit.training.state import Progress

@@ -14,5 +14,5 @@ def resolve_precision(recipe: Recipe, spec: NetworkSpec, device: torch.device) -
     """ "bf16" or "fp32": what `recipe.precision` means for this network on this device."""
     if recipe.precision != "auto":
         return recipe.precision
-    tolerant = not spec.placement.after or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
+    tolerant = not spec.placement.after_addition or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
     return "bf16" if tolerant and supports_bf16(device) else "fp32"

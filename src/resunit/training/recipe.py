@@ -1,242 +1,264 @@
-"""Recipes: all that determines a training run, as frozen values. Torch-free, so that help is instant.
+"""A recipe: everything that determines a training run, as one frozen value that is valid from the start.
 
-A named recipe is a function that returns the complete configuration; a variant is `dataclasses.replace`.
+Nothing here imports torch, so that help is instant. The named recipes stand in training/recipes.py.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from resunit.errors import unknown
+from resunit.errors import FileFormatError, UsageError, unknown
+from resunit.io.fields import (
+    ABOVE_ZERO,
+    SHARE_BELOW_ONE,
+    Bounds,
+    Topic,
+    annotations_of,
+    check_fields,
+    from_json,
+    to_json,
+)
+from resunit.models.options import NETWORK, OPTIONS, check_option
+from resunit.runs.folder import RunFolder
+from resunit.runs.recipe_format import RECIPE_FORMAT, upgrade_recipe
+from resunit.runs.schema import read_json
+
+LENGTH, DATA, AUGMENTATION = Topic("Length"), Topic("Data"), Topic("Augmentation")
+OPTIMIZER, SCHEDULE = Topic("Optimizer"), Topic("Learning rate schedule")
+EVALUATION, MACHINE = Topic("Evaluation"), Topic("Machine")
+
+COUNT = Bounds(1)
+BATCH_SIZE = Bounds(2)
+COEFFICIENT = Bounds(0, 1)
+INSIDE_THE_RUN = Bounds(0, 1, low_is_open=True, high_is_open=True)
+UP_TO_ONE = Bounds(0, 1, low_is_open=True)
+GREATEST_SEED = 2**32 - 1  # torch's CPU generator uses 32 bits of a seed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A training run. Errors are in percent, learning rates per step, fractions of all steps.
+    """A training run in plain values, checked when it is made.
 
-    Attributes:
-        model, design, model_options: the network, as in `resunit.create_model`.
-        data: "cifar10", "cifar100", "cifar10-sample" or a folder of images in class folders.
-        image_size: pixels a side for a folder of images (224 here and below); None lets the data decide.
-        validation: training images held out for evaluation; the test set is then not touched.
-        epochs, steps: the length, in one or the other; the schedule stretches or shrinks with it.
-        batch_size: images a step over all devices; None is 250, or a sixteenth of few images.
-        ghost_batch_size: images a batch-norm group, taken as micro-batches; None is a device's whole share.
-        optimizer: "sgd", or "muon" for the convolutions and SGD for the rest.
-        learning_rate, nesterov, weight_decay: of SGD; momentum: of both.
-        muon_learning_rate, muon_weight_decay, muon_steps: of Muon, the last its Newton-Schulz steps.
-        train_norm_scale: learn batch norm's gamma, or leave it at 1.
-        decay_parameters: "all", or "weights" for convolutions and the classifier without norms and biases.
-        schedule: "steps" (divided by 10 at each of `milestones`) or "linear" (falls to 0).
-        warmup: fraction of the steps at `warmup_learning_rate` ("steps") or rising linearly ("linear").
-        resize_scales, resize_ends: train on images scaled by resize_scales[i] until the fraction resize_ends[i] of the run,
-            and then as they are; evaluation always sees them as they are.
-        crop: "shift" moves images by up to `padding` pixels, with `padding_mode` around them. The others take
-            crops of 224 pixels from a folder's files as they are read, so that memory sets no limit: "scale"
-            after bringing the shorter side to 256 to 480 pixels, "scale-aspect" of 8 to 100 % of the area at
-            3/4 to 4/3. Tests then use the centre of images of 256 pixels, and at the end also those of 320.
-        colour: with such crops, jitter brightness, contrast and saturation, and shift the lighting.
-        flip: mirror images, "random" or "alternating" epoch by epoch.
-        normalisation: "pixel" subtracts the mean image, "channel" standardises the channels.
-        precision: "auto" is bf16 autocast where the device is fast at it and the network tolerates it.
-        activation_checkpointing: "fast" stores all maps for the backward pass; "small" computes most of them again, and needs
-            memory for the square root of the depth; "auto" is "fast" where that fits. Results are the same.
-        evaluate_every: epochs between evaluations; evaluate_steps: steps, in their place.
-        evaluation_images: how many images the evaluations before the last one use; None is all.
-        tta: at the end, also evaluate on mirrored and shifted views of an image, or on ten crops.
-        checkpoint_every: steps between checkpoints; None is every epoch or 10 minutes.
-        watch_propagation: steps between measurements of the signal through the junctions; None for none.
-        device: "auto", or a torch device.
+    "Share of the run" is a number of steps divided by all steps of the run. Errors are in percent.
+
+    Raises:
+        UsageError: a field is ill-typed or out of its bounds, or fields do not fit together.
     """
 
     name: str
-    model: str
-    batch_size: int | None
-    learning_rate: float
-    weight_decay: float
-    schedule: Literal["steps", "linear"]
-    design: str | None = None
+    """The recipe's name, which the run's default folder gets too."""
+    model: Annotated[str, NETWORK]
+    """The network is one of those that `resunit models` lists."""
+    design: Annotated[str | None, NETWORK] = None
+    """The design of its units is a row of Tables 1 and 2 or a later one; none keeps the network's own."""
     model_options: Mapping[str, Any] = field(default_factory=dict)
-    data: str = "cifar10"
-    image_size: int | None = None
-    validation: int = 0
-    seed: int = 0
-    epochs: float | None = None
-    steps: int | None = None
-    ghost_batch_size: int | None = None
-    optimizer: Literal["sgd", "muon"] = "sgd"
-    muon_learning_rate: float = 0.1
-    muon_weight_decay: float = 0.0
-    muon_steps: int = 5
-    momentum: float = 0.9
-    nesterov: bool = False
-    decay_parameters: Literal["all", "weights"] = "all"
-    train_norm_scale: bool = True
-    milestones: tuple[float, ...] = ()
-    warmup: float = 0.0
-    warmup_learning_rate: float = 0.0
-    label_smoothing: float = 0.0
-    resize_scales: tuple[float, ...] = ()
-    resize_ends: tuple[float, ...] = ()
-    crop: Literal["shift", "scale", "scale-aspect"] = "shift"
-    colour: bool = False
-    padding: int = 4
-    padding_mode: Literal["zeros", "reflect"] = "zeros"
-    flip: Literal["random", "alternating", "none"] = "random"
-    normalisation: Literal["pixel", "channel"] = "channel"
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    activation_checkpointing: Literal["auto", "fast", "small"] = "auto"
-    evaluate_every: int = 1
-    evaluate_steps: int | None = None
-    evaluation_images: int | None = None
-    tta: bool = False
-    checkpoint_every: int | None = None
-    watch_propagation: int | None = None
-    device: str = "auto"
+    """Options of the design and of the network, as `resunit.create_model` takes them (models/options.py)."""
+    seed: Annotated[int, Bounds(0, GREATEST_SEED), NETWORK] = 0
+    """The seed determines the initial weights, the order of the images and their augmentation."""
+
+    epochs: Annotated[float | None, ABOVE_ZERO, LENGTH] = None
+    """The run takes this many epochs, unless `steps` is given; the schedule stretches or shrinks with it."""
+    steps: Annotated[int | None, COUNT, LENGTH] = None
+    """The run takes this many steps, unless `epochs` is given; the schedule stretches or shrinks with it."""
+
+    data: Annotated[str, DATA] = "cifar10"
+    """The data set is cifar10, cifar100, cifar10-sample, or a folder of images in class folders."""
+    image_size: Annotated[int | None, Bounds(8, 4096), DATA] = None
+    """Images of a folder get this many pixels a side; none lets the data set decide."""
+    validation: Annotated[int, Bounds(0), DATA] = 0
+    """This many training images are held out for evaluation, and the test set is then not touched."""
+    batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
+    """A step takes this many images over all devices; none means 250, or a sixteenth of a small data set."""
+    ghost_batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
+    """Batch norm normalises over this many images, one micro-batch; none takes all images of a device at once."""
+    normalisation: Annotated[Literal["pixel", "channel"], DATA] = "channel"
+    """The mean image is subtracted (pixel), or each channel gets mean 0 and standard deviation 1 (channel)."""
+
+    crop: Annotated[Literal["shift", "scale", "scale-aspect"], AUGMENTATION] = "shift"
+    """Images are shifted within their padding, or cropped from a folder's files as they are read (paper
+    appendix, ImageNet): after the shorter side was scaled to 256 to 480 pixels (scale), or with 8 to 100 % of
+    the area and an aspect ratio of 3/4 to 4/3 (scale-aspect). Crops of files need no memory for the data set;
+    tests then take the centre of images of 256 pixels, and at the end also of 320 pixels."""
+    padding: Annotated[int, Bounds(0, 512), AUGMENTATION] = 4
+    """A shift moves an image by up to this many pixels in each direction."""
+    padding_mode: Annotated[Literal["zeros", "reflect"], AUGMENTATION] = "zeros"
+    """Pixels that a shift brings into the image are zeros after normalisation, or mirror the image."""
+    flip: Annotated[Literal["random", "alternating", "none"], AUGMENTATION] = "random"
+    """Images are mirrored at random, in every other epoch (alternating), or never (none)."""
+    colour: Annotated[bool, AUGMENTATION] = False
+    """Crops of files get other brightness, contrast, saturation and lighting (paper appendix, ImageNet)."""
+    resize_scales: Annotated[tuple[float, ...], UP_TO_ONE, AUGMENTATION] = ()
+    """Progressive resizing trains on images scaled by these factors, one after the other, and then on whole ones."""
+    resize_ends: Annotated[tuple[float, ...], INSIDE_THE_RUN, AUGMENTATION] = ()
+    """Each of `resize_scales` ends at this share of the run."""
+
+    optimizer: Annotated[Literal["sgd", "muon"], OPTIMIZER] = "sgd"
+    """SGD trains all parameters, or Muon trains the convolutions and SGD the rest."""
+    learning_rate: Annotated[float, ABOVE_ZERO, OPTIMIZER]
+    """The peak learning rate of SGD."""
+    momentum: Annotated[float, SHARE_BELOW_ONE, OPTIMIZER] = 0.9
+    """The momentum of SGD and of Muon."""
+    nesterov: Annotated[bool, OPTIMIZER] = False
+    """SGD uses Nesterov momentum."""
+    weight_decay: Annotated[float, COEFFICIENT, OPTIMIZER]
+    """The coefficient of weight decay of SGD."""
+    decay_parameters: Annotated[Literal["all", "weights"], OPTIMIZER] = "all"
+    """Weight decay applies to all parameters, or to convolutions and the classifier but no norms and biases."""
+    label_smoothing: Annotated[float, SHARE_BELOW_ONE, OPTIMIZER] = 0.0
+    """This share of a label's probability is spread over all classes."""
+    train_norm_scale: Annotated[bool, OPTIMIZER] = True
+    """Batch norm learns its scale gamma; otherwise gamma stays 1."""
+    muon_learning_rate: Annotated[float, ABOVE_ZERO, OPTIMIZER] = 0.1
+    """The peak learning rate of Muon."""
+    muon_weight_decay: Annotated[float, COEFFICIENT, OPTIMIZER] = 0.0
+    """The coefficient of weight decay of Muon."""
+    muon_steps: Annotated[int, Bounds(1, 20), OPTIMIZER] = 5
+    """Muon orthogonalises an update by this many Newton-Schulz steps."""
+
+    schedule: Annotated[Literal["steps", "linear"], SCHEDULE]
+    """The learning rate is divided by 10 at each milestone (steps), or falls to 0 in a line (linear)."""
+    milestones: Annotated[tuple[float, ...], INSIDE_THE_RUN, SCHEDULE] = ()
+    """The schedule "steps" divides the learning rate by 10 at these shares of the run, in ascending order."""
+    warmup: Annotated[float, SHARE_BELOW_ONE, SCHEDULE] = 0.0
+    """The warm-up lasts for this share of the run (paper section 3.1: the first 400 iterations)."""
+    warmup_learning_rate: Annotated[float, Bounds(0), SCHEDULE] = 0.0
+    """The warm-up has this learning rate ("steps"), or rises from it in a line ("linear")."""
+
+    evaluate_every: Annotated[int, COUNT, EVALUATION] = 1
+    """An evaluation follows every so many epochs, unless `evaluate_steps` is given."""
+    evaluate_steps: Annotated[int | None, COUNT, EVALUATION] = None
+    """An evaluation follows every so many steps; none leaves it to `evaluate_every`."""
+    evaluation_images: Annotated[int | None, COUNT, EVALUATION] = None
+    """Evaluations before the last one use the first so many images; none means all."""
+    tta: Annotated[bool, EVALUATION] = False
+    """At the end, test-time augmentation averages over mirrored and shifted views, or over ten crops."""
+    watch_propagation: Annotated[int | None, COUNT, EVALUATION] = None
+    """The signal through the junctions is measured before every so many steps; none measures nothing."""
+
+    precision: Annotated[Literal["auto", "bf16", "fp32"], MACHINE] = "auto"
+    """Steps compute in fp32 or with bf16 autocast; auto means bf16 where the device is fast at it and the
+    network tolerates it."""
+    activation_checkpointing: Annotated[Literal["auto", "fast", "small"], MACHINE] = "auto"
+    """All activations are stored for the backward pass (fast), or most are computed again (small), which needs
+    memory for the square root of the depth; auto means fast where that fits. The weights are the same."""
+    checkpoint_every: Annotated[int | None, COUNT, MACHINE] = None
+    """A checkpoint follows every so many steps; none means every epoch or 10 minutes."""
+    device: Annotated[str, MACHINE] = "auto"
+    """The device is auto or one of torch's, such as cpu or cuda:1."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        object.__setattr__(self, "model_options", _checked_options(self.design, self.model_options))
+        _check_together(self)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return the recipe as recipe.json holds it, with its format number."""
+        return {**to_json(self), "format": RECIPE_FORMAT}
 
 
-def quick() -> Recipe:
-    """The default: a wide, shallow pre-activation network, for a good classifier within minutes.
+FIELDS: dict[str, Any] = annotations_of(Recipe)
 
-    resunit train
 
-    Muon on the convolutions, a whitening stem, and half of the epochs on smaller images. 0.0998 PFLOP; 8.6 %
-    test error with one view, 7.6 % with six: means of three seeds (results/quick.jsonl).
+def with_changes(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """Return `recipe` with fields and model options changed; a new length in one unit clears the other.
+
+    Args:
+        recipe: the recipe to start from; it stays as it is.
+        changes: new values by name. A name is a field of the recipe, an option in models/options.py, or, for a
+            design of the user's own, any option of it. None takes a model option away, so that it gets its default.
+
+    Raises:
+        UsageError: a name does not exist, or a value does not fit; the message has the nearest name.
     """
-    return Recipe(
-        name="quick",
-        model="preresnet10-quick",
-        epochs=12,
-        batch_size=None,
-        optimizer="muon",
-        muon_learning_rate=0.1,
-        muon_steps=3,
-        learning_rate=0.1,
-        nesterov=True,
-        weight_decay=5e-4,
-        decay_parameters="weights",
-        muon_weight_decay=0.02,
-        train_norm_scale=False,
-        schedule="linear",
-        warmup=0.1,
-        label_smoothing=0.2,
-        resize_scales=(24 / 32,),
-        resize_ends=(6 / 12,),
-        tta=True,
-        padding=2,
-        padding_mode="reflect",
-        flip="alternating",
-    )
+    changes = dict(changes)
+    for name, other in (("epochs", "steps"), ("steps", "epochs")):
+        if changes.get(name) is not None:
+            changes.setdefault(other, None)
+    own_design = is_own_design(changes.get("design", recipe.design))
+    options = dict(changes.pop("model_options", recipe.model_options))
+    for name in [name for name in changes if name not in FIELDS]:
+        if name not in OPTIONS and not own_design:
+            raise unknown("recipe field", name, [*FIELDS, *OPTIONS])
+        options[name] = changes.pop(name)
+    options = {name: value for name, value in options.items() if value is not None}
+    return replace(recipe, **changes, model_options=options)
 
 
-def fast94() -> Recipe:
-    """`quick` on a deeper and wider network, and longer.
+def recipe_from_json(record: Mapping[str, Any], origin: str = "recipe.json") -> Recipe:
+    """Return the recipe in `record`, of this format or an older one; absent fields get their defaults.
 
-    resunit train --recipe fast94
+    Args:
+        record: what `Recipe.to_json` returns.
+        origin: the file that holds the record, for the message.
 
-    0.359 PFLOP by `cost.training_flops`; 7.23 % test error with one view, 6.20 % with six (means of 3 seeds,
-    docs/lab-notes.md), in 23 minutes on 2 cores.
+    Raises:
+        FileFormatError: the record is of a newer format, or a field is unknown, missing, ill-typed or does not
+            fit; the message names `origin` and the field.
     """
-    return replace(
-        quick(),
-        name="fast94",
-        model="preresnet12-fast94",
-        epochs=19,
-        padding=3,
-    )
+    current = upgrade_recipe(record, origin)
+    del current["format"]
+    try:
+        return from_json(Recipe, current)
+    except UsageError as error:
+        raise FileFormatError(f"{origin}: {error}") from error
 
 
-def paper() -> Recipe:
-    """The paper's CIFAR recipe (appendix): ResNet-110 with full pre-activation, 6.37 % in the paper.
+def read_recipe(path: Path) -> Recipe:
+    """Return the recipe in a file, or in the recipe.json of a run's folder. Raises FileFormatError."""
+    file = path / "recipe.json" if path.is_dir() else path
+    return recipe_from_json(read_json(file), str(file))
 
-    resunit train --recipe paper
 
-    64k iterations of 128 images, batch norm over groups of 64, learning rate 0.01 for the first 400
-    iterations, then 0.1, divided by 10 at 32k and 48k. 12.4 PFLOP by `cost.training_flops`. Not run to the
-    end here.
+def stored_recipe(folder: RunFolder) -> Recipe:
+    """Return the recipe in a run's folder.
+
+    Raises:
+        RunError: there is no run in the folder.
+        FileFormatError: its recipe.json is of a newer format or damaged.
     """
-    return Recipe(
-        name="paper",
-        model="preresnet110",
-        steps=64_000,
-        batch_size=128,
-        ghost_batch_size=64,
-        learning_rate=0.1,
-        weight_decay=1e-4,
-        schedule="steps",
-        milestones=(32 / 64, 48 / 64),
-        warmup=400 / 64_000,
-        warmup_learning_rate=0.01,
-        normalisation="pixel",
-    )
+    return recipe_from_json(folder.read("recipe.json"), str(folder.path / "recipe.json"))
 
 
-def fb() -> Recipe:
-    """What the authors' published code runs (resnet-1k-layers): 5.46 % for pre-activation 164 in the paper.
-
-    resunit train --recipe fb
-
-    164 epochs with drops at 81 and 122, Nesterov momentum, no warm-up, weight decay on every parameter,
-    channels whitened before padding. The published 4.62 % is `--model preresnet1001 --set batch_size=64
-    --set ghost_batch_size=32 --set epochs=200 --set milestones=0.405,0.61`. Not run to the end here.
-    """
-    return Recipe(
-        name="fb",
-        model="preresnet164",
-        epochs=164,
-        batch_size=128,
-        ghost_batch_size=64,
-        learning_rate=0.1,
-        weight_decay=1e-4,
-        nesterov=True,
-        schedule="steps",
-        milestones=(81 / 164, 122 / 164),
-    )
+def is_own_design(design: str | None) -> bool:
+    """Return whether `design` is the user's own, MODULE:CLASS, whose options no table knows."""
+    return design is not None and ":" in design
 
 
-def imagenet() -> Recipe:
-    """The paper's ImageNet recipe: ResNet-200 with full pre-activation, top-1 / top-5 error 20.7 / 5.3 % on
-    crops of 320 pixels in the paper; 20.1 / 4.8 % with `--set crop=scale-aspect`.
-
-    resunit train --recipe imagenet --data FOLDER
-
-    90 epochs of steps of 256 images, batch norm over groups of 32, learning rate 0.1 without warm-up, divided
-    by 10 at epochs 30 and 60. 10,350 PFLOP by `cost.training_flops` for the 1,281,167 images of ImageNet;
-    three weeks on 8 GPUs in the paper. Not run to the end here. FOLDER has train/<class>/<image> and
-    val/<class>/<image>.
-    """
-    return Recipe(
-        name="imagenet",
-        model="preresnet200",
-        data="imagenet",
-        image_size=224,
-        epochs=90,
-        batch_size=256,
-        ghost_batch_size=32,
-        learning_rate=0.1,
-        weight_decay=1e-4,
-        schedule="steps",
-        milestones=(30 / 90, 60 / 90),
-        crop="scale",
-        colour=True,
-        padding=0,
-    )
+def _checked_options(design: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `options` with checked values; a design of the user's own checks its own where it is built."""
+    if is_own_design(design):
+        return dict(options)
+    return {name: check_option(name, value) for name, value in options.items()}
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {
-    "quick": quick,
-    "fast94": fast94,
-    "paper": paper,
-    "fb": fb,
-    "imagenet": imagenet,
-}
+def _check_together(recipe: Recipe) -> None:
+    """Raise UsageError for fields that are valid alone and not together."""
+    if recipe.epochs is None and recipe.steps is None:
+        raise UsageError("a recipe needs a length: give epochs or steps")
+    if recipe.epochs is not None and recipe.steps is not None:
+        raise UsageError(
+            f"a recipe has one length, not epochs {recipe.epochs:g} and steps {recipe.steps}; set one of them "
+            "to None, as resunit.training.recipe.with_changes does"
+        )
+    if recipe.crop == "shift" and recipe.colour:
+        raise UsageError("colour needs crops of files; give crop scale or scale-aspect too")
+    if recipe.crop != "shift" and recipe.padding:
+        raise UsageError(f"crop {recipe.crop} takes no padding; give padding 0 too")
+    if recipe.crop != "shift" and recipe.normalisation == "pixel":
+        raise UsageError(f"crop {recipe.crop} reads images of many sizes; give normalisation channel too")
+    if recipe.nesterov and recipe.momentum == 0:
+        raise UsageError("nesterov needs a momentum above 0")
+    for name in ("milestones", "resize_ends"):
+        if not _ascends(getattr(recipe, name)):
+            raise UsageError(f"{name} must ascend, unlike {getattr(recipe, name)}")
+    if len(recipe.resize_scales) != len(recipe.resize_ends):
+        raise UsageError(
+            "resize_scales and resize_ends go together: give as many ends as scales, not "
+            f"{len(recipe.resize_ends)} for {len(recipe.resize_scales)}"
+        )
 
 
-def named_recipe(name: str) -> Recipe:
-    """The recipe of that name; raises UsageError with the nearest name."""
-    if name not in RECIPES:
-        raise unknown("recipe", name, RECIPES)
-    return RECIPES[name]()
+def _ascends(numbers: Iterable[float]) -> bool:
+    return all(one <= other for one, other in pairwise(numbers))

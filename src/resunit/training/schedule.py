@@ -1,20 +1,25 @@
-"""What changes from step to step: the learning rate and the image size."""
+"""The values that change from step to step: the learning rate and the image size."""
 
 from resunit.training.recipe import Recipe
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The rate for step 0 <= `step` < `steps`, for a peak of `recipe.learning_rate`.
+    """Return the learning rate of one step, whose greatest value is `recipe.learning_rate`.
 
-    "steps": the warm-up rate for the first iterations, then the peak, divided by 10 at each drop.
-    "linear": up from `warmup_learning_rate` to the peak and down to 0, a triangle.
+    The schedule "steps" has the warm-up's rate first, then the peak, divided by 10 at each milestone. The
+    schedule "linear" rises in a line from the warm-up's rate to the peak and falls in a line to 0.
+
+    Args:
+        recipe: its `learning_rate`, `schedule`, `milestones`, `warmup` and `warmup_learning_rate` count.
+        step: the number of steps before this one, at least 0 and below `steps`.
+        steps: the number of all steps of the run.
     """
     warmup = round(recipe.warmup * steps)
     if recipe.schedule == "steps":
         if step < warmup:
             return recipe.warmup_learning_rate
-        drops = sum(step >= round(drop * steps) for drop in recipe.milestones)
-        return recipe.learning_rate / 10**drops
+        passed = sum(step >= round(milestone * steps) for milestone in recipe.milestones)
+        return recipe.learning_rate / 10**passed
     if step < warmup:
         rise = (step + 1) / (warmup + 1)
         return recipe.warmup_learning_rate + rise * (recipe.learning_rate - recipe.warmup_learning_rate)
@@ -22,7 +27,14 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def train_size(recipe: Recipe, step: int, steps: int, side: int) -> int:
-    """The side of training images at `step`, in pixels, when they are stored with `side`."""
+    """Return the pixels a side of the training images of one step (progressive resizing).
+
+    Args:
+        recipe: its `resize_scales` and `resize_ends` count.
+        step: the number of steps before this one.
+        steps: the number of all steps of the run.
+        side: the pixels a side of the stored images.
+    """
     for scale, end in zip(recipe.resize_scales, recipe.resize_ends, strict=True):
         if step < round(end * steps):
             return round(scale * side)

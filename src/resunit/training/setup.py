@@ -22,7 +22,6 @@ from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
-from resunit.training.settings import checked
 from resunit.training.whitening import fit_whitening
 
 AnyDataset: TypeAlias = Dataset[Split | StreamedSplit]
@@ -117,7 +116,6 @@ def load_data(recipe: Recipe, worker: Distributed) -> AnyDataset:
 
 def prepare(recipe: Recipe) -> TrainingSetup:
     """Load the data and build the network of `recipe`; raises UsageError or DataError."""
-    recipe = checked(recipe)
     worker = start_distributed(recipe.device)
     # Before the data, so that a typo fails at once.
     spec = network_spec(recipe.model, design=recipe.design, **recipe.model_options)

@@ -1,0 +1,137 @@
+"""The options of the command line that are not written by hand: one for each field of a recipe and of a network.
+
+A field's annotation gives an option its type, bounds, choices and heading, and the field's docstring its help,
+so that a new field is an option at once. An option that was not given is in no recipe: `changes` leaves it out.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import field, fields, make_dataclass
+from typing import Annotated, Any, Literal, Protocol, get_origin
+
+from cyclopts import App, Group, Parameter, Token
+
+from resunit.cli.unknown_options import option_name, option_names, unknown_option
+from resunit.io.fields import allowed_values, check, docstrings_of, is_optional, plain_kind, topic_of
+from resunit.models.options import DESCRIPTIONS, OPTIONS
+from resunit.training.recipe import FIELDS, Recipe
+
+NOT_GIVEN: Any = type("NotGiven", (), {"__repr__": lambda _: "not given"})()
+NEVER_OPTIONS = ("name", "model_options")  # a recipe's name is --recipe; each model option has its own option
+
+class Options(Protocol):
+    """The options of one command, as the command line gives them to a command's function."""
+
+    def changes(self) -> dict[str, Any]:
+        """Return the values of the options that were given, by the name of the field."""
+        ...
+
+
+def recipe_options(exclude: Collection[str] = ()) -> type[Options]:
+    """Return a dataclass of options: every field of a recipe, and every option of designs and networks.
+
+    Args:
+        exclude: the fields and options that the command leaves out, or chooses in another way.
+    """
+    kinds = {name: kind for name, kind in (FIELDS | OPTIONS).items() if name not in NEVER_OPTIONS}
+    kept = {name: kind for name, kind in kinds.items() if name not in exclude}
+    return _options("RecipeOptions", kept, docstrings_of(Recipe) | DESCRIPTIONS)
+
+
+def model_options() -> type[Options]:
+    """Return a dataclass of options: every option of designs and networks."""
+    return _options("ModelOptions", OPTIONS, DESCRIPTIONS)
+
+
+def own_options(given: Mapping[str, str], defaults: Mapping[str, object], command: App) -> dict[str, Any]:
+    """Return the options that no table knows, with the types of the defaults of the user's own design.
+
+    Args:
+        given: the text of each option by its name, as the command's catch-all has it.
+        defaults: the options of the user's own design and their defaults; empty for any other design.
+        command: the command, whose options are suggested where a name is unknown.
+
+    Raises:
+        UsageError: the design has no such option, or its type is another one.
+    """
+    values = {}
+    for option, text in given.items():
+        name = option.replace("-", "_")
+        if name not in defaults:
+            raise unknown_option(f"--{option}", [*option_names(command), *map(option_name, defaults)])
+        values[name] = parse(name, text, type(defaults[name]))
+    return values
+
+
+def parse(name: str, text: str, kind: Any) -> Any:
+    """Return the text of an option as a value of the type `kind`; "none" is None, commas part a tuple.
+
+    Raises:
+        UsageError: the text is no such value; the message names the option and what is allowed.
+    """
+    inner, value = plain_kind(kind), text
+    if text.lower() == "none" and (is_optional(kind) or name in OPTIONS):
+        return None
+    if get_origin(inner) is tuple:
+        parts = [] if text.lower() == "none" else text.split(",")
+        value = tuple(_literal(part) for part in parts if part.strip())
+    elif inner is not str and get_origin(inner) is not Literal:
+        value = _literal(text)
+    return check(option_name(name), value, kind)
+
+
+def _options(name: str, kinds: Mapping[str, Any], descriptions: Mapping[str, str]) -> type[Options]:
+    topics = dict.fromkeys(topic_of(kind) or "Options" for kind in kinds.values())
+    groups = {topic: Group.create_ordered(topic) for topic in topics}
+    members = [
+        (key, _parameter(key, kind, groups[topic_of(kind) or "Options"], descriptions[key]), field(default=NOT_GIVEN))
+        for key, kind in kinds.items()
+    ]
+
+    def changes(self: Any) -> dict[str, Any]:
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {key: value for key, value in values.items() if value is not NOT_GIVEN}
+
+    made = make_dataclass(name, members, namespace={"changes": changes}, frozen=True, kw_only=True)
+    made.__module__ = __name__  # cyclopts takes a class of another module for a built-in one
+    return Parameter(name="*")(made)
+
+
+def _parameter(name: str, kind: Any, group: Group, description: str) -> Any:
+    shown = Parameter(help=_help(kind, description), group=group, show_default=False)
+    if plain_kind(kind) is bool:
+        return Annotated[bool, shown]
+    return Annotated[str, shown, Parameter(converter=_converter(name, kind), metavar=_metavar(kind))]
+
+
+def _converter(name: str, kind: Any) -> Callable[[Any, Sequence[Token]], Any]:
+    def convert(_type: Any, tokens: Sequence[Token]) -> Any:
+        return parse(name, tokens[0].value, kind)
+
+    return convert
+
+
+def _help(kind: Any, description: str) -> str:
+    """Return the help of an option; where a field's docstring names a field, help names its option."""
+    words = re.sub(r"`(\w+)`", lambda found: option_name(found[1]) if found[1] in FIELDS else found[0], description)
+    allowed = allowed_values(kind)
+    return f"{words} [{allowed}]" if allowed else words
+
+
+def _metavar(kind: Any) -> str:
+    inner = plain_kind(kind)
+    if get_origin(inner) is tuple:
+        return "FLOAT,..."
+    return {int: "INT", float: "FLOAT", str: "TEXT"}.get(inner, "NAME")
+
+
+def _literal(text: str) -> Any:
+    """Return the number or boolean that `text` spells, else `text` itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
