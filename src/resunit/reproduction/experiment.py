@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from resunit.reproduction.identity import NUMERICS, identity_of
 from resunit.reproduction.scales import recipe_for
 from resunit.reproduction.tables import Table
 from resunit.training.recipe import Recipe, recipe_from_json
-from resunit.training.setup import dataset_of
+from resunit.training.setup import load_dataset
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Experiment:
 
 
 def experiments(
-    name: str, table: Table, *, scale: str, seeds: int, data: str | None, settings: list[str]
+    name: str, table: Table, *, scale: str, seeds: int, data: str | None, settings: Mapping[str, Any]
 ) -> list[Experiment]:
     """The runs of a table, all rows with the first seed, then all with the next.
 
@@ -101,7 +102,7 @@ def in_steps(recipe: Recipe, train_images: int) -> Recipe:
 
 def _data_of(recipe: Recipe) -> Data | None:
     try:
-        dataset = dataset_of(recipe, progress=True)
+        dataset = load_dataset(recipe, progress=True)
         return Data(dataset.checksum, len(dataset.train))
     except Unreachable as error:
         warnings.warn(f"rows on {recipe.data} are left out: {error}", RowsLeftOut, stacklevel=3)
