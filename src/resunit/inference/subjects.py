@@ -15,7 +15,7 @@ from resunit.inference.classifier import load as load_classifier
 from resunit.models.custom import add_design
 from resunit.models.network import build
 from resunit.models.registry import network_spec
-from resunit.models.user_code import fails, imported
+from resunit.models.user_code import failure, imported
 from resunit.propagation import Propagation, measure
 from resunit.training.guest import isolated_process_state
 from resunit.training.setup import AnyDataset
@@ -138,7 +138,7 @@ def _from_code(target: str, data: str | None, batch_size: int | None, seed: int)
         try:
             made = make()
         except Exception as error:
-            raise fails(f"{target}, which is called without arguments,", error) from error
+            raise failure(f"{target}, which is called without arguments,", error) from error
     model, *given = made if isinstance(made, tuple) else (made,)
     if len(given) > 2 or not isinstance(model, nn.Module):
         raise UsageError(

@@ -1,1 +1,1 @@
-"""Training: a recipe becomes a run, whose folder holds weights, records and a report."""
+"""Training: recipes, the loop, checkpoints, and everything that a step needs."""

@@ -11,7 +11,7 @@ from resunit.errors import ResunitError, UsageError
 from resunit.models.network import NetworkSpec, ResidualNetwork, build, stem_for
 from resunit.models.registry import network_spec
 from resunit.models.summary import training_flops
-from resunit.ops.activation_checkpointing import recompute
+from resunit.ops.activation_checkpointing import enable_activation_checkpointing
 from resunit.training.activation_memory import resolve_activation_checkpointing
 from resunit.training.batches import Batches
 from resunit.training.distributed import Distributed, start_distributed
@@ -132,7 +132,7 @@ def assemble(
     if spec.stem == "whitening":
         fit_whitening(network.stem, dataset.train, normalisation)
     if recipe.activation_checkpointing == "small":
-        recompute(network.stages)
+        enable_activation_checkpointing(network.stages)
     if not recipe.train_norm_scale:
         fix_norm_scales(network)
     batches = Batches(

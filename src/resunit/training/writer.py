@@ -101,8 +101,8 @@ class RunWriter:
         checkpoint = newest_checkpoint(self.folder.checkpoints)
         state = checkpoint.state if checkpoint is not None else TrainingState()
         if checkpoint is not None:
-            network = self.setup.network
             try:
+                network = self.setup.network
                 network.load_state_dict(with_current_names(checkpoint.network, network))
                 self.setup.optimizer.load_state(with_current_names(checkpoint.optimizer, network))
             except (RuntimeError, KeyError) as error:
