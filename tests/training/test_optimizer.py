@@ -19,7 +19,7 @@ def network() -> nn.Module:
 
 
 def gradients(model: nn.Module) -> None:
-    torch.manual_seed(int(sum(float(p.abs().sum()) for p in model.parameters())) % 1000)
+    torch.manual_seed(int(sum(float(p.detach().abs().sum()) for p in model.parameters())) % 1000)
     images = torch.randn(4, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     model.zero_grad()
     cross_entropy(model(images), torch.tensor([1, 2, 3, 4])).backward()
