@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from resunit.training.settings import with_settings
 
 import resunit
 from resunit.cli import main
