@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.process import claim_process
 from resunit.cli.training import tell_views
 from resunit.errors import UsageError
 from resunit.io.fields import to_json
@@ -33,6 +34,7 @@ def evaluate(
     """
     from resunit.inference.classifier import evaluate_weights
 
+    claim_process()
     found = evaluate_weights(source, data, progress=not common.json, tta=tta)
     if common.json:
         tell_json(to_json(found))
@@ -64,6 +66,7 @@ def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMO
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")
     if top < 1:
         raise UsageError(f"--top must be at least 1, not {top}")
+    claim_process()
     answers = list(zip(map(str, images), load(source).predict(images, top), strict=True))
     if common.json:
         tell_json(

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, FAILED, STOPPED, Common, app, fail, tell_json
+from resunit.cli.options import recipe_options
+from resunit.models.options import OPTIONS
 
 if TYPE_CHECKING:
     from resunit.reproduction.reproduce import Reproduction
+
+RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", *OPTIONS))
+NONE_GIVEN = RecipeOptions()
 
 
 @app.command(
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
     "  resunit reproduce table1\n"
     "  resunit reproduce table2 --seeds 3 --jobs 2 --only '110-*'\n"
     "  resunit reproduce claims --scale mini\n"
-    "  resunit reproduce figure3 --set steps=200"
+    "  resunit reproduce figure3 --steps 200"
 )
 def reproduce(
     table: str,
@@ -32,7 +37,7 @@ def reproduce(
     data: str | None = None,
     add: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("results"),
-    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    options: RecipeOptions = NONE_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
 ) -> int:
     """Run a table, a figure or the claims of the paper, and put them beside what it published.
@@ -59,8 +64,6 @@ def reproduce(
         MODULE:CLASS, a design of your own as one more row (docs/your-own-row.md); repeatable.
     out
         The folder of the records, reproduce-SCALE.jsonl, and of the runs. What is there is not run again.
-    set
-        FIELD=VALUE of every run's recipe, such as steps=100; repeatable.
     """
     from resunit.reproduction.reproduce import reproduce as run_table
     from resunit.reproduction.runner import Interrupted
@@ -76,7 +79,7 @@ def reproduce(
             address=address,
             data=data,
             out=out,
-            settings=set or [],
+            settings=options.changes(),
             add=add or [],
             quiet=common.json,
         )

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class Experiment:
 
 
 def experiments(
-    name: str, table: Table, *, scale: str, seeds: int, data: str | None, settings: list[str]
+    name: str, table: Table, *, scale: str, seeds: int, data: str | None, settings: Mapping[str, Any]
 ) -> list[Experiment]:
     """The runs of a table, all rows with the first seed, then all with the next.
 

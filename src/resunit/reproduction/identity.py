@@ -13,8 +13,8 @@ NUMERICS = 1  # raised by hand whenever a change makes equal recipes give other 
 
 # What a recipe says about watching and storing, and not about the numbers.
 WITHOUT_EFFECT = (
-    "format", "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps", "evaluation_images", "tta",
-    "checkpoint_every", "watch_propagation",
+    "format", "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps", "evaluation_images",
+    "tta", "checkpoint_every", "watch_propagation",
 )  # fmt: skip
 # What a record states by itself: the network, the seed, and how much of it was trained on what.
 STATED = (

@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def reproduce(
     address: str | None,
     out: Path,
     data: str | None,
-    settings: list[str],
+    settings: Mapping[str, Any],
     add: list[str],
     quiet: bool,
 ) -> Reproduction:

@@ -1,15 +1,16 @@
 """How much of the paper's training a run gets: all of it, its schedule in miniature, or a few steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from resunit.errors import UsageError, unknown
 from resunit.models.registry import network_spec
 from resunit.reproduction.rows import Row
 from resunit.training.devices import resolve_device
 from resunit.training.precision import resolve_precision
-from resunit.training.recipe import Recipe, fb, imagenet, paper
-from resunit.training.settings import with_settings
+from resunit.training.recipe import Recipe, with_changes
+from resunit.training.recipes import fb, imagenet, paper
 
 
 def mini_scale() -> Recipe:
@@ -46,7 +47,8 @@ def smoke_scale() -> Recipe:
 
 def imagenet_mini_scale() -> Recipe:
     """The paper's ImageNet schedule compressed to 400 steps of 64 images, on crops of 98 pixels and not 224,
-    tested on crops of 98 (at 112) and 140; all else as in the recipe."""
+    tested on crops of 98 (at 112) and 140; all else as in the recipe.
+    """
     return replace(
         imagenet(),
         image_size=98,
@@ -104,7 +106,7 @@ def fb_half_batch(scale: str) -> Recipe:
     )
 
 
-def recipe_for(row: Row, scale: str, seed: int, data: str | None, settings: Sequence[str]) -> Recipe:
+def recipe_for(row: Row, scale: str, seed: int, data: str | None, settings: Mapping[str, Any]) -> Recipe:
     """What training `row` at `scale` means; `data` is the folder of rows that name none.
 
     All designs of a network get the precision that its original units need, so that rows compare.
@@ -112,9 +114,9 @@ def recipe_for(row: Row, scale: str, seed: int, data: str | None, settings: Sequ
     """
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    for setting in settings:
-        if (name := setting.partition("=")[0]) in OF_THE_ROW:
-            raise UsageError(f"--set {name}: it is what makes a row; choose with {OF_THE_ROW[name]}")
+    for name in settings:
+        if name in OF_THE_ROW:
+            raise UsageError(f"{name} is what makes a row; choose with {OF_THE_ROW[name]}")
     assert row.network is not None
     if row.data is None:
         if data is None:
@@ -134,7 +136,7 @@ def recipe_for(row: Row, scale: str, seed: int, data: str | None, settings: Sequ
         model_options=dict(row.network.options),
         seed=seed,
     )
-    recipe = with_settings(recipe, settings)
+    recipe = with_changes(recipe, settings)
     original = network_spec(row.network.model, design="original")
     device = resolve_device(recipe.device)
     return replace(recipe, precision=resolve_precision(recipe, original, device))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from resunit.data import StreamedSplit
 from resunit.errors import RunError
 from resunit.io.fields import to_json
-from resunit.models.weights import write_weights
+from resunit.models.weights import with_current_names, write_weights
 from resunit.reports import write_run_page
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine, RunResult, Status
@@ -102,8 +102,9 @@ class RunWriter:
         state = checkpoint.state if checkpoint is not None else TrainingState()
         if checkpoint is not None:
             try:
-                self.setup.network.load_state_dict(dict(checkpoint.network))
-                self.setup.optimizer.load_state(checkpoint.optimizer)
+                network = self.setup.network
+                network.load_state_dict(with_current_names(checkpoint.network, network))
+                self.setup.optimizer.load_state(with_current_names(checkpoint.optimizer, network))
             except (RuntimeError, KeyError) as error:
                 raise RunError(
                     f"{self.folder.path}: its checkpoint is not of the network in recipe.json; was it edited?"
