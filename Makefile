@@ -1,31 +1,45 @@
-# Both set up everything on a fresh machine: a virtual environment in this folder, with locked versions.
+# Every target sets up what it needs on a fresh machine: a virtual environment in this folder, with locked versions.
 PYTHON ?= python3
+CONSTRAINTS ?= requirements.lock
+# TORCH_INDEX=URL is one more index for pip, for builds of torch that the usual index does not have.
+TORCH_INDEX ?=
 BIN := .venv/bin
 
 run: .venv/run  ## train a pre-activation network on CIFAR-10 and report its test error
 	$(BIN)/resunit train
 
-test: .venv/test  ## formatting, lint, types and the everyday tests
+check: .venv/test  ## formatting, lint, imports and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+test: check  ## what `check` does and the everyday tests
 	$(BIN)/pytest
 
-test-full: test chromium  ## everything, with the full data set and a browser
-	$(BIN)/pytest -m full
+test-avx2: .venv/test  ## the tests of all arithmetic, as an x86-64 processor without AVX-512 computes
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest tests/ops tests/inference tests/training
+
+test-full: check docs chromium  ## all tests, with the full data set and a browser, the floor of coverage, and the site
+	$(BIN)/pytest -m 'full or not full' --cov --cov-report=term
+
+docs: .venv/test  ## the documentation site, in site/; a warning is an error
+	$(BIN)/mkdocs build --strict --quiet
 
 SUBJECTS := train program growth memory infer startup accuracy sweep
 bench: .venv/test  ## measure everything, about a quarter of an hour on two idle cores; writes docs/performance.md
-	for subject in $(SUBJECTS); do $(BIN)/resunit bench $$subject || exit; done
-	$(BIN)/resunit bench document
+	for subject in $(SUBJECTS); do $(BIN)/python -m benchmarks $$subject || exit; done
+	$(BIN)/python -m benchmarks document
 
 chromium:
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 
-.venv/run .venv/test: pyproject.toml requirements.lock
+.venv/run: EXTRAS := parquet,reproduce
+.venv/test: EXTRAS := dev
+.venv/run .venv/test: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit("resunit needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint requirements.lock --editable '.$(if $(findstring test,$@),[dev])'
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) $(addprefix --extra-index-url ,$(TORCH_INDEX)) --editable '.[$(EXTRAS)]'
 	touch $@
 
-.PHONY: run test test-full bench chromium
+.PHONY: run check test test-avx2 test-full docs bench chromium

@@ -17,7 +17,7 @@ from resunit.inference.onednn import packed
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.processor import supports_bf16
-from resunit.training.evaluation import logits_of
+from resunit.training.evaluation import compute_logits
 from resunit.training.precision import PRECISIONS
 
 Configuration = Literal["default", "best"]
@@ -71,7 +71,7 @@ def prepare_ours(
     settled(model, normalised(images))
     precision = "bf16" if supports_bf16(CPU) else "fp32"
     network, normalisation = prepared(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
-    return lambda: logits_of(network, images, normalisation, precision), {"precision": precision}
+    return lambda: compute_logits(network, images, normalisation, precision), {"precision": precision}
 
 
 def settled(model: nn.Module, images: Tensor) -> nn.Module:

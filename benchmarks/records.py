@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from resunit.errors import FileFormatError
+from resunit.io.fields import to_json
 from resunit.io.jsonl import read_lines
 from resunit.training.environment import describe_environment
 
@@ -36,8 +37,8 @@ class Measurement:
 
 def describe_run() -> dict[str, Any]:
     """The moment and the machine, for every line of a run."""
-    environment = describe_environment(torch.device("cpu"), "", 1)
-    left_out = ("device", "gpu", "workers", "precision")
+    environment = to_json(describe_environment(torch.device("cpu"), "", 1))
+    left_out = ("device", "gpu", "world_size", "precision", "data_checksum", "format")
     machine = {name: value for name, value in environment.items() if name not in left_out}
     machine["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS")
     return {"run": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine}

@@ -36,8 +36,8 @@ def prepare_ours(
 ) -> Prepared:
     """The step of `resunit train` on the network `spec`, as recipe `paper` with `settings` makes it."""
     job = our_job(spec, name, batch_size, image_size, settings)
-    model = job.worker.distribute(job.network).train()
-    groups = next(job.batches.between(0, 1, job.train_size))
+    model = job.distributed.wrap(job.network).train()
+    groups = next(job.batches.between(0, 1, job.image_size_at))
     details = {
         "precision": job.recipe.precision,
         "stored": job.recipe.activation_checkpointing,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         RunError,
         UsageError,
     )
+    from resunit.inference.classifier import load
     from resunit.models.custom import add_design
     from resunit.models.registry import create_model, list_models
     from resunit.models.residual_unit import ResidualUnit
@@ -37,6 +38,7 @@ _MODULE_OF = {
     "add_design": "resunit.models.custom",
     "create_model": "resunit.models.registry",
     "list_models": "resunit.models.registry",
+    "load": "resunit.inference.classifier",
     "named_recipe": "resunit.training.recipes",
     "resume": "resunit.training.loop",
     "train": "resunit.training.loop",
@@ -58,6 +60,7 @@ __all__ = [
     "errors",
     "inference",
     "list_models",
+    "load",
     "models",
     "named_recipe",
     "propagation",

@@ -14,19 +14,22 @@ import resunit
 from resunit.cli import main
 from resunit.cli.training import tell_views
 from resunit.models.designs import DESIGNS
+from resunit.runs.schema import ViewError
 from tests.cli.command_lines import TRAIN, refused
 
 
-def test_evaluate_repeats_the_run_s_error(capsys: pytest.CaptureFixture[str], run: Path) -> None:
+def test_evaluate_repeats_the_error_of_a_run(capsys: pytest.CaptureFixture[str], run: Path) -> None:
     result = json.loads((run / "result.json").read_text())
     for source in (run, run / "weights.safetensors"):
         assert main(["evaluate", str(source), "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["test_error"] == result["test_error"]
 
 
-def test_evaluate_labels_augmented_views(capsys: pytest.CaptureFixture[str], run: Path) -> None:
+def test_evaluate_labels_the_views_of_test_time_augmentation(
+    capsys: pytest.CaptureFixture[str], run: Path
+) -> None:
     plain = json.loads((run / "result.json").read_text())["test_error"]
-    assert main(["evaluate", str(run), "--augmented-views"]) == 0
+    assert main(["evaluate", str(run), "--tta"]) == 0
     first, *views = capsys.readouterr().out.splitlines()
     assert f"test error {plain:.2f} %" in first
     assert [line.split("%")[-1].strip() for line in views] == [
@@ -36,8 +39,7 @@ def test_evaluate_labels_augmented_views(capsys: pytest.CaptureFixture[str], run
 
 
 def test_top_5_errors_are_told_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
-    errors = {"error": 20.7, "top5_error": 5.31, "error_ten_crops": 19.0, "top5_error_ten_crops": 4.8}
-    tell_views({f"validation_{name}": error for name, error in errors.items()}, "validation")
+    tell_views(5.31, [ViewError("ten_crops", 19.0, 4.8)])
     assert capsys.readouterr().out.splitlines() == [
         "top-5 error   5.31 %", "with views    19.00 %, top-5 4.80 %  (ten crops)",
     ]  # fmt: skip
@@ -71,7 +73,7 @@ def test_folder_of_images_trains(capsys: pytest.CaptureFixture[str], tmp_path: P
                 tmp_path / "photos" / name / f"{index}.png"
             )
     arguments = ["train", "--data", str(tmp_path / "photos"), "--model", "preresnet20", "--recipe", "paper"]
-    settings = ["--set", "steps=12", "--set", "image_size=32", "--set", "batch_size=16"]
+    settings = ["--steps", "12", "--image-size", "32", "--batch-size", "16"]
     assert main([*arguments, *settings, "--out", str(tmp_path / "run"), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["status"] == "done"
@@ -90,7 +92,7 @@ def test_models_lists_the_zoo_as_a_table_and_as_json(capsys: pytest.CaptureFixtu
     assert all(design in out for design in DESIGNS)
 
 
-def test_a_reader_who_has_enough_ends_it_quietly() -> None:
+def test_a_closed_pipe_ends_a_command_quietly() -> None:
     command = [sys.executable, "-m", "resunit", "models", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
@@ -116,9 +118,8 @@ def test_report_is_written_anew_from_the_records(capsys: pytest.CaptureFixture[s
 
 
 def commands() -> list[list[str]]:
-    names = ("train", "evaluate", "predict", "models", "report", "reproduce", "propagation", "bench")
-    single = [[name] for name in names]
-    return [*single, ["propagation", "designs"]] + [["data", name] for name in ("fetch", "verify", "show")]
+    names = ("train", "evaluate", "predict", "models", "report", "reproduce", "propagation")
+    return [[name] for name in names] + [["data", name] for name in ("fetch", "verify", "show")]
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
@@ -140,7 +141,7 @@ def test_without_a_data_source_the_sample_is_used_and_said(tmp_path: Path) -> No
         "from resunit.cli import main\n"
         "sys.exit(main(sys.argv[1:]))"
     )
-    arguments = ["train", "--recipe", "paper", "--model", "preresnet20", "--set", "steps=2", "--out"]
+    arguments = ["train", "--recipe", "paper", "--model", "preresnet20", "--steps", "2", "--out"]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments, str(tmp_path / "run")],
         env={
@@ -165,7 +166,7 @@ def test_large_images_get_the_imagenet_stem(tmp_path: Path) -> None:
         (tmp_path / "photos" / name).mkdir(parents=True)
         for index in range(4):
             Image.effect_noise((100, 90), 60).save(tmp_path / "photos" / name / f"{index}.png")
-    settings = ["--set", "image_size=96", "--set", "steps=1", "--set", "batch_size=4"]
+    settings = ["--image-size", "96", "--steps", "1", "--batch-size", "4"]
     arguments = ["train", "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "run"), "--json"]
     assert main([*arguments, *settings]) == 0
     model = resunit.create_model(weights=tmp_path / "run" / "weights.safetensors")
@@ -180,8 +181,8 @@ def test_training_tells_how_it_goes_and_which_error_is_which(
         "paper",
         "--model",
         "preresnet20",
-        "--set",
-        "epochs=2",
+        "--epochs",
+        "2",
         "--out",
         str(tmp_path / "run"),
     ]

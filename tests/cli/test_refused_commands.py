@@ -9,9 +9,10 @@ from PIL import Image
 
 import resunit
 from resunit.cli import main
+from resunit.errors import FileFormatError
 from resunit.runs.folder import RunFolder, create_run_folder
+from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 from tests.cli.command_lines import TRAIN, refused
 
 
@@ -21,9 +22,23 @@ from tests.cli.command_lines import TRAIN, refused
         ((*TRAIN, "--model", "resnt20"), ("model 'resnt20'", "'resnet20'")),
         ((*TRAIN, "--design", "orginal"), ("design 'orginal'", "'original'")),
         ((*TRAIN, "--recipe", "quik"), ("recipe 'quik'", "'quick'")),
-        ((*TRAIN, "--set", "learning_rte=1"), ("field 'learning_rte'", "'learning_rate'")),
-        ((*TRAIN, "--set", "gate_bias=-6"), ("option", "gate_bias")),
-        ((*TRAIN, "--set", "device=gpu"), ("device 'gpu'",)),
+        ((*TRAIN, "--learning-rte", "1"), ("--learning-rte", "--learning-rate")),
+        ((*TRAIN, "--learning-rte=1"), ("--learning-rte", "--learning-rate")),
+        ((*TRAIN, "--lr", "1"), ("--lr", "--learning-rate")),
+        ((*TRAIN, "--nestrov"), ("--nestrov", "--nesterov")),
+        ((*TRAIN, "--set", "steps=3"), ("--set",)),
+        ((*TRAIN, "--gate-bias", "-6"), ("gate_bias",)),
+        ((*TRAIN, "--gate-bias", "open"), ("--gate-bias", "a number")),
+        ((*TRAIN, "--drop-probability", "1"), ("--drop-probability", "below 1")),
+        ((*TRAIN, "--steps", "0"), ("--steps", "at least 1")),
+        ((*TRAIN, "--steps", "4", "--epochs", "2"), ("steps", "epochs")),
+        ((*TRAIN, "--milestones", "0.5,0.2"), ("milestones",)),
+        ((*TRAIN, "--precision", "fp8"), ("--precision", "fp32")),
+        ((*TRAIN, "--device", "gpu"), ("device 'gpu'",)),
+        ((*TRAIN, "--recipe", "paper", "--config", "recipe.json"), ("--recipe", "--config")),
+        (("propagation", "resnet20", "--gate-bais", "1"), ("--gate-bais", "--gate-bias")),
+        (("reproduce", "table1", "--learning-rte", "1"), ("--learning-rte", "--learning-rate")),
+        (("evaluate", "somewhere", "--augmented-views"), ("--augmented-views", "--tta")),
         ((*TRAIN, "--sed", "1"), ("--sed", "--seed")),
         ((*TRAIN, "--seed", "one"), ("--seed",)),
         (("trian",), ("trian", "train")),
@@ -69,10 +84,36 @@ def test_a_mismatched_class_count(capsys: pytest.CaptureFixture[str], tmp_path: 
     line = refused(capsys, 1, "evaluate", str(run), "--data", str(tmp_path / "pets"))
     assert "10 classes" in line
     assert "2" in line
-    with pytest.raises(OSError, match="num_classes 10, not 3"):
+    with pytest.raises(FileFormatError, match="num_classes 10, not 3"):
         resunit.create_model(weights=run / "weights.safetensors", num_classes=3)
-    with pytest.raises(OSError, match="design full-preactivation, not original"):
+    with pytest.raises(FileFormatError, match="design full-preactivation, not original"):
         resunit.create_model("resnet20", weights=run / "weights.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"learning_rte": 1}, "learning_rate"), ({"padding": "wide"}, "padding"), ({"format": 9}, "9")],
+)
+def test_a_config_that_is_not_a_recipe(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, changes: dict[str, object], field: str
+) -> None:
+    config = tmp_path / "recipe.json"
+    config.write_text(json.dumps(named_recipe("paper").to_json() | changes))
+    line = refused(capsys, 1, "train", "--config", str(config))
+    assert str(config) in line
+    assert field in line
+
+
+def test_an_error_of_the_operating_system_is_called_unexpected(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_name: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("resunit.data.verify", full)
+    line = refused(capsys, 1, "data", "verify", "cifar10-sample")
+    assert line.startswith("resunit: unexpected OSError")
+    assert "--debug" in line
 
 
 def test_the_traceback_shows_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,8 +125,7 @@ def test_divergence_has_its_exit_code_and_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """At the first evaluation, and in the weights before the loss."""
-    settings = ("learning_rate=1e20", "warmup=0", "steps=1", "precision=fp32")
-    arguments = [part for setting in settings for part in ("--set", setting)]
+    arguments = ["--learning-rate", "1e20", "--warmup", "0", "--steps", "1", "--precision", "fp32"]
     command = [*TRAIN, "--recipe", "paper", "--model", "preresnet20", "--out", str(tmp_path / "run")]
     assert main([*command, *arguments, "--json"]) == 3
     result = json.loads(capsys.readouterr().out)
@@ -117,7 +157,8 @@ def test_a_damaged_record_is_named(capsys: pytest.CaptureFixture[str], tmp_path:
 
 
 def test_two_processes_do_not_train_one_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    recipe = with_settings(named_recipe("paper"), ["model=preresnet20", "data=cifar10-sample", "steps=1"])
+    changes = {"model": "preresnet20", "data": "cifar10-sample", "steps": 1}
+    recipe = with_changes(named_recipe("paper"), changes)
     create_run_folder(tmp_path / "run", recipe.to_json())
     (tmp_path / "run" / "log.jsonl").write_text("written by the other process")
     with RunFolder(tmp_path / "run").only_user():

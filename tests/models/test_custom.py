@@ -15,7 +15,7 @@ from resunit.errors import FileFormatError, UsageError
 from resunit.models.custom import source_digest
 from resunit.models.designs import DESIGNS
 from resunit.models.weights import read_weights
-from resunit.ops.activation_checkpointing import recompute
+from resunit.ops.activation_checkpointing import enable_activation_checkpointing
 from resunit.reproduction.reproduce import chosen_rows, own_row
 from resunit.reproduction.tables import TABLES
 
@@ -104,7 +104,7 @@ def test_its_batch_norms_are_updated_once_where_maps_are_computed_again(
     my_units(NORMALISED)
     add_design("my_units:NormalisedShortcut")
     network = create_model("resnet32", design="my_units:NormalisedShortcut")
-    recompute(network.stages)
+    enable_activation_checkpointing(network.stages)
     network(torch.randn(2, 3, 8, 8)).sum().backward()
     counts = [int(b) for name, b in network.named_buffers() if name.endswith("num_batches_tracked")]
     assert counts == [1] * (1 + 15 * 3)
@@ -123,7 +123,7 @@ def test_it_trains_from_the_command_line_with_its_options(my_units: Callable[...
         "--out",
         "run",
     ]
-    short = ["--set", "steps=2", "--set", "batch_size=16", "--set", "bias=0.5", "--json"]
+    short = ["--steps", "2", "--batch-size", "16", "--bias", "0.5", "--json"]
     finished = run(*arguments, *short)
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
@@ -134,7 +134,7 @@ def test_it_trains_from_the_command_line_with_its_options(my_units: Callable[...
         read_weights(Path("run/weights.safetensors"))
     add_design(EXAMPLE)
     assert read_weights(Path("run/weights.safetensors")).spec.design_options["bias"] == 0.5
-    wrong = run(*arguments[:-1], "other", "--set", "biass=0.5")
+    wrong = run(*arguments[:-1], "other", "--biass", "0.5")
     assert wrong.returncode == 2
     assert "did you mean 'bias'" in wrong.stderr
 

@@ -9,7 +9,7 @@ from resunit import create_model
 from resunit.models.network import ResidualNetwork
 from resunit.models.registry import network_spec
 from resunit.models.summary import activation_memory
-from resunit.ops.activation_checkpointing import recompute, segment_length
+from resunit.ops.activation_checkpointing import enable_activation_checkpointing, segment_length
 
 
 def trained_step(model: ResidualNetwork) -> dict[str, Tensor]:
@@ -26,7 +26,7 @@ def twins(name: str, **options: object) -> tuple[ResidualNetwork, ResidualNetwor
     for _ in range(2):
         torch.manual_seed(0)
         networks.append(create_model(name, **options).to(memory_format=torch.channels_last))
-    recompute(networks[1].stages)
+    enable_activation_checkpointing(networks[1].stages)
     return networks[0], networks[1]
 
 
@@ -59,7 +59,7 @@ def test_dropout_would_differ_if_it_drew_again() -> None:
 
 def test_all_but_the_last_units_of_a_stage_run_once_more_and_only_in_training() -> None:
     model = create_model("preresnet56")
-    recompute(model.stages)
+    enable_activation_checkpointing(model.stages)
     runs = 0
 
     def count(*_: object) -> None:

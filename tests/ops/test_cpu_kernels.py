@@ -301,10 +301,10 @@ import threading, time, psutil, torch
 from torch.nn import functional
 from resunit import create_model
 from resunit.ops.cpu.allocator import keep_freed_memory
-from resunit.ops.activation_checkpointing import recompute
+from resunit.ops.activation_checkpointing import enable_activation_checkpointing
 keep_freed_memory(torch.device("cpu"))
 model = create_model("preresnet1001").to(memory_format=torch.channels_last)
-recompute(model.stages)
+enable_activation_checkpointing(model.stages)
 images = torch.randn(16, 3, 32, 32).to(memory_format=torch.channels_last)
 process, peak, done = psutil.Process(), 0, False
 def watch():

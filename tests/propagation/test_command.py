@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from resunit.training.settings import with_settings
 
 import resunit
 from resunit.cli import main
 from resunit.io.jsonl import read_lines
 from resunit.models.designs import DESIGNS
 from resunit.reproduction.signal import measure_designs
+from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 
 CODE = """
 import torch
@@ -85,8 +86,8 @@ def test_two_networks_in_one_picture(capsys: pytest.CaptureFixture[str], tmp_pat
 
 
 def test_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    settings = ["model=preresnet20", "data=cifar10-sample", "steps=1", "batch_size=16"]
-    resunit.train(with_settings(named_recipe("paper"), settings), out=tmp_path / "run", quiet=True)
+    settings = {"model": "preresnet20", "data": "cifar10-sample", "steps": 1, "batch_size": 16}
+    resunit.train(with_changes(named_recipe("paper"), settings), out=tmp_path / "run", quiet=True)
     assert "9 junctions" in answered(capsys, str(tmp_path / "run"), "--batch-size", "4")
     assert "the design is stored with the weights" in refused(
         capsys, str(tmp_path / "run"), "--design", "plain"

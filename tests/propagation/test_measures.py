@@ -10,7 +10,7 @@ from torch.nn import functional
 import resunit
 from resunit.models.residual_unit import ResidualUnit
 from resunit.models.shortcuts import ExclusivelyGatedUnit, Gate, GatedShortcut, Scale
-from resunit.ops.activation_checkpointing import recompute
+from resunit.ops.activation_checkpointing import enable_activation_checkpointing
 from resunit.propagation import Junction, measure
 from resunit.propagation.junction import MEASURES
 
@@ -257,7 +257,7 @@ def test_units_that_are_computed_again_measure_the_same(design: str) -> None:
     model = resunit.create_model("resnet20", design=design).to(memory_format=torch.channels_last)
     images = torch.randn(4, 3, 16, 16).contiguous(memory_format=torch.channels_last)
     stored = measure(model, images, torch.tensor([0, 1, 2, 3]), also=["jacobian"])
-    recompute(model.stages)
+    enable_activation_checkpointing(model.stages)
     again = measure(model, images, torch.tensor([0, 1, 2, 3]), also=["jacobian"])
     for a, b in zip(stored.junctions, again.junctions, strict=True):
         for name in MEASURES:

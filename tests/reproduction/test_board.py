@@ -15,7 +15,7 @@ ROWS = {row.id: row for row in TABLES["table3"].rows}
 
 
 def experiment(row: str) -> Experiment:
-    recipe = json.loads(json.dumps(recipe_for(ROWS[row], "mini", 0, None, []).to_json()))
+    recipe = json.loads(json.dumps(recipe_for(ROWS[row], "mini", 0, None, {}).to_json()))
     return Experiment("table3", row, "mini", recipe, row)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-SETTINGS = ["--set", "steps=40", "--set", "checkpoint_every=5", "--set", "evaluate_steps=5"]
+SETTINGS = ["--steps", "40", "--checkpoint-every", "5", "--evaluate-steps", "5"]
 
 
 @pytest.mark.full

@@ -21,15 +21,15 @@ from resunit.training.devices import MEMORY, free_memory
 FEW = TABLES["claims"]
 
 
-def smoke(*settings: str) -> list[Experiment]:
+def smoke(**changes: Any) -> list[Experiment]:
     rows = [row for row in FEW.rows if row.id == "20-original"]
     table = type(FEW)(FEW.title, tuple(rows))
-    return experiments("claims", table, scale="smoke", seeds=1, data=None, settings=list(settings))
+    return experiments("claims", table, scale="smoke", seeds=1, data=None, settings=changes)
 
 
 def test_errors_are_those_of_the_images_that_the_run_was_judged_on(tmp_path: Path) -> None:
     """With images held out of training, or a folder that has val/, there is no test error."""
-    (experiment,) = smoke("validation=100")
+    (experiment,) = smoke(validation=100)
     experiment.store(tmp_path)
     record = perform(tmp_path)
     assert record is not None

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,19 +31,19 @@ def test_committed_records_are_of_the_recipe_that_they_are_taken_for() -> None:
 def test_a_recipes_hash_holds_what_no_record_states() -> None:
     table1 = TABLES["table1"].rows
 
-    def hashed(*settings: str, row: int = 0, seed: int = 0, scale: str = "mini") -> str:
-        return recipe_hash(recipe_for(table1[row], scale, seed, None, list(settings)).to_json())
+    def hashed(row: int = 0, seed: int = 0, scale: str = "mini", **changes: Any) -> str:
+        return recipe_hash(recipe_for(table1[row], scale, seed, None, changes).to_json())
 
     same = {
         hashed(),
         hashed(row=5, seed=2),
-        hashed("steps=40"),
-        hashed("precision=fp32"),
-        hashed("activation_checkpointing=small"),
+        hashed(steps=40),
+        hashed(precision="fp32"),
+        hashed(activation_checkpointing="small"),
     }
     assert same == {recipe_of_scale("mini")}
-    others = [hashed("learning_rate=0.2"), hashed("padding=3"), hashed("validation=5000"),
-              hashed("ghost_batch_size=32"), hashed(scale="paper")]  # fmt: skip
+    others = [hashed(learning_rate=0.2), hashed(padding=3), hashed(validation=5000),
+              hashed(ghost_batch_size=32), hashed(scale="paper")]  # fmt: skip
     assert len({*others, *same}) == 6
 
 

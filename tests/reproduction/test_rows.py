@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_rows_of_a_network_share_one_precision() -> None:
     """ReLU after each of 333 additions does not train in bf16; then pre-activation does not get it either."""
     rows = {row.id: row for row in TABLES["table3"].rows}
     precisions = {
-        name: recipe_for(rows[name], "mini", 0, None, []).precision
+        name: recipe_for(rows[name], "mini", 0, None, {}).precision
         for name in ("110-original", "110-preactivation", "1001-original", "1001-preactivation")
     }
     assert precisions["110-original"] == precisions["110-preactivation"]
@@ -88,8 +89,8 @@ def test_rows_of_a_network_share_one_precision() -> None:
 
 def test_half_of_the_batch_halves_its_groups() -> None:
     rows = {row.id: row for row in TABLES["table4"].rows}
-    whole = recipe_for(rows["1001-preactivation"], "paper", 0, None, [])
-    half = recipe_for(rows["1001-preactivation-half"], "paper", 0, None, [])
+    whole = recipe_for(rows["1001-preactivation"], "paper", 0, None, {})
+    half = recipe_for(rows["1001-preactivation-half"], "paper", 0, None, {})
     assert (whole.batch_size, whole.ghost_batch_size) == (128, 64)
     assert (half.batch_size, half.ghost_batch_size) == (64, 32)
     assert (half.steps, half.milestones) == (156_250, (0.405, 0.61))
@@ -100,29 +101,29 @@ def test_half_of_the_batch_halves_its_groups() -> None:
 
 def test_a_setting_means_what_it_says_for_half_of_the_batch_too() -> None:
     row = next(row for row in TABLES["table4"].rows if row.recipe == "fb-half-batch")
-    assert recipe_for(row, "mini", 0, None, ["batch_size=24"]).batch_size == 24
+    assert recipe_for(row, "mini", 0, None, {"batch_size": 24}).batch_size == 24
 
 
 def test_mini_is_the_papers_schedule_compressed() -> None:
-    recipe = recipe_for(TABLES["table1"].rows[0], "mini", 3, None, [])
+    recipe = recipe_for(TABLES["table1"].rows[0], "mini", 3, None, {})
     assert (recipe.steps, recipe.batch_size, recipe.seed) == (400, 64, 3)
     assert (recipe.learning_rate, recipe.momentum, recipe.nesterov) == (0.1, 0.9, False)
     assert (recipe.warmup, recipe.warmup_learning_rate, recipe.milestones) == (0.06, 0.01, (0.7,))
     assert recipe.weight_decay == 1e-4
-    assert recipe_for(TABLES["table1"].rows[0], "mini", 3, None, ["steps=40"]).steps == 40
+    assert recipe_for(TABLES["table1"].rows[0], "mini", 3, None, {"steps": 40}).steps == 40
 
 
 def test_imagenet_says_that_it_needs_a_folder() -> None:
     row = TABLES["table5"].rows[0]
     with pytest.raises(UsageError, match="there is no ImageNet here; give --data FOLDER"):
-        recipe_for(row, "mini", 0, None, [])
-    assert recipe_for(row, "mini", 0, "photos", []).data == "photos"
+        recipe_for(row, "mini", 0, None, {})
+    assert recipe_for(row, "mini", 0, "photos", {}).data == "photos"
 
 
 def test_imagenet_is_trained_as_the_paper_says_or_in_miniature() -> None:
     rows = {row.id: row for row in TABLES["table5"].rows}
     row = rows["200-pre-activation-scale-aspect-320"]
-    whole, mini = (recipe_for(row, scale, 0, "photos", []) for scale in ("paper", "mini"))
+    whole, mini = (recipe_for(row, scale, 0, "photos", {}) for scale in ("paper", "mini"))
     expected = replace(named_recipe("imagenet"), model="resnet200", design="full-preactivation",
                        data="photos", crop="scale-aspect", precision=whole.precision)  # fmt: skip
     assert whole == expected
@@ -133,7 +134,7 @@ def test_imagenet_is_trained_as_the_paper_says_or_in_miniature() -> None:
 def test_runs_have_their_length_in_steps_and_two_test_crops_share_one(tmp_path: Path) -> None:
     folder = write_photographs(tmp_path / "photos")
     table = TABLES["table5"]
-    found = experiments("table5", table, scale="paper", seeds=1, data=str(folder), settings=["batch_size=7"])
+    found = experiments("table5", table, scale="paper", seeds=1, data=str(folder), settings={"batch_size": 7})
     assert [run.row for run in found] == [
         "152-original-scale-224", "152-pre-activation-scale-320", "200-original-scale-320",
         "200-pre-activation-scale-320", "200-pre-activation-scale-aspect-320", "101-original-scale-224",
@@ -144,7 +145,7 @@ def test_runs_have_their_length_in_steps_and_two_test_crops_share_one(tmp_path: 
 
 def test_an_unknown_scale_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match="unknown scale 'minni'; did you mean 'mini'"):
-        recipe_for(TABLES["table1"].rows[0], "minni", 0, None, [])
+        recipe_for(TABLES["table1"].rows[0], "minni", 0, None, {})
     assert list(SCALES) == ["paper", "mini", "smoke"]
 
 
@@ -157,28 +158,30 @@ def test_rows_whose_data_cannot_be_had_are_left_out(tmp_path: Path, monkeypatch:
     on_sample = replace(table, rows=tuple(replace(row, data="cifar10-sample") for row in table.rows[:2]))
     mixed = replace(table, rows=on_sample.rows + table.rows[2:])
     with pytest.warns(RowsLeftOut, match="rows on cifar100 are left out"):
-        found = experiments("table3", mixed, scale="mini", seeds=2, data=None, settings=[])
+        found = experiments("table3", mixed, scale="mini", seeds=2, data=None, settings={})
     assert [run.row for run in found] == ["164-original", "164-preactivation"] * 2
 
 
 def test_identities_hold_what_determines_the_numbers() -> None:
     row = TABLES["table1"].rows[0]
 
-    def identity(*settings: str, data: str = "a", seed: int = 0) -> str:
-        return identity_of(recipe_for(row, "mini", seed, None, list(settings)), data)
+    def identity(data: str = "a", seed: int = 0, **changes: Any) -> str:
+        return identity_of(recipe_for(row, "mini", seed, None, changes), data)
 
     same = {
         identity(),
-        identity("checkpoint_every=7"),
-        identity("activation_checkpointing=small"),
-        identity("evaluate_steps=5"),
+        identity(checkpoint_every=7),
+        identity(activation_checkpointing="small"),
+        identity(evaluate_steps=5),
     }
     assert len(same) == 1
-    others = [identity(data="b"), identity(seed=1), identity("steps=399"), identity("precision=fp32"),
-              identity("learning_rate=0.2"), identity("padding=3")]  # fmt: skip
+    others = [identity(data="b"), identity(seed=1), identity(steps=399), identity(precision="fp32"),
+              identity(learning_rate=0.2), identity(padding=3)]  # fmt: skip
     assert len({*others, *same}) == 7
     half = next(row for row in TABLES["table4"].rows if row.recipe == "fb-half-batch")
-    assert identity_of(recipe_for(half, "mini", 0, None, ["precision=fp32"]), "data") == "72fbb85ea3191872"
-    assert identity_of(recipe_for(half, "paper", 0, None, ["precision=fp32"]), "data") == "5ff0cdbe5978bcfd"
+    assert identity_of(recipe_for(half, "mini", 0, None, {"precision": "fp32"}), "data") == "72fbb85ea3191872"
+    assert (
+        identity_of(recipe_for(half, "paper", 0, None, {"precision": "fp32"}), "data") == "5ff0cdbe5978bcfd"
+    )
     # As committed records have it: a change here makes them all strangers.
-    assert identity_of(recipe_for(row, "mini", 0, None, ["precision=bf16"]), "data") == "cfdebdf03b1516a1"
+    assert identity_of(recipe_for(row, "mini", 0, None, {"precision": "bf16"}), "data") == "cfdebdf03b1516a1"

@@ -17,8 +17,7 @@ from resunit.io.atomic import only_user_of
 from tests.data.photographs import write_photographs
 
 FEW = ["claims", "--only", "20-*", "--scale", "smoke", "--jobs", "1"]  # two runs of ResNet-20, one a seed
-LONGER = [f"--set={setting}" for setting in ("steps=40", "checkpoint_every=5", "evaluate_steps=5",
-                                             "watch_propagation=20")]  # fmt: skip
+LONGER = ["--steps=40", "--checkpoint-every=5", "--evaluate-steps=5", "--watch-propagation=20"]
 
 
 def command(out: Path, *arguments: str) -> list[str]:
@@ -152,7 +151,7 @@ def test_a_killed_run_is_recorded_and_the_rest_goes_on_and_it_is_tried_again(tmp
 
 
 def test_a_diverging_run_is_recorded_as_it_is(tmp_path: Path) -> None:
-    settings = ["--set", "learning_rate=1e29", "--set", "warmup_learning_rate=1e29"]
+    settings = ["--learning-rate=1e29", "--warmup-learning-rate=1e29"]
     assert run(tmp_path, *FEW, *LONGER, *settings).returncode == 0
     for record in records(tmp_path).values():
         assert record["status"] == "diverged"
@@ -228,9 +227,8 @@ def test_a_record_that_was_cut_off_is_run_again(done: Path, tmp_path: Path) -> N
             ["table1", "--only", "original", "--on", "ray", "--address", "127.0.0.1:9"],
             "no Ray cluster answers",
         ),
-        (["table1", "--set", "stepps=3"], "did you mean 'steps'"),
-        (["table1", "--set", "seed=3"], "choose with --seeds"),
-        (["table1", "--set", "model=resnet20"], "choose with --only"),
+        (["table1", "--stepps", "3"], "--steps"),
+        (["table1", "--seed", "3"], "--seeds"),
     ],
 )
 def test_bad_arguments_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -260,7 +258,7 @@ def test_table_5_on_a_folder_of_photographs(tmp_path: Path) -> None:
     """ResNet-101 on crops of 70 pixels; its val/ is what the errors are of, as ImageNet's is."""
     folder = write_photographs(tmp_path / "photos", val=1)
     few = ["--only", "101-original-*", "--scale", "smoke", "--seeds", "1",
-           "--set", "batch_size=4", "--set", "watch_propagation=none"]  # fmt: skip
+           "--batch-size", "4", "--watch-propagation", "none"]  # fmt: skip
     finished = run(tmp_path / "out", "table5", *few, "--data", str(folder))
     assert finished.returncode == 0, finished.stderr
     record = records(tmp_path / "out")["101-original-scale-224"]

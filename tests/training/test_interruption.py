@@ -18,11 +18,11 @@ from resunit.io.jsonl import read_lines
 from resunit.training import loop
 from resunit.training.batches import Group
 from resunit.training.loop import resume, train_step
+from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 from resunit.training.setup import TrainingSetup
 
-SETTINGS = ["steps=12", "batch_size=128", "ghost_batch_size=64", "checkpoint_every=2"]
+SETTINGS = ["--steps=12", "--batch-size=128", "--ghost-batch-size=64", "--checkpoint-every=2"]
 
 
 def command(*arguments: str) -> list[str]:
@@ -31,9 +31,8 @@ def command(*arguments: str) -> list[str]:
 
 def start(out: Path, design: str = "dropout-shortcut") -> list[str]:
     """Dropout draws random numbers in every step, so that their state is part of what has to resume."""
-    settings = [part for setting in SETTINGS for part in ("--set", setting)]
     return command(
-        "--model", "resnet20", "--design", design, "--recipe", "paper", "--data", "cifar10-sample", *settings,
+        "--model", "resnet20", "--design", design, "--recipe", "paper", "--data", "cifar10-sample", *SETTINGS,
         "--out", str(out),
     )  # fmt: skip
 
@@ -65,7 +64,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("recipe", ["quick", pytest.param("fast94", marks=pytest.mark.full)])
 def test_the_recipes_of_our_own_resume_too(recipe: str, tmp_path: Path) -> None:
     """Muon, rates of their own, growing images and this processor's precision."""
-    settings = ["--set", "steps=8", "--set", "checkpoint_every=2"]
+    settings = ["--steps=8", "--checkpoint-every=2"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         process = subprocess.Popen(
@@ -117,8 +116,14 @@ def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path, number: signal.S
 @pytest.mark.parametrize("last", [2, 4])
 def test_stopping_waits_for_no_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
     """In a step after which an evaluation is due, and in the last one: it comes when the run goes on."""
-    settings = ["steps=4", "batch_size=8", "evaluate_steps=2", "model=resnet20", "data=cifar10-sample"]
-    recipe = with_settings(named_recipe("paper"), settings)
+    settings = {
+        "steps": 4,
+        "batch_size": 8,
+        "evaluate_steps": 2,
+        "model": "resnet20",
+        "data": "cifar10-sample",
+    }
+    recipe = with_changes(named_recipe("paper"), settings)
     resunit.train(recipe, out=tmp_path / "whole", quiet=True)
     with monkeypatch.context() as signalled:
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,19 +15,18 @@ import resunit
 from resunit.errors import RunError
 from resunit.models.designs import DESIGNS
 from resunit.training.loop import train_or_resume
-from resunit.training.recipe import Recipe
+from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 
 
-def small(*settings: str, name: str = "paper") -> Recipe:
+def small(name: str = "paper", **changes: Any) -> Recipe:
     recipe = replace(named_recipe(name), model="resnet20", data="cifar10-sample")
-    return with_settings(recipe, ["steps=4", "batch_size=64", "precision=fp32", *settings])
+    return with_changes(recipe, {"steps": 4, "batch_size": 64, "precision": "fp32", **changes})
 
 
 @pytest.mark.parametrize("design", DESIGNS)
 def test_every_design_trains_on_real_images(design: str, tmp_path: Path) -> None:
-    recipe = replace(small("steps=8", "warmup=0", "learning_rate=0.02", "evaluate_every=100"), design=design)
+    recipe = replace(small(steps=8, warmup=0, learning_rate=0.02, evaluate_every=100), design=design)
     result = resunit.train(recipe, out=tmp_path / design, quiet=True)
     assert result["status"] == "done"
     assert result["images_seen"] == 512
@@ -39,9 +39,7 @@ def test_every_design_trains_on_real_images(design: str, tmp_path: Path) -> None
 
 
 def test_training_lowers_the_loss_on_images_it_sees_again(tmp_path: Path) -> None:
-    recipe = small(
-        "steps=60", "flip=none", "padding=0", "evaluate_every=100", "learning_rate=0.05", "warmup=0"
-    )
+    recipe = small(steps=60, flip="none", padding=0, evaluate_every=100, learning_rate=0.05, warmup=0)
     resunit.train(replace(recipe, model="preresnet20"), out=tmp_path / "run", quiet=True)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["train_loss"] < 2.1
@@ -67,7 +65,7 @@ def test_the_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
 
 def test_a_step_updates_each_batch_norm_once_a_group(tmp_path: Path) -> None:
     """The known mistake of recomputed activations: running statistics that move twice."""
-    resunit.train(small("steps=3", "ghost_batch_size=32"), out=tmp_path / "run", quiet=True)
+    resunit.train(small(steps=3, ghost_batch_size=32), out=tmp_path / "run", quiet=True)
     counts = [
         t for n, t in load_file(tmp_path / "run" / "weights.safetensors").items() if n.endswith("tracked")
     ]
@@ -76,7 +74,7 @@ def test_a_step_updates_each_batch_norm_once_a_group(tmp_path: Path) -> None:
 
 
 def test_a_validation_split_leaves_the_test_set_alone(tmp_path: Path) -> None:
-    result = resunit.train(small("validation=100"), out=tmp_path / "run", quiet=True)
+    result = resunit.train(small(validation=100), out=tmp_path / "run", quiet=True)
     assert result["test_error"] is None
     assert result["best_test_error"] is None
     evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
@@ -85,9 +83,7 @@ def test_a_validation_split_leaves_the_test_set_alone(tmp_path: Path) -> None:
 
 
 def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    recipe = replace(
-        small("steps=40", "checkpoint_every=1", "learning_rate=1e30", "warmup=0"), design="plain"
-    )
+    recipe = replace(small(steps=40, checkpoint_every=1, learning_rate=1e30, warmup=0), design="plain")
     result = resunit.train(recipe, out=tmp_path / "run", quiet=True)
     assert result["status"] == "diverged"
     assert result["test_error"] is None
@@ -100,8 +96,7 @@ def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_
 
 def test_two_processes_equal_one_with_two_groups(tmp_path: Path) -> None:
     arguments = ["train", "--model", "preresnet20", "--recipe", "paper", "--data", "cifar10-sample"]
-    for setting in ("steps=3", "batch_size=64", "ghost_batch_size=32", "precision=fp32"):
-        arguments += ["--set", setting]
+    arguments += ["--steps=3", "--batch-size=64", "--ghost-batch-size=32", "--precision=fp32"]
     one = [sys.executable, "-m", "resunit", *arguments, "--out", str(tmp_path / "one")]
     two = [
         sys.executable,
@@ -121,7 +116,7 @@ def test_two_processes_equal_one_with_two_groups(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_not_taken_for_another_recipe_s(tmp_path: Path) -> None:
-    recipe = small("steps=1", "batch_size=8", "evaluation_images=8")
+    recipe = small(steps=1, batch_size=8, evaluation_images=8)
     first = train_or_resume(recipe, tmp_path / "run", quiet=True)
     assert train_or_resume(recipe, tmp_path / "run", quiet=True) == first
     with pytest.raises(RunError, match=r"run: a run with steps 1, not 2; choose another folder"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from resunit.training.memory import SHARE, resolve_memory
 
 from resunit import create_model, named_recipe
 from resunit.cli import main
@@ -14,7 +15,6 @@ from resunit.models.registry import network_spec
 from resunit.models.summary import activation_memory
 from resunit.training.devices import free_in_container, free_memory
 from resunit.training.distributed import Distributed
-from resunit.training.memory import SHARE, resolve_memory
 from resunit.training.recipe import Recipe
 
 CPU = Distributed(0, 1, torch.device("cpu"))
@@ -61,10 +61,14 @@ def test_what_the_refusal_proposes_fits() -> None:
 def test_a_run_recomputes_to_bitwise_the_same_weights(tmp_path: Path) -> None:
     results = []
     for memory in ("fast", "small"):
-        settings = ["steps=3", "batch_size=16", "ghost_batch_size=8", f"memory={memory}"]
-        options = [part for setting in settings for part in ("--set", setting)]
+        settings = [
+            "--steps=3",
+            "--batch-size=16",
+            "--ghost-batch-size=8",
+            f"--activation-checkpointing={memory}",
+        ]
         command = ["train", "--recipe", "paper", "--model", "preresnet56", "--data", "cifar10-sample"]
-        assert main([*command, *options, "--out", str(tmp_path / memory), "--json"]) == 0
+        assert main([*command, *settings, "--out", str(tmp_path / memory), "--json"]) == 0
         results.append(create_model(weights=tmp_path / memory / "weights.safetensors").state_dict())
     fast, small = results
     assert all(torch.equal(fast[name], small[name]) for name in fast)

@@ -1,26 +1,56 @@
-"""Recipes, their settings and the learning rates they lead to."""
+"""Recipes: valid from the start, changed by name, read from every format, and the learning rates they lead to."""
 
 import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from resunit.errors import UsageError
-from resunit.training.recipe import RECIPES, named_recipe
+from resunit.errors import FileFormatError, RunError, UsageError
+from resunit.io.fields import docstrings_of, topic_of
+from resunit.runs.folder import RunFolder
+from resunit.training.recipe import (
+    FIELDS,
+    Recipe,
+    read_recipe,
+    recipe_from_json,
+    stored_recipe,
+    with_changes,
+)
+from resunit.training.recipes import RECIPES, named_recipe
 from resunit.training.schedule import learning_rate
-from resunit.training.settings import recipe_from_json, with_settings
+
+NOT_OPTIONS = {"name", "model_options"}
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_survives_json(name: str) -> None:
-    recipe = with_settings(named_recipe(name), ["gate_bias=-7", "seed=3"])
-    assert recipe_from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+    recipe = with_changes(named_recipe(name), {"gate_bias": -7, "seed": 3})
+    record = json.loads(json.dumps(recipe.to_json()))
+    assert record["format"] == 2
+    assert recipe_from_json(record) == recipe
+
+
+def test_every_field_explains_itself() -> None:
+    documented = docstrings_of(Recipe)
+    assert set(documented) == set(FIELDS)
+    assert all(text.endswith(".") for text in documented.values())
+    assert {name for name, kind in FIELDS.items() if topic_of(kind) is None} == NOT_OPTIONS
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_named_recipe_says_its_command_and_the_error_to_expect(name: str) -> None:
+    text = RECIPES[name].__doc__ or ""
+    assert "Command: `resunit train" in text
+    assert "Error: " in text
 
 
 def test_recipes_import_no_torch() -> None:
-    code = "import sys, resunit, resunit.training.recipe; sys.exit('torch' in sys.modules)"
+    code = "import sys, resunit, resunit.training.recipes; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -45,24 +75,16 @@ def test_the_papers_learning_rates_on_imagenet() -> None:
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
-def test_a_recipe_written_before_a_field_existed_has_its_default() -> None:
-    record = named_recipe("paper").to_json()
-    del record["crop"], record["colour"]
-    assert recipe_from_json(record) == named_recipe("paper")
-    del record["learning_rate"]
-    with pytest.raises(UsageError, match="the recipe lacks learning_rate"):
-        recipe_from_json(record)
-
-
 def test_steps_compress_the_whole_schedule() -> None:
-    recipe = with_settings(named_recipe("paper"), ["steps=640"])
+    recipe = with_changes(named_recipe("paper"), {"steps": 640})
     rates = [learning_rate(recipe, step, 640) for step in (3, 4, 319, 320, 479, 480)]
     assert rates == pytest.approx([0.01, 0.1, 0.1, 0.01, 0.01, 0.001])
 
 
 def test_a_linear_schedule_is_a_triangle() -> None:
-    recipe = with_settings(
-        named_recipe("paper"), ["schedule=linear", "warmup=0.2", "warmup_learning_rate=0", "learning_rate=1"]
+    recipe = with_changes(
+        named_recipe("paper"),
+        {"schedule": "linear", "warmup": 0.2, "warmup_learning_rate": 0, "learning_rate": 1},
     )
     rates = [learning_rate(recipe, step, 100) for step in range(100)]
     peak = rates.index(max(rates))
@@ -74,37 +96,118 @@ def test_a_linear_schedule_is_a_triangle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "message"),
+    ("changes", "message"),
     [
-        ("stepz=3", "unknown recipe field 'stepz'; did you mean 'steps'"),
-        ("steps", "'steps' is not FIELD=VALUE"),
-        ("steps=many", "steps must be a whole number, not 'many'"),
-        ("steps=0", "steps must be at least 1"),
-        ("learning_rate=0", "learning_rate must be above 0"),
-        ("weight_decay=1e999", "weight_decay cannot be inf"),
-        ("seed=5000000000", "seed must be at least 0 and at most"),
-        ("epochs=0", "epochs must be above 0"),
-        ("name=mine", "unknown recipe field 'name'"),
-        ("learning_rate=fast", "learning_rate must be a number"),
-        ("nesterov=maybe", "nesterov must be true or false"),
-        ("precision=fp8", "unknown precision 'fp8'"),
-        ("gate_bias=open", "gate_bias must be a number"),
-        ("milestones=0.5,1.5", "milestones are rising fractions"),
-        ("momentum=1", r"momentum must be in \[0, 1\)"),
-        ("learning_rate=nan", "learning_rate must be a number"),
+        ({"stepz": 3}, "'steps'"),
+        ({"gate_bais": 3}, "'gate_bias'"),
+        ({"steps": "many"}, "steps must be a whole number"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"learning_rate": 0}, "learning_rate must be above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"weight_decay": float("inf")}, "weight_decay"),
+        ({"seed": 5_000_000_000}, "seed must be at least 0 and at most 4,294,967,295"),
+        ({"epochs": 0}, "epochs must be above 0"),
+        ({"nesterov": "maybe"}, "nesterov must be true or false"),
+        ({"precision": "fp8"}, "precision.*'fp32'"),
+        ({"gate_bias": "open"}, "gate_bias must be a number"),
+        ({"drop_probability": 1}, "drop_probability must be at least 0 and below 1"),
+        ({"milestones": (0.5, 1.5)}, "milestones must be above 0 and below 1"),
+        ({"milestones": (0.5, 0.25)}, "milestones"),
+        ({"momentum": 1}, "momentum must be at least 0 and below 1"),
+        ({"momentum": 0, "nesterov": True}, "nesterov"),
+        ({"resize_scales": (0.5,)}, "resize_ends"),
+        ({"resize_scales": (1.5,), "resize_ends": (0.5,)}, "resize_scales must be above 0 and at most 1"),
+        ({"colour": True}, "colour"),
+        ({"crop": "scale", "normalisation": "channel"}, "padding"),
+        ({"crop": "scale", "padding": 0}, "normalisation"),
+        ({"steps": None}, "epochs or steps"),
+        ({"steps": 3, "epochs": 3}, "epochs 3 and steps 3"),
     ],
 )
-def test_bad_settings_name_the_field(setting: str, message: str) -> None:
+def test_an_invalid_recipe_cannot_be_made(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        with_settings(named_recipe("paper"), [setting])
+        with_changes(named_recipe("paper"), changes)
 
 
 def test_one_length_replaces_the_other() -> None:
-    recipe = with_settings(named_recipe("paper"), ["epochs=2.5"])
+    recipe = with_changes(named_recipe("paper"), {"epochs": 2.5})
     assert (recipe.epochs, recipe.steps) == (2.5, None)
-    assert with_settings(recipe, ["steps=7"]).epochs is None
+    assert with_changes(recipe, {"steps": 7}).epochs is None
+    with pytest.raises(UsageError, match="with_changes"):
+        replace(recipe, steps=7)
+
+
+def test_model_options_are_changed_by_name_and_taken_away_by_none() -> None:
+    recipe = with_changes(named_recipe("paper"), {"gate_bias": -3, "stride_on": "3x3"})
+    assert recipe.model_options == {"gate_bias": -3.0, "stride_on": "3x3"}
+    assert with_changes(recipe, {"gate_bias": None}).model_options == {"stride_on": "3x3"}
+
+
+def test_a_design_of_the_users_own_takes_any_option() -> None:
+    recipe = with_changes(named_recipe("paper"), {"design": "mine:Squeeze", "reduction": 4})
+    assert recipe.model_options == {"reduction": 4}
+    with pytest.raises(UsageError, match="reduction"):
+        replace(recipe, design="original")
+
+
+def test_a_recipe_keeps_its_own_model_options() -> None:
+    options = {"gate_bias": -3}
+    recipe = replace(named_recipe("paper"), model_options=options)
+    options["gate_bias"] = -4
+    assert recipe.model_options == {"gate_bias": -3}
+
+
+def test_a_recipe_written_before_a_field_existed_has_its_default() -> None:
+    record = named_recipe("paper").to_json()
+    del record["crop"], record["colour"]
+    assert recipe_from_json(record) == named_recipe("paper")
+    del record["learning_rate"]
+    with pytest.raises(FileFormatError, match=r"mine\.json: .*learning_rate"):
+        recipe_from_json(record, "mine.json")
+
+
+def test_a_recipe_of_format_1_has_todays_names() -> None:
+    record = with_changes(named_recipe("quick"), {"shortcut_option": "B"}).to_json()
+    del record["format"]
+    record |= {
+        "group_size": record.pop("ghost_batch_size"),
+        "drops": record.pop("milestones"),
+        "scales": record.pop("resize_scales"),
+        "scale_ends": record.pop("resize_ends"),
+        "augmented_views": record.pop("tta"),
+        "memory": record.pop("activation_checkpointing"),
+        "model_options": {"widening": "B"},
+    }
+    assert recipe_from_json(record) == with_changes(named_recipe("quick"), {"shortcut_option": "B"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"learning_rte": 0.1}, "learning_rate"),
+        ({"learning_rate": "fast"}, "learning_rate"),
+        ({"padding": -1}, "padding"),
+        ({"model_options": {"gate_bias": "open"}}, "gate_bias"),
+        ({"format": 3}, "3"),
+    ],
+)
+def test_a_damaged_file_names_itself_and_the_field(
+    tmp_path: Path, changes: dict[str, Any], field: str
+) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text(json.dumps(named_recipe("paper").to_json() | changes))
+    for read in (lambda: read_recipe(file), lambda: stored_recipe(RunFolder(tmp_path))):
+        with pytest.raises(FileFormatError, match=rf"recipe\.json: .*{field}"):
+            read()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileFormatError, match=r"none\.json"):
+        read_recipe(tmp_path / "none.json")
+    with pytest.raises(RunError, match=r"recipe\.json"):
+        stored_recipe(RunFolder(tmp_path))
 
 
 def test_unknown_recipe() -> None:
-    with pytest.raises(UsageError, match="unknown recipe 'papr'; did you mean 'paper'"):
+    with pytest.raises(UsageError, match=r"'papr'.*'paper'"):
         named_recipe("papr")

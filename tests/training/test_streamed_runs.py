@@ -26,7 +26,13 @@ from resunit.training.setup import augmentation
 from tests.data.photographs import CLASSES, write_photographs
 
 CPU = torch.device("cpu")
-SETTINGS = ["image_size=14", "steps=12", "batch_size=12", "ghost_batch_size=6", "checkpoint_every=2"]
+SETTINGS = [
+    "--image-size=14",
+    "--steps=12",
+    "--batch-size=12",
+    "--ghost-batch-size=6",
+    "--checkpoint-every=2",
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(folder: Path, out: Path, *settings: str) -> list[str]:
-    parts = [part for setting in (*SETTINGS, *settings) for part in ("--set", setting)]
+    parts = [*SETTINGS, *settings]
     chosen = ["--recipe", "imagenet", "--model", "preresnet20", "--data", str(folder), "--out", str(out)]
     return [sys.executable, "-m", "resunit", "train", *chosen, *parts]
 
@@ -43,7 +49,7 @@ def command(folder: Path, out: Path, *settings: str) -> list[str]:
 @pytest.fixture(scope="module")
 def undisturbed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    subprocess.run(command(folder, out, "tta=true"), check=True, capture_output=True)
+    subprocess.run(command(folder, out, "--tta"), check=True, capture_output=True)
     return out
 
 
@@ -144,7 +150,7 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(
     """A stop, as of Ctrl-C, reaches the processes that decode too; SIGKILL leaves them behind for a while."""
     out = tmp_path / "disturbed"
     process = subprocess.Popen(
-        command(folder, out, "tta=true"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        command(folder, out, "--tta"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
     wait_for_checkpoint(out)
@@ -162,9 +168,8 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(
 
 def test_any_recipe_can_stream(folder: Path, tmp_path: Path) -> None:
     """A whitening stem is fitted to the centres of images; smaller ones begin a run."""
-    settings = ["image_size=28", "steps=2", "batch_size=8", "padding=0", "crop=scale-aspect"]
-    parts = [part for setting in settings for part in ("--set", setting)]
-    assert main(["train", "--data", str(folder), "--out", str(tmp_path / "run"), "--json", *parts]) == 0
+    settings = ["--image-size=28", "--steps=2", "--batch-size=8", "--padding=0", "--crop=scale-aspect"]
+    assert main(["train", "--data", str(folder), "--out", str(tmp_path / "run"), "--json", *settings]) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["validation_error_ten_crops"] >= 0
     assert result["images_seen"] == 16
@@ -190,9 +195,9 @@ def test_crops_are_refused_where_they_do_not_apply(
     refusals = {
         ("--recipe", "imagenet", "--data", "cifar10"): "cifar10 has images of 32 x 32",
         ("--recipe", "imagenet", "--data", "nowhere"): "no folder 'nowhere'; give --data FOLDER",
-        ("--set", "colour=true"): "colour goes with the crops of files",
-        ("--data", str(folder), "--set", "crop=scale"): "set padding=0",
-        ("--set", "crop=scales"): "did you mean 'scale'",
+        ("--colour",): "colour",
+        ("--data", str(folder), "--crop", "scale"): "padding",
+        ("--crop", "scales"): "--crop",
     }
     for arguments, message in refusals.items():
         assert main(["train", "--out", str(tmp_path / "run"), *arguments]) == 2

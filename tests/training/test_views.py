@@ -15,8 +15,8 @@ from resunit.models.registry import network_spec
 from resunit.models.summary import multiply_adds
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import evaluate_views, shifted
+from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.settings import with_settings
 
 
 @pytest.mark.parametrize("pixels", [-1, 1, 2])
@@ -50,8 +50,8 @@ def test_views_are_weighed_as_written() -> None:
 
 
 def test_augmented_views_stand_beside_the_plain_error(tmp_path: Path) -> None:
-    settings = ["steps=2", "batch_size=64", "precision=fp32", "data=cifar10-sample"]
-    recipe = replace(with_settings(named_recipe("paper"), settings), model="preresnet20")
+    settings = {"steps": 2, "batch_size": 64, "precision": "fp32", "data": "cifar10-sample"}
+    recipe = replace(with_changes(named_recipe("paper"), settings), model="preresnet20")
     result = resunit.train(replace(recipe, tta=True), out=tmp_path / "run", quiet=True)
     record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     confusion = torch.tensor(record["confusion"])

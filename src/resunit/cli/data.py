@@ -90,12 +90,12 @@ def show(
     """
     from resunit.data import show as draw
     from resunit.training.recipes import named_recipe
-    from resunit.training.setup import augmentation, dataset_of, normalisation_of
+    from resunit.training.setup import describe_augmentation, fit_normalisation, load_dataset
 
     chosen = replace(named_recipe(recipe), data=name)
-    dataset = dataset_of(chosen, progress=not common.json)
-    normalisation = normalisation_of(chosen, dataset.train)
-    draw(dataset, augmentation(chosen), normalisation, out, seed)
+    dataset = load_dataset(chosen, progress=not common.json)
+    normalisation = fit_normalisation(chosen, dataset.train)
+    draw(dataset, describe_augmentation(chosen), normalisation, out, seed)
     if common.json:
         tell_json({"picture": str(out)})
     else:

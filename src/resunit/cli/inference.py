@@ -1,14 +1,15 @@
 """`resunit evaluate` and `resunit predict`: the answers of a trained network."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.process import claim_process
 from resunit.cli.training import tell_views
 from resunit.errors import UsageError
-from resunit.runs.schema import View, ViewError
+from resunit.io.fields import to_json
 
 
 @app.command(help_epilogue="Example:\n  resunit evaluate runs/quick-1 --data cifar10")
@@ -33,26 +34,17 @@ def evaluate(
     """
     from resunit.inference.classifier import evaluate_weights
 
-    record = evaluate_weights(source, data, progress=not common.json, augmented=tta)
+    claim_process()
+    found = evaluate_weights(source, data, progress=not common.json, tta=tta)
     if common.json:
-        tell_json(record)
+        tell_json(to_json(found))
     else:
-        split = record["split"]
-        error, loss = record[f"{split}_error"], record[f"{split}_loss"]
-        print(f"{record['data']}: {record['images']:,} images, {split} error {error:.2f} %, loss {loss:.4f}")
-        tell_views(record.get(f"{split}_top5_error"), _views(record, split))
+        print(
+            f"{found.data}: {found.images:,} images, {found.split} error {found.error:.2f} %, "
+            f"loss {found.loss:.4f}"
+        )
+        tell_views(found.top5_error, found.views)
     return DONE
-
-
-def _views(record: dict[str, Any], split: str) -> list[ViewError]:  # integrator: if evaluation is typed, its views
-    names: dict[View, str] = {
-        "large_crop": "large_crop", "ten_crops": "ten_crops", "mirror": "mirrored_views", "tta": "tta",
-    }  # fmt: skip
-    return [
-        ViewError(view, record[f"{split}_error_{name}"], record.get(f"{split}_top5_error_{name}"))
-        for view, name in names.items()
-        if f"{split}_error_{name}" in record
-    ]
 
 
 @app.command(help_epilogue="Example:\n  resunit predict runs/quick-1 cat.jpg dog.png --top 3")
@@ -68,17 +60,22 @@ def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMO
     top
         The number of classes to name for each image.
     """
-    from resunit.inference.classifier import predict_images
+    from resunit.inference.classifier import load
 
     if not images:
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")
     if top < 1:
         raise UsageError(f"--top must be at least 1, not {top}")
-    predictions = predict_images(source, list(images), top)
+    claim_process()
+    answers = list(zip(map(str, images), load(source).predict(images, top), strict=True))
     if common.json:
-        tell_json(predictions)
+        tell_json(
+            [
+                {"image": image, "classes": [{"class": name, "probability": p} for name, p in best]}
+                for image, best in answers
+            ]
+        )
     else:
-        for prediction in predictions:
-            answers = ", ".join(f"{a['class']} {100 * a['probability']:.1f} %" for a in prediction["classes"])
-            print(f"{prediction['image']}: {answers}")
+        for image, best in answers:
+            print(f"{image}: {', '.join(f'{name} {100 * p:.1f} %' for name, p in best)}")
     return DONE

@@ -5,7 +5,8 @@ so that a new field is an option at once. An option that was not given is in no 
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
 from typing import Annotated, Any, Literal, Protocol, get_origin
 
@@ -14,10 +15,14 @@ from cyclopts import App, Group, Parameter, Token
 from resunit.cli.unknown_options import option_name, option_names, unknown_option
 from resunit.io.fields import allowed_values, check, docstrings_of, is_optional, plain_kind, topic_of
 from resunit.models.options import DESCRIPTIONS, OPTIONS
-from resunit.training.recipe import FIELDS, Recipe
+from resunit.training.recipe import FIELDS, Recipe, is_own_design
 
 NOT_GIVEN: Any = type("NotGiven", (), {"__repr__": lambda _: "not given"})()
 NEVER_OPTIONS = ("name", "model_options")  # a recipe's name is --recipe; each model option has its own option
+
+# The arguments that no option of the command takes; they may be options of a design of the user's own.
+LEFT_OVER = Parameter(allow_leading_hyphen=True, show=False)
+
 
 class Options(Protocol):
     """The options of one command, as the command line gives them to a command's function."""
@@ -43,22 +48,52 @@ def model_options() -> type[Options]:
     return _options("ModelOptions", OPTIONS, DESCRIPTIONS)
 
 
-def own_options(given: Mapping[str, str], defaults: Mapping[str, object], command: App) -> dict[str, Any]:
-    """Return the options that no table knows, with the types of the defaults of the user's own design.
+def split_arguments(arguments: Iterable[str]) -> tuple[list[str], dict[str, str | None]]:
+    """Return the words among the arguments that a command's own options left, and the unknown options.
+
+    An unknown option has the text after it, or None where another option follows it or nothing does.
+    """
+    words: list[str] = []
+    options: dict[str, str | None] = {}
+    rest = deque(arguments)
+    while rest:
+        argument = rest.popleft()
+        if not argument.startswith("-"):
+            words.append(argument)
+            continue
+        name, equals, text = argument.partition("=")
+        has_text = bool(equals) or (bool(rest) and not rest[0].startswith("--"))
+        options[name] = (text if equals else rest.popleft()) if has_text else None
+    return words, options
+
+
+def own_design_options(design: str | None, given: Mapping[str, str | None], command: App) -> dict[str, Any]:
+    """Import a design of the user's own, if `design` names one, and return its options from the command line.
 
     Args:
-        given: the text of each option by its name, as the command's catch-all has it.
-        defaults: the options of the user's own design and their defaults; empty for any other design.
+        design: the text of --design, if it was given.
+        given: the unknown options of the command line, as `split_arguments` returns them.
         command: the command, whose options are suggested where a name is unknown.
 
+    Returns:
+        The value of each option, of the type of its default; --x is True and --no-x is False.
+
     Raises:
-        UsageError: the design has no such option, or its type is another one.
+        UsageError: the design cannot be imported, or it has no such option.
     """
+    defaults: Mapping[str, object] = {}
+    if design is not None and is_own_design(design):
+        from resunit.models.custom import add_design
+
+        defaults = add_design(design).options
     values = {}
     for option, text in given.items():
-        name = option.replace("-", "_")
+        name = option.lstrip("-").replace("-", "_")
+        if text is None:
+            text = "false" if name not in defaults and name.startswith("no_") else "true"
+            name = name if text == "true" else name.removeprefix("no_")
         if name not in defaults:
-            raise unknown_option(f"--{option}", [*option_names(command), *map(option_name, defaults)])
+            raise unknown_option(option, [*option_names(command), *map(option_name, defaults)])
         values[name] = parse(name, text, type(defaults[name]))
     return values
 
@@ -84,7 +119,11 @@ def _options(name: str, kinds: Mapping[str, Any], descriptions: Mapping[str, str
     topics = dict.fromkeys(topic_of(kind) or "Options" for kind in kinds.values())
     groups = {topic: Group.create_ordered(topic) for topic in topics}
     members = [
-        (key, _parameter(key, kind, groups[topic_of(kind) or "Options"], descriptions[key]), field(default=NOT_GIVEN))
+        (
+            key,
+            _parameter(key, kind, groups[topic_of(kind) or "Options"], descriptions[key]),
+            field(default=NOT_GIVEN),
+        )
         for key, kind in kinds.items()
     ]
 
@@ -113,7 +152,9 @@ def _converter(name: str, kind: Any) -> Callable[[Any, Sequence[Token]], Any]:
 
 def _help(kind: Any, description: str) -> str:
     """Return the help of an option; where a field's docstring names a field, help names its option."""
-    words = re.sub(r"`(\w+)`", lambda found: option_name(found[1]) if found[1] in FIELDS else found[0], description)
+    words = re.sub(
+        r"`(\w+)`", lambda found: option_name(found[1]) if found[1] in FIELDS else found[0], description
+    )
     allowed = allowed_values(kind)
     return f"{words} [{allowed}]" if allowed else words
 

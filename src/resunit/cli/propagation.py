@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
-from resunit.cli.options import model_options
-from resunit.cli.training import typed_own_options
+from resunit.cli.options import LEFT_OVER, model_options, own_design_options, split_arguments
+from resunit.errors import UsageError
 
 ModelOptions = model_options()
+NONE_GIVEN = ModelOptions()
 
 
 @app.command(
@@ -22,17 +23,15 @@ ModelOptions = model_options()
 )
 def propagation(
     network: str,
-    beside: str | None = None,
-    *,
+    *beside: Annotated[str, LEFT_OVER, Parameter(show=True)],
     design: str | None = None,
     data: str | None = None,
     batch_size: int | None = None,
     seed: int = 0,
     also: Annotated[list[Literal["lesion", "jacobian", "correlation"]] | None, Parameter(negative="")] = None,
     out: Path | None = None,
-    options: ModelOptions = ModelOptions(),  # pyright: ignore[reportInvalidTypeForm]
+    options: ModelOptions = NONE_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
-    **own: Annotated[str, Parameter(show=False)],
 ) -> int:
     """Find the junctions h(x) + F(x) of a network, and say where its signal is scaled, gated, truncated or blocked.
 
@@ -60,14 +59,17 @@ def propagation(
     """
     from resunit.inference.subjects import draw, find_subject, measured
 
-    chosen = options.changes() | typed_own_options(design, own, "propagation")
+    others, own = split_arguments(beside)
+    if len(others) > 1:
+        raise UsageError(f"propagation compares two networks at most, not {len(others) + 1}")
+    chosen = options.changes() | own_design_options(design, own, app["propagation"])
     how = {"design": design, "data": data, "batch_size": batch_size, "seed": seed, "options": chosen}
-    subjects = [find_subject(target, **how) for target in (network, beside) if target is not None]
+    subjects = [find_subject(target, **how) for target in (network, *others)]
     results = [measured(subject, also or ()) for subject in subjects]
     picture = None if out is None else draw(results, out)
     if common.json:
         records = [result.to_record() for result in results]
-        tell_json(records[0] if beside is None else records)
+        tell_json(records if others else records[0])
     else:
         for subject, result in zip(subjects, results, strict=True):
             print(f"{subject.name}, on {subject.note}")

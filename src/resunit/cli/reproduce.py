@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resunit.reproduction.reproduce import Plan, Reproduction
 
 RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", *OPTIONS))
+NONE_GIVEN = RecipeOptions()
 
 
 @app.command(
@@ -43,7 +44,7 @@ def reproduce(
     add: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("results"),
     records: Path | None = None,
-    options: RecipeOptions = RecipeOptions(),  # pyright: ignore[reportInvalidTypeForm]
+    options: RecipeOptions = NONE_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
 ) -> int:
     """Show a table, a figure or the claims of the paper beside what was measured here.

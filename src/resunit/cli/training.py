@@ -3,19 +3,18 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Annotated
 
 from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json
-from resunit.cli.options import Options, own_options, recipe_options
+from resunit.cli.options import LEFT_OVER, own_design_options, recipe_options, split_arguments
+from resunit.cli.process import claim_process
 from resunit.errors import UsageError
 from resunit.io.fields import to_json
 from resunit.runs.schema import RunResult, View, ViewError
-from resunit.training.recipe import Recipe, is_own_design, read_recipe, with_changes
+from resunit.training.recipe import Recipe, read_recipe, with_changes
 from resunit.training.recipes import named_recipe
 
 SAMPLE = "cifar10-sample"  # `resunit train` takes it on a machine that reaches no source of CIFAR-10.
@@ -23,6 +22,7 @@ EXIT_CODES = {"done": DONE, "diverged": DIVERGED, "stopped": STOPPED}
 SECONDS_A_MINUTE = 60
 
 RecipeOptions = recipe_options()
+NONE_GIVEN = RecipeOptions()
 
 
 @app.command(
@@ -34,14 +34,13 @@ RecipeOptions = recipe_options()
     "  resunit train --resume runs/mine"
 )
 def train(
-    *,
+    *left_over: Annotated[str, LEFT_OVER],
     recipe: str | None = None,
     config: Path | None = None,
     out: Path | None = None,
     resume: Path | None = None,
-    options: RecipeOptions = RecipeOptions(),  # pyright: ignore[reportInvalidTypeForm]
+    options: RecipeOptions = NONE_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
-    **own: Annotated[str, Parameter(show=False)],
 ) -> int:
     """Train a network and report its test error.
 
@@ -58,6 +57,9 @@ def train(
     resume
         Continue the interrupted run in this folder.
     """
+    words, own = split_arguments(left_over)
+    if words:
+        raise UsageError(f"train takes options only, not {words[0]!r}; see resunit train --help")
     changes = options.changes()
     if resume is not None:
         if changes or own or any(value is not None for value in (recipe, config, out)):
@@ -66,7 +68,7 @@ def train(
     if recipe is not None and config is not None:
         raise UsageError("--recipe and --config both say where to start; give one of them")
     start = named_recipe(recipe or "quick") if config is None else read_recipe(config)
-    chosen = with_changes(start, changes | typed_own_options(changes.get("design"), own, "train"))
+    chosen = with_changes(start, changes | own_design_options(changes.get("design"), own, app["train"]))
     data_was_chosen = "data" in changes or config is not None
 
     from resunit.errors import Unreachable
@@ -85,29 +87,11 @@ def train(
     return code
 
 
-def typed_own_options(design: str | None, own: Mapping[str, str], command: str) -> dict[str, Any]:
-    """Import a design of the user's own, if --design names one, and return its options from the command line.
-
-    Args:
-        design: what --design says.
-        own: the options that no table knows, as text.
-        command: the name of the command, whose options are suggested for an unknown one.
-
-    Raises:
-        UsageError: the design cannot be imported, or it has no such option.
-    """
-    defaults: Mapping[str, object] = {}
-    if design is not None and is_own_design(design):
-        from resunit.models.custom import add_design
-
-        defaults = add_design(design).options
-    return own_options(own, defaults, app[command]) if own else {}
-
-
 def _train(recipe: Recipe, out: Path, common: Common) -> RunResult:
     from resunit.training.loop import train as train_run
 
-    return _typed(train_run(recipe, out=out, quiet=common.json))  # integrator: train returns a RunResult
+    claim_process()
+    return train_run(recipe, out=out, quiet=common.json)
 
 
 def _resume(folder: Path, common: Common) -> int:
@@ -116,15 +100,9 @@ def _resume(folder: Path, common: Common) -> int:
 
     if RunFolder(folder).finished_result() is not None and not common.json:
         print(f"{folder} is finished; nothing is left to do")
-    result = _typed(resume_run(folder, quiet=common.json))  # integrator: resume returns a RunResult
+    claim_process()
+    result = resume_run(folder, quiet=common.json)
     return tell_result(result, folder, common)
-
-
-def _typed(result: dict[str, Any]) -> RunResult:  # integrator: goes when train and resume return a RunResult
-    from resunit.runs.schema import read
-
-    names = {name: name.replace("_error_tta", "_error_augmented_views") for name in result}
-    return read(RunResult, {names[name]: value for name, value in result.items()}, "result")
 
 
 def tell_result(result: RunResult, folder: Path, common: Common) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from cyclopts import App, Argument, CycloptsError, MissingArgumentError, UnknownOptionError
+from cyclopts import App, CycloptsError, UnknownOptionError
 
 from resunit.errors import UsageError, unknown
 
@@ -47,7 +47,7 @@ def option_name(field_name: str) -> str:
 
 def option_names(command: App) -> list[str]:
     """Return the names of all options of a command, but for those that switch something off."""
-    arguments = [one for one in command.assemble_argument_collection() if not _is_catch_all(one)]
+    arguments = command.assemble_argument_collection()
     return [name for one in arguments for name in one.parameter.name or () if name.startswith("--")]
 
 
@@ -63,15 +63,6 @@ def explained(error: CycloptsError) -> Exception:
     """Return what a command line's error says better: our own refusal of a value, or an unknown option."""
     if isinstance(error.__cause__, UsageError):
         return error.__cause__
-    if error.app is None:
-        return error
-    if isinstance(error, UnknownOptionError):
+    if isinstance(error, UnknownOptionError) and error.app is not None:
         return unknown_option(error.token.keyword or error.token.value, option_names(error.app))
-    if isinstance(error, MissingArgumentError) and error.argument and _is_catch_all(error.argument):
-        return unknown_option(error.keyword or "", option_names(error.app))
     return error
-
-
-def _is_catch_all(argument: Argument) -> bool:
-    """Return whether an argument takes every option that no other argument takes."""
-    return argument.field_info.kind is argument.field_info.VAR_KEYWORD

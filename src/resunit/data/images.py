@@ -13,6 +13,7 @@ from resunit.errors import DataError
 from resunit.io.progress import counting
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # What Pillow raises.
 
 
 def read_images(paths: Sequence[Path | str], image_size: int, progress: bool = False) -> Tensor:
@@ -51,7 +52,7 @@ def shorter_side(path: Path) -> int:
     try:
         with Image.open(path) as image:
             return min(image.size)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
 
 
@@ -61,7 +62,22 @@ def decode(path: Path, image_size: int) -> Tensor:
     Raises:
         DataError: the file is not a readable image.
     """
-    image = open_upright(path, image_size)
+    return _square(open_upright(path, image_size), image_size)
+
+
+def square(image: Image.Image, image_size: int) -> Tensor:
+    """Return the centre square (3, image_size, image_size) uint8 of a PIL image.
+
+    Raises:
+        DataError: the image cannot be decoded, or has more than 8 bits a channel.
+    """
+    try:
+        return _square(_upright(image), image_size)
+    except UNREADABLE as error:
+        raise DataError(f"a PIL image: not readable ({error}); replace it") from error
+
+
+def _square(image: Image.Image, image_size: int) -> Tensor:
     if image.size != (image_size, image_size):
         image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())
@@ -79,15 +95,20 @@ def open_upright(path: Path, least_side: int | None = None) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            if image.mode.startswith("I;16") or image.mode in "IF":
-                raise ValueError(f"mode {image.mode} has more than 8 bits a channel")
             if least_side is not None:
                 image.draft("RGB", (least_side, least_side))
-            turned = ImageOps.exif_transpose(image)
-            # A palette goes through RGBA, because its transparent entries have no colour of their own.
-            return (turned.convert("RGBA") if turned.mode == "P" else turned).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            return _upright(image)
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return an image in RGB, turned upright. Raises ValueError if it has more than 8 bits a channel."""
+    if image.mode.startswith("I;16") or image.mode in "IF":
+        raise ValueError(f"mode {image.mode} has more than 8 bits a channel")
+    turned = ImageOps.exif_transpose(image)
+    # A palette goes through RGBA, because its transparent entries have no colour of their own.
+    return (turned.convert("RGBA") if turned.mode == "P" else turned).convert("RGB")
 
 
 def centre(images: Tensor, side: int) -> Tensor:

@@ -1,130 +1,246 @@
 """Trained networks at work: a run's folder or a weights file alone is all that is needed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeAlias, overload
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from PIL import Image
+from torch import Tensor
 
-from resunit.data import Normalisation, centre, load, read_images, stream
+from resunit.data import Normalisation, centre, read_images, stream
+from resunit.data import load as load_data
+from resunit.data.images import square
 from resunit.errors import FileFormatError, UsageError
 from resunit.inference.fuse import fold
 from resunit.inference.onednn import packed
 from resunit.models.network import ResidualNetwork
 from resunit.models.weights import WeightsFile, read_weights
-from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.processor import supports_bf16
 from resunit.runs.folder import RunFolder
+from resunit.runs.schema import Split, ViewError
 from resunit.training.devices import resolve_device
 from resunit.training.distributed import start_distributed
-from resunit.training.evaluation import evaluate, evaluate_views, logits_of
+from resunit.training.evaluation import compute_logits, evaluate, evaluate_views
+from resunit.training.guest import isolated_process_state
 from resunit.training.precision import PRECISIONS
 from resunit.training.setup import AnyDataset
+
+Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]
+Answers: TypeAlias = list[tuple[str, float]]
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained network with what it needs to read images and name classes.
-
-    Images are scaled to `shorter_side`, and their centre of `image_size` is what the network sees.
-    """
+    """A trained network with everything that it needs to read images and to name classes."""
 
     file: WeightsFile
     network: ResidualNetwork
+    """The network in evaluation mode. `predict` uses a copy, which is made at its first call."""
     normalisation: Normalisation
     image_size: int
+    """The side in pixels of the square that the network sees."""
     shorter_side: int
+    """The side in pixels that images are scaled to before their centre of `image_size` is cut out."""
     precision: str
+    """The arithmetic of evaluation, "bf16" or "fp32"."""
 
-    def load(self, name: str, progress: bool) -> AnyDataset:
-        """The data set `name` as this network was trained on it; raises FileFormatError for other classes."""
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the logits."""
+        return self.file.classes
+
+    @overload
+    def predict(self, images: Picture, top: int = ...) -> Answers: ...
+
+    @overload
+    def predict(self, images: Sequence[Picture], top: int = ...) -> list[Answers]: ...
+
+    @isolated_process_state()
+    def predict(self, images: Picture | Sequence[Picture], top: int = 5) -> Answers | list[Answers]:
+        """Name what images show.
+
+        Args:
+            images: one image or a sequence of images of any sizes. Each is a path, a PIL image, or an array
+                (H, W, 3) uint8.
+            top: how many classes to name for each image; all are named if there are fewer.
+
+        Returns:
+            The (class, probability) pairs of one image, the most probable first; for a sequence, a list of
+            these, one for each image.
+
+        Raises:
+            UsageError: `top` is below 1, or an image is of another kind, type or shape.
+            DataError: a file is not a readable image.
+        """
+        if top < 1:
+            raise UsageError(f"top must be at least 1, not {top}")
+        if isinstance(images, str | Path | Image.Image | np.ndarray):
+            return self._answers([images], top)[0]
+        return self._answers(images, top)
+
+    def _answers(self, images: Sequence[Picture], top: int) -> list[Answers]:
+        if not images:
+            return []
+        pixels = centre(_read(images, self.shorter_side), self.image_size).to(self.normalisation.mean.device)
+        logits = compute_logits(self._folded, pixels, self.normalisation, self.precision)
+        best = logits.softmax(1).topk(min(top, logits.shape[1]))
+        return [
+            [(self.classes[index], value) for value, index in zip(values, indices, strict=True)]
+            for values, indices in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+
+    @cached_property
+    def _folded(self) -> ResidualNetwork:
+        return fold(self.network, PRECISIONS[self.precision])
+
+    @isolated_process_state()
+    def load_dataset(self, name: str | None = None, *, progress: bool = False) -> AnyDataset:
+        """Return a data set, prepared as the network was trained.
+
+        Args:
+            name: as `resunit.data.load` takes it; by default the data set that the network was trained on.
+            progress: whether progress is shown on stderr.
+
+        Raises:
+            UsageError: no name is given, and the weights file has none.
+            DataError: the data cannot be fetched or read.
+            FileFormatError: the data set has other classes than the network.
+        """
+        name = name or self.file.result.get("data")
+        if not isinstance(name, str):
+            raise UsageError(f"{self.file.path} does not say what it was trained on; give --data")
         if self.shorter_side == self.image_size:
-            dataset = load(name, image_size=self.image_size, progress=progress)
+            dataset = load_data(name, image_size=self.image_size, progress=progress)
         else:
             dataset = stream(name, image_size=self.image_size)
-        if dataset.classes != self.file.classes:
+        if dataset.classes != self.classes:
             raise FileFormatError(
-                f"{self.file.path}: knows {in_short(self.file.classes)}, "
-                f"{name} has {in_short(dataset.classes)}; --data must have the classes it was trained on"
+                f"{self.file.path}: knows {_in_short(self.classes)}, and {name} has "
+                f"{_in_short(dataset.classes)}; --data must have the classes that the network was trained on"
             )
         return dataset
 
 
-def load_classifier(source: Path, device: torch.device) -> Classifier:
-    """The network in `source`, a run's folder or a weights file; raises FileFormatError."""
-    path = source
+@isolated_process_state()
+def load(path: str | Path, *, device: str = "auto") -> Classifier:
+    """Return the trained network in a run's folder or a weights file.
+
+    Args:
+        path: the folder of a finished run, or a weights.safetensors file.
+        device: a torch device; "auto" is a GPU if there is one, else the CPU.
+
+    Raises:
+        FileFormatError: the file is missing, damaged, foreign or of a newer format.
+        UsageError: the device is not available.
+    """
+    source, chosen = Path(path), resolve_device(device)
     if source.is_dir():
-        path = RunFolder(source).weights
-        if not path.exists():
-            raise FileFormatError(f"{source}: has no weights.safetensors; only a finished run has")
-    file = read_weights(path)
-    keep_freed_memory(device)
-    network = file.build().to(device).to(memory_format=torch.channels_last).eval()
+        source = RunFolder(source).weights
+        if not source.exists():
+            raise FileFormatError(f"{path}: has no weights.safetensors; only a finished run has")
+    file = read_weights(source)
+    network = file.build().to(chosen).to(memory_format=torch.channels_last).eval()
     try:
-        normalisation = Normalisation.from_json(file.preprocessing["normalisation"]).to(device)
+        normalisation = Normalisation.from_json(file.preprocessing["normalisation"]).to(chosen)
         image_size = file.preprocessing["image_size"]
         shorter_side = file.preprocessing.get("shorter_side", image_size)
-        normalisation(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=device))
+        normalisation(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=chosen))
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
-        raise FileFormatError(f"{path}: does not say how images are prepared ({error})") from error
+        raise FileFormatError(f"{source}: does not say how images are prepared ({error})") from error
     trained_in = file.result.get("precision")
-    precision = "bf16" if trained_in == "bf16" and supports_bf16(device) else "fp32"
+    precision = "bf16" if trained_in == "bf16" and supports_bf16(chosen) else "fp32"
     return Classifier(file, network, normalisation, image_size, shorter_side, precision)
 
 
+@dataclass(frozen=True)
+class WeightsEvaluation:
+    """The evaluation of a weights file on a data set; errors are in percent."""
+
+    FORMAT: ClassVar[int] = 2
+
+    weights: str
+    """The path of the weights file."""
+    data: str
+    split: Split
+    images: int
+    loss: float
+    """The mean cross-entropy."""
+    error: float
+    """The error on one plain view of each image."""
+    top5_error: float | None
+    """None where there are fewer than 100 classes."""
+    views: tuple[ViewError, ...]
+    """The errors on other views."""
+    precision: str
+    classes: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Counts; rows are the true class and columns the predicted one."""
+    format: int = FORMAT
+
+
+@isolated_process_state()
 def evaluate_weights(
-    source: Path, data: str | None, progress: bool, augmented: bool = False
-) -> dict[str, Any]:
-    """Evaluate `source` on the test images of `data` (by default what it was trained on).
+    path: str | Path, data: str | None = None, *, progress: bool = False, tta: bool = False
+) -> WeightsEvaluation:
+    """Evaluate the network in a run's folder or a weights file on a data set's test images.
 
-    `augmented` adds the errors of several views of each image together, beside those of one plain view.
+    Args:
+        path: the folder of a finished run, or a weights.safetensors file.
+        data: the data set; by default the one that the network was trained on.
+        progress: whether progress is shown on stderr.
+        tta: whether several views of each image are also evaluated together.
 
-    Raises FileFormatError if the data set's classes are not the network's.
+    Raises:
+        FileFormatError: the file is missing, damaged or foreign, or the data set has other classes.
+        DataError: the data cannot be fetched or read.
+        UsageError: no data set is given, and the weights file names none.
     """
-    worker = start_distributed("auto")
-    classifier = load_classifier(source, worker.device)
-    name = data or classifier.file.result.get("data")
-    if not isinstance(name, str):
-        raise UsageError(f"{source} does not say what it was trained on; give --data")
-    dataset = classifier.load(name, progress).to(worker.device)
+    distributed = start_distributed("auto")
+    classifier = load(path, device=str(distributed.device))
+    dataset = classifier.load_dataset(data, progress=progress).to(distributed.device)
     network = packed(classifier.network, PRECISIONS[classifier.precision])
-    how = (network, dataset.test, classifier.normalisation, classifier.precision, worker)
-    evaluation = evaluate(*how)
-    errors = evaluation.errors | evaluate_views(*how, augmented).errors
-    return {
-        "weights": str(classifier.file.path),
-        "data": name,
-        "images": len(dataset.test.labels),
-        "split": dataset.split_name,
-        f"{dataset.split_name}_loss": evaluation.loss,
-        **{f"{dataset.split_name}_{name}": error for name, error in errors.items()},
-        "confusion": evaluation.confusion(),
-        "classes": list(dataset.classes),
-        "precision": classifier.precision,
-    }
+    subject = (network, dataset.test, classifier.normalisation, classifier.precision, distributed)
+    predictions, views = evaluate(*subject), evaluate_views(*subject, tta)
+    return WeightsEvaluation(
+        weights=str(classifier.file.path),
+        data=dataset.name,
+        split=dataset.split_name,
+        images=len(dataset.test),
+        loss=predictions.loss,
+        error=predictions.errors.error,
+        top5_error=predictions.errors.top5_error,
+        views=views.errors,
+        precision=classifier.precision,
+        classes=dataset.classes,
+        confusion=predictions.confusion(),
+    )
 
 
-def in_short(classes: tuple[str, ...]) -> str:
+def _read(images: Sequence[Picture], side: int) -> Tensor:
+    """Return the centre squares (N, 3, side, side) uint8 of images. Raises UsageError or DataError."""
+    if all(isinstance(image, str | Path) for image in images):
+        return read_images([Path(image) for image in images], side)  # pyright: ignore[reportArgumentType]
+    return torch.stack([_read_one(image, side) for image in images])
+
+
+def _read_one(image: Any, side: int) -> Tensor:
+    if isinstance(image, str | Path):
+        return read_images([image], side)[0]
+    if isinstance(image, Image.Image):
+        return square(image, side)
+    if not isinstance(image, np.ndarray):
+        kind = type(image).__name__
+        raise UsageError(f"an image is a path, a PIL image or an array (H, W, 3) uint8, not {kind}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UsageError(f"an image's array is (H, W, 3) uint8, not {image.shape} {image.dtype}")
+    return square(Image.fromarray(image), side)
+
+
+def _in_short(classes: tuple[str, ...]) -> str:
     more = ", ..." if len(classes) > 3 else ""
     return f"{len(classes)} classes ({', '.join(classes[:3])}{more})"
-
-
-def predict_images(source: Path, images: list[Path], top: int) -> list[dict[str, Any]]:
-    """The `top` classes of each image file with their probabilities, best first."""
-    device = resolve_device("auto")
-    classifier = load_classifier(source, device)
-    pixels = centre(read_images(images, classifier.shorter_side), classifier.image_size).to(device)
-    network = fold(classifier.network, PRECISIONS[classifier.precision])
-    logits = logits_of(network, pixels, classifier.normalisation, classifier.precision)
-    best = logits.softmax(1).topk(min(top, logits.shape[1]))
-    names = classifier.file.classes
-    return [
-        {
-            "image": str(path),
-            "classes": [
-                {"class": names[index], "probability": probability}
-                for probability, index in zip(values, indices, strict=True)
-            ],
-        }
-        for path, values, indices in zip(images, best.values.tolist(), best.indices.tolist(), strict=True)
-    ]

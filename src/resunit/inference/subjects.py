@@ -1,4 +1,4 @@
-"""A network and a batch for it, from a name, a run or code."""
+"""Subjects of the propagation instrument: a network and a batch for it, from a name, a run or code."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ from torch.nn import functional
 
 from resunit.data import Normalisation, load
 from resunit.errors import PropagationError, UsageError
-from resunit.inference.classifier import load_classifier
+from resunit.inference.classifier import load as load_classifier
 from resunit.models.custom import add_design
 from resunit.models.network import build
 from resunit.models.registry import network_spec
-from resunit.models.user_code import fails, imported
+from resunit.models.user_code import failure, imported
 from resunit.propagation import Propagation, measure
+from resunit.training.guest import isolated_process_state
 from resunit.training.setup import AnyDataset
 from resunit.training.whitening import fit_whitening
 
@@ -27,13 +28,14 @@ EXAMPLE = "MODULE:CALLABLE, such as mymodels:make_network"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: `inputs` and `targets` as in `propagation.measure`, and where they come from."""
+    """A network to measure, with `inputs` and `targets` as `propagation.measure` takes them."""
 
     name: str
     model: nn.Module
     inputs: Any
     targets: Tensor | None
     note: str
+    """Where the inputs and the weights come from."""
 
 
 def find_subject(
@@ -45,12 +47,21 @@ def find_subject(
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
 ) -> Subject:
-    """The network `target`: one of `list_models()`, a run's folder or weights file, or MODULE:CALLABLE.
+    """Return the network that `target` names, with a batch for it.
 
-    The callable takes nothing and returns a network; or the network with its inputs, or with inputs and
-    targets. Otherwise the batch is of training images of `data`, by default those of a run, else the sample.
-    `options` are those of the design and the network, as in `create_model`.
-    Raises UsageError for what does not exist or does not fit, and OSError for damaged files.
+    Args:
+        target: one of `list_models()`, a run's folder, a weights file, or MODULE:CALLABLE. The callable takes
+            nothing. It returns a network, (network, inputs) or (network, inputs, targets).
+        design: the design of a named model, or MODULE:CLASS.
+        data: the data set whose training images are the batch; by default a run's own, else the sample.
+        batch_size: images in the batch; by default 64, or 8 of 224 pixels for a network for ImageNet.
+        seed: chooses the images, and the weights of a named model.
+        options: the options of the design and of the network, as `create_model` takes them.
+
+    Raises:
+        UsageError: something does not exist, or does not fit.
+        FileFormatError: a weights file is damaged or foreign.
+        DataError: the data cannot be fetched or read.
     """
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1, not {batch_size}")
@@ -67,7 +78,7 @@ def find_subject(
 
 
 def measured(subject: Subject, also: Sequence[Any] = ()) -> Propagation:
-    """The measurement of `subject`; what the instrument refuses is a UsageError."""
+    """Return the measurement of `subject`. Raises UsageError where the instrument refuses it."""
     try:
         return measure(subject.model, subject.inputs, subject.targets, also=also, name=subject.name)
     except PropagationError as error:
@@ -75,13 +86,14 @@ def measured(subject: Subject, also: Sequence[Any] = ()) -> Propagation:
 
 
 def draw(results: Sequence[Propagation], path: Path) -> Path:
-    """Draw the measurements side by side, as `Propagation.plot` does."""
+    """Draw the measurements side by side, as `Propagation.plot` does, and return the picture's path."""
     try:
         return results[0].plot(path, *results[1:])
     except PropagationError as error:
         raise UsageError(str(error)) from error
 
 
+@isolated_process_state()
 def _from_name(
     target: str,
     design: str | None,
@@ -103,29 +115,30 @@ def _from_name(
     side = IMAGENET_SIDE if spec.stem == "imagenet" else None
     images, labels = _batch(dataset, normalisation, batch_size or (8 if side else 64), seed, side)
     name = target if design is None else f"{target} ({design})"
-    return Subject(name, model, images, labels, f"{_words(images)} of {dataset.name}, weights of seed {seed}")
+    note = f"{_describe(images)} of {dataset.name}, weights of seed {seed}"
+    return Subject(name, model, images, labels, note)
 
 
+@isolated_process_state()
 def _from_run(path: Path, data: str | None, batch_size: int | None, seed: int) -> Subject:
-    classifier = load_classifier(path, torch.device("cpu"))
-    name = data or classifier.file.result.get("data")
-    if not isinstance(name, str):
-        raise UsageError(f"{path} does not say what it was trained on; give --data")
-    dataset = classifier.load(name, progress=False)
+    classifier = load_classifier(path, device="cpu")
+    dataset = classifier.load_dataset(data)
     images, labels = _batch(dataset, classifier.normalisation, batch_size or 64, seed)
     network = classifier.network.to(memory_format=torch.contiguous_format).train()
-    return Subject(str(path), network, images, labels, f"{_words(images)} of {dataset.name}")
+    return Subject(str(path), network, images, labels, f"{_describe(images)} of {dataset.name}")
 
 
 def _from_code(target: str, data: str | None, batch_size: int | None, seed: int) -> Subject:
+    # The user's code runs as in the user's own program: with its default dtype and its import path.
     make, name = imported(target, EXAMPLE), target.partition(":")[2]
     if not callable(make):
         raise UsageError(f"{target} is not callable")
-    torch.manual_seed(seed)
-    try:
-        made = make()
-    except Exception as error:
-        raise fails(f"{target}, which is called without arguments,", error) from error
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            made = make()
+        except Exception as error:
+            raise failure(f"{target}, which is called without arguments,", error) from error
     model, *given = made if isinstance(made, tuple) else (made,)
     if len(given) > 2 or not isinstance(model, nn.Module):
         raise UsageError(
@@ -137,21 +150,25 @@ def _from_code(target: str, data: str | None, batch_size: int | None, seed: int)
         return Subject(name, model, given[0], given[1] if len(given) == 2 else None, f"inputs of {target}")
     dataset = load(data or SAMPLE, progress=False)
     images, _ = _batch(dataset, Normalisation.fit(dataset.train.images, "channel"), batch_size or 64, seed)
-    return Subject(name, model, images, None, f"{_words(images)} of {dataset.name}")
+    return Subject(name, model, images, None, f"{_describe(images)} of {dataset.name}")
 
 
 def _batch(
     dataset: AnyDataset, normalisation: Normalisation, count: int, seed: int, side: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """(B, 3, H, W) normalised training images and their labels; `side` enlarges the images to that size."""
+    """Return `count` normalised training images (B, 3, H, W) and their labels (B,).
+
+    `side` enlarges smaller images to that many pixels.
+    """
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(dataset.train), generator=generator)[:count]
-    # Channels first: there an activation is not fused with the norm before it, and is seen.
+    # The images are channels first: then no activation is fused with the norm before it, where the instrument
+    # could not see it.
     images = normalisation(torch.cat(list(dataset.train.pictures(chosen)))).contiguous()
     if side is not None and images.shape[-1] < side:
         images = functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
     return images, dataset.train.labels[chosen]
 
 
-def _words(images: Tensor) -> str:
+def _describe(images: Tensor) -> str:
     return f"{len(images)} training images of {images.shape[-1]} x {images.shape[-2]}"

@@ -1,4 +1,4 @@
-"""Designs of one's own: a class in the user's file becomes a row beside the paper's."""
+"""Designs of the user's own: a class in the user's file becomes a row beside the paper's."""
 
 import hashlib
 import inspect
@@ -12,22 +12,25 @@ from torch import nn
 from resunit.errors import UsageError
 from resunit.models.designs import DESIGNS, Design, UnitParts
 from resunit.models.residual_unit import ORIGINAL
-from resunit.models.user_code import fails, imported
+from resunit.models.user_code import failure, imported
 
 EXAMPLE = "MODULE:CLASS, such as my_units:SqueezeShortcut"
 OPTION_TYPES = (bool, int, float, str)
 
 
 def add_design(name: str) -> Design:
-    """Add the design that MODULE:CLASS names to those that `create_model` and training know by that name.
+    """Add a design of your own, which `create_model` and training then know by its name MODULE:CLASS.
 
-    It is either a `torch.nn.Module` class, made as CLASS(channels, **options) and used as the shortcut h: it
-    maps (N, channels, H, W) to the same shape, acts after the size change where a unit changes size, and f = ReLU,
-    as in Table 1. Its options are keyword arguments with defaults. Or it is a
-    `resunit.models.designs.Design`, for another placement or a unit of one's own.
+    CLASS is one of two things. A `torch.nn.Module` class becomes the shortcut h of the original unit: it is made
+    as CLASS(channels, **options), maps (N, channels, H, W) to the same shape, and acts after the size change. Its
+    options are keyword arguments with defaults. A `resunit.models.designs.Design` has a placement of its own or
+    a unit of its own.
 
-    Code is imported, so name only what you trust; weight files and recipes never import by themselves.
-    Raises UsageError for what is not there or cannot be such a design.
+    The module is imported, which runs its code: name only code that you trust. Weight files and recipes never
+    import code by themselves.
+
+    Raises:
+        UsageError: the name does not exist, does not import, or cannot be such a design.
     """
     if name not in DESIGNS:
         found = imported(name, EXAMPLE)
@@ -36,12 +39,12 @@ def add_design(name: str) -> Design:
         elif isinstance(found, Design):
             DESIGNS[name] = found
         else:
-            raise UsageError(f"{name} is neither a torch.nn.Module class nor a resunit.designs.Design")
+            raise UsageError(f"{name} is neither a torch.nn.Module class nor a resunit.models.designs.Design")
     return DESIGNS[name]
 
 
 def source_digest(name: str) -> str:
-    """SHA-256, in hexadecimal, of the file that an added design comes from: its numbers change with it."""
+    """Return the SHA-256, in hexadecimal, of the file of an added design: the numbers of a run depend on it."""
     file = sys.modules[name.partition(":")[0]].__file__
     if file is None:
         raise UsageError(f"{name} is in a folder without code of its own; name the module in a file")
@@ -49,7 +52,7 @@ def source_digest(name: str) -> str:
 
 
 def _shortcut_design(name: str, shortcut: Callable[..., nn.Module]) -> Design:
-    """A design whose options are those of the class, tried once so that mistakes show at once."""
+    """Return the design of a shortcut class, which is called once so that mistakes show at once."""
     parameters = list(inspect.signature(shortcut).parameters.values())
     if not parameters or parameters[0].default is not inspect.Parameter.empty:
         raise UsageError(f"{name}: its first argument is the number of channels, without a default")
@@ -75,8 +78,8 @@ def _try(name: str, shortcut: Callable[..., nn.Module]) -> None:
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             y = shortcut(16)(x)
-    except Exception as error:  # whatever the user's code raises
-        raise fails(f"{name} on a tensor of {tuple(x.shape)}", error) from error
+    except Exception as error:  # The user's code may raise anything.
+        raise failure(f"{name} on a tensor of {tuple(x.shape)}", error) from error
     if not isinstance(y, torch.Tensor) or y.shape != x.shape:
         shape = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
         raise UsageError(f"{name}: a shortcut keeps the shape {tuple(x.shape)}, and this gives {shape}")

@@ -1,18 +1,19 @@
-"""A network is a stem, stages of residual units and a head: NetworkSpec -> nn.Module."""
+"""A network is a stem, stages of residual units, one more activation and a classifier."""
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
+from resunit.io.fields import Bounds
 from resunit.models.designs import DESIGNS, UnitParts
+from resunit.models.options import SharedPreactivation, ShortcutOption, StrideOn
 from resunit.models.residual_unit import (
     BranchKind,
     Nonlinearity,
     Placement,
-    StrideOn,
     activation,
     branch,
     chain,
@@ -22,51 +23,51 @@ from resunit.models.shortcuts import Subsample, projection
 from resunit.ops.activation_checkpointing import Stage
 
 Stem = Literal["cifar", "imagenet", "whitening"]
-SharedPreactivation = Literal["first-of-stage", "channel-change", "projection"]
-ShortcutOption = Literal["A", "B", "C", "D"]  # D is not the paper's
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """All that determines a network's modules; plain values, so that it travels as JSON inside weight files.
-
-    `widths` are the channels that leave each stage, `strides` those of each stage's first unit.
-    `design` names a row of `DESIGNS`, `design_options` its keyword arguments.
-    `shared_preactivation` says which units activate before the split into two paths (pre-activation only):
-    the first of each stage (fb.resnet.torch), those that change channels or project (resnet-1k-layers), or
-    those whose shortcut projects (timm). In the first two the network's first activation is in the stem
-    (appendix, Implementation Details).
-    `shortcut_option` is the shortcut where the size changes: A subsamples and pads zeros, B projects, C projects
-    in every unit, D averages before it projects.
-    """
+    """All that determines a network's modules; plain values, so that it travels as JSON inside weight files."""
 
     stem: Stem
     branch: BranchKind
-    depths: tuple[int, ...]
-    widths: tuple[int, ...]
-    strides: tuple[int, ...]
-    stem_channels: int
-    num_classes: int
-    in_channels: int = 3
+    depths: Annotated[tuple[int, ...], Bounds(1, 10_000)]
+    """Units of each stage."""
+    widths: Annotated[tuple[int, ...], Bounds(1, 100_000)]
+    """Channels that leave each stage."""
+    strides: Annotated[tuple[int, ...], Bounds(1, 100)]
+    """Stride of each stage's first unit."""
+    stem_channels: Annotated[int, Bounds(1, 100_000)]
+    num_classes: Annotated[int, Bounds(1, 100_000)]
+    in_channels: Annotated[int, Bounds(1, 100_000)] = 3
     design: str = "original"
+    """A row of `DESIGNS`."""
     design_options: Mapping[str, object] = field(default_factory=dict)
+    """Keyword arguments of the design."""
     shared_preactivation: SharedPreactivation = "channel-change"
+    """Which units of a pre-activation network activate before the split into two paths: the first of each stage
+    (fb.resnet.torch), units that change channels or project (resnet-1k-layers), or units whose shortcut projects
+    (timm). In the first two the network's first activation is in the stem (appendix, Implementation Details)."""
     stride_on: StrideOn = "3x3"
+    """The convolution of a bottleneck that has the stride."""
     shortcut_option: ShortcutOption = "B"
+    """The shortcut where the size changes: A subsamples and pads zeros, B projects, C projects in every unit,
+    D averages before it projects."""
     nonlinearity: Nonlinearity = "relu"
 
     @property
     def placement(self) -> Placement:
+        """Where the activations of the design stand, Fig. 4."""
         return DESIGNS[self.design].placement
 
     @property
     def image_size(self) -> int:
-        """Pixels a side of the images that the network is published for."""
+        """The side, in pixels, of the images that the network is published for."""
         return 224 if self.stem == "imagenet" else 32
 
 
 def stem_for(spec: NetworkSpec, image_size: int) -> Stem:
-    """The stem for images of that many pixels a side: up to 64 keep their size, as CIFAR's do."""
+    """Return the stem for images of `image_size` pixels a side: up to 64 they keep their size, as CIFAR's do."""
     if image_size > 64:
         return "imagenet"
     return "cifar" if spec.stem == "imagenet" else spec.stem
@@ -74,18 +75,18 @@ def stem_for(spec: NetworkSpec, image_size: int) -> Stem:
 
 @dataclass(frozen=True)
 class UnitPlan:
-    """One unit's place in a network."""
+    """One unit's place in a network; `depth` is l / L for the l-th of L units."""
 
     in_channels: int
     out_channels: int
     stride: int
     first_of_stage: bool
     first_of_network: bool
-    depth: float  # l / L of the l-th of L units
+    depth: float
 
 
 def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
-    """The units of each stage, stage by stage."""
+    """Yield the units of each stage, stage by stage."""
     channels, number = spec.stem_channels, 0
     for stage, (depth, width, stage_stride) in enumerate(
         zip(spec.depths, spec.widths, spec.strides, strict=True)
@@ -102,18 +103,18 @@ def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
 
 
 def projects(spec: NetworkSpec, plan: UnitPlan) -> bool:
-    """Does this unit's shortcut carry a 1x1 convolution for its size (options B, C and D)?"""
+    """Return whether this unit's shortcut has a 1x1 convolution for its size (options B, C and D)."""
     changes_size = plan.stride > 1 or plan.in_channels != plan.out_channels
     return spec.shortcut_option == "C" or (spec.shortcut_option != "A" and changes_size)
 
 
 def stem_activates(spec: NetworkSpec) -> bool:
-    """Does the stem hold the first unit's activation, before the split into two paths (appendix)?"""
+    """Return whether the stem has the first unit's activation, before the split into two paths (appendix)."""
     return spec.shared_preactivation != "projection"
 
 
 def shares_preactivation(spec: NetworkSpec, plan: UnitPlan) -> bool:
-    """Do both paths of this unit take the activated input?"""
+    """Return whether both paths of this unit take the activated input."""
     if spec.shared_preactivation == "first-of-stage":
         return plan.first_of_stage
     if spec.shared_preactivation == "channel-change":
@@ -122,7 +123,7 @@ def shares_preactivation(spec: NetworkSpec, plan: UnitPlan) -> bool:
 
 
 def size_change(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
-    """The shortcut's change of size, by option A, B, C or D; the identity where nothing changes."""
+    """Return the shortcut's change of size, by option A, B, C or D; the identity where nothing changes."""
     if projects(spec, plan):
         norm, pool = "norm" in spec.placement.after_last_conv, spec.shortcut_option == "D"
         return projection(plan.in_channels, plan.out_channels, plan.stride, norm, pool)
@@ -132,6 +133,7 @@ def size_change(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
 
 
 def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
+    """Return the unit that `plan` describes, joined as the design says."""
     placement = spec.placement
     layers = weight_layers(spec.branch, plan.in_channels, plan.out_channels, plan.stride, spec.stride_on)
     in_stem = plan.first_of_network and stem_activates(spec)
@@ -152,13 +154,17 @@ def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
 
 
 def build_stem(spec: NetworkSpec) -> nn.Module:
-    """conv1 is a weight layer like any other: what closes a branch and follows an addition follows it too."""
+    """Return the stem.
+
+    Its conv1 is a weight layer like any other: the layers after the last convolution of a branch and after an
+    addition follow it too.
+    """
     channels, placement = spec.stem_channels, spec.placement
     pool: list[nn.Module] = []
     if spec.stem == "imagenet":
         conv = nn.Conv2d(spec.in_channels, channels, 7, stride=2, padding=3, bias=False)
         pool = [nn.MaxPool2d(3, stride=2, padding=1)]
-    elif spec.stem == "whitening":  # fitted to the images before training, then fixed: training/whitening.py
+    elif spec.stem == "whitening":  # It is fitted to the images before training.
         conv = nn.Conv2d(spec.in_channels, channels, 2, bias=False).requires_grad_(False)
     else:
         conv = nn.Conv2d(spec.in_channels, channels, 3, padding=1, bias=False)
@@ -169,7 +175,7 @@ def build_stem(spec: NetworkSpec) -> nn.Module:
 
 
 class ResidualNetwork(nn.Module):
-    """(N, in_channels, H, W) images -> (N, num_classes) logits."""
+    """Compute logits (N, num_classes) for images (N, in_channels, H, W): stem, stages, activation, mean, classifier."""
 
     def __init__(
         self, stem: nn.Module, stages: nn.Sequential, final_activation: nn.Module, classifier: nn.Linear
@@ -181,19 +187,18 @@ class ResidualNetwork(nn.Module):
         self.classifier = classifier
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return (N, num_classes) logits for (N, in_channels, H, W) images."""
         x = self.stem(images)
         x = self.stages(x)
         x = self.final_activation(x)
-        x = x.mean(dim=(2, 3))  # global average pooling
+        x = x.mean(dim=(2, 3))  # Global average pooling.
         return self.classifier(x)
 
 
 def build(spec: NetworkSpec) -> ResidualNetwork:
-    """The network of `spec`, initialised as in He et al. 2015 with weights from torch's generator."""
+    """Return the network of `spec`, initialised as in He et al. 2015 with weights from torch's generator."""
     stages = nn.Sequential(*(Stage(*(build_unit(spec, p) for p in plans)) for plans in unit_plans(spec)))
-    final_activation = chain(
-        activation(spec.placement.before_first_conv, spec.widths[-1], spec.nonlinearity)
-    )  # appendix
+    final_activation = chain(activation(spec.placement.before_first_conv, spec.widths[-1], spec.nonlinearity))
     classifier = nn.Linear(spec.widths[-1], spec.num_classes)
     network = ResidualNetwork(build_stem(spec), stages, final_activation, classifier)
     initialise(network)
@@ -201,9 +206,10 @@ def build(spec: NetworkSpec) -> ResidualNetwork:
 
 
 def initialise(module: nn.Module) -> None:
-    """Convolutions N(0, sqrt(2 / (k * k * c_out))), the classifier's bias 0; BN at gamma 1, beta 0.
+    """Initialise convolutions with N(0, sqrt(2 / (k * k * c_out))) and the classifier's bias with 0.
 
-    A module of a class of one's own stays as it initialised itself, with all that is in it.
+    Batch norms keep gamma 1 and beta 0. A module of a class that is neither ours nor torch's stays as it
+    initialised itself, with everything in it.
     """
     if not type(module).__module__.startswith(("resunit.", "torch.nn.")):
         return

@@ -32,7 +32,7 @@ class DesignOptions(TypedDict, total=False):
     initial_scale: Annotated[float, FINITE, DESIGN]
     """The design layer-scale starts with this scale for each channel of the branch (Touvron et al. 2021)."""
     final_survival: Annotated[float, SHARE, DESIGN]
-    """The design stochastic-depth keeps the last unit's branch with this probability in training (Huang et al. 2016)."""
+    """In training, stochastic-depth keeps the last unit's branch with this probability (Huang et al. 2016)."""
 
 
 class Conventions(TypedDict, total=False):
@@ -43,7 +43,7 @@ class Conventions(TypedDict, total=False):
     stride_on: Annotated[StrideOn, NETWORK]
     """This convolution of a bottleneck branch has the stride."""
     shortcut_option: Annotated[ShortcutOption, NETWORK]
-    """Where a unit changes size, the shortcut subsamples (A), projects (B; C in every unit), or pools and projects (D)."""
+    """A unit that changes size subsamples (A), projects (B; C in all units), or pools and projects (D) its shortcut."""
 
 
 DESIGN_OPTIONS: dict[str, Any] = annotations_of(DesignOptions)

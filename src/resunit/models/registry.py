@@ -1,38 +1,58 @@
-"""Every network of the paper by name: names -> specs; create_model and list_models."""
+"""Every network of the paper by name, and `create_model`, which builds any of them in any design."""
 
 import fnmatch
-import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from resunit.errors import FileFormatError, UsageError, unknown
+from resunit.io.fields import check, check_fields
 from resunit.models.designs import DESIGNS, unknown_design
-from resunit.models.network import NetworkSpec, ResidualNetwork, SharedPreactivation, ShortcutOption, build
-from resunit.models.residual_unit import StrideOn
+from resunit.models.network import NetworkSpec, ResidualNetwork, build
+from resunit.models.options import CONVENTIONS, DESIGN_OPTIONS, check_option
 from resunit.models.weights import read_weights
 
-BASIC = NetworkSpec(
-    "cifar", "basic", (), (16, 32, 64), (1, 2, 2), 16, 10, shortcut_option="A"
-)  # depth 6n + 2
-ONE_LAYER = replace(BASIC, branch="one-layer")  # depth 3n + 2
-BOTTLENECK = NetworkSpec(
-    "cifar", "bottleneck", (), (64, 128, 256), (1, 2, 2), 16, 10, stride_on="1x1"
-)  # depth 9n + 2
-IMAGENET_BASIC = NetworkSpec("imagenet", "basic", (), (64, 128, 256, 512), (1, 2, 2, 2), 64, 1000)
-IMAGENET_BOTTLENECK = NetworkSpec(
-    "imagenet", "bottleneck", (), (256, 512, 1024, 2048), (1, 2, 2, 2), 64, 1000
+BASIC = NetworkSpec(  # depth 6n + 2
+    stem="cifar",
+    branch="basic",
+    depths=(),
+    widths=(16, 32, 64),
+    strides=(1, 2, 2),
+    stem_channels=16,
+    num_classes=10,
+    shortcut_option="A",
 )
+ONE_LAYER = replace(BASIC, branch="one-layer")  # depth 3n + 2
+BOTTLENECK = NetworkSpec(  # depth 9n + 2
+    stem="cifar",
+    branch="bottleneck",
+    depths=(),
+    widths=(64, 128, 256),
+    strides=(1, 2, 2),
+    stem_channels=16,
+    num_classes=10,
+    stride_on="1x1",
+)
+IMAGENET_BASIC = NetworkSpec(
+    stem="imagenet",
+    branch="basic",
+    depths=(),
+    widths=(64, 128, 256, 512),
+    strides=(1, 2, 2, 2),
+    stem_channels=64,
+    num_classes=1000,
+)
+IMAGENET_BOTTLENECK = replace(IMAGENET_BASIC, branch="bottleneck", widths=(256, 512, 1024, 2048))
 
-# Not the paper's: shallow and wide, for the recipes `quick` and `fast94` (docs/lab-notes.md).
+# Shallow and wide, for the recipes `quick` and `fast94` (docs/lab-notes.md); these are not the paper's.
 QUICK = NetworkSpec(
-    "whitening",
-    "basic",
-    (1, 1, 2),
-    (48, 96, 192),
-    (2, 2, 2),
-    24,
-    10,
+    stem="whitening",
+    branch="basic",
+    depths=(1, 1, 2),
+    widths=(48, 96, 192),
+    strides=(2, 2, 2),
+    stem_channels=24,
+    num_classes=10,
     shortcut_option="D",
     nonlinearity="gelu",
 )
@@ -65,15 +85,9 @@ NETWORKS: dict[str, NetworkSpec] = ORIGINAL_NETWORKS | {
     f"pre{name}": replace(spec, design="full-preactivation") for name, spec in ORIGINAL_NETWORKS.items()
 }
 
-CONVENTIONS: dict[str, tuple[str, ...]] = {
-    "shared_preactivation": get_args(SharedPreactivation),
-    "stride_on": get_args(StrideOn),
-    "shortcut_option": get_args(ShortcutOption),
-}
-
 
 def list_models(pattern: str = "*") -> list[str]:
-    """The names that `create_model` knows and that match a shell `pattern`, such as "preresnet*"."""
+    """Return the names that `create_model` knows and that match a shell `pattern`, such as "preresnet*"."""
     return [name for name in NETWORKS if fnmatch.fnmatch(name, pattern)]
 
 
@@ -85,9 +99,10 @@ def network_spec(
     design: str | None = None,
     **options: Any,
 ) -> NetworkSpec:
-    """The spec of the network `name` with any design on it; arguments as in `create_model`.
+    """Return the spec of the network `name` in any design; the arguments are those of `create_model`.
 
-    Raises UsageError for a name, design, option or value that does not exist or does not apply.
+    Raises:
+        UsageError: a name, design, option or value does not exist or does not apply.
     """
     if name not in NETWORKS:
         raise unknown("model", name, NETWORKS)
@@ -96,9 +111,7 @@ def network_spec(
         spec = replace(spec, stem_channels=2 * 2 * 2 * in_channels)  # 2x2 patches, each direction twice
     if num_classes is not None:
         spec = replace(spec, num_classes=num_classes)
-    for field in ("num_classes", "in_channels"):
-        if getattr(spec, field) < 1:
-            raise UsageError(f"{field} must be at least 1, not {getattr(spec, field)}")
+    check_fields(spec)
     if design is not None:
         if design not in DESIGNS:
             raise unknown_design(design)
@@ -108,12 +121,15 @@ def network_spec(
 
 
 def with_conventions(spec: NetworkSpec, conventions: dict[str, object]) -> NetworkSpec:
-    """`spec` with its conventions changed; refuses those that would change nothing in this network."""
+    """Return `spec` with its conventions changed.
+
+    Raises:
+        UsageError: a value does not exist, or it would change nothing in this network.
+    """
     for key, value in conventions.items():
-        if value not in CONVENTIONS[key]:
-            raise unknown(key, str(value), CONVENTIONS[key])
+        check_option(key, value)
     if "stride_on" in conventions and spec.branch != "bottleneck":
-        raise UsageError(f"stride_on applies to bottleneck branches; this network's are {spec.branch}")
+        raise UsageError(f"stride_on applies to bottleneck branches; this network has {spec.branch} branches")
     if "shared_preactivation" in conventions and not spec.placement.before_first_conv:
         raise UsageError(f"shared_preactivation applies to pre-activation designs, not to {spec.design!r}")
     if "shortcut_option" in conventions and spec.design == "conv-shortcut":
@@ -124,24 +140,21 @@ def with_conventions(spec: NetworkSpec, conventions: dict[str, object]) -> Netwo
 
 
 def checked_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
-    """All options of `design`, those not given at their defaults; refuses unknown and ill-typed ones."""
+    """Return all options of `design`; options that are not given are at their defaults.
+
+    Raises:
+        UsageError: an option is unknown, ill-typed or out of its range.
+    """
     known = DESIGNS[design].options
-    for key, value in options.items():
+    for key in options:
         if key not in known:
             raise unknown(f"option of design {design!r}:", key, [*known, *CONVENTIONS])
-        kind = type(known[key])
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            options[key] = value = float(value)
-        if type(value) is not kind:
-            raise UsageError(f"{key} must be a {kind.__name__}, not {value!r}")
-    for key, value in options.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"{key} must be finite, not {value}")
-        if key == "final_survival" and not 0 <= value <= 1:
-            raise UsageError(f"final_survival must be in [0, 1], not {value}")
-        if key == "drop_probability" and not 0 <= value < 1:
-            raise UsageError(f"drop_probability must be in [0, 1), not {value}")
-    return known | options
+    return known | {key: _checked(key, value, type(known[key])) for key, value in options.items()}
+
+
+def _checked(name: str, value: object, kind: type) -> object:
+    """Return the value of an option; options of somebody's own design have no range, only a type."""
+    return check_option(name, value) if name in DESIGN_OPTIONS else check(name, value, kind)
 
 
 def create_model(
@@ -153,7 +166,7 @@ def create_model(
     weights: str | Path | None = None,
     **options: Any,
 ) -> ResidualNetwork:
-    """Build a network of the paper, (N, in_channels, H, W) images -> (N, num_classes) logits.
+    """Return a network of the paper: (N, in_channels, H, W) images -> (N, num_classes) logits.
 
     Args:
         name: one of `list_models()`; None with `weights` takes the network stored there.
@@ -167,8 +180,8 @@ def create_model(
             stride_on and shortcut_option.
 
     Raises:
-        UsageError: an unknown name, design or option, or options that do not apply.
-        FileFormatError: a weights file that is missing, foreign, damaged or of another network.
+        UsageError: a name, design or option is unknown or does not apply.
+        FileFormatError: the weights file is missing, foreign, damaged, or of another network.
     """
     if weights is None:
         if name is None:

@@ -12,10 +12,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from resunit.models.options import StrideOn
 from resunit.ops.batch_norm_act import LayerSequence
 
 BranchKind = Literal["one-layer", "basic", "bottleneck"]
-StrideOn = Literal["1x1", "3x3"]
 Nonlinearity = Literal["relu", "gelu"]
 Layer = Literal["norm", "relu"]
 """A layer of a `Placement`; "relu" stands for the network's nonlinearity, whichever it is."""

@@ -1,4 +1,4 @@
-"""What a network costs, counted from shapes on the meta device: nothing is computed."""
+"""The size and the cost of a network, counted from shapes on the meta device: nothing is computed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,11 +13,12 @@ from resunit.ops.activation_checkpointing import segment_length
 
 
 def parameters(model: nn.Module) -> int:
+    """Return the number of parameters of `model`."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def spec_parameters(spec: NetworkSpec) -> int:
-    """The parameters of the network that `build(spec)` makes."""
+    """Return the number of parameters of the network that `build(spec)` makes."""
 
     def count(spec: NetworkSpec) -> int:
         with torch.device("meta"):
@@ -27,7 +28,7 @@ def spec_parameters(spec: NetworkSpec) -> int:
 
 
 def multiply_adds(spec: NetworkSpec, image_size: int) -> int:
-    """Multiply-adds of convolutions and linear layers for one image, forward."""
+    """Return the multiply-adds of convolutions and linear layers for one image, forward."""
 
     def count(spec: NetworkSpec) -> int:
         with torch.device("meta"):
@@ -35,23 +36,23 @@ def multiply_adds(spec: NetworkSpec, image_size: int) -> int:
             image = torch.empty(1, spec.in_channels, image_size, image_size)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             model(image)
-        return counter.get_total_flops() // 2  # it counts 2 for a multiply-add
+        return counter.get_total_flops() // 2  # The counter counts 2 for a multiply-add.
 
     return along_depth(spec, count)
 
 
 def training_flops(spec: NetworkSpec, image_size: int) -> int:
-    """Floating-point operations to train on one image: convolutions and linear layers, 2 per multiply-add.
+    """Return the operations to train on one image: convolutions and linear layers, 2 per multiply-add.
 
     Forward, gradient to the inputs and gradient to the weights: three times the forward count, but twice for
-    the first layer, whose input needs no gradient, and once for a whitening stem, which has none at all.
+    the first layer, whose input needs no gradient, and once for a whitening stem, which needs none at all.
     """
 
     def count(spec: NetworkSpec) -> int:
         with torch.device("meta"):
             model = build(spec)
             images = torch.empty(2, spec.in_channels, image_size, image_size)
-        with FlopCounterMode(display=False) as counter:
+        with torch.enable_grad(), FlopCounterMode(display=False) as counter:
             model(images).sum().backward()
         return counter.get_total_flops() // len(images)
 
@@ -59,7 +60,7 @@ def training_flops(spec: NetworkSpec, image_size: int) -> int:
 
 
 def along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) -> int:
-    """`count(spec)`, from networks of at most two units a stage: any further unit counts like the second."""
+    """Return `count(spec)`, from networks of at most two units a stage: a further unit counts like the second."""
     depths = tuple(min(depth, 2) for depth in spec.depths)
     shallow = count(replace(spec, depths=depths))
     total = shallow
@@ -72,9 +73,9 @@ def along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) -> int:
 
 @dataclass(frozen=True)
 class ActivationMemory:
-    """Numbers that training on one image stores between the forward and the backward pass.
+    """How many numbers training on one image stores between the forward and the backward pass.
 
-    `everything` stores all maps, `recomputed` those that `recomputation.recompute` stores.
+    `everything` counts all activations, `recomputed` those that activation checkpointing stores.
     """
 
     everything: int
@@ -82,7 +83,7 @@ class ActivationMemory:
 
 
 def activation_memory(spec: NetworkSpec, image_size: int) -> ActivationMemory:
-    """Counted on the first two units of each stage: the others are like the second."""
+    """Return the count, from the first two units of each stage: a further unit counts like the second."""
     shallow = replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
     with torch.device("meta"):
         model = build(shallow)
@@ -92,7 +93,7 @@ def activation_memory(spec: NetworkSpec, image_size: int) -> ActivationMemory:
     everything, streams, segments = 0, 0, []
     for stage, depth in zip(model.stages.children(), spec.depths, strict=True):
         length = segment_length(depth)
-        streams += x.numel()  # the first segment's input; the last segments of all stages store their maps
+        streams += x.numel()  # The first segment's input; the last segment of a stage stores its activations.
         units = []
         for unit in stage.children():
             x, numbers = stored_numbers(unit, x, stored)
@@ -100,15 +101,15 @@ def activation_memory(spec: NetworkSpec, image_size: int) -> ActivationMemory:
         everything += sum(units) + (depth - len(units)) * units[-1]
         streams += (-(-depth // length) - 1) * x.numel()
         segments.append(length * units[-1])
-    _, closing = stored_numbers(model.final_activation, x, stored)
-    ends += closing
+    _, last = stored_numbers(model.final_activation, x, stored)
+    ends += last
     return ActivationMemory((ends + everything) // 2, (ends + streams + sum(segments)) // 2)
 
 
 def stored_numbers(module: nn.Module, x: Tensor, stored: dict[int, int]) -> tuple[Tensor, int]:
-    """module(x), and how many numbers autograd stores for its backward pass, parameters apart.
+    """Return module(x), and how many numbers autograd stores for its backward pass, parameters apart.
 
-    `stored` has the sizes of the storages that others store already; this module's are added.
+    `stored` has the sizes of the storages that earlier modules store; the storages of this module are added.
     """
     own = {id(parameter) for parameter in module.parameters()}
     before = sum(stored.values())
@@ -119,6 +120,6 @@ def stored_numbers(module: nn.Module, x: Tensor, stored: dict[int, int]) -> tupl
             stored[storage._cdata] = storage.nbytes() // tensor.element_size()
         return tensor
 
-    with saved_tensors_hooks(store, lambda tensor: tensor):
+    with torch.enable_grad(), saved_tensors_hooks(store, lambda tensor: tensor):
         y = module(x)
     return y, sum(stored.values()) - before

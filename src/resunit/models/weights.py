@@ -1,24 +1,40 @@
 """Weight files: a network's tensors with the record of what it is, so that the file alone rebuilds it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from resunit.errors import FileFormatError
+import resunit
+from resunit.errors import FileFormatError, UsageError
+from resunit.io.fields import from_json, to_json
 from resunit.io.tensors import read_tensors, write_tensors
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
+from resunit.runs.schema import format_of
 
 KIND = "resunit"
+WEIGHTS_FORMAT = 2
+
+# Format 1 named some parts of a network otherwise.
+PARTS_SINCE_FORMAT_1 = {"before": "shared_preact", "after": "after_addition", "closing": "final_activation"}
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What a weights file holds. `preprocessing` has image_size and data.Normalisation's JSON."""
+    """What a weights file holds.
+
+    Attributes:
+        path: the file.
+        spec: the network's spec.
+        classes: the names of the classes, in the order of the logits.
+        preprocessing: image_size and what `data.Normalisation.to_json` gives.
+        result: the run's result as JSON values, without its timings.
+        tensors: parameters and buffers by name.
+    """
 
     path: Path
     spec: NetworkSpec
@@ -32,11 +48,29 @@ class WeightsFile:
         try:
             with torch.device("meta"):
                 network = build(self.spec)
-            network.load_state_dict(dict(self.tensors), assign=True)
+            network.load_state_dict(with_current_names(self.tensors, network), assign=True)
         except (RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise FileFormatError(f"{self.path}: does not fit the network it names: {reason}") from error
         return network
+
+
+def with_current_names(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Return `tensors` of an older file under the names that the parameters and buffers of `network` have.
+
+    A name changes only if `network` has no such tensor and has one of the new name. What follows the name of a
+    parameter, such as the momentum of an optimizer, stays behind it.
+    """
+    known = network.state_dict().keys()
+
+    def current(name: str) -> str:
+        renamed = ".".join(PARTS_SINCE_FORMAT_1.get(part, part) for part in name.split("."))
+        return renamed if name not in known and not _owner(name) and _owner(renamed) else name
+
+    def _owner(name: str) -> bool:
+        return name in known or name.rpartition(".")[0] in known
+
+    return {current(name): tensor for name, tensor in tensors.items()}
 
 
 def write_weights(
@@ -48,9 +82,11 @@ def write_weights(
     preprocessing: Mapping[str, Any],
     result: Mapping[str, Any],
 ) -> None:
-    """Write `model`'s tensors and all that prediction needs, atomically."""
+    """Write `model`'s tensors and all that prediction needs, whole or not at all. Raises WriteError."""
     record = {
-        "network": asdict(spec),
+        "format": WEIGHTS_FORMAT,
+        "resunit": resunit.__version__,
+        "network": to_json(spec),
         "classes": list(classes),
         "preprocessing": dict(preprocessing),
         "result": dict(result),
@@ -59,42 +95,40 @@ def write_weights(
 
 
 def read_weights(path: Path) -> WeightsFile:
-    """Read a weights file; raises FileFormatError or FileFormatError, naming it, for all that is not one."""
+    """Read a weights file of any format up to the newest.
+
+    Raises:
+        FileFormatError: the file is missing, foreign, damaged, pickled, or of a newer format; the message names it.
+    """
     record, tensors = read_tensors(path, KIND)
     try:
+        format_of(record, WEIGHTS_FORMAT, str(path))
         spec = spec_from_json(record["network"])
         classes = tuple(map(str, record["classes"]))
         if len(classes) != spec.num_classes:
             raise ValueError(f"{len(classes)} class names for {spec.num_classes} classes")
         preprocessing, result = dict(record["preprocessing"]), dict(record["result"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"{path}: its record is damaged or of a newer resunit ({error})") from error
+    except UsageError as error:
+        raise FileFormatError(f"{path}: {error}") from error
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{path}: its record is damaged ({error})") from error
     return WeightsFile(path, spec, classes, preprocessing, result, tensors)
 
 
 def spec_from_json(record: Mapping[str, Any]) -> NetworkSpec:
-    """The inverse of `dataclasses.asdict` through JSON; raises ValueError for values that no network has."""
-    types = get_type_hints(NetworkSpec)
-    if set(record) != set(types):
-        raise ValueError(f"network fields {sorted(set(record) ^ set(types))}")
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
-    }
-    for name, value in values.items():
-        numbers = value if isinstance(value, tuple) else (value,)
-        kind = types[name]
-        if name == "design_options":
-            continue
-        if (choices := get_args(kind)) and isinstance(choices[0], str):
-            right = value in choices
-        elif kind is str:
-            if value not in DESIGNS:
-                raise unknown_design(str(value))
-            right = True
-        else:
-            right = all(type(number) is int and 0 < number < 100_000 for number in numbers)
-        if not right:
-            raise ValueError(f"{name} cannot be {value!r}")
-    if set(values["design_options"]) - set(DESIGNS[values["design"]].options):
-        raise ValueError(f"design_options of {values['design']} cannot be {values['design_options']!r}")
-    return NetworkSpec(**values)
+    """Return the spec in a weights file; absent fields get their defaults.
+
+    Raises:
+        UsageError: a field is unknown, ill-typed or out of its bounds, or the design is not known.
+    """
+    current = dict(record)
+    if "widening" in current:
+        current["shortcut_option"] = current.pop("widening")
+    spec = from_json(NetworkSpec, current)
+    if spec.design not in DESIGNS:
+        raise unknown_design(spec.design)
+    if odd := set(spec.design_options) - set(DESIGNS[spec.design].options):
+        raise UsageError(f"the design {spec.design} has no option {min(odd)!r}")
+    if len({len(spec.depths), len(spec.widths), len(spec.strides)}) > 1:
+        raise UsageError("depths, widths and strides must have one number for each stage")
+    return spec

@@ -1,8 +1,8 @@
-"""Deep on little memory: maps between units are computed again in the backward pass instead of stored.
+"""Activation checkpointing: activations are computed again in the backward pass instead of being stored.
 
-Of L units about sqrt(L) inputs are stored, and the maps inside of sqrt(L) units at a time while their
-gradients are taken (Chen et al. 2016): memory grows as the square root of depth, for nearly one more forward
-pass. The last sqrt(L) units of a stage store their maps at once: the backward pass needs them first.
+Of L units about sqrt(L) inputs are stored, and the activations inside of sqrt(L) units at a time while their
+gradients are taken (Chen et al. 2016). Memory grows as the square root of the depth, for nearly one more forward
+pass. The last sqrt(L) units of a stage store their activations at once, because the backward pass needs them first.
 """
 
 import math
@@ -17,14 +17,15 @@ from resunit.ops.cpu.batch_norm import is_watched
 
 
 class Stage(nn.Sequential):
-    """Residual units one after another, (N, C, H, W) -> (N, C', H', W').
+    """Apply residual units one after another, (N, C, H, W) -> (N, C', H', W').
 
-    Maps are computed again `segment` units at a time; the last of them store theirs. 0 stores all maps.
+    Activations are computed again `segment` units at a time; the last units store theirs. 0 stores all.
     """
 
     segment: int = 0
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return the output of the last unit."""
         if not self.segment or not torch.is_grad_enabled():
             return super().forward(input)
         x, units = input, list(self)
@@ -36,29 +37,29 @@ class Stage(nn.Sequential):
 
 
 def segment_length(units: int) -> int:
-    """The units computed again together in a stage of `units`: the square root, rounded up."""
+    """Return how many units of a stage of `units` are computed again together: the square root, rounded up."""
     return math.isqrt(max(units - 1, 0)) + 1
 
 
-def recompute(stages: nn.Sequential) -> None:
-    """Make every `Stage` of `stages` store as little as its square root."""
+def enable_activation_checkpointing(stages: nn.Sequential) -> None:
+    """Make every `Stage` of `stages` store the activations of about the square root of its units."""
     for stage in stages:
         assert isinstance(stage, Stage)
         stage.segment = segment_length(len(stage))
 
 
 def checkpointed(units: nn.Module, x: Tensor) -> Tensor:
-    """units(x), storing x alone; random layers repeat their draws, batch norm tracks only the first pass."""
+    """Return units(x) and store x alone; random layers repeat their draws, batch norm tracks the first pass only."""
     return checkpoint(  # pyright: ignore[reportReturnType]
         units, x, use_reentrant=False, context_fn=lambda: (nullcontext(), WithoutTracking(units))
     )
 
 
 class WithoutTracking:
-    """Leaves the buffers of `units`, running statistics, as they are; may be entered again and again.
+    """Keep the buffers of `units`, their running statistics, as they are; it can be entered again and again.
 
-    Copies are tracked in their place: batch norm must store as many tensors each time. So it is one function
-    with its activation, or two, as it was in the pass in which this is made.
+    Copies are updated in their place, because batch norm must store as many tensors in both passes. For the same
+    reason a norm and its activation are computed as one function, or as two, as they were in the first pass.
     """
 
     def __init__(self, units: nn.Module):

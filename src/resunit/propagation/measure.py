@@ -247,7 +247,7 @@ def _headroom(largest: float, peak: float) -> float | None:
 
 
 def _ratio(a: float | None, b: float | None) -> float | None:
-    """a / b, None where one is missing or b is zero."""
+    """A / b, None where one is missing or b is zero."""
     return None if a is None or b is None or b == 0 or math.isnan(b) else a / b
 
 

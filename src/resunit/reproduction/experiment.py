@@ -16,7 +16,7 @@ from resunit.reproduction.tables import Table
 from resunit.runs.recipe_format import upgrade_recipe
 from resunit.runs.schema import ExperimentRecord, read_file, write_file
 from resunit.training.recipe import Recipe, recipe_from_json
-from resunit.training.setup import dataset_of
+from resunit.training.setup import load_dataset
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def in_steps(recipe: Recipe, train_images: int) -> Recipe:
 
 def _facts_of_data(recipe: Recipe) -> DataFacts | None:
     try:
-        dataset = dataset_of(recipe, progress=True)
+        dataset = load_dataset(recipe, progress=True)
         return DataFacts(dataset.checksum, len(dataset.train))
     except Unreachable as error:
         warnings.warn(f"rows on {recipe.data} are left out: {error}", RowsLeftOut, stacklevel=3)

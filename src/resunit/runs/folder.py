@@ -1,4 +1,4 @@
-"""A run's folder: the records that a run leaves, each written whole or not at all."""
+"""A run's folder: the files that a run writes, each as a typed record."""
 
 import json
 import os
@@ -9,109 +9,211 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from resunit.errors import RunError
+from resunit.errors import RunError, WriteError
 from resunit.io.atomic import only_user_of, write_atomically
+from resunit.io.fields import to_json
+from resunit.runs.schema import (
+    Environment,
+    Evaluation,
+    LogLine,
+    PropagationLine,
+    Record,
+    RunResult,
+    read_all,
+    read_file,
+    read_json,
+    write_file,
+    write_json,
+)
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of one run under `path`; see docs/architecture.md for what each holds."""
+    """The folder of one run. Readers upgrade older formats and raise FileFormatError for what is damaged."""
 
     path: Path
 
     @property
+    def recipe(self) -> Path:
+        """The file of the resolved recipe."""
+        return self.path / "recipe.json"
+
+    @property
+    def environment(self) -> Path:
+        """The file that says where the run happened."""
+        return self.path / "environment.json"
+
+    @property
+    def log(self) -> Path:
+        """The file with a line for each evaluation."""
+        return self.path / "log.jsonl"
+
+    @property
+    def propagation(self) -> Path:
+        """The file with a line for each measurement of the signal."""
+        return self.path / "propagation.jsonl"
+
+    @property
     def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def weights(self) -> Path:
+        """The file of the final weights."""
         return self.path / "weights.safetensors"
 
     @property
-    def log(self) -> Path:
-        return self.path / "log.jsonl"
+    def evaluation(self) -> Path:
+        """The file of the final weights' confusion matrix and worst mistakes."""
+        return self.path / "evaluation.json"
+
+    @property
+    def result(self) -> Path:
+        """The file of the run's summary."""
+        return self.path / "result.json"
 
     @property
     def report(self) -> Path:
+        """The page of the run."""
         return self.path / "report.html"
 
-    def write(self, name: str, record: Mapping[str, Any]) -> None:
-        write_atomically(self.path / name, (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
+    def read_recipe(self) -> dict[str, Any]:
+        """Return the JSON object of recipe.json. Raises RunError if this is not the folder of a run."""
+        if not self.recipe.exists():
+            raise RunError(f"{self.path}: no recipe.json there; is it the folder of a run?")
+        return read_json(self.recipe)
 
-    def read(self, name: str) -> dict[str, Any]:
-        """The JSON record `name`; raises RunError naming the file."""
-        path = self.path / name
-        try:
-            record = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            raise RunError(f"{self.path}: no {name} there; is it the folder of a run?") from None
-        except ValueError as error:
-            raise RunError(f"{path}: damaged ({error}); start the run again in another folder") from error
-        if not isinstance(record, dict):
-            raise RunError(f"{path}: not a record of a run")
-        return record
+    def write_recipe(self, recipe: Mapping[str, Any]) -> None:
+        """Write recipe.json."""
+        write_json(self.recipe, recipe)
 
-    def finished_result(self) -> dict[str, Any] | None:
-        """The result if there is nothing left to do; raises RunError if the run diverged."""
-        if not (self.path / "result.json").exists():
-            return None
-        result = self.read("result.json")
-        if result.get("status") == "diverged":
+    def read_environment(self) -> Environment | None:
+        """Return where the run happened; None if it did not come as far as recording it."""
+        return read_file(Environment, self.environment) if self.environment.exists() else None
+
+    def write_environment(self, environment: Environment) -> None:
+        """Write environment.json."""
+        write_file(self.environment, environment)
+
+    def read_result(self) -> RunResult | None:
+        """Return the run's summary; None if the run has not ended."""
+        return read_file(RunResult, self.result) if self.result.exists() else None
+
+    def write_result(self, result: RunResult) -> None:
+        """Write result.json."""
+        write_file(self.result, result)
+
+    def finished_result(self) -> RunResult | None:
+        """Return the result if nothing is left to do, and None if the run can continue.
+
+        Raises:
+            RunError: the run diverged.
+        """
+        result = self.read_result()
+        if result is not None and result.status == "diverged":
             raise RunError(
-                f"{self.path}: diverged at step {result.get('steps')}, as it would again; start a new run, "
-                "for instance with a lower learning_rate"
+                f"{self.path}: diverged at step {result.steps}, and would diverge again; start a new run, "
+                "for instance with a lower --learning-rate"
             )
-        return result if result.get("status") == "done" and self.report.exists() else None
+        return result if result is not None and result.status == "done" and self.report.exists() else None
 
-    def recorded(self, key: str) -> Any:
-        """What environment.json says of `key`, if the run came as far as recording it."""
-        if not (self.path / "environment.json").exists():
-            return None
-        return self.read("environment.json").get(key)
+    def read_evaluation(self) -> Evaluation | None:
+        """Return the evaluation of the final weights; None if there is none."""
+        return read_file(Evaluation, self.evaluation) if self.evaluation.exists() else None
+
+    def write_evaluation(self, evaluation: Evaluation) -> None:
+        """Write evaluation.json."""
+        write_file(self.evaluation, evaluation)
+
+    def read_log(self) -> list[LogLine]:
+        """Return the lines of log.jsonl in the order of the steps; none if there is no such file."""
+        return read_all(LogLine, self.log)
+
+    def append_log(self, line: LogLine) -> None:
+        """Add a line to log.jsonl, and flush it to disk."""
+        _append(self.log, line)
+
+    def log_bytes(self) -> int:
+        """Return the size of log.jsonl."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def truncate_log(self, length: int) -> None:
+        """Drop the lines of log.jsonl that were written after the checkpoint which resumes."""
+        if self.log_bytes() > length:
+            os.truncate(self.log, length)
+
+    def read_propagation(self) -> list[PropagationLine]:
+        """Return the lines of propagation.jsonl in the order of the steps; none if there is no such file."""
+        return read_all(PropagationLine, self.propagation)
+
+    def append_propagation(self, line: PropagationLine) -> None:
+        """Add a line to propagation.jsonl, and flush it to disk."""
+        _append(self.propagation, line)
+
+    def truncate_propagation(self, step: int) -> None:
+        """Drop the lines of propagation.jsonl from `step` on: a run that resumes there writes them again.
+
+        The lines before stay byte for byte as they are, whatever their format.
+        """
+        if self.propagation.exists():
+            lines = self.propagation.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] < step]
+            if len(kept) < len(lines):
+                write_atomically(self.propagation, b"".join(kept))
 
     @contextmanager
     def only_user(self) -> Iterator[None]:
-        """Hold the folder's lock; raises RunError if another process is at this run."""
+        """Hold the folder's lock, and remove what a killed process left half written.
+
+        Raises:
+            RunError: another process trains this run.
+        """
         try:
             with only_user_of(self.path):
                 for partial in (*self.path.glob(".*.partial"), *self.checkpoints.glob(".*.partial")):
-                    partial.unlink(missing_ok=True)  # left by a killed process
+                    partial.unlink(missing_ok=True)
                 yield
         except BlockingIOError:
             raise RunError(f"{self.path}: another process is training this run") from None
 
-    def append_log(self, record: Mapping[str, Any]) -> None:
-        with self.log.open("ab") as file:
-            file.write((json.dumps(record, allow_nan=False) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-    def log_bytes(self) -> int:
-        return self.log.stat().st_size if self.log.exists() else 0
-
-    def truncate_log(self, length: int) -> None:
-        """Drop the lines that were written after the checkpoint that resumes."""
-        if self.log_bytes() > length:
-            os.truncate(self.log, length)
-
 
 def create_run_folder(path: Path, recipe: Mapping[str, Any]) -> RunFolder:
-    """A new folder with `recipe.json` in it; raises RunError if it is in use or cannot be written."""
+    """Make a new run's folder with its recipe.json.
+
+    Args:
+        path: a folder that does not exist yet or is empty.
+        recipe: the JSON object of the resolved recipe.
+
+    Raises:
+        RunError: the folder is in use or cannot be written.
+    """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path}: is a file; choose another --out")
     if path.is_dir() and any(not entry.name.endswith(".partial") for entry in path.iterdir()):
         raise RunError(
             f"{path}: already used; choose another --out, or continue it with `resunit train --resume {path}`"
         )
+    folder = RunFolder(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        folder = RunFolder(path)
-        folder.write("recipe.json", recipe)
+        folder.write_recipe(recipe)
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
     return folder
 
 
 def default_folder(name: str) -> Path:
-    """The first unused runs/<recipe>-<number>."""
+    """Return the first unused runs/<name>-<number> of the working directory."""
     return next(path for number in count(1) if not (path := Path("runs") / f"{name}-{number}").exists())
+
+
+def _append(path: Path, record: Record) -> None:
+    """Add a record to a file of JSON lines, at the cost of the record alone. Raises WriteError."""
+    try:
+        with path.open("ab") as file:
+            file.write((json.dumps(to_json(record), allow_nan=False) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror, str(path)) from error

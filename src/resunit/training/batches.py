@@ -11,58 +11,70 @@ from resunit.training.distributed import Distributed
 
 
 @dataclass(frozen=True)
-class Group:
-    """A micro-batch: (n, C, H, W) images, normalised and augmented, and (n,) labels."""
+class GhostBatch:
+    """A micro-batch that batch norm normalises by its own statistics."""
 
     images: Tensor
+    """(n, C, H, W) float32, normalised and augmented."""
     labels: Tensor
+    """(n,) int64."""
 
 
 @dataclass(frozen=True)
 class Batches:
-    """One worker's share of every step's batch. An epoch is as many whole batches as the split has."""
+    """One rank's share of every step's batch. An epoch is as many whole batches as the split has."""
 
     split: Split | StreamedSplit
     normalisation: Normalisation
     augmentation: Augmentation
     seed: int
     batch_size: int
+    """Images a step, over all ranks."""
     ghost_batch_size: int | None
-    worker: Distributed
+    """Images a ghost batch; None is a rank's whole share."""
+    distributed: Distributed
 
     @property
     def per_epoch(self) -> int:
+        """The number of steps in an epoch."""
         return len(self.split) // self.batch_size
 
-    def between(self, step: int, steps: int, size_at: Callable[[int], int]) -> Iterator[list[Group]]:
-        """The groups of the steps `step`, ..., `steps` - 1, their images scaled to `size_at(step)`."""
-        images = self.images((plan, part) for plan, parts in self.parts(step, steps) for part in parts)
-        for _, parts in self.parts(step, steps):
-            yield [self.group(next(images), part, size_at(step)) for part in parts]
+    def between(self, step: int, steps: int, size_at: Callable[[int], int]) -> Iterator[list[GhostBatch]]:
+        """Yield the ghost batches of each of the steps `step`, ..., `steps` - 1.
+
+        Args:
+            step: the first step, counted from 0.
+            steps: the step to stop before.
+            size_at: maps a step to the side in pixels that its images are resized to.
+        """
+        images = self._images((plan, part) for plan, parts in self._indices(step, steps) for part in parts)
+        for _, parts in self._indices(step, steps):
+            yield [self._ghost_batch(next(images), part, size_at(step)) for part in parts]
             step += 1
 
-    def parts(self, step: int, steps: int) -> Iterator[tuple[EpochPlan, tuple[Tensor, ...]]]:
-        """Each step's images by their indices: this worker's share, in batch-norm groups."""
+    def _indices(self, step: int, steps: int) -> Iterator[tuple[EpochPlan, tuple[Tensor, ...]]]:
+        """Yield the plan of each step's epoch, and the indices of each of this rank's ghost batches."""
         while step < steps:
             epoch, first = divmod(step, self.per_epoch)
             plan = epoch_plan(self.seed, epoch, len(self.split), self.augmentation)
             for batch in range(first, min(self.per_epoch, first + steps - step)):
                 order = plan.order[batch * self.batch_size : (batch + 1) * self.batch_size]
-                share = self.worker.share(order)
+                share = self.distributed.share(order)
                 yield plan, share.split(self.ghost_batch_size or len(share))
                 step += 1
 
-    def images(self, groups: Iterable[tuple[EpochPlan, Tensor]]) -> Iterator[Tensor]:
-        """Each group's images, augmented and normalised."""
-        if isinstance(self.split, StreamedSplit):  # decoded ahead
-            for pixels in self.split.augmented(groups, self.augmentation):
-                yield self.normalisation(pixels.to(self.worker.device))
+    def _images(self, ghost_batches: Iterable[tuple[EpochPlan, Tensor]]) -> Iterator[Tensor]:
+        """Yield the images of each ghost batch, augmented and normalised."""
+        device = self.distributed.device
+        if isinstance(self.split, StreamedSplit):  # Other processes decode its images ahead of time.
+            for pixels in self.split.augmented(ghost_batches, self.augmentation):
+                yield self.normalisation(pixels.to(device))
         else:
-            for plan, part in groups:
-                images = self.normalisation(self.split.images[part.to(self.worker.device)])
+            for plan, part in ghost_batches:
+                images = self.normalisation(self.split.images[part.to(device)])
                 yield augment(images, plan.offsets[part], plan.flips[part], self.augmentation)
 
-    def group(self, images: Tensor, indices: Tensor, size: int) -> Group:
+    def _ghost_batch(self, images: Tensor, indices: Tensor, size: int) -> GhostBatch:
         if size != images.shape[-1]:
             images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        return Group(images, self.split.labels[indices.to(self.worker.device)])
+        return GhostBatch(images, self.split.labels[indices.to(self.distributed.device)])

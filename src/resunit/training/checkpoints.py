@@ -1,49 +1,86 @@
-"""Checkpoints: all that a run needs to go on bit for bit, in one file each.
+"""Checkpoints: each is one file with everything that a run needs to continue bit for bit.
 
 The previous checkpoint is kept until the new one has been read back from disk.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from resunit.errors import FileFormatError, RunError
+from resunit.io.fields import to_json
 from resunit.io.tensors import read_tensors, write_tensors
+from resunit.runs.schema import read
+from resunit.training.state import TrainingState
 
 KIND = "resunit-checkpoint"
+NETWORK, OPTIMIZER = "network.", "optimizer."
+OPTIMIZER_IN_FORMAT_1 = "optimiser."
 
 
-def save_checkpoint(
-    folder: Path, step: int, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]
-) -> None:
-    """Write `step`'s checkpoint, read it back, then delete the older ones."""
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of a network and of its optimizer, each by name, and the state of the run."""
+
+    state: TrainingState
+    network: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, read it back, and then delete the older ones.
+
+    Args:
+        folder: the run's folder of checkpoints; it is made if there is none.
+        checkpoint: its `state.step` names the file.
+
+    Raises:
+        WriteError: the operating system refused to write the file.
+        RunError: the file does not hold what was written.
+    """
     folder.mkdir(exist_ok=True)
-    path = folder / f"step-{step:08d}.safetensors"
+    path = folder / f"step-{checkpoint.state.step:08d}.safetensors"
     older = set(folder.glob("step-*.safetensors")) - {path}
-    write_tensors(path, KIND, progress, tensors)
+    tensors = {f"{NETWORK}{name}": tensor for name, tensor in checkpoint.network.items()}
+    tensors |= {f"{OPTIMIZER}{name}": tensor for name, tensor in checkpoint.optimizer.items()}
+    write_tensors(path, KIND, to_json(checkpoint.state), tensors)
     _, read_back = read_tensors(path, KIND)
     if not all(torch.equal(read_back[name], tensor.cpu()) for name, tensor in tensors.items()):
-        raise RunError(f"{path}: what was read back differs from what was written; is the disk failing?")
+        raise RunError(f"{path}: does not hold what was written; check the disk")
     for old in older:
         old.unlink(missing_ok=True)
 
 
-def newest_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Tensors and progress of the newest checkpoint that is whole, or None if there is none yet.
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """Return the newest checkpoint that is whole, or None if there is none yet.
 
-    Raises FileFormatError if there are checkpoints and none of them is whole.
+    Raises:
+        FileFormatError: there are checkpoints, and none of them is whole; or the newest is of a newer format.
     """
     damaged = None
     for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
         try:
-            progress, tensors = read_tensors(path, KIND)
+            record, tensors = read_tensors(path, KIND)
         except FileFormatError as error:
             damaged = damaged or error
         else:
-            return tensors, progress
+            return _checkpoint(read(TrainingState, record, str(path)), tensors)
     if damaged is not None:
         raise damaged
     return None
+
+
+def _checkpoint(state: TrainingState, tensors: Mapping[str, Tensor]) -> Checkpoint:
+    return Checkpoint(
+        state,
+        network=_named(tensors, NETWORK),
+        optimizer=_named(tensors, OPTIMIZER) | _named(tensors, OPTIMIZER_IN_FORMAT_1),
+    )
+
+
+def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose name begins with `prefix`, by the rest of their name."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""A device, and what it can do."""
+"""Devices by name, and their free memory."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,15 @@ import torch
 
 from resunit.errors import UsageError
 
-MEMORY = "RESUNIT_MEMORY"  # the variable that tells a run among several how many bytes are its share
+MEMORY = "RESUNIT_MEMORY"  # The environment variable that gives one run among several its share, in bytes.
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device `name`; "auto" is a GPU if there is one. Raises UsageError where it is not available."""
+    """Return the device called `name`; "auto" is a GPU if there is one, else the CPU.
+
+    Raises:
+        UsageError: the device is not available.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
     try:
@@ -24,7 +28,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that this process may still take on `device`; None where nobody can tell.
+    """Return the bytes that this process may still take on `device`; None where that cannot be known.
 
     Processes of one machine that torchrun started share its memory equally.
     """
@@ -38,15 +42,18 @@ def _free_memory(device: torch.device) -> int | None:
     if device.type != "cpu":
         return None
     free = psutil.virtual_memory().available
-    if (limited := free_in_container(Path("/sys/fs/cgroup"))) is not None:
-        free = min(free, limited)
+    if (in_container := free_in_container(Path("/sys/fs/cgroup"))) is not None:
+        free = min(free, in_container)
     return free // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
 
 
 def free_in_container(group: Path) -> int | None:
-    """Bytes below the memory limit of the control group in folder `group`; None where it has no limit.
+    """Return the bytes below the memory limit of a control group; None where it has no limit.
 
-    The kernel counts cached files as used and gives up the inactive ones when asked.
+    The kernel counts cached files as used, but it gives up the inactive ones when asked for memory.
+
+    Args:
+        group: the control group's folder.
     """
     limit = group / "memory.max"
     if not limit.exists() or (most := limit.read_text().strip()) == "max":

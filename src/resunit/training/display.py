@@ -2,42 +2,44 @@
 
 import time
 from types import TracebackType
-from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from resunit.ops.processor import supports_bf16
+from resunit.runs.schema import LogLine
 from resunit.training.setup import TrainingSetup
-from resunit.training.state import Progress
+from resunit.training.state import TrainingState
 
 SECONDS_BETWEEN_LINES = 15
-BF16_IS_SLOW = {"fp32": " without fast bf16", "bf16": " that emulates bf16: precision=fp32 is faster"}
+WITHOUT_BF16 = {"fp32": " without fast bf16", "bf16": ", which emulates bf16; --precision fp32 is faster"}
 
 
 class Display:
-    """Shows how far training is; a context, so that the bar is removed whatever happens."""
+    """Shows how far training is. It is a context, so that the bar is removed after an exception too."""
 
-    def __init__(self, job: TrainingSetup, progress: Progress, visible: bool):
-        self.job = job
-        self.console = Console(stderr=True, quiet=not visible, highlight=False)
+    def __init__(self, setup: TrainingSetup, state: TrainingState, is_visible: bool):
+        self.setup = setup
+        self.console = Console(stderr=True, quiet=not is_visible, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        self.bars = Bars(*columns, console=self.console, transient=True)
-        self.bar = self.bars.add_task("starting", total=job.steps, completed=progress.step)
-        self.started, self.steps_before = time.monotonic(), progress.step
+        self.bars = Progress(*columns, console=self.console, transient=True)
+        self.bar = self.bars.add_task("starting", total=setup.steps, completed=state.step)
+        self.started, self.steps_before = time.monotonic(), state.step
         self.last_line = self.started
 
     def __enter__(self) -> "Display":
-        recipe, batches = self.job.recipe, self.job.batches
-        data = self.job.dataset
-        images = f"{len(data.train):,} images of {recipe.data} at {self.job.image_size} pixels"
-        device = self.job.worker.device
-        slow = "" if supports_bf16(device) else BF16_IS_SLOW[recipe.precision]
-        where = f"{recipe.precision} on {device}{slow}, {torch.get_num_threads()} threads"
-        self.say(f"{recipe.model}: {self.job.steps:,} steps of {batches.batch_size} from {images}, {where}")
-        self.say(f"evaluated on {len(data.test):,} {data.split_name} images of {len(data.classes)} classes")
+        setup, recipe, dataset = self.setup, self.setup.recipe, self.setup.dataset
+        device = setup.distributed.device
+        remark = "" if supports_bf16(device) else WITHOUT_BF16[recipe.precision]
+        self.say(
+            f"{recipe.model}: {setup.steps:,} steps of {setup.batches.batch_size} from {len(dataset.train):,} "
+            f"images of {recipe.data} at {setup.image_size} pixels, "
+            f"{torch.get_num_threads()} threads, {recipe.precision} on {device}{remark}"
+        )
+        self.say(
+            f"evaluated on {len(dataset.test):,} {dataset.split_name} images of {len(dataset.classes)} classes"
+        )
         if self.console.is_terminal:
             self.bars.start()
         return self
@@ -48,39 +50,35 @@ class Display:
         if self.console.is_terminal:
             self.bars.stop()
 
-    def update(self, progress: Progress) -> None:
-        """Show the running figures; off a terminal, a line every 15 seconds."""
+    def update(self, state: TrainingState) -> None:
+        """Show the running figures: on a terminal at once, elsewhere on a line every 15 seconds."""
         now = time.monotonic()
         if not self.console.is_terminal and now - self.last_line < SECONDS_BETWEEN_LINES:
             return
+        setup = self.setup
         text = (
-            f"epoch {self.job.epochs(progress.step):.2f}/{self.job.epochs(self.job.steps):.4g}"
-            f"  loss {progress.train_loss():.3f}  train error {progress.train_error():.2f} %"
-            f"  {progress.images_per_second():,.0f} images/s"
+            f"epoch {setup.epoch_at(state.step):.2f}/{setup.epoch_at(setup.steps):.4g}"
+            f"  loss {state.train_loss():.3f}  train error {state.train_error():.2f} %"
+            f"  {state.images_per_second():,.0f} images/s"
         )
-        self.bars.update(self.bar, completed=progress.step, description=text)
+        self.bars.update(self.bar, completed=state.step, description=text)
         if not self.console.is_terminal:
             self.last_line = now
-            seconds = (
-                (now - self.started) / (progress.step - self.steps_before) * (self.job.steps - progress.step)
-            )
-            self.say(f"  {text}  about {seconds / 60:.1f} min left")
+            seconds_a_step = (now - self.started) / (state.step - self.steps_before)
+            minutes = seconds_a_step * (setup.steps - state.step) / 60
+            self.say(f"  {text}  about {minutes:.1f} min left")
 
-    def log_line(self, line: dict[str, Any]) -> None:
-        """Show an evaluation as it went into log.jsonl."""
-        split = self.job.dataset.split_name
+    def log_line(self, line: LogLine) -> None:
+        """Show one evaluation."""
         training = ""
-        if line["train_loss"] is not None:
-            training = f"train loss {line['train_loss']:.3f} error {line['train_error']:5.2f} %   "
+        if line.train_loss is not None:
+            training = f"train loss {line.train_loss:.3f} error {line.train_error:5.2f} %   "
+        loss = "not finite" if line.loss is None else f"{line.loss:.3f}"
         self.say(
-            f"epoch {line['epoch']:6.2f}   {training}"
-            f"{split} loss {_number(line[f'{split}_loss'])} error {line[f'{split}_error']:5.2f} %"
-            f"   {line['images_per_second'] or 0:,.0f} images/s   {line['seconds']:,.0f} s"
+            f"epoch {line.epoch:6.2f}   {training}{line.split} loss {loss} error {line.error:5.2f} %"
+            f"   {line.images_per_second or 0:,.0f} images/s   {line.seconds:,.0f} s"
         )
 
     def say(self, text: str) -> None:
+        """Print a line on stderr."""
         self.console.print(text, soft_wrap=True, markup=False)
-
-
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.3f}"

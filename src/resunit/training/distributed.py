@@ -1,4 +1,4 @@
-"""One process or many: this process's share of the work, started alone or by torchrun."""
+"""One process or many: the share of the work of this process, whether started alone or by torchrun."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -13,68 +13,87 @@ from resunit.training.devices import resolve_device
 
 @dataclass(frozen=True)
 class Distributed:
-    """Process `rank` of `count`, computing on `device`."""
+    """The process of one rank among `world_size` processes, which computes on `device`."""
 
     rank: int
-    count: int
+    world_size: int
     device: torch.device
 
     @property
     def is_main(self) -> bool:
+        """Whether this is the process that writes files and shows progress: rank 0."""
         return self.rank == 0
 
     def share(self, batch: Tensor) -> Tensor:
-        """This worker's equal part of `batch`, along the first dimension."""
-        return batch.chunk(self.count)[self.rank]
+        """Return this rank's equal part of `batch`, along the first dimension."""
+        return batch.chunk(self.world_size)[self.rank]
 
-    def distribute(self, model: nn.Module) -> nn.Module:
-        """`model` with gradients averaged over the workers; batch-norm statistics stay each worker's own."""
-        if self.count == 1:
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Return `model` with its gradients averaged over all ranks.
+
+        The running statistics of batch norm stay those of each rank.
+        """
+        if self.world_size == 1:
             return model
-        distributed_model = DistributedDataParallel(model)
-        distributed_model.broadcast_buffers = False  # the constructor's argument is deprecated
-        return distributed_model
+        wrapped = DistributedDataParallel(model)
+        wrapped.broadcast_buffers = False  # The argument of the constructor is deprecated.
+        return wrapped
 
-    def collecting(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
-        """The context of a backward pass whose gradients stay here, unless it is the `last` of a step."""
-        if isinstance(model, DistributedDataParallel) and not last:
+    def gradient_sync(self, model: nn.Module, is_last: bool) -> AbstractContextManager[None]:
+        """Return the context of one micro-batch's backward pass.
+
+        Gradients add up on each rank, and only the last micro-batch of a step averages them over the ranks.
+        """
+        if isinstance(model, DistributedDataParallel) and not is_last:
             return model.no_sync()
         return nullcontext()
 
-    def sum(self, tensor: Tensor) -> None:
-        """Add up `tensor` over the workers, in place."""
-        if self.count > 1:
+    def all_reduce(self, tensor: Tensor) -> None:
+        """Add up `tensor` over all ranks, in place."""
+        if self.world_size > 1:
             distributed.all_reduce(tensor)
 
     def average_running_statistics(self, model: nn.Module) -> None:
-        """Give all workers the mean of their batch-norm statistics, as groups are averaged."""
-        if self.count > 1:
+        """Give all ranks the mean of their batch-norm statistics, as ghost batches are averaged."""
+        if self.world_size > 1:
             buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
             flat = torch.cat([buffer.flatten() for buffer in buffers])
             distributed.all_reduce(flat)
-            flat /= self.count
+            flat /= self.world_size
             for buffer, mean in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
                 buffer.copy_(mean.view_as(buffer))
 
-    def stop_together(self, error: Exception | None) -> None:
-        """Raise the main worker's `error`, if it has one, and end the others without another message."""
-        if self.any(error is not None):
+    def raise_together(self, error: Exception | None) -> None:
+        """Raise the `error` of rank 0, if it has one, and end the other ranks without a message.
+
+        Raises:
+            Exception: `error`, on rank 0.
+            SystemExit: rank 0 has an error, on all other ranks.
+        """
+        if self.any_rank(error is not None):
             raise error or SystemExit(1)
 
-    def any(self, flag: bool) -> bool:
-        """Is `flag` set on some worker?"""
+    def any_rank(self, flag: bool) -> bool:
+        """Return whether `flag` is set on at least one rank."""
         total = torch.tensor(int(flag), device=self.device)
-        self.sum(total)
+        self.all_reduce(total)
         return bool(total)
 
 
 def start_distributed(device: str) -> Distributed:
-    """This process as a worker on `device`, as `resolve_device` has it, joined to others by torchrun."""
-    rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    """Join this process to the others that torchrun started, if it did, and return its place among them.
+
+    Args:
+        device: a name as `resolve_device` takes it; one GPU is chosen for each process of a machine.
+
+    Raises:
+        UsageError: the device is not available.
+    """
+    rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     chosen = resolve_device(device)
-    if chosen.type == "cuda" and count > 1:
+    if chosen.type == "cuda" and world_size > 1:
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
-    if count > 1 and not distributed.is_initialized():
+    if world_size > 1 and not distributed.is_initialized():
         distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    return Distributed(rank, count, chosen)
+    return Distributed(rank, world_size, chosen)

@@ -1,40 +1,44 @@
-"""Where a run happened: versions, machine, threads."""
+"""The environment of a run: versions, machine, threads."""
 
 import os
 import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from resunit.ops.cpu.library import library
+from resunit.runs.schema import Environment
 
 
-def describe_environment(device: torch.device, precision: str, workers: int) -> dict[str, Any]:
-    """All that bitwise repetition depends on, as JSON values."""
-    return {
-        "resunit": version("resunit"),
-        "commit": commit(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": version("torchvision"),
-        "numpy": version("numpy"),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "processor": processor(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "batch_norm": "torch" if library() is None else "compiled",
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "device": str(device),
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        "workers": workers,
-        "precision": precision,
-    }
+def describe_environment(
+    device: torch.device, precision: str, world_size: int, data_checksum: str | None = None
+) -> Environment:
+    """Return everything that bitwise repetition of a run depends on, beside its recipe."""
+    return Environment(
+        resunit=version("resunit"),
+        commit=find_commit(),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        torchvision=version("torchvision"),
+        numpy=version("numpy"),
+        machine=f"{platform.system()} {platform.machine()}",
+        processor=name_processor(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        batch_norm="torch" if library() is None else "compiled",
+        threads=torch.get_num_threads(),
+        cores=os.cpu_count(),
+        device=str(device),
+        gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        world_size=world_size,
+        precision=precision,
+        data_checksum=data_checksum,
+    )
 
 
-def processor() -> str:
+def name_processor() -> str:
+    """Return the processor's name, as the kernel or else the Python build knows it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():
@@ -43,8 +47,8 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def commit() -> str | None:
-    """The commit of the checkout that this file is tracked in, with "+" if it has changes; None elsewhere."""
+def find_commit() -> str | None:
+    """Return the commit of the checkout that tracks this file, with "+" if it has changes; None elsewhere."""
     here = Path(__file__)
     git = ["git", "-C", str(here.parent)]
     try:

@@ -1,61 +1,88 @@
-"""What a network gets right: losses, errors and probabilities over a split."""
+"""Evaluation: a network's answers on a split, and the losses and errors that they amount to."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.data import EvaluationCrop, Normalisation, Split, StreamedSplit
+from resunit.runs.schema import View, ViewError
 from resunit.training.distributed import Distributed
 
 AnySplit = Split | StreamedSplit
-PIXELS = 500 * 32 * 32  # a batch: memory, not speed, is what grows with it
-MANY_CLASSES = 100  # of fewer, the label among five answers says little, and no paper reports it
+PIXELS_AT_ONCE = 500 * 32 * 32  # A larger batch takes more memory and is no faster.
+CLASSES_WITH_TOP5 = (
+    100  # Of fewer classes, the label among five answers says little, and no paper reports it.
+)
+CROPS: dict[View, EvaluationCrop] = {"large_crop": "large crop", "ten_crops": "ten crops"}
+
+
+class Errors(NamedTuple):
+    """Errors in percent; the top-5 error is None where there are fewer than 100 classes."""
+
+    error: float
+    top5_error: float | None
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Mean cross-entropy, errors in percent, and the probabilities (N, classes) behind them.
-
-    `errors` are by name: "error" and, of at least 100 classes, "top5_error".
-    """
+class Predictions:
+    """A network's answers on N images of one split, one plain view of each image."""
 
     loss: float
-    errors: dict[str, float]
+    """The mean cross-entropy."""
+    errors: Errors
     probabilities: Tensor
+    """(N, classes) float32, on the CPU."""
     labels: Tensor
-
-    @property
-    def error(self) -> float:
-        return self.errors["error"]
+    """(N,) int64, on the CPU."""
 
     @property
     def predicted(self) -> Tensor:
+        """The (N,) classes with the highest probabilities."""
         return self.probabilities.argmax(1)
 
-    def confusion(self) -> list[list[int]]:
-        """Counts, rows the true class and columns the predicted one."""
+    def confusion(self) -> tuple[tuple[int, ...], ...]:
+        """Return counts of images; rows are the true class and columns the predicted one."""
         classes = self.probabilities.shape[1]
         cells = torch.bincount(self.labels * classes + self.predicted, minlength=classes**2)
-        return cells.view(classes, classes).tolist()
+        return tuple(map(tuple, cells.view(classes, classes).tolist()))
 
     def worst_mistakes(self, count: int) -> list[int]:
-        """Indices of the wrong answers given with the highest probability, worst first."""
+        """Return the indices of the `count` wrong answers with the highest probabilities, the highest first."""
         confidence = self.probabilities.amax(1)
         wrong = (self.predicted != self.labels).nonzero().flatten()
         return wrong[confidence[wrong].argsort(descending=True, stable=True)][:count].tolist()
 
 
+@dataclass(frozen=True)
+class ViewPredictions:
+    """The errors on other views of each image than the plain one."""
+
+    errors: tuple[ViewError, ...] = ()
+    passes: Mapping[int, int] = field(default_factory=dict)
+    """How many views of each image were evaluated, by the side of a view in pixels."""
+
+
 @torch.inference_mode()
-def logits_of(network: nn.Module, images: Tensor, normalisation: Normalisation, precision: str) -> Tensor:
-    """(N, 3, H, W) uint8 images -> (N, classes) float logits in evaluation mode, batch by batch."""
+def compute_logits(
+    network: nn.Module, images: Tensor, normalisation: Normalisation, precision: str
+) -> Tensor:
+    """Return the logits (N, classes) float32 of images (N, 3, H, W) uint8, in evaluation mode.
+
+    Args:
+        network: it is left in the mode that it was in.
+        images: they are on the network's device.
+        normalisation: the one that the network was trained with.
+        precision: "bf16" or "fp32".
+    """
     was_training = network.training
-    if was_training:  # each change walks over all modules
+    if was_training:  # Each change of mode walks over all modules, which costs time for a single image.
         network.eval()
     parts = []
-    for batch in images.split(max(1, PIXELS // (images.shape[-1] * images.shape[-2]))):
+    for batch in images.split(max(1, PIXELS_AT_ONCE // (images.shape[-1] * images.shape[-2]))):
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
             parts.append(network(normalisation(batch)).float())
     if was_training:
@@ -64,37 +91,30 @@ def logits_of(network: nn.Module, images: Tensor, normalisation: Normalisation, 
 
 
 def evaluate(
-    network: nn.Module, split: AnySplit, normalisation: Normalisation, precision: str, worker: Distributed
-) -> Evaluation:
-    """Evaluate on `split`, a share on each worker; every worker gets the whole answer."""
-    everyones = everyones_logits(network, split, normalisation, precision, worker)
+    network: nn.Module,
+    split: AnySplit,
+    normalisation: Normalisation,
+    precision: str,
+    distributed: Distributed,
+) -> Predictions:
+    """Return the network's predictions on `split`; each rank computes its share and gets all of them."""
+    logits = gather_logits(network, split, normalisation, precision, distributed)
     labels = split.labels.cpu()
-    return Evaluation(
-        loss=functional.cross_entropy(everyones, labels).item(),
-        errors=errors_of(everyones, labels),
-        probabilities=everyones.softmax(1),
+    return Predictions(
+        loss=functional.cross_entropy(logits, labels).item(),
+        errors=compute_errors(logits, labels),
+        probabilities=logits.softmax(1),
         labels=labels,
     )
 
 
-def errors_of(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Percentages of labels that are not the first answer and, of many classes, not among the first five."""
-    errors = {"error": 100 * int((logits.argmax(1) != labels).sum()) / len(labels)}
-    if logits.shape[1] >= MANY_CLASSES:
-        found = (logits.topk(5).indices == labels[:, None]).any(1)
-        errors["top5_error"] = 100 * int((~found).sum()) / len(labels)
-    return errors
-
-
-@dataclass(frozen=True)
-class OtherViews:
-    """Errors in percent by name, of other views of each image than the plain one or of several together.
-
-    `passes` tells how many views there were, by their side in pixels.
-    """
-
-    errors: dict[str, float]
-    passes: dict[int, int]
+def compute_errors(logits: Tensor, labels: Tensor) -> Errors:
+    """Return the percentages of labels (N,) that are not the first answer, and not among the first five."""
+    error = 100 * int((logits.argmax(1) != labels).sum()) / len(labels)
+    if logits.shape[1] < CLASSES_WITH_TOP5:
+        return Errors(error, None)
+    found = (logits.topk(5).indices == labels[:, None]).any(1)
+    return Errors(error, 100 * int((~found).sum()) / len(labels))
 
 
 def evaluate_views(
@@ -102,50 +122,49 @@ def evaluate_views(
     split: AnySplit,
     normalisation: Normalisation,
     precision: str,
-    worker: Distributed,
-    augmented: bool,
-) -> OtherViews:
-    """Evaluate on other views, divided among the workers as in `evaluate`.
+    distributed: Distributed,
+    tta: bool,
+) -> ViewPredictions:
+    """Return the errors on other views than the plain one; each rank computes its share.
 
-    Streamed images: on the large crop, whole at its scale; if `augmented` also on ten crops together.
-    Others: if `augmented`, on mirrored and shifted views. Logits of views together are added up.
+    Streamed images are evaluated on the large crop, a whole image at its scale, and with `tta` also on ten
+    crops together. Images in memory are evaluated with `tta` only: on mirrored and shifted views together.
+    The logits of views together are added up.
     """
 
     def logits_on(split: AnySplit) -> Tensor:
-        return everyones_logits(network, split, normalisation, precision, worker)
+        return gather_logits(network, split, normalisation, precision, distributed)
 
     if isinstance(split, StreamedSplit):
-        crops: list[EvaluationCrop] = ["large crop", "ten crops"] if augmented else ["large crop"]
-        found = {crop.replace(" ", "_"): logits_on(replace(split, crop=crop)) for crop in crops}
-        passes = {split.large_side: 1} | ({split.side: 10} if augmented else {})
-    elif augmented:
-        found, passes = shifted_views(split, logits_on), {split.side: 6}
+        views: tuple[View, ...] = ("large_crop", "ten_crops") if tta else ("large_crop",)
+        logits: dict[View, Tensor] = {view: logits_on(replace(split, crop=CROPS[view])) for view in views}
+        passes = {split.large_side: 1} | ({split.side: 10} if tta else {})
+    elif tta:
+        logits, passes = _add_up_views(split, logits_on), {split.side: 6}
     else:
-        return OtherViews({}, {})
-    errors = {
-        f"{name}_{views}": error
-        for views, logits in found.items()
-        for name, error in errors_of(logits, split.labels.cpu()).items()
-    }
-    return OtherViews(errors, passes)
+        return ViewPredictions()
+    labels = split.labels.cpu()
+    errors = tuple(ViewError(view, *compute_errors(logits[view], labels)) for view in logits)
+    return ViewPredictions(errors, passes)
 
 
-def shifted_views(split: Split, logits_on: Callable[[Split], Tensor]) -> dict[str, Tensor]:
-    """ "mirrored_views": the image and its mirror image. "tta": these count half, and the image
-    moved by one pixel up and left, and down and right, each with its mirror image, a quarter each (Jordan
-    2024, airbench).
+def _add_up_views(split: Split, logits_on: Callable[[Split], Tensor]) -> dict[View, Tensor]:
+    """Return the logits (N, classes) of "mirror" and of "tta".
+
+    "mirror" adds up the image and its mirror image. "tta" adds up twice these two, and once the image moved
+    by one pixel up and left, and down and right, each with its mirror image (Jordan 2024, airbench).
     """
     logits = [
         logits_on(replace(split, images=images))
-        for shift in (split.images, shifted(split.images, -1), shifted(split.images, 1))
-        for images in (shift, shift.flip(-1))
+        for moved in (split.images, shift(split.images, -1), shift(split.images, 1))
+        for images in (moved, moved.flip(-1))
     ]
-    mirrored = logits[0] + logits[1]
-    return {"mirrored_views": mirrored, "tta": 2 * mirrored + sum(logits[2:])}
+    mirror = logits[0] + logits[1]
+    return {"mirror": mirror, "tta": 2 * mirror + sum(logits[2:])}
 
 
-def shifted(images: Tensor, pixels: int) -> Tensor:
-    """(N, C, H, W) images moved down and right by `pixels`, the edge that comes free filled by reflection."""
+def shift(images: Tensor, pixels: int) -> Tensor:
+    """Return images (N, C, H, W) moved down and right by `pixels`; reflection fills the edge that is free."""
     for dimension in (-2, -1):
         last = images.shape[dimension] - 1
         places = (torch.arange(last + 1, device=images.device) - pixels).abs()
@@ -153,21 +172,26 @@ def shifted(images: Tensor, pixels: int) -> Tensor:
     return images
 
 
-def everyones_logits(
-    network: nn.Module, split: AnySplit, normalisation: Normalisation, precision: str, worker: Distributed
+def gather_logits(
+    network: nn.Module,
+    split: AnySplit,
+    normalisation: Normalisation,
+    precision: str,
+    distributed: Distributed,
 ) -> Tensor:
-    """`logits_of`, on the CPU, a share of the images on each worker; every worker gets all of them.
+    """Return the logits (N, classes) of all images of `split`, on the CPU of every rank.
 
-    Where an image is several pictures (N, views, 3, H, W), their logits are averaged.
+    Each rank computes the logits of its share of the images. Where an image has several pictures
+    (N, views, 3, H, W), their logits are averaged.
     """
-    own = torch.arange(len(split))[worker.rank :: worker.count]
+    own = torch.arange(len(split))[distributed.rank :: distributed.world_size]
     parts = []
     for pictures in split.pictures(own):
-        views = pictures.to(worker.device).flatten(0, -4)
-        logits = logits_of(network, views, normalisation, precision)
+        views = pictures.to(distributed.device).flatten(0, -4)
+        logits = compute_logits(network, views, normalisation, precision)
         parts.append(logits.unflatten(0, (len(pictures), -1)).mean(1))
     logits = torch.cat(parts)
-    everyones = torch.zeros(len(split), logits.shape[1], device=worker.device)
-    everyones[own.to(worker.device)] = logits
-    worker.sum(everyones)
-    return everyones.cpu()
+    gathered = torch.zeros(len(split), logits.shape[1], device=distributed.device)
+    gathered[own.to(distributed.device)] = logits
+    distributed.all_reduce(gathered)
+    return gathered.cpu()

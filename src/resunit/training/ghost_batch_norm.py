@@ -1,26 +1,26 @@
-"""Batch-norm groups are micro-batches: each has its own statistics, a step one update of the running ones."""
+"""Ghost batch norm: each micro-batch has its own statistics, and a step updates the running ones once."""
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-MOMENTUM = 0.1  # the weight of a step's statistics in the running ones, as in both published codes
+MOMENTUM = 0.1  # The weight of a step's statistics in the running ones, as in both codes of the authors.
 
 
-def set_momentum(model: nn.Module, group: int, groups: int) -> None:
-    """Prepare `model`'s batch norms for micro-batch `group` of `groups`.
+def set_momentum(model: nn.Module, index: int, count: int) -> None:
+    """Prepare the batch norms of `model` for the ghost batch number `index` of the `count` of a step.
 
     With momentum m_g = (m / G) / (1 - m (G - 1 - g) / G), the G updates of a step leave
-    (1 - m) r + m mean_g(s_g): one update with the groups' average.
+    (1 - m) r + m mean_g(s_g): one update with the mean statistics of all ghost batches.
     """
-    share = MOMENTUM / groups
-    momentum = share / (1 - share * (groups - 1 - group))
+    share = MOMENTUM / count
+    momentum = share / (1 - share * (count - 1 - index))
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.momentum = momentum
 
 
-def fix_scales(model: nn.Module) -> None:
-    """Leave gamma at 1: only beta is learned."""
+def fix_norm_scales(model: nn.Module) -> None:
+    """Exclude the scale gamma of every batch norm of `model` from training; it stays 1."""
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.weight.requires_grad_(False)

@@ -1,9 +1,8 @@
-"""Training, top to bottom: a recipe in, a run folder and its result out."""
+"""Training, top to bottom: a recipe becomes a run's folder and its result."""
 
 import hashlib
 import math
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,163 +10,209 @@ from torch.nn import functional
 
 from resunit.errors import RunError
 from resunit.runs.folder import RunFolder, create_run_folder, default_folder
-from resunit.training.batches import Group
+from resunit.runs.schema import RunResult
+from resunit.training.batches import GhostBatch
 from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.ghost_batch_norm import set_momentum
+from resunit.training.guest import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, stored_recipe
 from resunit.training.recipes import quick
-from resunit.training.records import RunWriter
 from resunit.training.setup import TrainingSetup, prepare
-from resunit.training.signals import stop_requests
-from resunit.training.state import Progress
+from resunit.training.signals import StopRequest, stop_requests
+from resunit.training.state import TrainingState
+from resunit.training.writer import RunWriter
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
-RESOLVED = {
-    "data",
-    "batch_size",
-    "precision",
-    "activation_checkpointing",
-}  # what a stored recipe says more exactly
+# A stored recipe gives these fields as they were resolved, which says more than what was asked for.
+RESOLVED_FIELDS = {"data", "batch_size", "precision", "activation_checkpointing"}
 
 
-def train(
-    recipe: Recipe | None = None, *, out: str | Path | None = None, quiet: bool = False
-) -> dict[str, Any]:
-    """Train as `recipe` says (by default `quick`, on CIFAR-10) and return what result.json in `out` holds.
+@isolated_process_state()
+def train(recipe: Recipe | None = None, *, out: str | Path | None = None, quiet: bool = False) -> RunResult:
+    """Train as `recipe` says, and return the summary that result.json holds.
 
-    `out` is a new folder, by default one under runs/; its `status` is "done", "diverged" or "stopped" (by
-    Ctrl-C or SIGTERM, after a checkpoint). Raises UsageError for a recipe that does not fit together,
-    DataError for data that cannot be had, and RunError for a folder in use.
+    The process stays as it was: random generators, threads, default dtype, grad mode and environment.
+
+    Args:
+        recipe: the run; by default `quick`, on CIFAR-10.
+        out: a new folder; by default one under runs/.
+        quiet: whether nothing is shown on stderr.
+
+    Returns:
+        The result. Its status is "done", "diverged", or "stopped" by Ctrl-C or SIGTERM after a checkpoint.
+
+    Raises:
+        UsageError: the recipe does not fit together, or does not fit the data or this machine.
+        DataError: the data cannot be fetched or read.
+        RunError: the folder is in use.
     """
-    job = prepare(recipe or quick())
-    folder = RunFolder(Path(out or default_folder(job.recipe.name)))
-    error = None
-    if job.worker.is_main:
-        try:
-            create_run_folder(folder.path, job.recipe.to_json())
-        except RunError as problem:
-            error = problem
-    job.worker.stop_together(error)
-    records = RunWriter(folder, job)
-    with records.in_use():
-        return run(job, records, Progress(), quiet)
+    setup = prepare(recipe or quick())
+    folder = _create_folder(setup, Path(out or default_folder(setup.recipe.name)))
+    writer = RunWriter(folder, setup)
+    with writer.in_use():
+        return _train_on(TrainingState(), setup, writer, quiet)
 
 
-def resume(path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
-    """Go on with the run in folder `path`, to bitwise the weights of a run that was never interrupted.
+@isolated_process_state()
+def resume(path: str | Path, *, quiet: bool = False) -> RunResult:
+    """Continue an interrupted run, to bitwise the weights of a run that was never interrupted.
 
-    That holds on the same machine and versions; the thread count is set to the one recorded. A finished
-    run's result is returned as it is. Raises RunError if `path` is not a run's folder.
+    That holds on the same machine and versions; the recorded number of threads is set while the run lasts.
+
+    Args:
+        path: the run's folder.
+        quiet: whether nothing is shown on stderr.
+
+    Returns:
+        The result; a finished run's is returned as it is.
+
+    Raises:
+        RunError: `path` is not a run's folder, is in use, or holds a run that diverged or of other data.
+        FileFormatError: a file of the run is damaged or of a newer format.
     """
     folder = RunFolder(Path(path))
     recipe = stored_recipe(folder)
     if (result := folder.finished_result()) is not None:
         return result
-    if isinstance(threads := folder.recorded("threads"), int):
-        torch.set_num_threads(threads)
-    job = prepare(recipe)
-    records = RunWriter(folder, job)
-    records.check_data()
-    with records.in_use():
-        return run(job, records, records.restore(), quiet)
+    if (environment := folder.read_environment()) is not None:
+        torch.set_num_threads(environment.threads)
+    setup = prepare(recipe)
+    writer = RunWriter(folder, setup)
+    writer.check_data()
+    with writer.in_use():
+        return _train_on(writer.restore(), setup, writer, quiet)
 
 
-def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) -> dict[str, Any]:
-    """Bring the run in folder `path` to its end, from wherever it stands; a run that ended stays as it is.
+def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) -> RunResult:
+    """Bring the run in folder `path` to its end, whether it is new, interrupted or ended already.
 
-    Raises RunError if it is a run of another recipe.
+    Raises:
+        RunError: the folder holds a run of another recipe.
     """
     folder = RunFolder(Path(path))
-    if not (folder.path / "recipe.json").exists():
+    if not folder.recipe.exists():
         return train(recipe, out=path, quiet=quiet)
     stored, asked = stored_recipe(folder).to_json(), recipe.to_json()
-    for name in asked.keys() - RESOLVED:
+    for name in asked.keys() - RESOLVED_FIELDS:
         if stored[name] != asked[name]:
             raise RunError(
                 f"{path}: a run with {name} {stored[name]!r}, not {asked[name]!r}; choose another folder"
             )
-    if (folder.path / "result.json").exists() and folder.read("result.json")["status"] == "diverged":
-        return folder.read("result.json")
+    result = folder.read_result()
+    if result is not None and result.status == "diverged":
+        return result
     return resume(path, quiet=quiet)
 
 
-def run(job: TrainingSetup, records: RunWriter, progress: Progress, quiet: bool) -> dict[str, Any]:
-    """Train from `progress` to the last step; stop early at a signal or a non-finite loss."""
-    model = job.worker.distribute(job.network).train()
-    visible = job.worker.is_main and not quiet
-    watch = PropagationWatch(job, records.folder)
-    watch.forget_after(progress.step)
+def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, quiet: bool) -> RunResult:
+    """Train from `state` to the last step; end early at a signal or a number that is not finite."""
+    model = setup.distributed.wrap(setup.network).train()
+    watch = PropagationWatch(setup, writer.folder)
     clock, checkpoint_age = Clock(), Clock()
-    with stop_requests() as stop, Display(job, progress, visible) as display:
-
-        def evaluate_if_due() -> None:
-            """A run that stops does not wait for it, and begins with it when it goes on."""
-            if job.evaluates_after(progress.step) and progress.seen and not job.worker.any(stop.received):
-                # Early running statistics can overflow where training does not: that ends no run.
-                evaluation = job.evaluate(job.recipe.evaluation_images)
-                progress.seconds += clock.lap()
-                display.log_line(records.log(evaluation, progress))
-
-        evaluate_if_due()
-        for groups in job.batches.between(progress.step, job.steps, job.train_size):
-            if watch.is_due(progress.step):
-                watch.measure(groups[0], progress)
-                progress.seconds += clock.lap()
-            loss, wrong = train_step(job, model, groups, progress.step)
+    is_visible = setup.distributed.is_main and not quiet
+    with stop_requests() as stop, Display(setup, state, is_visible) as display:
+        _evaluate_if_due(state, setup, writer, display, clock, stop)
+        for ghost_batches in setup.batches.between(state.step, setup.steps, setup.image_size_at):
+            if watch.is_due(state.step):
+                watch.measure(ghost_batches[0], state)
+                state.seconds += clock.lap()
+            loss, wrong = train_step(setup, model, ghost_batches, state.step)
             if not math.isfinite(loss):
-                return records.finish("diverged", progress)
-            progress.add_step(loss, wrong, job.batches.batch_size, clock.lap())
-            display.update(progress)
+                return writer.finish("diverged", state)
+            state.add_step(loss, wrong, setup.batches.batch_size, clock.lap())
+            display.update(state)
+            _evaluate_if_due(state, setup, writer, display, clock, stop)
 
-            evaluate_if_due()
-            stopping = job.worker.any(stop.received)
-            overdue = job.worker.any(checkpoint_age.seconds > SECONDS_BETWEEN_CHECKPOINTS)
-            if stopping or overdue or job.checkpoints_after(progress.step):
-                if not job.is_finite():
-                    return records.finish("diverged", progress)
-                records.save_checkpoint(progress)
+            is_stopping = setup.distributed.any_rank(stop.received)
+            is_overdue = setup.distributed.any_rank(checkpoint_age.seconds > SECONDS_BETWEEN_CHECKPOINTS)
+            if is_stopping or is_overdue or setup.checkpoints_after(state.step):
+                if not setup.is_finite():
+                    return writer.finish("diverged", state)
+                writer.save_checkpoint(state)
                 checkpoint_age.lap()
-            if stopping:
-                return records.finish("stopped", progress)
-            progress.seconds += clock.lap()
-        evaluation = job.evaluate()
-        progress.seconds += clock.lap()
-        if not math.isfinite(evaluation.loss):
-            return records.finish("diverged", progress)
-        display.log_line(records.log(evaluation, progress))
-        views = job.evaluate_views()
-        progress.seconds += clock.lap()
-        return records.finish("done", progress, evaluation, views)
+            if is_stopping:
+                return writer.finish("stopped", state)
+            state.seconds += clock.lap()
+
+        predictions = setup.evaluate()
+        state.seconds += clock.lap()
+        if not math.isfinite(predictions.loss):
+            return writer.finish("diverged", state)
+        display.log_line(writer.log(predictions, state))
+        views = setup.evaluate_views()
+        state.seconds += clock.lap()
+        return writer.finish("done", state, predictions, views)
 
 
-def train_step(job: TrainingSetup, model: nn.Module, groups: list[Group], step: int) -> tuple[float, int]:
-    """One step on `groups`, this worker's micro-batches: the loss and the wrong answers of all workers.
+def train_step(
+    setup: TrainingSetup, model: nn.Module, ghost_batches: list[GhostBatch], step: int
+) -> tuple[float, int]:
+    """Train one step on this rank's ghost batches.
 
-    The gradients add up to those of the whole batch; each group is normalised by its own statistics.
+    The gradients add up to the gradient on the whole batch; batch norm normalises each ghost batch by its own
+    statistics.
+
+    Args:
+        setup: the run; its optimizer steps.
+        model: the network, wrapped for several ranks.
+        ghost_batches: this rank's share of the step's batch.
+        step: the number of the step, counted from 0.
+
+    Returns:
+        The mean loss without label smoothing, and the number of wrong answers, both of all ranks.
     """
-    recipe, device = job.recipe, job.worker.device
-    torch.manual_seed(step_seed(recipe.seed, step, job.worker.rank))
-    share = sum(len(group.labels) for group in groups)
-    totals = torch.zeros(2, device=device)
-    # One region a step: autocast casts the weights once for all groups.
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        for number, group in enumerate(groups):
-            set_momentum(job.network, number, len(groups))
-            with job.worker.collecting(model, last=number + 1 == len(groups)):
-                logits = model(group.images)
-                loss = functional.cross_entropy(logits, group.labels, label_smoothing=recipe.label_smoothing)
-                (loss * (len(group.labels) / share)).backward()
-            with torch.no_grad():  # reported without label smoothing, as in evaluation
-                plain = functional.cross_entropy(logits, group.labels, reduction="sum")
-                totals += torch.stack([plain, (logits.argmax(1) != group.labels).sum()])
-    job.worker.average_running_statistics(job.network)
-    job.worker.sum(totals)
-    job.optimizer.step(job.learning_rate(step))
-    return totals[0].item() / job.batches.batch_size, int(totals[1])
+    recipe, distributed = setup.recipe, setup.distributed
+    torch.manual_seed(step_seed(recipe.seed, step, distributed.rank))
+    share = sum(len(batch.labels) for batch in ghost_batches)
+    totals = torch.zeros(2, device=distributed.device)
+    # Autocast keeps the weights that it has cast for as long as its region lasts: one region serves a step.
+    with torch.autocast(distributed.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        for index, batch in enumerate(ghost_batches):
+            set_momentum(setup.network, index, len(ghost_batches))
+            with distributed.gradient_sync(model, is_last=index + 1 == len(ghost_batches)):
+                logits = model(batch.images)
+                loss = functional.cross_entropy(logits, batch.labels, label_smoothing=recipe.label_smoothing)
+                (loss * (len(batch.labels) / share)).backward()
+            with torch.no_grad():
+                plain = functional.cross_entropy(logits, batch.labels, reduction="sum")
+                totals += torch.stack([plain, (logits.argmax(1) != batch.labels).sum()])
+    distributed.average_running_statistics(setup.network)
+    distributed.all_reduce(totals)
+    setup.optimizer.step(setup.learning_rate_at(step))
+    return totals[0].item() / setup.batches.batch_size, int(totals[1])
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
-    """What random layers (dropout) draw from in a step, so that a resumed run repeats it; 32 bits count."""
+    """Return the 32-bit seed of a step's random layers, such as dropout, so that a resumed run repeats it."""
+    # The word "worker" is part of what the seeds of all recorded runs were made from.
     return int.from_bytes(hashlib.sha256(f"{seed} step {step} worker {rank}".encode()).digest()[:4], "big")
+
+
+def _evaluate_if_due(
+    state: TrainingState,
+    setup: TrainingSetup,
+    writer: RunWriter,
+    display: Display,
+    clock: Clock,
+    stop: StopRequest,
+) -> None:
+    """Evaluate and log after a step that asks for it; a run that stops evaluates when it continues."""
+    if setup.evaluates_after(state.step) and state.seen and not setup.distributed.any_rank(stop.received):
+        # An infinite loss does not end the run here: running statistics can overflow early in a sound run.
+        predictions = setup.evaluate(setup.recipe.evaluation_images)
+        state.seconds += clock.lap()
+        display.log_line(writer.log(predictions, state))
+
+
+def _create_folder(setup: TrainingSetup, path: Path) -> RunFolder:
+    """Make the run's folder on rank 0. Raises RunError if it is in use."""
+    error = None
+    if setup.distributed.is_main:
+        try:
+            create_run_folder(path, setup.recipe.to_json())
+        except RunError as problem:
+            error = problem
+    setup.distributed.raise_together(error)
+    return RunFolder(path)

@@ -1,4 +1,6 @@
-"""How a network's parameters step: SGD for all, or Muon for the convolutions and SGD for the rest."""
+"""The optimizer of a recipe: SGD for all parameters, or Muon for the convolutions and SGD for the rest."""
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +10,7 @@ from resunit.training.recipe import Recipe
 
 
 class RecipeOptimizer:
-    """Steps every trainable parameter of `network` as `recipe` says.
+    """Updates every trainable parameter of a network as a recipe says.
 
     Its state is a flat dictionary of tensors named by parameter, which checkpoints store as it is.
     """
@@ -16,45 +18,23 @@ class RecipeOptimizer:
     def __init__(self, recipe: Recipe, network: nn.Module):
         self.parameters = {name: p for name, p in network.named_parameters() if p.requires_grad}
         self.peak = recipe.learning_rate
-        banks = (
-            {name: p for name, p in self.parameters.items() if p.ndim == 4}
-            if recipe.optimizer == "muon"
-            else {}
-        )
-        rest = {name: p for name, p in self.parameters.items() if name not in banks}
-        decays = {name: recipe.decay_parameters == "all" or p.ndim > 1 for name, p in rest.items()}
-        groups = [
-            {
-                "params": [p for name, p in rest.items() if decays[name] == decay],
-                "weight_decay": recipe.weight_decay if decay else 0.0,
-            }
-            for decay in sorted(set(decays.values()))
-        ]
-        sgd = SGD(
-            groups,
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            fused=True,
-        )
-        self.stepped: list[tuple[Optimizer, dict[str, nn.Parameter]]] = [(sgd, rest)]
-        self.matrices: dict[str, nn.Parameter] = {}
-        if banks:
-            self.matrices = {name: nn.Parameter(as_matrix(bank.detach())) for name, bank in banks.items()}
-            muon = Muon(
-                self.matrices.values(),
-                lr=recipe.muon_learning_rate,
-                momentum=recipe.momentum,
-                ns_steps=recipe.muon_steps,
-                weight_decay=recipe.muon_weight_decay,
-            )
-            self.stepped.append((muon, self.matrices))
+        uses_muon = recipe.optimizer == "muon"
+        filters = {name: p for name, p in self.parameters.items() if uses_muon and p.ndim == 4}
+        rest = {name: p for name, p in self.parameters.items() if name not in filters}
+        self.stepped: list[tuple[Optimizer, dict[str, nn.Parameter]]] = [(_sgd(recipe, rest), rest)]
+        self.matrices = {name: nn.Parameter(as_matrix(bank.detach())) for name, bank in filters.items()}
+        if filters:
+            self.stepped.append((_muon(recipe, self.matrices), self.matrices))
         for optimizer, _ in self.stepped:
             for group in optimizer.param_groups:
                 group["peak"] = group["lr"]
 
     def step(self, learning_rate: float) -> None:
-        """Apply the gradients and clear them; every group's rate is its peak times the same fraction."""
+        """Apply the gradients and clear them.
+
+        Args:
+            learning_rate: SGD's rate; Muon's is its own peak times the same fraction.
+        """
         for name, matrix in self.matrices.items():
             gradient = self.parameters[name].grad
             matrix.grad = None if gradient is None else as_matrix(gradient)
@@ -66,7 +46,7 @@ class RecipeOptimizer:
             parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """Momentum and the like, as `<parameter>.<kind>`."""
+        """Return the momentum buffers and the like, as `<parameter>.<kind>`."""
         return {
             f"{name}.{kind}": value
             for optimizer, named in self.stepped
@@ -74,8 +54,8 @@ class RecipeOptimizer:
             for kind, value in optimizer.state[parameter].items()
         }
 
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of `state`."""
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Set the state that `state` returned. Raises KeyError for a parameter that is not trained."""
         owners = {name: (optimizer, p) for optimizer, named in self.stepped for name, p in named.items()}
         for key, value in tensors.items():
             name, _, kind = key.rpartition(".")
@@ -83,9 +63,34 @@ class RecipeOptimizer:
             optimizer.state[parameter][kind] = torch.empty_like(parameter).copy_(value)
 
 
-def as_matrix(bank: Tensor) -> Tensor:
-    """A filter bank (C_out, C_in, k, k) in channels-last memory as a (C_out, k k C_in) view of it.
+def _sgd(recipe: Recipe, named: Mapping[str, nn.Parameter]) -> SGD:
+    """Return SGD in two groups, with and without weight decay, as far as the recipe tells them apart."""
+    decays = {name: recipe.decay_parameters == "all" or p.ndim > 1 for name, p in named.items()}
+    groups = [
+        {
+            "params": [p for name, p in named.items() if decays[name] == decay],
+            "weight_decay": recipe.weight_decay if decay else 0.0,
+        }
+        for decay in sorted(set(decays.values()))
+    ]
+    return SGD(
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
+    )
 
-    Muon is blind to the order of the columns, so this is the usual (C_out, C_in k k) to it.
+
+def _muon(recipe: Recipe, matrices: Mapping[str, nn.Parameter]) -> Muon:
+    return Muon(
+        matrices.values(),
+        lr=recipe.muon_learning_rate,
+        momentum=recipe.momentum,
+        ns_steps=recipe.muon_steps,
+        weight_decay=recipe.muon_weight_decay,
+    )
+
+
+def as_matrix(filters: Tensor) -> Tensor:
+    """Return filters (C_out, C_in, k, k), channels last in memory, as a view (C_out, k k C_in).
+
+    Muon does not depend on the order of the columns, so it computes what it would for (C_out, C_in k k).
     """
-    return bank.permute(0, 2, 3, 1).flatten(1)
+    return filters.permute(0, 2, 3, 1).flatten(1)

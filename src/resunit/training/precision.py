@@ -1,4 +1,4 @@
-"""Which arithmetic a run trains in: bf16 where the device is fast at it and the network tolerates it."""
+"""The arithmetic of a run: bf16 where the device has it in hardware and the network tolerates it."""
 
 import torch
 
@@ -6,13 +6,13 @@ from resunit.models.network import NetworkSpec
 from resunit.ops.processor import supports_bf16
 from resunit.training.recipe import Recipe
 
-MAX_LOW_PRECISION_UNITS = 250  # ReLU after each of 333 additions (ResNet-1001) did not train stably
+MAX_LOW_PRECISION_UNITS = 250  # ResNet-1001, with a ReLU after each of 333 additions, did not train stably.
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 def resolve_precision(recipe: Recipe, spec: NetworkSpec, device: torch.device) -> str:
-    """ "bf16" or "fp32": what `recipe.precision` means for this network on this device."""
+    """Return "bf16" or "fp32": what `recipe.precision` means for this network on this device."""
     if recipe.precision != "auto":
         return recipe.precision
-    tolerant = not spec.placement.after or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
+    tolerant = not spec.placement.after_addition or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
     return "bf16" if tolerant and supports_bf16(device) else "fp32"

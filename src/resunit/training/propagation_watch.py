@@ -1,76 +1,76 @@
-"""How the signal passes through the network while it trains: a measurement every so many steps."""
+"""The signal's propagation through the network while it trains: a measurement every so many steps."""
 
-import json
 import math
-from typing import Any
 
 import torch
 from torch.nn import functional
 
 from resunit.errors import PropagationError
-from resunit.io.atomic import write_atomically
 from resunit.propagation import Instrument, Propagation
 from resunit.propagation.junction import MEASURES
 from resunit.runs.folder import RunFolder
-from resunit.training.batches import Group
+from resunit.runs.schema import PropagationLine
+from resunit.training.batches import GhostBatch
 from resunit.training.setup import TrainingSetup
-from resunit.training.state import Progress
+from resunit.training.state import TrainingState
 
-IMAGES = 64  # of the step's batch; norms and shares hardly depend on more
+IMAGES = 64  # Norms and shares hardly change with more images of the step's batch.
 
 
 class PropagationWatch:
-    """Writes propagation.jsonl: before every `recipe.watch_propagation`-th step, each measure by junction.
+    """Writes a line of propagation.jsonl before every `recipe.watch_propagation`-th step.
 
     Measuring changes nothing of the run: its weights are bitwise those of a run that is not watched.
     """
 
-    def __init__(self, job: TrainingSetup, folder: RunFolder):
-        self.job = job
-        self.path = folder.path / "propagation.jsonl"
-        self.instrument = Instrument(job.network)
+    def __init__(self, setup: TrainingSetup, folder: RunFolder):
+        self.setup = setup
+        self.folder = folder
+        self.instrument = Instrument(setup.network)
 
     def is_due(self, step: int) -> bool:
-        every = self.job.recipe.watch_propagation
-        return every is not None and step % every == 0 and self.job.worker.is_main
+        """Return whether this process measures before the step number `step`, counted from 0."""
+        every = self.setup.recipe.watch_propagation
+        return every is not None and step % every == 0 and self.setup.distributed.is_main
 
-    def forget_after(self, step: int) -> None:
-        """Drop the lines from `step` on: a run that resumes there writes them again."""
-        if self.path.exists() and self.job.worker.is_main:
-            lines = self.path.read_bytes().splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] < step]
-            if len(kept) < len(lines):
-                write_atomically(self.path, b"".join(kept))
+    def measure(self, batch: GhostBatch, state: TrainingState) -> None:
+        """Measure on the first images of `batch`, in the precision that trains, and write the line.
 
-    def measure(self, group: Group, progress: Progress) -> None:
-        """Add a line on `group`, in the precision that trains; it says why where nothing can be measured."""
-        device = self.job.worker.device
-        bf16 = torch.autocast(device.type, torch.bfloat16, enabled=self.job.recipe.precision == "bf16")
-        line: dict[str, Any] = {"step": progress.step, "epoch": self.job.epochs(progress.step)}
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), bf16:
-            torch.manual_seed(progress.step)  # so that a resumed run repeats the line
+        Where the instrument cannot measure the network, the line says why.
+        """
+        device, step, epoch = self.setup.distributed.device, state.step, self.setup.epoch_at(state.step)
+        is_bf16 = self.setup.recipe.precision == "bf16"
+        with (
+            torch.random.fork_rng([device] if device.type == "cuda" else []),
+            torch.autocast(device.type, torch.bfloat16, enabled=is_bf16),
+        ):
+            torch.manual_seed(step)  # A resumed run repeats the line.
             try:
-                line |= _record(
+                line = _line(
+                    step,
+                    epoch,
                     self.instrument.measure(
-                        group.images[:IMAGES], group.labels[:IMAGES], loss=functional.cross_entropy
-                    )
+                        batch.images[:IMAGES], batch.labels[:IMAGES], loss=functional.cross_entropy
+                    ),
                 )
             except PropagationError as error:
-                line["refused"] = str(error)
-        with self.path.open("a") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
+                line = PropagationLine(step, epoch, refused=str(error))
+        self.folder.append_propagation(line)
 
 
-def _record(result: Propagation) -> dict[str, Any]:
-    """What a line holds of a measurement: names, what could not be seen, and the measures that there are."""
-    columns = {name: [_rounded(getattr(j, name)) for j in result.junctions] for name in MEASURES}
-    return {
-        "junctions": [junction.name for junction in result.junctions],
-        "unseen": list(result.unseen),
-        **{name: values for name, values in columns.items() if any(v is not None for v in values)},
-    }
+def _line(step: int, epoch: float, result: Propagation) -> PropagationLine:
+    columns = {name: tuple(_rounded(getattr(j, name)) for j in result.junctions) for name in MEASURES}
+    return PropagationLine(
+        step,
+        epoch,
+        junctions=tuple(junction.name for junction in result.junctions),
+        measures={
+            name: values for name, values in columns.items() if any(value is not None for value in values)
+        },
+        unseen=tuple(result.unseen),
+    )
 
 
 def _rounded(value: float | None) -> float | None:
-    """Five digits, which is more than a batch of images determines; None for what JSON cannot hold."""
+    """Return five digits, which is more than a batch of images determines; None if JSON cannot hold it."""
     return float(f"{value:.5g}") if value is not None and math.isfinite(value) else None

@@ -218,7 +218,7 @@ def stored_recipe(folder: RunFolder) -> Recipe:
         RunError: there is no run in the folder.
         FileFormatError: its recipe.json is of a newer format or damaged.
     """
-    return recipe_from_json(folder.read("recipe.json"), str(folder.path / "recipe.json"))
+    return recipe_from_json(folder.read_recipe(), str(folder.recipe))
 
 
 def is_own_design(design: str | None) -> bool:

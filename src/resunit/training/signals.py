@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request that the loop looks at between steps."""
+"""Ctrl-C and SIGTERM as a request to stop, which the training loop looks at between steps."""
 
 import signal
 from collections.abc import Iterator
@@ -10,14 +10,17 @@ from types import FrameType
 
 @dataclass
 class StopRequest:
-    """`received` turns True at the first signal; a second Ctrl-C interrupts at once."""
+    """Whether a signal has asked the run to stop."""
 
     received: bool = False
 
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM while the context lasts (only possible in the main thread)."""
+    """Turn SIGINT and SIGTERM into a request to stop while the context lasts; a second Ctrl-C interrupts.
+
+    Python lets the main thread alone handle signals; in another thread nothing is changed.
+    """
     request = StopRequest()
     if current_thread() is not main_thread():
         yield request
@@ -28,9 +31,13 @@ def stop_requests() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.received = True
 
-    previous = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A handler that was not installed from Python reads as None and could not be restored.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    replaced = {number: handler for number, handler in handlers.items() if handler is not None}
+    for number in replaced:
+        signal.signal(number, receive)
     try:
         yield request
     finally:
-        for number, handler in previous.items():
+        for number, handler in replaced.items():
             signal.signal(number, handler)

@@ -1,26 +1,41 @@
-"""How far a run has come: what changes as it trains, and is stored with every checkpoint."""
+"""The state of a run: what changes from step to step, and is stored with every checkpoint."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass
-class Progress:
-    """`loss_sum`, `wrong` and `seen` count training images since the last evaluation, for its log line;
-    `evaluated` all images evaluated."""
+class TrainingState:
+    """The counts of a run, from its first step or its last evaluation on."""
+
+    FORMAT: ClassVar[int] = 2
 
     step: int = 0
+    """Steps done."""
     seconds: float = 0.0
+    """Wall-clock time of the run, evaluations and measurements included."""
     training_seconds: float = 0.0
+    """Wall-clock time of its training steps alone."""
     log_bytes: int = 0
+    """The size of log.jsonl when the checkpoint was written."""
     loss_sum: float = 0.0
+    """The sum of the losses of all training images since the last evaluation."""
     wrong: int = 0
+    """Wrong answers on training images since the last evaluation."""
     seen: int = 0
+    """Training images since the last evaluation."""
     seen_seconds: float = 0.0
+    """Wall-clock time of the training steps since the last evaluation."""
     evaluated: int = 0
+    """Images evaluated, over all evaluations."""
     best_error: float | None = None
+    """The lowest error in percent of all evaluations on the whole split."""
     best_epoch: float | None = None
+    """The epoch of that evaluation."""
+    format: int = FORMAT
 
     def add_step(self, loss: float, wrong: int, images: int, seconds: float) -> None:
+        """Count one step: its mean loss, wrong answers, images and wall-clock time."""
         self.step += 1
         self.seconds += seconds
         self.training_seconds += seconds
@@ -30,17 +45,27 @@ class Progress:
         self.seen_seconds += seconds
 
     def train_loss(self) -> float | None:
+        """Return the mean training loss since the last evaluation; None before the first step."""
         return self.loss_sum / self.seen if self.seen else None
 
     def train_error(self) -> float | None:
+        """Return the training error in percent since the last evaluation; None before the first step."""
         return 100 * self.wrong / self.seen if self.seen else None
 
     def images_per_second(self) -> float | None:
+        """Return the training speed since the last evaluation; None before the first step."""
         return self.seen / self.seen_seconds if self.seen_seconds else None
 
-    def add_evaluation(self, error: float, epoch: float, images: int, whole: bool) -> None:
-        """Remember the best error on the `whole` split and start counting anew."""
+    def add_evaluation(self, error: float, epoch: float, images: int, is_whole: bool) -> None:
+        """Count one evaluation; what counts from the last evaluation on starts anew.
+
+        Args:
+            error: the error in percent; the best one so far is kept if the split was evaluated whole.
+            epoch: the epoch of the evaluation.
+            images: the number of images evaluated.
+            is_whole: whether these were all images of the split.
+        """
         self.evaluated += images
-        if whole and (self.best_error is None or error < self.best_error):
+        if is_whole and (self.best_error is None or error < self.best_error):
             self.best_error, self.best_epoch = error, epoch
         self.loss_sum, self.wrong, self.seen, self.seen_seconds = 0.0, 0, 0, 0.0

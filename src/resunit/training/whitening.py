@@ -1,4 +1,4 @@
-"""A whitening stem: filters that decorrelate 2x2 patches of the training images, computed, not learned."""
+"""A whitening stem: its filters decorrelate image patches; they are computed, not learned."""
 
 from itertools import chain
 
@@ -8,15 +8,20 @@ from torch.nn import functional
 
 from resunit.data import Normalisation, Split, StreamedSplit
 
-IMAGES = 5_000  # enough for a 12 x 12 covariance
-FLOOR = 5e-4  # keeps the faintest directions, mostly noise, from being blown up
+IMAGES = 5_000  # Enough for a covariance of 12 x 12 numbers.
+VARIANCE_FLOOR = 5e-4  # Without it, the faintest directions, mostly noise, would be amplified the most.
 
 
 def fit_whitening(stem: nn.Module, train: Split | StreamedSplit, normalisation: Normalisation) -> None:
-    """Make the first convolution's filters the principal directions of the images' patches, each twice.
+    """Set the filters of the stem's convolution to the principal directions of image patches, each twice.
 
-    Takes the training images for a convolution with 2 C k k filters: every direction and its
-    negative, so that the activation after them loses neither (Page 2019, Jordan 2024).
+    Every direction and its negative is a filter, so that the activation after them loses neither
+    (Page 2019, Jordan 2024).
+
+    Args:
+        stem: its first convolution has C channels in and 2 C k k channels out; only its weight changes.
+        train: the training images.
+        normalisation: the normalisation of the images.
     """
     conv = next(layer for layer in stem.modules() if isinstance(layer, nn.Conv2d))
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:IMAGES]
@@ -26,6 +31,6 @@ def fit_whitening(stem: nn.Module, train: Split | StreamedSplit, normalisation: 
         patches = functional.unfold(normalisation(images.to(device)).cpu(), conv.kernel_size)
         covariance += torch.einsum("nip,njp->ij", patches, patches) / (len(chosen) * patches.shape[2])
     values, vectors = torch.linalg.eigh(covariance.double())
-    filters = (vectors / (values + FLOOR).sqrt()).T.flip(0).view(-1, *conv.weight.shape[1:])
+    filters = (vectors / (values + VARIANCE_FLOOR).sqrt()).T.flip(0).view(-1, *conv.weight.shape[1:])
     with torch.no_grad():
         conv.weight.copy_(torch.cat([filters, -filters]))

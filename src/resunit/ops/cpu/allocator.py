@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: a training step frees and takes the same gigabytes again and again."""
+"""Freed memory stays with the process, because each training step takes and frees the same gigabytes."""
 
 import torch
 
@@ -6,11 +6,12 @@ from resunit.ops.cpu.library import library
 
 
 def keep_freed_memory(device: torch.device) -> None:
-    """Where `device` is the CPU, keep the memory of freed tensors for the next ones, as torch does on GPUs.
+    """Keep the memory of freed tensors for later tensors if `device` is the CPU, as torch does on GPUs.
 
-    Malloc gives it back to the system, so that each large tensor's pages are cleared and mapped anew: a third
-    of a training step here; or it cuts it up, so that recomputation needs three times what it holds. The
-    process stays as large as its largest step. Nothing changes where there are no compiled kernels.
+    malloc gives memory back to the system, so that the pages of each large tensor are cleared and mapped again,
+    which takes a third of a training step; or it cuts memory into pieces, so that activation checkpointing needs
+    three times what it stores. The process stays as large as its largest step. This changes the whole process, so
+    the command line calls it and the library does not. Nothing changes where there are no compiled kernels.
     """
     compiled = library() if device.type == "cpu" else None
     if compiled is not None:

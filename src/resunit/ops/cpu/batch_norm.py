@@ -117,6 +117,7 @@ class BatchNormFunction(Function):
         eps: float,
         act: Activation,
     ) -> Tensor:
+        """Return act(BN(x)) and store x for the backward pass."""
         y, mean, variance = torch.empty_like(x), torch.empty_like(gamma), torch.empty_like(gamma)
         addresses = (t.data_ptr() for t in (x, y, gamma, beta, mean, variance))
         tracked = (running[0].data_ptr(), running[1].data_ptr()) if running else (None, None)
@@ -127,6 +128,7 @@ class BatchNormFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients to x, gamma and beta."""
         (dy,) = grad_outputs
         x, gamma, beta, mean, variance = ctx.saved_tensors
         if torch.is_grad_enabled():  # The gradient shall have gradients itself.

@@ -16,7 +16,7 @@ from resunit.io.atomic import write_atomically
 
 HERE = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
-# Everything of -ffast-math that keeps NaN and infinity, without the flush to zero that it would impose on
+# These flags are those of -ffast-math that keep NaN and infinity, without its flush to zero, which would change
 # the whole process.
 FLAGS = [
     *("-std=c++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"),
@@ -26,14 +26,14 @@ FLAGS = [
 
 
 class KernelWarning(RuntimeWarning):
-    """The compiled kernels cannot be had here; torch's do the same more slowly."""
+    """The kernels cannot be compiled here; torch's functions compute the same more slowly."""
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels, or None, with one warning, where they cannot be had.
+    """Return the compiled kernels, or None with one warning where they cannot be compiled.
 
-    The compiler is $CXX, or c++; it is needed once a machine and version, for about five seconds.
+    The compiler is $CXX, or c++. Each machine and version needs it once, for about five seconds.
     """
     try:
         path = cache_folder() / f"kernels-{fingerprint()}.so"
@@ -53,7 +53,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def compiled() -> bytes:
-    """The shared library. Raises OSError or CalledProcessError."""
+    """Return the bytes of the shared library. Raises OSError or CalledProcessError."""
     compiler = os.environ.get("CXX") or "c++"
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "kernels.so"
@@ -63,11 +63,12 @@ def compiled() -> bytes:
 
 
 def sources() -> list[Path]:
+    """Return the C++ files."""
     return sorted(HERE.glob("*.cpp"))
 
 
 def fingerprint() -> str:
-    """What the machine code depends on: sources, flags, torch and processor (machines may share a cache)."""
+    """Return a hash of what the machine code depends on, since machines may share a cache."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     processor = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
@@ -77,7 +78,7 @@ def fingerprint() -> str:
 
 
 def cache_folder() -> Path:
-    """resunit/kernels in the user's cache, readable by nobody else: it holds machine code. Raises OSError."""
+    """Return resunit/kernels in the user's cache, which nobody else can read or write. Raises OSError."""
     root = os.environ.get("XDG_CACHE_HOME")
     folder = (Path(root) if root else Path.home() / ".cache") / "resunit" / "kernels"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

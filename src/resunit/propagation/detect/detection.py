@@ -86,7 +86,7 @@ class _Assembly:
         return Detection(tuple(sites), tuple(hidden), len(candidates))
 
     def continued(self, seen: Addition) -> Meeting | None:
-        """x + F(x) + G(x): the second addition goes on from the first one's sum: an identity."""
+        """X + F(x) + G(x): the second addition goes on from the first one's sum: an identity."""
         for term in (0, 1):
             edges, others = seen.edges[term], seen.edges[1 - term]
             if len(edges) == 1 and (before := self.number.get(edges[0][0])) is not None:

@@ -214,7 +214,10 @@ CLAIMS: tuple[Claim, ...] = (
         # The claim is about closeness, so that the distance to the original counts, in either direction.
         (Contrast(
             "test error, distance from the original at bias 0 minus that at bias -6",
-            (WeightedMean(1, HALF_GATING_0), WeightedMean(-1, ORIGINAL), WeightedMean(-1, HALF_GATING_6), WeightedMean(1, ORIGINAL)),
+            (
+                WeightedMean(1, HALF_GATING_0), WeightedMean(-1, ORIGINAL),
+                WeightedMean(-1, HALF_GATING_6), WeightedMean(1, ORIGINAL),
+            ),
             distance=True,
         ),),
         "table1",

@@ -1,0 +1,97 @@
+"""The process that calls resunit is somebody else's program: a call leaves its state as it found it."""
+
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def isolated_process_state() -> Iterator[None]:
+    """Compute with resunit's own settings of this process, and restore those of the host at the end.
+
+    Inside, gradients are recorded, inference mode is off and new tensors are float32. At the end, after an
+    exception too, these are as before: the random generators of torch, NumPy and Python, the number of
+    threads, the default dtype, the grad mode, the current GPU, the environment variables and `sys.path`.
+
+    As a decorator, it does so for each call of a function.
+    """
+    with ExitStack() as stack:
+        for restore in (
+            _restore_random_numbers(),
+            _restore_threads_and_dtype(),
+            _restore_gpu(),
+            _restore_paths_and_variables(),
+        ):
+            stack.callback(restore)
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        torch.set_default_dtype(torch.float32)
+        yield
+
+
+Restore = Callable[[], None]
+
+
+def _restore_random_numbers() -> Restore:
+    """Return a function that sets all random generators to their present states."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    cpu = torch.get_rng_state()
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+
+    def restore() -> None:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        torch.set_rng_state(cpu)
+        if gpus is not None:
+            torch.cuda.set_rng_state_all(gpus)
+        elif torch.cuda.is_available():
+            # A GPU that nobody has used yet has the seed of the CPU; asking it would initialise CUDA.
+            torch.cuda.manual_seed_all(torch.initial_seed())
+        if mps is not None:
+            torch.mps.set_rng_state(mps)
+
+    return restore
+
+
+def _restore_threads_and_dtype() -> Restore:
+    """Return a function that sets the number of threads and the default dtype to the present ones."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+
+    def restore() -> None:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+
+    return restore
+
+
+def _restore_gpu() -> Restore:
+    """Return a function that makes the present GPU the current one again."""
+    current = torch.cuda.current_device() if torch.cuda.is_initialized() else 0
+
+    def restore() -> None:
+        if torch.cuda.is_initialized():
+            torch.cuda.set_device(current)
+
+    return restore
+
+
+def _restore_paths_and_variables() -> Restore:
+    """Return a function that sets `sys.path` and the environment variables to the present ones."""
+    path, variables = list(sys.path), dict(os.environ)
+
+    def restore() -> None:
+        sys.path[:] = path
+        for name in os.environ.keys() - variables.keys():
+            del os.environ[name]
+        for name, value in variables.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+
+    return restore

@@ -1,0 +1,102 @@
+"""The records that end a run: its result, and the evaluation of its final weights."""
+
+import base64
+import io
+from collections import Counter
+from itertools import chain
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from resunit.models.summary import multiply_adds, parameters
+from resunit.runs.schema import Evaluation, Mistake, RunResult, Status
+from resunit.training.evaluation import Predictions, ViewPredictions
+from resunit.training.setup import TrainingSetup
+from resunit.training.state import TrainingState
+
+MISTAKES_SHOWN = 24
+
+
+def describe_result(
+    setup: TrainingSetup,
+    state: TrainingState,
+    status: Status,
+    predictions: Predictions | None = None,
+    views: ViewPredictions | None = None,
+) -> RunResult:
+    """Return the summary of a run.
+
+    Args:
+        setup: the run.
+        state: its counts.
+        status: how it ended.
+        predictions: the final weights' answers, for a run that is done.
+        views: their errors on other views, for a run that is done.
+    """
+    views = views or ViewPredictions()
+    split, recipe = setup.dataset.split_name, setup.recipe
+    images_seen = state.step * setup.batches.batch_size
+    passes = Counter({setup.image_size: state.evaluated})
+    passes.update({side: count * len(setup.dataset.test) for side, count in views.passes.items()})
+    error, top5_error = predictions.errors if predictions is not None else (None, None)
+    is_test = split == "test"
+    return RunResult(
+        model=recipe.model,
+        design=setup.spec.design,
+        data=setup.dataset.name,
+        recipe=recipe.name,
+        precision=recipe.precision,
+        seed=recipe.seed,
+        status=status,
+        parameters=parameters(setup.network),
+        steps=state.step,
+        images_seen=images_seen,
+        train_flops=setup.train_flops(state.step),
+        evaluation_flops=sum(2 * multiply_adds(setup.spec, side) * count for side, count in passes.items()),
+        wall_seconds=state.seconds,
+        images_per_second=images_seen / state.training_seconds if state.training_seconds else None,
+        split=split,
+        test_error=error if is_test else None,
+        best_test_error=state.best_error if is_test else None,
+        test_top5_error=top5_error if is_test else None,
+        validation_error=None if is_test else error,
+        best_validation_error=None if is_test else state.best_error,
+        validation_top5_error=None if is_test else top5_error,
+        best_epoch=state.best_epoch,
+        views=views.errors,
+    )
+
+
+def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evaluation:
+    """Return the confusion matrix of the final weights, and their worst mistakes with the images."""
+    classes = setup.dataset.classes
+    worst = predictions.worst_mistakes(MISTAKES_SHOWN)
+    pictures = chain.from_iterable(setup.dataset.test.pictures(torch.tensor(worst, dtype=torch.int64)))
+    mistakes = []
+    for index, picture in zip(worst, pictures, strict=True):
+        true, predicted = int(predictions.labels[index]), int(predictions.predicted[index])
+        probabilities = predictions.probabilities[index]
+        mistakes.append(
+            Mistake(
+                index=index,
+                true=classes[true],
+                predicted=classes[predicted],
+                probability=probabilities[predicted].item(),
+                true_probability=probabilities[true].item(),
+                image=data_uri(picture),
+            )
+        )
+    return Evaluation(
+        split=setup.dataset.split_name,
+        classes=classes,
+        confusion=predictions.confusion(),
+        mistakes=tuple(mistakes),
+    )
+
+
+def data_uri(image: Tensor) -> str:
+    """Return an image (3, H, W) uint8 as the data URI of a PNG, which a page can hold."""
+    buffer = io.BytesIO()
+    Image.fromarray(image.cpu().permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,149 @@
+"""The files of a run on its way: log lines, checkpoints and, at the end, weights, result and report."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from resunit.data import StreamedSplit
+from resunit.errors import RunError
+from resunit.io.fields import to_json
+from resunit.models.weights import with_current_names, write_weights
+from resunit.reports import write_run_page
+from resunit.runs.folder import RunFolder
+from resunit.runs.schema import LogLine, RunResult, Status
+from resunit.training.checkpoints import Checkpoint, newest_checkpoint, save_checkpoint
+from resunit.training.environment import describe_environment
+from resunit.training.evaluation import Predictions, ViewPredictions
+from resunit.training.result import describe_evaluation, describe_result
+from resunit.training.setup import TrainingSetup
+from resunit.training.state import TrainingState
+
+TIMINGS = ("wall_seconds", "images_per_second")  # Without them, equal runs write equal weights files.
+
+
+class RunWriter:
+    """Writes the files of a run into its folder. All ranks call its methods, and rank 0 writes."""
+
+    def __init__(self, folder: RunFolder, setup: TrainingSetup):
+        self.folder = folder
+        self.setup = setup
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep other processes out of the folder while the context lasts, and record the environment.
+
+        Raises:
+            RunError: another process trains this run.
+        """
+        distributed = self.setup.distributed
+        if not distributed.is_main:
+            yield
+            return
+        with self.folder.only_user():
+            self.folder.write_environment(
+                describe_environment(
+                    distributed.device,
+                    self.setup.recipe.precision,
+                    distributed.world_size,
+                    self.setup.dataset.checksum,
+                )
+            )
+            yield
+
+    def check_data(self) -> None:
+        """Raise RunError if the data are not the data that the run began with."""
+        environment = self.folder.read_environment()
+        if environment is None or environment.data_checksum is None:
+            return
+        if environment.data_checksum != self.setup.dataset.checksum:
+            raise RunError(
+                f"{self.folder.path}: {self.setup.dataset.name} has changed since this run began; start anew"
+            )
+
+    def log(self, predictions: Predictions, state: TrainingState) -> LogLine:
+        """Add a line to log.jsonl and return it; what `state` counts for a line starts anew."""
+        setup, images = self.setup, len(predictions.labels)
+        line = LogLine(
+            step=state.step,
+            epoch=setup.epoch_at(state.step),
+            train_loss=state.train_loss(),
+            train_error=state.train_error(),
+            split=setup.dataset.split_name,
+            loss=predictions.loss if math.isfinite(predictions.loss) else None,
+            error=predictions.errors.error,
+            images=images,
+            learning_rate=setup.learning_rate_at(max(state.step - 1, 0)),
+            images_per_second=state.images_per_second(),
+            seconds=state.seconds,
+        )
+        is_whole = images == len(setup.dataset.test)
+        state.add_evaluation(predictions.errors.error, line.epoch, images, is_whole)
+        if setup.distributed.is_main:
+            self.folder.append_log(line)
+        return line
+
+    def save_checkpoint(self, state: TrainingState) -> None:
+        """Write a checkpoint of the network, the optimizer and `state`; older ones are deleted."""
+        if self.setup.distributed.is_main:
+            state.log_bytes = self.folder.log_bytes()
+            checkpoint = Checkpoint(state, self.setup.network.state_dict(), self.setup.optimizer.state())
+            save_checkpoint(self.folder.checkpoints, checkpoint)
+
+    def restore(self) -> TrainingState:
+        """Load the newest whole checkpoint into the setup, and return its state; without one, a new state.
+
+        Log lines and measurements after the checkpoint are dropped: the run writes them again.
+
+        Raises:
+            RunError: the checkpoint is of another network.
+            FileFormatError: no checkpoint is whole, or the newest is of a newer format.
+        """
+        checkpoint = newest_checkpoint(self.folder.checkpoints)
+        state = checkpoint.state if checkpoint is not None else TrainingState()
+        if checkpoint is not None:
+            try:
+                network = self.setup.network
+                network.load_state_dict(with_current_names(checkpoint.network, network))
+                self.setup.optimizer.load_state(with_current_names(checkpoint.optimizer, network))
+            except (RuntimeError, KeyError) as error:
+                raise RunError(
+                    f"{self.folder.path}: its checkpoint is not of the network in recipe.json; was it edited?"
+                ) from error
+        if self.setup.distributed.is_main:
+            self.folder.truncate_log(state.log_bytes)
+            self.folder.truncate_propagation(state.step)
+        return state
+
+    def finish(
+        self,
+        status: Status,
+        state: TrainingState,
+        predictions: Predictions | None = None,
+        views: ViewPredictions | None = None,
+    ) -> RunResult:
+        """Write the result and the report of a run that ended, and return the result.
+
+        A run that is done has `predictions` and `views`; its weights and its evaluation are written too.
+        """
+        result = describe_result(self.setup, state, status, predictions, views)
+        if self.setup.distributed.is_main:
+            if predictions is not None:
+                self._write_weights(result)
+                self.folder.write_evaluation(describe_evaluation(self.setup, predictions))
+            self.folder.write_result(result)
+            write_run_page(self.folder.path)
+        return result
+
+    def _write_weights(self, result: RunResult) -> None:
+        setup, split = self.setup, self.setup.dataset.test
+        preprocessing = {"image_size": setup.image_size, "normalisation": setup.normalisation.to_json()}
+        if isinstance(split, StreamedSplit):
+            preprocessing["shorter_side"] = split.shorter_side
+        write_weights(
+            self.folder.weights,
+            setup.network,
+            setup.spec,
+            classes=setup.dataset.classes,
+            preprocessing=preprocessing,
+            result={name: value for name, value in to_json(result).items() if name not in TIMINGS},
+        )
