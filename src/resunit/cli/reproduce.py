@@ -142,7 +142,7 @@ def tell(reproduction: "Reproduction") -> None:
             f"\n{counts['done'] + counts['diverged']} of {counts.total()} runs went through{diverged}. "
             "So few steps say nothing about a network; --scale mini does."
         )
-    elif outcomes := reproduction.outcomes:
+    elif reproduction.records and (outcomes := reproduction.outcomes):
         console.print()
         console.print(claims_for_terminal(claim_rows(outcomes)))
 

@@ -296,8 +296,9 @@ def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
     """Return what is recorded of the plan; nothing is trained, and no data set is read.
 
     Args:
-        plan: what is asked for. With changed recipes, only runs of these recipes are shown; else all runs of
-            the scale are, also those that this machine would train in another precision.
+        plan: what is asked for. Runs of the settings that this machine would train are shown if all of them
+            are recorded, or if recipes are changed. Otherwise all runs of the scale are shown, also those that
+            this machine would train in another precision.
         trained: the runs that were just trained, which alone are shown then.
 
     Raises:
@@ -309,7 +310,7 @@ def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
         return _reproduction(plan, records_of(trained, evidence), evidence, missing=())
     planned = plan.runs()
     missing = tuple(run for run in planned if not _is_recorded(run, evidence))
-    if plan.changes_numbers:
+    if plan.changes_numbers or not missing:
         shown = [record for record in evidence if any(run.has_setting_of(record) for run in planned)]
         return _reproduction(plan, shown, evidence, missing)
     return _reproduction(plan, evidence, evidence, missing)

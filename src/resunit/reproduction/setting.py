@@ -52,11 +52,11 @@ def describe_differences(settings: Iterable[Setting]) -> str:
 
 
 def most_common(records: Iterable[ExperimentRecord]) -> Setting | None:
-    """Return the setting of most records, and of two equally common ones the later; None without records.
+    """Return the setting of most records, and of equally common ones the first; None without records.
 
     Settings of smoke scale stand back behind all others.
     """
-    counts = Counter(setting_of(record) for record in reversed(list(records)))
+    counts = Counter(setting_of(record) for record in records)
     return max(counts, key=lambda setting: (setting.scale != "smoke", counts[setting]), default=None)
 
 

@@ -33,7 +33,7 @@ BLACK, BLUE, SKY, GREEN, ORANGE, RED, PURPLE = (
     "#000000", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#cc0000", "#aa4499",
 )  # fmt: skip
 DOTS, SHORT, LONG, DASH_DOT = (0, (1, 1)), (0, (3, 2)), (0, (7, 2)), (0, (5, 2, 1, 2))
-TABLES: dict[str, dict[str, Stroke]] = {
+STROKES: dict[str, dict[str, Stroke]] = {
     "Table 1: shortcuts": {
         "original": Stroke(BLACK),
         "plain": Stroke(RED),
@@ -67,12 +67,12 @@ def figure(signals: SignalComparison) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     drawing = Figure(figsize=(13, 11), layout="constrained")
-    grid = drawing.subplots(len(DRAWN_MEASURES) * len(TABLES), 2, sharex=True, squeeze=False)
+    grid = drawing.subplots(len(DRAWN_MEASURES) * len(STROKES), 2, sharex=True, squeeze=False)
     initially = {design: signals.initially(design) for design in signals.records}
     trained = {design: signals.trained(design) for design in signals.records}
     for number, (measure, label) in enumerate(DRAWN_MEASURES.items()):
-        rows = grid[number * len(TABLES) : (number + 1) * len(TABLES)]
-        for (before, after), (table, strokes) in zip(rows, TABLES.items(), strict=True):
+        rows = grid[number * len(STROKES) : (number + 1) * len(STROKES)]
+        for (before, after), (table, strokes) in zip(rows, STROKES.items(), strict=True):
             _draw(before, initially, strokes, measure)
             _draw(after, trained, strokes, measure)
             before.set_title(f"{table}, at initialisation", fontsize=10, loc="left")
