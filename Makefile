@@ -24,9 +24,9 @@ test-full: check docs chromium  ## all tests, with the full data set and a brows
 	$(BIN)/pytest -m 'full or not full' --cov --cov-report=term
 
 docs: .venv/test  ## the documentation site, in site/; a warning is an error
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-SUBJECTS := train program growth memory infer startup accuracy sweep
+SUBJECTS := train program growth memory infer startup watch accuracy sweep
 bench: .venv/test  ## measure everything, about a quarter of an hour on two idle cores; writes docs/performance.md
 	for subject in $(SUBJECTS); do $(BIN)/python -m benchmarks $$subject || exit; done
 	$(BIN)/python -m benchmarks document

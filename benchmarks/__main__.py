@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure speed and memory beside other libraries."""
+"""`python -m benchmarks`: measure speed and memory next to other libraries."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from benchmarks.accuracy import Stopped
-from benchmarks.command import bench
+from benchmarks.command import measure_subject, option
 from benchmarks.document import write_document
+from benchmarks.recipe_runs import RunStopped
 from resunit.cli.app import COMMON, DONE, STOPPED, Common, fail, run, tell_json
 from resunit.errors import UsageError
 
@@ -33,26 +33,27 @@ def benchmark(
     out: Path = Path("results"),
     common: Common = COMMON,
 ) -> int:
-    """Measure speed and memory beside other libraries, which take turns in one run.
+    """Measure speed and memory next to other libraries, in turns.
 
     Parameters
     ----------
     subject
-        train (a step), growth (with depth), program (resunit train beside its bare step), infer, memory,
-        startup, accuracy (from recorded runs), sweep (over depth, width, batch and threads), or document,
-        which writes docs/performance.md from the records.
+        train (a training step), growth (of its cost with depth), program (resunit train next to its bare
+        step), memory, infer, startup, watch (the cost of measuring the propagation), accuracy (from recorded
+        runs), sweep (over depth, width, batch size and threads), or document, which writes
+        docs/performance.md from the records.
     model
-        A network that `resunit models` lists; repeatable.
+        A network that `resunit models` lists; give the option again for another one.
     against
-        Libraries to compare with, of pytorchcv, torch-resnet and timm (all by default), with commas between.
+        The libraries pytorchcv, torch-resnet and timm, with commas between them; all of them by default.
     batch_size
-        Images a step.
+        The number of images a step.
     rounds
-        How often every library has its turn.
+        The number of turns of each entry.
     train_seeds
         For accuracy: train so many seeds of each recipe first, which takes hours.
     out
-        The folder that the records, bench-SUBJECT.jsonl, are added to.
+        The folder of the records, which are added to its files bench-SUBJECT.jsonl.
     """
     given = {
         "model": model,
@@ -64,7 +65,7 @@ def benchmark(
     options = {name: value for name, value in given.items() if value is not None}
     if subject == "document":
         if options:
-            raise UsageError(f"document takes no --{next(iter(options)).replace('_', '-')}")
+            raise UsageError(f"document takes no {option(next(iter(options)))}")
         page = write_document(out, Path("docs"))
         if common.json:
             tell_json({"document": str(page)})
@@ -72,8 +73,8 @@ def benchmark(
             print(page)
         return DONE
     try:
-        document = bench(subject, options, out, quiet=common.json)
-    except Stopped as stopped:
+        document = measure_subject(subject, options, out, quiet=common.json)
+    except RunStopped as stopped:
         return fail(stopped, STOPPED, common.debug)
     if common.json:
         tell_json(document)

@@ -1,106 +1,76 @@
-"""Time and arithmetic to an accuracy: read from the runs that were recorded, or run afresh."""
+"""Subject "accuracy": time and arithmetic to an accuracy, from runs that are recorded or trained now."""
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.contest import Report
-from benchmarks.processes import MeasurementError
-from benchmarks.records import Measurement
-from resunit.io.jsonl import append_lines, read_lines
-from resunit.runs.folder import RunFolder
-from resunit.training.loop import train_or_resume
-from resunit.training.recipe import stored_recipe
-from resunit.training.recipes import named_recipe
+from benchmarks.recipe_runs import RecipeRun, finished_run, path_of_runs, read_runs
+from benchmarks.records import Details, Measurement, SeedErrors
+from benchmarks.session import Session
+from resunit.runs import schema
 
 RECIPES = ("quick", "fast94")
 
 
-class Stopped(MeasurementError):
-    """A run was told to stop by a signal; it can go on."""
-
-
 @dataclass(frozen=True)
-class Published:
-    """A result of others: that accuracy, in percent, for that many PFLOP of training; None if not stated."""
+class PublishedResult:
+    """A result that others published: the arithmetic of a training, and its accuracy if they state it."""
 
     name: str
-    accuracy: float | None
+    accuracy_percent: float | None
     petaflop: float
     source: str
 
 
 PUBLISHED = (
-    Published("airbench94, with test-time augmentation", 94.0, 0.36, "Jordan 2024, arXiv:2404.00498"),
-    Published("ResNet-18, standard training", None, 32.0, "Jordan 2024, arXiv:2404.00498"),
+    PublishedResult("airbench94, with test-time augmentation", 94.0, 0.36, "Jordan 2024, arXiv:2404.00498"),
+    PublishedResult("ResNet-18, standard training", None, 32.0, "Jordan 2024, arXiv:2404.00498"),
 )
 
 
-def measure(report: Report, *, out: Path, run: int = 0) -> None:
-    """The runs of `quick` and `fast94` on CIFAR-10 in `out`/<recipe>.jsonl, those of the newest settings.
+def measure(session: Session, *, out: Path, train_seeds: int = 0) -> None:
+    """Summarise the recorded runs of the recipes `quick` and `fast94` on CIFAR-10.
 
-    `run` seeds of each are trained first, or go on where they were stopped, and are added to those records;
-    their folders are `out`/runs/<recipe>-<seed>.
+    The runs stand in `out`/RECIPE.jsonl. Those with the newest settings count.
+
+    Args:
+        session: where measurements and notices go.
+        out: the folder of the records.
+        train_seeds: how many seeds of each recipe are trained first, in `out`/runs/RECIPE-SEED. A run that
+            was stopped goes on, and a run that is recorded already is not trained again.
+
+    Raises:
+        RunStopped: a run was told to stop.
     """
     for recipe in RECIPES:
-        path = out / f"{recipe}.jsonl"
-        for seed in range(run):
-            row = finished_run(recipe, seed, out / "runs" / f"{recipe}-{seed}", quiet=not report.shown)
-            known = [(old["seed"], old["recipe"]) for old in read_lines(path)]
-            if (row["seed"], row["recipe"]) not in known:
-                append_lines(path, [row])
-        rows = [row for row in read_lines(path) if row["status"] == "done"]
-        if not rows:
-            report.notice(f"{recipe}: no finished run is recorded in {path}")
-            continue
-        last = rows[-1]
-        runs = list({row["seed"]: row for row in rows if row["recipe"] == last["recipe"]}.values())
-        report.measurements.append(
-            Measurement(
-                "accuracy",
-                recipe,
-                tuple(row["wall_seconds"] for row in runs if row["alone"]),
-                last["train_flops"],
-                "FLOP",
-                last["model"],
-                details={
-                    "seeds": [row["seed"] for row in runs],
-                    "test_errors": [row["test_error"] for row in runs],
-                    "mirrored_views": [row["test_error_mirrored_views"] for row in runs],
-                    "tta": [row["test_error_augmented_views"] for row in runs],
-                    "commit": last["commit"],
-                },
-            )
-        )
+        path = path_of_runs(out, recipe)
+        for seed in range(train_seeds):
+            run = finished_run(recipe, seed, out / "runs" / f"{recipe}-{seed}", quiet=not session.shown)
+            if not any(known.seed == seed and known.recipe == run.recipe for known in read_runs(path)):
+                schema.append(path, [run])
+        done = [run for run in read_runs(path) if run.status == "done"]
+        if done:
+            session.measurements.append(summary_of(recipe, done))
+        else:
+            session.notice(f"{recipe}: {path} holds no finished run; --train-seeds N trains N of them")
 
 
-def finished_run(name: str, seed: int, path: Path, quiet: bool) -> dict[str, Any]:
-    """Train the recipe `name` on all of CIFAR-10 in the folder `path`; its line for the records."""
-    recipe = replace(named_recipe(name), data="cifar10", seed=seed)
-    started = not path.exists()
-    result = train_or_resume(recipe, path, quiet=quiet)
-    if result["status"] == "stopped":
-        raise Stopped(f"stopped; the same command goes on from {path}")
-    folder = RunFolder(path)
-    log = json.loads(folder.log.read_text().splitlines()[-1])
-    environment, settings = folder.read("environment.json"), stored_recipe(folder).to_json()
-    kept = (
-        "model", "design", "steps", "precision", "seed", "test_error", "best_test_error",
-        "test_error_mirrored_views", "test_error_augmented_views", "status", "train_flops",
-        "evaluation_flops", "wall_seconds",
-    )  # fmt: skip
-    return {
-        "table": name,
-        "row": name,
-        "options": {},
-        "scale": "full",
-        **{field: result.get(field) for field in kept},
-        "batch_size": result["images_seen"] // max(1, result["steps"]),
-        "train_loss": log["train_loss"],
-        "alone": started,  # trained here in one go; what resumed may have waited or shared the machine
-        "machine": f"{environment['processor']}, {environment['threads']} threads, {environment['machine']}",
-        "version": environment["resunit"],
-        "commit": environment["commit"],
-        "recipe": {field: value for field, value in settings.items() if field != "seed"},
-    }
+def summary_of(recipe: str, done: list[RecipeRun]) -> Measurement:
+    """Return the errors and times of the finished runs that have the settings of the newest one."""
+    newest = done[-1]
+    runs = list({run.seed: run for run in done if run.recipe == newest.recipe}.values())
+    errors = SeedErrors(
+        seeds=tuple(run.seed for run in runs),
+        plain=tuple(run.test_error for run in runs if run.test_error is not None),
+        mirror=tuple(run.mirror_error for run in runs if run.mirror_error is not None),
+        tta=tuple(run.tta_error for run in runs if run.tta_error is not None),
+        commit=newest.commit,
+    )
+    return Measurement(
+        subject="accuracy",
+        entry=recipe,
+        seconds=tuple(run.wall_seconds for run in runs if run.alone and run.wall_seconds is not None),
+        work=newest.train_flops,
+        unit="FLOP",
+        network=newest.model,
+        details=Details(accuracy=errors),
+    )

@@ -1,7 +1,7 @@
-"""`resunit bench SUBJECT`: measures, keeps the records and says what they mean."""
+"""`python -m benchmarks SUBJECT`: measure a subject, keep the records and say what they mean."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks import accuracy, growth, infer, memory, program, startup, sweep, train
-from benchmarks.contest import Report
+from benchmarks import accuracy, growth, infer, memory, program, startup, sweep, train, watch
 from benchmarks.processes import MeasurementError
-from benchmarks.records import describe_run, lines, path_of
-from benchmarks.tables import measurements_table, verdicts_table
-from benchmarks.verdicts import verdicts
+from benchmarks.records import BenchmarkRecord, current_machine, current_time, path_of
+from benchmarks.session import Session
+from benchmarks.tables import measurements_table, targets_table
+from benchmarks.targets import check_targets
 from resunit.errors import UsageError, unknown
-from resunit.io.jsonl import append_lines
 from resunit.ops.processor import supports_bf16
+from resunit.runs import schema
 
 SUBJECTS: dict[str, Callable[..., None]] = {
     "train": train.measure,
@@ -26,17 +26,25 @@ SUBJECTS: dict[str, Callable[..., None]] = {
     "infer": infer.measure,
     "memory": memory.measure,
     "startup": startup.measure,
+    "watch": watch.measure,
     "accuracy": accuracy.measure,
     "sweep": sweep.measure,
 }
+COUNTS = ("batch_size", "rounds", "train_seeds")
 
 
-def bench(subject: str, options: dict[str, Any], out: Path, quiet: bool) -> dict[str, Any]:
-    """Measure `subject`, keep its records in `out`, and return them with what they mean.
+def measure_subject(subject: str, options: Mapping[str, Any], out: Path, quiet: bool) -> dict[str, Any]:
+    """Measure `subject`, add its records to `out`, and return them with what they mean, as JSON values.
 
-    `options` are keyword arguments of the subject's `measure`. Unless `quiet`, tables go to stdout and
-    progress to stderr. Raises UsageError for an unknown subject, or an option or name that it does not take,
-    and MeasurementError if nothing could be measured.
+    Args:
+        subject: the subject.
+        options: keyword arguments of the subject's `measure`.
+        out: the folder of the records.
+        quiet: whether nothing is shown; otherwise tables go to stdout and progress to stderr.
+
+    Raises:
+        UsageError: there is no such subject, or it does not take an option or a name.
+        MeasurementError: nothing could be measured.
     """
     if subject not in SUBJECTS:
         raise unknown("subject", subject, SUBJECTS)
@@ -44,31 +52,36 @@ def bench(subject: str, options: dict[str, Any], out: Path, quiet: bool) -> dict
     known = inspect.signature(measure).parameters
     for name, value in options.items():
         if name not in known:
-            raise UsageError(f"bench {subject} takes no --{name.replace('_', '-')}")
-        if name in ("batch_size", "rounds") and value < 1:
-            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-    if "out" in known:
-        options = {**options, "out": out}
-    report, run = Report(shown=not quiet), describe_run()
+            raise UsageError(f"{subject} takes no {option(name)}")
+        if name in COUNTS and value < 1:
+            raise UsageError(f"{option(name)} must be at least 1, not {value}")
+    session, started, machine = Session(shown=not quiet), current_time(), current_machine()
     if not supports_bf16(torch.device("cpu")):
-        report.notice("this processor has no fast bf16: the best configurations use fp32")
-    measure(report, **options)
-    if not report.measurements:
-        raise MeasurementError(f"nothing was measured: {'; '.join(report.notices)}")
-    records = lines(report.measurements, run)
+        session.notice("this processor does not compute in bf16: the best configurations use fp32")
+    measure(session, **options, **({"out": out} if "out" in known else {}))
+    if not session.measurements:
+        raise MeasurementError(f"nothing was measured: {'; '.join(session.notices)}")
     path = path_of(out, subject)
-    append_lines(path, records)
-    found = verdicts(subject, report.measurements)
+    schema.append(
+        path, [BenchmarkRecord(started, machine, measurement) for measurement in session.measurements]
+    )
+    checks = check_targets(subject, session.measurements)
     if not quiet:
         console = Console(width=140)
-        console.print(measurements_table(report.measurements))
-        console.print(verdicts_table(found))
-        console.print(*report.notices, f"records: {path}", sep="\n", highlight=False, soft_wrap=True)
+        console.print(measurements_table(session.measurements))
+        console.print(targets_table(checks))
+        console.print(*session.notices, f"records: {path}", sep="\n", highlight=False, soft_wrap=True)
     return {
         "subject": subject,
-        **run,
-        "measurements": [asdict(measurement) for measurement in report.measurements],
-        "ratios": [{**asdict(verdict), "met": verdict.met} for verdict in found],
-        "notices": report.notices,
+        "started": started,
+        "machine": asdict(machine),
+        "measurements": [asdict(measurement) for measurement in session.measurements],
+        "checks": [{**asdict(check), "met": check.met} for check in checks],
+        "notices": session.notices,
         "records": str(path),
     }
+
+
+def option(name: str) -> str:
+    """Return the option of the command line for a keyword argument."""
+    return f"--{name.replace('_', '-')}"

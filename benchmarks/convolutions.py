@@ -1,15 +1,16 @@
-"""A network's convolutions and nothing else: the time that no training step can beat."""
+"""The convolutions of a network and nothing else: no training step takes less time."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.processes import Prepared
+from benchmarks.records import Details
 from benchmarks.timing import least_seconds
 from resunit.models.network import NetworkSpec, build
 from resunit.ops.cpu.allocator import keep_freed_memory
@@ -18,9 +19,9 @@ from resunit.ops.processor import supports_bf16
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution of a network at work: the shapes of its input (N, C, H, W), weight and output.
+    """One convolution of a network, with the sizes of a batch.
 
-    `input_gradient` and `weight_gradient` say which gradients training needs of it.
+    `input`, `weight` and `output` are shapes; those of the input and of the output are (N, C, H, W).
     """
 
     input: tuple[int, ...]
@@ -30,21 +31,26 @@ class Convolution:
     padding: tuple[int, ...]
     groups: int
     input_gradient: bool
+    """Whether training needs the gradient with respect to the input."""
     weight_gradient: bool
+    """Whether training needs the gradient with respect to the weight."""
 
     @property
     def multiply_adds(self) -> int:
-        """Of the forward pass: each output number is a sum over the weights that reach it."""
+        """Multiply-adds of the forward pass: each output number is a sum over the weights that reach it."""
         return math.prod(self.output) * math.prod(self.weight[1:])
 
     @property
     def training_flops(self) -> int:
-        """Forward and the gradients that training needs, 2 a multiply-add."""
+        """Arithmetic of the forward pass and of the gradients that training needs, 2 per multiply-add."""
         return 2 * self.multiply_adds * (1 + self.input_gradient + self.weight_gradient)
 
 
 def inventory(spec: NetworkSpec, batch_size: int, image_size: int) -> list[Convolution]:
-    """All convolutions of the network in the order they run; found by hooks, on the meta device."""
+    """Return all convolutions of the network in the order in which they run.
+
+    Hooks record them during a forward pass on the meta device, which computes nothing.
+    """
     found = []
 
     def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -73,10 +79,11 @@ def inventory(spec: NetworkSpec, batch_size: int, image_size: int) -> list[Convo
     return found
 
 
-def prepare_convolutions(
-    spec: NetworkSpec, batch_size: int, image_size: int
-) -> tuple[Callable[[], None], dict[str, Any]]:
-    """Forward and backward through the network's convolutions alone, in the quickest precision and layout."""
+def prepare_convolutions(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
+    """Return a pass forward and backward through the network's convolutions alone.
+
+    Precision and layout are the quickest of those that the processor computes in hardware.
+    """
     keep_freed_memory(torch.device("cpu"))
     precisions = [torch.float32]
     if supports_bf16(torch.device("cpu")):
@@ -84,20 +91,21 @@ def prepare_convolutions(
     candidates = list(product(precisions, (torch.contiguous_format, torch.channels_last)))
     layers = inventory(spec, batch_size, image_size)
     precision, layout = min(candidates, key=lambda candidate: least_seconds(pass_through(layers, *candidate)))
-    return pass_through(layers, precision, layout), {
-        "precision": str(precision).removeprefix("torch."),
-        "layout": str(layout).removeprefix("torch."),
-        "flops": sum(layer.training_flops for layer in layers),
-    }
+    return pass_through(layers, precision, layout), Details(
+        precision=str(precision).removeprefix("torch."),
+        layout=str(layout).removeprefix("torch."),
+        flops=sum(layer.training_flops for layer in layers),
+    )
 
 
 def pass_through(
     layers: list[Convolution], precision: torch.dtype, layout: torch.memory_format
 ) -> Callable[[], None]:
-    """Forward through `layers`, then backward from the last to the first, as training does.
+    """Return a pass forward through `layers` and then backward from the last to the first, as training does.
 
-    Each layer has its own input, which like a stored map has left the caches when the backward pass comes
-    to it; gradients of one shape share their memory, as those that the allocator hands on.
+    Each layer has an input of its own. In training, too, a stored activation has left the caches when the
+    backward pass comes to it. Gradients of one shape share their memory, because in training the allocator
+    gives the memory of one gradient to the next.
     """
 
     def numbers(shape: tuple[int, ...]) -> Tensor:

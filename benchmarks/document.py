@@ -1,99 +1,130 @@
 """docs/performance.md, rendered from the newest records of every subject."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from benchmarks.accuracy import PUBLISHED
+from benchmarks.accuracy import PUBLISHED, PublishedResult
 from benchmarks.plots import draw_sweep
-from benchmarks.records import Measurement, newest
-from benchmarks.tables import in_units
+from benchmarks.records import Machine, Measurement, newest_records
+from benchmarks.tables import given, in_units
+from benchmarks.targets import TargetCheck, check_targets
 from benchmarks.timing import spread
-from benchmarks.verdicts import Verdict, verdicts
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
 
 PAGE, NOTES, FIGURE = "performance.md", "performance.notes.md", "performance.svg"
 
 
-class Section(NamedTuple):
-    """A subject's part of the page; `run` and `machine` are where and when it was measured."""
+@dataclass(frozen=True)
+class Section:
+    """The part of the page that shows one subject; `started` and `machine` are of its newest benchmark."""
 
     title: str
     text: str
-    run: str
-    machine: dict[str, Any]
+    started: str
+    machine: Machine
     measurements: list[Measurement]
-    verdicts: list[Verdict]
+    checks: list[TargetCheck]
     figure: str | None = None
 
 
-SUBJECTS = {
-    "train": (
+class Heading(NamedTuple):
+    """The title of a section, and the text below it: one sentence a line."""
+
+    title: str
+    text: str
+
+
+def published(result: PublishedResult) -> str:
+    """Return a published result as a clause: name, accuracy, arithmetic and source."""
+    accuracy = "" if result.accuracy_percent is None else f"{result.accuracy_percent:g} % for "
+    return f"{result.name}: {accuracy}{result.petaflop:g} PFLOP ({result.source})"
+
+
+HEADINGS = {
+    "train": Heading(
         "A training step",
-        "Beside the peers, and beside what the machine can do: products of large matrices (GEMM), a pass "
-        "over memory, and the network's convolutions alone, forward and backward, in the quickest precision "
-        "and layout.",
+        "A training step of resunit is compared with the steps of other libraries and with limits of the machine.\n"
+        "The limits are products of large matrices (GEMM), one pass over memory, and the convolutions alone.\n"
+        "The convolutions run forward and backward in the quickest precision and layout.",
     ),
-    "program": (
+    "program": Heading(
         "The whole program",
-        "`resunit train` by its own log, evaluation excluded, and its bare step on one batch, taking turns.",
+        "`resunit train` and its bare step on one batch take turns.\n"
+        "The speed of `resunit train` is the speed in its log, which excludes evaluation.",
     ),
-    "growth": (
+    "growth": Heading(
         "Very deep networks",
-        "Seconds of our training step, divided by the number of residual units.",
+        "The seconds of a training step of resunit are divided by the number of residual units.",
     ),
-    "memory": (
+    "memory": Heading(
         "Memory",
-        "The most bytes resident during training steps, over those once model and optimizer exist. "
-        "`activation_checkpointing=fast` stores every map for the backward pass, `activation_checkpointing=small` computes most of them again.",
+        "Memory is the most bytes resident during training steps, less the bytes of the model and the optimizer.\n"
+        "`activation_checkpointing=fast` stores all activations for the backward pass.\n"
+        "`activation_checkpointing=small` computes most of them again.",
     ),
-    "infer": (
+    "infer": Heading(
         "Inference",
-        "Logits of a batch as `resunit evaluate` computes them. A peer at its best takes the quickest of "
-        "fp32 (NCHW or channels-last), bf16 autocast and bf16 weights.",
+        "Each entry computes the logits of a batch; resunit does so as `resunit evaluate` and `resunit predict` do.\n"
+        "A library at its best takes the quickest of fp32 (NCHW or channels-last), bf16 autocast and bf16 weights.",
     ),
-    "startup": (
+    "startup": Heading(
         "Starting",
-        "On a warm disk cache. The first training step ends, at the latest, when the checkpoint after it is "
-        "on disk.",
+        "All files are in the disk cache.\n"
+        "The time to the first training step ends when the checkpoint after that step is on disk.",
     ),
-    "accuracy": (
+    "watch": Heading(
+        "Measuring the propagation",
+        "One measurement is compared with a forward and a backward pass of the same network on the same batch.\n"
+        "A training with `watch_propagation` is compared with the same training without it.",
+    ),
+    "accuracy": Heading(
         "Time and arithmetic to an accuracy",
-        "Our recipes on CIFAR-10, mean over seeds; ranges are of the seeds. Published results of others: "
-        + "; ".join(
-            f"{other.name}: {'' if other.accuracy is None else f'{other.accuracy:g} % for '}"
-            f"{other.petaflop:g} PFLOP ({other.source})"
-            for other in PUBLISHED
-        )
-        + ".",
+        "The recipes of resunit are trained on CIFAR-10; the tables give means and ranges over seeds.\n"
+        f"Others have published these results: {'; '.join(map(published, PUBLISHED))}.",
     ),
-    "sweep": (
+    "sweep": Heading(
         "How cost grows",
-        "One thing varied at a time, from a pre-activation network of 20 layers (110 and 1202 for depth) at "
-        "batch 32 (128 for threads).",
+        "One quantity is varied at a time.\n"
+        "The base is a pre-activation network of 20 layers at batch size 32; threads are varied at batch size 128.",
     ),
 }
 
 
 def write_document(records: Path, docs: Path) -> Path:
-    """Render `docs`/performance.md and its figure; raises UsageError if nothing was measured yet."""
+    """Render `docs`/performance.md and its figure from the records in the folder `records`.
+
+    The notes in `docs`/performance.notes.md, which are written by hand, stand at the end of the page.
+
+    Raises:
+        UsageError: nothing was measured yet.
+        FileFormatError: a record is damaged or of a newer format.
+    """
     sections = []
     figures: dict[str, bytes] = {}
-    for subject, (title, text) in SUBJECTS.items():
-        run, measurements = newest(records, subject)
-        if not measurements:
+    for subject, heading in HEADINGS.items():
+        newest = newest_records(records, subject)
+        if not newest:
             continue
-        figure = None
+        measurements, figure = [record.measurement for record in newest], None
         if subject == "sweep":
             figure, figures[FIGURE] = FIGURE, draw_sweep(measurements)
-        shown = [] if subject == "sweep" else measurements
-        found = verdicts(subject, measurements)
-        sections.append(Section(title, text, run["run"], run["machine"], shown, found, figure))
+        sections.append(
+            Section(
+                *heading,
+                started=newest[0].started,
+                machine=newest[0].machine,
+                measurements=[] if subject == "sweep" else measurements,
+                checks=check_targets(subject, measurements),
+                figure=figure,
+            )
+        )
     if not sections:
-        raise UsageError(f"{records} holds no measurements; `resunit bench train` makes the first")
+        raise UsageError(f"{records} holds no measurements; `python -m benchmarks train` makes the first")
     docs.mkdir(parents=True, exist_ok=True)
     notes = docs / NOTES
     text = render(sections, notes.read_text() if notes.exists() else "")
@@ -104,59 +135,70 @@ def write_document(records: Path, docs: Path) -> Path:
 
 
 def render(sections: list[Section], notes: str) -> str:
+    """Return the page as Markdown."""
     loader = PackageLoader("benchmarks")
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, autoescape=False)
     environment.filters |= {
-        "number": number, "goal": goal, "met": met, "settings": settings, "rate": rate, "memory": memory,
-        "remarks": remarks,
+        "number": three_digits, "target": target, "met": met, "settings": settings, "rate": rate,
+        "memory": memory, "remarks": remarks,
     }  # fmt: skip
-    judged = [verdict for section in sections for verdict in section.verdicts if verdict.met is not None]
-    text = environment.get_template(PAGE).render(sections=sections, judged=judged, notes=notes)
+    targeted = [check for section in sections for check in section.checks if check.met is not None]
+    text = environment.get_template(PAGE).render(sections=sections, targeted=targeted, notes=notes)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def number(value: float) -> str:
+def three_digits(value: float) -> str:
+    """Return a number to three digits; from 100 on, as a whole number."""
     return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
 
-def goal(verdict: Verdict) -> str:
-    if verdict.goal is None:
+def target(check: TargetCheck) -> str:
+    """Return the target with its unit: ``at least 1.15 x``."""
+    if check.target is None:
         return ""
-    return f"{'at most' if verdict.at_most else 'at least'} {verdict.goal:g} {verdict.unit}".strip()
+    return f"{'at most' if check.at_most else 'at least'} {check.target:g} {check.unit}".strip()
 
 
-def met(verdict: Verdict) -> str:
-    return {True: "met", False: "**not met**", None: ""}[verdict.met]
+def met(check: TargetCheck) -> str:
+    """Return whether the target is met, in words; an empty text without a target."""
+    return {True: "met", False: "**not met**", None: ""}[check.met]
 
 
 def settings(measurement: Measurement) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in measurement.settings.items())
-
-
-def rate(measurement: Measurement) -> str:
-    """Work a second; seconds where the work is one run."""
-    if not measurement.seconds:
-        return ""
-    seconds = spread(measurement.seconds).median
-    return (
-        f"{seconds:.3g} s"
-        if measurement.unit == "runs"
-        else in_units(measurement.work / seconds, measurement.unit)
+    """Return the settings that apply, by their names."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in given(measurement.settings).items()
     )
 
 
+def rate(measurement: Measurement) -> str:
+    """Return the median rate, or the median seconds where the work is one run."""
+    if not measurement.seconds:
+        return ""
+    seconds = spread(measurement.seconds).median
+    if measurement.unit == "runs":
+        return f"{seconds:.3g} s"
+    return in_units(measurement.work / seconds, measurement.unit)
+
+
 def memory(measurement: Measurement) -> str:
-    """Of training; it means nothing of a limit."""
-    bytes_ = measurement.details.get("memory")
+    """Return the memory of an entry that processes images; the memory of a limit means nothing."""
+    bytes_ = measurement.details.memory
     if bytes_ is None or measurement.unit != "images":
         return ""
     return f"{bytes_ / 2**20:,.0f} MiB"
 
 
 def remarks(measurement: Measurement) -> str:
-    told = ("precision", "layout", "stored", "sgd", "way", "data", "test_errors")
-    return "; ".join(
-        f"{name.replace('_', ' ')} {measurement.details[name]}"
-        for name in told
-        if name in measurement.details
-    )
+    """Return the details that explain a measurement."""
+    details = measurement.details
+    told = {
+        "precision": details.precision,
+        "layout": details.layout,
+        "activation checkpointing": details.activation_checkpointing,
+        "SGD": details.sgd,
+        "execution": details.execution,
+        "data": details.data,
+        "test errors": details.accuracy and ", ".join(f"{error:g} %" for error in details.accuracy.plain),
+    }
+    return "; ".join(f"{name} {value}" for name, value in told.items() if value is not None)

@@ -1,4 +1,4 @@
-"""Inference beside the peers: latency of one image and throughput of many."""
+"""Subject "infer": the latency of one image and the throughput of many, next to other libraries."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,12 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from benchmarks.contest import FOLDED, OURS, Entry, Network, Report, contest, installed
-from benchmarks.peers import PEERS, named_peers, spec_of_peers
-from benchmarks.steps import CPU, Prepared, autocast, build_peer, normalised, random_images
+from benchmarks.entries import FOLDED, OURS, Entry, Workload
+from benchmarks.peers import PEERS, Peer, named_peers, spec_of_peers
+from benchmarks.processes import Prepared
+from benchmarks.records import Details
+from benchmarks.session import Session, installed, measure_in_turn
+from benchmarks.steps import CPU, autocast, build_peer, normalised, random_images
 from benchmarks.timing import least_seconds
 from resunit.data import Normalisation
 from resunit.inference.fuse import fold
@@ -20,77 +23,96 @@ from resunit.ops.processor import supports_bf16
 from resunit.training.evaluation import compute_logits
 from resunit.training.precision import PRECISIONS
 
-Configuration = Literal["default", "best"]
-TRIAL_BATCH = 16  # images at most on which a peer's ways are compared
+InferenceConfiguration = Literal["default", "best"]
+LATENCY_BATCH, THROUGHPUT_BATCH = 1, 128
+TRIAL_BATCH = 16  # So many images suffice to find out how a library runs most quickly.
 
 
 def measure(
-    report: Report,
+    session: Session,
     *,
     model: Sequence[str] = ("preresnet20", "preresnet110", "preresnet50"),
     against: str = ",".join(PEERS),
     batch_size: int | None = None,
     rounds: int = 3,
 ) -> None:
-    """The logits of a batch: ours as `resunit evaluate` and as `predict` computes them, peers each way.
+    """Measure the logits of a batch.
 
-    Batches are of 1 and of 128 images, or of `batch_size`.
+    The entries are resunit as `resunit evaluate` and as `resunit predict` compute logits, and each library in
+    each configuration.
+
+    Args:
+        session: where measurements and notices go.
+        model: names of networks.
+        against: names of libraries, with commas between them.
+        batch_size: images a batch; None measures batches of 1 and of 128.
+        rounds: the number of turns of each entry.
     """
-    peers = installed(named_peers(against), report)
+    peers = installed(named_peers(against), session)
     specs = {name: spec_of_peers(name) for name in model}
     for name, spec in specs.items():
-        for images in (1, 128) if batch_size is None else (batch_size,):
-            network = Network(name, spec, images, spec.image_size)
-            shape = (images, network.image_size)
-            entries = [
-                Entry(
-                    f"{peer.distribution} {configuration}",
-                    prepare_peer,
-                    (peer.distribution, configuration, spec, name, *shape),
-                    images,
-                )
+        for images in (LATENCY_BATCH, THROUGHPUT_BATCH) if batch_size is None else (batch_size,):
+            workload = Workload(name, spec, images, spec.image_size)
+            theirs = [
+                peer_inference(workload, peer, configuration)
                 for peer in peers
                 if name in peer.networks
-                for configuration in get_args(Configuration)
+                for configuration in get_args(InferenceConfiguration)
             ]
-            ours = Entry(OURS, prepare_ours, (packed, spec, *shape), images)
-            without_norms = Entry(FOLDED, prepare_ours, (fold, spec, *shape), images)
-            contest(report, "infer", network, [*entries, ours, without_norms], rounds)
+            ours = Entry(OURS, prepare_our_inference, (packed, spec, *workload.shape), images)
+            folded = Entry(FOLDED, prepare_our_inference, (fold, spec, *workload.shape), images)
+            measure_in_turn(session, "infer", workload, [*theirs, ours, folded], rounds)
 
 
-def prepare_ours(
+def peer_inference(workload: Workload, peer: Peer, configuration: InferenceConfiguration) -> Entry:
+    """Return the inference of another library on the same network."""
+    arguments = (peer.distribution, configuration, workload.spec, workload.name, *workload.shape)
+    return Entry(
+        f"{peer.distribution} {configuration}", prepare_peer_inference, arguments, workload.batch_size
+    )
+
+
+def prepare_our_inference(
     prepared: Callable[[ResidualNetwork, torch.dtype], ResidualNetwork],
     spec: NetworkSpec,
     batch_size: int,
     image_size: int,
 ) -> Prepared:
-    """uint8 images -> logits, as `resunit evaluate` does it (`packed`), or `predict` (`fold`)."""
+    """Return the computation of logits from uint8 images by resunit.
+
+    Args:
+        prepared: what makes the network ready: `packed` as in `resunit evaluate`, or `fold` as in
+            `resunit predict`.
+        spec: the network.
+        batch_size: images a batch.
+        image_size: pixels a side.
+    """
     keep_freed_memory(CPU)
     images, _ = random_images(spec, batch_size, image_size)
     model = build(spec)
-    settled(model, normalised(images))
+    settle(model, normalised(images))
     precision = "bf16" if supports_bf16(CPU) else "fp32"
     network, normalisation = prepared(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
-    return lambda: compute_logits(network, images, normalisation, precision), {"precision": precision}
+    return lambda: compute_logits(network, images, normalisation, precision), Details(precision=precision)
 
 
-def settled(model: nn.Module, images: Tensor) -> nn.Module:
-    """`model` in evaluation mode, with running statistics that keep its activations in range."""
+def settle(model: nn.Module, images: Tensor) -> nn.Module:
+    """Give batch norms running statistics that keep activations in range; return `model`, ready to evaluate."""
     with torch.no_grad():
         model.train()(images[:8].repeat(2, 1, 1, 1))
     return model.eval()
 
 
 @dataclass(frozen=True)
-class Eager:
-    """One way to run a peer eagerly."""
+class Execution:
+    """One way to run a network of another library without compiling it."""
 
     name: str
     precision: Literal["fp32", "autocast", "bf16"]
     layout: torch.memory_format
 
     def work(self, model: nn.Module, images: Tensor) -> Callable[[], Tensor]:
-        """The work on `model`, which this changes."""
+        """Return the computation of logits; `model` itself is converted."""
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         model = model.to(dtype).to(memory_format=self.layout)
         images = images.to(dtype=dtype).contiguous(memory_format=self.layout)
@@ -104,24 +126,33 @@ class Eager:
         return work
 
 
-AS_USED = Eager("fp32, NCHW", "fp32", torch.contiguous_format)
-FP32 = (AS_USED, Eager("fp32, channels-last", "fp32", torch.channels_last))
+AS_USED = Execution("fp32, NCHW", "fp32", torch.contiguous_format)
+FP32 = (AS_USED, Execution("fp32, channels-last", "fp32", torch.channels_last))
 BF16 = (
-    Eager("bf16 autocast, channels-last", "autocast", torch.channels_last),
-    Eager("bf16 weights, channels-last", "bf16", torch.channels_last),
+    Execution("bf16 autocast, channels-last", "autocast", torch.channels_last),
+    Execution("bf16 weights, channels-last", "bf16", torch.channels_last),
 )
 
 
-def prepare_peer(
-    library: str, configuration: Configuration, spec: NetworkSpec, name: str, batch_size: int, image_size: int
+def prepare_peer_inference(
+    library: str,
+    configuration: InferenceConfiguration,
+    spec: NetworkSpec,
+    name: str,
+    batch_size: int,
+    image_size: int,
 ) -> Prepared:
-    """A peer's network on images that are normalised already; "best" is the quickest of the eager ways."""
+    """Return the computation of logits by another library, from images that are normalised already.
+
+    The configuration "best" is the quickest execution that the processor computes in hardware.
+    """
     images = normalised(random_images(spec, batch_size, image_size)[0])
-    model = settled(build_peer(library, name, spec), images)
+    model = settle(build_peer(library, name, spec), images)
     if configuration == "default":
-        return AS_USED.work(model, images), {"way": AS_USED.name}
-    ways = (*FP32, *BF16) if supports_bf16(CPU) else FP32
-    quickest = min(ways, key=lambda way: least_seconds(way.work(model, images[:TRIAL_BATCH])))
-    # From a fresh network: the weights may have been rounded on the way.
-    fresh = settled(build_peer(library, name, spec), images)
-    return quickest.work(fresh, images), {"way": quickest.name}
+        return AS_USED.work(model, images), Details(execution=AS_USED.name)
+    executions = (*FP32, *BF16) if supports_bf16(CPU) else FP32
+    trial = images[:TRIAL_BATCH]
+    quickest = min(executions, key=lambda execution: least_seconds(execution.work(model, trial)))
+    # A fresh network is needed, as the trials have rounded the weights of `model`.
+    fresh = settle(build_peer(library, name, spec), images)
+    return quickest.work(fresh, images), Details(execution=quickest.name)

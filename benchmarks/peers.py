@@ -1,8 +1,7 @@
-"""The libraries that a user would pick instead, and the network of ours that each of theirs equals."""
+"""Peers: other libraries with residual networks, and which of their networks equals which of resunit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,29 +14,32 @@ from resunit.models.registry import network_spec
 
 @dataclass(frozen=True)
 class Peer:
-    """A library by the name it is installed by; `networks` maps our names to its own."""
+    """A library with residual networks."""
 
     distribution: str
+    """The name by which pip installs it."""
     package: str
+    """The name by which Python imports it."""
     build: Callable[[str], nn.Module]
+    """The function that builds a network by the library's name for it."""
     networks: dict[str, str]
+    """The library's name for each network, by the name that resunit gives it."""
 
     @property
     def installed(self) -> bool:
+        """Whether Python finds the library."""
         return find_spec(self.package) is not None
-
-    @property
-    def version(self) -> str:
-        return version(self.distribution)
 
 
 def from_pytorchcv(name: str) -> nn.Module:
+    """Build a network of pytorchcv."""
     from pytorchcv.model_provider import get_model
 
     return get_model(name, pretrained=False)
 
 
 def from_torch_resnet(name: str) -> nn.Module:
+    """Build a network of torch-resnet, with the classifier that its data set needs."""
     import torch_resnet
 
     imagenet = name.endswith(("18", "34", "50", "101", "152", "200"))
@@ -47,6 +49,7 @@ def from_torch_resnet(name: str) -> nn.Module:
 
 
 def from_timm(name: str) -> nn.Module:
+    """Build a network of timm."""
     import timm
 
     return timm.create_model(name, pretrained=False)
@@ -64,7 +67,7 @@ PEERS = {
         {f"preresnet{depth}": f"preresnet{depth}_cifar10" for depth in (*CIFAR_BASIC, "1001")}
         | {f"resnet{depth}": f"resnet{depth}_cifar10" for depth in (*CIFAR_BASIC, "1001")}
         | {"preresnet164": "preresnet164bn_cifar10", "resnet164": "resnet164bn_cifar10"}
-        # Those with "b" have the stride on the 3x3 convolution, as we do.
+        # In networks whose name ends in "b", the 3x3 convolution has the stride, as in resunit.
         | {f"preresnet{depth}": f"preresnet{depth}b" for depth in IMAGENET if int(depth) >= 50}
         | {f"resnet{depth}": f"resnet{depth}b" for depth in IMAGENET if int(depth) >= 50}
         | {f"{kind}{depth}": f"{kind}{depth}" for kind in ("preresnet", "resnet") for depth in ("18", "34")},
@@ -87,16 +90,16 @@ PEERS = {
 
 
 def named_peers(names: str) -> list[Peer]:
-    """The peers in a comma-separated list; raises UsageError for one that we do not know."""
+    """Return the libraries in a list with commas between them. Raises UsageError for an unknown library."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
         if name not in PEERS:
-            raise unknown("peer", name, PEERS)
+            raise unknown("library", name, PEERS)
     return [PEERS[name] for name in wanted]
 
 
 def peers_conventions(name: str) -> dict[str, Any]:
-    """The options that make our network `name` the one that peers have, layer for layer."""
+    """Return the options with which the network `name` has the same layers as the networks of other libraries."""
     spec = network_spec(name)
     preactivation = bool(spec.placement.before_first_conv)
     if spec.stem == "imagenet":
@@ -107,14 +110,18 @@ def peers_conventions(name: str) -> dict[str, Any]:
 
 
 def spec_of_peers(name: str) -> NetworkSpec:
-    """Our network `name` as the peers build it, where one does; else as it is. Raises UsageError."""
+    """Return the network `name` with the layers that other libraries give it; if none has it, as resunit has it.
+
+    Raises:
+        UsageError: resunit has no network of that name.
+    """
     if any(name in peer.networks for peer in PEERS.values()):
         return network_spec(name, **peers_conventions(name))
     return network_spec(name)
 
 
 def build_pytorchcv(spec: NetworkSpec) -> nn.Module:
-    """pytorchcv's pre-activation CIFAR network with the units and widths of `spec`, which needs no name."""
+    """Build pytorchcv's pre-activation CIFAR network with the units and widths of `spec`."""
     from pytorchcv.models.preresnet_cifar import CIFARPreResNet
 
     channels = [[width] * depth for depth, width in zip(spec.depths, spec.widths, strict=True)]

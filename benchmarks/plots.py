@@ -1,18 +1,23 @@
-"""Speed and memory of training against depth, width, batch and threads: ours, a peer and the limit."""
+"""The figure of the sweep: speed and memory of training against depth, width, batch size and threads."""
 
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contest import CONVOLUTIONS, OURS, SMALL_MODE
-from benchmarks.records import Measurement
+from benchmarks.entries import CONVOLUTIONS, OURS, SMALL_MODE
+from benchmarks.records import Axis, Measurement
 from benchmarks.timing import spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-AXES = {"depth": "layers", "width": "times the channels", "batch": "images a step", "threads": "threads"}
-STYLES: dict[str, dict[str, Any]] = {  # ours, peers, and the limit as a line without marks
+AXIS_LABELS: dict[Axis, str] = {
+    "depth": "layers",
+    "width": "times the channels",
+    "batch": "images a step",
+    "threads": "threads",
+}
+STYLES: dict[str, dict[str, Any]] = {  # The limit is a line without marks.
     OURS: {"color": "#3b7dc4", "marker": "o"},
     SMALL_MODE: {"color": "#3b7dc4", "marker": "o", "linestyle": ":", "fillstyle": "none"},
     "pytorchcv best": {"color": "#e07b28", "marker": "s"},
@@ -27,15 +32,17 @@ LABELS = {
 
 
 def draw_sweep(measurements: Sequence[Measurement]) -> bytes:
-    """An SVG of two rows, speed and memory, with a column for each thing that was varied."""
+    """Draw an SVG of two rows, speed and memory, with a column for each axis of the sweep."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"svg.hashsalt": "resunit", "font.size": 8}):  # equal data, equal bytes
+    with matplotlib.rc_context(
+        {"svg.hashsalt": "resunit", "font.size": 8}
+    ):  # The salt makes equal data give equal bytes.
         figure = Figure(figsize=(11, 5.2), layout="constrained")
-        panels = figure.subplots(2, len(AXES), sharex="col")
-        for column, (axis, label) in enumerate(AXES.items()):
-            points = [m for m in measurements if m.settings.get("axis") == axis]
+        panels = figure.subplots(2, len(AXIS_LABELS), sharex="col")
+        for column, (axis, label) in enumerate(AXIS_LABELS.items()):
+            points = [m for m in measurements if m.settings.axis == axis]
             draw(panels[0, column], points, speeds=True)
             draw(panels[1, column], points, speeds=False)
             panels[1, column].set_xlabel(label)
@@ -50,14 +57,14 @@ def draw_sweep(measurements: Sequence[Measurement]) -> bytes:
 
 
 def draw(panel: "Axes", points: Sequence[Measurement], speeds: bool) -> None:
-    """A line for each contestant; speeds with the range of their rounds."""
+    """Draw one line for each entry; speeds come with the range of their rounds."""
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-    for contestant, style in STYLES.items():
-        own = sorted((m for m in points if m.contestant == contestant), key=lambda m: m.settings["value"])
-        if not own or (contestant == CONVOLUTIONS and not speeds):
+    for entry, style in STYLES.items():
+        own = sorted((m for m in points if m.entry == entry), key=place)
+        if not own or (entry == CONVOLUTIONS and not speeds):
             continue
-        places, label = [m.settings["value"] for m in own], LABELS.get(contestant, contestant)
+        places, label = [place(m) for m in own], LABELS.get(entry, entry)
         if speeds:
             rates = [spread(m.work / seconds for seconds in m.seconds) for m in own]
             panel.plot(
@@ -71,13 +78,18 @@ def draw(panel: "Axes", points: Sequence[Measurement], speeds: bool) -> None:
                 linewidth=1,
             )
         else:
-            memory = [m.details["memory"] / 2**20 for m in own]
+            memory = [(m.details.memory or 0) / 2**20 for m in own]
             panel.plot(places, memory, label=label, linewidth=1.2, markersize=4, **style)
     panel.set_xscale("log", base=2)
     panel.set_yscale("log")
-    ticks = sorted({m.settings["value"] for m in points})
+    ticks = sorted({place(m) for m in points})
     panel.set_xticks(ticks, [str(tick) for tick in ticks])
     panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     panel.minorticks_off()
     panel.grid(alpha=0.3)
+
+
+def place(measurement: Measurement) -> int:
+    """Return the place of a measurement on its axis."""
+    return measurement.settings.value or 0

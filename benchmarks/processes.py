@@ -1,43 +1,57 @@
-"""A process for each contestant: neither sees the other's allocator settings, threads or memory."""
+"""One process for each entry, so that entries do not share allocator settings, threads or memory."""
 
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.records import Details
 from resunit.errors import ResunitError
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-RESET_PEAK = "5"  # proc(5), clear_refs
+RESET_PEAK = "5"  # proc(5), clear_refs: this value sets VmHWM to the memory that is resident now.
 
-# Each process is forked from one that has imported torch and done nothing else.
+# Each process is forked from one that has imported torch and has done nothing else.
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["torch", "benchmarks.steps"])
 
 Work = Callable[[], object]
+Prepared = tuple[Work, Details]
 
 
 class MeasurementError(ResunitError):
-    """A contestant that could not be measured."""
+    """An entry could not be measured; the message says why."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a process says once its work is prepared."""
+
+    details: Details
+    threads: int
 
 
 class WorkProcess:
-    """A process that prepares some work once and repeats it on demand; a context that ends it.
+    """A process that prepares some work once and repeats it on demand; a context manager that ends it.
 
-    `prepare`, called there with `arguments`, returns the work and what is to be said of it; both `prepare`
-    and what it says must be picklable. Preparing starts at once and may overlap that of others.
+    Preparing starts at once and may overlap the preparing of others.
+
+    Args:
+        prepare: a function that can be pickled. The process calls it with `arguments`, and it returns the
+            work and its details.
+        arguments: values that can be pickled.
+        threads: the number of threads for torch; None leaves it to torch.
     """
 
-    def __init__(
-        self, prepare: Callable[..., tuple[Work, dict[str, Any]]], *arguments: Any, threads: int | None = None
-    ):
+    def __init__(self, prepare: Callable[..., Prepared], *arguments: Any, threads: int | None = None):
         self.executor = ProcessPoolExecutor(1, mp_context=CONTEXT)
-        self.started: Future[dict[str, Any]] = self.executor.submit(_start, prepare, arguments, threads)
+        self.ready: Future[Ready] = self.executor.submit(_start, prepare, arguments, threads)
 
     def __enter__(self) -> "WorkProcess":
         return self
@@ -45,16 +59,25 @@ class WorkProcess:
     def __exit__(self, *error: object) -> None:
         self.executor.shutdown(cancel_futures=True)
 
-    def details(self) -> dict[str, Any]:
-        """What `prepare` said of its work, and `threads`. Raises what `prepare` raised."""
-        return self._result(self.started)
+    def wait(self) -> Ready:
+        """Wait until the work is prepared, and return its details.
+
+        Raises:
+            MeasurementError: the system ended the process, or its memory was not enough.
+            Exception: what `prepare` raised.
+        """
+        return self._result(self.ready)
 
     def seconds(self, repetitions: int) -> float:
-        """Seconds for one of that many repetitions of the work."""
+        """Return the mean time of `repetitions` repetitions of the work, in seconds.
+
+        Raises:
+            MeasurementError: the system ended the process, or its memory was not enough.
+        """
         return self._result(self.executor.submit(_repeat, repetitions))
 
     def peak_memory(self) -> int:
-        """Bytes resident at most since the work was prepared, less those resident just then."""
+        """Return the most bytes resident since the work was prepared, less the bytes resident just then."""
         return self._result(self.executor.submit(_peak_memory))
 
     def _result(self, future: Future[Any]) -> Any:
@@ -68,14 +91,12 @@ class WorkProcess:
             raise
 
 
-# Of the process that does the work: its work, and the bytes resident once it was prepared.
+# These two belong to the process that does the work: its work, and the bytes resident once it was prepared.
 _work: Work
 _resident: int
 
 
-def _start(
-    prepare: Callable[..., tuple[Work, dict[str, Any]]], arguments: tuple[Any, ...], threads: int | None
-) -> dict[str, Any]:
+def _start(prepare: Callable[..., Prepared], arguments: tuple[Any, ...], threads: int | None) -> Ready:
     global _work, _resident
     if threads is not None:
         torch.set_num_threads(threads)
@@ -83,7 +104,7 @@ def _start(
     _resident = _status("VmRSS")
     if CLEAR.exists():
         CLEAR.write_text(RESET_PEAK)
-    return {**details, "threads": torch.get_num_threads()}
+    return Ready(details, torch.get_num_threads())
 
 
 def _repeat(repetitions: int) -> float:
@@ -98,7 +119,7 @@ def _peak_memory() -> int:
 
 
 def _status(field: str) -> int:
-    """Bytes, by /proc; 0 on systems without it."""
+    """Return a field of /proc/self/status in bytes; 0 on systems without that file."""
     if not STATUS.exists():
         return 0
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))

@@ -1,4 +1,4 @@
-"""From the command to its first answer and to its first training step, on a warm disk cache."""
+"""Subject "startup": the time from a command to its first answer, with files in the disk cache."""
 
 import signal
 import subprocess
@@ -7,54 +7,65 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.contest import Report
 from benchmarks.processes import MeasurementError
-from benchmarks.records import Measurement
-from benchmarks.timing import interleave
+from benchmarks.records import Details, Measurement
+from benchmarks.session import Session
+from benchmarks.timing import Timed, interleave
 from resunit.data import verify
 from resunit.io.progress import counting
 
-HELP, FIRST_STEP = "resunit --help", "first training step"
+HELP, IMPORT, FIRST_STEP = "resunit --help", "import resunit", "first training step"
 COMMAND = (sys.executable, "-m", "resunit")
-POLL = 0.005  # seconds
+SECONDS_BETWEEN_LOOKS = 0.005
 
 
-def measure(report: Report, *, rounds: int = 5) -> None:
-    """`resunit --help`, and `resunit train` until the checkpoint after its first step is on disk.
+def measure(session: Session, *, rounds: int = 5) -> None:
+    """Measure `resunit --help`, `import resunit`, and `resunit train` up to the end of its first step.
 
-    That is a little later than the step itself. The data are CIFAR-10 if it is stored here, else the sample.
+    The first step is seen by its checkpoint, which is on disk a little later than the step ends. The data are
+    CIFAR-10 if this machine has it, else the sample.
+
+    Args:
+        session: where measurements go.
+        rounds: the number of turns of each entry.
     """
     data = "cifar10" if all(check.ok for check in verify("cifar10")) else "cifar10-sample"
-    with counting("startup", 2 * rounds, report.shown) as advance:
-        contestants = {
-            HELP: (lambda _: help_seconds(), 1),
-            FIRST_STEP: (lambda _: first_step_seconds(data), 1),
-        }
-        first_step_seconds(data)  # warms the disk cache
-        seconds = interleave(contestants, rounds, advance)
-    for contestant, times in seconds.items():
-        details = {"data": data, "recipe": "quick"} if contestant == FIRST_STEP else {}
-        report.measurements.append(Measurement("startup", contestant, times, 1, "runs", details=details))
+    entries: dict[str, tuple[Timed, int]] = {
+        HELP: (lambda _: command_seconds(*COMMAND, "--help"), 1),
+        IMPORT: (lambda _: command_seconds(sys.executable, "-c", "import resunit"), 1),
+        FIRST_STEP: (lambda _: first_step_seconds(data), 1),
+    }
+    with counting("startup", len(entries) * rounds, session.shown) as advance:
+        first_step_seconds(data)  # This brings the files into the disk cache.
+        seconds = interleave(entries, rounds, advance)
+    for entry, times in seconds.items():
+        details = Details(data=data, recipe="quick") if entry == FIRST_STEP else Details()
+        session.measurements.append(Measurement("startup", entry, times, 1, "runs", details=details))
 
 
-def help_seconds() -> float:
+def command_seconds(*command: str) -> float:
+    """Return the seconds that a command takes in a process of its own."""
     started = time.perf_counter()
-    subprocess.run([*COMMAND, "--help"], check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - started
 
 
 def first_step_seconds(data: str) -> float:
-    """Seconds until the first checkpoint, one after each step, is there; the run is then told to stop."""
+    """Return the seconds of `resunit train` up to its first checkpoint; the run is then told to stop.
+
+    Raises:
+        MeasurementError: the run ended before it wrote a checkpoint.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        command = [*COMMAND, "train", "--data", data, "--out", str(out), "--set", "checkpoint_every=1"]
+        command = [*COMMAND, "train", "--data", data, "--out", str(out), "--checkpoint-every", "1"]
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         while not any((out / "checkpoints").glob("*.safetensors")):
             if process.poll() is not None:
                 _, message = process.communicate()
                 raise MeasurementError(f"resunit train ended before its first step: {message.strip()}")
-            time.sleep(POLL)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         seconds = time.perf_counter() - started
         process.send_signal(signal.SIGTERM)
         process.communicate()

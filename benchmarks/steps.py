@@ -1,4 +1,4 @@
-"""The training step of each contestant, on the same random batch."""
+"""The training step of each entry, on the same random batch."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -11,6 +11,8 @@ from torch.nn import functional
 from torch.optim import SGD, Optimizer
 
 from benchmarks.peers import PEERS, build_pytorchcv
+from benchmarks.processes import Prepared
+from benchmarks.records import Details
 from benchmarks.timing import least_seconds
 from resunit.data import Dataset, Split
 from resunit.models.network import NetworkSpec
@@ -22,33 +24,45 @@ from resunit.training.loop import train_step
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup, assemble
 
-# "default": fp32 and NCHW, plain SGD. "best": channels-last, bf16 autocast, the quickest SGD.
-# "best+allocator": that with our allocator, which no library's user has: how much of our lead is its doing?
-Configuration = Literal["default", "best", "best+allocator"]
+TrainingConfiguration = Literal["default", "best", "best+allocator"]
+"""How another library trains.
+
+"default" is fp32, NCHW and plain SGD. "best" is channels-last, bf16 autocast where the processor computes in
+bf16, and the quicker of two SGDs. "best+allocator" adds the allocator of resunit, which a user of the library
+does not have: it shows how much of the difference the allocator makes.
+"""
 
 CPU = torch.device("cpu")
 LEARNING_RATE = 0.01
-Prepared = tuple[Callable[[], object], dict[str, Any]]
 
 
-def prepare_ours(
-    spec: NetworkSpec, name: str, batch_size: int, image_size: int, settings: dict[str, Any]
+def prepare_our_step(
+    spec: NetworkSpec, name: str, batch_size: int, image_size: int, fields: dict[str, Any]
 ) -> Prepared:
-    """The step of `resunit train` on the network `spec`, as recipe `paper` with `settings` makes it."""
-    job = our_job(spec, name, batch_size, image_size, settings)
-    model = job.distributed.wrap(job.network).train()
-    groups = next(job.batches.between(0, 1, job.image_size_at))
-    details = {
-        "precision": job.recipe.precision,
-        "stored": job.recipe.activation_checkpointing,
-        "parameters": parameters(job.network),
-    }
-    return lambda: train_step(job, model, groups, 0), details
+    """Return the step of `resunit train` on a network.
+
+    Args:
+        spec: the network.
+        name: what the recipe calls the network.
+        batch_size: images a step.
+        image_size: pixels a side.
+        fields: fields of the recipe `paper` that are changed.
+    """
+    setup = our_setup(spec, name, batch_size, image_size, fields)
+    model = setup.distributed.wrap(setup.network).train()
+    ghost_batches = next(setup.batches.between(0, 1, setup.image_size_at))
+    details = Details(
+        precision=setup.recipe.precision,
+        activation_checkpointing=setup.recipe.activation_checkpointing,
+        parameters=parameters(setup.network),
+    )
+    return lambda: train_step(setup, model, ghost_batches, 0), details
 
 
-def our_job(
-    spec: NetworkSpec, name: str, batch_size: int, image_size: int, settings: dict[str, Any]
+def our_setup(
+    spec: NetworkSpec, name: str, batch_size: int, image_size: int, fields: dict[str, Any]
 ) -> TrainingSetup:
+    """Return what `resunit train` sets up for the recipe `paper` with `fields`, on random images."""
     recipe = replace(
         named_recipe("paper"),
         model=name,
@@ -59,7 +73,7 @@ def our_job(
         warmup=0,
         normalisation="channel",
         device="cpu",
-        **settings,
+        **fields,
     )
     images, labels = random_images(spec, batch_size, image_size)
     split = Split(images, labels)
@@ -69,50 +83,58 @@ def our_job(
 
 
 def random_images(spec: NetworkSpec, batch_size: int, image_size: int) -> tuple[Tensor, Tensor]:
-    """(N, C, H, W) uint8 images and (N,) labels."""
+    """Return uint8 images of shape (N, C, H, W) and labels of shape (N,), the same ones in every process."""
     torch.manual_seed(0)
     images = torch.randint(256, (batch_size, spec.in_channels, image_size, image_size), dtype=torch.uint8)
     return images, torch.randint(spec.num_classes, (batch_size,))
 
 
 def normalised(images: Tensor) -> Tensor:
-    """uint8 images as a peer's user would feed them."""
+    """Return uint8 images as float32 images, as users of other libraries normalise them."""
     return (images / 255 - 0.5) / 0.25
 
 
 def build_peer(library: str, name: str, spec: NetworkSpec) -> nn.Module:
-    """The peer's network that ours is called `name`; pytorchcv's also by its sizes, where it has no name."""
+    """Return a library's network that equals `spec`.
+
+    Args:
+        library: the name of the library.
+        name: what resunit calls the network. If the library has no network for it, its sizes are taken from
+            `spec`, which only pytorchcv can build.
+        spec: the network.
+    """
     peer = PEERS[library]
     if name in peer.networks:
         return peer.build(peer.networks[name])
     return build_pytorchcv(spec)
 
 
-def prepare_peer(
+def prepare_peer_step(
     library: str,
-    configuration: Configuration,
+    configuration: TrainingConfiguration,
     spec: NetworkSpec,
     name: str,
     batch_size: int,
     image_size: int,
 ) -> Prepared:
-    """The training loop's body as users of the library `library` write it."""
+    """Return the body of a training loop as users of the library `library` write it."""
     images, labels = random_images(spec, batch_size, image_size)
     images, model = normalised(images), build_peer(library, name, spec).train()
-    details: dict[str, Any] = {"precision": "fp32", "parameters": parameters(model)}
+    details = Details(precision="fp32", parameters=parameters(model))
     if configuration == "default":
         return step(model, images, labels, sgd(model, None), nullcontext), details
     if configuration == "best+allocator":
-        keep_freed_memory(torch.device("cpu"))
+        keep_freed_memory(CPU)
     images = images.contiguous(memory_format=torch.channels_last)
     model = model.to(memory_format=torch.channels_last)
     kind = quickest_sgd(model)
     precision = "bf16" if supports_bf16(CPU) else "fp32"
-    details |= {"precision": precision, "sgd": kind}
+    details = replace(details, precision=precision, sgd=kind)
     return step(model, images, labels, sgd(model, kind), autocast(precision)), details
 
 
 def autocast(precision: str) -> Callable[[], AbstractContextManager[Any]]:
+    """Return a function that opens the context of a forward pass in "fp32" or with "bf16" autocast."""
     if precision == "fp32":
         return nullcontext
     return lambda: torch.autocast("cpu", torch.bfloat16)
@@ -125,6 +147,8 @@ def step(
     optimizer: Optimizer,
     forward_in: Callable[[], AbstractContextManager[Any]],
 ) -> Callable[[], None]:
+    """Return a training step whose forward pass and loss run within the context that `forward_in` opens."""
+
     def work() -> None:
         optimizer.zero_grad()
         with forward_in():
@@ -136,13 +160,16 @@ def step(
 
 
 def sgd(model: nn.Module, kind: str | None) -> SGD:
-    """SGD as in our recipe `paper`; `kind` is "fused", "foreach" or None for torch's choice."""
+    """Return SGD as the recipe `paper` has it; `kind` is "fused", "foreach" or None for torch's choice."""
     implementation = {} if kind is None else {kind: True}
     return SGD(model.parameters(), LEARNING_RATE, momentum=0.9, weight_decay=1e-4, **implementation)
 
 
 def quickest_sgd(model: nn.Module) -> str:
-    """The quicker of "fused" and "foreach" on zero gradients, which leave `model` as it is but for decay."""
+    """Return the quicker of "fused" and "foreach".
+
+    Both run on gradients of zero, so that only weight decay changes `model`.
+    """
 
     def seconds(kind: str) -> float:
         optimizer = sgd(model, kind)

@@ -1,34 +1,45 @@
-"""Measurements and verdicts as a terminal shows them."""
+"""Measurements and targets as a terminal shows them."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 
 from rich.table import Table
 
-from benchmarks.records import Measurement
+from benchmarks.records import Measurement, Settings, WorkUnit
+from benchmarks.targets import TargetCheck
 from benchmarks.timing import spread
-from benchmarks.verdicts import Verdict
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
 
 def measurements_table(measurements: Iterable[Measurement]) -> Table:
-    table = Table("network", "contestant", "settings", "rate", "range", "seconds", "memory", box=None)
+    """Return a table with a row for each measurement."""
+    table = Table("network", "entry", "settings", "rate", "range", "seconds", "memory", box=None)
     for column in table.columns[3:]:
         column.justify = "right"
     for measurement in measurements:
-        memory = measurement.details.get("memory")
+        memory = measurement.details.memory
         table.add_row(
             measurement.network or "",
-            measurement.contestant,
-            " ".join(f"{name}={value}" for name, value in measurement.settings.items()),
+            measurement.entry,
+            " ".join(f"{name}={value}" for name, value in given(measurement.settings).items()),
             *rates_and_seconds(measurement),
             "" if memory is None else f"{memory / 2**20:,.0f} MiB",
         )
     return table
 
 
+def given(settings: Settings) -> dict[str, object]:
+    """Return the settings that apply, by name."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def rates_and_seconds(measurement: Measurement) -> tuple[str, str, str]:
-    """Median rate, its range, and median seconds; nothing of recorded runs that shared their machine."""
+    """Return the median rate, its range, and the median seconds; empty texts where no time was measured.
+
+    Recorded runs that shared their machine with other work have no times.
+    """
     if not measurement.seconds:
         return "", "", ""
     rate = spread(measurement.work / seconds for seconds in measurement.seconds)
@@ -37,24 +48,25 @@ def rates_and_seconds(measurement: Measurement) -> tuple[str, str, str]:
     return in_units(rate.median, measurement.unit), f"{least} - {most}", f"{seconds:.3g}"
 
 
-def verdicts_table(verdicts: Iterable[Verdict]) -> Table:
+def targets_table(checks: Iterable[TargetCheck]) -> Table:
+    """Return a table with a row for each quantity and its target."""
     table = Table("", "median", "range", "target", "", box=None)
     for column in table.columns[1:4]:
         column.justify = "right"
-    for verdict in verdicts:
-        sign = "<=" if verdict.at_most else ">="
+    for check in checks:
+        sign = "<=" if check.at_most else ">="
         table.add_row(
-            verdict.what,
-            f"{verdict.found.median:.3g} {verdict.unit}",
-            f"{verdict.found.least:.3g} - {verdict.found.most:.3g}",
-            "" if verdict.goal is None else f"{sign} {verdict.goal:g} {verdict.unit}",
-            {True: "met", False: "NOT met", None: ""}[verdict.met],
+            check.quantity,
+            f"{check.found.median:.3g} {check.unit}",
+            f"{check.found.least:.3g} - {check.found.most:.3g}",
+            "" if check.target is None else f"{sign} {check.target:g} {check.unit}",
+            {True: "met", False: "NOT met", None: ""}[check.met],
         )
     return table
 
 
-def in_units(rate: float, unit: str) -> str:
-    """A rate with its unit: 931 images/s, 387 GFLOP/s."""
+def in_units(rate: float, unit: WorkUnit) -> str:
+    """Return a rate with its unit: ``931 images/s``, ``387 GFLOP/s``."""
     if unit in ("FLOP", "bytes"):
         size, letter = next(((size, letter) for size, letter in PREFIXES if rate >= size), (1.0, ""))
         return f"{rate / size:.3g} {letter}{'B' if unit == 'bytes' else unit}/s"

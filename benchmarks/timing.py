@@ -1,18 +1,22 @@
-"""Contestants take turns, A B C A B C ..., so that what disturbs the machine meets all of them alike."""
+"""Entries take turns, A B C A B C ..., so that a disturbance of the machine meets all of them alike."""
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-SLICE = 0.6  # seconds that a contestant works at a time, if its work is shorter than that
+SECONDS_PER_TURN = 0.6  # Work that is shorter than a turn is repeated until it fills the turn.
 
-Timed = Callable[[int], float]  # repetitions -> seconds for one
+Timed = Callable[[int], float]
+"""A function that repeats some work so many times and returns the seconds for one repetition."""
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of several rounds, and the least and the greatest of them."""
+    """The median of several values, the least and the greatest of them."""
 
     median: float
     least: float
@@ -20,18 +24,27 @@ class Spread:
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """Raises ValueError for no values."""
+    """Return the spread of `values`. Raises ValueError if there are none."""
     values = list(values)
     return Spread(statistics.median(values), min(values), max(values))
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
-    """Quotients round by round: what slows a whole round cancels. Raises ValueError if rounds are missing."""
+    """Return the spread of the quotients of each round.
+
+    What slows a whole round down cancels in its quotient.
+
+    Raises:
+        ValueError: the two have different numbers of rounds, or none.
+    """
     return spread(a / b for a, b in zip(numerators, denominators, strict=True))
 
 
 def least_seconds(work: Callable[[], object], repetitions: int = 3) -> float:
-    """The least of a few repetitions of `work`, after one that is not counted: for a choice, not a record."""
+    """Return the least time of a few repetitions of `work`, after one that is not counted.
+
+    The least time serves to choose between ways to do the same work. Records hold the times of all rounds.
+    """
     work()
     times = []
     for _ in range(repetitions):
@@ -41,22 +54,28 @@ def least_seconds(work: Callable[[], object], repetitions: int = 3) -> float:
     return min(times)
 
 
-def warm_up(timed: Timed) -> int:
-    """How many repetitions fill a slice, found by doing the work once, and once more if it is short."""
+def repetitions_of(timed: Timed) -> int:
+    """Return how many repetitions fill a turn; the work is done once, and once more if it is short.
+
+    The first repetition also warms up, so that it takes longer than the others.
+    """
     first = timed(1)
-    return 1 if first >= SLICE else max(1, round(SLICE / timed(1)))
+    return 1 if first >= SECONDS_PER_TURN else max(1, round(SECONDS_PER_TURN / timed(1)))
 
 
 def interleave(
-    contestants: Mapping[str, tuple[Timed, int]], rounds: int, advance: Callable[[int], object]
-) -> dict[str, tuple[float, ...]]:
-    """Seconds for one repetition of each contestant's work in each round, of so many repetitions a turn.
+    entries: Mapping[Key, tuple[Timed, int]], rounds: int, advance: Callable[[int], object]
+) -> dict[Key, tuple[float, ...]]:
+    """Return the seconds for one repetition of each entry's work, in each round.
 
-    `advance` is called with 1 after every turn.
+    Args:
+        entries: how each entry is timed, and its number of repetitions in a turn.
+        rounds: the number of turns of each entry.
+        advance: a function that is called with 1 after every turn.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    seconds: dict[Key, list[float]] = {key: [] for key in entries}
     for _ in range(rounds):
-        for name, (timed, repetitions) in contestants.items():
-            seconds[name].append(timed(repetitions))
+        for key, (timed, repetitions) in entries.items():
+            seconds[key].append(timed(repetitions))
             advance(1)
-    return {name: tuple(times) for name, times in seconds.items()}
+    return {key: tuple(times) for key, times in seconds.items()}

@@ -1,39 +1,55 @@
-"""Training steps beside the peers', and beside what the machine could do."""
+"""Subject "train": a training step next to other libraries, and next to what the machine can do at best."""
 
 from collections.abc import Sequence
 from typing import get_args
 
-from benchmarks.contest import Entry, Network, Report, contest, installed
-from benchmarks.limits import prepare_gemm, prepare_triad
-from benchmarks.peers import PEERS, named_peers, spec_of_peers
-from benchmarks.steps import Configuration
+import torch
 
-LIMITS = [
-    Entry("GEMM fp32", prepare_gemm, ("float32",), 0, "FLOP"),
-    Entry("GEMM bf16", prepare_gemm, ("bfloat16",), 0, "FLOP"),
-    Entry("memory bandwidth", prepare_triad, (), 0, "bytes"),
-]
+from benchmarks.entries import Entry, Workload
+from benchmarks.limits import GEMM_FLOP, TRIAD_BYTES, prepare_gemm, prepare_triad
+from benchmarks.peers import PEERS, named_peers, spec_of_peers
+from benchmarks.records import Settings
+from benchmarks.session import Session, installed, measure_in_turn
+from benchmarks.steps import TrainingConfiguration
+from resunit.ops.processor import supports_bf16
 
 
 def measure(
-    report: Report,
+    session: Session,
     *,
     model: Sequence[str] = ("preresnet20", "preresnet110", "preresnet164"),
     against: str = ",".join(PEERS),
     batch_size: int = 128,
     rounds: int = 5,
 ) -> None:
-    """A training step of each network: ours, every peer's in each configuration, the convolutions alone."""
-    peers = installed(named_peers(against), report)
+    """Measure a training step of each network: of resunit, of each library, and of the convolutions alone.
+
+    Args:
+        session: where measurements and notices go.
+        model: names of networks.
+        against: names of libraries, with commas between them.
+        batch_size: images a step.
+        rounds: the number of turns of each entry.
+    """
+    peers = installed(named_peers(against), session)
     specs = {name: spec_of_peers(name) for name in model}
     for name, spec in specs.items():
-        network = Network(name, spec, batch_size, spec.image_size)
-        beside = [peer for peer in peers if name in peer.networks]
-        if not beside:
-            report.notice(f"{name}: none of the peers has it")
-            contest(report, "train", network, [network.ours(), network.convolutions(), *LIMITS], rounds)
-        for peer in beside:  # one at a time: each contestant keeps the memory of its step
-            theirs = [network.theirs(peer, configuration) for configuration in get_args(Configuration)]
-            entries = [*theirs, network.ours(), network.convolutions(), *LIMITS]
-            settings = {"beside": peer.distribution}
-            contest(report, "train", network, entries, rounds, settings=settings)
+        workload = Workload(name, spec, batch_size, spec.image_size)
+        ours = [workload.our_step(), workload.convolutions(), *limits()]
+        with_network = [peer for peer in peers if name in peer.networks]
+        if not with_network:
+            session.notice(f"{name}: none of the libraries has it")
+            measure_in_turn(session, "train", workload, ours, rounds)
+        # Libraries have turns one after the other, as every process keeps the memory of its step.
+        for peer in with_network:
+            theirs = [workload.peer_step(peer, choice) for choice in get_args(TrainingConfiguration)]
+            settings = Settings(peer=peer.distribution)
+            measure_in_turn(session, "train", workload, [*theirs, *ours], rounds, settings=settings)
+
+
+def limits() -> list[Entry]:
+    """Return the limits of this machine; a product in bf16 only where the processor computes in bf16."""
+    fp32 = Entry("GEMM fp32", prepare_gemm, ("float32",), GEMM_FLOP, "FLOP")
+    bf16 = Entry("GEMM bf16", prepare_gemm, ("bfloat16",), GEMM_FLOP, "FLOP")
+    bandwidth = Entry("memory bandwidth", prepare_triad, (), TRIAD_BYTES, "bytes")
+    return [fp32, *([bf16] if supports_bf16(torch.device("cpu")) else []), bandwidth]

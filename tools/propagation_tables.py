@@ -1,6 +1,7 @@
-"""Measure the tables of docs/propagation.md anew: python -m tools.propagation_tables [TABLE...]
+"""Measure the tables of docs/propagation.md again: python -m tools.propagation_tables [TABLE ...]
 
-Needs the packages of the extra `dev`. Networks and blocks are those of tests/propagation.
+TABLE is networks, designs, blocks, mixing or cost; without it all tables are measured. The networks and
+blocks come from tests/propagation; the packages of the extra `dev` must be installed.
 """
 
 import itertools
@@ -24,38 +25,41 @@ from resunit.propagation import Instrument, measure, measure_mixing
 from tests.propagation.blocks import WIDTH, HyperNetwork, PostLN, PreLN, deep_norm, step, transformer
 from tests.propagation.networks import DESIGN_KINDS, NETWORKS
 
-ROOT = Path(__file__).parent.parent
+DOCUMENT = Path(__file__).parent.parent / "docs" / "propagation.md"
 
 KINDS = ("identity", "scale", "gate", "projection", "operations")
-DEPTH = 24
+DEPTH = 24  # junctions of the transformers and layers of the networks that mix streams
+TIMED_ROUNDS = 5
 
 
-def row(library: str, name: str, kinds: dict[str, int]) -> str:
+def kinds_row(library: str, name: str, kinds: dict[str, int]) -> str:
+    """Return the row of a network: its library, its name and its junctions by kind."""
     counts = " | ".join(str(kinds.get(kind, "")) for kind in KINDS)
     return f"| {library} | {name} | {sum(kinds.values())} | {counts} |"
 
 
-def counted(model: nn.Module, inputs: object) -> dict[str, int]:
-    instrument = Instrument(model)
+def kinds_found(model: nn.Module, inputs: object) -> dict[str, int]:
+    """Return how many junctions of each kind the instrument finds."""
     try:
-        instrument.detect(inputs)
-    except PropagationError:
+        detection = Instrument(model).detect(inputs)
+    except PropagationError:  # The network has no junction.
         return {}
-    assert instrument.detection is not None
-    return dict(Counter(site.kind for site in instrument.detection.sites))
+    return dict(Counter(junction.kind for junction in detection.junctions))
 
 
 def networks() -> list[str]:
+    """Return the table of the junctions in networks of other libraries and of our designs."""
     rows = [f"| library | network | junctions | {' | '.join(KINDS)} |", "|---" * 8 + "|"]
-    rows += [row(network.library, network.name, counted(*network.build())) for network in NETWORKS]
+    rows += [kinds_row(network.library, network.name, kinds_found(*network.build())) for network in NETWORKS]
     for design in DESIGN_KINDS:
         model = resunit.create_model("resnet20", design=design)
-        rows.append(row("resunit", f"resnet20, {design}", counted(model, torch.randn(2, 3, 16, 16))))
+        kinds = kinds_found(model, torch.randn(2, 3, 16, 16))
+        rows.append(kinds_row("resunit", f"resnet20, {design}", kinds))
     return rows
 
 
 def designs() -> list[str]:
-    """The paper's designs at depth 110, at initialisation: stage 1, the gradient at its first unit."""
+    """Return the table of the paper's designs at depth 110, at initialisation."""
     rows = [
         "| design | product of lambda, stage 1 | and of f | gradient, unit 1 | direct term | energy cut |",
         "|---" * 6 + "|",
@@ -77,7 +81,7 @@ def designs() -> list[str]:
 
 
 def blocks() -> list[str]:
-    """Blocks of transformers at initialisation: what is left of the direct path, and of the gradient."""
+    """Return the table of the direct path and the gradient in blocks of transformers, at initialisation."""
     rows = [
         f"| {DEPTH // 2} blocks, {DEPTH} junctions | lambda | direct path, lambda and f "
         "| gradient, first | branch share, last |",
@@ -102,6 +106,7 @@ def blocks() -> list[str]:
 
 
 def mixing() -> list[str]:
+    """Return the table of the growth through mixed streams."""
     rows = [
         f"| {DEPTH} layers, 4 streams | largest row sum of the product | largest column sum | closure |",
         "|---" * 4 + "|",
@@ -114,9 +119,10 @@ def mixing() -> list[str]:
 
 
 def cost() -> list[str]:
-    """A measurement beside a plain forward and backward pass, the fastest of five each.
+    """Return the table of the time of a measurement beside a plain forward and backward pass.
 
-    With the junctions known, and by `measure`, which finds them first.
+    Each time is the shortest of `TIMED_ROUNDS` rounds. A measurement is timed with known junctions, and by
+    `measure`, which finds the junctions first.
     """
     rows = [
         f"| ResNet-110, 32 images, {torch.get_num_threads()} thread(s) | plain, s | measured, s | ratio "
@@ -130,7 +136,7 @@ def cost() -> list[str]:
         instrument = Instrument(model)
         instrument.measure(images, targets)
         rounds = []
-        for _ in range(5):
+        for _ in range(TIMED_ROUNDS):
             marks = [time.perf_counter()]
             cross_entropy(model(images), targets).backward()
             marks.append(time.perf_counter())
@@ -145,18 +151,23 @@ def cost() -> list[str]:
     return rows
 
 
+TABLES = {"networks": networks, "designs": designs, "blocks": blocks, "mixing": mixing, "cost": cost}
+
+
 def main() -> None:
-    path = ROOT / "docs" / "propagation.md"
-    text = path.read_text()
-    tables = {"networks": networks, "designs": designs, "blocks": blocks, "mixing": mixing, "cost": cost}
-    for name in sys.argv[1:] or tables:
+    """Write the named tables, or all, into docs/propagation.md."""
+    names = sys.argv[1:] or list(TABLES)
+    if unknown := [name for name in names if name not in TABLES]:
+        sys.exit(f"unknown table {unknown[0]!r}; known: {', '.join(TABLES)}")
+    text = DOCUMENT.read_text()
+    for name in names:
         torch.manual_seed(0)
-        content = "\n".join(tables[name]())
-        text, found = re.subn(
-            rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", rf"\g<1>{content}\n\g<2>", text, flags=re.DOTALL
-        )
-        assert found == 1, name
-    path.write_text(text)
+        content = "\n".join(TABLES[name]())
+        place = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text, found = place.subn(rf"\g<1>{content}\n\g<2>", text)
+        if found != 1:
+            sys.exit(f"{DOCUMENT}: has no place for the table {name!r}; add the comments around it")
+    DOCUMENT.write_text(text)
 
 
 if __name__ == "__main__":

@@ -16,16 +16,12 @@ from resunit.models.designs import DESIGNS
 from resunit.models.network import ResidualNetwork
 from resunit.models.residual_unit import ResidualUnit, convolution
 from resunit.ops.processor import onednn_takes_bf16
+from tests.models.parts import draw_norms
 
 
 def settled(model: ResidualNetwork) -> ResidualNetwork:
     """`model` with running statistics, gammas and betas that folding could get wrong."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight, module.running_var):
-                nn.init.uniform_(tensor, 0.5, 1.5)
-            for tensor in (module.bias, module.running_mean):
-                nn.init.uniform_(tensor, -0.5, 0.5)
+    draw_norms(model)
     return model.eval()
 
 
@@ -72,11 +68,10 @@ def test_the_addition_is_part_of_a_convolution_unless_it_broadcasts() -> None:
     torch.manual_seed(0)
     network = settled(create_model("preresnet20"))
     context = nn.Sequential(nn.AdaptiveAvgPool2d(1), convolution(16, 16, 1))  # (N, C, 1, 1), added everywhere
-    network.stages[0][1] = ResidualUnit(context)
+    network.set_submodule("stages.0.1", ResidualUnit(context))
     quick = fold(network)
-    packed = [unit for stage in quick.stages for unit in stage if isinstance(unit, PackedUnit)]
-    assert len(packed) == 8
-    assert type(quick.stages[0][1]) is ResidualUnit
+    assert sum(isinstance(module, PackedUnit) for module in quick.modules()) == 8
+    assert type(quick.get_submodule("stages.0.1")) is ResidualUnit
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(quick(images), network(images), rtol=1e-3, atol=1e-4)
 
@@ -107,10 +102,9 @@ class StandardisedConvolution(nn.Conv2d):
 @torch.no_grad()
 def test_convolutions_of_other_kinds_are_computed_as_they_were(convolution: nn.Conv2d) -> None:
     network = settled(create_model("preresnet20"))
-    network.stages[0][1].branch.conv1 = convolution
-    network.stages[0][2].branch.conv2 = nn.Sequential(
-        nn.Conv2d(16, 16, 3, padding=1), nn.GELU(approximate="tanh")
-    )
+    network.set_submodule("stages.0.1.branch.conv1", convolution)
+    gelu = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.GELU(approximate="tanh"))
+    network.set_submodule("stages.0.2.branch.conv2", gelu)
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(fold(network)(images), network(images), rtol=1e-4, atol=1e-5)
 
@@ -126,18 +120,25 @@ class Backwards(nn.Sequential):
 def test_a_sequence_that_calls_in_another_order_keeps_it() -> None:
     network = settled(create_model("preresnet20"))
     convolution = nn.Conv2d(16, 16, 1, bias=False)
-    network.stages[0][1].branch.conv1 = Backwards(convolution, nn.BatchNorm2d(16), nn.ReLU()).eval()
+    backwards = Backwards(convolution, nn.BatchNorm2d(16), nn.ReLU()).eval()
+    network.set_submodule("stages.0.1.branch.conv1", backwards)
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(fold(network)(images), network(images), rtol=1e-4, atol=1e-5)
+
+
+def double(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return 2 * output
 
 
 @torch.no_grad()
 def test_hooks_and_smaller_branches_count() -> None:
     images = torch.randn(2, 3, 32, 32)
     hooked = settled(create_model("preresnet20"))
-    hooked.stages[0][1].branch.conv1.register_forward_hook(lambda _module, _inputs, output: 2 * output)
+    doubled = hooked.get_submodule("stages.0.1.branch.conv1")
+    doubled.register_forward_hook(double)
     smaller = settled(create_model("preresnet20"))
-    smaller.stages[0][1].branch.conv2 = nn.Conv2d(16, 16, 32)  # F of one pixel, added everywhere
+    pixel = nn.Conv2d(16, 16, 32)  # F of one pixel, added everywhere
+    smaller.set_submodule("stages.0.1.branch.conv2", pixel)
     for network in (hooked, smaller):
         for quick in (fold(network), packed(network)):
             torch.testing.assert_close(quick(images), network(images), rtol=1e-4, atol=1e-4)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from resunit import add_design, create_model
 from resunit.errors import FileFormatError, UsageError
@@ -18,6 +19,7 @@ from resunit.models.weights import read_weights
 from resunit.ops.activation_checkpointing import enable_activation_checkpointing
 from resunit.reproduction.reproduce import chosen_rows, own_row
 from resunit.reproduction.tables import TABLES
+from tests.models.parts import part, units
 
 PAGE = Path(__file__).parents[2] / "docs" / "your-own-row.md"
 BLOCKS = re.findall(r"```python\n(# my_units\.py.*?)```", PAGE.read_text(), re.DOTALL)
@@ -51,10 +53,11 @@ def test_the_example_is_the_shortcut_of_every_unit(my_units: Callable[..., Path]
     add_design(EXAMPLE)
     network = create_model("resnet20", design=EXAMPLE, reduction=8)
     found = [m for m in network.modules() if type(m).__name__ == "SqueezeShortcut"]
-    assert [m.excite.out_features for m in found] == [16] * 3 + [32] * 3 + [64] * 3
-    assert found[0].squeeze.out_features == 2
+    widths = [part(m, "excite", nn.Linear).out_features for m in found]
+    assert widths == [16] * 3 + [32] * 3 + [64] * 3
+    assert part(found[0], "squeeze", nn.Linear).out_features == 2
     x = torch.randn(2, 64, 8, 8)
-    unit = network.stages[2][1].eval()
+    unit = units(network)[7].eval()
     expected = torch.relu(found[7](x) + unit.branch(x))
     torch.testing.assert_close(unit(x), expected)
 
@@ -63,9 +66,10 @@ def test_a_whole_design_of_ones_own(my_units: Callable[..., Path]) -> None:
     my_units(*BLOCKS)
     add_design("my_units:DAMPED")
     network = create_model("resnet20", design="my_units:DAMPED", damping=0.25)
-    unit = network.stages[0][1].eval()
+    unit = units(network)[1].eval()
+    branch = part(unit, "branch", nn.Sequential)[:-1]
     x = torch.randn(2, 16, 8, 8)
-    torch.testing.assert_close(unit(x), x + 0.25 * unit.branch[:-1](x))
+    torch.testing.assert_close(unit(x), x + 0.25 * branch(x))
 
 
 def test_the_pages_lines_of_python_measure_it(my_units: Callable[..., Path]) -> None:

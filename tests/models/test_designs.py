@@ -11,18 +11,24 @@ from resunit import ResidualUnit
 from resunit.models.designs import DESIGNS
 from resunit.models.network import NetworkSpec, UnitPlan, build_unit, unit_plans
 from resunit.models.registry import network_spec
+from resunit.models.residual_unit import BranchKind
 from resunit.models.shortcuts import DropoutShortcut, ExclusivelyGatedUnit, Gate, GatedShortcut, LearnedScale
+from tests.models.parts import part
 
 SAME = UnitPlan(16, 16, 1, first_of_stage=False, first_of_network=False, depth=1)
 WIDER = UnitPlan(16, 32, 2, first_of_stage=True, first_of_network=False, depth=1)
 
 
-def unit(design: str, plan: UnitPlan, branch: str = "basic", **options: object) -> nn.Module:
+Unit = ResidualUnit | ExclusivelyGatedUnit
+
+
+def unit(design: str, plan: UnitPlan, branch: BranchKind = "basic", **options: object) -> Unit:
     torch.manual_seed(0)
     spec = NetworkSpec(
         "cifar", branch, (), (), (), 16, 10, design=design, design_options=options, shortcut_option="A"
     )
     module = build_unit(spec, plan)
+    assert isinstance(module, Unit)
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm2d):
             nn.init.uniform_(norm.weight, 0.5, 1.5)
@@ -49,7 +55,7 @@ def widened(x: Tensor) -> Tensor:
     return pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, 16))
 
 
-def original_branch(module: nn.Module, x: Tensor) -> Tensor:
+def original_branch(module: Unit, x: Tensor) -> Tensor:
     (conv1, conv2), (norm1, norm2) = parts(module.branch)
     return n(c(relu(n(c(x, conv1), norm1)), conv2), norm2)
 
@@ -86,6 +92,7 @@ def test_constant_scaling(case: Case) -> None:
 def gate(h: Tensor, module: nn.Module) -> Tensor:
     (conv,) = [m.conv for m in module.modules() if isinstance(m, Gate)]
     assert conv.weight.shape == (h.shape[1], h.shape[1], 1, 1)
+    assert conv.bias is not None
     assert torch.equal(conv.bias, torch.full((h.shape[1],), -3.0))
     return 1 / (1 + torch.exp(-(torch.einsum("oi,nihw->nohw", conv.weight[:, :, 0, 0], h) - 3.0)))
 
@@ -218,7 +225,8 @@ def test_stochastic_depth_drops_whole_branches_the_deeper_the_more_often(case: C
         assert dropped or y.isclose(relu(h + original_branch(module, x)), rtol=1e-4, atol=1e-4).all()
     assert 240 < survived < 360
     module.eval()
-    torch.testing.assert_close(module(x), relu(h + 0.6 * module.branch[:-1](x)))
+    f = part(module, "branch", nn.Sequential)[:-1]
+    torch.testing.assert_close(module(x), relu(h + 0.6 * f(x)))
     depths = [plan.depth for plans in unit_plans(network_spec("resnet20")) for plan in plans]
     assert depths == pytest.approx([number / 9 for number in range(1, 10)])
 

@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 from resunit import create_model, list_models
 from resunit.models.network import ResidualNetwork
-from resunit.models.residual_unit import ResidualUnit
+from tests.models.parts import conv, part, units
 
 PRE = ["preresnet20", "preresnet164", "preresnet18", "preresnet50"]
 
 
-def inputs_of(model: nn.Module, size: int) -> dict[nn.Module, Tensor]:
+def inputs_of(model: ResidualNetwork, size: int) -> dict[nn.Module, Tensor]:
     """What every leaf of `model` is given for one batch of random images."""
     seen: dict[nn.Module, Tensor] = {}
     handles = [
@@ -20,7 +20,7 @@ def inputs_of(model: nn.Module, size: int) -> dict[nn.Module, Tensor]:
         if not list(leaf.children())
     ]
     torch.manual_seed(0)
-    model(torch.randn(2, model.stem.conv1.in_channels, size, size))
+    model(torch.randn(2, conv(model.stem, "conv1").in_channels, size, size))
     for handle in handles:
         handle.remove()
     return seen
@@ -30,15 +30,11 @@ def size_for(name: str) -> int:
     return 64 if name in ("preresnet18", "preresnet50") else 32
 
 
-def units(model: ResidualNetwork) -> list[ResidualUnit]:
-    return [unit for stage in model.stages for unit in stage]
-
-
 @pytest.mark.parametrize("name", PRE)
 def test_the_last_addition_is_followed_by_one_more_activation(name: str) -> None:
     model = create_model(name).eval()
     seen = inputs_of(model, size_for(name))
-    norm, relu = model.final_activation
+    norm, relu = model.final_activation.children()
     assert isinstance(relu, nn.ReLU)
     expected = norm(seen[norm]).clamp(min=0).mean(dim=(2, 3))
     torch.testing.assert_close(seen[model.classifier], expected)
@@ -49,11 +45,12 @@ def test_the_last_addition_is_followed_by_one_more_activation(name: str) -> None
 def test_projections_read_the_activated_input(name: str, shared: str) -> None:
     model = create_model(name, shared_preactivation=shared)
     seen = inputs_of(model, size_for(name))
-    projections = [(u, u.shortcut.conv1) for u in units(model) if isinstance(u.shortcut, nn.Sequential)]
+    projecting = [unit for unit in units(model) if isinstance(unit.shortcut, nn.Sequential)]
+    projections = [(unit, conv(unit, "shortcut.conv1")) for unit in projecting]
     assert len(projections) == len(model.stages)
     for unit, projection in projections:
         assert seen[projection].min() >= 0
-        assert torch.equal(seen[projection], seen[unit.branch.conv1])
+        assert torch.equal(seen[projection], seen[conv(unit, "branch.conv1")])
 
 
 @pytest.mark.parametrize("shared", ["first-of-stage", "channel-change", "projection"])
@@ -61,10 +58,11 @@ def test_projections_read_the_activated_input(name: str, shared: str) -> None:
 def test_one_activation_between_the_stem_and_the_first_unit(name: str, shared: str) -> None:
     model = create_model(name, shared_preactivation=shared)
     first = units(model)[0]
+    branch = list(first.branch.children())
     before_first_weight = [
-        *model.stem,
+        *model.stem.children(),
         first.shared_preact,
-        *list(first.branch)[: list(first.branch).index(first.branch.conv1)],
+        *branch[: branch.index(conv(first, "branch.conv1"))],
     ]
     layers = [leaf for part in before_first_weight for leaf in part.modules() if not list(leaf.children())]
     activating = [type(layer) for layer in layers if isinstance(layer, nn.BatchNorm2d | nn.ReLU)]
@@ -84,8 +82,9 @@ def test_conventions_differ_where_a_stage_keeps_its_channels() -> None:
 def test_bottlenecks_are_64_wide_in_the_first_stage() -> None:
     for name in ("resnet164", "preresnet1001"):
         model = create_model(name)
-        assert units(model)[0].branch.conv1.out_channels == 16
-        assert {unit.branch.conv3.out_channels for unit in model.stages[0]} == {64}
+        first = part(model, "stages.0", nn.Sequential)
+        assert conv(first, "0.branch.conv1").out_channels == 16
+        assert {conv(unit, "branch.conv3").out_channels for unit in first} == {64}
 
 
 @pytest.mark.parametrize("name", [name for name in list_models() if name.endswith(("20", "164", "18", "50"))])
@@ -98,8 +97,9 @@ def test_batch_norms_are_as_wide_as_what_they_normalise(name: str) -> None:
 
 @pytest.mark.parametrize(("where", "strides"), [("1x1", (2, 1)), ("3x3", (1, 2))])
 def test_a_bottlenecks_stride_is_where_it_was_asked_for(where: str, strides: tuple[int, int]) -> None:
-    unit = create_model("preresnet50", stride_on=where).stages[1][0]
-    assert (unit.branch.conv1.stride[0], unit.branch.conv2.stride[0]) == strides
+    model = create_model("preresnet50", stride_on=where)
+    convs = (conv(model, "stages.1.0.branch.conv1"), conv(model, "stages.1.0.branch.conv2"))
+    assert tuple(layer.stride[0] for layer in convs) == strides
 
 
 @pytest.mark.parametrize(("option", "projections"), [("A", 0), ("B", 2), ("C", 9)])

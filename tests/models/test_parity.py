@@ -10,6 +10,7 @@ from pytorchcv.model_provider import get_model
 from torch import nn
 
 from resunit import create_model
+from tests.models.parts import draw_norms
 
 LEAVES = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
 
@@ -37,12 +38,7 @@ def carry_weights(source: nn.Module, target: nn.Module) -> None:
 
 def assert_same_outputs(ours: nn.Module, theirs: nn.Module, size: int) -> None:
     torch.manual_seed(0)
-    for module in ours.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight, module.running_var):
-                nn.init.uniform_(tensor, 0.5, 1.5)
-            for tensor in (module.bias, module.running_mean):
-                nn.init.uniform_(tensor, -0.5, 0.5)
+    draw_norms(ours)
     carry_weights(ours, theirs)
     images = torch.randn(2, 3, size, size)
     with torch.no_grad():

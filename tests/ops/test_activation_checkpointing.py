@@ -10,6 +10,7 @@ from resunit.models.network import ResidualNetwork
 from resunit.models.registry import network_spec
 from resunit.models.summary import activation_memory
 from resunit.ops.activation_checkpointing import enable_activation_checkpointing, segment_length
+from tests.models.parts import conv, units
 
 
 def trained_step(model: ResidualNetwork) -> dict[str, Tensor]:
@@ -21,27 +22,27 @@ def trained_step(model: ResidualNetwork) -> dict[str, Tensor]:
     return gradients | dict(model.named_buffers()) | {"random state": torch.random.get_rng_state()}
 
 
-def twins(name: str, **options: object) -> tuple[ResidualNetwork, ResidualNetwork]:
+def twins(name: str, design: str | None = None) -> tuple[ResidualNetwork, ResidualNetwork]:
     networks = []
     for _ in range(2):
         torch.manual_seed(0)
-        networks.append(create_model(name, **options).to(memory_format=torch.channels_last))
+        networks.append(create_model(name, design=design).to(memory_format=torch.channels_last))
     enable_activation_checkpointing(networks[1].stages)
     return networks[0], networks[1]
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("name", "design"),
     [
-        ("preresnet164", {}),
-        ("resnet20", {"design": "bn-after-addition"}),
-        ("resnet20", {"design": "exclusive-gating"}),
-        ("resnet56", {"design": "dropout-shortcut"}),
-        ("preresnet10-quick", {}),
+        ("preresnet164", None),
+        ("resnet20", "bn-after-addition"),
+        ("resnet20", "exclusive-gating"),
+        ("resnet56", "dropout-shortcut"),
+        ("preresnet10-quick", None),
     ],
 )
-def test_gradients_statistics_and_random_state_are_bitwise_the_same(name: str, options: dict) -> None:
-    stored, recomputed = map(trained_step, twins(name, **options))
+def test_gradients_statistics_and_random_state_are_bitwise_the_same(name: str, design: str | None) -> None:
+    stored, recomputed = map(trained_step, twins(name, design))
     assert stored.keys() == recomputed.keys()
     assert all(torch.equal(stored[key], recomputed[key]) for key in stored)
     assert all(count == 1 for key, count in recomputed.items() if key.endswith("num_batches_tracked"))
@@ -54,7 +55,9 @@ def test_dropout_would_differ_if_it_drew_again() -> None:
     model.zero_grad()
     torch.manual_seed(2)
     functional.cross_entropy(model(torch.randn(4, 3, 16, 16)), torch.arange(4)).backward()
-    assert not torch.equal(first, model.stem.conv1.weight.grad)
+    second = conv(model, "stem.conv1").weight.grad
+    assert second is not None
+    assert not torch.equal(first, second)
 
 
 def test_all_but_the_last_units_of_a_stage_run_once_more_and_only_in_training() -> None:
@@ -66,9 +69,8 @@ def test_all_but_the_last_units_of_a_stage_run_once_more_and_only_in_training() 
         nonlocal runs
         runs += 1
 
-    for stage in model.stages:
-        for unit in stage:
-            unit.branch.conv1.register_forward_hook(count)
+    for unit in units(model):
+        conv(unit, "branch.conv1").register_forward_hook(count)
     model(torch.randn(2, 3, 8, 8)).sum().backward()
     assert runs == 27 + 3 * (9 - 3)
     runs = 0

@@ -1,4 +1,4 @@
-"""Transformer blocks of later papers, small: where they put the norm, the scale and the streams."""
+"""Small transformer blocks of later papers, which differ in where the norm, the scale and the streams are."""
 
 from collections.abc import Callable
 
@@ -27,14 +27,16 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Position-wise; `gain` multiplies its weights."""
+    """A position-wise MLP; `gain` multiplies its weights."""
 
     def __init__(self, gain: float = 1.0):
         super().__init__(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
-        scale_weights(gain, self[0], self[2])
+        layers = [layer for layer in self if isinstance(layer, nn.Linear)]
+        scale_weights(gain, *layers)
 
 
-def scale_weights(gain: float, *layers: nn.Module) -> None:
+def scale_weights(gain: float, *layers: nn.Linear) -> None:
+    """Multiply the weights of layers by `gain`."""
     with torch.no_grad():
         for layer in layers:
             layer.weight.mul_(gain)
@@ -63,17 +65,17 @@ class PostLN(nn.Module):
 
 
 def transformer(depth: int, sub_layer: Callable[[nn.Module], nn.Module], gain: float = 1.0) -> nn.Sequential:
-    """`depth` blocks, of which each is an attention and an MLP joined by `sub_layer`."""
+    """Return `depth` blocks, each an attention and an MLP that `sub_layer` joins to the stream."""
     return nn.Sequential(*(sub_layer(branch(gain)) for _ in range(depth) for branch in (Attention, MLP)))
 
 
 def deep_norm(depth: int) -> nn.Sequential:
-    """Post-LN with alpha = (2 N)^(1/4), weights times (8 N)^(-1/4) (Wang et al. 2022)."""
+    """Return Post-LN with alpha = (2 N)^(1/4), weights times (8 N)^(-1/4) (Wang et al. 2022)."""
     return transformer(depth, lambda branch: PostLN(branch, (2 * depth) ** 0.25), (8 * depth) ** -0.25)
 
 
 def doubly_stochastic(logits: Tensor, iterations: int = 30) -> Tensor:
-    """Rows and columns that sum to 1, by Sinkhorn and Knopp 1967."""
+    """Return a matrix whose rows and columns sum to 1 (Sinkhorn and Knopp 1967)."""
     matrix = logits.exp()
     for _ in range(iterations):
         matrix = matrix / matrix.sum(-1, keepdim=True)
@@ -106,20 +108,21 @@ class HyperConnection(nn.Module):
 
 
 def step(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> MixingStep | None:
-    """The adapter for `HyperConnection`."""
+    """Return the step of a `HyperConnection`, as an adapter for `measure_mixing`."""
     if not isinstance(module, HyperConnection):
         return None
     return MixingStep(args[0], output, module.matrix(), module.write, module.value)
 
 
 class HyperNetwork(nn.Module):
-    """(N, T, C): copied to n streams, mixed `depth` times, added up."""
+    """Copies an input (N, T, C) to n streams, mixes them `depth` times, and adds them up."""
 
     def __init__(self, depth: int, constrained: bool, streams: int = 4):
         super().__init__()
         self.streams = streams
         branches = [(Attention, MLP)[number % 2]() for number in range(depth)]
-        self.layers = nn.Sequential(*(HyperConnection(streams, constrained, branch) for branch in branches))
+        self.connections = [HyperConnection(streams, constrained, branch) for branch in branches]
+        self.layers = nn.Sequential(*self.connections)
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.layer_norm(x, (WIDTH,))

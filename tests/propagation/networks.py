@@ -1,4 +1,4 @@
-"""Networks of other libraries, small and with random weights, and the junctions that they have."""
+"""Small networks of other libraries, with random weights, and the junctions that they have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +12,11 @@ Kinds = dict[str, int]
 
 @dataclass(frozen=True)
 class Network:
+    """A network of another library; `build` returns it with inputs, and `kinds` counts its junctions."""
+
     library: str
     name: str
-    build: Callable[[], tuple[nn.Module, Any]]  # the network and inputs for it
+    build: Callable[[], tuple[nn.Module, Any]]
     kinds: Kinds
     slow: bool = False
 
@@ -65,7 +67,7 @@ def transformers(name: str, model: str, options: dict[str, Any], count: int = 6)
 
 
 def padded(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same batch, of which the second sentence is shorter."""
+    """Return the same batch with a shorter second sentence."""
     mask = torch.ones_like(inputs["input_ids"])
     mask[1, 4:] = 0
     return inputs | {"attention_mask": mask}
@@ -124,7 +126,8 @@ NETWORKS = [
     *(encoder(norm_first, training) for norm_first in (True, False) for training in (True, False)),
 ]  # fmt: skip
 
-# Of resunit.create_model("resnet20", design=...): 9 units, of which 2 change the size by option A.
+# The junctions of resunit.create_model("resnet20", design=...): of its 9 units 2 change the size, by shortcut
+# option A.
 DESIGN_KINDS: dict[str, Kinds] = {
     "original": {"identity": 7, "operations": 2},
     "plain": {"scale": 7, "operations": 2},

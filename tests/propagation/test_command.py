@@ -118,7 +118,7 @@ def test_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "end it in .png" in refused(
         capsys, "resnet20", "--out", str(tmp_path / "x.gif"), "--batch-size", "4"
     )
-    assert "absent: no such folder to draw x.png in" in refused(
+    assert "absent/x.png: cannot be written" in refused(
         capsys, "resnet20", "--out", str(tmp_path / "absent" / "x.png"), "--batch-size", "4", code=1
     )
     assert "--steps must be at least 1" in refused(

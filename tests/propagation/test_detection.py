@@ -1,4 +1,4 @@
-"""Junctions are found where they are, and nowhere else, without naming modules."""
+"""The junctions of a network are found, and nothing else is, without naming modules."""
 
 from collections import Counter, UserDict
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from tests.propagation.toy import Toy, detected, kinds
 def test_the_junctions_of_networks_of_other_libraries(network: Network) -> None:
     torch.manual_seed(0)
     detection = detected(*network.build())
-    assert Counter(site.kind for site in detection.sites) == network.kinds
+    assert Counter(junction.kind for junction in detection.junctions) == network.kinds
     assert detection.unseen == ()
 
 
@@ -31,7 +31,7 @@ def test_a_mask_of_the_inputs_hides_no_junction(name: str) -> None:
     network = next(network for network in NETWORKS if network.name == name)
     model, inputs = network.build()
     detection = detected(model, padded(inputs))
-    assert Counter(site.kind for site in detection.sites) == network.kinds
+    assert Counter(junction.kind for junction in detection.junctions) == network.kinds
     assert detection.unseen == ()
 
 
@@ -61,16 +61,18 @@ def test_a_padding_mask_of_torchs_own_encoder(norm_first: bool) -> None:
 def test_the_junctions_of_our_designs(design: str) -> None:
     model = resunit.create_model("resnet20", design=design)
     detection = detected(model, torch.randn(2, 3, 16, 16))
-    assert Counter(site.kind for site in detection.sites) == DESIGN_KINDS[design]
-    assert [site.name for site in detection.sites] == [f"stages.{s}.{u}" for s in range(3) for u in range(3)]
-    assert [site.stage for site in detection.sites] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
-    assert [site.previous for site in detection.sites] == [None, *range(8)]
-    assert all(site.exact for site in detection.sites)
-    # With channels last, our batch norm and the activation after it are one function, but not when watched.
+    assert Counter(junction.kind for junction in detection.junctions) == DESIGN_KINDS[design]
+    assert [junction.name for junction in detection.junctions] == [
+        f"stages.{s}.{u}" for s in range(3) for u in range(3)
+    ]
+    assert [junction.stage for junction in detection.junctions] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert [junction.previous for junction in detection.junctions] == [None, *range(8)]
+    assert all(junction.exact for junction in detection.junctions)
+    # In channels-last memory our batch norm and the activation after it are one function, unless traced.
     images = torch.randn(2, 3, 16, 16).to(memory_format=torch.channels_last)
     fused = detected(model.to(memory_format=torch.channels_last), images)
-    seen = [(s.name, s.kind, s.stage, s.previous, s.exact) for s in fused.sites]
-    assert seen == [(s.name, s.kind, s.stage, s.previous, s.exact) for s in detection.sites]
+    seen = [(s.name, s.kind, s.stage, s.previous, s.exact) for s in fused.junctions]
+    assert seen == [(s.name, s.kind, s.stage, s.previous, s.exact) for s in detection.junctions]
 
 
 JOINS = {
@@ -109,19 +111,19 @@ def test_each_way_to_write_an_addition(name: str) -> None:
 
 def test_a_third_term_goes_on_from_the_sum() -> None:
     model = Toy(lambda m, x: x + m.map(x) + m.other(x))
-    first, second = detected(model, torch.randn(2, 8)).sites
+    first, second = detected(model, torch.randn(2, 8)).junctions
     assert (first.kind, second.kind, second.previous) == ("identity", "identity", 0)
 
 
 def test_a_network_that_changes_values_in_place() -> None:
     units = [resunit.ResidualUnit(nn.Conv2d(4, 4, 1), after=nn.ReLU(inplace=True)) for _ in range(3)]
-    sites = detected(nn.Sequential(*units), torch.randn(2, 4, 4, 4)).sites
-    assert [site.kind for site in sites] == ["identity"] * 3
-    assert [site.previous_f for site in sites] == [(), ("relu",), ("relu",)]
+    junctions = detected(nn.Sequential(*units), torch.randn(2, 4, 4, 4)).junctions
+    assert [junction.kind for junction in junctions] == ["identity"] * 3
+    assert [junction.previous_f for junction in junctions] == [(), ("relu",), ("relu",)]
 
 
-class Taught(torch.autograd.Function):
-    """x w, as a custom autograd function; its node carries the weights."""
+class CustomProduct(torch.autograd.Function):
+    """Returns x w; the node of this custom autograd function carries the weights."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -134,8 +136,10 @@ class Taught(torch.autograd.Function):
         return gradient @ weight.T, x.T @ gradient
 
 
-def test_functions_taught_to_autograd_by_hand() -> None:
-    assert kinds(Toy(lambda m, x: x + Taught.apply(x, m.map.weight)), torch.randn(2, 8)) == {"identity": 1}
+def test_custom_autograd_functions_in_the_branch() -> None:
+    assert kinds(Toy(lambda m, x: x + CustomProduct.apply(x, m.map.weight)), torch.randn(2, 8)) == {
+        "identity": 1
+    }
 
 
 class Pair(NamedTuple):

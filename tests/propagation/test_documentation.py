@@ -1,4 +1,4 @@
-"""docs/propagation.md shows what is asserted of the networks."""
+"""docs/propagation.md states what is tested, and its examples run."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What cannot be measured is refused in a sentence with the remedy."""
+"""What cannot be measured is refused with PropagationError, whose message names what to change."""
 
 from typing import Any
 
@@ -27,16 +27,16 @@ def refused(message: str, network: Any, inputs: Any = X, targets: Any = None, lo
 
 
 def test_a_network_without_junctions() -> None:
-    refused("Sequential has no junction h", nn.Sequential(nn.Linear(8, 8), nn.ReLU()))
+    refused("Sequential", nn.Sequential(nn.Linear(8, 8), nn.ReLU()))
 
 
 def test_something_that_is_no_network() -> None:
-    refused("the model is function, not a torch.nn.Module", model)
+    refused("torch.nn.Module", model)
 
 
 def test_inputs_of_the_wrong_shape_or_kind() -> None:
-    refused(r"does not run on inputs of shape \(2, 5\) float32: mat1 and mat2", model(), torch.randn(2, 5))
-    refused("does not run on inputs of shape none: ", model(), ())
+    refused(r"inputs of shape \(2, 5\) float32", model(), torch.randn(2, 5))
+    refused("inputs of shape none", model(), ())
 
 
 def test_numpy_arrays() -> None:
@@ -46,11 +46,10 @@ def test_numpy_arrays() -> None:
 
     array, classes = X.numpy(), torch.zeros(2).long().numpy()
     for inputs in (array, [array], {"input": array}):
-        refused("does not run on NumPy arrays; make tensors of the inputs with torch.from_numpy",
-                model(), inputs)  # fmt: skip
-    refused("does not run on NumPy arrays", AsksForDimensions(), array)
+        refused("inputs with torch.from_numpy", model(), inputs)
+    refused("inputs with torch.from_numpy", AsksForDimensions(), array)
     for loss in (None, nn.functional.cross_entropy):
-        refused("make tensors of the targets with torch.from_numpy", model(), X, classes, loss)
+        refused("targets with torch.from_numpy", model(), X, classes, loss)
 
 
 def test_arrays_that_the_network_and_the_loss_take_are_no_obstacle() -> None:
@@ -70,7 +69,7 @@ def test_arrays_that_the_network_and_the_loss_take_are_no_obstacle() -> None:
 def test_one_value_a_channel() -> None:
     branch = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
     network = nn.Sequential(ResidualUnit(branch))
-    refused("^batch norm in training mode .* give a larger batch, or call model.eval()", network, X[:1])
+    refused(r"model\.eval\(\)", network, X[:1])
     assert len(measure(network.eval(), X[:1]).junctions) == 1
 
 
@@ -86,23 +85,23 @@ def test_inputs_whose_tensors_are_not_seen() -> None:
         def forward(self, batch: Batch) -> Tensor:
             return self.unit(batch.images)
 
-    refused("the loss does not depend on any tensor of the inputs; give them as tensors", Unpacks(), Batch())
+    refused("tensor of the inputs", Unpacks(), Batch())
 
 
 def test_losses_that_are_no_scalars() -> None:
-    refused(r"the loss is a tensor of shape \(2, 8\), not a scalar; .*mean", model(), loss=lambda y, _: y)
-    refused("the loss is float, not a scalar", model(), loss=lambda y, _: y.sum().item())
-    refused("no gradient reaches the loss", model(), loss=lambda y, _: y.detach().sum())
+    refused(r"loss .*\(2, 8\).*\.mean\(\)", model(), loss=lambda y, _: y)
+    refused("loss is float", model(), loss=lambda y, _: y.sum().item())
+    refused(r"torch\.no_grad", model(), loss=lambda y, _: y.detach().sum())
 
 
 def test_targets_without_a_default_loss() -> None:
     refused(
-        "only class indices, a tensor of integers, have a default loss; give loss=",
+        "loss=",
         model(),
         targets=torch.randn(2, 8),
     )
     refused(
-        r"targets of shape \(3,\) do not fit outputs of shape \(2, 8\)",
+        r"targets of shape \(3,\).* \(2, 8\)",
         model(),
         targets=torch.zeros(3).long(),
     )
@@ -110,7 +109,7 @@ def test_targets_without_a_default_loss() -> None:
 
 def test_targets_beyond_the_classes() -> None:
     for classes in ([0, 8], [-1, 0]):
-        refused("do not fit outputs for 8 classes, 0 to 7", model(), targets=torch.tensor(classes))
+        refused("8 classes, 0 to 7", model(), targets=torch.tensor(classes))
 
 
 def test_a_backward_pass_that_does_not_exist() -> None:
@@ -124,7 +123,7 @@ def test_a_backward_pass_that_does_not_exist() -> None:
             x += self.layer(x)
             return x
 
-    refused("overwrites in place; write y = y", Overwrites())
+    refused(r"y = y \+ x", Overwrites())
 
 
 def test_a_checkpoint_that_computes_something_else_again() -> None:
@@ -137,8 +136,8 @@ def test_a_checkpoint_that_computes_something_else_again() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return checkpoint(self.unit, x.tanh(), use_reentrant=False)
 
-    maps = torch.randn(2, 8, 4, 4).to(memory_format=torch.channels_last)
-    refused("other operations again .*; measure without checkpointing", Checkpointed(), maps)
+    activations = torch.randn(2, 8, 4, 4).to(memory_format=torch.channels_last)
+    refused("checkpoint", Checkpointed(), activations)
 
 
 def test_one_measure_as_a_word() -> None:
@@ -155,37 +154,37 @@ def test_outputs_without_a_tensor() -> None:
         def forward(self, x: Tensor) -> str:
             return str(self.unit(x))
 
-    refused("returns str without a floating tensor; give loss=", Silent())
+    refused("str .*loss=", Silent())
 
 
 def test_other_devices() -> None:
-    refused("on the meta device and has no numbers", model().to("meta"))
-    refused(r"the inputs are on meta, the model on cpu; use inputs.to\('cpu'\)", model(), X.to("meta"))
+    refused("model .*meta device", model().to("meta"))
+    refused(r"inputs\.to\('cpu'\)", model(), X.to("meta"))
 
 
 def test_targets_on_another_device() -> None:
     refused(
-        r"the targets are on meta, the model's output on cpu; use targets.to\('cpu'\)",
+        r"targets\.to\('cpu'\)",
         model(),
         targets=torch.zeros(2, dtype=torch.long, device="meta"),
     )
 
 
 def test_compiled_and_scripted_networks() -> None:
-    refused("the model is under torch.compile, .*_orig_mod", torch.compile(model()))
+    refused("_orig_mod", torch.compile(model()))
     part = model()
     part[0].compile()
-    refused("the module '0' is under torch.compile", part)
+    refused("'0' .*torch.compile", part)
     refused("TorchScript", torch.jit.trace(model(), X))
 
 
 def test_inference_mode() -> None:
     network = model()
     with torch.inference_mode():
-        refused("called in inference mode", network)
+        refused("measure .*inference mode", network)
         inputs, made_there = torch.randn(2, 8), model()
-    refused("were made in inference mode", network, inputs)
-    refused("were made in inference mode", made_there)
+    refused(r"tensor\.clone\(\)", network, inputs)
+    refused(r"tensor\.clone\(\)", made_there)
 
 
 def test_no_grad_around_the_call_is_no_obstacle() -> None:
@@ -194,4 +193,4 @@ def test_no_grad_around_the_call_is_no_obstacle() -> None:
 
 
 def test_lazy_modules() -> None:
-    refused("lazy modules without weights", nn.Sequential(ResidualUnit(nn.LazyLinear(8))))
+    refused("lazy", nn.Sequential(ResidualUnit(nn.LazyLinear(8))))

@@ -21,6 +21,7 @@ from resunit.models.residual_unit import (
 )
 from resunit.models.shortcuts import Subsample, projection
 from resunit.ops.activation_checkpointing import Stage
+from resunit.ops.batch_norm_act import LayerSequence
 
 Stem = Literal["cifar", "imagenet", "whitening"]
 
@@ -153,6 +154,10 @@ def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     return DESIGNS[spec.design].join(parts, **spec.design_options)
 
 
+class UnfusedActivation(LayerSequence):
+    """An activation that is not computed together with the norm before it."""
+
+
 def build_stem(spec: NetworkSpec) -> nn.Module:
     """Return the stem.
 
@@ -170,7 +175,10 @@ def build_stem(spec: NetworkSpec) -> nn.Module:
         conv = nn.Conv2d(spec.in_channels, channels, 3, padding=1, bias=False)
     layers = activation((*placement.after_last_conv, *placement.after_addition), channels, spec.nonlinearity)
     if stem_activates(spec):
-        layers += activation(placement.before_first_conv, channels, spec.nonlinearity)
+        first_preact = activation(placement.before_first_conv, channels, spec.nonlinearity)
+        if first_preact and layers:  # Fused with the norm of conv1, the ReLU of (d) would round differently.
+            first_preact = [UnfusedActivation(*first_preact)]
+        layers += first_preact
     return chain([conv, *layers, *pool])
 
 

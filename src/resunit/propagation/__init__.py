@@ -1,4 +1,4 @@
-"""Does the signal pass directly? Section 2 of He et al. 2016 as an instrument for any PyTorch network."""
+"""Measuring whether the signal passes directly (He et al. 2016, section 2) in any PyTorch network."""
 
 from resunit.errors import PropagationError
 from resunit.propagation.junction import Junction

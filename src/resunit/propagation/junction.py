@@ -1,53 +1,60 @@
-"""What a measurement says of each junction."""
+"""One junction as it was measured."""
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
-from resunit.propagation.detect.kinds import Kind
-
-BF16_MAX = 3.3895e38
-FP16_MAX = 65504.0
+ShortcutKind = Literal["identity", "scale", "gate", "projection", "operations"]
 
 
 @dataclass(frozen=True)
 class Junction:
-    """One junction y_l = h(x_l) + F(x_l), x_{l+1} = f(y_l) of He et al. 2016, as measured on one batch.
+    """One junction y_l = h(x_l) + F(x_l), x_{l+1} = f(y_l), Eqs. (1)-(2), as it was measured on one batch.
 
-    Norms are Euclidean over the whole tensor, batch included; shares lie in [0, 1]; E is the loss. None
-    stands for what does not apply or could not be seen.
+    E is the loss, and L is the last junction. Norms are Euclidean over the whole tensor, batch included.
+    Shares lie between 0 and 1. A measure is None if it does not apply to the junction or could not be seen.
 
     Attributes:
-        name: the module that adds, or where it adds more than once, the module that gave the branch.
-        kind: what h is: "identity", "scale", "gate", "projection" or "operations".
-        operations: the torch functions h is made of; () for the identity.
-        f: the torch functions between y_l and the next junction's x_{l+1}, those that units share included.
-        stage: counts the stretches of one size that f and h connect without a weight layer, from 1.
-        shape: of y_l.
-        exact: x_l has h and F as its only users, so that direct and branch gradient add up to dE/dx_l.
-        effective_lambda: <h, x> / <x, x>, the scale that h(x) is closest to, Eq. (6); 1 for the identity.
-        lambda_r2: <h, x>^2 / (<h, h> <x, x>), how much of h it explains.
-        lambda_product: product of effective_lambda from the stage's first junction to this one, Eqs. (7)-(8);
-            a junction that changes the size begins a stage and has no lambda.
-        f_scale, f_r2: the same for f: <x_{l+1}, y_l> / <y_l, y_l>; 1 where nothing follows.
-        path_product: product of effective_lambda and f_scale up to x_{l+1}: what is left of the input.
+        name: the module that adds, or where it adds more than once, the module that computes the branch.
+        kind: what the shortcut h is: "identity", "scale", "gate", "projection" or "operations".
+        operations: the torch functions that h consists of; () for the identity.
+        f: the torch functions between y_l and the next junction's x_{l+1}: the after-addition activation and
+            the pre-activation that shortcut and branch share.
+        stage: the number of the stage, from 1. Within a stage f and h connect the junctions without a weight
+            layer and without a change of size.
+        shape: the shape of y_l.
+        exact: whether x_l is used by h and F alone, so that the direct term and the branch term add up to
+            dE/dx_l.
+        effective_lambda: <h, x> / <x, x>, the scale of x that is nearest to h(x), Eq. (6); 1 for the
+            identity.
+        lambda_r2: <h, x>^2 / (<h, h> <x, x>), the share of h that this scale explains.
+        lambda_product: the product of effective_lambda from the first junction of the stage to this one,
+            Eqs. (7)-(8). A junction that changes the size begins a stage and has no lambda.
+        f_scale: <x_{l+1}, y_l> / <y_l, y_l>, the same for f; 1 where nothing follows.
+        f_r2: <x_{l+1}, y_l>^2 / (<x_{l+1}, x_{l+1}> <y_l, y_l>), the share of x_{l+1} that this scale
+            explains.
+        path_product: the product of effective_lambda and f_scale up to x_{l+1}: the share of the stage's
+            input that is left on the direct path.
         branch_share: ||F|| / (||F|| + ||h||).
         cosine: <F, h> / (||F|| ||h||).
-        stream_rms: root mean square of y_l. stream_growth: ||y_l|| / ||x_l||, of one size.
-        closure_error: ||y_l - (x_k + sum of F from k to l)|| / ||y_l||, k where the stage begins: Eq. (4).
-        gradient_gain: ||dE/dx_l|| / ||dE/dy_L||, L the last junction.
-        gradient_direct: the norm of its term through h, Eq. (5), over ||dE/dy_L||.
-        gradient_branch: the norm of its term through F, over ||dE/dy_L||.
-        negative_share: of the values that an activation right after the addition sets to zero, P(y < 0).
-        energy_cut: their share of the sum of squares.
-        gradient_blocked: the share of the gradient's energy that this activation stops.
-        nonfinite_share: of y_l: infinities and NaN.
-        headroom_bf16, headroom_fp16: log2 of the format's largest number over max |y_l|, in bits.
-        loss_change: E without F_l minus E ("lesion", on request).
-        singular_value: the largest of the Jacobian dy_l / dx_l ("jacobian", on request).
-        sample_correlation: mean cosine of y_l between two samples ("correlation", on request).
+        stream_rms: the root mean square of y_l.
+        stream_growth: ||y_l|| / ||x_l||, if both have the same size.
+        closure_error: ||y_l - (x_k + F_k + ... + F_l)|| / ||y_l||, where the stage begins at x_k, Eq. (4).
+        gradient_gain: ||dE/dx_l|| / ||dE/dy_L||.
+        gradient_direct: the norm of the term of dE/dx_l through h, Eq. (5), over ||dE/dy_L||.
+        gradient_branch: the norm of the term of dE/dx_l through F, over ||dE/dy_L||.
+        negative_share: P(y < 0), the share of values that an activation after the addition sets to zero.
+        energy_cut: the share of the sum of squares that these values hold.
+        gradient_blocked: the share of the gradient's sum of squares that this activation stops.
+        nonfinite_share: the share of the values of y_l that are infinite or NaN.
+        headroom_bf16: log2 of the largest bfloat16 number over max |y_l|, in bits.
+        headroom_fp16: log2 of the largest float16 number over max |y_l|, in bits.
+        loss_change: E without F_l minus E (on request, "lesion").
+        singular_value: the largest singular value of the Jacobian dy_l / dx_l (on request, "jacobian").
+        sample_correlation: the mean cosine of y_l between two samples (on request, "correlation").
     """
 
     name: str
-    kind: Kind
+    kind: ShortcutKind
     operations: tuple[str, ...]
     f: tuple[str, ...]
     stage: int
@@ -78,4 +85,5 @@ class Junction:
     sample_correlation: float | None = None
 
 
+# The names of the attributes that hold a number or None.
 MEASURES = tuple(field.name for field in fields(Junction) if field.default is None)

@@ -1,4 +1,4 @@
-"""A measurement: its junctions, what they say in words, and as JSON and pictures."""
+"""The result of a measurement: its junctions, and what they say in sentences, as JSON and in pictures."""
 
 import json
 import math
@@ -7,13 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from resunit.propagation.junction import Junction
-from resunit.propagation.show.findings import findings
-from resunit.propagation.show.pictures import draw, notebook_html
+from resunit.propagation.show.notebook import notebook_html
+from resunit.propagation.show.plot import plot
+from resunit.propagation.show.sentences import describe
+
+FORMAT = 1  # of the JSON document; it grows when a field changes its name or its meaning
 
 
 @dataclass(frozen=True)
 class Propagation:
-    """How the signal passes through a network's junctions, in the order of the forward pass."""
+    """How the signal passes through the junctions of one network.
+
+    Attributes:
+        junctions: the junctions in the order of the forward pass.
+        unseen: sentences about calls that could not be looked into.
+        name: the name of the network, for sentences and pictures.
+    """
 
     junctions: tuple[Junction, ...]
     unseen: tuple[str, ...] = ()
@@ -21,16 +30,17 @@ class Propagation:
 
     @property
     def findings(self) -> list[str]:
-        """Sentences with numbers, what matters most first."""
-        return findings(self.name, self.junctions, self.unseen)
+        """Sentences with numbers; those about the largest effects come first."""
+        return describe(self.name, self.junctions, self.unseen)
 
     def to_json(self) -> str:
-        """One JSON document; numbers that are not finite become null."""
+        """Return the measurement as one JSON document; numbers that are not finite become null."""
         return json.dumps(self.to_record(), allow_nan=False)
 
     def to_record(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the measurement as plain values, with the keys of the JSON document."""
         return {
+            "format": FORMAT,
             "name": self.name,
             "findings": self.findings,
             "unseen": list(self.unseen),
@@ -40,13 +50,20 @@ class Propagation:
         }
 
     def plot(self, path: str | Path, beside: "Propagation | None" = None) -> Path:
-        """Draw stream, gradient, lambda and truncation by depth, with a second network `beside` it if given.
+        """Draw the measures by depth, and return the path of the file.
 
-        `path` ends in .png, .pdf or .svg for a figure, or in .html for an interactive page that needs no
-        network. Raises PropagationError for other endings, OSError if the file cannot be
-        written.
+        The file is written whole or not at all.
+
+        Args:
+            path: it ends in .png, .pdf or .svg for a figure, or in .html for an interactive page that needs
+                no internet connection.
+            beside: a second measurement that is drawn beside this one.
+
+        Raises:
+            PropagationError: the path has another ending.
+            WriteError: the file cannot be written.
         """
-        return draw([self] if beside is None else [self, beside], Path(path))
+        return plot([self] if beside is None else [self, beside], Path(path))
 
     def _repr_html_(self) -> str:
         return notebook_html(self)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 from resunit.errors import FileFormatError, UsageError
 from resunit.io.atomic import write_atomically
@@ -268,20 +268,26 @@ class Record(Protocol):
 R = TypeVar("R", bound=Record)
 
 
-def read(cls: type[R], record: Mapping[str, Any], origin: str) -> R:
+Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+"""A function from a record of an older format to the same record in the newest format."""
+
+
+def read(cls: type[R], record: Mapping[str, Any], origin: str, upgrade: Upgrade | None = None) -> R:
     """Return `record` as the typed record `cls`, upgraded from an older format if need be.
 
     Args:
-        cls: one of this module's classes.
+        cls: one of this module's classes, or another class of records.
         record: the JSON object.
         origin: the file, and the line if it has several, for the message.
+        upgrade: upgrades a record of a class that is not of this module.
 
     Raises:
         FileFormatError: the record is of a newer format, or a field of it is unknown, missing or ill-typed.
     """
     current = dict(record)
     number = format_of(current, cls.FORMAT, origin)
-    if number < cls.FORMAT and (upgrade := _UPGRADES.get(cls)) is not None:
+    upgrade = upgrade or _UPGRADES.get(cls)
+    if number < cls.FORMAT and upgrade is not None:
         try:
             current = upgrade(current)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -335,12 +341,14 @@ def write_json(path: Path, record: Mapping[str, Any]) -> None:
     write_atomically(path, (json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
 
 
-def read_all(cls: type[R], path: Path) -> list[R]:
+def read_all(cls: type[R], path: Path, upgrade: Upgrade | None = None) -> list[R]:
     """Return the typed records in a file of JSON lines; none if there is no such file.
 
     A last line that was cut off is left out with a warning. Raises FileFormatError naming file and line.
     """
-    return [read(cls, line, f"{path}, line {number}") for number, line in enumerate(read_lines(path), 1)]
+    return [
+        read(cls, line, f"{path}, line {number}", upgrade) for number, line in enumerate(read_lines(path), 1)
+    ]
 
 
 def append(path: Path, records: Iterable[Record]) -> None:
@@ -410,7 +418,7 @@ def _upgrade_experiment(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "options": options, "split": record.get("split") or "test", "propagation": points}
 
 
-_UPGRADES: dict[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
+_UPGRADES: dict[type, Upgrade] = {
     RunResult: _upgrade_result,
     LogLine: _upgrade_log_line,
     PropagationLine: _upgrade_propagation_line,

@@ -1,1 +1,1 @@
-"""Finds the junctions h(x) + F(x) of any network."""
+"""Finding the junctions h(x) + F(x) of any network, without naming modules."""

@@ -1,4 +1,4 @@
-"""The additions that a junction can be: a + b, out += a, torch.add, and the fused forms of them."""
+"""The calls that add: a + b, out += a, torch.add, and the functions that fuse an addition with a product."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,72 +9,84 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Term:
-    """One side of an addition: `value` computes it from `inputs`, times a number or a tensor."""
+class Addend:
+    """One of the two values that a call adds.
+
+    Attributes:
+        inputs: the tensors that the call takes for it.
+        value: a function that computes it from `inputs`.
+        factor: what the call multiplies its only input by, a number or a tensor.
+    """
 
     inputs: tuple[Tensor, ...]
     value: Callable[[], Tensor]
     factor: float | Tensor = 1.0
 
 
-def terms(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Term, Term] | None:
-    """The two terms of a call of torch function `name`; None if it does not add two floating tensors."""
-    read = READERS.get(name)
+Addends = tuple[Addend, Addend]
+
+
+def addends_of(function: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Addends | None:
+    """Return the two addends of a call, or None if it does not add two floating-point tensors."""
+    read = READERS.get(function)
     return read(*args, **kwargs) if read else None
 
 
-def adds_zero(name: str, args: tuple[Any, ...]) -> bool:
-    """Is it 0 + x, with which Python's sum begins?"""
-    return name in ADDITIONS and any(type(value) in (int, float) and value == 0 for value in args)
+def adds_zero(function: str, args: tuple[Any, ...]) -> bool:
+    """Return whether the call is 0 + x, as Python's `sum` begins."""
+    return function in ADDITIONS and any(type(value) in (int, float) and value == 0 for value in args)
 
 
-def _floating(*values: Any) -> bool:
+def _are_floating(*values: Any) -> bool:
     return all(isinstance(value, Tensor) and value.is_floating_point() for value in values)
 
 
-def _scaled(tensor: Tensor, factor: float) -> Term:
+def _multiple(tensor: Tensor, factor: float) -> Addend:
     if factor == 1:
-        return Term((tensor,), lambda: tensor)
-    return Term((tensor,), lambda: tensor * factor, float(factor))
+        return Addend((tensor,), lambda: tensor)
+    return Addend((tensor,), lambda: tensor * factor, float(factor))
 
 
-def _add(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> tuple[Term, Term] | None:
-    del out  # written to, not read
-    return (_scaled(input, 1), _scaled(other, alpha)) if _floating(input, other) else None
+# The readers have the signatures of the torch functions. They ignore `out`, which is written and not read.
+
+
+def _add(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Addends | None:
+    del out
+    return (_multiple(input, 1), _multiple(other, alpha)) if _are_floating(input, other) else None
 
 
 def _addmm(
     input: Any, *factors: Any, beta: float = 1, alpha: float = 1, out: Any = None, **named: Any
-) -> tuple[Term, Term] | None:
+) -> Addends | None:
     del out
     a, b = [*factors, *named.values()]
-    if not _floating(input, a, b):
+    if not _are_floating(input, a, b):
         return None
-    return _scaled(input, beta), Term((a, b), lambda: alpha * torch.matmul(a, b))
+    return _multiple(input, beta), Addend((a, b), lambda: alpha * torch.matmul(a, b))
 
 
-def _addcmul(
-    input: Any, *factors: Any, value: float = 1, out: Any = None, **named: Any
-) -> tuple[Term, Term] | None:
+def _addcmul(input: Any, *factors: Any, value: float = 1, out: Any = None, **named: Any) -> Addends | None:
     del out
     a, b = [*factors, *named.values()]
-    return (_scaled(input, 1), Term((a, b), lambda: value * a * b)) if _floating(input, a, b) else None
+    if not _are_floating(input, a, b):
+        return None
+    return _multiple(input, 1), Addend((a, b), lambda: value * a * b)
 
 
-def _lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> tuple[Term, Term] | None:
+def _lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Addends | None:
     del out
-    if not _floating(input, end):
+    if not _are_floating(input, end):
         return None
     if isinstance(weight, Tensor):
         return (
-            Term((input,), lambda: (1 - weight) * input, 1 - weight),
-            Term((end,), lambda: weight * end, weight),
+            Addend((input,), lambda: (1 - weight) * input, 1 - weight),
+            Addend((end,), lambda: weight * end, weight),
         )
-    return _scaled(input, 1 - weight), _scaled(end, weight)
+    return _multiple(input, 1 - weight), _multiple(end, weight)
 
 
 ADDITIONS = ("add", "add_", "__add__", "__radd__", "__iadd__")
-READERS: dict[str, Callable[..., tuple[Term, Term] | None]] = {
+READERS: dict[str, Callable[..., Addends | None]] = {
     name + suffix: reader
     for name, reader in {
         "addmm": _addmm,

@@ -1,4 +1,4 @@
-"""Finds the junctions of a network in one forward pass, without naming modules."""
+"""Finding the junctions of a network in one forward pass."""
 
 import math
 from collections import Counter
@@ -9,210 +9,165 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from resunit.errors import PropagationError
-from resunit.propagation.detect.graph import Edge, Graph, Node, Side
-from resunit.propagation.detect.kinds import (
-    Meeting,
+from resunit.propagation.detect.blind_spots import describe_blind_spots
+from resunit.propagation.detect.found_junction import Detection, FoundJunction, Shape
+from resunit.propagation.detect.graph import Graph, Node, Subgraph, operation_of
+from resunit.propagation.detect.junction_names import name_junctions
+from resunit.propagation.detect.recorder import Addition, ForwardRecorder
+from resunit.propagation.detect.shortcut_kinds import (
     Shortcut,
+    ShortcutAndBranch,
     has_parameters,
-    junction,
-    operation,
-    stream_before,
+    split_addition,
 )
-from resunit.propagation.detect.sightings import Addition, Sightings
-from resunit.propagation.detect.sites import Detection, Site, Truncation
-from resunit.propagation.detect.unseen import unseen
-from resunit.propagation.detect.watching import Watch
-from resunit.propagation.measures.losses import Loss, check_differentiable, loss_of
-from resunit.propagation.measures.passes import Inputs, run
-
-# Nodes of activations that set to zero what is below a number, and where a node keeps that number.
-TRUNCATING = {
-    "Relu": None,
-    "Threshold": "_saved_threshold",
-    "Hardtanh": "_saved_min_val",
-    "Clamp": "_saved_min",
-    "ClampMin": "_saved_min",
-}
+from resunit.propagation.detect.stream import find_previous
+from resunit.propagation.detect.truncation import find_truncation
+from resunit.propagation.forward.call_tracing import CallTracer
+from resunit.propagation.forward.inputs import Inputs, run_forward
+from resunit.propagation.forward.loss import Loss, check_differentiable, compute_loss
+from resunit.propagation.junction import ShortcutKind
 
 
-def detect(model: nn.Module, inputs: Any, targets: Any, loss: Loss | None) -> Detection:
-    """Find the junctions of `model` in one forward pass on `inputs`; its state is the caller's to preserve.
+def detect_junctions(model: nn.Module, inputs: Any, targets: Any, loss: Loss | None) -> Detection:
+    """Find the junctions of `model` in one forward pass.
 
-    Raises PropagationError for what cannot be run or has no gradient.
+    The caller preserves the state of the model, and lets its parameters require gradients.
+
+    Args:
+        model: the network.
+        inputs: a tensor, a tuple or list of arguments, or a mapping of keyword arguments.
+        targets: what the loss compares the output with.
+        loss: a function of output and targets that returns a scalar; None for the default loss.
+
+    Raises:
+        PropagationError: the network does not run on the inputs, or no gradient reaches the loss.
     """
     with torch.enable_grad():
         given = Inputs.of(inputs)
-    identifiers = [tensor for tensor in given.tensors() if not tensor.is_floating_point()]
-    sightings = Sightings(identifiers)
-    sightings.sources += [tensor.grad_fn for tensor in given.tensors() if tensor.is_floating_point()]
+    recorder = ForwardRecorder([tensor for tensor in given.tensors() if not tensor.is_floating_point()])
+    recorder.sources += [tensor.grad_fn for tensor in given.tensors() if tensor.is_floating_point()]
     with torch.enable_grad():
-        with Watch(model, sightings.on_function, sightings.on_passage):
-            output = run(model, given)
-        value = loss_of(output, targets, loss)
+        with CallTracer(model, recorder.on_call, recorder.on_module_boundary):
+            output = run_forward(model, given)
+        value = compute_loss(output, targets, loss)
     check_differentiable(value)
-    graph = Graph(value.grad_fn, sightings.sources, sightings.unchanged)
+    graph = Graph(value.grad_fn, recorder.sources, recorder.unchanged)
     if not graph.children:
         raise PropagationError(
             "the loss does not depend on any tensor of the inputs; "
             "give them as tensors, or in tuples, lists and mappings"
         )
-    return _Assembly(sightings, graph).detection()
+    return _Detector(recorder, graph).detection()
 
 
-class _Assembly:
-    """Turns the additions of a pass into sites."""
+class _Detector:
+    """Decides which recorded additions are junctions, and describes them."""
 
-    def __init__(self, sightings: Sightings, graph: Graph):
-        self.sightings = sightings
+    def __init__(self, recorder: ForwardRecorder, graph: Graph):
+        self.recorder = recorder
         self.graph = graph
-        self.seen: list[Addition] = []
-        self.meetings: list[Meeting] = []
-        self.number: dict[Node, int] = {}  # the sum's node -> the site
-        self.custom_after: Counter[str] = Counter()  # custom autograd functions that follow additions
+        self.additions: list[Addition] = []
+        self.paths: list[ShortcutAndBranch] = []
+        self.number_of_sum: dict[Node, int] = {}
+        self.found: list[FoundJunction] = []
+        self.custom_functions_after: Counter[str] = Counter()
 
     def detection(self) -> Detection:
-        candidates = [seen for seen in self.sightings.additions if seen.sum in self.graph]
-        for seen in candidates:
-            meeting = junction(self.graph, *seen.edges) or self.continued(seen)
-            if meeting is not None:
-                self.number[seen.sum] = len(self.seen)
-                self.seen.append(seen)
-                self.meetings.append(meeting)
-        names = self.names()
-        sites: list[Site] = []
-        for number in range(len(self.seen)):
-            sites.append(self.site(number, names[number], sites))
-        hidden = unseen(self.sightings, self.graph, self.custom_after)
-        return Detection(tuple(sites), tuple(hidden), len(candidates))
+        candidates = [addition for addition in self.recorder.additions if addition.sum in self.graph]
+        for addition in candidates:
+            paths = split_addition(self.graph, *addition.edges) or self.further_addend(addition)
+            if paths is not None:
+                self.number_of_sum[addition.sum] = len(self.additions)
+                self.additions.append(addition)
+                self.paths.append(paths)
+        names = name_junctions(self.recorder, self.additions, self.paths)
+        for addition, paths, name in zip(self.additions, self.paths, names, strict=True):
+            self.found.append(self.describe(addition, paths, name))
+        unseen = describe_blind_spots(self.recorder, self.graph, self.custom_functions_after)
+        return Detection(tuple(self.found), tuple(unseen), len(candidates))
 
-    def continued(self, seen: Addition) -> Meeting | None:
-        """X + F(x) + G(x): the second addition goes on from the first one's sum: an identity."""
-        for term in (0, 1):
-            edges, others = seen.edges[term], seen.edges[1 - term]
-            if len(edges) == 1 and (before := self.number.get(edges[0][0])) is not None:
-                origin = self.meetings[before].shortcut.origin
-                for meeting, *sides in self.graph.meeting_points(edges, others):
-                    if meeting == origin:
-                        sum_itself, branch = Side(edges), sides[1]
+    def further_addend(self, addition: Addition) -> ShortcutAndBranch | None:
+        """Return the paths of the second addition in x + F(x) + G(x), whose shortcut is the first sum."""
+        for index in (0, 1):
+            edges, others = addition.edges[index], addition.edges[1 - index]
+            if len(edges) == 1 and (before := self.number_of_sum.get(edges[0][0])) is not None:
+                x_before = self.paths[before].shortcut.x
+                for x, *subgraphs in self.graph.common_origins(edges, others):
+                    if x == x_before:
+                        shortcut, branch = Subgraph(edges), subgraphs[1]
                         if not has_parameters(self.graph, branch):
                             return None
-                        ordered = (sum_itself, branch) if term == 0 else (branch, sum_itself)
-                        return Meeting(Shortcut("identity", edges[0], ()), term, ordered)
+                        ordered = (shortcut, branch) if index == 0 else (branch, shortcut)
+                        return ShortcutAndBranch(Shortcut("identity", edges[0], ()), index, ordered)
         return None
 
-    def site(self, number: int, name: str, before: list[Site]) -> Site:
-        seen, meeting = self.seen[number], self.meetings[number]
-        shortcut, origin = meeting.shortcut, meeting.shortcut.origin
-        outer = seen.factors[meeting.term]
-        kind = shortcut.kind
-        if isinstance(outer, Tensor):
-            kind = "gate" if outer.requires_grad else "scale"
-        elif outer != 1 and kind == "identity":
-            kind = "scale"
-        x_is_term = kind == "identity" and not shortcut.nodes
-        x_shape = self.sightings.made[origin][1] if origin in self.sightings.made else None
-        if x_is_term:
-            x_shape = seen.shape
-        link = stream_before(self.graph, origin, self.number)
-        previous, between = link if link is not None else (None, ())
-        if previous is not None and before[previous].truncation is None:
-            taught = {operation(node) for node in between if isinstance(node, BackwardCFunction)}
-            self.custom_after.update(taught)
-        return Site(
+    def describe(self, addition: Addition, paths: ShortcutAndBranch, name: str) -> FoundJunction:
+        shortcut = paths.shortcut
+        kind = _with_factor(shortcut.kind, addition.factors[paths.shortcut_index])
+        x_is_addend = kind == "identity" and not shortcut.nodes
+        x_shape = addition.shape if x_is_addend else self.recorder.shapes.get(shortcut.x)
+        previous, between = find_previous(self.graph, shortcut.x, self.number_of_sum) or (None, ())
+        if previous is not None and self.found[previous].truncation is None:
+            custom = {operation_of(node) for node in between if isinstance(node, BackwardCFunction)}
+            self.custom_functions_after.update(custom)
+        return FoundJunction(
             name=name,
-            place=seen.place,
-            term=meeting.term,
+            call=addition.call,
+            shortcut_index=paths.shortcut_index,
             kind=kind,
-            operations=self.words(shortcut.nodes) if kind != "identity" else (),
-            x=None if x_is_term else self.sightings.capture(origin),
-            x_is_term=x_is_term,
-            exact=self.is_exact(seen, meeting),
+            operations=self.functions_of(shortcut.nodes) if kind != "identity" else (),
+            x=None if x_is_addend else self.recorder.location_of(shortcut.x),
+            x_is_addend=x_is_addend,
+            exact=self.is_exact(addition, paths),
             previous=previous,
-            previous_f=self.words(between),
-            truncation=self.truncation(seen.sum),
-            shape=seen.shape,
+            previous_f=self.functions_of(between),
+            truncation=find_truncation(self.graph, self.recorder, addition.sum),
+            shape=addition.shape,
             x_shape=x_shape,
-            stage=self.stage(seen, x_shape, previous, before),
+            stage=self.stage_of(addition.shape, x_shape, previous),
         )
 
-    def stage(
-        self, seen: Addition, x_shape: tuple[int, ...] | None, previous: int | None, before: list[Site]
-    ) -> int:
-        """That of the junction before where neither it nor this one changes the size, else a new one."""
-        if previous is not None and _size(x_shape) == _size(seen.shape) == _size(self.seen[previous].shape):
-            return before[previous].stage
-        return max((site.stage for site in before), default=0) + 1
+    def stage_of(self, shape: Shape, x_shape: Shape | None, previous: int | None) -> int:
+        """Return the stage of the previous junction if neither junction changes the size, else a new one."""
+        if previous is not None and _size(x_shape) == _size(shape) == _size(self.additions[previous].shape):
+            return self.found[previous].stage
+        return max((junction.stage for junction in self.found), default=0) + 1
 
-    def is_exact(self, seen: Addition, meeting: Meeting) -> bool:
-        """Do x_l, and all that is made of it on the way to the sum, serve this junction alone?"""
-        graph, origin = self.graph, meeting.shortcut.origin
+    def is_exact(self, addition: Addition, paths: ShortcutAndBranch) -> bool:
+        """Return whether this junction alone uses x_l and what is computed from x_l on the way to the sum."""
+        graph, x = self.graph, paths.shortcut.x
         between = sorted(
-            {*meeting.sides[0].nodes, *meeting.sides[1].nodes}, key=lambda node: graph.rank[node]
+            {*paths.subgraphs[0].nodes, *paths.subgraphs[1].nodes}, key=lambda node: graph.rank[node]
         )
-        made_of_x = set()
-        users = list(graph.users_of_edge[origin])
+        computed_from_x = set()
+        users = list(graph.users_of_edge[x])
         for node in between:
-            if any(edge == origin or edge[0] in made_of_x for edge in graph.children[node]):
-                made_of_x.add(node)
+            if any(edge == x or edge[0] in computed_from_x for edge in graph.children[node]):
+                computed_from_x.add(node)
                 users += graph.users[node]
-        return all(user in made_of_x or user is seen.sum for user in users)
+        return all(user in computed_from_x or user is addition.sum for user in users)
 
-    def truncation(self, node: Node) -> Truncation | None:
-        """The first activation that f applies to the sum, while nothing but f uses it."""
-        edge: Edge = (node, 0)
-        while len(users := self.graph.users_of_edge[edge]) == 1 and len(self.graph.children[users[0]]) == 1:
-            edge = (users[0], 0)
-            if _truncates(users[0]):
-                before = self.graph.children[users[0]][0]
-                after = self.sightings.capture(edge)
-                into = None if before[0] is node else self.sightings.capture(before)
-                if after is None or (into is None and before[0] is not node):
-                    return None
-                return Truncation(into, after)
-            if "Norm" not in operation(users[0]):
-                return None
-        return None
-
-    def words(self, nodes: tuple[Node, ...]) -> tuple[str, ...]:
-        """Operations in the order of the forward pass, as they are called in torch."""
-        names, inner = [], []
+    def functions_of(self, nodes: tuple[Node, ...]) -> tuple[str, ...]:
+        """Return the torch functions that made the nodes, in the order of the forward pass."""
+        functions, inner = [], []
         for node in reversed(nodes):
-            capture = self.sightings.capture((node, 0))
-            if capture is not None and capture.place.function not in ("input", "output"):
-                names.append(capture.place.function.strip("_"))
-                inner = []  # these were steps of the function
+            location = self.recorder.location_of((node, 0))
+            if location is not None and location.call.function not in ("input", "output"):
+                functions.append(location.call.function.strip("_"))
+                inner = []  # The nodes before this one were steps within the function.
             elif isinstance(node, BackwardCFunction):
-                names.append(operation(node))
+                functions.append(operation_of(node))
             else:
-                inner.append(operation(node).lower())
-        return (*names, *inner)
-
-    def names(self) -> list[str]:
-        """The junctions by the module that adds; where it adds several times, by their branches."""
-        modules = Counter(seen.place.module for seen in self.seen)
-        names = []
-        for seen, meeting in zip(self.seen, self.meetings, strict=True):
-            name = module = seen.place.module
-            if modules[module] > 1:
-                edges = meeting.sides[1 - meeting.term].edges
-                branch = self.sightings.returned_by.get(edges[0][0], "") if edges else ""
-                within = branch.startswith(f"{module}." if module else "") and branch != module
-                name = branch if within and branch else module
-            names.append(name or "(model)")
-        repeated = Counter(names)
-        met: Counter[str] = Counter()
-        for i, name in enumerate(names):
-            if repeated[name] > 1:
-                met[name] += 1
-                names[i] = f"{name}#{met[name]}"
-        return names
+                inner.append(operation_of(node).lower())
+        return (*functions, *inner)
 
 
-def _truncates(node: Node) -> bool:
-    """Does the activation set negative values, and no others below its upper bound, to zero?"""
-    name = operation(node)
-    return name in TRUNCATING and ((bound := TRUNCATING[name]) is None or getattr(node, bound) == 0)
+def _with_factor(kind: ShortcutKind, factor: float | Tensor) -> ShortcutKind:
+    """Return the kind of a shortcut that the addition itself multiplies by a factor."""
+    if isinstance(factor, Tensor):
+        return "gate" if factor.requires_grad else "scale"
+    return "scale" if factor != 1 and kind == "identity" else kind
 
 
-def _size(shape: tuple[int, ...] | None) -> int:
+def _size(shape: Shape | None) -> int:
     return 0 if shape is None else math.prod(shape)

@@ -1,1 +1,1 @@
-"""Measures the signal and the gradient at known junctions."""
+"""Measuring the signal and the gradient at junctions that were found before."""

@@ -1,6 +1,6 @@
-"""How alike the samples of a batch are at each depth: signals that all look the same carry no information."""
+"""The correlation between the samples of a batch: streams that are all alike carry no information."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -8,40 +8,46 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.errors import PropagationError
-from resunit.propagation.detect.additions import Term
-from resunit.propagation.detect.sites import Site
-from resunit.propagation.measures.losses import Loss
+from resunit.propagation.detect.found_junction import FoundJunction
+from resunit.propagation.forward.loss import Loss
+from resunit.propagation.forward.state import preserved_state
+from resunit.propagation.measures.junction_calls import JunctionCall, loss_of_changed_sums
 from resunit.propagation.measures.reductions import to_numbers
-from resunit.propagation.measures.state import preserved
-from resunit.propagation.measures.visits import visit
 
 
 def sample_correlations(
-    model: nn.Module, inputs: Any, targets: Any, loss: Loss | None, sites: tuple[Site, ...]
+    model: nn.Module, inputs: Any, targets: Any, loss: Loss | None, junctions: Sequence[FoundJunction]
 ) -> list[float | None]:
-    """The mean of <y_a, y_b> / (||y_a|| ||y_b||) over pairs of samples a != b, by junction.
+    """Return, for each junction, the mean of <y_a, y_b> / (||y_a|| ||y_b||) over pairs of samples a != b.
 
-    Samples are along the first dimension. None for a junction that the pass did not come by; raises
-    PropagationError for a batch of one.
+    The samples lie along the first dimension. The value is None for a junction that the pass does not reach.
+
+    Raises:
+        PropagationError: the batch holds one sample only.
     """
-    found: dict[int, Tensor] = {}
+    correlations: dict[int, Tensor] = {}
 
-    def at(number: int, _shortcut: Term, _branch: Term, add: Callable[[], Tensor]) -> Tensor:
-        y = add()
-        samples = y.detach().flatten(1)
-        samples = samples.to(torch.promote_types(samples.dtype, torch.float32))
-        largest = samples.abs().amax(
-            1, keepdim=True
-        )  # divided by, so that squares neither vanish nor overflow
-        samples = functional.normalize(samples / largest.where(largest > 0, 1), dim=1)
-        count = len(samples)
-        if count < 2:
-            raise PropagationError("the correlation between samples needs a batch of two or more")
-        # The sum over all pairs is ||sum of the directions||^2, of which the diagonal is `count`.
-        found[number] = (samples.sum(0).square().sum() - count) / (count * (count - 1))
+    def add(call: JunctionCall, original: Callable[[], Tensor]) -> Tensor:
+        y = original()
+        correlations[call.number] = _mean_cosine(y.detach().flatten(1))
         return y
 
-    with preserved(model):
-        visit(model, inputs, targets, loss, sites, at)
-    values = dict(zip(found, to_numbers(list(found.values())), strict=True))
-    return [values.get(number) for number in range(len(sites))]
+    with preserved_state(model):
+        loss_of_changed_sums(model, inputs, targets, loss, junctions, add)
+    values = dict(zip(correlations, to_numbers(list(correlations.values())), strict=True))
+    return [values.get(number) for number in range(len(junctions))]
+
+
+def _mean_cosine(samples: Tensor) -> Tensor:
+    """Return the mean cosine between two rows of (samples, features)."""
+    count = len(samples)
+    if count < 2:
+        raise PropagationError(
+            "the correlation between samples needs a batch of two or more; give more inputs"
+        )
+    samples = samples.to(torch.promote_types(samples.dtype, torch.float32))
+    # Each row is divided by its largest value, so that its squares neither vanish nor overflow.
+    largest = samples.abs().amax(1, keepdim=True)
+    directions = functional.normalize(samples / largest.where(largest > 0, 1), dim=1)
+    # The sum over all pairs is ||sum of the directions||^2, of which the pairs a = b make up `count`.
+    return (directions.sum(0).square().sum() - count) / (count * (count - 1))

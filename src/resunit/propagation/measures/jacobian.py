@@ -1,6 +1,6 @@
-"""How much a junction can stretch its input: the largest singular value of dy_l / dx_l."""
+"""The largest singular value of dy_l / dx_l: by how much a junction can stretch a change of its input."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -8,62 +8,70 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from resunit.propagation.detect.sites import Crossings, Site
-from resunit.propagation.detect.watching import Place, Watch, tensors_in
-from resunit.propagation.measures.passes import Inputs, run
-from resunit.propagation.measures.state import differentiable, preserved
+from resunit.propagation.detect.found_junction import FoundJunction
+from resunit.propagation.forward.call_tracing import CallSite, CallTracer
+from resunit.propagation.forward.inputs import Inputs, run_forward
+from resunit.propagation.forward.nested import tensors_in
+from resunit.propagation.forward.state import preserved_state, require_gradients
+from resunit.propagation.measures.junction_calls import JunctionCalls
 
-TOLERANCE = 1e-4  # of the squared singular value: its distance to an eigenvalue of J^T J
-MOST_ITERATIONS = 200
+RELATIVE_TOLERANCE = 1e-4  # of the squared singular value: its distance to an eigenvalue of J^T J
+MAX_ITERATIONS = 200
 
 
-def singular_values(model: nn.Module, inputs: Any, sites: tuple[Site, ...]) -> list[float | None]:
-    """The largest singular value of the Jacobian of y_l = h(x_l) + F(x_l), whole batch in, whole batch out.
+def singular_values(model: nn.Module, inputs: Any, junctions: Sequence[FoundJunction]) -> list[float | None]:
+    """Return, for each junction, the largest singular value of the Jacobian J of y_l = h(x_l) + F(x_l).
 
-    By power iteration on J^T J, in Lanczos's form: J^T u is a gradient, and J v the gradient of that by u.
-    None where x_l was not seen, or where an operation on the way has no second derivative.
+    J maps a change of the whole batch to a change of the whole batch. The method is power iteration on J^T J
+    in the form of Lanczos. J^T u is a gradient, and J v is the gradient of J^T u by u. The value is None if
+    x_l was not seen, or if an operation in between has no second derivative.
     """
-    with preserved(model), torch.enable_grad():
-        differentiable(model)
-        passed = _Passed(sites)
-        # Attention's fused kernels have no second derivatives.
-        with sdpa_kernel(SDPBackend.MATH), Watch(model, passed.on_function, passed.on_passage):
-            output = run(model, Inputs.of(inputs))
-        values = [passed.singular_value(number) for number in range(len(sites))]
+    with preserved_state(model), torch.enable_grad():
+        require_gradients(model)
+        edges = _JunctionEdges(junctions)
+        # The fused kernels of attention have no second derivatives.
+        with (
+            sdpa_kernel(SDPBackend.MATH),
+            CallTracer(model, edges.on_call, edges.on_module_boundary),
+        ):
+            output = run_forward(model, Inputs.of(inputs))
+        values = [edges.singular_value(number) for number in range(len(junctions))]
         del output
     return values
 
 
-class _Passed:
-    """The edges of x_l and y_l of each site in one pass."""
+class _JunctionEdges:
+    """The edges of x_l and y_l of each junction in one pass."""
 
-    def __init__(self, sites: tuple[Site, ...]):
-        self.sites = sites
-        self.crossings = Crossings(sites)
-        self.captures = {site.x.place: [] for site in sites if site.x is not None}
-        for number, site in enumerate(sites):
-            if site.x is not None:
-                self.captures[site.x.place].append((site.x.position, number))
+    def __init__(self, junctions: Sequence[FoundJunction]):
+        self.junctions = junctions
+        self.calls = JunctionCalls(junctions)
+        self.inputs_at: dict[
+            CallSite, list[tuple[int, int]]
+        ] = {}  # index of the tensor, number of the junction
+        for number, junction in enumerate(junctions):
+            if junction.x is not None:
+                self.inputs_at.setdefault(junction.x.call, []).append((junction.x.position, number))
         self.x: dict[int, GradientEdge] = {}
         self.y: dict[int, tuple[GradientEdge, Tensor]] = {}
 
-    def on_function(self, place: Place, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        crossing = self.crossings.met(place, args, kwargs)
-        if crossing is not None and self.sites[crossing.number].x_is_term:
-            self.x[crossing.number] = get_gradient_edge(crossing.shortcut.inputs[0])
-        result = func(*args, **kwargs)
-        if crossing is not None:
+    def on_call(self, site: CallSite, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        call = self.calls.recognise(site, args, kwargs)
+        if call is not None and self.junctions[call.number].x_is_addend:
+            self.x[call.number] = get_gradient_edge(call.shortcut.inputs[0])
+        result = function(*args, **kwargs)
+        if call is not None:
             like = torch.empty_like(result, requires_grad=False)
-            self.y[crossing.number] = get_gradient_edge(result), like
-        self.on_passage(place, result)
+            self.y[call.number] = get_gradient_edge(result), like
+        self.on_module_boundary(site, result)
         return result
 
-    def on_passage(self, place: Place, value: Any) -> None:
-        if place in self.captures:
+    def on_module_boundary(self, site: CallSite, value: Any) -> None:
+        if site in self.inputs_at:
             tensors = list(tensors_in(value))
-            for position, number in self.captures[place]:
-                if position < len(tensors) and tensors[position].requires_grad:
-                    self.x[number] = get_gradient_edge(tensors[position])
+            for index, number in self.inputs_at[site]:
+                if index < len(tensors) and tensors[index].requires_grad:
+                    self.x[number] = get_gradient_edge(tensors[index])
 
     def singular_value(self, number: int) -> float | None:
         if number not in self.x or number not in self.y:
@@ -78,33 +86,33 @@ class _Passed:
 
 
 def _lanczos(transposed: Tensor, u: Tensor, y: GradientEdge, x: GradientEdge) -> float:
-    """Power iteration that reads the largest eigenvalue off all its steps, not off the last alone.
+    """Return the largest singular value of J.
 
-    In the basis v_1, v_2, ... of the steps J^T J is tridiagonal.
+    Plain power iteration would use its last step alone; Lanczos uses all steps. In the basis of the steps
+    v_1, v_2, ... the matrix J^T J is tridiagonal.
     """
     generator = torch.Generator(transposed.device).manual_seed(0)
     v = torch.randn(transposed.shape, generator=generator, device=transposed.device, dtype=transposed.dtype)
     v, before = v / v.norm(), torch.zeros_like(v)
     diagonal: list[float] = []
-    beside: list[float] = []
+    off_diagonal: list[float] = []
     value = 0.0
-    for _ in range(MOST_ITERATIONS):
+    for _ in range(MAX_ITERATIONS):
         (stretched,) = torch.autograd.grad(transposed, u, v, retain_graph=True)  # J v
         (after,) = torch.autograd.grad([y], [x], [stretched], retain_graph=True)  # J^T J v
         diagonal.append(stretched.norm().item() ** 2)
-        after = after - diagonal[-1] * v - (beside[-1] if beside else 0.0) * before
+        after = after - diagonal[-1] * v - (off_diagonal[-1] if off_diagonal else 0.0) * before
         length = after.norm().item()
-        value, last = _largest_eigenvalue(diagonal, beside)
-        if length * abs(last) <= TOLERANCE * value:  # bounds the distance to an eigenvalue
+        value, last = _largest_eigenvalue(diagonal, off_diagonal)
+        if length * abs(last) <= RELATIVE_TOLERANCE * value:  # The left side bounds the distance.
             break
-        beside.append(length)
+        off_diagonal.append(length)
         v, before = after / length, v
     return max(0.0, value) ** 0.5
 
 
-def _largest_eigenvalue(diagonal: list[float], beside: list[float]) -> tuple[float, float]:
-    """Of the tridiagonal matrix; and the last number of its eigenvector."""
-    numbers = torch.tensor(diagonal, dtype=torch.float64), torch.tensor(beside, dtype=torch.float64)
-    matrix = numbers[0].diag() + numbers[1].diag(1) + numbers[1].diag(-1)
-    eigenvalues, eigenvectors = torch.linalg.eigh(matrix)
+def _largest_eigenvalue(diagonal: list[float], off_diagonal: list[float]) -> tuple[float, float]:
+    """Return the largest eigenvalue of a tridiagonal matrix, and the last entry of its eigenvector."""
+    on, off = torch.tensor(diagonal, dtype=torch.float64), torch.tensor(off_diagonal, dtype=torch.float64)
+    eigenvalues, eigenvectors = torch.linalg.eigh(on.diag() + off.diag(1) + off.diag(-1))
     return eigenvalues[-1].item(), eigenvectors[-1, -1].item()

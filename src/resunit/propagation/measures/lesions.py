@@ -1,39 +1,39 @@
-"""What each branch is worth: the loss without it."""
+"""The change of the loss when one branch is left out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from resunit.propagation.detect.additions import Term
-from resunit.propagation.detect.sites import Site
-from resunit.propagation.measures.losses import Loss
+from resunit.propagation.detect.found_junction import FoundJunction
+from resunit.propagation.forward.loss import Loss
+from resunit.propagation.forward.state import preserved_state
+from resunit.propagation.measures.junction_calls import AddAtJunction, JunctionCall, loss_of_changed_sums
 from resunit.propagation.measures.reductions import to_numbers
-from resunit.propagation.measures.state import preserved
-from resunit.propagation.measures.visits import Visit, visit
 
 
 def loss_changes(
-    model: nn.Module, inputs: Any, targets: Any, loss: Loss | None, sites: tuple[Site, ...]
+    model: nn.Module, inputs: Any, targets: Any, loss: Loss | None, junctions: Sequence[FoundJunction]
 ) -> list[float]:
-    """E with y_l = h(x_l) in place of h(x_l) + F(x_l), minus E, for each junction on its own.
+    """Return, for each junction, E with y_l = h(x_l) in place of h(x_l) + F(x_l), minus E.
 
-    One forward pass a junction, all with the same random numbers (Veit et al. 2016, for one batch).
+    This is one forward pass for each junction, all with the same random numbers (the lesion study of
+    Veit et al. 2016, on one batch).
     """
 
-    def loss_without(lesion: int | None) -> Tensor:
-        with preserved(model):
-            return visit(model, inputs, targets, loss, sites, _without(lesion))
+    def loss_without(number: int | None) -> Tensor:
+        with preserved_state(model):
+            return loss_of_changed_sums(model, inputs, targets, loss, junctions, _leave_out(number))
 
-    losses = to_numbers([loss_without(number) for number in (None, *range(len(sites)))])
+    losses = to_numbers([loss_without(number) for number in (None, *range(len(junctions)))])
     return [value - losses[0] for value in losses[1:]]
 
 
-def _without(lesion: int | None) -> Visit:
-    def at(number: int, shortcut: Term, _branch: Term, add: Callable[[], Tensor]) -> Tensor:
-        if number != lesion:
-            return add()
-        h = shortcut.value().clone()  # before the addition, which may be in place
-        return add().copy_(h)  # and so is its result, wherever it is kept
+def _leave_out(number: int | None) -> AddAtJunction:
+    def add(call: JunctionCall, original: Callable[[], Tensor]) -> Tensor:
+        if call.number != number:
+            return original()
+        h = call.shortcut.value().clone()  # It is computed first, because the addition may be in place.
+        return original().copy_(h)  # The tensor of the sum is kept, because others may already hold it.
 
-    return at
+    return add

@@ -1,4 +1,4 @@
-"""Sums over whole tensors, left on the device: each is a 0-dimensional float32 or float64 tensor."""
+"""Sums over whole tensors; each stays on its device as a 0-dimensional float32 or float64 tensor."""
 
 import functools
 
@@ -6,13 +6,16 @@ import torch
 from torch import Tensor
 
 
-def flats(*tensors: Tensor, careful: bool = False) -> list[Tensor]:
-    """The elements of equally shaped tensors in one order, (N,), all float32 or all float64.
+def flatten_alike(*tensors: Tensor, careful: bool = False) -> list[Tensor]:
+    """Return the elements of equally shaped tensors in one order, as tensors of shape (N,).
 
-    `careful` makes them float64, whose squares neither vanish nor overflow, where the device has it.
+    They are not copied if all tensors are dense and laid out alike, for instance all channels-last.
+    Reductions over strided views are many times slower.
 
-    Without a copy where all are dense and laid out alike, channels-last for instance: reductions over
-    strided views are many times slower.
+    Args:
+        tensors: tensors of one shape.
+        careful: return float64, whose squares neither vanish nor overflow, on devices that have it. Otherwise
+            the result is float32, or float64 if one tensor is.
     """
     first = tensors[0]
     if all(t.stride() == first.stride() and t.shape == first.shape for t in tensors) and _is_dense(first):
@@ -26,7 +29,7 @@ def flats(*tensors: Tensor, careful: bool = False) -> list[Tensor]:
 
 
 def _is_dense(tensor: Tensor) -> bool:
-    """Do its elements fill a stretch of memory, in whatever order of the dimensions?"""
+    """Return whether the elements fill a stretch of memory, in whatever order of the dimensions."""
     expected = 1
     for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
         if size != 1:
@@ -37,16 +40,17 @@ def _is_dense(tensor: Tensor) -> bool:
 
 
 def energy(flat: Tensor) -> Tensor:
-    """The sum of squares."""
+    """Return the sum of squares of a tensor of shape (N,)."""
     return torch.dot(flat, flat)
 
 
 def difference_energy(a: Tensor, b: Tensor) -> Tensor:
+    """Return the sum of squares of a - b."""
     return energy(a - b)
 
 
 def to_numbers(values: list[Tensor]) -> list[float]:
-    """0-dimensional tensors as numbers, with one transfer a device."""
+    """Return 0-dimensional tensors as numbers, with one transfer from each device."""
     numbers = [0.0] * len(values)
     for device in {value.device for value in values}:
         here = [i for i, value in enumerate(values) if value.device == device]

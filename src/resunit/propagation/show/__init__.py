@@ -1,1 +1,1 @@
-"""Measurements in words, pictures and pages."""
+"""Showing a measurement in sentences, figures and pages."""

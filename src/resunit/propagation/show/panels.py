@@ -1,4 +1,4 @@
-"""What is drawn of a measurement: its measures by depth, in panels."""
+"""What is drawn of a measurement: its measures by depth, one panel below the other."""
 
 from __future__ import annotations
 
@@ -11,11 +11,22 @@ if TYPE_CHECKING:
     from resunit.propagation.result import Propagation
 
 BLUE, ORANGE = "#3b7dc4", "#e07b28"
-FLOOR = 1e-12  # on logarithmic axes: zero is drawn here, and what is smaller would squeeze all others
+
+# The smallest height on logarithmic axes. Zero is drawn at it, and smaller values would squeeze all others.
+FLOOR = 1e-12
+
+MOST_MARKED_JUNCTIONS = 40  # up to which each value of a line is marked
 
 
-class Line(NamedTuple):
-    """One measure by depth."""
+class MeasureLine(NamedTuple):
+    """The line of one measure by depth.
+
+    Attributes:
+        measure: the attribute of `Junction`.
+        label: the words of the legend.
+        colour: a colour as in HTML.
+        dashed: whether the line is dashed.
+    """
 
     measure: str
     label: str
@@ -23,64 +34,76 @@ class Line(NamedTuple):
     dashed: bool = False
 
 
-class Panel(NamedTuple):
+class MeasurePanel(NamedTuple):
+    """Lines that share an axis.
+
+    Attributes:
+        title: the title.
+        lines: the lines.
+        axis: "logarithmic", "share" (from 0 to 1) or "linear".
+    """
+
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[MeasureLine, ...]
     axis: Literal["logarithmic", "share", "linear"]
 
 
 PANELS = (
-    Panel("Stream: root mean square of y", (Line("stream_rms", "stream", BLUE),), "logarithmic"),
-    Panel(
+    MeasurePanel(
+        "Stream: root mean square of y", (MeasureLine("stream_rms", "stream", BLUE),), "logarithmic"
+    ),
+    MeasurePanel(
         "Gradient, relative to the last junction",
         (
-            Line("gradient_gain", "dE/dx", BLUE),
-            Line("gradient_direct", "through the shortcut", ORANGE),
-            Line("gradient_branch", "through the branch", ORANGE, dashed=True),
+            MeasureLine("gradient_gain", "dE/dx", BLUE),
+            MeasureLine("gradient_direct", "through the shortcut", ORANGE),
+            MeasureLine("gradient_branch", "through the branch", ORANGE, dashed=True),
         ),
         "logarithmic",
     ),
-    Panel(
+    MeasurePanel(
         "Direct path: running product over a stage",
         (
-            Line("lambda_product", "of lambda", BLUE),
-            Line("path_product", "of lambda and f", ORANGE, dashed=True),
+            MeasureLine("lambda_product", "of lambda", BLUE),
+            MeasureLine("path_product", "of lambda and f", ORANGE, dashed=True),
         ),
         "logarithmic",
     ),
-    Panel(
+    MeasurePanel(
         "Truncation by the activation after the addition",
         (
-            Line("energy_cut", "energy cut", ORANGE),
-            Line("negative_share", "P(y < 0)", BLUE),
-            Line("gradient_blocked", "gradient blocked", ORANGE, dashed=True),
+            MeasureLine("energy_cut", "energy cut", ORANGE),
+            MeasureLine("negative_share", "P(y < 0)", BLUE),
+            MeasureLine("gradient_blocked", "gradient blocked", ORANGE, dashed=True),
         ),
         "share",
     ),
-    Panel(
-        "Lesion: the loss without the branch, less the loss", (Line("loss_change", "lesion", BLUE),), "linear"
+    MeasurePanel(
+        "Lesion: the loss without the branch, less the loss",
+        (MeasureLine("loss_change", "lesion", BLUE),),
+        "linear",
     ),
-    Panel(
+    MeasurePanel(
         "Jacobian of the junction: largest singular value",
-        (Line("singular_value", "Jacobian", BLUE),),
+        (MeasureLine("singular_value", "Jacobian", BLUE),),
         "logarithmic",
     ),
-    Panel(
+    MeasurePanel(
         "Correlation between samples: mean cosine",
-        (Line("sample_correlation", "correlation", BLUE),),
+        (MeasureLine("sample_correlation", "correlation", BLUE),),
         "linear",
     ),
 )
 
 
-def panels_of(networks: Sequence[Propagation]) -> list[Panel]:
-    """Those with something in them: measures on request, and truncation, are not in every network."""
+def panels_of(results: Sequence[Propagation]) -> list[MeasurePanel]:
+    """Return the panels to draw: the stream's, and those whose measures at least one network has."""
     measured = {
         line.measure
-        for network in networks
+        for result in results
         for panel in PANELS
         for line in panel.lines
-        if any(getattr(junction, line.measure) is not None for junction in network.junctions)
+        if any(getattr(junction, line.measure) is not None for junction in result.junctions)
     }
     return [
         panel
@@ -89,28 +112,28 @@ def panels_of(networks: Sequence[Propagation]) -> list[Panel]:
     ]
 
 
-def values(junctions: Sequence[Junction], line: Line, panel: Panel) -> list[float | None]:
-    """A measure by depth; what cannot be drawn is a gap. On a logarithmic axis only the size counts."""
-    found = [getattr(junction, line.measure) for junction in junctions]
-    finite = [None if v is None or not math.isfinite(v) else v for v in found]
-    return (
-        [None if v is None else max(abs(v), FLOOR) for v in finite] if panel.axis == "logarithmic" else finite
-    )
+def heights(junctions: Sequence[Junction], line: MeasureLine, panel: MeasurePanel) -> list[float | None]:
+    """Return where to draw a measure at each junction; None is a gap.
+
+    Values that are missing or not finite are gaps. On a logarithmic axis the sign is left out.
+    """
+    values = [getattr(junction, line.measure) for junction in junctions]
+    finite = [None if value is None or not math.isfinite(value) else value for value in values]
+    if panel.axis != "logarithmic":
+        return finite
+    return [None if value is None else max(abs(value), FLOOR) for value in finite]
 
 
-def title_of(panel: Panel, networks: Sequence[Propagation]) -> str:
-    """Says so where the panel draws values at the floor."""
-    drawn = [
-        value
-        for network in networks
-        for line in panel.lines
-        for value in values(network.junctions, line, panel)
-    ]
-    return f"{panel.title} (0, and what is below 1e-12, drawn there)" if FLOOR in drawn else panel.title
+def drawn_at_floor(panel: MeasurePanel, results: Sequence[Propagation]) -> bool:
+    """Return whether a panel draws values at the floor of a logarithmic axis."""
+    return any(FLOOR in heights(result.junctions, line, panel) for result in results for line in panel.lines)
 
 
-def needs_markers(heights: Sequence[float | None]) -> bool:
-    """Few values are marked; so are those between gaps, which no line would show."""
-    gaps = [height is None for height in heights]
+FLOOR_NOTE = "(0, and what is below 1e-12, drawn there)"
+
+
+def needs_markers(drawn: Sequence[float | None]) -> bool:
+    """Return whether the values of a line are marked: if they are few, or if one stands between gaps."""
+    gaps = [height is None for height in drawn]
     alone = any(not gap and all(gaps[max(0, i - 1) : i] + gaps[i + 1 : i + 2]) for i, gap in enumerate(gaps))
-    return alone or len(heights) <= 40
+    return alone or len(drawn) <= MOST_MARKED_JUNCTIONS

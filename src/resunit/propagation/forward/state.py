@@ -1,4 +1,4 @@
-"""Leaves a network exactly as it was: modes, gradients, buffers, flags and random state."""
+"""Leaving a network exactly as it was: modes, gradients, buffers, flags and random state."""
 
 import random
 import sys
@@ -10,25 +10,25 @@ from torch import nn
 
 
 @contextmanager
-def preserved(model: nn.Module) -> Iterator[None]:
-    """Whatever happens within, put back `model`'s buffers, gradients, flags and modes, and the generators."""
+def preserved_state(model: nn.Module) -> Iterator[None]:
+    """Restore the buffers, gradients, flags and modes of `model`, and all random generators, at the end."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(module, dict(module._buffers)) for module in model.modules()]
     contents = [(buffer, buffer.clone()) for buffer in model.buffers()]
     flags = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     devices = {tensor.device for tensor in [*model.parameters(), *model.buffers()]}
-    generator = random.getstate()
-    numpy = sys.modules.get("numpy")  # torch does without it
-    numbers = numpy.random.get_state() if numpy else None
+    python_state = random.getstate()
+    numpy = sys.modules.get("numpy")  # NumPy is not imported here, because torch runs without it.
+    numpy_state = numpy.random.get_state() if numpy else None
     try:
-        with torch.random.fork_rng([d for d in devices if d.type == "cuda"]):
+        with torch.random.fork_rng([device for device in devices if device.type == "cuda"]):
             yield
     finally:
-        random.setstate(generator)
+        random.setstate(python_state)
         if numpy:
-            numpy.random.set_state(numbers)
+            numpy.random.set_state(numpy_state)
         for module, known in buffers:
-            module._buffers.clear()  # also of caches that the pass registered
+            module._buffers.clear()  # This also removes caches that the pass registered as buffers.
             module._buffers.update(known)
         with torch.no_grad():
             for buffer, content in contents:
@@ -40,8 +40,11 @@ def preserved(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def differentiable(model: nn.Module) -> None:
-    """Let every floating parameter take part: in a frozen network the graph would show none."""
+def require_gradients(model: nn.Module) -> None:
+    """Let every floating-point parameter require gradients.
+
+    The graph of a frozen network would hold no parameters, and so show no branches.
+    """
     for parameter in model.parameters():
         if parameter.is_floating_point() or parameter.is_complex():
             parameter.requires_grad_(True)

@@ -1,6 +1,6 @@
-"""What hides a junction, or what happens to its sum, is named."""
+"""Calls that hide a junction, or change its sum, are named."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from tests.propagation.toy import Toy, detected, kinds
 
 
 class FusedAddition(torch.autograd.Function):
-    """x + f where no torch function adds, as in a kernel of C++ or Triton."""
+    """Returns x + f without a torch function that adds, like a kernel in C++ or Triton."""
 
     @staticmethod
     def forward(_ctx: Any, x: Tensor, f: Tensor) -> Tensor:  # pyright: ignore
@@ -24,7 +24,7 @@ class FusedAddition(torch.autograd.Function):
         return gradient, gradient
 
 
-def test_an_addition_in_a_function_of_custom_autograd_is_named() -> None:
+def test_a_custom_autograd_function_that_adds_is_named() -> None:
     fused = Toy(lambda m, x: FusedAddition.apply(x, m.map(x)))
     with pytest.raises(
         PropagationError, match=r"1 custom autograd function \(FusedAddition\) .*write the addition out"
@@ -48,7 +48,7 @@ class Rectified(torch.autograd.Function):
         return gradient * (y > 0)
 
 
-def test_a_function_taught_by_hand_after_an_addition_is_named() -> None:
+def test_a_custom_autograd_function_after_an_addition_is_named() -> None:
     unit = Toy(lambda m, x: Rectified.apply(x + m.map(x)))
     (sentence,) = detected(
         nn.Sequential(unit, resunit.ResidualUnit(nn.Linear(8, 8))), torch.randn(2, 8)
@@ -63,7 +63,7 @@ def scripted(x: Tensor, f: Tensor) -> Tensor:
 
 def test_additions_that_python_does_not_see_are_named() -> None:
     within = Toy(lambda m, x: scripted(x, m.map(x)))
-    for call in range(4):  # from the second or third call on, TorchScript fuses what it runs
+    for call in range(4):  # From the second or third call on, TorchScript fuses operations.
         (sentence,) = detected(within, torch.randn(2, 8)).unseen
         inside = "1 junction inside functions whose additions Python does not see"
         fused = "1 compiled or scripted function could not be looked into"
@@ -81,20 +81,20 @@ def test_a_compiled_function_within_forward_is_looked_into(compiled_before: bool
     if compiled_before:
         model(torch.randn(2, 8)).sum().backward()
     detection = detected(model, torch.randn(2, 8))
-    assert [(site.name, site.kind, site.previous_f) for site in detection.sites] == [
+    assert [(junction.name, junction.kind, junction.previous_f) for junction in detection.junctions] == [
         ("0", "identity", ()), ("1", "identity", ("relu",)),
     ]  # fmt: skip
     assert detection.unseen == ()
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute")  # which aot_function looks at
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # aot_function reads this attribute.
 def test_functions_that_were_compiled_ahead_are_named() -> None:
     from torch._functorch.aot_autograd import aot_function
 
     def unchanged(graph: Any, _inputs: Any) -> Any:
         return graph
 
-    joined = aot_function(lambda x, f: torch.relu(x + f), unchanged)
+    joined = aot_function(lambda x, f: torch.relu(x + f), cast(Any, unchanged))
     model = nn.Sequential(Toy(lambda m, x: joined(x, m.map(x))), resunit.ResidualUnit(nn.Linear(8, 8)))
     (sentence,) = detected(model, torch.randn(2, 8)).unseen
     assert sentence.startswith("1 compiled or scripted function could not be looked into")

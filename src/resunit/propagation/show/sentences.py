@@ -1,80 +1,94 @@
-"""What the measures mean, in sentences with numbers, what matters most first."""
+"""Saying in sentences with numbers what the measures of a network mean."""
 
 import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from typing import NamedTuple
 
 from resunit.io.format import counted, share_in_percent, two_digits
 from resunit.propagation.junction import Junction
 
-# How much a finding weighs: by how many decades the signal or its gradient is changed; ruin weighs most.
+# The weight of a sentence is the number of decades by which the signal or its gradient changes. Values that
+# are not finite, and paths that are closed, weigh more than any change.
 RUIN = 1000.0
-Finding = tuple[float, str]
 
 
-def findings(name: str, junctions: Sequence[Junction], unseen: Sequence[str]) -> list[str]:
-    """Sentences on the junctions of the network `name`, ranked; what could not be seen comes first."""
-    passed = [junction for junction in junctions if junction.stream_rms is not None]
-    met = [_finite(junction) for junction in passed]
-    stages = [[j for j in met if j.stage == stage] for stage in dict.fromkeys(j.stage for j in met)]
-    found = [
-        *_nonfinite(passed),
-        *_nonfinite_gradient(passed),
-        *(finding for stage in stages for finding in _lambda_product(stage)),
-        *_truncation(met),
-        *(finding for stage in stages for finding in _after_addition(stage)),
-        *_shortcuts(met),
-        *_gradient(met),
-        *_direct_share(met),
-        *_branches(met),
-        *(finding for stage in stages for finding in _growth(stage)),
-        *_headroom(met),
-        *_closure(met),
-        *_lesions(met),
-        *_singular_values(met),
-        *_correlation(met),
+class RankedSentence(NamedTuple):
+    """A sentence about the measures, and how much it weighs among all sentences."""
+
+    weight: float
+    text: str
+
+
+def describe(name: str, junctions: Sequence[Junction], unseen: Sequence[str]) -> list[str]:
+    """Return the sentences about a network, those of the largest weight first.
+
+    Args:
+        name: the name of the network.
+        junctions: its measured junctions.
+        unseen: sentences about calls that could not be looked into; they come before all others.
+    """
+    reached = [junction for junction in junctions if junction.stream_rms is not None]
+    finite = [_without_nonfinite(junction) for junction in reached]
+    stages = [[j for j in finite if j.stage == stage] for stage in dict.fromkeys(j.stage for j in finite)]
+    sentences = [
+        *_nonfinite_stream(reached),
+        *_nonfinite_gradient(reached),
+        *(sentence for stage in stages for sentence in _lambda_product(stage)),
+        *_truncation(finite),
+        *(sentence for stage in stages for sentence in _norms_after_addition(stage)),
+        *_shortcuts_unlike_x(finite),
+        *_gradient(finite),
+        *_direct_share(finite),
+        *_branches(finite),
+        *(sentence for stage in stages for sentence in _growth(stage)),
+        *_headroom(finite),
+        *_closure(finite),
+        *_lesions(finite),
+        *_singular_values(finite),
+        *_correlation(finite),
     ]
-    found.sort(key=lambda finding: -finding[0])
-    return [*unseen, *(sentence for _, sentence in found), _summary(name, junctions, len(met))]
+    sentences.sort(key=lambda sentence: -sentence.weight)
+    return [*unseen, *(sentence.text for sentence in sentences), _summary(name, junctions, len(reached))]
 
 
-def _finite(junction: Junction) -> Junction:
-    """Without the measures that are infinite or NaN: nothing can be said of them but that."""
+def _without_nonfinite(junction: Junction) -> Junction:
+    """Return the junction without the measures that are infinite or NaN, which no sentence can compare."""
     values = {field.name: getattr(junction, field.name) for field in fields(junction)}
     bad = [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]
     return replace(junction, **dict.fromkeys(bad))
 
 
-def _nonfinite(junctions: list[Junction]) -> Iterator[Finding]:
+def _nonfinite_stream(junctions: list[Junction]) -> Iterator[RankedSentence]:
     bad = [j for j in junctions if j.nonfinite_share]
     if bad:
-        yield (
+        yield RankedSentence(
             RUIN,
-            f"{share_in_percent(bad[0].nonfinite_share or 0)} of the stream at {bad[0].name} is infinite or NaN, "
-            f"the first of {len(bad)} such junctions: what follows it means nothing",
+            f"{share_in_percent(bad[0].nonfinite_share or 0)} of the stream at {bad[0].name} "
+            f"is infinite or NaN, the first of {len(bad)} such junctions: what follows it means nothing",
         )
 
 
-def _nonfinite_gradient(junctions: list[Junction]) -> Iterator[Finding]:
+def _nonfinite_gradient(junctions: list[Junction]) -> Iterator[RankedSentence]:
     bad = [j for j in junctions if j.gradient_gain is not None and not math.isfinite(j.gradient_gain)]
     if bad:
-        yield (
+        yield RankedSentence(
             RUIN * 0.9,
             f"the gradient at {bad[-1].name} is infinite or NaN on its way back, "
             f"and so at {counted(len(bad), 'junction')}",
         )
 
 
-def _lambda_product(stage: list[Junction]) -> Iterator[Finding]:
+def _lambda_product(stage: list[Junction]) -> Iterator[RankedSentence]:
     scaled = [j for j in stage if j.effective_lambda is not None and j.kind != "projection"]
     product = scaled[-1].lambda_product if scaled else None
     if product is None:
         return
     scales = [j.effective_lambda or 0.0 for j in scaled]
     if product == 0:
-        yield (
+        yield RankedSentence(
             RUIN / 2,
             f"the shortcuts of stage {stage[0].stage} are multiplied by 0: there is no direct path",
         )
@@ -93,34 +107,36 @@ def _lambda_product(stage: list[Junction]) -> Iterator[Finding]:
         meaning = f"{share_in_percent(size)} of the gradient comes through directly"
     else:
         meaning = "the direct path amplifies signal and gradient"
-    yield (
+    yield RankedSentence(
         abs(math.log10(size)),
-        f"the product of lambda over stage {stage[0].stage}{behind} is {power}{two_digits(product)}: {meaning}",
+        f"the product of lambda over stage {stage[0].stage}{behind} is "
+        f"{power}{two_digits(product)}: {meaning}",
     )
 
 
-def _truncation(junctions: list[Junction]) -> Iterator[Finding]:
-    # An activation that only closes the network truncates nothing that a later junction would add to.
+def _truncation(junctions: list[Junction]) -> Iterator[RankedSentence]:
+    # Without f the activation stands at the end of the network, where no later junction adds to the stream.
     cut = [j for j in junctions if j.energy_cut is not None and j.f]
     if not cut:
         return
     worst = max(cut, key=lambda j: j.energy_cut or 0.0)
     left = math.prod(1 - (j.energy_cut or 0.0) for j in cut)
     blocks = worst.gradient_blocked
-    blocked = f" and blocks {share_in_percent(blocks)} of the gradient's" if blocks else ""
+    blocked = f" and blocks {share_in_percent(blocks)} of the gradient's energy" if blocks else ""
     before = worst.f[: worst.f.index("relu")] if "relu" in worst.f else ()
     where = f" ({', '.join(before)} in between)" if before else ""
     median = share_in_percent(statistics.median(j.energy_cut or 0.0 for j in cut))
     others = f"; the median of {len(cut)} such junctions is {median}" if len(cut) > 1 else ""
-    yield (
+    yield RankedSentence(
         -math.log10(max(left, 1e-30)) / 2,
-        f"the ReLU after the addition at {worst.name}{where} cuts {share_in_percent(worst.energy_cut or 0)} of the "
-        f"signal's energy (P(y < 0) = {share_in_percent(worst.negative_share or 0)}){blocked}{others}",
+        f"the ReLU after the addition at {worst.name}{where} "
+        f"cuts {share_in_percent(worst.energy_cut or 0)} of the signal's energy "
+        f"(P(y < 0) = {share_in_percent(worst.negative_share or 0)}){blocked}{others}",
     )
 
 
-def _after_addition(stage: list[Junction]) -> Iterator[Finding]:
-    """Normalisation on the path that the shortcut keeps open: Post-LN, BN after addition."""
+def _norms_after_addition(stage: list[Junction]) -> Iterator[RankedSentence]:
+    """Describe normalisation after the additions, as in Post-LN and in "BN after addition"."""
     inside = [
         j for j in stage if j.f and j.f_scale is not None and any("norm" in name.lower() for name in j.f)
     ]
@@ -131,7 +147,7 @@ def _after_addition(stage: list[Junction]) -> Iterator[Finding]:
         return
     names = " and ".join(dict.fromkeys(", ".join(j.f) for j in inside))
     effect = "shrinks" if product < 1 else "amplifies"
-    yield (
+    yield RankedSentence(
         abs(math.log10(product)),
         f"{names} after the additions of stage {stage[0].stage} {effect} the direct path to "
         f"{two_digits(product)} of it over {counted(len(inside), 'junction')}, "
@@ -139,35 +155,35 @@ def _after_addition(stage: list[Junction]) -> Iterator[Finding]:
     )
 
 
-def _shortcuts(junctions: list[Junction]) -> Iterator[Finding]:
+def _shortcuts_unlike_x(junctions: list[Junction]) -> Iterator[RankedSentence]:
     odd = [j for j in junctions if j.effective_lambda is not None and (j.lambda_r2 or 0) < 0.9]
     if odd:
         kinds = " and ".join(dict.fromkeys(", ".join(j.operations) or j.kind for j in odd))
         fit = statistics.median(j.lambda_r2 or 0 for j in odd)
-        yield (
+        yield RankedSentence(
             len(odd) * 0.5,
             f"the shortcut at {odd[0].name}{_and_others(odd)} is no multiple of x "
             f"({kinds}; R^2 = {two_digits(fit)}): nothing passes as it is",
         )
 
 
-def _gradient(junctions: list[Junction]) -> Iterator[Finding]:
+def _gradient(junctions: list[Junction]) -> Iterator[RankedSentence]:
     gains = [j for j in junctions if j.gradient_gain is not None]
     if len(gains) < 2:
         return
     first = gains[0].gradient_gain or 0.0
     if first == 0:
-        yield RUIN, f"no gradient at all reaches {gains[0].name}"
+        yield RankedSentence(RUIN, f"no gradient at all reaches {gains[0].name}")
     elif abs(math.log10(first)) > 0.5:
         word = "grows" if first > 1 else "shrinks"
-        yield (
+        yield RankedSentence(
             abs(math.log10(first)),
             f"on its way back from the last junction to {gains[0].name} the gradient {word} to "
             f"{two_digits(first)} times its norm",
         )
 
 
-def _direct_share(junctions: list[Junction]) -> Iterator[Finding]:
+def _direct_share(junctions: list[Junction]) -> Iterator[RankedSentence]:
     shares = [
         j.gradient_direct / (j.gradient_direct + j.gradient_branch)
         for j in junctions
@@ -176,57 +192,60 @@ def _direct_share(junctions: list[Junction]) -> Iterator[Finding]:
     ]
     if shares:
         middle = statistics.median(shares)
-        yield (
+        yield RankedSentence(
             0.5 if middle < 0.5 else 0.05,
             f"of the gradient's norm at a junction {share_in_percent(middle)} comes through the shortcut and "
-            f"{share_in_percent(1 - middle)} through the branch (medians over {counted(len(shares), 'junction')})",
+            f"{share_in_percent(1 - middle)} through the branch "
+            f"(medians over {counted(len(shares), 'junction')})",
         )
 
 
-def _branches(junctions: list[Junction]) -> Iterator[Finding]:
+def _branches(junctions: list[Junction]) -> Iterator[RankedSentence]:
     idle = [j for j in junctions if j.branch_share is not None and j.branch_share < 0.01]
     if idle:
-        yield (
+        yield RankedSentence(
             0.4 * len(idle) / len(junctions),
             f"the branch at {idle[0].name}{_and_others(idle)} adds less than 1 % to what the shortcut brings",
         )
     flooded = [j for j in junctions if j.branch_share is not None and j.branch_share > 0.9]
     if flooded:
-        yield (
+        yield RankedSentence(
             0.4 * len(flooded) / len(junctions),
             f"the branch at {flooded[0].name}{_and_others(flooded)} drowns the shortcut: "
             f"{share_in_percent(flooded[0].branch_share or 0)} of the sum of both norms",
         )
 
 
-def _growth(stage: list[Junction]) -> Iterator[Finding]:
+def _growth(stage: list[Junction]) -> Iterator[RankedSentence]:
     if len(stage) < 2 or not stage[0].stream_rms or not stage[-1].stream_rms:
         return
     growth = stage[-1].stream_rms / stage[0].stream_rms
     if growth > 0 and abs(math.log10(growth)) > 0.5:
-        yield (
+        yield RankedSentence(
             0.5 * abs(math.log10(growth)),
-            f"the stream {'grows' if growth > 1 else 'shrinks'} {two_digits(max(growth, 1 / growth))}-fold over "
-            f"the {len(stage)} junctions of stage {stage[0].stage}, to a root mean square of "
-            f"{two_digits(stage[-1].stream_rms)}",
+            f"the stream {'grows' if growth > 1 else 'shrinks'} "
+            f"{two_digits(max(growth, 1 / growth))}-fold over the {len(stage)} junctions "
+            f"of stage {stage[0].stage}, to a root mean square of {two_digits(stage[-1].stream_rms)}",
         )
 
 
-def _headroom(junctions: list[Junction]) -> Iterator[Finding]:
+def _headroom(junctions: list[Junction]) -> Iterator[RankedSentence]:
     measured = [j for j in junctions if j.headroom_fp16 is not None]
     if measured:
         tightest = min(measured, key=lambda j: j.headroom_fp16 or 0.0)
         bits = tightest.headroom_fp16 or 0.0
         if bits <= 0:
-            yield RUIN / 4, f"the stream at {tightest.name} overflows fp16 by {two_digits(-bits)} bits"
+            yield RankedSentence(
+                RUIN / 4, f"the stream at {tightest.name} overflows fp16 by {two_digits(-bits)} bits"
+            )
         elif bits < 4:
-            yield (
+            yield RankedSentence(
                 1.0,
                 f"the stream at {tightest.name} is within {two_digits(bits)} bits of fp16's largest number",
             )
 
 
-def _closure(junctions: list[Junction]) -> Iterator[Finding]:
+def _closure(junctions: list[Junction]) -> Iterator[RankedSentence]:
     plain = [j for j in junctions if j.kind == "identity" and j.closure_error is not None]
     if not plain:
         return
@@ -234,43 +253,45 @@ def _closure(junctions: list[Junction]) -> Iterator[Finding]:
     worst = last.closure_error or 0.0
     if worst < 1e-3:
         how = f"to {two_digits(worst)} of the stream" if worst else "exactly"
-        yield (
+        yield RankedSentence(
             0.0,
             f"x_L = x_l + sum F holds within every stage {how}, Eq. (4): the signal passes directly",
         )
     else:
         before = [j for j in junctions[: junctions.index(last)] if j.stage == last.stage]
         followed = any(j.f for j in before)
-        if before and before[0].kind == "projection":  # the stage begins after it
+        if before and before[0].kind == "projection":  # Eq. (4) begins after it.
             before = before[1:]
         odd = [j for j in before if j.kind != "identity"]
-        causes = [f"h at {odd[0].name}{_and_others(odd)}, no identity"] if odd else []
+        causes = [f"h at {odd[0].name}{_and_others(odd)}, which is no identity"] if odd else []
         causes += ["what follows the additions"] if followed else []
-        yield (
+        yield RankedSentence(
             0.01,
-            f"x_L differs from x_l + sum F by up to {share_in_percent(worst)} of the stream within a stage, Eq. (4): "
-            f"it is changed on the way by {', and by '.join(causes) or 'its rounding'}",
+            f"x_L differs from x_l + sum F by up to {share_in_percent(worst)} of the stream "
+            "within a stage, Eq. (4): the stream is changed on the way by "
+            f"{', and by '.join(causes) or 'rounding'}",
         )
 
 
-def _lesions(junctions: list[Junction]) -> Iterator[Finding]:
+def _lesions(junctions: list[Junction]) -> Iterator[RankedSentence]:
     measured = [j for j in junctions if j.loss_change is not None]
     if measured:
         most = max(measured, key=lambda j: j.loss_change or 0.0)
         helpful = sum((j.loss_change or 0.0) > 0 for j in measured)
-        worth = f"without the branch at {most.name} the loss rises most, by {two_digits(most.loss_change or 0.0)}; "
-        yield (
+        rise = two_digits(most.loss_change or 0.0)
+        worth = f"without the branch at {most.name} the loss rises most, by {rise}; "
+        yield RankedSentence(
             0.2,
             (worth if helpful else "") + f"the loss rises without {helpful} of {len(measured)} branches",
         )
 
 
-def _singular_values(junctions: list[Junction]) -> Iterator[Finding]:
+def _singular_values(junctions: list[Junction]) -> Iterator[RankedSentence]:
     measured = [j for j in junctions if j.singular_value is not None]
     if measured:
         most = max(measured, key=lambda j: j.singular_value or 0.0)
         value = two_digits(most.singular_value or 0.0)
-        yield (
+        yield RankedSentence(
             0.1,
             f"the junction at {most.name} can stretch a change of its input most, to {value} times its norm"
             if float(value) > 1
@@ -279,11 +300,11 @@ def _singular_values(junctions: list[Junction]) -> Iterator[Finding]:
         )
 
 
-def _correlation(junctions: list[Junction]) -> Iterator[Finding]:
+def _correlation(junctions: list[Junction]) -> Iterator[RankedSentence]:
     measured = [j for j in junctions if j.sample_correlation is not None]
     if measured:
         first, last = measured[0].sample_correlation or 0.0, measured[-1].sample_correlation or 0.0
-        yield (
+        yield RankedSentence(
             1.0 if last > 0.99 else 0.1,
             f"two samples' streams have a cosine of {two_digits(first)} at {measured[0].name} and "
             f"{two_digits(last)} at {measured[-1].name}",
@@ -295,9 +316,10 @@ def _and_others(junctions: list[Junction]) -> str:
     return f" and {counted(others, 'other')}" if others else ""
 
 
-def _summary(name: str, junctions: Sequence[Junction], met: int) -> str:
+def _summary(name: str, junctions: Sequence[Junction], reached: int) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(j.kind for j in junctions).items())
     stages = len({j.stage for j in junctions})
-    missing = "" if met == len(junctions) else f"; {len(junctions) - met} were not passed on this batch"
+    missing = len(junctions) - reached
+    absent = f"; this batch did not reach {missing} of them" if missing else ""
     counts = f"{counted(len(junctions), 'junction')} in {counted(stages, 'stage')}"
-    return f"{name} has {counts}: {kinds}{missing}"
+    return f"{name} has {counts}: {kinds}{absent}"

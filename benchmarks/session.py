@@ -1,0 +1,105 @@
+"""Measuring the entries of one benchmark in turns."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from benchmarks.entries import Entry, Workload
+from benchmarks.peers import Peer
+from benchmarks.processes import MeasurementError, WorkProcess
+from benchmarks.records import Measurement, Settings
+from benchmarks.timing import interleave, repetitions_of
+from resunit.errors import UsageError
+from resunit.io.progress import counting
+
+
+@dataclass
+class Session:
+    """What one benchmark gathers.
+
+    Args:
+        shown: whether progress goes to stderr.
+        measurements: what was measured so far.
+        notices: sentences about what could not be measured, such as a library that is not installed.
+    """
+
+    shown: bool = False
+    measurements: list[Measurement] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    def notice(self, text: str) -> None:
+        """Add a notice, unless the same one is there already."""
+        if text not in self.notices:
+            self.notices.append(text)
+
+
+def installed(peers: Iterable[Peer], session: Session) -> list[Peer]:
+    """Return the libraries that are installed; each of the others becomes a notice."""
+    peers = list(peers)
+    for peer in peers:
+        if not peer.installed:
+            session.notice(f"{peer.distribution} is missing: pip install {peer.distribution}")
+    return [peer for peer in peers if peer.installed]
+
+
+def measure_in_turn(
+    session: Session,
+    subject: str,
+    workload: Workload,
+    entries: Iterable[Entry],
+    rounds: int,
+    *,
+    threads: int | None = None,
+    settings: Settings | None = None,
+) -> None:
+    """Measure `entries` in turns, each in a process of its own, and add the results to `session`.
+
+    An entry that cannot be measured becomes a notice.
+
+    Args:
+        session: where measurements and notices go.
+        subject: the benchmark's subject.
+        workload: the network, whose name and sizes stand in the records.
+        entries: what is measured. Their names differ.
+        rounds: the number of turns that each entry has.
+        threads: the number of threads in each process; None leaves it to torch.
+        settings: more settings for the records, beside sizes and threads.
+    """
+    with ExitStack() as stack:
+        processes = {
+            entry: stack.enter_context(WorkProcess(entry.prepare, *entry.arguments, threads=threads))
+            for entry in entries
+        }
+        title, turns = f"{subject}: {workload.name}", len(processes) * (rounds + 1)
+        advance = stack.enter_context(counting(title, turns, session.shown))
+        repetitions: dict[Entry, int] = {}
+        for entry, process in processes.items():
+            try:
+                process.wait()
+                repetitions[entry] = repetitions_of(process.seconds)
+                advance(1)
+            except (MeasurementError, UsageError) as error:
+                session.notice(
+                    f"{workload.name}, batch {workload.batch_size}: {entry.name} was not measured: {error}"
+                )
+        timed = {entry: (processes[entry].seconds, count) for entry, count in repetitions.items()}
+        for entry, seconds in interleave(timed, rounds, advance).items():
+            process = processes[entry]
+            prepared = process.wait()
+            session.measurements.append(
+                Measurement(
+                    subject=subject,
+                    entry=entry.name,
+                    seconds=seconds,
+                    work=entry.work,
+                    unit=entry.unit,
+                    network=workload.name,
+                    settings=replace(
+                        settings or Settings(),
+                        batch_size=workload.batch_size,
+                        image_size=workload.image_size,
+                        threads=prepared.threads,
+                    ),
+                    details=replace(prepared.details, memory=process.peak_memory(), units=entry.units),
+                )
+            )

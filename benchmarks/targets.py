@@ -1,0 +1,224 @@
+"""What measurements say: quantities such as ratios of rounds, and whether their medians meet the targets."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.entries import BARE_STEP, CONVOLUTIONS, FAST_MODE, FOLDED, OURS, PROGRAM, SMALL_MODE
+from benchmarks.records import Measurement, Settings
+from benchmarks.startup import FIRST_STEP, HELP
+from benchmarks.timing import Spread, ratios, spread
+from benchmarks.watch import MEASURE, PASS, STEPS_BETWEEN_MEASUREMENTS, UNWATCHED, WATCHED
+
+
+@dataclass(frozen=True)
+class TargetCheck:
+    """A quantity that measurements give, and the target for it, if it has one."""
+
+    quantity: str
+    """The quantity in words."""
+    found: Spread
+    target: float | None = None
+    at_most: bool = False
+    """Whether the target is an upper bound of the median; otherwise it is a lower bound."""
+    unit: str = "x"
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the median meets the target; None without a target."""
+        if self.target is None:
+            return None
+        return self.found.median <= self.target if self.at_most else self.found.median >= self.target
+
+
+TARGETED = ("preresnet20", "preresnet110", "preresnet164")  # These networks have targets, at this batch size.
+TARGETED_BATCH = 128
+# How a library runs in each configuration, and how many times as fast resunit shall be.
+CONFIGURATIONS = {
+    "default": ("as its users run it", 2.0),
+    "best": ("at its best", 1.15),
+    "best+allocator": ("at its best, with the allocator of resunit", None),
+}
+SHARE_OF_LIMIT = 0.85
+UNIT_GROWTH, WHOLE_PROGRAM, INFERENCE = 1.10, 0.95, 1.2
+SHALLOW, DEEP = "preresnet164", "preresnet1001"
+MEMORY_GIB = 2.0
+SPEED_OF_SMALL = 0.70  # times the speed of activation_checkpointing="fast"
+EXPONENT_OF_DEPTH = 0.5
+STARTUP_SECONDS = {HELP: 0.3, FIRST_STEP: 6.0}
+ACCURACY = {"quick": (91.5, 0.10), "fast94": (93.5, 0.36)}  # percent and PFLOP
+MEASUREMENT_IN_PASSES = 2.0
+# A measurement costs at most four steps, which is 2 % of the time when every 200th step is measured.
+WATCHED_TIME = 1 + 4 / STEPS_BETWEEN_MEASUREMENTS
+
+
+def check_targets(subject: str, measurements: Sequence[Measurement]) -> list[TargetCheck]:
+    """Return the quantities that the measurements of one benchmark of `subject` give."""
+    checks = CHECKS.get(subject)
+    return list(checks(measurements)) if checks else []
+
+
+def in_turns(measurements: Iterable[Measurement]) -> list[dict[str, Measurement]]:
+    """Return a group of measurements, by entry, for each network and settings: the group took turns."""
+    groups: dict[tuple[str | None, Settings], dict[str, Measurement]] = {}
+    for measurement in measurements:
+        groups.setdefault((measurement.network, measurement.settings), {})[measurement.entry] = measurement
+    return list(groups.values())
+
+
+def check_training(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield the speed over each library, and the share of the speed of the convolutions alone."""
+    shares: dict[str, tuple[float | None, list[float], list[float]]] = {}
+    for group in in_turns(measurements):
+        if OURS not in group:
+            continue
+        ours = group[OURS]
+        targeted = ours.network in TARGETED and ours.settings.batch_size == TARGETED_BATCH
+        for name, other in group.items():
+            library, _, configuration = name.rpartition(" ")
+            if configuration in CONFIGURATIONS:
+                how, target = CONFIGURATIONS[configuration]
+                found = ratios(other.seconds, ours.seconds)
+                quantity = f"{ours.network}: images/s over {library} {how}"
+                yield TargetCheck(quantity, found, target if targeted else None)
+        if CONVOLUTIONS in group:  # All groups of a network have it, and their rounds count together.
+            quantity = f"{ours.network}: share of the convolution-only limit"
+            _, limit, own = shares.setdefault(quantity, (SHARE_OF_LIMIT if targeted else None, [], []))
+            limit += group[CONVOLUTIONS].seconds
+            own += ours.seconds
+    for quantity, (target, limit, own) in shares.items():
+        yield TargetCheck(quantity, ratios(limit, own), target)
+
+
+def check_growth(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield the cost of a unit in each deep network over its cost in the shallow one."""
+    for group in in_turns(measurements):
+        shallow, deep = sorted(group.values(), key=units_of)
+        per_unit = [[seconds / units_of(entry) for seconds in entry.seconds] for entry in (deep, shallow)]
+        quantity = f"seconds per unit, {deep.entry} over {shallow.entry}"
+        yield TargetCheck(quantity, ratios(*per_unit), UNIT_GROWTH, at_most=True)
+
+
+def check_program(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield the speed of the whole program over the speed of its bare step."""
+    for group in in_turns(measurements):
+        bare, whole = group[BARE_STEP], group[PROGRAM]
+        quantity = f"{whole.network}: images/s of `resunit train` over those of its bare step"
+        yield TargetCheck(quantity, ratios(bare.seconds, whole.seconds), WHOLE_PROGRAM)
+
+
+def check_inference(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield the speed of inference over each library."""
+    for group in in_turns(measurements):
+        for ours in (group[name] for name in (OURS, FOLDED) if name in group):
+            images = ours.settings.batch_size
+            speed = "latency" if images == 1 else "throughput"
+            execution = "folded" if ours.entry == FOLDED else "eager"
+            for name, other in group.items():
+                library, _, configuration = name.rpartition(" ")
+                if library and library != OURS:
+                    best = configuration == "best"
+                    how = "at its best" if best else "as its users run it"
+                    quantity = f"{ours.network}, batch {images}: {speed}, {execution}, over {library} {how}"
+                    found = ratios(other.seconds, ours.seconds)
+                    yield TargetCheck(quantity, found, INFERENCE if best else None)
+
+
+def check_memory(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield memory and speed of activation checkpointing, and how its memory grows with depth."""
+    small_mode, fast_mode = "activation_checkpointing=small", "activation_checkpointing=fast"
+    groups = in_turns(measurements)
+    by_network = {group[SMALL_MODE].network: group for group in groups if SMALL_MODE in group}
+    for network, group in by_network.items():
+        small, deep = group[SMALL_MODE], network == DEEP
+        batch = small.settings.batch_size
+        target = MEMORY_GIB if deep and batch == TARGETED_BATCH else None
+        gibibytes = single(memory_of(small) / 2**30)
+        quantity = f"{network}, batch {batch}: memory, {small_mode}"
+        yield TargetCheck(quantity, gibibytes, target, at_most=True, unit="GiB")
+        if FAST_MODE in group:
+            speed = ratios(group[FAST_MODE].seconds, small.seconds)
+            quantity = f"{network}: speed, {small_mode} over {fast_mode}"
+            yield TargetCheck(quantity, speed, SPEED_OF_SMALL if deep else None)
+    if SHALLOW in by_network and DEEP in by_network:
+        shallow, deep = by_network[SHALLOW][SMALL_MODE], by_network[DEEP][SMALL_MODE]
+        growth, depth = memory_of(deep) / memory_of(shallow), units_of(deep) / units_of(shallow)
+        exponent = single(math.log(growth) / math.log(depth))
+        quantity = f"{small_mode} grows from {SHALLOW} to {DEEP} as depth to the power of"
+        yield TargetCheck(quantity, exponent, EXPONENT_OF_DEPTH, at_most=True, unit="")
+
+
+def check_startup(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield the seconds of each command."""
+    for measurement in measurements:
+        target = STARTUP_SECONDS.get(measurement.entry)
+        yield TargetCheck(measurement.entry, spread(measurement.seconds), target, at_most=True, unit="s")
+
+
+def check_watch(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield the cost of one measurement of the propagation, and of a training that is measured on the way."""
+    for group in in_turns(measurements):
+        if MEASURE in group:
+            found = ratios(group[MEASURE].seconds, group[PASS].seconds)
+            quantity = f"{group[PASS].network}: seconds of {MEASURE} over {PASS}"
+            yield TargetCheck(quantity, found, MEASUREMENT_IN_PASSES, at_most=True)
+        if WATCHED in group:
+            found = ratios(group[WATCHED].seconds, group[UNWATCHED].seconds)
+            every = f"watch_propagation={STEPS_BETWEEN_MEASUREMENTS}"
+            quantity = f"{group[WATCHED].network}: seconds of training, {every} over none"
+            yield TargetCheck(quantity, found, WATCHED_TIME, at_most=True)
+
+
+def check_accuracy(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield the mean accuracy of each recipe on three kinds of views, and the arithmetic of a run.
+
+    Published results of airbench are with test-time augmentation, so that both kinds have the target.
+    """
+    for measurement in measurements:
+        errors = measurement.details.accuracy
+        assert errors is not None
+        target, petaflop = ACCURACY[measurement.entry]
+        mean = f"{measurement.entry}, {len(errors.seeds)} seeds: mean accuracy"
+        yield TargetCheck(f"{mean}, one plain view", mean_accuracy(errors.plain), target, unit="%")
+        yield TargetCheck(f"{mean}, image and mirror image", mean_accuracy(errors.mirror), unit="%")
+        tta = f"{mean}, test-time augmentation (six views)"
+        yield TargetCheck(tta, mean_accuracy(errors.tta), target, unit="%")
+        arithmetic = single(measurement.work / 1e15)
+        quantity = f"{measurement.entry}: arithmetic of a run"
+        yield TargetCheck(quantity, arithmetic, petaflop, at_most=True, unit="PFLOP")
+
+
+def units_of(measurement: Measurement) -> int:
+    """Return the number of residual units of a network that was measured."""
+    assert measurement.details.units is not None
+    return measurement.details.units
+
+
+def memory_of(measurement: Measurement) -> int:
+    """Return the memory of a training step in bytes."""
+    assert measurement.details.memory is not None
+    return measurement.details.memory
+
+
+def single(value: float) -> Spread:
+    """Return the spread of one value."""
+    return spread([value])
+
+
+def mean_accuracy(errors: Sequence[float]) -> Spread:
+    """Return the accuracy in percent; the mean stands for the median, as the targets are for means over seeds."""
+    accuracies = [100 - error for error in errors]
+    return Spread(statistics.mean(accuracies), min(accuracies), max(accuracies))
+
+
+CHECKS: dict[str, Callable[[Sequence[Measurement]], Iterator[TargetCheck]]] = {
+    "train": check_training,
+    "growth": check_growth,
+    "program": check_program,
+    "infer": check_inference,
+    "memory": check_memory,
+    "startup": check_startup,
+    "watch": check_watch,
+    "accuracy": check_accuracy,
+}

@@ -1,0 +1,100 @@
+"""Where the junctions of a network are, and what the graph says about each."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from resunit.propagation.forward.call_tracing import CallSite
+from resunit.propagation.junction import ShortcutKind
+
+Shape = tuple[int, ...]
+
+
+class TensorLocation(NamedTuple):
+    """A tensor of a forward pass, identified by the call that returns it.
+
+    Attributes:
+        call: the call whose result holds the tensor.
+        position: the position of the tensor among the tensors of the result.
+        is_overwritten: whether the pass later changes the tensor in place.
+    """
+
+    call: CallSite
+    position: int
+    is_overwritten: bool
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """The activation after an addition that sets negative values to zero.
+
+    Attributes:
+        input: the tensor that the activation takes; None for the sum y_l itself.
+        output: the tensor that the activation returns.
+    """
+
+    input: TensorLocation | None
+    output: TensorLocation
+
+
+@dataclass(frozen=True)
+class FoundJunction:
+    """A junction y_l = h(x_l) + F(x_l), as it was found in one forward pass.
+
+    Attributes:
+        name: the module that adds, or where it adds more than once, the module that computes the branch.
+        call: the call that adds.
+        shortcut_index: which addend of the call is the shortcut, 0 or 1.
+        kind: what h is.
+        operations: the torch functions that h consists of; empty for the identity.
+        x: where x_l is; None if no call returned it, or if the addend is x_l.
+        x_is_addend: whether the shortcut's addend is x_l itself.
+        exact: whether x_l is used by h and F alone, so that dE/dx_l is the sum of their two terms, Eq. (5).
+        previous: the number of the junction whose sum becomes x_l; None where a stream begins.
+        previous_f: the torch functions between the sum of the previous junction and x_l: its after-addition
+            activation f, and the pre-activation that both paths share.
+        truncation: the activation after this addition that sets negative values to zero, if there is one.
+        shape: the shape of y_l.
+        x_shape: the shape of x_l, if it is known.
+        stage: the number of the stage, from 1.
+    """
+
+    name: str
+    call: CallSite
+    shortcut_index: int
+    kind: ShortcutKind
+    operations: tuple[str, ...]
+    x: TensorLocation | None
+    x_is_addend: bool
+    exact: bool
+    previous: int | None
+    previous_f: tuple[str, ...]
+    truncation: Truncation | None
+    shape: Shape
+    x_shape: Shape | None
+    stage: int
+
+    @property
+    def whose_sum_is_x(self) -> int | None:
+        """The number of the junction whose sum is x_l without any function in between, if there is one."""
+        return self.previous if self.x_is_addend and not self.previous_f else None
+
+    @property
+    def keeps_size(self) -> bool:
+        """Whether x_l and y_l are known to have equally many elements."""
+        return self.x_shape is not None and math.prod(self.x_shape) == math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The junctions of a network.
+
+    Attributes:
+        junctions: the junctions in the order of the forward pass.
+        unseen: sentences about calls that could not be looked into.
+        additions: the number of additions that were examined.
+    """
+
+    junctions: tuple[FoundJunction, ...]
+    unseen: tuple[str, ...]
+    additions: int

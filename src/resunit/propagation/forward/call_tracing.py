@@ -1,0 +1,109 @@
+"""Tracing the calls of torch functions in a forward pass, above autograd, with the module that makes them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from torch import nn
+from torch._C import (
+    DisableTorchFunction,
+)  # It also suspends the tracer, so that our own calls are not traced.
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+
+class CallSite(NamedTuple):
+    """One call in a forward pass, identified in the same way in every pass.
+
+    Calls are counted by the name of the function, so that a call keeps its site if a module calls other
+    functions before it in some passes only, for instance to fill a cache.
+
+    Attributes:
+        module: the module that calls, a path as in `named_modules`.
+        module_call: how many times the pass had called this module before.
+        function: the name of the torch function; "input" stands for the arguments of the module, and
+            "output" for its result.
+        occurrence: how many times this call of the module had called the function before.
+    """
+
+    module: str
+    module_call: int
+    function: str
+    occurrence: int
+
+
+OnCall = Callable[[CallSite, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+OnModuleBoundary = Callable[[CallSite, Any], None]
+
+
+@dataclass
+class _ModuleCall:
+    """A call of a module that has not returned yet."""
+
+    module: str
+    number: int
+    functions: Counter[str] = field(default_factory=Counter)
+
+
+class CallTracer(TorchFunctionMode):
+    """Passes each call of a torch function, and what enters and leaves each module, to two functions.
+
+    A custom `torch.autograd.Function` is no torch function: its result is seen where a module returns it.
+    The hooks are on the modules only within the `with` statement.
+
+    Args:
+        model: the network whose forward pass is traced.
+        on_call: it is given the call site, the function and its arguments; it calls the function and returns
+            the result.
+        on_module_boundary: it is given the call site and the arguments or the result of a module.
+    """
+
+    def __init__(self, model: nn.Module, on_call: OnCall, on_module_boundary: OnModuleBoundary):
+        super().__init__()
+        self._model = model
+        self._on_call = on_call
+        self._on_module_boundary = on_module_boundary
+
+    def __enter__(self) -> "CallTracer":
+        self._module_calls: Counter[str] = Counter()
+        self._stack = [_ModuleCall("", -1)]
+        self._handles = list(self._hooks())
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        for handle in self._handles:
+            handle.remove()
+
+    def _hooks(self) -> Iterator[RemovableHandle]:
+        for path, module in self._model.named_modules():
+            yield module.register_forward_pre_hook(self._enter(path), with_kwargs=True)
+            yield module.register_forward_hook(self._leave, always_call=True)
+
+    def _enter(self, path: str) -> Callable[..., None]:
+        def enter(_module: nn.Module, args: Any, kwargs: Any) -> None:
+            call = _ModuleCall(path, self._module_calls[path])
+            self._module_calls[path] += 1
+            self._stack.append(call)
+            with DisableTorchFunction():
+                self._on_module_boundary(CallSite(path, call.number, "input", 0), (args, kwargs))
+
+        return enter
+
+    def _leave(self, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        call = self._stack.pop()
+        with DisableTorchFunction():
+            self._on_module_boundary(CallSite(call.module, call.number, "output", 0), output)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Count the call and pass it on; torch calls this method for every torch function."""
+        name = getattr(func, "__name__", "")
+        if name == "__get__":  # This is an attribute such as x.shape.
+            return func(*args, **(kwargs or {}))
+        call = self._stack[-1]
+        site = CallSite(call.module, call.number, name, call.functions[name])
+        call.functions[name] += 1
+        return self._on_call(site, func, args, kwargs or {})

@@ -1,0 +1,194 @@
+"""Summing over h, F, x and y at the known junctions during the forward pass."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from resunit.propagation.detect.found_junction import FoundJunction, TensorLocation
+from resunit.propagation.forward.call_tracing import CallSite
+from resunit.propagation.forward.nested import tensors_in
+from resunit.propagation.measures.backward_sums import BackwardSums
+from resunit.propagation.measures.junction_calls import JunctionCall, JunctionCalls
+from resunit.propagation.measures.junction_sums import JunctionSums
+from resunit.propagation.measures.reductions import difference_energy, energy, flatten_alike
+
+
+class _Kept(NamedTuple):
+    """A tensor of the pass, and the version that it had: changes in place increase the version."""
+
+    tensor: Tensor
+    version: int
+
+    def in_shape_of(self, like: Tensor) -> Tensor | None:
+        """Return the tensor in the shape of `like`, or None if it has changed or has another size."""
+        if self.tensor._version != self.version or self.tensor.numel() != like.numel():
+            return None
+        return self.tensor.reshape(like.shape)
+
+
+class ForwardSums:
+    """Sums during a forward pass; `on_call` and `on_module_boundary` are for a `CallTracer`.
+
+    Args:
+        junctions: the known junctions.
+        sums: the sums are added to this mapping, by the numbers of the junctions.
+        backward: it is told the tensors whose gradients it sums in the backward pass.
+        careful: sum in double precision, and count the values that are not finite.
+    """
+
+    def __init__(
+        self,
+        junctions: Sequence[FoundJunction],
+        sums: dict[int, JunctionSums[Tensor]],
+        backward: BackwardSums,
+        careful: bool,
+    ):
+        self.junctions = junctions
+        self.sums = sums
+        self.backward = backward
+        self.careful = careful
+        self.flatten = partial(flatten_alike, careful=careful)
+        self.calls = JunctionCalls(junctions)
+        self.wanted: defaultdict[CallSite, list[tuple[TensorLocation, Callable[[Tensor], None]]]]
+        self.wanted = defaultdict(list)
+        for number, junction in enumerate(junctions):
+            if junction.x is not None:
+                self._want(junction.x, number, self._keep_x)
+            if junction.truncation is not None:
+                if junction.truncation.input is not None:
+                    self._want(junction.truncation.input, number, self._sum_truncation)
+                self._want(junction.truncation.output, number, backward.at_truncation_output)
+        # The junctions whose sum y_l is compared with x_{l+1}, because f is more than a truncation.
+        self.compared_with_next = {
+            junction.previous
+            for junction in junctions
+            if junction.previous is not None and junction.previous_f
+            if junction.previous_f != ("relu",) or junctions[junction.previous].truncation is None
+        }
+        self.x: dict[int, _Kept] = {}
+        self.y: dict[int, _Kept] = {}
+        self.expected: dict[int, Tensor] = {}  # the right side of Eq. (4) up to a junction
+
+    def _want(self, location: TensorLocation, number: int, receive: Callable[[int, Tensor], None]) -> None:
+        self.wanted[location.call].append((location, lambda tensor: receive(number, tensor)))
+
+    def release(self) -> None:
+        """Let go of all tensors, so that the graph is freed now and not by the garbage collector."""
+        for kept in (self.wanted, self.x, self.y, self.expected):
+            kept.clear()
+
+    def on_call(self, site: CallSite, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Call the function, sum if it adds at a junction, and return its result."""
+        call = self.calls.recognise(site, args, kwargs)
+        if call is None:
+            result = function(*args, **kwargs)
+        else:
+            result = self._add(call, lambda: function(*args, **kwargs))
+        if site in self.wanted:
+            self.on_module_boundary(site, result)
+        return result
+
+    def on_module_boundary(self, site: CallSite, value: Any) -> None:
+        """Hand out the wanted tensors among the arguments or the result of a module."""
+        if site in self.wanted:
+            tensors = list(tensors_in(value))
+            for location, receive in self.wanted[site]:
+                if location.position < len(tensors):
+                    receive(tensors[location.position])
+
+    def _keep_x(self, number: int, x: Tensor) -> None:
+        location = self.junctions[number].x
+        is_overwritten = location is not None and location.is_overwritten
+        kept = x.detach().clone() if is_overwritten else x.detach()
+        self.x[number] = _Kept(kept, kept._version)
+        self.backward.at_x(number, x)
+
+    def _add(self, call: JunctionCall, original: Callable[[], Tensor]) -> Tensor:
+        """Sum over the addends, add, and sum over the result."""
+        number, junction = call.number, self.junctions[call.number]
+        with torch.enable_grad():
+            # Both are computed before the addition, because the addition may be in place.
+            h, f = call.shortcut.value(), call.branch.value()
+        self.backward.before_addition(number, h, f)
+        with torch.no_grad():
+            h, f = h.detach(), f.detach()
+            if h.shape != f.shape:
+                h, f = torch.broadcast_tensors(h, f)
+            flat_h, flat_f = self.flatten(h, f)
+            shortcut_energy, branch_energy = energy(flat_h), energy(flat_f)
+            shortcut_branch_product = torch.dot(flat_h, flat_f)
+            input_energy, shortcut_input_product = None, None
+            kept = self.x.pop(number, None)
+            x = h if junction.x_is_addend else kept.in_shape_of(h) if kept is not None else None
+            if x is not None and not junction.x_is_addend:
+                flat_h, flat_x = self.flatten(h, x)
+                input_energy, shortcut_input_product = energy(flat_x), torch.dot(flat_h, flat_x)
+            if x is not None and junction.previous in self.y:
+                self._compare_with_sum(junction.previous, x)
+            expected = self._expected_sum(junction, x, f)
+        result = original()
+        with torch.no_grad():
+            y = result.detach()
+            (flat_y,) = self.flatten(y)
+            low, high = torch.aminmax(flat_y)
+            self.sums[number] = JunctionSums(
+                shape=tuple(y.shape),
+                shortcut_energy=shortcut_energy,
+                branch_energy=branch_energy,
+                shortcut_branch_product=shortcut_branch_product,
+                sum_energy=energy(flat_y),
+                sum_peak=torch.maximum(high, -low),
+                input_energy=input_energy,
+                shortcut_input_product=shortcut_input_product,
+                nonfinite_share=1 - flat_y.isfinite().float().mean() if self.careful else None,
+            )
+            self._keep_sum(number, y, expected)
+        self.backward.at_sum(number, result)
+        return result
+
+    def _compare_with_sum(self, previous: int, x: Tensor) -> None:
+        """Sum over x_{l+1} and the sum y_l that f made it of."""
+        y = self.y.pop(previous).in_shape_of(x)
+        if y is not None:
+            flat_x, flat_y = self.flatten(x, y)
+            self.sums[previous].output_energy = energy(flat_x)
+            self.sums[previous].output_sum_product = torch.dot(flat_x, flat_y)
+
+    def _expected_sum(self, junction: FoundJunction, x: Tensor | None, f: Tensor) -> Tensor | None:
+        """Return x_k + F_k + ... + F_l, Eq. (4), or None if no stream of this size reaches the junction."""
+        if (before := junction.previous) is not None:
+            so_far = self.expected.pop(before, None)
+            in_stage = self.junctions[before].stage == junction.stage
+            if so_far is not None and in_stage and so_far.numel() == f.numel():
+                return so_far.reshape(f.shape).add_(f)
+        return None if x is None else x.to(torch.promote_types(x.dtype, torch.float32)) + f
+
+    def _keep_sum(self, number: int, y: Tensor, expected: Tensor | None) -> None:
+        """Compare y_l with the sum that Eq. (4) expects, and keep both for the next junctions."""
+        junction = self.junctions[number]
+        if expected is None:
+            self.expected[number] = y.to(torch.promote_types(y.dtype, torch.float32), copy=True)
+        else:
+            self.sums[number].closure_energy = difference_energy(
+                *self.flatten(y.to(expected.dtype), expected)
+            )
+            self.expected[number] = expected
+        if junction.truncation is not None and junction.truncation.input is None:
+            self._sum_truncation(number, y)
+        if number in self.compared_with_next:
+            self.y[number] = _Kept(y, y._version)
+
+    def _sum_truncation(self, number: int, z: Tensor) -> None:
+        """Sum over the values that the activation after the addition sets to zero."""
+        if (sums := self.sums.get(number)) is None:  # This pass does not add at the junction.
+            return
+        with torch.no_grad():
+            (flat,) = self.flatten(z)
+            negative = torch.clamp(flat, max=0)
+            sums.cut_energy, sums.activated_energy = energy(negative), energy(flat)
+            sums.negative_share = torch.lt(flat, 0, out=negative).sum() / max(1, flat.numel())
+        self.backward.at_truncation_input(number, z)

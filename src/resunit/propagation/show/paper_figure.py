@@ -1,0 +1,80 @@
+"""The measures by depth as a figure for paper, drawn with Matplotlib."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from resunit.propagation.show.panels import FLOOR_NOTE, drawn_at_floor, heights, needs_markers, panels_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from resunit.propagation.result import Propagation
+
+DOTS_PER_INCH = 150
+
+
+def paper_figure(results: Sequence[Propagation]) -> Figure:
+    """Return the figure: a column for each measurement, a row for each panel."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    panels = panels_of(results)
+    figure = Figure(figsize=(6.4 * len(results) + 1.4, 2.1 * len(panels)), layout="constrained")
+    grid = figure.subplots(len(panels), len(results), squeeze=False, sharey="row", sharex="col")
+    for row, panel in enumerate(panels):
+        title = f"{panel.title} {FLOOR_NOTE}" if drawn_at_floor(panel, results) else panel.title
+        for column, result in enumerate(results):
+            axes = grid[row][column]
+            for line in panel.lines:
+                drawn = heights(result.junctions, line, panel)
+                axes.plot(
+                    range(1, len(drawn) + 1), [math.nan if height is None else height for height in drawn],
+                    label=line.label, color=line.colour, linestyle="--" if line.dashed else "-",
+                    linewidth=1.4, marker="." if needs_markers(drawn) else "",
+                )  # fmt: skip
+            if panel.axis == "logarithmic":
+                axes.set_yscale("log")
+            elif panel.axis == "share":
+                axes.set_ylim(0, 1)
+            axes.tick_params(labelsize=8)
+            axes.set_title(title, fontsize=9, loc="left")
+            axes.grid(alpha=0.25)
+            axes.spines[["top", "right"]].set_visible(False)
+        if len(panel.lines) > 1:  # The legend stands beside the row, where it covers no line.
+            beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+            grid[row][-1].legend(fontsize=8, frameon=False, handlelength=3, **beside)
+        if panel.axis == "logarithmic":
+            _set_plain_ticks(grid[row][0])
+    for column, result in enumerate(results):
+        grid[-1][column].set_xlabel(f"junction of {result.name}")
+        # Without this locator short axes would have ticks between junctions.
+        at_junctions = MaxNLocator(integer=True, steps=(1, 2, 5, 10), min_n_ticks=1)
+        grid[-1][column].xaxis.set_major_locator(at_junctions)
+    return figure
+
+
+def _set_plain_ticks(axes: Axes) -> None:
+    """Write the numbers of a logarithmic axis as 0.01 or 100, and enough of them on a short axis."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    low, high = axes.get_ylim()
+    if high < 1000 * low:
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(
+            MaxNLocator(5, steps=(1, 2, 5, 10))
+            if high < 10 * low
+            else LogLocator(subs=(1, 2, 5), numticks=20)
+        )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def image_of(figure: Figure, kind: str) -> bytes:
+    """Return a figure as the content of a file of a kind: "png", "pdf" or "svg"."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH)
+    return buffer.getvalue()

@@ -1,0 +1,78 @@
+"""Targets are met or not by constructed times."""
+
+import pytest
+
+from benchmarks.entries import CONVOLUTIONS, OURS, SMALL_MODE
+from benchmarks.records import Details, Measurement, Settings
+from benchmarks.targets import TargetCheck, check_targets
+from benchmarks.timing import Spread
+from benchmarks.watch import MEASURE, PASS, UNWATCHED, WATCHED
+
+
+def step(entry: str, *seconds: float, network: str = "preresnet20", peer: str = "pytorchcv") -> Measurement:
+    settings = Settings(batch_size=128, image_size=32, threads=2, peer=peer)
+    return Measurement("train", entry, seconds, 128, "images", network, settings)
+
+
+def test_training_is_compared_by_the_ratios_of_its_rounds() -> None:
+    measurements = [
+        step("pytorchcv default", 3.0, 5.0, 3.2),
+        step("pytorchcv best", 1.1, 2.2, 1.2),
+        step(OURS, 1.0, 2.0, 1.0),
+        step(CONVOLUTIONS, 0.8, 1.8, 0.9),
+        step("pytorchcv best", 9.0, 9.0, 9.0, network="preresnet32"),
+        step(OURS, 3.0, 3.0, 3.0, network="preresnet32"),
+    ]
+    as_used, best, untargeted, share = check_targets("train", measurements)
+    assert (as_used.found, as_used.target, as_used.met) == (Spread(3.0, 2.5, 3.2), 2.0, True)
+    assert best.found.median == pytest.approx(1.1)
+    assert (best.target, best.met) == (1.15, False)
+    assert (share.found.median, share.met) == (0.9, True)
+    assert (untargeted.found.median, untargeted.met) == (3.0, None)
+
+
+def test_every_round_counts_for_the_share_of_the_limit() -> None:
+    measurements = [
+        *(step(OURS, 1.0, 1.0), step(CONVOLUTIONS, 0.7, 0.8)),
+        *(step(OURS, 1.0, peer="timm"), step(CONVOLUTIONS, 0.9, peer="timm")),
+    ]
+    (share,) = check_targets("train", measurements)
+    assert share.found == Spread(0.8, 0.7, 0.9)
+
+
+def test_growth_is_counted_per_unit() -> None:
+    def deep(name: str, units: int, *seconds: float) -> Measurement:
+        return Measurement("growth", name, seconds, 64, "images", "a, b", details=Details(units=units))
+
+    (check,) = check_targets("growth", [deep("a", 54, 5.4, 5.4), deep("b", 333, 33.3, 36.0)])
+    assert check.found.least == pytest.approx(1.0)
+    assert check.found.most == pytest.approx(36 / 33.3)
+    assert check.quantity == "seconds per unit, b over a"
+    assert check.met
+
+
+def test_memory_that_grows_as_the_root_of_depth_meets_the_target_and_more_does_not() -> None:
+    def small(network: str, units: int, memory: float) -> Measurement:
+        settings, details = Settings(batch_size=128), Details(units=units, memory=round(memory))
+        return Measurement("memory", SMALL_MODE, (1.0,), 128, "images", network, settings, details)
+
+    def exponent(growth: float) -> TargetCheck:
+        pair = [small("preresnet164", 54, 2**28), small("preresnet1001", 333, 2**28 * growth)]
+        return check_targets("memory", pair)[-1]
+
+    assert exponent((333 / 54) ** 0.49).met
+    assert not exponent((333 / 54) ** 0.6).met
+    assert exponent((333 / 54) ** 0.6).found.median == pytest.approx(0.6)
+
+
+def test_watching_is_compared_with_a_pass_and_with_an_unwatched_training() -> None:
+    def entry(name: str, *seconds: float, threads: int | None = None) -> Measurement:
+        return Measurement("watch", name, seconds, 64, "images", "preresnet20", Settings(threads=threads))
+
+    measurements = [
+        *(entry(PASS, 1.0, 2.0, threads=2), entry(MEASURE, 1.5, 3.0, threads=2)),
+        *(entry(UNWATCHED, 10.0, 10.0), entry(WATCHED, 12.5, 13.5)),
+    ]
+    measurement, training = check_targets("watch", measurements)
+    assert (measurement.found, measurement.met) == (Spread(1.5, 1.5, 1.5), True)
+    assert (training.found, training.met) == (Spread(1.3, 1.25, 1.35), False)
