@@ -96,6 +96,8 @@ def test_models_lists_the_zoo_as_a_table_and_as_json(capsys: pytest.CaptureFixtu
 def test_a_closed_pipe_ends_a_command_quietly() -> None:
     command = [sys.executable, "-m", "resunit", "models", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
@@ -171,7 +173,9 @@ def test_large_images_get_the_imagenet_stem(tmp_path: Path) -> None:
     arguments = ["train", "--data", str(tmp_path / "photos"), "--out", str(tmp_path / "run"), "--json"]
     assert main([*arguments, *settings]) == 0
     model = resunit.create_model(weights=tmp_path / "run" / "weights.safetensors")
-    assert model.stem.conv1.kernel_size == (7, 7)
+    conv = model.stem.get_submodule("conv1")
+    assert isinstance(conv, torch.nn.Conv2d)
+    assert conv.kernel_size == (7, 7)
 
 
 def test_training_tells_how_it_goes_and_which_error_is_which(
