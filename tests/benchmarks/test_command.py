@@ -112,7 +112,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
             "seconds per unit, preresnet32 over preresnet20",
         ),
         (
-            ("memory", "--model", "preresnet56", "--batch-size", "8"),
+            ("memory", "--model", "preresnet56", "--batch-size", "64"),
             {"resunit fast", "resunit small", "pytorchcv default", "pytorchcv best"},
             "speed, activation_checkpointing=small over activation_checkpointing=fast",
         ),
