@@ -22,7 +22,8 @@ def test_evaluate_repeats_the_error_of_a_run(capsys: pytest.CaptureFixture[str],
     result = json.loads((run / "result.json").read_text())
     for source in (run, run / "weights.safetensors"):
         assert main(["evaluate", str(source), "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["test_error"] == result["test_error"]
+        found = json.loads(capsys.readouterr().out)
+        assert (found["split"], found["error"]) == ("test", result["test_error"])
 
 
 def test_evaluate_labels_the_views_of_test_time_augmentation(
@@ -156,7 +157,7 @@ def test_without_a_data_source_the_sample_is_used_and_said(tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     lines = done.stderr.strip().splitlines()
-    assert "small sample" in lines[0]
+    assert sum("small sample" in line for line in lines) == 2
     assert "small sample" in lines[-1]
     assert json.loads((tmp_path / "run" / "result.json").read_text())["data"] == "cifar10-sample"
 
@@ -197,7 +198,7 @@ def test_training_tells_how_it_goes_and_which_error_is_which(
         word in line for line in evaluations for word in ("train loss", "test loss", "error", "images/s")
     )
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    errors = [line["test_error"] for line in log]
+    errors = [line["error"] for line in log]
     assert f"{errors[-1]:.2f} %  (last epoch)" in captured.out
     assert (
         f"{min(errors):.2f} %  (epoch {errors.index(min(errors)) + 1}, chosen by its test error)"

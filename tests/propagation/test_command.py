@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from resunit.training.settings import with_settings
 
 import resunit
 from resunit.cli import main

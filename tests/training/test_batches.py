@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from resunit.data import Augmentation, Normalisation, Split
-from resunit.training.batches import Batches, Group
+from resunit.training.batches import Batches, GhostBatch
 from resunit.training.distributed import Distributed
 from resunit.training.recipes import named_recipe
 from resunit.training.schedule import train_size
@@ -19,7 +19,7 @@ BATCHES = Batches(
     seed=0,
     batch_size=16,
     ghost_batch_size=None,
-    worker=Distributed(0, 1, torch.device("cpu")),
+    distributed=Distributed(0, 1, torch.device("cpu")),
 )
 
 
@@ -27,16 +27,18 @@ def as_they_are(_step: int) -> int:
     return 32
 
 
-def joined(groups: list[Group]) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.cat([g.images for g in groups]), torch.cat([g.labels for g in groups])
+def joined(ghost_batches: list[GhostBatch]) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.cat([batch.images for batch in ghost_batches]), torch.cat(
+        [batch.labels for batch in ghost_batches]
+    )
 
 
-def assert_same(one: list[Group], other: list[Group]) -> None:
+def assert_same(one: list[GhostBatch], other: list[GhostBatch]) -> None:
     for a, b in zip(joined(one), joined(other), strict=True):
         assert torch.equal(a, b)
 
 
-def test_groups_divide_a_batch_without_changing_it() -> None:
+def test_ghost_batches_divide_a_batch_without_changing_it() -> None:
     whole = list(BATCHES.between(0, 7, as_they_are))
     grouped = list(replace(BATCHES, ghost_batch_size=4).between(0, 7, as_they_are))
     assert [len(groups) for groups in grouped] == [4] * 7
@@ -44,10 +46,10 @@ def test_groups_divide_a_batch_without_changing_it() -> None:
         assert_same(one, other)
 
 
-def test_workers_divide_a_batch_without_changing_it() -> None:
+def test_ranks_divide_a_batch_without_changing_it() -> None:
     cpu = torch.device("cpu")
     shares = [
-        list(replace(BATCHES, worker=Distributed(r, 2, cpu)).between(0, 4, as_they_are)) for r in (0, 1)
+        list(replace(BATCHES, distributed=Distributed(r, 2, cpu)).between(0, 4, as_they_are)) for r in (0, 1)
     ]
     for step, whole in enumerate(BATCHES.between(0, 4, as_they_are)):
         assert_same(whole, [*shares[0][step], *shares[1][step]])

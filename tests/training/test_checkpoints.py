@@ -1,26 +1,37 @@
-"""Checkpoints: atomic, read back, and the newest whole one counts."""
+"""Checkpoints: atomic, read back, of a known format, and the newest whole one counts."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
+from resunit.errors import FileFormatError, WriteError
 from resunit.io import atomic as files
 from resunit.io import tensors as tensor_files
-from resunit.training.checkpoints import newest_checkpoint, save_checkpoint
+from resunit.io.tensors import read_tensors, write_tensors
+from resunit.training.checkpoints import KIND, Checkpoint, newest_checkpoint, save_checkpoint
+from resunit.training.state import TrainingState
 
 
 def save(folder: Path, step: int) -> None:
-    save_checkpoint(folder, step, {"w": torch.full((3, 2), float(step))}, {"step": step})
+    tensors = {"w": torch.full((3, 2), float(step))}
+    save_checkpoint(folder, Checkpoint(TrainingState(step), tensors, {"w.momentum_buffer": -tensors["w"]}))
+
+
+def newest(folder: Path) -> Checkpoint:
+    checkpoint = newest_checkpoint(folder)
+    assert checkpoint is not None
+    return checkpoint
 
 
 def test_only_the_newest_is_kept(tmp_path: Path) -> None:
     save(tmp_path, 5)
     save(tmp_path, 10)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000010.safetensors"]
-    tensors, progress = newest_checkpoint(tmp_path)
-    assert progress == {"step": 10}
-    assert torch.equal(tensors["w"], torch.full((3, 2), 10.0))
+    checkpoint = newest(tmp_path)
+    assert checkpoint.state == TrainingState(10)
+    assert torch.equal(checkpoint.network["w"], torch.full((3, 2), 10.0))
+    assert torch.equal(checkpoint.optimizer["w.momentum_buffer"], torch.full((3, 2), -10.0))
 
 
 def damaged(content: bytes) -> list[bytes]:
@@ -33,14 +44,33 @@ def test_a_damaged_one_is_passed_over_and_none_left_is_said(tmp_path: Path, kind
     save(tmp_path / "other", 10)
     newer = tmp_path / "step-00000010.safetensors"
     newer.write_bytes(damaged((tmp_path / "other" / newer.name).read_bytes())[kind])
-    assert newest_checkpoint(tmp_path)[1] == {"step": 5}
+    assert newest(tmp_path).state.step == 5
     (tmp_path / "step-00000005.safetensors").unlink()
-    with pytest.raises(OSError, match="step-00000010"):
+    with pytest.raises(FileFormatError, match="step-00000010"):
         newest_checkpoint(tmp_path)
 
 
 def test_none_yet(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path / "absent") is None
+
+
+def test_one_of_format_1_loads_with_absent_fields_at_their_defaults(tmp_path: Path) -> None:
+    tensors = {"network.w": torch.ones(2), "optimiser.w.momentum_buffer": torch.zeros(2)}
+    write_tensors(tmp_path / "step-00000003.safetensors", KIND, {"step": 3, "log_bytes": 40}, tensors)
+    checkpoint = newest(tmp_path)
+    assert checkpoint.state == TrainingState(step=3, log_bytes=40)
+    assert list(checkpoint.network) == ["w"]
+    assert list(checkpoint.optimizer) == ["w.momentum_buffer"]
+
+
+def test_one_of_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
+    save(tmp_path, 5)
+    path = tmp_path / "step-00000005.safetensors"
+    record, tensors = read_tensors(path, KIND)
+    assert record["format"] == TrainingState.FORMAT
+    write_tensors(path, KIND, {**record, "format": TrainingState.FORMAT + 1}, tensors)
+    with pytest.raises(FileFormatError, match="step-00000005"):
+        newest_checkpoint(tmp_path)
 
 
 def test_the_previous_one_survives_a_failing_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +81,7 @@ def test_the_previous_one_survives_a_failing_write(tmp_path: Path, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr(files.os, "fsync", no_space)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(WriteError, match="step-00000010"):
             save(tmp_path, 10)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000005.safetensors"]
 
@@ -59,7 +89,7 @@ def test_the_previous_one_survives_a_failing_write(tmp_path: Path, monkeypatch: 
 def test_the_previous_one_survives_until_the_new_one_was_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that loses what it was given: the file is there, and shorter."""
+    """A disk that loses what it was given leaves a file that is shorter."""
     save(tmp_path, 5)
 
     def losing(path: Path, content: bytes) -> None:
@@ -67,6 +97,6 @@ def test_the_previous_one_survives_until_the_new_one_was_read_back(
 
     with monkeypatch.context() as patch:
         patch.setattr(tensor_files, "write_atomically", losing)
-        with pytest.raises(OSError, match="step-00000010"):
+        with pytest.raises(FileFormatError, match="step-00000010"):
             save(tmp_path, 10)
-    assert newest_checkpoint(tmp_path)[1] == {"step": 5}
+    assert newest(tmp_path).state.step == 5

@@ -1,11 +1,10 @@
 """A run that was killed or stopped, and resumed, ends with bitwise the weights of an undisturbed one."""
 
-import json
 import random
 import signal
 import subprocess
-import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,36 +13,34 @@ from safetensors.torch import load_file
 from torch import nn
 
 import resunit
-from resunit.io.jsonl import read_lines
+from resunit.runs.folder import RunFolder
+from resunit.runs.schema import LogLine
 from resunit.training import loop
-from resunit.training.batches import Group
-from resunit.training.loop import resume, train_step
+from resunit.training.batches import GhostBatch
+from resunit.training.loop import train_step
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup
-
-SETTINGS = ["--steps=12", "--batch-size=128", "--ghost-batch-size=64", "--checkpoint-every=2"]
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "resunit", "train", *arguments]
+from tests.training.command_lines import resume_command, train_command
 
 
-def start(out: Path, design: str = "dropout-shortcut") -> list[str]:
+def start(out: Path) -> list[str]:
     """Dropout draws random numbers in every step, so that their state is part of what has to resume."""
-    return command(
-        "--model", "resnet20", "--design", design, "--recipe", "paper", "--data", "cifar10-sample", *SETTINGS,
-        "--out", str(out),
-    )  # fmt: skip
+    changes = {
+        "model": "resnet20", "design": "dropout-shortcut", "data": "cifar10-sample", "steps": 12,
+        "batch_size": 128, "ghost_batch_size": 64, "checkpoint_every": 2,
+    }  # fmt: skip
+    return train_command(out, changes)
 
 
-def final(folder: Path) -> tuple[dict[str, torch.Tensor], list[dict]]:
-    result = json.loads((folder / "result.json").read_text())
-    assert result["status"] == "done"
-    assert (folder / "report.html").exists()
-    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    numbers = [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in log]
-    return load_file(folder / "weights.safetensors"), numbers
+def final(folder: Path) -> tuple[dict[str, torch.Tensor], list[LogLine]]:
+    run = RunFolder(folder)
+    result = run.read_result()
+    assert result is not None
+    assert result.status == "done"
+    assert run.report.exists()
+    log = [replace(line, seconds=None, images_per_second=None) for line in run.read_log()]
+    return load_file(run.weights), log
 
 
 def assert_same(one: Path, other: Path) -> None:
@@ -63,12 +60,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("recipe", ["quick", pytest.param("fast94", marks=pytest.mark.full)])
 def test_the_recipes_of_our_own_resume_too(recipe: str, tmp_path: Path) -> None:
-    """Muon, rates of their own, growing images and this processor's precision."""
-    settings = ["--steps=8", "--checkpoint-every=2"]
+    """They use Muon, rates of their own, images that grow, and this processor's precision."""
+    changes = {"data": "cifar10-sample", "steps": 8, "checkpoint_every": 2}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         process = subprocess.Popen(
-            command("--recipe", recipe, "--data", "cifar10-sample", *settings, "--out", str(folder)),
+            train_command(folder, changes, recipe),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -77,7 +74,7 @@ def test_the_recipes_of_our_own_resume_too(recipe: str, tmp_path: Path) -> None:
             process.kill()
         process.wait()
     assert not (killed / "result.json").exists()
-    subprocess.run(command("--resume", str(killed)), check=True, capture_output=True)
+    subprocess.run(resume_command(killed), check=True, capture_output=True)
     assert_same(whole, killed)
 
 
@@ -95,7 +92,7 @@ def test_killed_in_the_middle_of_an_epoch(undisturbed: Path, tmp_path: Path) -> 
     process.kill()
     assert process.wait() == -signal.SIGKILL
     assert not (folder / "result.json").exists()
-    subprocess.run(command("--resume", str(folder)), check=True, capture_output=True)
+    subprocess.run(resume_command(folder), check=True, capture_output=True)
     assert_same(undisturbed, folder)
 
 
@@ -108,38 +105,39 @@ def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path, number: signal.S
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 4
     assert f"resunit train --resume {folder}" in output
-    assert json.loads((folder / "result.json").read_text())["status"] == "stopped"
-    subprocess.run(command("--resume", str(folder)), check=True, capture_output=True)
+    result = RunFolder(folder).read_result()
+    assert result is not None
+    assert result.status == "stopped"
+    subprocess.run(resume_command(folder), check=True, capture_output=True)
     assert_same(undisturbed, folder)
 
 
 @pytest.mark.parametrize("last", [2, 4])
 def test_stopping_waits_for_no_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
     """In a step after which an evaluation is due, and in the last one: it comes when the run goes on."""
-    settings = {
+    changes = {
         "steps": 4,
         "batch_size": 8,
         "evaluate_steps": 2,
         "model": "resnet20",
         "data": "cifar10-sample",
     }
-    recipe = with_changes(named_recipe("paper"), settings)
+    recipe = with_changes(named_recipe("paper"), changes)
     resunit.train(recipe, out=tmp_path / "whole", quiet=True)
     with monkeypatch.context() as signalled:
 
         def step_with_signal(
-            job: TrainingSetup, model: nn.Module, groups: list[Group], step: int
+            setup: TrainingSetup, model: nn.Module, ghost_batches: list[GhostBatch], step: int
         ) -> tuple[float, int]:
             if step + 1 == last:
                 signal.raise_signal(signal.SIGTERM)
-            return train_step(job, model, groups, step)
+            return train_step(setup, model, ghost_batches, step)
 
         signalled.setattr(loop, "train_step", step_with_signal)
         stopped = resunit.train(recipe, out=tmp_path / "stopped", quiet=True)
-    assert (stopped["status"], stopped["steps"]) == ("stopped", last)
-    log = read_lines(tmp_path / "stopped" / "log.jsonl")
-    assert [line["step"] for line in log] == ([] if last == 2 else [2])
-    assert resume(tmp_path / "stopped", quiet=True)["status"] == "done"
+    assert (stopped.status, stopped.steps) == ("stopped", last)
+    assert [line.step for line in RunFolder(tmp_path / "stopped").read_log()] == ([] if last == 2 else [2])
+    assert resunit.resume(tmp_path / "stopped", quiet=True).status == "done"
     assert_same(tmp_path / "whole", tmp_path / "stopped")
 
 
@@ -160,7 +158,7 @@ def test_killed_at_any_moment(undisturbed: Path, tmp_path: Path) -> None:
                 process.wait()
                 kills += 1
             if (folder / "recipe.json").exists():
-                arguments = command("--resume", str(folder))
+                arguments = resume_command(folder)
             assert kills < 60
         assert kills > 0
         assert_same(undisturbed, folder)

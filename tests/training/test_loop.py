@@ -1,6 +1,5 @@
-"""Training as users start it: all designs on real images, divergence, groups, several processes."""
+"""Training as users start it: all designs on real images, divergence, ghost batches, several processes."""
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,110 +13,120 @@ from safetensors.torch import load_file
 import resunit
 from resunit.errors import RunError
 from resunit.models.designs import DESIGNS
+from resunit.runs.folder import RunFolder
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
+from tests.training.command_lines import train_command
+
+SMALL: dict[str, Any] = {
+    "model": "resnet20", "data": "cifar10-sample", "steps": 4, "batch_size": 64, "precision": "fp32",
+}  # fmt: skip
 
 
-def small(name: str = "paper", **changes: Any) -> Recipe:
-    recipe = replace(named_recipe(name), model="resnet20", data="cifar10-sample")
-    return with_changes(recipe, {"steps": 4, "batch_size": 64, "precision": "fp32", **changes})
+def small(**changes: Any) -> Recipe:
+    return with_changes(named_recipe("paper"), SMALL | changes)
 
 
 @pytest.mark.parametrize("design", DESIGNS)
 def test_every_design_trains_on_real_images(design: str, tmp_path: Path) -> None:
-    recipe = replace(small(steps=8, warmup=0, learning_rate=0.02, evaluate_every=100), design=design)
+    recipe = small(design=design, steps=8, warmup=0.0, learning_rate=0.02, evaluate_every=100)
     result = resunit.train(recipe, out=tmp_path / design, quiet=True)
-    assert result["status"] == "done"
-    assert result["images_seen"] == 512
-    assert 0 < result["test_error"] < 100
-    log = [json.loads(line) for line in (tmp_path / design / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["train_loss"] < 3.5  # chance is 2.3
+    assert result.status == "done"
+    assert result.images_seen == 512
+    assert result.test_error is not None
+    assert 0 < result.test_error < 100
+    train_loss = RunFolder(tmp_path / design).read_log()[-1].train_loss
+    assert train_loss is not None
+    assert train_loss < 3.5  # A network that guesses has 2.3.
     stored = resunit.create_model(weights=tmp_path / design / "weights.safetensors").state_dict()
     fresh = resunit.create_model("resnet20", design=design).state_dict()
     assert stored.keys() == fresh.keys()
 
 
 def test_training_lowers_the_loss_on_images_it_sees_again(tmp_path: Path) -> None:
-    recipe = small(steps=60, flip="none", padding=0, evaluate_every=100, learning_rate=0.05, warmup=0)
-    resunit.train(replace(recipe, model="preresnet20"), out=tmp_path / "run", quiet=True)
-    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["train_loss"] < 2.1
+    recipe = small(
+        model="preresnet20", steps=60, flip="none", padding=0, evaluate_every=100, learning_rate=0.05, warmup=0.0
+    )  # fmt: skip
+    resunit.train(recipe, out=tmp_path / "run", quiet=True)
+    train_loss = RunFolder(tmp_path / "run").read_log()[-1].train_loss
+    assert train_loss is not None
+    assert train_loss < 2.1
 
 
 def test_the_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
     result = resunit.train(small(), out=tmp_path / "run", quiet=True)
-    folder = tmp_path / "run"
-    assert {path.name for path in folder.iterdir()} == {
+    folder = RunFolder(tmp_path / "run")
+    assert {path.name for path in folder.path.iterdir()} == {
         "recipe.json", "environment.json", "log.jsonl", "checkpoints", "weights.safetensors", "result.json",
         "evaluation.json", "report.html",
     }  # fmt: skip
-    assert json.loads((folder / "result.json").read_text()) == result
-    promised = (
-        "model design parameters test_error best_test_error best_epoch seed steps images_seen train_flops "
-        "wall_seconds images_per_second status"
-    )
-    assert set(promised.split()) <= set(result)
-    confusion = torch.tensor(json.loads((folder / "evaluation.json").read_text())["confusion"])
-    assert 100 * (1 - confusion.trace() / confusion.sum()) == pytest.approx(result["test_error"])
-    assert json.loads((folder / "environment.json").read_text())["threads"] == torch.get_num_threads()
+    assert folder.read_result() == result
+    assert (result.model, result.design, result.seed, result.steps) == ("resnet20", "original", 0, 4)
+    assert result.images_seen == 4 * 64
+    assert result.train_flops > 0
+    evaluation, environment = folder.read_evaluation(), folder.read_environment()
+    assert evaluation is not None
+    confusion = torch.tensor(evaluation.confusion)
+    assert 100 * (1 - confusion.trace() / confusion.sum()) == pytest.approx(result.test_error)
+    assert environment is not None
+    assert (environment.threads, environment.world_size) == (torch.get_num_threads(), 1)
 
 
-def test_a_step_updates_each_batch_norm_once_a_group(tmp_path: Path) -> None:
-    """The known mistake of recomputed activations: running statistics that move twice."""
-    resunit.train(small(steps=3, ghost_batch_size=32), out=tmp_path / "run", quiet=True)
-    counts = [
-        t for n, t in load_file(tmp_path / "run" / "weights.safetensors").items() if n.endswith("tracked")
-    ]
+def test_a_step_updates_each_batch_norm_once_a_ghost_batch(tmp_path: Path) -> None:
+    """The known mistake of activation checkpointing is that running statistics move twice."""
+    recipe = small(steps=3, ghost_batch_size=32, activation_checkpointing="small")
+    resunit.train(recipe, out=tmp_path / "run", quiet=True)
+    tensors = load_file(tmp_path / "run" / "weights.safetensors")
+    counts = [tensor for name, tensor in tensors.items() if name.endswith("tracked")]
     assert counts
     assert all(int(count) == 3 * 2 for count in counts)
 
 
 def test_a_validation_split_leaves_the_test_set_alone(tmp_path: Path) -> None:
     result = resunit.train(small(validation=100), out=tmp_path / "run", quiet=True)
-    assert result["test_error"] is None
-    assert result["best_test_error"] is None
-    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert evaluation["split"] == "validation"
-    assert sum(map(sum, evaluation["confusion"])) == 100
+    assert result.split == "validation"
+    assert result.test_error is None
+    assert result.best_test_error is None
+    assert result.error == result.validation_error is not None
+    evaluation = RunFolder(tmp_path / "run").read_evaluation()
+    assert evaluation is not None
+    assert evaluation.split == "validation"
+    assert sum(map(sum, evaluation.confusion)) == 100
+    assert {line.split for line in RunFolder(tmp_path / "run").read_log()} == {"validation"}
 
 
 def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    recipe = replace(small(steps=40, checkpoint_every=1, learning_rate=1e30, warmup=0), design="plain")
+    recipe = small(design="plain", steps=40, checkpoint_every=1, learning_rate=1e30, warmup=0.0)
     result = resunit.train(recipe, out=tmp_path / "run", quiet=True)
-    assert result["status"] == "diverged"
-    assert result["test_error"] is None
+    assert result.status == "diverged"
+    assert result.test_error is None
     assert not (tmp_path / "run" / "weights.safetensors").exists()
     for path in (tmp_path / "run" / "checkpoints").glob("*.safetensors"):
         assert all(tensor.isfinite().all() for tensor in load_file(path).values())
-    with pytest.raises(OSError, match="diverged at step"):
-        resunit.training.loop.resume(tmp_path / "run", quiet=True)
+    with pytest.raises(RunError, match="run: diverged"):
+        resunit.resume(tmp_path / "run", quiet=True)
+    assert train_or_resume(recipe, tmp_path / "run", quiet=True) == result
 
 
-def test_two_processes_equal_one_with_two_groups(tmp_path: Path) -> None:
-    arguments = ["train", "--model", "preresnet20", "--recipe", "paper", "--data", "cifar10-sample"]
-    arguments += ["--steps=3", "--batch-size=64", "--ghost-batch-size=32", "--precision=fp32"]
-    one = [sys.executable, "-m", "resunit", *arguments, "--out", str(tmp_path / "one")]
-    two = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node=2",
-        "--standalone",
-        "-m",
-        "resunit",
-    ]
+def test_two_processes_equal_one_with_two_ghost_batches(tmp_path: Path) -> None:
+    changes = SMALL | {"model": "preresnet20", "steps": 3, "ghost_batch_size": 32}
+    one, two = (train_command(tmp_path / name, changes) for name in ("one", "two"))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     subprocess.run(one, check=True, capture_output=True)
-    subprocess.run([*two, *arguments, "--out", str(tmp_path / "two")], check=True, capture_output=True)
+    subprocess.run([*torchrun, *two[1:]], check=True, capture_output=True)
     single, double = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
     for name, tensor in single.items():
         if "num_batches_tracked" not in name:
             torch.testing.assert_close(double[name], tensor, rtol=1e-3, atol=1e-4)
+    environment = RunFolder(tmp_path / "two").read_environment()
+    assert environment is not None
+    assert environment.world_size == 2
 
 
-def test_a_folder_is_not_taken_for_another_recipe_s(tmp_path: Path) -> None:
+def test_a_folder_is_not_taken_for_another_recipes(tmp_path: Path) -> None:
     recipe = small(steps=1, batch_size=8, evaluation_images=8)
     first = train_or_resume(recipe, tmp_path / "run", quiet=True)
     assert train_or_resume(recipe, tmp_path / "run", quiet=True) == first
-    with pytest.raises(RunError, match=r"run: a run with steps 1, not 2; choose another folder"):
+    with pytest.raises(RunError, match="run: a run with steps 1, not 2"):
         train_or_resume(replace(recipe, steps=2), tmp_path / "run", quiet=True)

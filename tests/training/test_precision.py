@@ -1,4 +1,4 @@
-"""Where bf16 is the default: on devices that are fast at it, for networks that tolerate it."""
+"""bf16 is the default on devices that have it in hardware, for networks that tolerate it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +10,14 @@ from resunit import train
 from resunit.models.registry import network_spec
 from resunit.training import display
 from resunit.training import precision as precisions
+from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
-    ("name", "fast", "expected"),
+    ("name", "has_bf16", "expected"),
     [
         ("preresnet1001", True, "bf16"),
         ("resnet1001", True, "fp32"),
@@ -25,8 +26,8 @@ CPU = torch.device("cpu")
         ("preresnet20", False, "fp32"),
     ],
 )
-def test_auto(name: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precisions, "supports_bf16", lambda _device: fast)
+def test_auto(name: str, has_bf16: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precisions, "supports_bf16", lambda _device: has_bf16)
     recipe = named_recipe("paper")
     assert precisions.resolve_precision(recipe, network_spec(name), CPU) == expected
     asked = replace(recipe, precision="bf16")
@@ -35,9 +36,9 @@ def test_auto(name: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("precision", "said"),
-    [("auto", "fp32 on cpu without fast bf16"), ("bf16", "bf16 on cpu that emulates bf16")],
+    [("auto", "fp32 on cpu without fast bf16"), ("bf16", "bf16 on cpu, which emulates bf16")],
 )
-def test_a_processor_without_bf16_is_told_once(
+def test_the_display_says_once_that_a_processor_has_no_bf16(
     precision: str,
     said: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -46,9 +47,9 @@ def test_a_processor_without_bf16_is_told_once(
 ) -> None:
     for module in (precisions, display):
         monkeypatch.setattr(module, "supports_bf16", lambda _device: False)
-    recipe = named_recipe("paper")
-    recipe = replace(
-        recipe, model="resnet20", data="cifar10-sample", steps=1, batch_size=8, precision=precision
-    )
-    train(replace(recipe, evaluation_images=8), out=tmp_path / "run")
+    changes = {
+        "model": "resnet20", "data": "cifar10-sample", "steps": 1, "batch_size": 8, "precision": precision,
+        "evaluation_images": 8,
+    }  # fmt: skip
+    train(with_changes(named_recipe("paper"), changes), out=tmp_path / "run")
     assert capsys.readouterr().err.count(said) == 1

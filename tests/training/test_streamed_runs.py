@@ -1,10 +1,8 @@
 """Training on images that stay on disk, as on ImageNet: batches, runs, their errors, and stopping them."""
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,24 +13,24 @@ from torch import nn
 
 from resunit.cli import main
 from resunit.data import Normalisation, stream
-from resunit.inference.classifier import evaluate_weights, predict_images
+from resunit.inference.classifier import evaluate_weights, load
 from resunit.models.registry import network_spec
 from resunit.models.summary import multiply_adds
-from resunit.training.batches import Batches, Group
+from resunit.runs.folder import RunFolder
+from resunit.runs.schema import RunResult
+from resunit.training.batches import Batches, GhostBatch
 from resunit.training.distributed import Distributed
-from resunit.training.evaluation import errors_of, evaluate_views
+from resunit.training.evaluation import Errors, compute_errors, evaluate_views
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import augmentation
+from resunit.training.setup import describe_augmentation
 from tests.data.photographs import CLASSES, write_photographs
+from tests.training.command_lines import Value, options, resume_command, train_command
 
 CPU = torch.device("cpu")
-SETTINGS = [
-    "--image-size=14",
-    "--steps=12",
-    "--batch-size=12",
-    "--ghost-batch-size=6",
-    "--checkpoint-every=2",
-]
+CHANGES: dict[str, Value] = {
+    "model": "preresnet20", "image_size": 14, "steps": 12, "batch_size": 12, "ghost_batch_size": 6,
+    "checkpoint_every": 2,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -40,41 +38,45 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_photographs(tmp_path_factory.mktemp("photographs") / "photos", train=6)
 
 
-def command(folder: Path, out: Path, *settings: str) -> list[str]:
-    parts = [*SETTINGS, *settings]
-    chosen = ["--recipe", "imagenet", "--model", "preresnet20", "--data", str(folder), "--out", str(out)]
-    return [sys.executable, "-m", "resunit", "train", *chosen, *parts]
+def command(folder: Path, out: Path, **changes: Value) -> list[str]:
+    return train_command(out, CHANGES | {"data": str(folder)} | changes, "imagenet")
+
+
+def result_of(folder: Path) -> RunResult:
+    result = RunFolder(folder).read_result()
+    assert result is not None
+    return result
 
 
 @pytest.fixture(scope="module")
 def undisturbed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    subprocess.run(command(folder, out, "--tta"), check=True, capture_output=True)
+    subprocess.run(command(folder, out, tta=True), check=True, capture_output=True)
     return out
 
 
-def test_batches_depend_on_no_group_and_no_worker_and_no_beginning(folder: Path) -> None:
+def test_batches_depend_on_no_ghost_batch_and_no_rank_and_no_beginning(folder: Path) -> None:
     train = stream(str(folder), image_size=14).train
     batches = Batches(
         split=train,
         normalisation=Normalisation.of_imagenet(),
-        augmentation=augmentation(named_recipe("imagenet")),
+        augmentation=describe_augmentation(named_recipe("imagenet")),
         seed=0,
         batch_size=12,
         ghost_batch_size=None,
-        worker=Distributed(0, 1, CPU),
+        distributed=Distributed(0, 1, CPU),
     )
 
     def steps(batches: Batches, first: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]:
         return [joined(groups) for groups in batches.between(first, 5, lambda _step: 14)]
 
-    def joined(groups: list[Group]) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.cat([g.images for g in groups]), torch.cat([g.labels for g in groups])
+    def joined(ghost_batches: list[GhostBatch]) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.cat([b.images for b in ghost_batches]), torch.cat([b.labels for b in ghost_batches])
 
     whole = steps(batches)
     assert whole[0][0].shape == (12, 3, 14, 14)
     shares = [
-        steps(replace(batches, worker=Distributed(rank, 2, CPU), ghost_batch_size=3)) for rank in (0, 1)
+        steps(replace(batches, distributed=Distributed(rank, 2, CPU), ghost_batch_size=3)) for rank in (0, 1)
     ]
     for step, expected in enumerate(whole):
         for part, both in zip(expected, zip(shares[0][step], shares[1][step], strict=True), strict=True):
@@ -88,52 +90,53 @@ def test_batches_depend_on_no_group_and_no_worker_and_no_beginning(folder: Path)
 
 def test_top_5_errors_are_of_labels_beyond_the_first_five_answers() -> None:
     logits = torch.arange(100.0).repeat(4, 1)  # class 99 first, class 0 last
-    assert errors_of(logits, torch.tensor([99, 95, 94, 98])) == {"error": 75, "top5_error": 25}
+    assert compute_errors(logits, torch.tensor([99, 95, 94, 98])) == Errors(75, 25)
 
 
 def test_of_fewer_than_a_hundred_classes_there_is_no_top_5_error() -> None:
     logits = torch.arange(99.0).repeat(4, 1)
-    assert errors_of(logits, torch.tensor([98, 98, 94, 0])) == {"error": 50}
+    assert compute_errors(logits, torch.tensor([98, 98, 94, 0])) == Errors(50, None)
 
 
 def test_top_5_errors_of_other_views(folder: Path) -> None:
     of_a_hundred = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 100))
     split = stream(str(folder), image_size=14).test
     views = evaluate_views(
-        of_a_hundred, split, Normalisation.of_imagenet(), "fp32", Distributed(0, 1, CPU), augmented=True
+        of_a_hundred, split, Normalisation.of_imagenet(), "fp32", Distributed(0, 1, CPU), tta=True
     )
-    assert set(views.errors) == {
-        f"{name}_{crop}" for name in ("error", "top5_error") for crop in ("large_crop", "ten_crops")
-    }
+    assert [view.view for view in views.errors] == ["large_crop", "ten_crops"]
+    assert all(view.top5_error is not None for view in views.errors)
+    assert views.passes == {14: 10, 20: 1}
 
 
 def test_a_run_gives_the_errors_of_both_crops_and_of_ten(undisturbed: Path) -> None:
-    result = json.loads((undisturbed / "result.json").read_text())
-    assert result["test_error"] is None, "val/ is for validation"
-    evaluated = evaluate_weights(undisturbed, None, progress=False, augmented=True)
-    assert evaluated["images"] == 12
-    for view in ("", "_large_crop", "_ten_crops"):
-        assert evaluated[f"validation_error{view}"] == result[f"validation_error{view}"]
-    assert not any("top5" in name for name in result | evaluated)
+    result = result_of(undisturbed)
+    assert result.split == "validation", "val/ is for validation"
+    assert result.test_error is None
+    evaluated = evaluate_weights(undisturbed, tta=True)
+    assert (evaluated.split, evaluated.images) == ("validation", 12)
+    assert evaluated.error == result.validation_error
+    assert [view.view for view in result.views] == ["large_crop", "ten_crops"]
+    assert evaluated.views == result.views
+    assert evaluated.top5_error is result.top5_error is None
     spec = network_spec("preresnet20", num_classes=6)
     passes = {14: 12 * (4 + 10), 20: 12}  # four evaluations, ten crops; a large crop
     flops = sum(2 * multiply_adds(spec, side) * count for side, count in passes.items())
-    assert result["evaluation_flops"] == flops
-    record = json.loads((undisturbed / "evaluation.json").read_text())
-    wrong = sum(map(sum, record["confusion"])) - sum(record["confusion"][i][i] for i in range(6))
-    assert len(record["mistakes"]) == wrong > 0
-    page = (undisturbed / "report.html").read_text()
-    assert f"{result['validation_error_ten_crops']:.2f}\N{NO-BREAK SPACE}%" in page
+    assert result.evaluation_flops == flops
+    record = RunFolder(undisturbed).read_evaluation()
+    assert record is not None
+    wrong = sum(map(sum, record.confusion)) - sum(record.confusion[i][i] for i in range(6))
+    assert len(record.mistakes) == wrong > 0
+    ten_crops = result.view("ten_crops")
+    assert ten_crops is not None
+    assert f"{ten_crops.error:.2f}\N{NO-BREAK SPACE}%" in (undisturbed / "report.html").read_text()
 
 
 def test_predictions_see_what_tests_see(folder: Path, undisturbed: Path) -> None:
     files = sorted((folder / "val").rglob("*.jpg"))
-    answers = predict_images(undisturbed, files, top=1)
-    wrong = sum(
-        answer["classes"][0]["class"] != file.parent.name for answer, file in zip(answers, files, strict=True)
-    )
-    error = json.loads((undisturbed / "result.json").read_text())["validation_error"]
-    assert 100 * wrong / 12 == pytest.approx(error)
+    answers = load(undisturbed).predict(files, top=1)
+    wrong = sum(best[0][0] != file.parent.name for best, file in zip(answers, files, strict=True))
+    assert 100 * wrong / 12 == pytest.approx(result_of(undisturbed).validation_error)
 
 
 def wait_for_checkpoint(folder: Path) -> None:
@@ -150,7 +153,7 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(
     """A stop, as of Ctrl-C, reaches the processes that decode too; SIGKILL leaves them behind for a while."""
     out = tmp_path / "disturbed"
     process = subprocess.Popen(
-        command(folder, out, "--tta"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        command(folder, out, tta=True), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
     wait_for_checkpoint(out)
@@ -161,18 +164,20 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(
         process.kill()
         process.wait()
         assert not (out / "result.json").exists()
-    resume = [sys.executable, "-m", "resunit", "train", "--resume", str(out)]
-    subprocess.run(resume, check=True, capture_output=True)
+    subprocess.run(resume_command(out), check=True, capture_output=True)
     assert (out / "weights.safetensors").read_bytes() == (undisturbed / "weights.safetensors").read_bytes()
 
 
 def test_any_recipe_can_stream(folder: Path, tmp_path: Path) -> None:
     """A whitening stem is fitted to the centres of images; smaller ones begin a run."""
-    settings = ["--image-size=28", "--steps=2", "--batch-size=8", "--padding=0", "--crop=scale-aspect"]
-    assert main(["train", "--data", str(folder), "--out", str(tmp_path / "run"), "--json", *settings]) == 0
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["validation_error_ten_crops"] >= 0
-    assert result["images_seen"] == 16
+    changes: dict[str, Value] = {
+        "image_size": 28, "steps": 2, "batch_size": 8, "padding": 0, "crop": "scale-aspect", "tta": True,
+    }  # fmt: skip
+    out = ["--out", str(tmp_path / "run"), "--json"]
+    assert main(["train", "--data", str(folder), *options(changes), *out]) == 0
+    result = result_of(tmp_path / "run")
+    assert result.view("ten_crops") is not None
+    assert result.images_seen == 16
 
 
 def test_changed_images_end_a_resumed_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,21 +188,23 @@ def test_changed_images_end_a_resumed_run(tmp_path: Path, capsys: pytest.Capture
     assert main([*command(folder, tmp_path / "run")[3:], "--json"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert f"{victim}: not a readable image" in lines[0]
+    assert str(victim) in lines[0]
     victim.unlink()
     assert main(["train", "--resume", str(tmp_path / "run"), "--json"]) == 1
-    assert "has changed since this run began" in capsys.readouterr().err
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert str(tmp_path / "run") in lines[0]
 
 
 def test_crops_are_refused_where_they_do_not_apply(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refusals = {
-        ("--recipe", "imagenet", "--data", "cifar10"): "cifar10 has images of 32 x 32",
-        ("--recipe", "imagenet", "--data", "nowhere"): "no folder 'nowhere'; give --data FOLDER",
+        ("--recipe", "imagenet", "--data", "cifar10"): "cifar10",
+        ("--recipe", "imagenet", "--data", "nowhere"): "'nowhere'",
         ("--colour",): "colour",
-        ("--data", str(folder), "--crop", "scale"): "padding",
-        ("--crop", "scales"): "--crop",
+        ("--data", str(folder), "--crop", "scale"): "crop",
+        ("--crop", "scales"): "'scale'",
     }
     for arguments, message in refusals.items():
         assert main(["train", "--out", str(tmp_path / "run"), *arguments]) == 2

@@ -1,7 +1,5 @@
 """Errors over augmented views of each image: against views and logits made one by one."""
 
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,9 @@ from resunit.data import Normalisation, Split, load
 from resunit.inference.classifier import evaluate_weights
 from resunit.models.registry import network_spec
 from resunit.models.summary import multiply_adds
+from resunit.runs.folder import RunFolder
 from resunit.training.distributed import start_distributed
-from resunit.training.evaluation import evaluate_views, shifted
+from resunit.training.evaluation import evaluate_views, shift
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 
@@ -24,7 +23,7 @@ def test_a_shift_is_a_crop_of_the_reflected_image(pixels: int) -> None:
     images = torch.randint(0, 256, (3, 3, 9, 12), dtype=torch.uint8)
     padded = functional.pad(images.float(), (2, 2, 2, 2), mode="reflect")
     top = 2 - pixels
-    assert torch.equal(shifted(images, pixels).float(), padded[..., top : top + 9, top : top + 12])
+    assert torch.equal(shift(images, pixels).float(), padded[..., top : top + 9, top : top + 12])
 
 
 def test_views_are_weighed_as_written() -> None:
@@ -44,22 +43,27 @@ def test_views_are_weighed_as_written() -> None:
             logits = logits + weight * both
             mirrored = both if (top, left) == (1, 1) else mirrored
     expected = [100 * (part.argmax(1) != test.labels).float().mean().item() for part in (mirrored, logits)]
-    views = evaluate_views(network, test, normalisation, "fp32", start_distributed("cpu"), augmented=True)
-    found = [views.errors[f"error_{name}"] for name in ("mirrored_views", "tta")]
-    assert found == pytest.approx(expected)
+    views = evaluate_views(network, test, normalisation, "fp32", start_distributed("cpu"), tta=True)
+    assert [view.view for view in views.errors] == ["mirror", "tta"]
+    assert [view.error for view in views.errors] == pytest.approx(expected)
 
 
-def test_augmented_views_stand_beside_the_plain_error(tmp_path: Path) -> None:
-    settings = {"steps": 2, "batch_size": 64, "precision": "fp32", "data": "cifar10-sample"}
-    recipe = replace(with_changes(named_recipe("paper"), settings), model="preresnet20")
-    result = resunit.train(replace(recipe, tta=True), out=tmp_path / "run", quiet=True)
-    record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    confusion = torch.tensor(record["confusion"])
-    assert result["test_error"] == pytest.approx(100 * (1 - confusion.trace() / confusion.sum()).item())
+def test_errors_on_other_views_stand_beside_the_plain_error(tmp_path: Path) -> None:
+    changes = {
+        "model": "preresnet20", "data": "cifar10-sample", "steps": 2, "batch_size": 64, "precision": "fp32",
+        "tta": True,
+    }  # fmt: skip
+    recipe = with_changes(named_recipe("paper"), changes)
+    result = resunit.train(recipe, out=tmp_path / "run", quiet=True)
+    record = RunFolder(tmp_path / "run").read_evaluation()
+    assert record is not None
+    confusion = torch.tensor(record.confusion)
+    assert result.test_error == pytest.approx(100 * (1 - confusion.trace() / confusion.sum()).item())
     one_view = 2 * 500 * multiply_adds(network_spec("preresnet20"), 32)
-    assert result["evaluation_flops"] == (1 + 6) * one_view
-    evaluated = evaluate_weights(tmp_path / "run", None, progress=False, augmented=True)
+    assert result.evaluation_flops == (1 + 6) * one_view
+    evaluated = evaluate_weights(tmp_path / "run", tta=True)
+    assert evaluated.error == result.test_error
+    assert evaluated.views == result.views
     page = (tmp_path / "run" / "report.html").read_text()
-    for field in ("test_error", "test_error_mirrored_views", "test_error_augmented_views"):
-        assert evaluated[field] == result[field]
-        assert f"{result[field]:.2f}\N{NO-BREAK SPACE}%" in page
+    for error in (evaluated.error, *(view.error for view in evaluated.views)):
+        assert f"{error:.2f}\N{NO-BREAK SPACE}%" in page

@@ -25,6 +25,7 @@ def test_patches_come_out_white() -> None:
 
 def test_the_stem_is_not_trained_and_fits_any_number_of_channels() -> None:
     model = create_model("preresnet10-quick", in_channels=1)
-    assert not model.stem.conv1.weight.requires_grad
-    assert model.stem.conv1.weight.shape == (8, 1, 2, 2)
+    weight = dict(model.named_parameters())["stem.conv1.weight"]
+    assert not weight.requires_grad
+    assert weight.shape == (8, 1, 2, 2)
     assert model(torch.randn(2, 1, 32, 32)).shape == (2, 10)

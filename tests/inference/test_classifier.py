@@ -1,0 +1,119 @@
+"""A trained network that names what images show: `resunit.load(PATH).predict(IMAGES)`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import resunit
+from resunit.data import load as load_data
+from resunit.errors import DataError, FileFormatError, UsageError
+from resunit.inference import Classifier
+from resunit.training.recipe import with_changes
+from resunit.training.recipes import named_recipe
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    changes = {"model": "preresnet20", "data": "cifar10-sample", "steps": 3, "batch_size": 32}
+    resunit.train(with_changes(named_recipe("paper"), changes), out=folder, quiet=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier(run: Path) -> Classifier:
+    return resunit.load(run)
+
+
+@pytest.fixture(scope="module")
+def arrays() -> list[np.ndarray]:
+    """Three CIFAR images."""
+    return [image.permute(1, 2, 0).numpy() for image in load_data("cifar10-sample").test.images[:3]]
+
+
+def test_a_single_image_gets_its_classes_best_first(classifier: Classifier, arrays: list[np.ndarray]) -> None:
+    answers = classifier.predict(arrays[0])
+    assert len(answers) == 5
+    probabilities = [probability for _, probability in answers]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert {name for name, _ in answers} <= set(classifier.classes)
+    everything = classifier.predict(arrays[0], top=99)
+    assert (
+        {name for name, _ in everything}
+        == set(classifier.classes)
+        == set(load_data("cifar10-sample").classes)
+    )
+    assert sum(probability for _, probability in everything) == pytest.approx(1)
+    assert classifier.predict(arrays[0], top=1) == answers[:1]
+
+
+def test_arrays_pil_images_and_paths_are_the_same_images(
+    classifier: Classifier, arrays: list[np.ndarray], tmp_path: Path
+) -> None:
+    pictures = [Image.fromarray(array) for array in arrays]
+    paths = [tmp_path / f"{index}.png" for index in range(3)]
+    for path, picture in zip(paths, pictures, strict=True):
+        picture.save(path)
+    expected = classifier.predict(arrays)
+    assert len(expected) == 3
+    assert classifier.predict(pictures) == expected
+    assert classifier.predict(paths) == expected
+    assert classifier.predict([str(path) for path in paths]) == expected
+    assert classifier.predict([arrays[0], pictures[1], paths[2]]) == expected
+    assert classifier.predict([]) == []
+    for number in range(3):  # One image alone may be computed by another algorithm, which rounds otherwise.
+        alone = classifier.predict(paths[number])
+        assert [name for name, _ in alone] == [name for name, _ in expected[number]]
+        assert [p for _, p in alone] == pytest.approx([p for _, p in expected[number]], abs=1e-3)
+
+
+def test_predictions_are_the_networks_own(classifier: Classifier, arrays: list[np.ndarray]) -> None:
+    images = torch.stack([torch.from_numpy(array).permute(2, 0, 1) for array in arrays])
+    with torch.no_grad():
+        expected = classifier.network(classifier.normalisation(images)).softmax(1)
+    for row, answers in zip(expected, classifier.predict(arrays, top=10), strict=True):
+        found = dict(answers)
+        # The network may have been trained, and may predict, in bf16.
+        assert [found[name] for name in classifier.classes] == pytest.approx(row.tolist(), abs=0.02)
+
+
+def test_images_of_any_size_and_mode_are_taken(classifier: Classifier) -> None:
+    sizes = [Image.new("L", (50, 40)), Image.new("RGBA", (10, 90)), Image.new("P", (32, 32))]
+    assert [len(answers) for answers in classifier.predict(sizes, top=2)] == [2, 2, 2]
+    assert len(classifier.predict(np.zeros((77, 41, 3), np.uint8), top=2)) == 2
+
+
+def test_a_weights_file_is_as_good_as_its_run(
+    classifier: Classifier, run: Path, arrays: list[np.ndarray]
+) -> None:
+    alone = resunit.load(run / "weights.safetensors", device="cpu")
+    assert alone.predict(arrays) == classifier.predict(arrays)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((32, 32, 3)), np.zeros((32, 32), np.uint8), np.zeros((2, 32, 32, 3), np.uint8), [3.5], [None]],
+    ids=["float", "grey", "batch", "number", "none"],
+)
+def test_what_is_no_image_is_refused(classifier: Classifier, image: object) -> None:
+    with pytest.raises(UsageError, match=r"\(H, W, 3\) uint8"):
+        classifier.predict(image)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def test_top_is_at_least_1(classifier: Classifier, arrays: list[np.ndarray]) -> None:
+    with pytest.raises(UsageError, match="top"):
+        classifier.predict(arrays, top=0)
+
+
+def test_files_that_cannot_be_read_are_named(classifier: Classifier, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("not an image")
+    for name in ("text.png", "absent.png"):
+        with pytest.raises(DataError, match=name):
+            classifier.predict(tmp_path / name)
+    with pytest.raises(FileFormatError, match=r"absent\.safetensors"):
+        resunit.load(tmp_path / "absent.safetensors")
+    with pytest.raises(FileFormatError, match=r"weights\.safetensors"):
+        resunit.load(tmp_path)

@@ -1,0 +1,106 @@
+"""A run's folder: typed records in, typed records out, and lines that can be taken back."""
+
+from pathlib import Path
+
+import pytest
+
+from resunit.errors import FileFormatError, RunError, WriteError
+from resunit.runs.folder import RunFolder, create_run_folder, default_folder
+from resunit.runs.schema import LogLine, PropagationLine, RunResult, Status
+
+
+def log_line(step: int) -> LogLine:
+    return LogLine(step, step / 10, 2.0, 80.0, "test", 2.1, 81.0, 500)
+
+
+def result(status: Status) -> RunResult:
+    return RunResult(
+        model="resnet20", design="original", data="cifar10", recipe="paper", precision="fp32", seed=0,
+        status=status, parameters=1, steps=7, images_seen=7, train_flops=1, evaluation_flops=1,
+        wall_seconds=1.0, images_per_second=None,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return create_run_folder(tmp_path / "run", {"name": "paper"})
+
+
+def test_a_new_folder_holds_the_recipe_and_nothing_else(folder: RunFolder) -> None:
+    assert [path.name for path in folder.path.iterdir()] == ["recipe.json"]
+    assert folder.read_recipe() == {"name": "paper"}
+    assert folder.read_log() == folder.read_propagation() == []
+    assert folder.read_result() is folder.read_environment() is folder.read_evaluation() is None
+    assert folder.finished_result() is None
+
+
+def test_log_lines_after_a_checkpoint_are_dropped(folder: RunFolder) -> None:
+    folder.append_log(log_line(1))
+    length = folder.log_bytes()
+    folder.append_log(log_line(2))
+    folder.truncate_log(length)
+    assert folder.read_log() == [log_line(1)]
+
+
+def test_measurements_from_a_step_on_are_dropped_with_a_line_that_was_cut_off(folder: RunFolder) -> None:
+    for step in (0, 1, 2):
+        folder.append_propagation(PropagationLine(step, step / 10, ("a",), {"stream_rms": (1.0,)}))
+    with folder.propagation.open("a") as file:
+        file.write('{"step": 1, "ep')
+    folder.truncate_propagation(2)
+    assert [line.step for line in folder.read_propagation()] == [0, 1]
+
+
+def test_a_finished_run_needs_its_result_and_its_report(folder: RunFolder) -> None:
+    folder.write_result(result("done"))
+    assert folder.finished_result() is None
+    folder.report.touch()
+    assert folder.finished_result() == folder.read_result() == result("done")
+    folder.write_result(result("stopped"))
+    assert folder.finished_result() is None
+    folder.write_result(result("diverged"))
+    with pytest.raises(RunError, match="--learning-rate"):
+        folder.finished_result()
+
+
+def test_a_damaged_record_is_named(folder: RunFolder) -> None:
+    folder.result.write_text("{")
+    with pytest.raises(FileFormatError, match=r"result\.json"):
+        folder.read_result()
+    folder.log.write_text('{"step": 1}\n')
+    with pytest.raises(FileFormatError, match=r"log\.jsonl"):
+        folder.read_log()
+
+
+def test_a_folder_in_use_is_refused(folder: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="run: already used"):
+        create_run_folder(folder.path, {})
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="file"):
+        create_run_folder(tmp_path / "file", {})
+    with folder.only_user(), pytest.raises(RunError, match="another process"), folder.only_user():
+        pass
+
+
+def test_no_run_there(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"recipe\.json"):
+        RunFolder(tmp_path).read_recipe()
+
+
+def test_a_line_that_the_system_refuses_is_a_write_error(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match=r"log\.jsonl"):
+        RunFolder(tmp_path / "absent").append_log(log_line(1))
+
+
+def test_what_a_killed_process_left_half_written_is_removed(folder: RunFolder) -> None:
+    partial = folder.path / ".result.json.123.partial"
+    partial.touch()
+    with folder.only_user():
+        assert not partial.exists()
+
+
+def test_the_default_folder_is_the_first_unused_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert default_folder("quick") == Path("runs/quick-1")
+    Path("runs/quick-1").mkdir(parents=True)
+    assert default_folder("quick") == Path("runs/quick-2")
