@@ -56,7 +56,7 @@ def reproduce(
     ----------
     table
         Show table1 to table5, figure1, figure3, figure6, later (designs after the paper), signal (what reaches
-        each depth, in the paper's designs), or claims.
+        each depth, in the paper's designs, before training and after --steps steps, 200), or claims.
     run
         Train what is missing. At smoke scale it always is.
     scale

@@ -310,10 +310,11 @@ def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
         return _reproduction(plan, records_of(trained, evidence), evidence, missing=())
     planned = plan.runs()
     missing = tuple(run for run in planned if not _is_recorded(run, evidence))
+    identities = {record.identity for row in plan.table.rows for record in records_of_row(row, evidence)}
+    shown = [record for record in evidence if record.identity in identities]
     if plan.changes_numbers or not missing:
-        shown = [record for record in evidence if any(run.has_setting_of(record) for run in planned)]
-        return _reproduction(plan, shown, evidence, missing)
-    return _reproduction(plan, evidence, evidence, missing)
+        shown = [record for record in shown if any(run.has_setting_of(record) for run in planned)]
+    return _reproduction(plan, shown, evidence, missing)
 
 
 def _reproduction(
