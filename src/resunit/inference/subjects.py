@@ -17,7 +17,7 @@ from resunit.models.network import build
 from resunit.models.registry import network_spec
 from resunit.models.user_code import failure, imported
 from resunit.propagation import Propagation, measure
-from resunit.training.guest import isolated_process_state
+from resunit.training.guest import isolated_process_state, isolated_random_numbers
 from resunit.training.setup import AnyDataset
 from resunit.training.whitening import fit_whitening
 
@@ -74,6 +74,8 @@ def find_subject(
         if design is not None or options:
             raise UsageError("design and options are stored with the weights; leave them out")
         return _from_run(path, data, batch_size, seed)
+    if design is not None and ":" in design:
+        add_design(design)
     return _from_name(target, design, options or {}, data, batch_size, seed)
 
 
@@ -102,8 +104,6 @@ def _from_name(
     batch_size: int | None,
     seed: int,
 ) -> Subject:
-    if design is not None and ":" in design:
-        add_design(design)
     spec = network_spec(target, design=design, **options)
     dataset = load(data or SAMPLE, progress=False)
     spec = network_spec(target, design=design, num_classes=len(dataset.classes), **options)
@@ -129,11 +129,11 @@ def _from_run(path: Path, data: str | None, batch_size: int | None, seed: int) -
 
 
 def _from_code(target: str, data: str | None, batch_size: int | None, seed: int) -> Subject:
-    # The user's code runs as in the user's own program: with its default dtype and its import path.
+    # The user's code is not isolated: it may add to the import path what its forward pass imports.
     make, name = imported(target, EXAMPLE), target.partition(":")[2]
     if not callable(make):
         raise UsageError(f"{target} is not callable")
-    with torch.random.fork_rng():
+    with isolated_random_numbers():
         torch.manual_seed(seed)
         try:
             made = make()

@@ -21,12 +21,8 @@ def isolated_process_state() -> Iterator[None]:
     As a decorator, it does so for each call of a function.
     """
     with ExitStack() as stack:
-        for restore in (
-            _restore_random_numbers(),
-            _restore_threads_and_dtype(),
-            _restore_gpu(),
-            _restore_paths_and_variables(),
-        ):
+        stack.enter_context(isolated_random_numbers())
+        for restore in (_restore_threads_and_dtype(), _restore_gpu(), _restore_paths_and_variables()):
             stack.callback(restore)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
@@ -34,17 +30,16 @@ def isolated_process_state() -> Iterator[None]:
         yield
 
 
-Restore = Callable[[], None]
-
-
-def _restore_random_numbers() -> Restore:
-    """Return a function that sets all random generators to their present states."""
+@contextmanager
+def isolated_random_numbers() -> Iterator[None]:
+    """Restore the random generators of torch, NumPy and Python at the end, after an exception too."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     cpu = torch.get_rng_state()
     gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-
-    def restore() -> None:
+    try:
+        yield
+    finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
         torch.set_rng_state(cpu)
@@ -56,7 +51,8 @@ def _restore_random_numbers() -> Restore:
         if mps is not None:
             torch.mps.set_rng_state(mps)
 
-    return restore
+
+Restore = Callable[[], None]
 
 
 def _restore_threads_and_dtype() -> Restore:
