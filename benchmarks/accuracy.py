@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.recipe_runs import RecipeRun, finished_run, path_of_runs, read_runs
+from benchmarks.recipe_runs import RecipeRun, finish_run, path_of_runs, read_runs
 from benchmarks.records import Details, Measurement, SeedErrors
 from benchmarks.session import Session
 from resunit.runs import schema
@@ -44,17 +44,17 @@ def measure(session: Session, *, out: Path, train_seeds: int = 0) -> None:
     for recipe in RECIPES:
         path = path_of_runs(out, recipe)
         for seed in range(train_seeds):
-            run = finished_run(recipe, seed, out / "runs" / f"{recipe}-{seed}", quiet=not session.shown)
+            run = finish_run(recipe, seed, out / "runs" / f"{recipe}-{seed}", quiet=not session.shown)
             if not any(known.seed == seed and known.recipe == run.recipe for known in read_runs(path)):
                 schema.append(path, [run])
         done = [run for run in read_runs(path) if run.status == "done"]
         if done:
-            session.measurements.append(summary_of(recipe, done))
+            session.measurements.append(summarise(recipe, done))
         else:
             session.notice(f"{recipe}: {path} holds no finished run; --train-seeds N trains N of them")
 
 
-def summary_of(recipe: str, done: list[RecipeRun]) -> Measurement:
+def summarise(recipe: str, done: list[RecipeRun]) -> Measurement:
     """Return the errors and times of the finished runs that have the settings of the newest one."""
     newest = done[-1]
     runs = list({run.seed: run for run in done if run.recipe == newest.recipe}.values())

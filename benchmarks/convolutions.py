@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from benchmarks.processes import Prepared
 from benchmarks.records import Details
-from benchmarks.timing import least_seconds
+from benchmarks.timing import time_least
 from resunit.models.network import NetworkSpec, build
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.processor import supports_bf16
@@ -46,7 +46,7 @@ class Convolution:
         return 2 * self.multiply_adds * (1 + self.input_gradient + self.weight_gradient)
 
 
-def inventory(spec: NetworkSpec, batch_size: int, image_size: int) -> list[Convolution]:
+def list_convolutions(spec: NetworkSpec, batch_size: int, image_size: int) -> list[Convolution]:
     """Return all convolutions of the network in the order in which they run.
 
     Hooks record them during a forward pass on the meta device, which computes nothing.
@@ -89,16 +89,16 @@ def prepare_convolutions(spec: NetworkSpec, batch_size: int, image_size: int) ->
     if supports_bf16(torch.device("cpu")):
         precisions.append(torch.bfloat16)
     candidates = list(product(precisions, (torch.contiguous_format, torch.channels_last)))
-    layers = inventory(spec, batch_size, image_size)
-    precision, layout = min(candidates, key=lambda candidate: least_seconds(pass_through(layers, *candidate)))
-    return pass_through(layers, precision, layout), Details(
+    layers = list_convolutions(spec, batch_size, image_size)
+    precision, layout = min(candidates, key=lambda candidate: time_least(build_pass(layers, *candidate)))
+    return build_pass(layers, precision, layout), Details(
         precision=str(precision).removeprefix("torch."),
         layout=str(layout).removeprefix("torch."),
         flops=sum(layer.training_flops for layer in layers),
     )
 
 
-def pass_through(
+def build_pass(
     layers: list[Convolution], precision: torch.dtype, layout: torch.memory_format
 ) -> Callable[[], None]:
     """Return a pass forward through `layers` and then backward from the last to the first, as training does.

@@ -9,10 +9,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmarks.accuracy import PUBLISHED, PublishedResult
 from benchmarks.plots import draw_sweep
-from benchmarks.records import Machine, Measurement, newest_records
-from benchmarks.tables import given, in_units
+from benchmarks.records import Machine, Measurement, read_newest_records
+from benchmarks.tables import format_rate, list_given
 from benchmarks.targets import TargetCheck, check_targets
-from benchmarks.timing import spread
+from benchmarks.timing import Spread
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
 
@@ -39,7 +39,7 @@ class Heading(NamedTuple):
     text: str
 
 
-def published(result: PublishedResult) -> str:
+def describe_published(result: PublishedResult) -> str:
     """Return a published result as a clause: name, accuracy, arithmetic and source."""
     accuracy = "" if result.accuracy_percent is None else f"{result.accuracy_percent:g} % for "
     return f"{result.name}: {accuracy}{result.petaflop:g} PFLOP ({result.source})"
@@ -85,7 +85,7 @@ HEADINGS = {
     "accuracy": Heading(
         "Time and arithmetic to an accuracy",
         "The recipes of resunit are trained on CIFAR-10; the tables give means and ranges over seeds.\n"
-        f"Others have published these results: {'; '.join(map(published, PUBLISHED))}.",
+        f"Others have published these results: {'; '.join(map(describe_published, PUBLISHED))}.",
     ),
     "sweep": Heading(
         "How cost grows",
@@ -107,7 +107,7 @@ def write_document(records: Path, docs: Path) -> Path:
     sections = []
     figures: dict[str, bytes] = {}
     for subject, heading in HEADINGS.items():
-        newest = newest_records(records, subject)
+        newest = read_newest_records(records, subject)
         if not newest:
             continue
         measurements, figure = [record.measurement for record in newest], None
@@ -139,49 +139,49 @@ def render(sections: list[Section], notes: str) -> str:
     loader = PackageLoader("benchmarks")
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, autoescape=False)
     environment.filters |= {
-        "number": three_digits, "target": target, "met": met, "settings": settings, "rate": rate,
-        "memory": memory, "remarks": remarks,
+        "number": format_number, "target": format_target, "met": format_met,
+        "settings": format_settings, "speed": format_speed, "memory": format_memory, "details": format_details,
     }  # fmt: skip
     targeted = [check for section in sections for check in section.checks if check.met is not None]
     text = environment.get_template(PAGE).render(sections=sections, targeted=targeted, notes=notes)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def three_digits(value: float) -> str:
+def format_number(value: float) -> str:
     """Return a number to three digits; from 100 on, as a whole number."""
     return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
 
-def target(check: TargetCheck) -> str:
+def format_target(check: TargetCheck) -> str:
     """Return the target with its unit: ``at least 1.15 x``."""
     if check.target is None:
         return ""
     return f"{'at most' if check.at_most else 'at least'} {check.target:g} {check.unit}".strip()
 
 
-def met(check: TargetCheck) -> str:
+def format_met(check: TargetCheck) -> str:
     """Return whether the target is met, in words; an empty text without a target."""
     return {True: "met", False: "**not met**", None: ""}[check.met]
 
 
-def settings(measurement: Measurement) -> str:
+def format_settings(measurement: Measurement) -> str:
     """Return the settings that apply, by their names."""
     return ", ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in given(measurement.settings).items()
+        f"{name.replace('_', ' ')} {value}" for name, value in list_given(measurement.settings).items()
     )
 
 
-def rate(measurement: Measurement) -> str:
+def format_speed(measurement: Measurement) -> str:
     """Return the median rate, or the median seconds where the work is one run."""
     if not measurement.seconds:
         return ""
-    seconds = spread(measurement.seconds).median
+    seconds = Spread.of(measurement.seconds).median
     if measurement.unit == "runs":
         return f"{seconds:.3g} s"
-    return in_units(measurement.work / seconds, measurement.unit)
+    return format_rate(measurement.work / seconds, measurement.unit)
 
 
-def memory(measurement: Measurement) -> str:
+def format_memory(measurement: Measurement) -> str:
     """Return the memory of an entry that processes images; the memory of a limit means nothing."""
     bytes_ = measurement.details.memory
     if bytes_ is None or measurement.unit != "images":
@@ -189,7 +189,7 @@ def memory(measurement: Measurement) -> str:
     return f"{bytes_ / 2**20:,.0f} MiB"
 
 
-def remarks(measurement: Measurement) -> str:
+def format_details(measurement: Measurement) -> str:
     """Return the details that explain a measurement."""
     details = measurement.details
     told = {

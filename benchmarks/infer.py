@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.entries import FOLDED, OURS, Entry, Workload
-from benchmarks.peers import PEERS, Peer, named_peers, spec_of_peers
+from benchmarks.peers import PEERS, Peer, build_peer_spec, find_peers
 from benchmarks.processes import Prepared
 from benchmarks.records import Details
-from benchmarks.session import Session, installed, measure_in_turn
-from benchmarks.steps import CPU, autocast, build_peer, normalised, random_images
-from benchmarks.timing import least_seconds
+from benchmarks.session import Session, measure_in_turn, select_installed
+from benchmarks.steps import CPU, build_peer, make_images, normalise, open_autocast
+from benchmarks.timing import time_least
 from resunit.data import Normalisation
 from resunit.inference.fuse import fold
 from resunit.inference.onednn import packed
@@ -48,8 +48,8 @@ def measure(
         batch_size: images a batch; None measures batches of 1 and of 128.
         rounds: the number of turns of each entry.
     """
-    peers = installed(named_peers(against), session)
-    specs = {name: spec_of_peers(name) for name in model}
+    peers = select_installed(find_peers(against), session)
+    specs = {name: build_peer_spec(name) for name in model}
     for name, spec in specs.items():
         for images in (LATENCY_BATCH, THROUGHPUT_BATCH) if batch_size is None else (batch_size,):
             workload = Workload(name, spec, images, spec.image_size)
@@ -88,9 +88,9 @@ def prepare_our_inference(
         image_size: pixels a side.
     """
     keep_freed_memory(CPU)
-    images, _ = random_images(spec, batch_size, image_size)
+    images, _ = make_images(spec, batch_size, image_size)
     model = build(spec)
-    settle(model, normalised(images))
+    settle(model, normalise(images))
     precision = "bf16" if supports_bf16(CPU) else "fp32"
     network, normalisation = prepared(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
     return lambda: compute_logits(network, images, normalisation, precision), Details(precision=precision)
@@ -116,7 +116,7 @@ class Execution:
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         model = model.to(dtype).to(memory_format=self.layout)
         images = images.to(dtype=dtype).contiguous(memory_format=self.layout)
-        context = autocast("bf16" if self.precision == "autocast" else "fp32")
+        context = open_autocast("bf16" if self.precision == "autocast" else "fp32")
 
         @torch.inference_mode()
         def work() -> Tensor:
@@ -142,17 +142,17 @@ def prepare_peer_inference(
     batch_size: int,
     image_size: int,
 ) -> Prepared:
-    """Return the computation of logits by another library, from images that are normalised already.
+    """Return the computation of logits by another library, from images that are normalise already.
 
     The configuration "best" is the quickest execution that the processor computes in hardware.
     """
-    images = normalised(random_images(spec, batch_size, image_size)[0])
+    images = normalise(make_images(spec, batch_size, image_size)[0])
     model = settle(build_peer(library, name, spec), images)
     if configuration == "default":
         return AS_USED.work(model, images), Details(execution=AS_USED.name)
     executions = (*FP32, *BF16) if supports_bf16(CPU) else FP32
     trial = images[:TRIAL_BATCH]
-    quickest = min(executions, key=lambda execution: least_seconds(execution.work(model, trial)))
+    quickest = min(executions, key=lambda execution: time_least(execution.work(model, trial)))
     # A fresh network is needed, as the trials have rounded the weights of `model`.
     fresh = settle(build_peer(library, name, spec), images)
     return quickest.work(fresh, images), Details(execution=quickest.name)

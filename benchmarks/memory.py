@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from benchmarks.entries import FAST, FAST_MODE, SMALL, SMALL_MODE, Workload
-from benchmarks.peers import named_peers, spec_of_peers
+from benchmarks.peers import build_peer_spec, find_peers
 from benchmarks.processes import STATUS, MeasurementError
-from benchmarks.session import Session, installed, measure_in_turn
+from benchmarks.session import Session, measure_in_turn, select_installed
 
 # The deepest network fits only with activation_checkpointing="small", and no other library has it.
 DEEPEST, DEEPEST_BATCH = "preresnet10001", 8
@@ -39,8 +39,8 @@ def measure(
     """
     if not STATUS.exists():
         raise MeasurementError("memory reads /proc, which this system does not have; take another subject")
-    peers = installed(named_peers(against), session)
-    specs = {name: spec_of_peers(name) for name in model}
+    peers = select_installed(find_peers(against), session)
+    specs = {name: build_peer_spec(name) for name in model}
     for name, spec in specs.items():
         if name == DEEPEST:
             workload = Workload(name, spec, min(batch_size, DEEPEST_BATCH), spec.image_size)

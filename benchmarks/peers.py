@@ -89,7 +89,7 @@ PEERS = {
 }
 
 
-def named_peers(names: str) -> list[Peer]:
+def find_peers(names: str) -> list[Peer]:
     """Return the libraries in a list with commas between them. Raises UsageError for an unknown library."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
@@ -98,7 +98,7 @@ def named_peers(names: str) -> list[Peer]:
     return [PEERS[name] for name in wanted]
 
 
-def peers_conventions(name: str) -> dict[str, Any]:
+def find_peer_options(name: str) -> dict[str, Any]:
     """Return the options with which the network `name` has the same layers as the networks of other libraries."""
     spec = network_spec(name)
     preactivation = bool(spec.placement.before_first_conv)
@@ -109,14 +109,14 @@ def peers_conventions(name: str) -> dict[str, Any]:
     return {"shortcut_option": "B"} | ({"shared_preactivation": "projection"} if preactivation else {})
 
 
-def spec_of_peers(name: str) -> NetworkSpec:
+def build_peer_spec(name: str) -> NetworkSpec:
     """Return the network `name` with the layers that other libraries give it; if none has it, as resunit has it.
 
     Raises:
         UsageError: resunit has no network of that name.
     """
     if any(name in peer.networks for peer in PEERS.values()):
-        return network_spec(name, **peers_conventions(name))
+        return network_spec(name, **find_peer_options(name))
     return network_spec(name)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.entries import CONVOLUTIONS, OURS, SMALL_MODE
 from benchmarks.records import Axis, Measurement
-from benchmarks.timing import spread
+from benchmarks.timing import Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,12 +61,12 @@ def draw(panel: "Axes", points: Sequence[Measurement], speeds: bool) -> None:
     from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     for entry, style in STYLES.items():
-        own = sorted((m for m in points if m.entry == entry), key=place)
+        own = sorted((m for m in points if m.entry == entry), key=place_on_axis)
         if not own or (entry == CONVOLUTIONS and not speeds):
             continue
-        places, label = [place(m) for m in own], LABELS.get(entry, entry)
+        places, label = [place_on_axis(m) for m in own], LABELS.get(entry, entry)
         if speeds:
-            rates = [spread(m.work / seconds for seconds in m.seconds) for m in own]
+            rates = [Spread.of(m.work / seconds for seconds in m.seconds) for m in own]
             panel.plot(
                 places, [rate.median for rate in rates], label=label, linewidth=1.2, markersize=4, **style
             )
@@ -82,7 +82,7 @@ def draw(panel: "Axes", points: Sequence[Measurement], speeds: bool) -> None:
             panel.plot(places, memory, label=label, linewidth=1.2, markersize=4, **style)
     panel.set_xscale("log", base=2)
     panel.set_yscale("log")
-    ticks = sorted({place(m) for m in points})
+    ticks = sorted({place_on_axis(m) for m in points})
     panel.set_xticks(ticks, [str(tick) for tick in ticks])
     panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -90,6 +90,6 @@ def draw(panel: "Axes", points: Sequence[Measurement], speeds: bool) -> None:
     panel.grid(alpha=0.3)
 
 
-def place(measurement: Measurement) -> int:
+def place_on_axis(measurement: Measurement) -> int:
     """Return the place of a measurement on its axis."""
     return measurement.settings.value or 0

@@ -13,7 +13,7 @@ from benchmarks.entries import BARE_STEP, PROGRAM, Workload
 from benchmarks.processes import MeasurementError, WorkProcess
 from benchmarks.records import Measurement, Settings
 from benchmarks.session import Session
-from benchmarks.timing import Timed, interleave, spread
+from benchmarks.timing import Spread, Timed, interleave
 from resunit.io.progress import counting
 from resunit.models.registry import network_spec
 from resunit.runs.schema import LogLine, read_all
@@ -52,7 +52,7 @@ def measure(
             settings = Settings(batch_size, workload.image_size, process.wait().threads)
             entries: dict[str, tuple[Timed, int]] = {
                 bare.name: (process.seconds, BARE_STEPS_PER_TURN),
-                PROGRAM: (lambda _, name=name: step_seconds(name, batch_size), 1),
+                PROGRAM: (lambda _, name=name: measure_step(name, batch_size), 1),
             }
             process.seconds(BARE_STEPS_PER_TURN)
             seconds = interleave(entries, rounds, advance)
@@ -62,16 +62,16 @@ def measure(
             )
 
 
-def step_seconds(name: str, batch_size: int) -> float:
+def measure_step(name: str, batch_size: int) -> float:
     """Return the seconds a step of `resunit train` by its log: the median of the intervals after the first."""
-    log = log_of_run(
+    log = train_and_read_log(
         name, batch_size, "--epochs", str(EPOCHS), "--evaluate-every", str(EPOCHS_BETWEEN_EVALUATIONS)
     )
     rates = [line.images_per_second for line in log[1:] if line.images_per_second]
-    return batch_size / spread(rates).median
+    return batch_size / Spread.of(rates).median
 
 
-def log_of_run(name: str, batch_size: int, *options: str) -> list[LogLine]:
+def train_and_read_log(name: str, batch_size: int, *options: str) -> list[LogLine]:
     """Train a network on the sample with `resunit train` and return the lines of its log.
 
     Args:

@@ -69,7 +69,7 @@ def read_runs(path: Path) -> list[RecipeRun]:
     return schema.read_all(RecipeRun, path, upgrade=_upgrade)
 
 
-def finished_run(name: str, seed: int, path: Path, quiet: bool) -> RecipeRun:
+def finish_run(name: str, seed: int, path: Path, quiet: bool) -> RecipeRun:
     """Train a recipe on all of CIFAR-10, or go on with the run that is there, and return its summary.
 
     Args:

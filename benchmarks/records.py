@@ -131,7 +131,7 @@ class BenchmarkRecord:
     format: int = FORMAT
 
 
-def current_machine() -> Machine:
+def describe_machine() -> Machine:
     """Return the description of the machine that this process runs on."""
     environment = describe_environment(torch.device("cpu"), "", 1)
     return Machine(
@@ -170,7 +170,7 @@ def read_records(path: Path) -> list[BenchmarkRecord]:
     return schema.read_all(BenchmarkRecord, path, upgrade=_upgrade)
 
 
-def newest_records(folder: Path, subject: str) -> list[BenchmarkRecord]:
+def read_newest_records(folder: Path, subject: str) -> list[BenchmarkRecord]:
     """Return the records of the newest benchmark of `subject`; none if it was never measured.
 
     Raises:

@@ -8,7 +8,7 @@ from benchmarks.entries import Entry, Workload
 from benchmarks.peers import Peer
 from benchmarks.processes import MeasurementError, WorkProcess
 from benchmarks.records import Measurement, Settings
-from benchmarks.timing import interleave, repetitions_of
+from benchmarks.timing import count_repetitions, interleave
 from resunit.errors import UsageError
 from resunit.io.progress import counting
 
@@ -33,7 +33,7 @@ class Session:
             self.notices.append(text)
 
 
-def installed(peers: Iterable[Peer], session: Session) -> list[Peer]:
+def select_installed(peers: Iterable[Peer], session: Session) -> list[Peer]:
     """Return the libraries that are installed; each of the others becomes a notice."""
     peers = list(peers)
     for peer in peers:
@@ -76,7 +76,7 @@ def measure_in_turn(
         for entry, process in processes.items():
             try:
                 process.wait()
-                repetitions[entry] = repetitions_of(process.seconds)
+                repetitions[entry] = count_repetitions(process.seconds)
                 advance(1)
             except (MeasurementError, UsageError) as error:
                 session.notice(

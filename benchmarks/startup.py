@@ -31,26 +31,26 @@ def measure(session: Session, *, rounds: int = 5) -> None:
     """
     data = "cifar10" if all(check.ok for check in verify("cifar10")) else "cifar10-sample"
     entries: dict[str, tuple[Timed, int]] = {
-        HELP: (lambda _: command_seconds(*COMMAND, "--help"), 1),
-        IMPORT: (lambda _: command_seconds(sys.executable, "-c", "import resunit"), 1),
-        FIRST_STEP: (lambda _: first_step_seconds(data), 1),
+        HELP: (lambda _: time_command(*COMMAND, "--help"), 1),
+        IMPORT: (lambda _: time_command(sys.executable, "-c", "import resunit"), 1),
+        FIRST_STEP: (lambda _: time_first_step(data), 1),
     }
     with counting("startup", len(entries) * rounds, session.shown) as advance:
-        first_step_seconds(data)  # This brings the files into the disk cache.
+        time_first_step(data)  # This brings the files into the disk cache.
         seconds = interleave(entries, rounds, advance)
     for entry, times in seconds.items():
         details = Details(data=data, recipe="quick") if entry == FIRST_STEP else Details()
         session.measurements.append(Measurement("startup", entry, times, 1, "runs", details=details))
 
 
-def command_seconds(*command: str) -> float:
+def time_command(*command: str) -> float:
     """Return the seconds that a command takes in a process of its own."""
     started = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - started
 
 
-def first_step_seconds(data: str) -> float:
+def time_first_step(data: str) -> float:
     """Return the seconds of `resunit train` up to its first checkpoint; the run is then told to stop.
 
     Raises:

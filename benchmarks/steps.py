@@ -13,7 +13,7 @@ from torch.optim import SGD, Optimizer
 from benchmarks.peers import PEERS, build_pytorchcv
 from benchmarks.processes import Prepared
 from benchmarks.records import Details
-from benchmarks.timing import least_seconds
+from benchmarks.timing import time_least
 from resunit.data import Dataset, Split
 from resunit.models.network import NetworkSpec
 from resunit.models.summary import parameters
@@ -48,7 +48,7 @@ def prepare_our_step(
         image_size: pixels a side.
         fields: fields of the recipe `paper` that are changed.
     """
-    setup = our_setup(spec, name, batch_size, image_size, fields)
+    setup = set_up_ours(spec, name, batch_size, image_size, fields)
     model = setup.distributed.wrap(setup.network).train()
     ghost_batches = next(setup.batches.between(0, 1, setup.image_size_at))
     details = Details(
@@ -59,7 +59,7 @@ def prepare_our_step(
     return lambda: train_step(setup, model, ghost_batches, 0), details
 
 
-def our_setup(
+def set_up_ours(
     spec: NetworkSpec, name: str, batch_size: int, image_size: int, fields: dict[str, Any]
 ) -> TrainingSetup:
     """Return what `resunit train` sets up for the recipe `paper` with `fields`, on random images."""
@@ -75,21 +75,21 @@ def our_setup(
         device="cpu",
         **fields,
     )
-    images, labels = random_images(spec, batch_size, image_size)
+    images, labels = make_images(spec, batch_size, image_size)
     split = Split(images, labels)
     classes = tuple(str(number) for number in range(spec.num_classes))
     dataset = Dataset("random", classes, split, split, checksum="", source="")
     return assemble(recipe, spec, dataset, start_distributed("cpu"))
 
 
-def random_images(spec: NetworkSpec, batch_size: int, image_size: int) -> tuple[Tensor, Tensor]:
+def make_images(spec: NetworkSpec, batch_size: int, image_size: int) -> tuple[Tensor, Tensor]:
     """Return uint8 images of shape (N, C, H, W) and labels of shape (N,), the same ones in every process."""
     torch.manual_seed(0)
     images = torch.randint(256, (batch_size, spec.in_channels, image_size, image_size), dtype=torch.uint8)
     return images, torch.randint(spec.num_classes, (batch_size,))
 
 
-def normalised(images: Tensor) -> Tensor:
+def normalise(images: Tensor) -> Tensor:
     """Return uint8 images as float32 images, as users of other libraries normalise them."""
     return (images / 255 - 0.5) / 0.25
 
@@ -118,29 +118,29 @@ def prepare_peer_step(
     image_size: int,
 ) -> Prepared:
     """Return the body of a training loop as users of the library `library` write it."""
-    images, labels = random_images(spec, batch_size, image_size)
-    images, model = normalised(images), build_peer(library, name, spec).train()
+    images, labels = make_images(spec, batch_size, image_size)
+    images, model = normalise(images), build_peer(library, name, spec).train()
     details = Details(precision="fp32", parameters=parameters(model))
     if configuration == "default":
-        return step(model, images, labels, sgd(model, None), nullcontext), details
+        return make_step(model, images, labels, make_sgd(model, None), nullcontext), details
     if configuration == "best+allocator":
         keep_freed_memory(CPU)
     images = images.contiguous(memory_format=torch.channels_last)
     model = model.to(memory_format=torch.channels_last)
-    kind = quickest_sgd(model)
+    kind = choose_sgd(model)
     precision = "bf16" if supports_bf16(CPU) else "fp32"
     details = replace(details, precision=precision, sgd=kind)
-    return step(model, images, labels, sgd(model, kind), autocast(precision)), details
+    return make_step(model, images, labels, make_sgd(model, kind), open_autocast(precision)), details
 
 
-def autocast(precision: str) -> Callable[[], AbstractContextManager[Any]]:
+def open_autocast(precision: str) -> Callable[[], AbstractContextManager[Any]]:
     """Return a function that opens the context of a forward pass in "fp32" or with "bf16" autocast."""
     if precision == "fp32":
         return nullcontext
     return lambda: torch.autocast("cpu", torch.bfloat16)
 
 
-def step(
+def make_step(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
@@ -159,21 +159,21 @@ def step(
     return work
 
 
-def sgd(model: nn.Module, kind: str | None) -> SGD:
+def make_sgd(model: nn.Module, kind: str | None) -> SGD:
     """Return SGD as the recipe `paper` has it; `kind` is "fused", "foreach" or None for torch's choice."""
     implementation = {} if kind is None else {kind: True}
     return SGD(model.parameters(), LEARNING_RATE, momentum=0.9, weight_decay=1e-4, **implementation)
 
 
-def quickest_sgd(model: nn.Module) -> str:
+def choose_sgd(model: nn.Module) -> str:
     """Return the quicker of "fused" and "foreach".
 
     Both run on gradients of zero, so that only weight decay changes `model`.
     """
 
     def seconds(kind: str) -> float:
-        optimizer = sgd(model, kind)
-        return least_seconds(optimizer.step, 10)
+        optimizer = make_sgd(model, kind)
+        return time_least(optimizer.step, 10)
 
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from benchmarks.entries import FAST, SMALL, SMALL_MODE, Workload
-from benchmarks.peers import PEERS, spec_of_peers
+from benchmarks.peers import PEERS, build_peer_spec
 from benchmarks.records import Settings
-from benchmarks.session import Session, installed, measure_in_turn
+from benchmarks.session import Session, measure_in_turn, select_installed
 
 BASE, BATCH, IMAGE_SIZE = "preresnet20", 32, 32
 DEPTHS = ("preresnet20", "preresnet56", "preresnet110", "preresnet1202")
@@ -25,8 +25,8 @@ def measure(session: Session, *, rounds: int = 2) -> None:
         session: where measurements and notices go.
         rounds: the number of turns of each entry.
     """
-    peers = installed([PEERS["pytorchcv"]], session)
-    for settings, workload, threads in points():
+    peers = select_installed([PEERS["pytorchcv"]], session)
+    for settings, workload, threads in list_points():
         entries = [
             workload.our_step(activation_checkpointing=FAST),
             workload.our_step(SMALL_MODE, activation_checkpointing=SMALL),
@@ -37,11 +37,11 @@ def measure(session: Session, *, rounds: int = 2) -> None:
         measure_in_turn(session, "sweep", workload, entries, rounds, threads=threads, settings=settings)
 
 
-def points() -> Iterator[tuple[Settings, Workload, int | None]]:
+def list_points() -> Iterator[tuple[Settings, Workload, int | None]]:
     """Yield the place on an axis, the workload, and the threads, which are None where torch chooses them."""
-    base = spec_of_peers(BASE)
+    base = build_peer_spec(BASE)
     for name in DEPTHS:
-        spec = spec_of_peers(name)
+        spec = build_peer_spec(name)
         layers = 2 * sum(spec.depths) + 2
         yield Settings(axis="depth", value=layers), Workload(name, spec, BATCH, IMAGE_SIZE), None
     for width in WIDTHS:

@@ -7,12 +7,12 @@ from rich.table import Table
 
 from benchmarks.records import Measurement, Settings, WorkUnit
 from benchmarks.targets import TargetCheck
-from benchmarks.timing import spread
+from benchmarks.timing import Spread
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
 
-def measurements_table(measurements: Iterable[Measurement]) -> Table:
+def tabulate_measurements(measurements: Iterable[Measurement]) -> Table:
     """Return a table with a row for each measurement."""
     table = Table("network", "entry", "settings", "rate", "range", "seconds", "memory", box=None)
     for column in table.columns[3:]:
@@ -22,33 +22,33 @@ def measurements_table(measurements: Iterable[Measurement]) -> Table:
         table.add_row(
             measurement.network or "",
             measurement.entry,
-            " ".join(f"{name}={value}" for name, value in given(measurement.settings).items()),
-            *rates_and_seconds(measurement),
+            " ".join(f"{name}={value}" for name, value in list_given(measurement.settings).items()),
+            *format_rates_and_seconds(measurement),
             "" if memory is None else f"{memory / 2**20:,.0f} MiB",
         )
     return table
 
 
-def given(settings: Settings) -> dict[str, object]:
+def list_given(settings: Settings) -> dict[str, object]:
     """Return the settings that apply, by name."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def rates_and_seconds(measurement: Measurement) -> tuple[str, str, str]:
+def format_rates_and_seconds(measurement: Measurement) -> tuple[str, str, str]:
     """Return the median rate, its range, and the median seconds; empty texts where no time was measured.
 
     Recorded runs that shared their machine with other work have no times.
     """
     if not measurement.seconds:
         return "", "", ""
-    rate = spread(measurement.work / seconds for seconds in measurement.seconds)
-    least, most = in_units(rate.least, measurement.unit), in_units(rate.most, measurement.unit)
-    seconds = spread(measurement.seconds).median
-    return in_units(rate.median, measurement.unit), f"{least} - {most}", f"{seconds:.3g}"
+    rate = Spread.of(measurement.work / seconds for seconds in measurement.seconds)
+    least, most = format_rate(rate.least, measurement.unit), format_rate(rate.most, measurement.unit)
+    seconds = Spread.of(measurement.seconds).median
+    return format_rate(rate.median, measurement.unit), f"{least} - {most}", f"{seconds:.3g}"
 
 
-def targets_table(checks: Iterable[TargetCheck]) -> Table:
+def tabulate_targets(checks: Iterable[TargetCheck]) -> Table:
     """Return a table with a row for each quantity and its target."""
     table = Table("", "median", "range", "target", "", box=None)
     for column in table.columns[1:4]:
@@ -65,7 +65,7 @@ def targets_table(checks: Iterable[TargetCheck]) -> Table:
     return table
 
 
-def in_units(rate: float, unit: WorkUnit) -> str:
+def format_rate(rate: float, unit: WorkUnit) -> str:
     """Return a rate with its unit: ``931 images/s``, ``387 GFLOP/s``."""
     if unit in ("FLOP", "bytes"):
         size, letter = next(((size, letter) for size, letter in PREFIXES if rate >= size), (1.0, ""))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.entries import BARE_STEP, CONVOLUTIONS, FAST_MODE, FOLDED, OURS, PROGRAM, SMALL_MODE
 from benchmarks.records import Measurement, Settings
 from benchmarks.startup import FIRST_STEP, HELP
-from benchmarks.timing import Spread, ratios, spread
+from benchmarks.timing import Spread
 from benchmarks.watch import MEASURE, PASS, STEPS_BETWEEN_MEASUREMENTS, UNWATCHED, WATCHED
 
 
@@ -59,7 +59,7 @@ def check_targets(subject: str, measurements: Sequence[Measurement]) -> list[Tar
     return list(checks(measurements)) if checks else []
 
 
-def in_turns(measurements: Iterable[Measurement]) -> list[dict[str, Measurement]]:
+def group_by_turns(measurements: Iterable[Measurement]) -> list[dict[str, Measurement]]:
     """Return a group of measurements, by entry, for each network and settings: the group took turns."""
     groups: dict[tuple[str | None, Settings], dict[str, Measurement]] = {}
     for measurement in measurements:
@@ -70,7 +70,7 @@ def in_turns(measurements: Iterable[Measurement]) -> list[dict[str, Measurement]
 def check_training(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
     """Yield the speed over each library, and the share of the speed of the convolutions alone."""
     shares: dict[str, tuple[float | None, list[float], list[float]]] = {}
-    for group in in_turns(measurements):
+    for group in group_by_turns(measurements):
         if OURS not in group:
             continue
         ours = group[OURS]
@@ -79,7 +79,7 @@ def check_training(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]
             library, _, configuration = name.rpartition(" ")
             if configuration in CONFIGURATIONS:
                 how, target = CONFIGURATIONS[configuration]
-                found = ratios(other.seconds, ours.seconds)
+                found = Spread.of_ratios(other.seconds, ours.seconds)
                 quantity = f"{ours.network}: images/s over {library} {how}"
                 yield TargetCheck(quantity, found, target if targeted else None)
         if CONVOLUTIONS in group:  # All groups of a network have it, and their rounds count together.
@@ -88,29 +88,29 @@ def check_training(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]
             limit += group[CONVOLUTIONS].seconds
             own += ours.seconds
     for quantity, (target, limit, own) in shares.items():
-        yield TargetCheck(quantity, ratios(limit, own), target)
+        yield TargetCheck(quantity, Spread.of_ratios(limit, own), target)
 
 
 def check_growth(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
     """Yield the cost of a unit in each deep network over its cost in the shallow one."""
-    for group in in_turns(measurements):
+    for group in group_by_turns(measurements):
         shallow, deep = sorted(group.values(), key=units_of)
         per_unit = [[seconds / units_of(entry) for seconds in entry.seconds] for entry in (deep, shallow)]
         quantity = f"seconds per unit, {deep.entry} over {shallow.entry}"
-        yield TargetCheck(quantity, ratios(*per_unit), UNIT_GROWTH, at_most=True)
+        yield TargetCheck(quantity, Spread.of_ratios(*per_unit), UNIT_GROWTH, at_most=True)
 
 
 def check_program(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
     """Yield the speed of the whole program over the speed of its bare step."""
-    for group in in_turns(measurements):
+    for group in group_by_turns(measurements):
         bare, whole = group[BARE_STEP], group[PROGRAM]
         quantity = f"{whole.network}: images/s of `resunit train` over those of its bare step"
-        yield TargetCheck(quantity, ratios(bare.seconds, whole.seconds), WHOLE_PROGRAM)
+        yield TargetCheck(quantity, Spread.of_ratios(bare.seconds, whole.seconds), WHOLE_PROGRAM)
 
 
 def check_inference(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
     """Yield the speed of inference over each library."""
-    for group in in_turns(measurements):
+    for group in group_by_turns(measurements):
         for ours in (group[name] for name in (OURS, FOLDED) if name in group):
             images = ours.settings.batch_size
             speed = "latency" if images == 1 else "throughput"
@@ -121,30 +121,30 @@ def check_inference(measurements: Sequence[Measurement]) -> Iterator[TargetCheck
                     best = configuration == "best"
                     how = "at its best" if best else "as its users run it"
                     quantity = f"{ours.network}, batch {images}: {speed}, {execution}, over {library} {how}"
-                    found = ratios(other.seconds, ours.seconds)
+                    found = Spread.of_ratios(other.seconds, ours.seconds)
                     yield TargetCheck(quantity, found, INFERENCE if best else None)
 
 
 def check_memory(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
     """Yield memory and speed of activation checkpointing, and how its memory grows with depth."""
     small_mode, fast_mode = "activation_checkpointing=small", "activation_checkpointing=fast"
-    groups = in_turns(measurements)
+    groups = group_by_turns(measurements)
     by_network = {group[SMALL_MODE].network: group for group in groups if SMALL_MODE in group}
     for network, group in by_network.items():
         small, deep = group[SMALL_MODE], network == DEEP
         batch = small.settings.batch_size
         target = MEMORY_GIB if deep and batch == TARGETED_BATCH else None
-        gibibytes = single(memory_of(small) / 2**30)
+        gibibytes = Spread.of_one(memory_of(small) / 2**30)
         quantity = f"{network}, batch {batch}: memory, {small_mode}"
         yield TargetCheck(quantity, gibibytes, target, at_most=True, unit="GiB")
         if FAST_MODE in group:
-            speed = ratios(group[FAST_MODE].seconds, small.seconds)
+            speed = Spread.of_ratios(group[FAST_MODE].seconds, small.seconds)
             quantity = f"{network}: speed, {small_mode} over {fast_mode}"
             yield TargetCheck(quantity, speed, SPEED_OF_SMALL if deep else None)
     if SHALLOW in by_network and DEEP in by_network:
         shallow, deep = by_network[SHALLOW][SMALL_MODE], by_network[DEEP][SMALL_MODE]
         growth, depth = memory_of(deep) / memory_of(shallow), units_of(deep) / units_of(shallow)
-        exponent = single(math.log(growth) / math.log(depth))
+        exponent = Spread.of_one(math.log(growth) / math.log(depth))
         quantity = f"{small_mode} grows from {SHALLOW} to {DEEP} as depth to the power of"
         yield TargetCheck(quantity, exponent, EXPONENT_OF_DEPTH, at_most=True, unit="")
 
@@ -153,18 +153,18 @@ def check_startup(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
     """Yield the seconds of each command."""
     for measurement in measurements:
         target = STARTUP_SECONDS.get(measurement.entry)
-        yield TargetCheck(measurement.entry, spread(measurement.seconds), target, at_most=True, unit="s")
+        yield TargetCheck(measurement.entry, Spread.of(measurement.seconds), target, at_most=True, unit="s")
 
 
 def check_watch(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
     """Yield the cost of one measurement of the propagation, and of a training that is measured on the way."""
-    for group in in_turns(measurements):
+    for group in group_by_turns(measurements):
         if MEASURE in group:
-            found = ratios(group[MEASURE].seconds, group[PASS].seconds)
+            found = Spread.of_ratios(group[MEASURE].seconds, group[PASS].seconds)
             quantity = f"{group[PASS].network}: seconds of {MEASURE} over {PASS}"
             yield TargetCheck(quantity, found, MEASUREMENT_IN_PASSES, at_most=True)
         if WATCHED in group:
-            found = ratios(group[WATCHED].seconds, group[UNWATCHED].seconds)
+            found = Spread.of_ratios(group[WATCHED].seconds, group[UNWATCHED].seconds)
             every = f"watch_propagation={STEPS_BETWEEN_MEASUREMENTS}"
             quantity = f"{group[WATCHED].network}: seconds of training, {every} over none"
             yield TargetCheck(quantity, found, WATCHED_TIME, at_most=True)
@@ -180,11 +180,11 @@ def check_accuracy(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]
         assert errors is not None
         target, petaflop = ACCURACY[measurement.entry]
         mean = f"{measurement.entry}, {len(errors.seeds)} seeds: mean accuracy"
-        yield TargetCheck(f"{mean}, one plain view", mean_accuracy(errors.plain), target, unit="%")
-        yield TargetCheck(f"{mean}, image and mirror image", mean_accuracy(errors.mirror), unit="%")
+        yield TargetCheck(f"{mean}, one plain view", average_accuracy(errors.plain), target, unit="%")
+        yield TargetCheck(f"{mean}, image and mirror image", average_accuracy(errors.mirror), unit="%")
         tta = f"{mean}, test-time augmentation (six views)"
-        yield TargetCheck(tta, mean_accuracy(errors.tta), target, unit="%")
-        arithmetic = single(measurement.work / 1e15)
+        yield TargetCheck(tta, average_accuracy(errors.tta), target, unit="%")
+        arithmetic = Spread.of_one(measurement.work / 1e15)
         quantity = f"{measurement.entry}: arithmetic of a run"
         yield TargetCheck(quantity, arithmetic, petaflop, at_most=True, unit="PFLOP")
 
@@ -201,12 +201,7 @@ def memory_of(measurement: Measurement) -> int:
     return measurement.details.memory
 
 
-def single(value: float) -> Spread:
-    """Return the spread of one value."""
-    return spread([value])
-
-
-def mean_accuracy(errors: Sequence[float]) -> Spread:
+def average_accuracy(errors: Sequence[float]) -> Spread:
     """Return the accuracy in percent; the mean stands for the median, as the targets are for means over seeds."""
     accuracies = [100 - error for error in errors]
     return Spread(statistics.mean(accuracies), min(accuracies), max(accuracies))

@@ -22,25 +22,30 @@ class Spread:
     least: float
     most: float
 
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Spread":
+        """Return the spread of `values`. Raises ValueError if there are none."""
+        values = list(values)
+        return cls(statistics.median(values), min(values), max(values))
 
-def spread(values: Iterable[float]) -> Spread:
-    """Return the spread of `values`. Raises ValueError if there are none."""
-    values = list(values)
-    return Spread(statistics.median(values), min(values), max(values))
+    @classmethod
+    def of_one(cls, value: float) -> "Spread":
+        """Return the spread of a single value."""
+        return cls(value, value, value)
+
+    @classmethod
+    def of_ratios(cls, numerators: Sequence[float], denominators: Sequence[float]) -> "Spread":
+        """Return the spread of the quotients of each round.
+
+        What slows a whole round down cancels in its quotient.
+
+        Raises:
+            ValueError: the two have different numbers of rounds, or none.
+        """
+        return cls.of(a / b for a, b in zip(numerators, denominators, strict=True))
 
 
-def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
-    """Return the spread of the quotients of each round.
-
-    What slows a whole round down cancels in its quotient.
-
-    Raises:
-        ValueError: the two have different numbers of rounds, or none.
-    """
-    return spread(a / b for a, b in zip(numerators, denominators, strict=True))
-
-
-def least_seconds(work: Callable[[], object], repetitions: int = 3) -> float:
+def time_least(work: Callable[[], object], repetitions: int = 3) -> float:
     """Return the least time of a few repetitions of `work`, after one that is not counted.
 
     The least time serves to choose between ways to do the same work. Records hold the times of all rounds.
@@ -54,7 +59,7 @@ def least_seconds(work: Callable[[], object], repetitions: int = 3) -> float:
     return min(times)
 
 
-def repetitions_of(timed: Timed) -> int:
+def count_repetitions(timed: Timed) -> int:
     """Return how many repetitions fill a turn; the work is done once, and once more if it is short.
 
     The first repetition also warms up, so that it takes longer than the others.

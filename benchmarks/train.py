@@ -7,9 +7,9 @@ import torch
 
 from benchmarks.entries import Entry, Workload
 from benchmarks.limits import GEMM_FLOP, TRIAD_BYTES, prepare_gemm, prepare_triad
-from benchmarks.peers import PEERS, named_peers, spec_of_peers
+from benchmarks.peers import PEERS, build_peer_spec, find_peers
 from benchmarks.records import Settings
-from benchmarks.session import Session, installed, measure_in_turn
+from benchmarks.session import Session, measure_in_turn, select_installed
 from benchmarks.steps import TrainingConfiguration
 from resunit.ops.processor import supports_bf16
 
@@ -31,11 +31,11 @@ def measure(
         batch_size: images a step.
         rounds: the number of turns of each entry.
     """
-    peers = installed(named_peers(against), session)
-    specs = {name: spec_of_peers(name) for name in model}
+    peers = select_installed(find_peers(against), session)
+    specs = {name: build_peer_spec(name) for name in model}
     for name, spec in specs.items():
         workload = Workload(name, spec, batch_size, spec.image_size)
-        ours = [workload.our_step(), workload.convolutions(), *limits()]
+        ours = [workload.our_step(), workload.convolutions(), *list_limits()]
         with_network = [peer for peer in peers if name in peer.networks]
         if not with_network:
             session.notice(f"{name}: none of the libraries has it")
@@ -47,7 +47,7 @@ def measure(
             measure_in_turn(session, "train", workload, [*theirs, *ours], rounds, settings=settings)
 
 
-def limits() -> list[Entry]:
+def list_limits() -> list[Entry]:
     """Return the limits of this machine; a product in bf16 only where the processor computes in bf16."""
     fp32 = Entry("GEMM fp32", prepare_gemm, ("float32",), GEMM_FLOP, "FLOP")
     bf16 = Entry("GEMM bf16", prepare_gemm, ("bfloat16",), GEMM_FLOP, "FLOP")

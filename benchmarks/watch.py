@@ -6,10 +6,10 @@ from torch.nn import functional
 
 from benchmarks.entries import Entry, Workload
 from benchmarks.processes import Prepared
-from benchmarks.program import log_of_run
+from benchmarks.program import train_and_read_log
 from benchmarks.records import Details, Measurement, Settings
 from benchmarks.session import Session, measure_in_turn
-from benchmarks.steps import normalised, random_images
+from benchmarks.steps import make_images, normalise
 from benchmarks.timing import Timed, interleave
 from resunit.io.progress import counting
 from resunit.models.network import NetworkSpec, build
@@ -43,9 +43,9 @@ def measure(
         ]
         measure_in_turn(session, "watch", workload, single, rounds)
         runs: dict[str, tuple[Timed, int]] = {
-            UNWATCHED: (lambda _, name=name: training_seconds(name, batch_size, "none"), 1),
+            UNWATCHED: (lambda _, name=name: time_training(name, batch_size, "none"), 1),
             WATCHED: (
-                lambda _, name=name: training_seconds(name, batch_size, str(STEPS_BETWEEN_MEASUREMENTS)),
+                lambda _, name=name: time_training(name, batch_size, str(STEPS_BETWEEN_MEASUREMENTS)),
                 1,
             ),
         }
@@ -59,21 +59,21 @@ def measure(
 
 def prepare_pass(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
     """Return a forward and a backward pass through the network, in fp32."""
-    images, labels = random_images(spec, batch_size, image_size)
-    images, network = normalised(images), build(spec)
+    images, labels = make_images(spec, batch_size, image_size)
+    images, network = normalise(images), build(spec)
     return lambda: functional.cross_entropy(network(images), labels).backward(), Details(precision="fp32")
 
 
 def prepare_measurement(spec: NetworkSpec, batch_size: int, image_size: int) -> Prepared:
     """Return a measurement of the same network on the same batch."""
-    images, labels = random_images(spec, batch_size, image_size)
-    images, instrument = normalised(images), Instrument(build(spec))
+    images, labels = make_images(spec, batch_size, image_size)
+    images, instrument = normalise(images), Instrument(build(spec))
     return lambda: instrument.measure(images, labels), Details(precision="fp32")
 
 
-def training_seconds(name: str, batch_size: int, steps_between_measurements: str) -> float:
+def time_training(name: str, batch_size: int, steps_between_measurements: str) -> float:
     """Return the seconds of `STEPS` steps of `resunit train` by its log, measurements included."""
     steps = ("--steps", str(3 * STEPS), "--evaluate-steps", str(STEPS), "--evaluation-images", "1")
-    log = log_of_run(name, batch_size, *steps, "--watch-propagation", steps_between_measurements)
+    log = train_and_read_log(name, batch_size, *steps, "--watch-propagation", steps_between_measurements)
     first, second = (line.seconds or 0.0 for line in log[:2])
     return second - first

@@ -1,4 +1,4 @@
-"""Photograph a report page: python docs/screenshot.py runs/quick-1/report.html docs/report.png"""
+"""Photograph a report page: python tools/screenshot.py runs/quick-1/report.html docs/report.png"""
 
 import shutil
 import sys
@@ -23,5 +23,5 @@ with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
     page.goto(page_path.resolve().as_uri())
     page.wait_for_selector(".plotly svg, svg.main-svg")
     page.wait_for_timeout(500)
-    page.screenshot(path=picture, clip=TOP, full_page=True)
+    page.screenshot(path=picture, clip=TOP, full_page=True)  # pyright: ignore[reportArgumentType]
     browser.close()

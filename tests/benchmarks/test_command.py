@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import app
-from benchmarks.records import newest_records
+from benchmarks.records import read_newest_records
 from resunit.cli.app import USAGE, run
 from resunit.ops.processor import supports_bf16
 from resunit.runs import schema
@@ -63,7 +63,7 @@ def test_train_prints_one_document_with_ratios_and_names_a_missing_library(tmp_p
     entries = {measurement["entry"] for measurement in document["measurements"]}
     assert {"GEMM fp32", "memory bandwidth"} <= entries
     assert ("GEMM bf16" in entries) == supports_bf16(torch.device("cpu"))
-    records = newest_records(tmp_path / "results", "train")
+    records = read_newest_records(tmp_path / "results", "train")
     kept = [record.measurement for record in records]
     assert [m.entry for m in kept] == [m["entry"] for m in document["measurements"]]
     assert all(len(m.seconds) == 1 for m in kept)
@@ -112,7 +112,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
             "seconds per unit, preresnet32 over preresnet20",
         ),
         (
-            ("memory", "--model", "preresnet56", "--batch-size", "8"),
+            ("memory", "--model", "preresnet56", "--batch-size", "64"),
             {"resunit fast", "resunit small", "pytorchcv default", "pytorchcv best"},
             "speed, activation_checkpointing=small over activation_checkpointing=fast",
         ),
@@ -166,7 +166,7 @@ def test_runs_that_shared_their_machine_have_no_times(
     schema.append(tmp_path / "quick.jsonl", [recipe_run(seed=seed, alone=False) for seed in range(2)])
     assert run(app, ["accuracy", "--out", str(tmp_path)]) == 0
     assert "93 %" in capsys.readouterr().out
-    (record,) = newest_records(tmp_path, "accuracy")
+    (record,) = read_newest_records(tmp_path, "accuracy")
     assert record.measurement.seconds == ()
 
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.convolutions import inventory, pass_through
-from benchmarks.peers import PEERS, Peer, spec_of_peers
+from benchmarks.convolutions import build_pass, list_convolutions
+from benchmarks.peers import PEERS, Peer, build_peer_spec
 from resunit.models.network import build
 from resunit.models.registry import network_spec
 from resunit.models.summary import multiply_adds, parameters, training_flops
@@ -17,29 +17,29 @@ NETWORKS = [("preresnet20", 32), ("preresnet164", 32), ("preresnet10-quick", 32)
 @pytest.mark.parametrize(("name", "image_size"), NETWORKS)
 def test_convolutions_and_classifier_are_all_arithmetic_of_the_network(name: str, image_size: int) -> None:
     spec = network_spec(name)
-    layers, classifier = inventory(spec, 1, image_size), spec.widths[-1] * spec.num_classes
+    layers, classifier = list_convolutions(spec, 1, image_size), spec.widths[-1] * spec.num_classes
     assert sum(layer.multiply_adds for layer in layers) + classifier == multiply_adds(spec, image_size)
     trained = sum(layer.training_flops for layer in layers) + 3 * 2 * classifier
     assert trained == training_flops(spec, image_size)
 
 
 def test_only_gradients_that_training_needs_are_computed() -> None:
-    first, *others = inventory(network_spec("preresnet20"), 4, 32)
+    first, *others = list_convolutions(network_spec("preresnet20"), 4, 32)
     assert (first.input, first.input_gradient, first.weight_gradient) == ((4, 3, 32, 32), False, True)
     assert all(layer.input_gradient and layer.weight_gradient for layer in others)
-    whitening = inventory(network_spec("preresnet10-quick"), 4, 32)[0]
+    whitening = list_convolutions(network_spec("preresnet10-quick"), 4, 32)[0]
     assert not whitening.input_gradient
     assert not whitening.weight_gradient
 
 
 @pytest.mark.parametrize("name", ["preresnet20", "preresnet10-quick"])
 def test_the_timed_pass_does_the_arithmetic_of_the_layers_and_no_other(name: str) -> None:
-    layers = inventory(network_spec(name), 2, 32)
+    layers = list_convolutions(network_spec(name), 2, 32)
     with FlopCounterMode(display=False) as counter:
-        pass_through(layers, torch.float32, torch.channels_last)()
+        build_pass(layers, torch.float32, torch.channels_last)()
     assert counter.get_total_flops() == sum(layer.training_flops for layer in layers)
     with torch.profiler.profile() as profile:
-        pass_through(layers, torch.float32, torch.channels_last)
+        build_pass(layers, torch.float32, torch.channels_last)
     assert not [event for event in profile.events() or () if "convolution" in event.name]
 
 
@@ -55,7 +55,7 @@ def test_the_timed_pass_does_the_arithmetic_of_the_layers_and_no_other(name: str
 )  # fmt: skip
 def test_libraries_have_the_same_network(library: str, name: str, size: int) -> None:
     """Convolutions and classifier are equal; at the ends, one batch norm more or less is allowed."""
-    spec, peer = spec_of_peers(name), PEERS[library]
+    spec, peer = build_peer_spec(name), PEERS[library]
     ours, theirs = build(spec), peer.build(peer.networks[name])
 
     def shapes(model: nn.Module) -> list[tuple[int, ...]]:

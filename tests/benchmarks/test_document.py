@@ -11,7 +11,7 @@ from benchmarks.records import (
     Details,
     Measurement,
     Settings,
-    current_machine,
+    describe_machine,
     path_of,
 )
 from resunit.errors import UsageError
@@ -21,7 +21,7 @@ OLDER, NEWER = "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"
 
 
 def write_records(folder: Path, started: str, measurements: list[Measurement]) -> None:
-    records = [BenchmarkRecord(started, current_machine(), measurement) for measurement in measurements]
+    records = [BenchmarkRecord(started, describe_machine(), measurement) for measurement in measurements]
     schema.append(path_of(folder, measurements[0].subject), records)
 
 

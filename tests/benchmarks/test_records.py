@@ -13,9 +13,9 @@ from benchmarks.records import (
     Measurement,
     SeedErrors,
     Settings,
-    current_machine,
-    newest_records,
+    describe_machine,
     path_of,
+    read_newest_records,
     read_records,
 )
 from resunit.errors import CutOffRecord, FileFormatError
@@ -63,7 +63,7 @@ def test_a_record_that_is_written_is_read_again(tmp_path: Path) -> None:
     measurement = Measurement(
         "train", "resunit", (1.0, 2.0), 128, "images", settings=Settings(1, 32), details=details
     )
-    record = BenchmarkRecord("2026-11-25T01:58:13+00:00", current_machine(), measurement)
+    record = BenchmarkRecord("2026-11-25T01:58:13+00:00", describe_machine(), measurement)
     schema.append(path_of(tmp_path, "train"), [record])
     assert read_records(path_of(tmp_path, "train")) == [record]
     assert json.loads(path_of(tmp_path, "train").read_text())["format"] == BenchmarkRecord.FORMAT
@@ -115,14 +115,14 @@ def test_a_newer_or_damaged_line_is_refused_by_file_and_line(tmp_path: Path, lin
 def test_a_line_that_was_cut_off_is_dropped_and_not_glued_to_the_next(tmp_path: Path) -> None:
     path = path_of(tmp_path, "train")
     measurement = Measurement("train", "resunit", (1.0,), 128, "images")
-    first, second = (BenchmarkRecord(time, current_machine(), measurement) for time in ("a", "b"))
+    first, second = (BenchmarkRecord(time, describe_machine(), measurement) for time in ("a", "b"))
     schema.append(path, [first])
     path.write_text(path.read_text() + '{"started": "c", "mach')
     with pytest.warns(CutOffRecord):
-        assert newest_records(tmp_path, "train") == [first]
+        assert read_newest_records(tmp_path, "train") == [first]
     schema.append(path, [second])
     assert read_records(path) == [first, second]
-    assert newest_records(tmp_path, "train") == [second]
+    assert read_newest_records(tmp_path, "train") == [second]
 
 
 def test_migrating_keeps_every_number_and_changes_nothing_the_second_time(tmp_path: Path) -> None:

@@ -6,25 +6,23 @@ from benchmarks.timing import (
     SECONDS_PER_TURN,
     Spread,
     Timed,
+    count_repetitions,
     interleave,
-    ratios,
-    repetitions_of,
-    spread,
 )
 
 
 def test_the_spread_is_median_least_and_greatest() -> None:
-    assert spread([5, 1, 3]) == Spread(3, 1, 5)
-    assert spread([4, 1, 3, 2]) == Spread(2.5, 1, 4)
+    assert Spread.of([5, 1, 3]) == Spread(3, 1, 5)
+    assert Spread.of([4, 1, 3, 2]) == Spread(2.5, 1, 4)
     with pytest.raises(ValueError, match="no median"):
-        spread([])
+        Spread.of([])
 
 
 def test_a_slow_round_cancels_in_a_ratio_of_rounds() -> None:
     ours, theirs = [1.0, 10.0, 1.0], [2.0, 20.0, 2.2]
-    assert ratios(theirs, ours) == Spread(2.0, 2.0, 2.2)
+    assert Spread.of_ratios(theirs, ours) == Spread(2.0, 2.0, 2.2)
     with pytest.raises(ValueError, match="zip"):
-        ratios([1.0], [1.0, 2.0])
+        Spread.of_ratios([1.0], [1.0, 2.0])
 
 
 @pytest.mark.parametrize(
@@ -40,7 +38,7 @@ def test_a_slow_round_cancels_in_a_ratio_of_rounds() -> None:
 )
 def test_a_turn_is_filled_by_as_many_repetitions_as_fit(seconds: list[float], repetitions: int) -> None:
     times = iter(seconds)
-    assert repetitions_of(lambda _: next(times)) == repetitions
+    assert count_repetitions(lambda _: next(times)) == repetitions
 
 
 def test_entries_take_turns() -> None:

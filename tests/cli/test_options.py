@@ -73,9 +73,9 @@ def test_every_field_and_every_option_is_an_option_of_train() -> None:
 
 
 def test_excluded_fields_are_no_options() -> None:
-    names = recipe_options(exclude=("seed", *OPTIONS)).__dataclass_fields__
+    names = vars(recipe_options(exclude=("seed", *OPTIONS)))["__dataclass_fields__"]
     assert set(names) == set(FIELDS) - {"name", "model_options", "seed"}
-    assert set(model_options().__dataclass_fields__) == set(OPTIONS)
+    assert set(vars(model_options())["__dataclass_fields__"]) == set(OPTIONS)
 
 
 @pytest.mark.parametrize("text", ["", "fast", "nan", "inf", "1e999", "0"])

@@ -1,18 +1,12 @@
 """`resunit propagation` as users meet it."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from resunit.training.settings import with_settings
 
 import resunit
 from resunit.cli import main
-from resunit.io.jsonl import read_lines
-from resunit.models.designs import DESIGNS
-from resunit.reproduction.signal import measure_designs
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 
@@ -121,49 +115,4 @@ def test_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "absent/x.png: cannot be written" in refused(
         capsys, "resnet20", "--out", str(tmp_path / "absent" / "x.png"), "--batch-size", "4", code=1
     )
-    assert "--steps must be at least 1" in refused(
-        capsys, "designs", "--steps", "0", "--out", str(tmp_path / "d")
-    )
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.full
-def test_every_design_in_one_picture_resumes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    arguments = ["designs", "resnet20", "--steps", "2", "--data", "cifar10-sample", "--batch-size", "8"]
-    arguments += ["--out", str(tmp_path), "--json"]
-    records = json.loads(answered(capsys, *arguments))["designs"]
-    assert [record["design"] for record in records] == [
-        name for name, row in DESIGNS.items() if row.of_the_paper
-    ]
-    assert len(records) == 11
-    assert all(len(record["initially"]["gradient_gain"]) == 9 for record in records)
-    assert all(record["trained"]["lambda_product"][0] is not None for record in records)
-    assert (tmp_path / "designs.png").read_bytes().startswith(b"\x89PNG")
-
-    stamp = (tmp_path / "plain" / "weights.safetensors").stat().st_mtime_ns
-    assert json.loads(answered(capsys, *arguments))["designs"] == records
-    assert (tmp_path / "plain" / "weights.safetensors").stat().st_mtime_ns == stamp
-
-
-def test_an_interrupted_picture_goes_on_with_what_was_asked(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    """Stopped in its second design: other steps or batches belong into another folder."""
-
-    def designs(steps: int, batch_size: int) -> Iterator[dict[str, Any]]:
-        options = {"data": "cifar10-sample", "seed": 0, "out": tmp_path, "quiet": True}
-        return measure_designs("resnet20", steps=steps, batch_size=batch_size, **options)
-
-    first = next(designs(2, 8))
-    lines = read_lines(tmp_path / "original" / "propagation.jsonl")
-    assert [line["step"] for line in lines] == [0, 2]
-    assert first["initially"]["gradient_gain"] == lines[0]["gradient_gain"]
-    assert first["trained"]["gradient_gain"] == lines[1]["gradient_gain"]
-    assert next(designs(2, 8)) == first
-    arguments = ["designs", "resnet20", "--data", "cifar10-sample", "--out", str(tmp_path)]
-    assert "holds runs of steps 2, not 3; choose another --out" in refused(
-        capsys, *arguments, "--steps", "3", "--batch-size", "8"
-    )
-    assert "holds runs of batch_size 8, not 16" in refused(
-        capsys, *arguments, "--steps", "2", "--batch-size", "16"
-    )

@@ -116,7 +116,7 @@ def test_a_third_term_goes_on_from_the_sum() -> None:
 
 
 def test_a_network_that_changes_values_in_place() -> None:
-    units = [resunit.ResidualUnit(nn.Conv2d(4, 4, 1), after=nn.ReLU(inplace=True)) for _ in range(3)]
+    units = [resunit.ResidualUnit(nn.Conv2d(4, 4, 1), after_addition=nn.ReLU(inplace=True)) for _ in range(3)]
     junctions = detected(nn.Sequential(*units), torch.randn(2, 4, 4, 4)).junctions
     assert [junction.kind for junction in junctions] == ["identity"] * 3
     assert [junction.previous_f for junction in junctions] == [(), ("relu",), ("relu",)]

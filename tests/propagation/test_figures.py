@@ -98,7 +98,7 @@ def test_what_was_measured_is_drawn_and_nothing_else(tmp_path: Path) -> None:
         assert title not in plain
         assert title in page(measure(scaled_network(1.0, 3), X, also=[also]))
     assert "Truncation" not in plain
-    truncated = nn.Sequential(*(ResidualUnit(nn.Linear(8, 8), after=nn.ReLU()) for _ in range(2)))
+    truncated = nn.Sequential(*(ResidualUnit(nn.Linear(8, 8), after_addition=nn.ReLU()) for _ in range(2)))
     assert "Truncation" in page(measure(truncated, X))
 
 

@@ -51,7 +51,7 @@ def test_what_changes_the_stream_on_its_way_is_named() -> None:
     found = sentence(measure(nn.Sequential(*units), X), "x_L differs from x_l + sum F")
     assert found.endswith("the stream is changed on the way by h at 1, which is no identity")
     torch.manual_seed(0)
-    truncated = nn.Sequential(*(ResidualUnit(nn.Linear(8, 8), after=nn.ReLU()) for _ in range(3)))
+    truncated = nn.Sequential(*(ResidualUnit(nn.Linear(8, 8), after_addition=nn.ReLU()) for _ in range(3)))
     found = sentence(measure(truncated, X), "x_L differs from x_l + sum F")
     assert found.endswith("the stream is changed on the way by what follows the additions")
     found = sentence(measure(scaled_network(1.0, 3).bfloat16(), X.bfloat16()), "x_L differs from x_l + sum F")

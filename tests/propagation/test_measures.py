@@ -53,7 +53,7 @@ def test_gates_measure_one_minus_g() -> None:
     (junction,) = measured(ResidualUnit(nn.Conv2d(8, 8, 1), shortcut=GatedShortcut(gate)), x=images)
     assert (junction.kind, junction.effective_lambda) == ("gate", pytest.approx(1 - g, rel=1e-5))
 
-    unit = ExclusivelyGatedUnit(nn.Conv2d(8, 8, 1), nn.Identity(), gate, nn.Identity(), nn.Identity())
+    unit = ExclusivelyGatedUnit(nn.Conv2d(8, 8, 1), nn.Identity(), nn.Identity(), nn.Identity(), gate=gate)
     (junction,) = measured(unit, x=images)
     assert (junction.kind, junction.effective_lambda) == ("gate", pytest.approx(1 - g, rel=1e-5))
 
@@ -165,7 +165,7 @@ def test_truncation_of_a_constructed_signal(inplace: bool) -> None:
     y = torch.tensor([[3.0, -1.0, -2.0, 2.0, 1.0, 0.5, -0.5, 4.0]])
     x = torch.ones(1, 8)
     closing = ResidualUnit(nn.Linear(8, 8))
-    unit = ResidualUnit(Constant(y - x), after=nn.ReLU(inplace=inplace))
+    unit = ResidualUnit(Constant(y - x), after_addition=nn.ReLU(inplace=inplace))
     junction, last = measured(unit, closing, x=x)
     assert junction.f == ("relu",)
     assert junction.negative_share == pytest.approx(3 / 8)
@@ -192,13 +192,13 @@ def test_truncation_of_a_constructed_signal(inplace: bool) -> None:
     ids=str,
 )
 def test_activations_that_set_negative_values_to_zero(after: nn.Module, truncates: bool) -> None:
-    junction, _ = measured(ResidualUnit(branch(), after=after), ResidualUnit(branch()))
+    junction, _ = measured(ResidualUnit(branch(), after_addition=after), ResidualUnit(branch()))
     assert (junction.energy_cut is not None) == truncates
 
 
 def test_a_norm_between_addition_and_activation() -> None:
     after = nn.Sequential(nn.BatchNorm1d(8), nn.ReLU())
-    unit = ResidualUnit(branch(), after=after)
+    unit = ResidualUnit(branch(), after_addition=after)
     junction, _ = measured(unit, ResidualUnit(branch()))
     y = batch() + unit.branch(batch())
     z = functional.batch_norm(y, None, None, training=True)

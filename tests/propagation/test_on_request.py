@@ -20,7 +20,7 @@ X, TARGETS = torch.randn(4, 8, generator=torch.Generator().manual_seed(0)), torc
 def network(depth: int = 3, inplace: bool = False) -> nn.Sequential:
     torch.manual_seed(1)
     branches = [nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 8)) for _ in range(depth)]
-    return nn.Sequential(*(ResidualUnit(branch, after=nn.ReLU(inplace)) for branch in branches))
+    return nn.Sequential(*(ResidualUnit(branch, after_addition=nn.ReLU(inplace)) for branch in branches))
 
 
 @pytest.mark.parametrize("inplace", [False, True])

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from resunit.errors import PropagationError
 from resunit.models.residual_unit import ResidualUnit
-from resunit.ops.batch_norm_act import BatchNorm
+from resunit.ops.batch_norm_act import LayerSequence
 from resunit.propagation import measure
 
 
@@ -130,7 +130,7 @@ def test_a_checkpoint_that_computes_something_else_again() -> None:
     class Checkpointed(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            branch = nn.Sequential(nn.Conv2d(8, 8, 1), BatchNorm(8, "relu"), nn.Conv2d(8, 8, 1))
+            branch = LayerSequence(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 1))
             self.unit = ResidualUnit(branch)
 
         def forward(self, x: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ import pytest
 
 from resunit.reproduction.claims import judge
 from resunit.reproduction.networks import network
-from tests.reproduction.made_up_runs import BY_ID, CONV, ORIGINAL, PRE, runs, verdict
+from resunit.runs.schema import ExperimentRecord
+from tests.reproduction.made_up_runs import BY_ID, CONV, ORIGINAL, PRE, outcome_of, runs
 
 
-def contrast(original: float, conv: float, **changes: Any) -> list[dict[str, Any]]:
+def contrast(original: float, conv: float, **changes: Any) -> list[ExperimentRecord]:
     return [*runs(ORIGINAL, original, **changes), *runs(CONV, conv, **changes)]
 
 
@@ -17,9 +18,11 @@ HELD = contrast(60.0, 65.0)
 
 
 def test_other_data_decide_nothing() -> None:
-    found = verdict("identity-beats-conv-shortcut", [*HELD, *contrast(95.0, 80.0, data="cifar100", seeds=5)])
-    assert found.outcome == "held"
-    alone = verdict("identity-beats-conv-shortcut", contrast(60.0, 65.0, data="cifar100"))
+    found = outcome_of(
+        "identity-beats-conv-shortcut", [*HELD, *contrast(95.0, 80.0, data="cifar100", seeds=5)]
+    )
+    assert found.verdict == "held"
+    alone = outcome_of("identity-beats-conv-shortcut", contrast(60.0, 65.0, data="cifar100"))
     assert "no run of resnet110 conv-shortcut" in alone.reason
 
 
@@ -27,33 +30,33 @@ def test_other_data_decide_nothing() -> None:
 def test_smoke_never_stands_before_a_real_scale(seeds: int) -> None:
     smoke = contrast(80.0, 60.0, scale="smoke", data="cifar10-sample", seeds=5)
     records = [*smoke, *contrast(60.0, 65.0, seeds=seeds)]
-    found = verdict("identity-beats-conv-shortcut", records)
+    found = outcome_of("identity-beats-conv-shortcut", records)
     assert found.settings[""].scale == "mini"
-    assert found.outcome == ("held" if seeds == 3 else "undecided")
+    assert found.verdict == ("held" if seeds == 3 else "undecided")
 
 
 def test_the_larger_scale_decides_once_it_can() -> None:
     paper = {"scale": "paper", "steps": 64_000}
     few = [*HELD, *contrast(7.0, 6.0, seeds=2, **paper)]
-    assert verdict("identity-beats-conv-shortcut", few).settings[""].scale == "mini"
+    assert outcome_of("identity-beats-conv-shortcut", few).settings[""].scale == "mini"
     enough = [*contrast(60.0, 65.0, seeds=5), *contrast(7.0, 6.0, **paper)]
-    assert verdict("identity-beats-conv-shortcut", enough).settings[""].scale == "paper"
+    assert outcome_of("identity-beats-conv-shortcut", enough).settings[""].scale == "paper"
 
 
 def test_another_recipe_gives_no_more_seeds() -> None:
-    """--set learning_rate=0.2 changes nothing that a record states, but for the recipe's hash."""
+    """--learning-rate 0.2 changes nothing that a record states, but for the recipe's hash."""
     records = [*contrast(60.0, 65.0, seeds=2), *contrast(60.0, 65.0, recipe="another")]
-    found = verdict("identity-beats-conv-shortcut", [r for r in records if r["seed"] < 2])
-    assert (found.outcome, found.seeds) == ("undecided", 2)
-    found = verdict("identity-beats-conv-shortcut", records)
+    found = outcome_of("identity-beats-conv-shortcut", [r for r in records if r.seed < 2])
+    assert (found.verdict, found.seeds) == ("undecided", 2)
+    found = outcome_of("identity-beats-conv-shortcut", records)
     assert found.settings[""].recipe == "another"
     assert found.runs == "3 seeds, mini, 400 steps of 64, bf16, recipe another, a machine"
 
 
 def test_a_seed_counts_once() -> None:
     twice = [*contrast(60.0, 65.0, seeds=2), *contrast(61.0, 66.0, seeds=2)]
-    found = verdict("identity-beats-conv-shortcut", twice)
-    assert (found.outcome, found.seeds, found.reason) == ("undecided", 2, "a verdict needs 3 seeds")
+    found = outcome_of("identity-beats-conv-shortcut", twice)
+    assert (found.verdict, found.seeds, found.reason) == ("undecided", 2, "a verdict needs 3 seeds")
 
 
 def test_gains_are_compared_across_precisions_and_errors_are_not() -> None:
@@ -62,17 +65,17 @@ def test_gains_are_compared_across_precisions_and_errors_are_not() -> None:
     deep, deep_pre = network("resnet1001"), network("resnet1001", "full-preactivation")
     records = [*runs(shallow, 60.0), *runs(shallow_pre, 55.0), *runs(deep, 80.0, precision="fp32", steps=40),
                *runs(deep_pre, 65.0, precision="fp32", steps=40)]  # fmt: skip
-    found = verdict("gain-grows-resnet164-resnet1001", records)
-    assert found.outcome == "held"
+    found = outcome_of("gain-grows-resnet164-resnet1001", records)
+    assert found.verdict == "held"
     assert found.compared[0].estimate is not None
     assert found.compared[0].estimate.value == pytest.approx(10)
     assert found.runs == (
         "3 seeds, mini, 40 steps of 64, fp32 (resnet1001) and 400 steps of 64, bf16 (resnet164), a machine"
     )
     mixed = [*runs(shallow, 60.0), *runs(shallow_pre, 55.0, precision="fp32"), *records[6:]]
-    assert "no setting in which" in verdict("gain-grows-resnet164-resnet1001", mixed).reason
+    assert "no setting in which" in outcome_of("gain-grows-resnet164-resnet1001", mixed).reason
     one_setting = [*records, *runs(deep, 80.0, seeds=3), *runs(deep_pre, 75.0)]
-    found = verdict("gain-grows-resnet164-resnet1001", one_setting)
+    found = outcome_of("gain-grows-resnet164-resnet1001", one_setting)
     assert found.runs == "3 seeds, mini, 400 steps of 64, bf16, a machine"
     placement = [*runs(ORIGINAL, 60.0), *runs(PRE, 55.0, precision="fp32")]
     assert "no " in judge(placement, [BY_ID["preactivation-regularises-resnet110"]])[0].reason

@@ -1,6 +1,5 @@
 """The same runs on a local Ray, with a worker that is killed."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from resunit.reproduction.evidence import read_records, records_path
 
 SETTINGS = ["--steps", "40", "--checkpoint-every", "5", "--evaluate-steps", "5"]
 
@@ -34,8 +35,7 @@ def test_a_run_whose_worker_dies_goes_on_elsewhere(tmp_path: Path) -> None:
     os.kill(workers[0].pid, signal.SIGKILL)
     _, errors = runner.communicate(timeout=400)
     assert runner.returncode == 0, errors
-    lines = (out / "reproduce-smoke.jsonl").read_text().splitlines()
-    found = [json.loads(line) for line in lines]
-    assert [record["status"] for record in found] == ["done", "done"]
+    found = read_records(records_path(out, "smoke"))
+    assert [record.status for record in found] == ["done", "done"]
     for record in found:
-        assert [point["step"] for point in record["curve"]] == list(range(5, 41, 5))
+        assert [point.step for point in record.curve] == list(range(5, 41, 5))

@@ -1,6 +1,8 @@
 """A run beside others: whose folder it waits for, what memory is its share, what it was judged on."""
 
+import json
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +11,16 @@ from typing import Any
 import pytest
 import torch
 
+from resunit.errors import FileFormatError
 from resunit.io.atomic import only_user_of
 from resunit.reproduction import one_run
+from resunit.reproduction.evidence import read_records, records_path
 from resunit.reproduction.experiment import Experiment, experiments
-from resunit.reproduction.one_run import described, perform, when_free
-from resunit.reproduction.records import path_of, read_records
+from resunit.reproduction.one_run import perform, when_free
+from resunit.reproduction.recording import described
 from resunit.reproduction.runner import LocalProcesses, perform_all
 from resunit.reproduction.tables import TABLES
+from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import MEMORY, free_memory
 
 FEW = TABLES["claims"]
@@ -24,7 +29,7 @@ FEW = TABLES["claims"]
 def smoke(**changes: Any) -> list[Experiment]:
     rows = [row for row in FEW.rows if row.id == "20-original"]
     table = type(FEW)(FEW.title, tuple(rows))
-    return experiments("claims", table, scale="smoke", seeds=1, data=None, settings=changes)
+    return experiments("claims", table, scale="smoke", seeds=1, data=None, changes=changes)
 
 
 def test_errors_are_those_of_the_images_that_the_run_was_judged_on(tmp_path: Path) -> None:
@@ -33,18 +38,38 @@ def test_errors_are_those_of_the_images_that_the_run_was_judged_on(tmp_path: Pat
     experiment.store(tmp_path)
     record = perform(tmp_path)
     assert record is not None
-    assert (record["status"], record["split"]) == ("done", "validation")
-    assert record["classes"] == 10
-    assert record["test_loss"] > 0
-    assert [point["test_images"] for point in record["curve"]] == [16, 100]
-    assert record["curve"][-1]["test_error"] == record["test_error"]
+    assert (record.status, record.split) == ("done", "validation")
+    assert record.classes == 10
+    assert record.test_loss is not None
+    assert record.test_loss > 0
+    assert [point.test_images for point in record.curve] == [16, 100]
+    assert record.curve[-1].test_error == record.test_error
 
 
 def test_a_run_of_somebody_elses_design_is_described_without_it() -> None:
     (experiment,) = smoke()
-    recipe = experiment.recipe | {"design": "nowhere:Squeeze", "model_options": {"reduction": 4}}
+    recipe = {**experiment.recipe, "design": "nowhere:Squeeze", "model_options": {"reduction": 4}}
     record = described(replace(experiment, recipe=recipe))
-    assert (record["design"], record["options"]) == ("nowhere:Squeeze", {"reduction": 4})
+    assert (record.design, record.options) == ("nowhere:Squeeze", {"reduction": 4})
+
+
+def test_an_experiment_of_format_1_is_read_with_its_old_names(tmp_path: Path) -> None:
+    (experiment,) = smoke(ghost_batch_size=8)
+    experiment.store(tmp_path)
+    assert Experiment.stored(tmp_path) == experiment
+    path = tmp_path / "experiment.json"
+    older = json.loads(path.read_text())
+    del older["format"], older["recipe"]["format"]
+    older["recipe"]["group_size"] = older["recipe"].pop("ghost_batch_size")
+    older["recipe"]["drops"] = older["recipe"].pop("milestones")
+    path.write_text(json.dumps(older))
+    assert Experiment.stored(tmp_path) == experiment
+    path.write_text(json.dumps({**older, "format": 3}))
+    with pytest.raises(FileFormatError, match=r"experiment\.json"):
+        Experiment.stored(tmp_path)
+    path.write_text(json.dumps({**older, "sead": 3}))
+    with pytest.raises(FileFormatError, match="sead"):
+        Experiment.stored(tmp_path)
 
 
 def test_a_run_waits_for_its_folder_however_long_it_takes(
@@ -82,9 +107,9 @@ class AlwaysStopped:
     def __init__(self) -> None:
         self.submitted: list[tuple[str, Path]] = []
 
-    def submit(self, experiment: Experiment, folder: Path) -> Future[dict[str, Any] | None]:
+    def submit(self, experiment: Experiment, folder: Path) -> Future[ExperimentRecord | None]:
         self.submitted.append((experiment.row, folder))
-        future: Future[dict[str, Any] | None] = Future()
+        future: Future[ExperimentRecord | None] = Future()
         future.set_result(None)
         return future
 
@@ -93,16 +118,16 @@ class AlwaysStopped:
 
 
 class NoBoard:
-    def look(self, running: list[Experiment]) -> None:
+    def update(self, running: Sequence[Experiment]) -> None:
         pass
 
-    def ended(self, record: Any) -> None:
+    def add(self, record: ExperimentRecord) -> None:
         pass
 
 
 def test_a_run_that_is_stopped_again_has_failed(tmp_path: Path) -> None:
     executor = AlwaysStopped()
     perform_all(smoke(), tmp_path, "smoke", executor, NoBoard())
-    (record,) = read_records(path_of(tmp_path, "smoke"))
-    assert (record["status"], record["error"]) == ("failed", "stopped twice by another process")
+    (record,) = read_records(records_path(tmp_path, "smoke"))
+    assert (record.status, record.error) == ("failed", "stopped twice by another process")
     assert len(executor.submitted) == 2

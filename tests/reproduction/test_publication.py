@@ -1,6 +1,5 @@
 """Tables, pictures and pages from records."""
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,36 +10,41 @@ import pytest
 from resunit.cli import main
 from resunit.reports.curves import Curve, Plot, draw_curves
 from resunit.reproduction.claims import judge
-from resunit.reproduction.networks import Network, network
+from resunit.reproduction.networks import NetworkChoice, network
 from resunit.reproduction.pictures import figure
 from resunit.reproduction.publication import comparison, tally
 from resunit.reproduction.setting import recipe_of_scale
 from resunit.reproduction.tables import TABLES
-from resunit.runs.schema import CurvePoint
+from resunit.runs.schema import CurvePoint, ExperimentRecord, append
 from tests.reproduction.made_up_runs import BY_ID, PLAIN, runs
 
 ORIGINAL, CONV = network("resnet110"), network("resnet110", "conv-shortcut")
-CURVE = [
-    {"step": step, "train_error": 90.0 - step, "test_error": 91.0 - step, "test_images": 250}
-    for step in (20, 40)
-]
+CURVE = tuple(
+    CurvePoint(step, train_error=90.0 - step, test_error=91.0 - step, test_images=250) for step in (20, 40)
+)
 
 
-def recorded(*groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`runs` of made_up_runs as whole records of Table 1."""
-    records = []
-    for group in groups:
-        for record in group:
-            name = (
-                f"{record['model']} {record['design']} {record['options']} {record['steps']} {record['seed']}"
-            )
-            shared = {"table": "table1", "row": record["design"], "identity": name, "curve": CURVE,
-                      "train_flops": 1e14, "images_per_second": 100.0, "wall_seconds": 180.0}  # fmt: skip
-            records.append(record | shared)
-    return records
+def recorded(*groups: list[ExperimentRecord]) -> list[ExperimentRecord]:
+    """Return `runs` of made_up_runs with a curve and costs."""
+    return [
+        replace(
+            record,
+            identity=f"{record.identity} {record.steps}",
+            curve=CURVE,
+            train_flops=10**14,
+            images_per_second=100.0,
+            wall_seconds=180.0,
+        )
+        for group in groups
+        for record in group
+    ]
 
 
-def rows_of(name: str, records: list[dict[str, Any]]) -> dict[str, tuple[str, str, str, str]]:
+def changed(records: list[ExperimentRecord], **changes: Any) -> list[ExperimentRecord]:
+    return [replace(record, **changes) for record in records]
+
+
+def rows_of(name: str, records: list[ExperimentRecord]) -> dict[str, tuple[str, str, str, str]]:
     table = comparison(TABLES[name], records)
     return {row.label: (row.here, row.seeds, row.paper, row.remark) for row in table.rows}
 
@@ -80,8 +84,12 @@ def test_a_figure_of_some_rows_has_the_panels_that_they_are_in() -> None:
     ("classes", "shown"), [(6, "83.7, at chance after 400 steps"), (10, "83.7"), (None, "83.7")]
 )
 def test_chance_is_what_guessing_among_the_classes_gives(classes: int | None, shown: str) -> None:
-    folder = {"crop": "scale", "data": "photos", "classes": classes, "test_error_large_crop": 84.0}
-    records = recorded([record | folder for record in runs(network("resnet152"), 84.0, seeds=1)])
+    records = recorded(
+        runs(
+            network("resnet152"), 84.0, seeds=1, crop="scale", data="photos", classes=classes,
+            test_error_large_crop=84.0,
+        )
+    )  # fmt: skip
     assert rows_of("table5", records)["ResNet-152, original, scale, crop 224"][0] == shown
 
 
@@ -122,13 +130,16 @@ def test_captions_say_what_numbers_are_of() -> None:
 
 
 def test_one_run_fills_the_rows_of_both_test_crops() -> None:
-    tested = {"crop": "scale", "data": "photos", "test_top5_error": 6.5, "test_error_large_crop": 21.0,
-              "test_top5_error_large_crop": 5.4}  # fmt: skip
-    records = recorded([record | tested for record in runs(network("resnet152"), 23.0, seeds=1)])
+    records = recorded(
+        runs(
+            network("resnet152"), 23.0, seeds=1, crop="scale", data="photos", test_top5_error=6.5,
+            test_error_large_crop=21.0, test_top5_error_large_crop=5.4,
+        )
+    )  # fmt: skip
     rows = rows_of("table5", records)
     assert rows["ResNet-152, original, scale, crop 224"][0::2] == ("22.7 / 6.5", "23.0 / 6.7")
     assert rows["ResNet-152, original, scale, crop 320"][0::2] == ("21.0 / 5.4", "21.3 / 5.5")
-    aspect = [record | {"crop": "scale-aspect"} for record in recorded(runs(network("resnet152"), 1.0))]
+    aspect = recorded(runs(network("resnet152"), 1.0, crop="scale-aspect"))
     assert rows_of("table5", aspect)["ResNet-152, original, scale, crop 224"][0] == "not run"
     assert rows["Inception v3, scale and aspect ratio, crop 299"][0::2] == ("not run", "21.2 / 5.6")
 
@@ -144,9 +155,9 @@ def test_panels_hold_the_curves_of_all_seeds() -> None:
 
 def test_a_captions_seeds_are_those_of_the_panel_and_the_curve() -> None:
     bn, deep = network("resnet110", "bn-after-addition"), network("resnet164")
+    curve = (*CURVE, CurvePoint(400, test_error=50.0, test_images=10_000))
     records = recorded(runs(ORIGINAL, 70.0), runs(bn, 80.0, seeds=1), runs(deep, 80.0, seeds=2))
-    for record in records:
-        record["curve"] = [*CURVE, {"step": 400, "test_error": 50.0, "test_images": 10_000}]
+    records = changed(records, curve=curve)
     plot = figure(TABLES["figure6"], records)
     assert plot is not None
     left = "seeds 0, 1, 2 (ResNet-110, original (a)), seed 0 (ResNet-110, BN after addition (b))"
@@ -168,7 +179,7 @@ def test_half_of_the_batch_is_a_row_of_its_own() -> None:
         recorded(runs(deep, 50.0, scale="paper")),
         recorded(runs(deep, 40.0, scale="paper", seeds=1)),
     )
-    half = [r | {"row": "1001-preactivation-half", "batch_size": 32, "recipe": "fb"} for r in half]
+    half = changed(half, row="1001-preactivation-half", batch_size=32, recipe="fb")
     rows = rows_of("table4", [*whole, *half])
     assert rows["ResNet-1001, pre-activation"][0] == "50.0 (49.7 to 50.3)"
     assert rows["ResNet-1001, pre-activation, half the batch"][0] == "39.7"
@@ -190,7 +201,7 @@ def test_other_recipes_are_not_pooled_and_smoke_stands_behind() -> None:
 
 
 def test_errors_of_validation_images_are_told() -> None:
-    records = [r | {"split": "validation"} for r in recorded(runs(ORIGINAL, 70.0))]
+    records = recorded(runs(ORIGINAL, 70.0, split="validation"))
     assert "of validation images, not of a test set" in comparison(TABLES["table1"], records).caption
 
 
@@ -198,19 +209,19 @@ def test_undecided_is_explained_where_runs_are_short() -> None:
     claims = [BY_ID[f"identity-beats-{row}"] for row in ("conv-shortcut", "plain")]
     records = [*runs(ORIGINAL, 60.0), *runs(CONV, 60.1), *runs(PLAIN, 60.1, seeds=2)]
     assert tally(judge(records, claims)) == (
-        "2 findings: 0 held, 0 not held, 2 undecided at this scale (1 for want of 3 seeds of each network), "
-        "which is to be expected of 3 seeds of 400 steps: so far short of the paper's 64,000, seeds of one "
+        "2 claims: 0 held, 0 not held, 2 undecided at this scale (1 because a network has fewer than 3 seeds). "
+        "That is to be expected of 3 seeds of 400 steps: so far short of the paper's 64,000, seeds of one "
         "network differ as much as networks do."
     )
-    in_full = [record | {"scale": "paper", "steps": 64_000} for record in records[:6]]
-    assert tally(judge(in_full, claims[:1])) == "1 findings: 0 held, 0 not held, 1 undecided at this scale."
+    in_full = changed(records[:6], scale="paper", steps=64_000)
+    assert tally(judge(in_full, claims[:1])) == "1 claim: 0 held, 0 not held, 1 undecided at this scale."
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     records = recorded(runs(ORIGINAL, 70.0), runs(network("resnet110", "conv-shortcut"), 80.0))
     path = tmp_path / "reproduce-mini.jsonl"
-    path.write_text("".join(json.dumps(record | {"numerics": 1}) + "\n" for record in records))
+    append(path, records)
     return path
 
 
@@ -226,15 +237,15 @@ def test_a_page_of_records(results: Path, tmp_path: Path, capsys: pytest.Capture
     caption = "Scale mini: 400 steps of 64, bf16, seeds 0, 1, 2, on a machine."
     assert f"{caption} Dashed: training error; solid: test error; " in text
     assert "dashed lines are the training loss" in text, "in the paper"
-    assert "28 findings: 1 held, 0 not held, 27 undecided at this scale (26 for want of 3 seeds" in text
+    assert "28 claims: 1 held, 0 not held, 27 undecided at this scale (26 because a network" in text
     assert "resnet110 original, mini, 400 steps of 64, bf16" in text, "of spread and cost"
 
 
 def test_a_row_of_your_own_stands_in_its_table(tmp_path: Path) -> None:
-    own = Network("resnet110", "my_units:Squeeze", {"reduction": 4})
+    own = NetworkChoice("resnet110", "my_units:Squeeze", {"reduction": 4})
     records = recorded(runs(ORIGINAL, 70.0), runs(own, 60.0))
     path = tmp_path / "reproduce-mini.jsonl"
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    append(path, records)
     out = tmp_path / "report.html"
     assert main(["report", str(path), "--out", str(out)]) == 0
     row = '<td>resnet110 my_units:Squeeze (reduction 4)</td><td class="here">60.0 (59.7 to 60.3)</td>'
@@ -251,7 +262,7 @@ def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
     assert main(["report", str(results), "--out", str(out)]) == 0
     text = out.read_text()
     assert "| original | 70.0 (69.7 to 70.3) | 3 | 6.61 |  |" in text
-    assert re.search(r"28 findings: 1 held, [^\n]*\n\n\| claim \|", text), "above the table"
+    assert re.search(r"28 claims: 1 held, [^\n]*\n\n\| claim \|", text), "above the table"
     assert "| the identity shortcut is better than 1x1 convolution | Table 1 | held | " in text
     assert (tmp_path / "figure3.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "figure3.pdf").read_bytes().startswith(b"%PDF")
@@ -259,8 +270,7 @@ def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
 
 
 def test_equal_curves_give_equal_files(tmp_path: Path) -> None:
-    points = [CurvePoint(**point) for point in CURVE]
-    plot = Plot("A figure", {"(a)": [Curve("original", [points])]}, "Of a run.")
+    plot = Plot("A figure", {"(a)": [Curve("original", [CURVE])]}, "Of a run.")
     once, twice = (draw_curves(plot, tmp_path / f"{name}.pdf").read_bytes() for name in ("a", "b"))
     assert once == twice
 
@@ -268,11 +278,11 @@ def test_equal_curves_give_equal_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 2, "report needs runs"),
-        (["nowhere"], 2, "nowhere: no such file or folder"),
-        (["empty"], 2, "no runs in empty"),
-        (["reproduce-mini.jsonl", "--out", "page.pdf"], 2, "a report ends in .html or .md"),
-        (["damaged.jsonl"], 1, "line 1: damaged"),
+        ([], 2, "PATH"),
+        (["nowhere"], 2, "nowhere"),
+        (["empty"], 2, "empty"),
+        (["reproduce-mini.jsonl", "--out", "page.pdf"], 2, "page.pdf"),
+        (["damaged.jsonl"], 1, "damaged.jsonl, line 1"),
     ],
 )
 def test_what_cannot_be_reported_is_one_line(

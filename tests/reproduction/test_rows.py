@@ -9,7 +9,8 @@ import pytest
 from resunit.errors import UsageError
 from resunit.models.network import build
 from resunit.models.registry import network_spec
-from resunit.reproduction.experiment import RowsLeftOut, experiments, identity_of
+from resunit.reproduction.experiment import RowsLeftOut, experiments
+from resunit.reproduction.identity import identity_of
 from resunit.reproduction.rows import FAIL
 from resunit.reproduction.scales import SCALES, recipe_for
 from resunit.reproduction.tables import TABLES, Table
@@ -115,7 +116,7 @@ def test_mini_is_the_papers_schedule_compressed() -> None:
 
 def test_imagenet_says_that_it_needs_a_folder() -> None:
     row = TABLES["table5"].rows[0]
-    with pytest.raises(UsageError, match="there is no ImageNet here; give --data FOLDER"):
+    with pytest.raises(UsageError, match="--data"):
         recipe_for(row, "mini", 0, None, {})
     assert recipe_for(row, "mini", 0, "photos", {}).data == "photos"
 
@@ -134,7 +135,7 @@ def test_imagenet_is_trained_as_the_paper_says_or_in_miniature() -> None:
 def test_runs_have_their_length_in_steps_and_two_test_crops_share_one(tmp_path: Path) -> None:
     folder = write_photographs(tmp_path / "photos")
     table = TABLES["table5"]
-    found = experiments("table5", table, scale="paper", seeds=1, data=str(folder), settings={"batch_size": 7})
+    found = experiments("table5", table, scale="paper", seeds=1, data=str(folder), changes={"batch_size": 7})
     assert [run.row for run in found] == [
         "152-original-scale-224", "152-pre-activation-scale-320", "200-original-scale-320",
         "200-pre-activation-scale-320", "200-pre-activation-scale-aspect-320", "101-original-scale-224",
@@ -144,7 +145,7 @@ def test_runs_have_their_length_in_steps_and_two_test_crops_share_one(tmp_path: 
 
 
 def test_an_unknown_scale_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="unknown scale 'minni'; did you mean 'mini'"):
+    with pytest.raises(UsageError, match=r"'minni'.*'mini'"):
         recipe_for(TABLES["table1"].rows[0], "minni", 0, None, {})
     assert list(SCALES) == ["paper", "mini", "smoke"]
 
@@ -157,8 +158,8 @@ def test_rows_whose_data_cannot_be_had_are_left_out(tmp_path: Path, monkeypatch:
     table = Table("both", tuple(row for row in TABLES["table3"].rows if "164" in row.id))
     on_sample = replace(table, rows=tuple(replace(row, data="cifar10-sample") for row in table.rows[:2]))
     mixed = replace(table, rows=on_sample.rows + table.rows[2:])
-    with pytest.warns(RowsLeftOut, match="rows on cifar100 are left out"):
-        found = experiments("table3", mixed, scale="mini", seeds=2, data=None, settings={})
+    with pytest.warns(RowsLeftOut, match="cifar100"):
+        found = experiments("table3", mixed, scale="mini", seeds=2, data=None, changes={})
     assert [run.row for run in found] == ["164-original", "164-preactivation"] * 2
 
 
@@ -166,7 +167,8 @@ def test_identities_hold_what_determines_the_numbers() -> None:
     row = TABLES["table1"].rows[0]
 
     def identity(data: str = "a", seed: int = 0, **changes: Any) -> str:
-        return identity_of(recipe_for(row, "mini", seed, None, changes), data)
+        # The precision is given, since "auto" is another one on another processor.
+        return identity_of(recipe_for(row, "mini", seed, None, {"precision": "bf16", **changes}), data)
 
     same = {
         identity(),

@@ -7,7 +7,8 @@ from resunit.cli import data, inference, models, propagation, report, reproduce,
 from resunit.cli.app import app, run
 
 __all__ = ["app", "main"]
-COMMANDS = (training, inference, models, data, reproduce, propagation, report)  # imported to be registered
+# Importing these modules registers their commands.
+COMMANDS = (training, inference, models, data, reproduce, propagation, report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

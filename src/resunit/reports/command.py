@@ -25,16 +25,17 @@ def spelled_out_command(recipe: Mapping[str, Any]) -> list[str]:
     Args:
         recipe: the JSON object of recipe.json.
     """
-    return ["resunit train", *_options(recipe)]
+    return ["resunit train", *spelled_out_options(recipe)]
 
 
-def _options(fields: Mapping[str, Any]) -> Iterator[str]:
+def spelled_out_options(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the options of a recipe's fields with their values, one part an option."""
     for name, value in fields.items():
         option = OPTIONS_OF_FIELDS.get(name, "--" + name.replace("_", "-"))
         if option is None or (name in LENGTHS and value is None):
             continue
         if isinstance(value, Mapping):
-            yield from _options(value)
+            yield from spelled_out_options(value)
         elif isinstance(value, bool):
             yield option if value else option.replace("--", "--no-", 1)
         else:

@@ -1,1 +1,1 @@
-"""The paper's tables, figures and claims: rows as data, the runner, verdicts."""
+"""The reproduction of the paper: its tables, figures and claims, the runs that they need, and verdicts."""

@@ -1,7 +1,7 @@
-"""What runs are shown as while they go on: a live table on a terminal, lines elsewhere."""
+"""The board: shows a table's runs as they go on, live on a terminal and as lines elsewhere."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -16,25 +16,38 @@ from resunit.models.summary import training_flops
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.runner import steps_done
 from resunit.reproduction.tables import Table
+from resunit.runs.schema import ExperimentRecord
 
 SECONDS_BETWEEN_LINES = 60
+CIFAR_PIXELS = 32
 
 
 class Board:
-    """A context; `experiments` are all runs of the table, `finished` the records that were there before."""
+    """Shows the runs of a table on standard error; a context.
+
+    Args:
+        table: the table.
+        experiments: all runs of the table.
+        finished: the records of the runs that had ended before.
+        out: the folder of results, which holds the runs' folders.
+        quiet: whether to show nothing.
+    """
 
     def __init__(
-        self, table: Table, experiments: list[Experiment], finished: list[Mapping[str, Any]], out: Path,
+        self,
+        table: Table,
+        experiments: Sequence[Experiment],
+        finished: Iterable[ExperimentRecord],
+        out: Path,
         quiet: bool,
-    ):  # fmt: skip
+    ):
         self.table, self.experiments, self.out = table, experiments, out
-        self.records = {record["identity"]: record for record in finished}
-        self.steps: dict[str, int] = {}  # of runs that have begun, by identity
+        self.records = {record.identity: record for record in finished}
+        self.steps: dict[str, int] = {}  # by identity, for runs that have begun
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.started = self.last_line = time.monotonic()
-        self.done_before: float | None = None
-        self.failures: list[str] = []
+        self.flops_before: float | None = None
 
     def __enter__(self) -> "Board":
         if self.console.is_terminal:
@@ -49,8 +62,8 @@ class Board:
         if self.console.is_terminal:
             self.live.stop()
 
-    def look(self, running: list[Experiment]) -> None:
-        """Show how far `running` are, those that have begun."""
+    def update(self, running: Sequence[Experiment]) -> None:
+        """Show how far `running` are, some of which may not have begun."""
         begun = {e.identity: done for e in running if (done := steps_done(e, self.out)) is not None}
         self.steps |= begun
         now = time.monotonic()
@@ -59,48 +72,48 @@ class Board:
         elif now - self.last_line >= SECONDS_BETWEEN_LINES and begun:
             self.last_line = now
             shown = (e for e in running if e.identity in begun)
-            words = ", ".join(f"{e.row} seed {e.seed}: {self.in_a_cell(e)}" for e in shown)
-            self.say(f"{words}; {self.time_left()}")
+            progress = ", ".join(f"{e.row} seed {e.seed}: {self.in_a_cell(e)}" for e in shown)
+            self.say(f"{progress}; {self.time_left()}")
 
-    def ended(self, record: Mapping[str, Any]) -> None:
-        self.records[record["identity"]] = record
-        told = f"{record['row']}, seed {record['seed']}: {in_words(record)}"
-        if record["status"] == "failed":
-            self.failures.append(told)
-        self.say(told)
+    def add(self, record: ExperimentRecord) -> None:
+        """Show how a run ended."""
+        self.records[record.identity] = record
+        self.say(f"{record.row}, seed {record.seed}: {describe_end(record)}")
 
     def say(self, text: str) -> None:
+        """Print one line above the live table."""
         self.console.print(text, soft_wrap=True, markup=False)
 
     def time_left(self) -> str:
-        """From the arithmetic done since the start."""
+        """Return the time left, by the arithmetic that was done since the start."""
         done = total = 0.0
         for experiment in self.experiments:
-            cost = flops_of(experiment)
-            done += self.share_done(experiment) * cost
-            total += cost
-        if self.done_before is None:
-            self.done_before = done
-        new = done - self.done_before
+            flops = flops_of(experiment)
+            done += self.share_done(experiment) * flops
+            total += flops
+        if self.flops_before is None:
+            self.flops_before = done
+        new = done - self.flops_before
         if new <= 0:
             return "time left: not known yet"
         minutes = (time.monotonic() - self.started) / new * (total - done) / 60
         return f"about {minutes:.0f} min left"
 
     def share_done(self, experiment: Experiment) -> float:
+        """Return the share of a run's steps that are done."""
         if experiment.identity in self.records:
             return 1.0
-        return self.steps.get(experiment.identity, 0) / experiment.recipe["steps"]
+        return self.steps.get(experiment.identity, 0) / experiment.steps
 
     def in_a_cell(self, experiment: Experiment) -> str:
-        """A run's test error, what else became of it, or how far it is."""
+        """Return a run's test error, its status if it has none, or how far it is."""
         record, steps = self.records.get(experiment.identity), self.steps.get(experiment.identity)
         if record is not None:
-            return f"{record['test_error']:.1f} %" if record["status"] == "done" else record["status"]
-        return "waiting" if steps is None else f"{steps}/{experiment.recipe['steps']}"
+            return f"{record.test_error:.1f} %" if record.test_error is not None else record.status
+        return "waiting" if steps is None else f"{steps}/{experiment.steps}"
 
     def picture(self) -> RichTable:
-        """Rows by seeds."""
+        """Return a table of rows by seeds."""
         seeds = sorted({experiment.seed for experiment in self.experiments})
         picture = RichTable(title=self.table.title, title_justify="left")
         picture.add_column("row")
@@ -114,22 +127,27 @@ class Board:
 
 
 def flops_of(experiment: Experiment) -> float:
-    """The whole run's training arithmetic, for a batch of images of 32 pixels unless the recipe says more."""
-    recipe = experiment.recipe
-    options = tuple(sorted(recipe["model_options"].items()))
-    of_an_image = _flops_of_an_image(recipe["model"], recipe["design"], options, recipe["image_size"] or 32)
-    return recipe["steps"] * recipe["batch_size"] * of_an_image
+    """Return a run's training arithmetic, for images of 32 pixels unless the recipe has another size."""
+    recipe = experiment.typed_recipe
+    assert recipe.design is not None
+    assert recipe.batch_size is not None
+    options = tuple(sorted(recipe.model_options.items()))
+    of_an_image = _flops_of_an_image(recipe.model, recipe.design, options, recipe.image_size or CIFAR_PIXELS)
+    return experiment.steps * recipe.batch_size * of_an_image
 
 
 @cache
-def _flops_of_an_image(model: str, design: str, options: tuple[tuple[str, Any], ...], side: int) -> int:
-    return training_flops(network_spec(model, design=design, **dict(options)), side)
+def _flops_of_an_image(model: str, design: str, options: tuple[tuple[str, Any], ...], pixels: int) -> int:
+    return training_flops(network_spec(model, design=design, **dict(options)), pixels)
 
 
-def in_words(record: Mapping[str, Any]) -> str:
-    if record["status"] == "done":
-        error, loss, seconds = (record[name] for name in ("test_error", "train_loss", "wall_seconds"))
-        return f"test error {error:.2f} %, training loss {loss:.3f}, {seconds:.0f} s"
-    if record["status"] == "diverged":
-        return f"diverged at step {record['steps_done']}"
-    return f"failed: {record['error']}"
+def describe_end(record: ExperimentRecord) -> str:
+    """Return how a run ended, in a few words."""
+    if record.status == "failed":
+        return f"failed: {record.error}"
+    if record.status == "diverged":
+        return f"diverged at step {record.steps_done}"
+    return (
+        f"test error {record.test_error:.2f} %, training loss {record.train_loss:.3f}, "
+        f"{record.wall_seconds:.0f} s"
+    )

@@ -1,109 +1,185 @@
-"""One run of a row: its recipe and seed, its identity, and the folder that holds all of it."""
+"""An experiment: one run of a row, with its recipe and seed, its identity and its folder."""
 
-import json
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from resunit.errors import Unreachable
-from resunit.io.atomic import write_atomically
-from resunit.reproduction.identity import NUMERICS, identity_of
+from resunit.reproduction.identity import NUMERICS, identity_of, recipe_hash
+from resunit.reproduction.rows import Row
 from resunit.reproduction.scales import recipe_for
+from resunit.reproduction.setting import Setting, setting_of
 from resunit.reproduction.tables import Table
+from resunit.runs.recipe_format import upgrade_recipe
+from resunit.runs.schema import ExperimentRecord, read_file, write_file
 from resunit.training.recipe import Recipe, recipe_from_json
 from resunit.training.setup import load_dataset
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What to run, as it stands in a run's experiment.json; `recipe` is `Recipe.to_json()`.
+    """What to run, as experiment.json in a run's folder holds it.
 
-    `identity` is `identity_of` the recipe and its data.
+    Attributes:
+        table: the name of the table that the run is made for.
+        row: the id of the row.
+        scale: the scale of the reproduction.
+        recipe: what `Recipe.to_json` returns.
+        identity: `identity_of` the recipe and its data.
+        numerics: the version of our numerics.
+        format: the format of experiment.json.
     """
+
+    FORMAT: ClassVar[int] = 2
 
     table: str
     row: str
     scale: str
-    recipe: dict[str, Any]
+    recipe: Mapping[str, Any]
     identity: str
     numerics: int = NUMERICS
+    format: int = FORMAT
+
+    @cached_property
+    def typed_recipe(self) -> Recipe:
+        """The recipe as a checked value."""
+        return recipe_from_json(self.recipe, "experiment.json")
 
     @property
     def seed(self) -> int:
-        return self.recipe["seed"]
+        """The run's seed."""
+        return self.typed_recipe.seed
 
-    def to_recipe(self) -> Recipe:
-        return recipe_from_json(self.recipe)
+    @property
+    def steps(self) -> int:
+        """The run's length; every experiment has its length in steps."""
+        steps = self.typed_recipe.steps
+        assert steps is not None
+        return steps
 
     def folder(self, out: Path) -> Path:
-        """Named for people; the identity keeps apart what differs in anything."""
+        """Return the run's folder in `out`: named for people, and with the identity, which is unique."""
         return out / "runs" / f"{self.table}-{self.row}-seed{self.seed}-{self.identity[:8]}"
 
     def store(self, folder: Path) -> None:
+        """Write experiment.json into `folder`, which is made. Raises WriteError."""
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "experiment.json", (json.dumps(asdict(self), indent=2) + "\n").encode())
+        write_file(folder / "experiment.json", self)
 
     @classmethod
     def stored(cls, folder: Path) -> "Experiment":
-        return cls(**json.loads((folder / "experiment.json").read_text()))
-
-
-def experiments(
-    name: str, table: Table, *, scale: str, seeds: int, data: str | None, settings: Mapping[str, Any]
-) -> list[Experiment]:
-    """The runs of a table, all rows with the first seed, then all with the next.
-
-    Rows whose data no source gives are left out, with a warning, unless that leaves none. Raises UsageError,
-    and DataError for data that are damaged.
-    """
-    known: dict[str, Data | None] = {}
-    found = []
-    for seed in range(seeds):
-        for row in table.rows:
-            if row.network is None:
-                continue
-            recipe = recipe_for(row, scale, seed, data, settings)
-            if recipe.data not in known:
-                known[recipe.data] = _data_of(recipe)
-            if (of_row := known[recipe.data]) is None:
-                continue
-            recipe = in_steps(recipe, of_row.train_images)
-            identity = identity_of(recipe, of_row.checksum)
-            if any(experiment.identity == identity for experiment in found):
-                continue  # one run, tested in two ways
-            # Through JSON, so that an experiment is the same before and after it was stored.
-            plain = json.loads(json.dumps(recipe.to_json()))
-            found.append(Experiment(name, row.id, scale, plain, identity))
-    return found
-
-
-class RowsLeftOut(UserWarning):
-    """Rows whose data cannot be had here."""
+        """Return the experiment in `folder`. Raises FileFormatError naming the file."""
+        path = folder / "experiment.json"
+        experiment = read_file(cls, path)
+        return replace(experiment, recipe=upgrade_recipe(experiment.recipe, str(path)))
 
 
 @dataclass(frozen=True)
-class Data:
-    """What there is to know of a row's data before it is trained on."""
+class PlannedRun:
+    """A row with the recipe that trains it for one seed; its data need not be on this machine."""
+
+    row: Row
+    scale: str
+    recipe: Recipe
+
+    @cached_property
+    def setting(self) -> Setting:
+        """The setting of the run; its steps are 0 if only the data can tell how many they are."""
+        recipe = self.recipe
+        assert recipe.batch_size is not None
+        return Setting(
+            data=recipe.data,
+            scale=self.scale,
+            steps=recipe.steps or 0,
+            batch_size=recipe.batch_size,
+            precision=recipe.precision,
+            recipe=recipe_hash(recipe.to_json()),
+            numerics=NUMERICS,
+        )
+
+    def has_setting_of(self, record: ExperimentRecord) -> bool:
+        """Return whether a recorded run has the setting of this one."""
+        recorded = setting_of(record)
+        return recorded == (
+            self.setting if self.setting.steps else self.setting._replace(steps=recorded.steps)
+        )
+
+
+def planned_runs(
+    table: Table, *, scale: str, seeds: int, data: str | None, changes: Mapping[str, Any]
+) -> Iterator[PlannedRun]:
+    """Yield the runs of a table: all rows with the first seed, then all rows with the next seed.
+
+    Args:
+        table: the table; rows of other papers' methods have no runs.
+        scale: the scale of the reproduction.
+        seeds: the number of seeds for each row.
+        data: the folder of images of the rows that name no data set.
+        changes: fields of every recipe that differ from the scale's own.
+
+    Raises:
+        UsageError: the scale is unknown, a change does not fit, or a row needs `data`.
+    """
+    for seed in range(seeds):
+        for row in table.rows:
+            if row.network is not None:
+                yield PlannedRun(row, scale, recipe_for(row, scale, seed, data, changes))
+
+
+def experiments(
+    name: str, table: Table, *, scale: str, seeds: int, data: str | None, changes: Mapping[str, Any]
+) -> list[Experiment]:
+    """Return the experiments of the table called `name`, in the order of `planned_runs`.
+
+    Rows whose data no source gives are left out, with a RowsLeftOut warning. Two rows that are one run tested
+    in two ways have one experiment.
+
+    Raises:
+        UsageError: as `planned_runs`.
+        DataError: a data set is damaged.
+    """
+    known: dict[str, DataFacts | None] = {}
+    found: dict[str, Experiment] = {}
+    for planned in planned_runs(table, scale=scale, seeds=seeds, data=data, changes=changes):
+        recipe = planned.recipe
+        if recipe.data not in known:
+            known[recipe.data] = _facts_of_data(recipe)
+        if (facts := known[recipe.data]) is None:
+            continue
+        recipe = in_steps(recipe, facts.train_images)
+        identity = identity_of(recipe, facts.checksum)
+        found.setdefault(identity, Experiment(name, planned.row.id, scale, recipe.to_json(), identity))
+    return list(found.values())
+
+
+class RowsLeftOut(UserWarning):
+    """Rows are left out because no source of their data can be reached."""
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a data set tells before training: its checksum, and how many training images it has."""
 
     checksum: str
     train_images: int
 
 
 def in_steps(recipe: Recipe, train_images: int) -> Recipe:
-    """`recipe` with its length in steps, by which runs are shown and compared."""
+    """Return `recipe` with its length in steps, by which runs are shown and compared."""
     if recipe.epochs is None:
         return recipe
     assert recipe.batch_size is not None
-    per_epoch = (train_images - recipe.validation) // recipe.batch_size
-    return replace(recipe, epochs=None, steps=max(1, round(recipe.epochs * per_epoch)))
+    steps_per_epoch = (train_images - recipe.validation) // recipe.batch_size
+    return replace(recipe, epochs=None, steps=max(1, round(recipe.epochs * steps_per_epoch)))
 
 
-def _data_of(recipe: Recipe) -> Data | None:
+def _facts_of_data(recipe: Recipe) -> DataFacts | None:
     try:
         dataset = load_dataset(recipe, progress=True)
-        return Data(dataset.checksum, len(dataset.train))
+        return DataFacts(dataset.checksum, len(dataset.train))
     except Unreachable as error:
         warnings.warn(f"rows on {recipe.data} are left out: {error}", RowsLeftOut, stacklevel=3)
         return None

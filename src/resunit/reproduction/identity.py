@@ -1,4 +1,4 @@
-"""What determines a run's numbers, as hashes: all of it, and the recipe alone."""
+"""What determines a run's numbers, as hashes: all of it (the identity), and the rest of the recipe alone."""
 
 import hashlib
 import json
@@ -7,22 +7,23 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from resunit.models.custom import source_digest
-from resunit.training.recipe import Recipe
+from resunit.training.recipe import Recipe, is_own_design
 
-NUMERICS = 1  # raised by hand whenever a change makes equal recipes give other numbers
+# This number is raised by hand whenever a change makes equal recipes give other numbers.
+NUMERICS = 1
 
-# What a recipe says about watching and storing, and not about the numbers.
+# These fields say how a run is watched and stored, which changes none of its numbers.
 WITHOUT_EFFECT = (
-    "format", "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps", "evaluation_images",
-    "tta", "checkpoint_every", "watch_propagation",
+    "format", "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps",
+    "evaluation_images", "tta", "checkpoint_every", "watch_propagation",
 )  # fmt: skip
-# What a record states by itself: the network, the seed, and how much of it was trained on what.
+
+# These fields stand in a record by themselves: the network, the seed, the data and the length.
 STATED = (
     "model", "design", "model_options", "seed", "data", "crop", "epochs", "steps", "batch_size", "precision",
 )  # fmt: skip
 
-
-# An identity does not depend on a field's name: fields are hashed under the names that they had first.
+# Hashes do not depend on a field's name: fields are hashed under the names that they had first.
 FIRST_NAMES = {
     "ghost_batch_size": "group_size",
     "milestones": "drops",
@@ -33,33 +34,43 @@ FIRST_NAMES = {
 
 
 def identity_of(recipe: Recipe, data_checksum: str) -> str:
-    """The hash of what determines a run's numbers: recipe, network, data, seed, precision, NUMERICS."""
-    determines = _determines(recipe.to_json()) | {"data": data_checksum, "numerics": NUMERICS}
-    if recipe.design is not None and ":" in recipe.design:
-        determines["own design"] = source_digest(recipe.design)
-    return _hash(determines)[:16]
+    """Return the hash of everything that determines a run's numbers.
+
+    Args:
+        recipe: the recipe with its precision resolved, since "auto" means different things on different
+            machines.
+        data_checksum: the checksum of the data set.
+    """
+    determining = _determining(recipe.to_json()) | {"data": data_checksum, "numerics": NUMERICS}
+    if recipe.design is not None and is_own_design(recipe.design):
+        determining["own design"] = source_digest(recipe.design)
+    return _hash(determining)[:16]
 
 
 def recipe_hash(recipe: Mapping[str, Any]) -> str:
-    """Equal where seed, network and what else a record states are all that differ; of `Recipe.to_json()`."""
-    return _hash({name: value for name, value in _determines(recipe).items() if name not in STATED})[:8]
+    """Return the hash of the fields of a recipe that a record does not state.
+
+    Args:
+        recipe: what `Recipe.to_json` returns.
+    """
+    return _hash({name: value for name, value in _determining(recipe).items() if name not in STATED})[:8]
 
 
-def _determines(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A field at its default does not count, so that new fields leave old runs what they are."""
+def _determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that determine numbers and differ from their defaults.
+
+    A field at its default does not count, so that a field that is added later leaves old identities alone.
+    """
     return {
         name: value
-        for name, value in _as_stored(recipe).items()
+        for name, value in recipe.items()
         if name not in WITHOUT_EFFECT and (name not in DEFAULTS or value != DEFAULTS[name])
     }
 
 
-def _as_stored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Tuples become lists, as in a recipe that was stored."""
-    return json.loads(json.dumps(values))
-
-
-DEFAULTS = _as_stored({field.name: field.default for field in fields(Recipe) if field.default is not MISSING})
+DEFAULTS: dict[str, Any] = json.loads(
+    json.dumps({field.name: field.default for field in fields(Recipe) if field.default is not MISSING})
+)
 
 
 def _hash(values: Mapping[str, Any]) -> str:

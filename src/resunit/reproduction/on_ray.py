@@ -1,4 +1,4 @@
-"""Runs on a Ray cluster: a task each, its folder on a path that all machines share."""
+"""Runs on a Ray cluster: each is a task, and its folder is on a path that all machines share."""
 
 from __future__ import annotations
 
@@ -12,20 +12,30 @@ from urllib.parse import urlsplit
 import torch
 
 from resunit.errors import UsageError
+from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.one_run import perform, when_free
+from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import MEMORY
 
 SECONDS_TO_CONNECT = 15
-RETRIES = 3  # of a run whose worker dies; each goes on from the last checkpoint
+# A run whose Ray worker dies is tried again this often, each time from its last checkpoint.
+RETRIES = 3
 
 
 class RayTasks:
-    """Runs as Ray tasks, `jobs` on a machine at a time, on the cluster at `address` or on a local one.
+    """Performs runs as Ray tasks, `jobs` at a time on each machine.
 
-    A task asks for its share of the processors and the memory of the smallest machine, and for a GPU if that
-    is the `device` of the runs. Raises UsageError where Ray is not installed or the cluster cannot be
-    reached.
+    A task asks for its share of the processors and the memory of the smallest machine, and for a GPU if the
+    runs train on one.
+
+    Args:
+        address: the address of the cluster; None starts one on this machine.
+        jobs: the runs at a time on each machine.
+        device: the device that the runs train on.
+
+    Raises:
+        UsageError: Ray is not installed, or the cluster cannot be reached or has no machine.
     """
 
     def __init__(self, address: str | None, jobs: int, device: torch.device):
@@ -51,13 +61,14 @@ class RayTasks:
             raise UsageError("the Ray cluster has no machine with processors yet; start one first")
         cpus, memory = (int(min(machine[name] for machine in machines)) // jobs for name in ("CPU", "memory"))
         on_gpu = device.type == "cuda"
-        self.memory = None if on_gpu else memory  # of the machine, and it has the GPU to itself
+        self.memory = None if on_gpu else memory  # A run has the memory of its GPU to itself.
         self.task = ray.remote(
             num_cpus=max(1, cpus), memory=memory, num_gpus=int(on_gpu), max_retries=RETRIES
         )(_perform)
         self.references: list[Any] = []
 
-    def submit(self, experiment: Experiment, folder: Path) -> Future[dict[str, Any] | None]:
+    def submit(self, experiment: Experiment, folder: Path) -> Future[ExperimentRecord | None]:
+        """Perform `experiment` in `folder` as soon as a machine has room for it."""
         reference = self.task.options(name=f"{experiment.row} seed {experiment.seed}").remote(
             folder.resolve(), self.memory
         )
@@ -65,24 +76,26 @@ class RayTasks:
         return reference.future()
 
     def close(self) -> None:
+        """Stop all runs, each with its last checkpoint."""
         for reference in self.references:
             self.ray.cancel(reference, force=True)
         self.ray.shutdown()
 
 
 def _check_that_somebody_listens(address: str) -> None:
-    """Ray itself would try for many minutes. Raises UsageError."""
+    """Raise UsageError if nothing listens at `address`; Ray itself would try for many minutes."""
     place = urlsplit(address if "://" in address else f"//{address}")
     if place.hostname is None or place.port is None:
-        return  # "auto", or a name that Ray knows
+        return  # It is "auto", or a name that Ray knows.
     try:
         socket.create_connection((place.hostname, place.port), timeout=SECONDS_TO_CONNECT).close()
     except OSError as error:
         raise UsageError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
 
 
-def _perform(folder: Path, memory: int | None) -> dict[str, Any] | None:
+def _perform(folder: Path, memory: int | None) -> ExperimentRecord | None:
     if memory is not None:
         os.environ[MEMORY] = str(memory)
+    keep_freed_memory(torch.device("cpu"))  # Training on a CPU is faster with it.
     when_free(folder)
     return perform(folder)

@@ -1,78 +1,96 @@
-"""Rows and records side by side: what a table, a figure or a finding of the paper looks like here."""
+"""Rows and records side by side: a table, figure or claim of the paper with what was measured here."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from resunit.reports.comparison import ClaimRow, Comparison, ComparisonRow
-from resunit.reproduction.claims import Verdict
-from resunit.reproduction.claims.choosing import SEEDS
-from resunit.reproduction.claims.quantities import NEAR, is_at_chance
+from resunit.reproduction.claims import ClaimOutcome
+from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
+from resunit.reproduction.claims.quantities import POINTS_BELOW_CHANCE, is_at_chance
 from resunit.reproduction.networks import network_of
 from resunit.reproduction.rows import Row
-from resunit.reproduction.setting import Setting, newest_of_each_seed, setting_of
+from resunit.reproduction.setting import Setting, most_common, newest_of_each_seed, setting_of
 from resunit.reproduction.tables import RECIPE_OF_ROW, Table
+from resunit.runs.schema import ExperimentRecord
+from resunit.training.recipe import is_own_design
 from resunit.training.recipes import paper
 
-Record = Mapping[str, Any]
-OWN = "your own"  # the remark of such a row
-OF_TABLES = f"Here: median (range) over seeds, last step; at chance: within {NEAR:g} points of guessing."
+OWN = "your own"
+"""The remark of a row of the user's own."""
+
+NUMBERS_OF_TABLES = (
+    "Here: median (range) over seeds, last step; at chance: within "
+    f"{POINTS_BELOW_CHANCE:g} points of guessing."
+)
 
 
-def records_of_row(row: Row, records: Iterable[Record]) -> list[Record]:
-    """The runs of a row's network on its data, whichever table they were made for, by length and seed.
+def records_of_row(row: Row, records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+    """Return the runs of a row's network on its data, whichever table they were made for.
 
-    At smoke scale rows of CIFAR-10 are trained on its sample. Errors are of the row's test crop.
+    They are ordered by length and seed. At smoke scale, rows of CIFAR-10 are trained on its sample. Errors
+    are those of the row's test crop.
     """
     if row.network is None:
         return []
     found = [
         on_large_crop(record) if row.large_crop else record
         for record in records
-        if (row.data is None or record["data"] == row.data or stands_in(record, row))
-        and record.get("crop", "shift") == row.crop  # which older records do not say
+        if (row.data is None or record.data == row.data or stands_in(record, row))
+        and record.crop == row.crop
         and network_of(record).key == row.network.key
-        and RECIPE_OF_ROW.get(record["row"], "paper") == row.recipe  # a row of one's own has the paper's
+        # A row of the user's own is in no table here, and has the paper's recipe.
+        and RECIPE_OF_ROW.get(record.row, "paper") == row.recipe
     ]
     found = newest_of_each_seed(found)
-    return sorted(found, key=lambda record: (record["scale"] != "smoke", record["steps"], record["seed"]))
+    return sorted(found, key=lambda record: (record.scale != "smoke", record.steps, record.seed))
 
 
-def stands_in(record: Record, row: Row) -> bool:
-    """Is this a run at smoke scale, on the sample in the place of the whole data set?"""
-    return record["scale"] == "smoke" and row.data == "cifar10"
+def stands_in(record: ExperimentRecord, row: Row) -> bool:
+    """Return whether a run at smoke scale, on the sample, stands in for one on the row's whole data set."""
+    return record.scale == "smoke" and row.data == "cifar10"
 
 
-def on_large_crop(record: Record) -> Record:
-    """`record` with the errors of the large test crop in the place of the other's."""
-    names = ("test_error", "test_top5_error")
-    return {**record, **{name: record.get(f"{name}_large_crop") for name in names}}
+def on_large_crop(record: ExperimentRecord) -> ExperimentRecord:
+    """Return the record with the errors of the large test crop in place of the other's."""
+    return replace(
+        record,
+        test_error=record.test_error_large_crop,
+        test_top5_error=record.test_top5_error_large_crop,
+    )
 
 
-def has_any(table: Table, records: Sequence[Record]) -> bool:
+def has_any(table: Table, records: Sequence[ExperimentRecord]) -> bool:
+    """Return whether there is a run of any row of the table."""
     return any(records_of_row(row, records) for row in table.rows)
 
 
-def with_own_rows(name: str, table: Table, records: Iterable[Record]) -> Table:
-    """`table` with a row for each design of the user's own that was run for it."""
-    own = {
-        (network.key, record["data"], crop): Row(
-            labelled(record), labelled(record), network, None, OWN, record["data"], crop=crop
-        )
-        for record in records
-        if record["table"] == name
-        and ":" in (network := network_of(record)).design
-        and (crop := record.get("crop", "shift"))
-    }
+def with_own_rows(name: str, table: Table, records: Iterable[ExperimentRecord]) -> Table:
+    """Return the table called `name` with a row for each design of the user's own that was run for it."""
+    own: dict[object, Row] = {}
+    for record in records:
+        if record.table == name and is_own_design(record.design):
+            network, label = network_of(record), label_of(record)
+            own[network.key, record.data, record.crop] = Row(
+                label,
+                label,
+                network,
+                None,
+                OWN,
+                record.data,
+                crop=record.crop,  # pyright: ignore[reportArgumentType]
+            )
     return replace(table, rows=(*table.rows, *own.values())) if own else table
 
 
-def comparison(table: Table, records: Sequence[Record]) -> Comparison:
-    """The table with what ran here; a row shows runs of one setting, the table's most common if it can."""
+def comparison(table: Table, records: Sequence[ExperimentRecord]) -> Comparison:
+    """Return the table with what ran here.
+
+    A row shows runs of one setting: the table's most common one if the row has it, else its own longest.
+    """
     of_rows = {row.id: records_of_row(row, records) for row in table.rows}
     common = most_common(record for found in of_rows.values() for record in found)
-    shown: dict[str, list[Record]] = {}
+    shown: dict[str, list[ExperimentRecord]] = {}
     for name, found in of_rows.items():
         settings = [setting_of(record) for record in found]
         chosen = next((s for s in settings if _alike(s, common)), settings[-1] if settings else None)
@@ -82,107 +100,115 @@ def comparison(table: Table, records: Sequence[Record]) -> Comparison:
     return Comparison(table.title, caption(everything, common), rows)
 
 
-def _comparison_row(row: Row, records: list[Record], common: Setting | None) -> ComparisonRow:
-    if row.network is None:
-        return ComparisonRow(
-            row.label, (), "not run", row.published, row.remark, published_top5=row.published_top5
-        )
-    done = [record for record in records if record["status"] == "done"]
-    parts = []
-    if not records:
-        parts.append("not run")
-    if guessing := sum(is_at_chance(record) for record in done):
-        some = "" if guessing == len(done) else f" in {guessing} of {len(done)}"
-        parts.append(f"at chance{some} after {done[0]['steps']:,} steps")
-    counts = Counter(record["status"] for record in records)
-    ends = [status for status in ("diverged", "failed") if counts[status]]
-    parts += [f"{counts[status]} of {len(records)} {status}" for status in ends]
-    remarks = [row.remark] if row.remark else []
-    if records and common and not _alike(setting := setting_of(records[0]), common):
-        scale = f"{setting.scale}, " if setting.scale != common.scale else ""
-        remarks.append(scale + setting.words)
-    errors = tuple(record["test_error"] for record in done)
-    top5 = tuple(error for record in done if (error := record.get("test_top5_error")) is not None)
+def _comparison_row(row: Row, records: list[ExperimentRecord], common: Setting | None) -> ComparisonRow:
+    done = [record for record in records if record.status == "done"]
     return ComparisonRow(
         row.label,
-        errors,
-        ", ".join(parts),
+        tuple(record.test_error for record in done if record.test_error is not None),
+        "not run" if row.network is None else _describe_status(records, done),
         row.published,
-        "; ".join(remarks),
-        top5_errors=top5,
+        "; ".join(filter(None, [row.remark, _describe_other_setting(records, common)])),
+        top5_errors=tuple(error for record in done if (error := record.test_top5_error) is not None),
         published_top5=row.published_top5,
     )
 
 
-def most_common(records: Iterable[Record]) -> Setting | None:
-    """Of all but smoke, if there is any; the data are the rows' own."""
-    counts = Counter(setting_of(record) for record in records)
-    return max(counts, key=lambda setting: (setting.scale != "smoke", counts[setting]), default=None)
+def _describe_status(records: Sequence[ExperimentRecord], done: Sequence[ExperimentRecord]) -> str:
+    """Return what there is to say of a row's runs beside their errors."""
+    if not records:
+        return "not run"
+    parts = []
+    if guessing := sum(map(is_at_chance, done)):
+        some = "" if guessing == len(done) else f" in {guessing} of {len(done)}"
+        parts.append(f"at chance{some} after {done[0].steps:,} steps")
+    counts = Counter(record.status for record in records)
+    ends = [status for status in ("diverged", "failed") if counts[status]]
+    parts += [f"{counts[status]} of {len(records)} {status}" for status in ends]
+    return ", ".join(parts)
+
+
+def _describe_other_setting(records: Sequence[ExperimentRecord], common: Setting | None) -> str:
+    """Return the setting of a row's runs if it is not the table's."""
+    if not records or common is None or _alike(setting := setting_of(records[0]), common):
+        return ""
+    scale = f"{setting.scale}, " if setting.scale != common.scale else ""
+    return scale + setting.description
 
 
 def _alike(setting: Setting, common: Setting | None) -> bool:
+    """Return whether two settings are equal but for the data, which each row names itself."""
     return common is not None and setting._replace(data=common.data) == common
 
 
-def caption(records: Sequence[Record], common: Setting | None) -> str:
-    """What the numbers of a table are of, and what they are not."""
+def caption(records: Sequence[ExperimentRecord], common: Setting | None) -> str:
+    """Return the conditions under which the numbers of a table were measured, and what qualifies them."""
     if common is None:
-        return "Nothing of it was run here."
-    return f"{conditions(common, records, seeds_in_words(records))} {OF_TABLES}{qualification(records)}"
+        return "No row of it was run here."
+    return (
+        f"{conditions(common, records, describe_seeds(records))} {NUMBERS_OF_TABLES}{qualification(records)}"
+    )
 
 
-def conditions(setting: Setting, records: Iterable[Record], seeds: str) -> str:
-    """Scale, steps, batch, precision, seeds, machine."""
+def conditions(setting: Setting, records: Iterable[ExperimentRecord], seeds: str) -> str:
+    """Return a sentence with scale, steps, batch, precision, seeds and machines."""
     scale = f"Scale {setting.scale}: " if setting.scale else ""
-    machines = ", ".join(sorted({record["machine"] for record in records if "machine" in record}))
-    return f"{scale}{setting.words}, {seeds}" + (f", on {machines}." if machines else ".")
+    machines = ", ".join(sorted({record.machine for record in records if record.machine is not None}))
+    return f"{scale}{setting.description}, {seeds}" + (f", on {machines}." if machines else ".")
 
 
-def seeds_in_words(records: Iterable[Record]) -> str:
-    seeds = sorted({record["seed"] for record in records})
+def describe_seeds(records: Iterable[ExperimentRecord]) -> str:
+    """Return the seeds of the records: "seeds 0, 1, 2"."""
+    seeds = sorted({record.seed for record in records})
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
-def qualification(records: Sequence[Record]) -> str:
+def qualification(records: Sequence[ExperimentRecord]) -> str:
+    """Return sentences on what the numbers of the records are not, each after a space."""
     text = ""
-    if any(record.get("split") == "validation" for record in records):
+    if any(record.split == "validation" for record in records):
         text += " Errors are of validation images, not of a test set."
-    if any(record["scale"] not in ("paper", "") for record in records):
+    if any(record.scale not in ("paper", "") for record in records):
         text += " Beside the paper's numbers only the order counts, not the size."
     return text
 
 
-def findings(verdicts: Iterable[Verdict]) -> list[ClaimRow]:
-    return [ClaimRow(v.claim.finding, v.claim.source, v.outcome, v.details, v.runs) for v in verdicts]
+def claim_rows(outcomes: Iterable[ClaimOutcome]) -> list[ClaimRow]:
+    """Return the outcomes as rows of a report."""
+    return [
+        ClaimRow(
+            outcome.claim.statement, outcome.claim.source, outcome.verdict, outcome.numbers, outcome.runs
+        )
+        for outcome in outcomes
+    ]
 
 
-def tally(verdicts: Sequence[Verdict]) -> str:
-    """How many findings held, and why it is no wonder if short runs left others undecided."""
-    counts = Counter(verdict.outcome for verdict in verdicts)
-    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("held", "not held", "undecided"))
-    text = f"{len(verdicts)} findings: {outcomes} at this scale"
-    undecided = [verdict for verdict in verdicts if verdict.outcome == "undecided"]
-    tested = [verdict for verdict in undecided if verdict.seeds >= SEEDS]
-    if few := len(undecided) - len(tested):
-        text += f" ({few} for want of {SEEDS} seeds of each network)"
-    settings = [setting for verdict in tested for setting in verdict.settings.values()]
+def tally(outcomes: Sequence[ClaimOutcome]) -> str:
+    """Return how many claims held, and why short runs are expected to leave others undecided."""
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("held", "not held", "undecided"))
+    text = f"{len(outcomes)} claim{'s' * (len(outcomes) != 1)}: {verdicts} at this scale"
+    undecided = [outcome for outcome in outcomes if outcome.verdict == "undecided"]
+    tested = [outcome for outcome in undecided if outcome.seeds >= SEEDS_FOR_A_VERDICT]
+    if untested := len(undecided) - len(tested):
+        text += f" ({untested} because a network has fewer than {SEEDS_FOR_A_VERDICT} seeds)"
+    settings = [setting for outcome in tested for setting in outcome.settings.values()]
     if settings and all(setting.scale != "paper" for setting in settings):
-        seeds, steps = max(verdict.seeds for verdict in tested), max(setting.steps for setting in settings)
+        seeds, steps = max(outcome.seeds for outcome in tested), max(setting.steps for setting in settings)
         text += (
-            f", which is to be expected of {seeds} seeds of {steps:,} steps: so far short of the paper's "
+            f". That is to be expected of {seeds} seeds of {steps:,} steps: so far short of the paper's "
             f"{paper().steps:,}, seeds of one network differ as much as networks do"
         )
     return f"{text}."
 
 
-def about(table: Table, verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """The verdicts that the table's networks alone decide."""
+def about(table: Table, outcomes: Iterable[ClaimOutcome]) -> list[ClaimOutcome]:
+    """Return the outcomes of the claims that the table's networks alone decide."""
     keys = {row.network.key for row in table.rows if row.network is not None}
-    return [v for v in verdicts if {network.key for network in v.claim.networks} <= keys]
+    return [outcome for outcome in outcomes if {n.key for n in outcome.claim.networks} <= keys]
 
 
-def labelled(record: Record) -> str:
-    """A network of no table in words."""
+def label_of(record: ExperimentRecord) -> str:
+    """Return the name of a network that is in no table."""
     chosen = network_of(record)
     options = ", ".join(f"{name} {value}" for name, value in chosen.options.items())
     return f"{chosen.model} {chosen.design}" + (f" ({options})" if options else "")

@@ -1,46 +1,146 @@
-"""A table, figure or the claims of the paper, run and put beside what was published."""
+"""A table, figure or the claims of the paper: what is recorded, what is missing, and the training of that."""
 
 import fnmatch
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from resunit.errors import UsageError, unknown
+from resunit.errors import FileFormatError, UsageError, unknown
+from resunit.io.fields import to_json
 from resunit.models.custom import add_design
 from resunit.reports.comparison import Comparison
 from resunit.reports.curves import draw_curves
 from resunit.reproduction.board import Board
-from resunit.reproduction.claims import Verdict, judge
-from resunit.reproduction.claims.choosing import SEEDS
-from resunit.reproduction.experiment import experiments
+from resunit.reproduction.claims import ClaimOutcome, judge
+from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
+from resunit.reproduction.evidence import has_ended, read_evidence, read_records, records_of
+from resunit.reproduction.experiment import Experiment, PlannedRun, experiments, planned_runs
+from resunit.reproduction.identity import WITHOUT_EFFECT
 from resunit.reproduction.networks import network
 from resunit.reproduction.on_ray import RayTasks
 from resunit.reproduction.pictures import figure
-from resunit.reproduction.publication import OWN, about, comparison
-from resunit.reproduction.records import has_ended, path_of, read_records, records_of
+from resunit.reproduction.publication import OWN, about, comparison, records_of_row
 from resunit.reproduction.rows import Row
 from resunit.reproduction.runner import LocalProcesses, perform_all
+from resunit.reproduction.scales import SCALES
+from resunit.reproduction.setting import setting_of
+from resunit.reproduction.signal import SignalComparison, changes_for_signal, compare_signals
+from resunit.reproduction.signal_figure import save_figure
 from resunit.reproduction.tables import TABLES, Table
+from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import free_memory, resolve_device
 
-
-def own_row(table: Table, design: str) -> Row:
-    """A row for the user's MODULE:CLASS, on the network and the data that the table is about."""
-    add_design(design)
-    first = next(row for row in table.rows if row.network is not None)
-    assert first.network is not None
-    words = design.partition(":")[2]
-    return replace(
-        first, id=words, label=words, network=network(first.network.model, design), published=None,
-        published_top5=None, remark=OWN,
-    )  # fmt: skip
+SIGNAL = "signal"
+STEPS_OF_SIGNAL = 200  # at smoke scale the last measurement of its few steps
+FOLDER = "FOLDER"  # stands for the folder of images that the user has not named
 
 
-def chosen_rows(name: str, table: Table, only: str, add: list[str]) -> tuple[Row, ...]:
-    """The rows whose id matches `only`, and all of the user's designs; where only such match, these alone."""
-    own = tuple(own_row(table, design) for design in add)
+@dataclass(frozen=True)
+class Plan:
+    """What `resunit reproduce` is asked for.
+
+    Attributes:
+        name: the name of the table.
+        table: the table with the rows that were chosen.
+        scale: the scale of the reproduction.
+        seeds: the number of seeds of each row.
+        data: the folder of images of the rows that name no data set.
+        changes: fields of every recipe that differ from the scale's own.
+        out: the folder of results.
+        records: a file whose records are shown in place of all others.
+        signal_steps: the steps before the second measurement of the signal.
+    """
+
+    name: str
+    table: Table
+    scale: str
+    seeds: int
+    data: str | None
+    changes: Mapping[str, Any]
+    out: Path
+    records: Path | None
+    signal_steps: int
+
+    @property
+    def changes_numbers(self) -> bool:
+        """Whether a change makes the runs other runs, and does not only watch or store them differently."""
+        return any(name not in WITHOUT_EFFECT for name in self.changes)
+
+    def evidence(self) -> list[ExperimentRecord]:
+        """Return the records that the table can show. Raises FileFormatError for a damaged file."""
+        if self.records is None:
+            return read_evidence(self.out, self.scale)
+        if not self.records.exists():
+            raise FileFormatError(f"{self.records}: no such file; --records takes one of JSON lines")
+        return read_records(self.records)
+
+    def runs(self) -> list[PlannedRun]:
+        """Return the runs that this machine would train, with a stand-in for a folder that was not named."""
+        return list(
+            planned_runs(
+                self.table,
+                scale=self.scale,
+                seeds=self.seeds,
+                data=self.data or FOLDER,
+                changes=self.changes,
+            )
+        )
+
+
+def make_plan(
+    name: str,
+    *,
+    scale: str,
+    seeds: int | None,
+    only: str,
+    data: str | None,
+    changes: Mapping[str, Any],
+    add: Sequence[str],
+    out: Path,
+    records: Path | None,
+) -> Plan:
+    """Return what is asked for, with every default filled in.
+
+    Args:
+        name: a key of `TABLES`.
+        scale: a key of `SCALES`.
+        seeds: the number of seeds; None means what verdicts need, and one seed for smoke and the signal.
+        only: a shell pattern of the ids of the rows.
+        data: the folder of images of the rows that name no data set; for the signal any data set.
+        changes: fields of every recipe that differ from the scale's own. For the signal, `steps` is the step
+            of the second measurement.
+        add: designs of the user's own, MODULE:CLASS, each one more row.
+        out: the folder of results.
+        records: a file whose records are shown in place of all others.
+
+    Raises:
+        UsageError: a name does not exist, or a value does not fit.
+    """
+    if name not in TABLES:
+        raise unknown("table", name, TABLES)
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; name a folder")
+    if seeds is None:
+        seeds = 1 if scale == "smoke" or name == SIGNAL else SEEDS_FOR_A_VERDICT
+    if seeds < 1:
+        raise UsageError(f"--seeds must be at least 1, not {seeds}")
+    table = replace(TABLES[name], rows=select_rows(name, TABLES[name], only, add))
+    steps = 0
+    if name == SIGNAL:
+        table, changes, steps = _for_the_signal(table, scale, data, changes)
+    return Plan(name, table, scale, seeds, data, changes, out, records, steps)
+
+
+def select_rows(name: str, table: Table, only: str, add: Sequence[str]) -> tuple[Row, ...]:
+    """Return the rows whose id matches `only`, and the user's own rows.
+
+    If `only` matches none but own rows, these alone are returned. Raises UsageError if it matches nothing.
+    """
+    own = tuple(make_own_row(table, design) for design in add)
     found = tuple(row for row in table.rows if fnmatch.fnmatch(row.id, only))
     if found:
         return found + own
@@ -50,93 +150,186 @@ def chosen_rows(name: str, table: Table, only: str, add: list[str]) -> tuple[Row
     return found
 
 
+def make_own_row(table: Table, design: str) -> Row:
+    """Return a row for the user's MODULE:CLASS, on the network and the data that the table is about."""
+    add_design(design)
+    first = next(row for row in table.rows if row.network is not None)
+    assert first.network is not None
+    name = design.partition(":")[2]
+    return replace(
+        first, id=name, label=name, network=network(first.network.model, design), published=None,
+        published_top5=None, remark=OWN,
+    )  # fmt: skip
+
+
+def _for_the_signal(
+    table: Table, scale: str, data: str | None, changes: Mapping[str, Any]
+) -> tuple[Table, Mapping[str, Any], int]:
+    """Return the table on other data, the changes of recipes, and the step of the second measurement."""
+    recipe = SCALES[scale]()
+    assert recipe.steps is not None
+    changes = dict(changes)
+    steps = changes.pop("steps", recipe.watch_propagation if scale == "smoke" else STEPS_OF_SIGNAL)
+    watched = changes.get("watch_propagation", recipe.watch_propagation)
+    if data is not None:
+        table = replace(table, rows=tuple(replace(row, data=data) for row in table.rows))
+    return table, changes_for_signal(changes, steps, watched, recipe.steps), steps
+
+
+def train_missing(
+    plan: Plan, *, jobs: int | None, on: str, address: str | None, quiet: bool
+) -> list[Experiment]:
+    """Bring all runs of the plan to their end, and return them; runs that ended before are not run again.
+
+    Args:
+        plan: what is asked for.
+        jobs: the runs at a time; None means one, and at smoke scale one for each core, since such runs do
+            little but start.
+        on: "local", or "ray" for a Ray cluster.
+        address: the address of the cluster; None starts one on this machine.
+        quiet: whether to show nothing on the way.
+
+    Raises:
+        UsageError: there is nothing to run, or an option does not fit.
+        DataError: a data set is damaged.
+        FileFormatError: a file of records is damaged.
+        RunError: another runner works in the folder of results.
+        WriteError: a record cannot be written.
+        Interrupted: the runner was asked to stop.
+    """
+    if plan.records is not None:
+        raise UsageError("--records only shows a file; leave it out to train")
+    if jobs is None:
+        jobs = (os.cpu_count() or 1) if plan.scale == "smoke" else 1
+    if jobs < 1:
+        raise UsageError(f"--jobs must be at least 1, not {jobs}")
+    wanted = experiments(
+        plan.name, plan.table, scale=plan.scale, seeds=plan.seeds, data=plan.data, changes=plan.changes
+    )
+    if not wanted:
+        raise UsageError(f"{plan.name}: nothing to run; its rows' data cannot be had here")
+    device = resolve_device(wanted[0].typed_recipe.device)
+    executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
+    before = [record for record in records_of(wanted, plan.evidence()) if has_ended(record)]
+    with Board(plan.table, wanted, before, plan.out, quiet) as board:
+        perform_all(wanted, plan.out, plan.scale, executor, board)
+    return wanted
+
+
 @dataclass(frozen=True)
 class Reproduction:
-    """A table or figure of the paper with the records of its runs, and all that were run at this scale."""
+    """A table, figure or the claims of the paper, with the records of its runs.
 
-    name: str
-    table: Table
-    records: tuple[dict[str, Any], ...]
-    everything: tuple[dict[str, Any], ...]
+    Attributes:
+        plan: what was asked for.
+        records: the records of the table's runs.
+        comparable: all records of the same settings, for the claims that they decide together.
+        missing: the runs that have no record yet.
+    """
+
+    plan: Plan
+    records: tuple[ExperimentRecord, ...]
+    comparable: tuple[ExperimentRecord, ...]
+    missing: tuple[PlannedRun, ...]
 
     @property
     def comparison(self) -> Comparison:
-        return comparison(self.table, self.records)
+        """The table beside the paper's numbers."""
+        return comparison(self.plan.table, self.records)
 
     @property
-    def verdicts(self) -> list[Verdict]:
-        """On the findings about these networks; corrected for all that can be tested at this scale."""
-        return about(self.table, judge(self.everything))
+    def outcomes(self) -> list[ClaimOutcome]:
+        """The outcomes of the claims about these networks, corrected for all that can be tested."""
+        return about(self.plan.table, judge(self.comparable))
 
-    def draw(self, out: Path) -> list[Path]:
-        """The figure's curves as PNG and PDF; nothing for a table."""
-        plot = figure(self.table, self.records)
-        return [draw_curves(plot, out / f"{self.name}{suffix}") for suffix in (".png", ".pdf") if plot]
+    @property
+    def signals(self) -> SignalComparison | None:
+        """The signal in the table's designs, if that is what was asked for. Raises UsageError."""
+        if self.plan.name != SIGNAL:
+            return None
+        origin = str(self.plan.records or f"scale {self.plan.scale}")
+        return compare_signals(self.plan.table, self.records, steps=self.plan.signal_steps, origin=origin)
+
+    def draw(self) -> list[Path]:
+        """Draw the figure's curves, or the signal, into the folder of results; a table draws nothing.
+
+        Raises UsageError if there is no signal to draw, and WriteError.
+        """
+        plot, signals = figure(self.plan.table, self.records), self.signals
+        if plot is None and signals is None:
+            return []
+        self.plan.out.mkdir(parents=True, exist_ok=True)
+        if signals is not None:
+            return [save_figure(signals, self.plan.out / "designs.png")]
+        return [
+            draw_curves(plot, self.plan.out / f"{self.plan.name}{suffix}")
+            for suffix in (".png", ".pdf")
+            if plot
+        ]
 
     def to_json(self) -> dict[str, Any]:
+        """Return the table, the verdicts and the records as one JSON object."""
+        signals = self.signals
         return {
-            "table": self.name,
+            "table": self.plan.name,
             "caption": self.comparison.caption,
             "rows": [asdict(row) for row in self.comparison.rows],
-            "verdicts": [
+            "claims": [
                 {
-                    "id": v.claim.id,
-                    "finding": v.claim.finding,
-                    "outcome": v.outcome,
-                    "p": v.p,
-                    "seeds": v.seeds,
-                    "details": v.details,
-                    "runs": v.runs,
+                    "id": outcome.claim.id,
+                    "claim": outcome.claim.statement,
+                    "verdict": outcome.verdict,
+                    "p": outcome.p,
+                    "seeds": outcome.seeds,
+                    "numbers": outcome.numbers,
+                    "runs": outcome.runs,
                 }
-                for v in self.verdicts
+                for outcome in self.outcomes
             ],
-            "records": self.records,
+            "records": [to_json(record) for record in self.records],
+            "missing": [{"row": run.row.id, "seed": run.recipe.seed} for run in self.missing],
+            **({} if signals is None else {"designs": signals.to_json()}),
         }
 
 
-def reproduce(
-    name: str,
-    *,
-    scale: str,
-    seeds: int | None,
-    only: str,
-    jobs: int | None,
-    on: str,
-    address: str | None,
-    out: Path,
-    data: str | None,
-    settings: Mapping[str, Any],
-    add: list[str],
-    quiet: bool,
-) -> Reproduction:
-    """Bring all runs of the table `name` to their end.
+def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
+    """Return what is recorded of the plan; nothing is trained, and no data set is read.
 
-    By default three seeds, one run at a time; at smoke scale one seed, and a run on each core, since such
-    runs do little but start. Raises UsageError for what does not exist or does not fit, OSError for damaged
-    records or a full disk, and Interrupted when it was stopped.
+    Args:
+        plan: what is asked for. Runs of the settings that this machine would train are shown if all of them
+            are recorded, or if recipes are changed. Otherwise all runs of the scale are shown, also those that
+            this machine would train in another precision.
+        trained: the runs that were just trained, which alone are shown then.
+
+    Raises:
+        UsageError: a change does not fit.
+        FileFormatError: a file of records is damaged.
     """
-    if name not in TABLES:
-        raise unknown("table", name, TABLES)
-    smoke = scale == "smoke"
-    if seeds is None:
-        seeds = 1 if smoke else SEEDS
-    if jobs is None:
-        jobs = (os.cpu_count() or 1) if smoke else 1
-    for option, value in (("--seeds", seeds), ("--jobs", jobs)):
-        if value < 1:
-            raise UsageError(f"{option} must be at least 1, not {value}")
-    table = TABLES[name]
-    table = replace(table, rows=chosen_rows(name, table, only, add))
-    wanted = experiments(name, table, scale=scale, seeds=seeds, data=data, settings=settings)
-    if not wanted:
-        raise UsageError(f"{name}: nothing to run; its rows' data cannot be had here")
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file; name a folder")
-    path = path_of(out, scale)
-    device = resolve_device(wanted[0].recipe["device"])
-    executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
-    before = [record for record in records_of(wanted, read_records(path)) if has_ended(record)]
-    with Board(table, wanted, before, out, quiet) as board:
-        perform_all(wanted, out, scale, executor, board)
-    everything = read_records(path)
-    return Reproduction(name, table, tuple(records_of(wanted, everything)), tuple(everything))
+    evidence = plan.evidence()
+    if trained:
+        return _reproduction(plan, records_of(trained, evidence), evidence, missing=())
+    planned = plan.runs()
+    missing = tuple(run for run in planned if not _is_recorded(run, evidence))
+    identities = {record.identity for row in plan.table.rows for record in records_of_row(row, evidence)}
+    shown = [record for record in evidence if record.identity in identities]
+    if plan.changes_numbers or not missing:
+        shown = [record for record in shown if any(run.has_setting_of(record) for run in planned)]
+    return _reproduction(plan, shown, evidence, missing)
+
+
+def _reproduction(
+    plan: Plan,
+    records: Sequence[ExperimentRecord],
+    evidence: Sequence[ExperimentRecord],
+    missing: tuple[PlannedRun, ...],
+) -> Reproduction:
+    settings = {setting_of(record) for record in records}
+    comparable = tuple(record for record in evidence if setting_of(record) in settings)
+    return Reproduction(plan, tuple(records), comparable, missing)
+
+
+def _is_recorded(run: PlannedRun, evidence: Sequence[ExperimentRecord]) -> bool:
+    return any(
+        record.seed == run.recipe.seed and has_ended(record) and run.has_setting_of(record)
+        for record in records_of_row(run.row, evidence)
+    )

@@ -3,29 +3,40 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from resunit.reproduction.networks import Network, network
+from resunit.models.designs import DESIGNS
+from resunit.reproduction.networks import NetworkChoice, network
 
-FAIL = "fail"  # a test error above 20 % in the paper
+FAIL = "fail"
+"""The paper's word for a test error above 20 %."""
 
 
 @dataclass(frozen=True)
 class Row:
     """A row of a table, or a curve of a figure.
 
-    `published` is the paper's test error in percent (top-1 on ImageNet), "fail", or None where it gives no
-    number. A row without a `network` is another paper's method: its number is quoted and nothing is run.
+    Attributes:
+        id: the row's name on the command line and in records.
+        label: the row's name in the table.
+        network: the network; None for another paper's method, whose error is quoted and which is not run.
+        published: the paper's test error in percent (top-1 on ImageNet), "fail", or None without a number.
+        remark: what there is to know about the row.
+        data: the data set; None for a folder of images that the user names.
+        recipe: the recipe of the row; scales.py has both.
+        published_top5: the paper's top-5 error in percent, on ImageNet.
+        crop: how training images are cropped, as in `Recipe.crop`.
+        large_crop: whether tests use crops of 320 pixels of images of 320, and not 224 of 256.
     """
 
     id: str
     label: str
-    network: Network | None
+    network: NetworkChoice | None
     published: float | Literal["fail"] | None
     remark: str = ""
-    data: str | None = "cifar10"  # None: a folder of images that the user names
-    recipe: Literal["paper", "fb-half-batch"] = "paper"  # `scales` says what each is
+    data: str | None = "cifar10"
+    recipe: Literal["paper", "fb-half-batch"] = "paper"
     published_top5: float | None = None
-    crop: Literal["shift", "scale", "scale-aspect"] = "shift"  # in training
-    large_crop: bool = False  # in tests: 320 pixels of images of 320, and not 224 of 256
+    crop: Literal["shift", "scale", "scale-aspect"] = "shift"
+    large_crop: bool = False
 
 
 PLACEMENTS = {
@@ -36,7 +47,7 @@ PLACEMENTS = {
     "full-preactivation": "full pre-activation (e)",
 }
 
-# Section 3: ResNet-110, f = ReLU, median of 5 runs.
+# Table 1 (section 3.1): ResNet-110, f = ReLU; the paper has the median of 5 runs.
 SHORTCUTS = (
     Row("original", "original", network("resnet110"), 6.61),
     Row("plain", "scaling: shortcut 0, branch 1", network("resnet110", "plain"), FAIL, "a plain net"),
@@ -214,13 +225,13 @@ IMAGENET = (
     _imagenet(101, "bn-after-addition", (24.6, 7.5), test_crop=224, remark="in the paper's text"),
 )
 
-# For the claim that 1x1 shortcuts hurt when units are many: the same two designs with few.
+# The claim that 1x1 shortcuts hurt where units are many needs the same two designs with few units.
 FEW_UNITS = (
     Row("20-original", "ResNet-20, original", network("resnet20"), None),
     Row("20-conv-shortcut", "ResNet-20, 1x1 convolution", network("resnet20", "conv-shortcut"), None),
 )
 
-# What came after the paper, beside the two units of Fig. 1.
+# Designs later than the paper stand beside the two units of Fig. 1.
 LATER = (
     Row("original", "original", network("resnet110"), 6.61),
     Row("full-preactivation", "pre-activation", network("resnet110", "full-preactivation"), 6.37),
@@ -234,4 +245,11 @@ LATER = (
         None,
         "Huang et al. 2016",
     ),
+)
+
+# The signal is measured in every design of the paper, each with the default values of its options.
+DESIGNS_OF_THE_PAPER = tuple(
+    Row(name, name, network("resnet110", name), None)
+    for name, design in DESIGNS.items()
+    if design.of_the_paper
 )

@@ -1,51 +1,67 @@
-"""Runs of a table, several at a time: finished ones skipped, interrupted ones resumed, failures recorded."""
+"""The runner: brings several runs at a time to their end.
+
+Runs that ended are skipped, interrupted runs are resumed, and failures are recorded.
+"""
 
 import json
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any, Protocol
+from typing import Protocol
 
-from resunit.errors import RunError
+from resunit.errors import FileFormatError, RunError
 from resunit.io.atomic import only_user_of
+from resunit.reproduction.evidence import add_record, has_ended, read_evidence, records_path
 from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.one_run import OUTPUT, STOPPED, described, one_run
-from resunit.reproduction.records import add_record, has_ended, path_of, read_records
+from resunit.reproduction.one_run import OUTPUT, RECORD, STOPPED, one_run
+from resunit.reproduction.recording import described
+from resunit.runs.schema import ExperimentRecord, LogLine, read, read_file
 
-# Each run's process is forked from one that has imported torch, and its compiler, which optimizers load.
+# Each run's process is forked from one that has imported torch and its compiler, which optimizers load.
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["resunit.reproduction.one_run", "torch._dynamo"])
-LOOK = 1.0  # seconds between looks at how far the runs are
+SECONDS_BETWEEN_UPDATES = 1.0
 
 
 class Interrupted(Exception):
-    """The runner was asked to stop; runs in flight have left checkpoints."""
+    """The runner was asked to stop; runs that had begun have left checkpoints."""
 
 
-class Board(Protocol):
-    """What shows the runs as they go on."""
+class Observer(Protocol):
+    """Shows the runs as they go on."""
 
-    def look(self, running: list[Experiment]) -> None: ...
-    def ended(self, record: Mapping[str, Any]) -> None: ...
+    def update(self, running: Sequence[Experiment]) -> None:
+        """Show how far `running` are, some of which may not have begun."""
+        ...
+
+    def add(self, record: ExperimentRecord) -> None:
+        """Show how a run ended."""
+        ...
 
 
 class Executor(Protocol):
-    """Where runs happen. A run's future gives its record, or None if it was stopped and can go on."""
+    """Performs runs. The future of a run gives its record, or None if it was stopped and can go on."""
 
-    def submit(self, experiment: Experiment, folder: Path) -> Future[dict[str, Any] | None]: ...
-    def close(self) -> None: ...
+    def submit(self, experiment: Experiment, folder: Path) -> Future[ExperimentRecord | None]:
+        """Perform `experiment` in `folder`, at once or when there is room for it."""
+        ...
+
+    def close(self) -> None:
+        """Stop all runs, each with a checkpoint."""
+        ...
 
 
 class LocalProcesses:
-    """`jobs` runs at a time on this machine, each a process with an equal share of cores and of `memory`.
+    """Performs `jobs` runs at a time on this machine, each in a process with an equal share of the cores.
 
-    `memory` is what is free, in bytes; None where nobody can tell. A run alone may take what it finds.
+    `memory` is what is free, in bytes, and each run may use its share of it. None means that the free memory
+    is not known. A run alone may use whatever it finds.
     """
 
     def __init__(self, jobs: int, memory: int | None):
@@ -56,10 +72,11 @@ class LocalProcesses:
         self.children: set[ForkServerProcess] = set()
         self.lock, self.closing = Lock(), Event()
 
-    def submit(self, experiment: Experiment, folder: Path) -> Future[dict[str, Any] | None]:
+    def submit(self, experiment: Experiment, folder: Path) -> Future[ExperimentRecord | None]:
+        """Perform `experiment` in `folder` as soon as fewer than `jobs` runs are under way."""
         return self.pool.submit(self._run, experiment, folder)
 
-    def _run(self, experiment: Experiment, folder: Path) -> dict[str, Any] | None:
+    def _run(self, experiment: Experiment, folder: Path) -> ExperimentRecord | None:
         child = CONTEXT.Process(target=one_run, args=(folder, self.threads, self.memory))
         with self.lock:
             if self.closing.is_set():
@@ -73,13 +90,13 @@ class LocalProcesses:
         if code == STOPPED:
             return None
         if code == 0:
-            return json.loads((folder / "record.json").read_text())
+            return read_file(ExperimentRecord, folder / RECORD)
         lines = (folder / OUTPUT).read_text(errors="replace").splitlines()
         error = f"killed by signal {-code}" if code < 0 else (lines or [f"exit code {code}"])[-1]
         return described(experiment, "failed", error)
 
     def close(self) -> None:
-        """Stop what runs, each with a checkpoint."""
+        """Stop all runs, each with a checkpoint."""
         with self.lock:
             self.closing.set()
             for child in self.children:
@@ -88,8 +105,11 @@ class LocalProcesses:
 
 
 def start_forkserver() -> None:
-    """Without Ctrl-C, which reaches all processes of a terminal: the runner hears it and stops its runs."""
-    resource_tracker.ensure_running()  # it unblocks the signal again
+    """Start the process that runs are forked from, with SIGINT blocked.
+
+    Ctrl-C reaches all processes of a terminal. The runner receives it and stops its runs itself.
+    """
+    resource_tracker.ensure_running()  # It would unblock the signal again if it started later.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
@@ -97,44 +117,57 @@ def start_forkserver() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def perform_all(wanted: list[Experiment], out: Path, scale: str, executor: Executor, board: Board) -> None:
-    """Bring every run to its end; its record is added to the results, and then shown, as it ends."""
-    path = path_of(out, scale)
-    running: dict[Future[dict[str, Any] | None], Experiment] = {}
+def perform_all(
+    wanted: Sequence[Experiment], out: Path, scale: str, executor: Executor, observer: Observer
+) -> None:
+    """Bring every run to its end, and add its record to the folder of results as soon as it ends.
+
+    Runs whose record ships with the package, or stands in `out`, are not run again.
+
+    Raises:
+        RunError: another runner works in `out`.
+        FileFormatError: a file of records is damaged.
+        WriteError: a record cannot be written.
+        Interrupted: SIGINT or SIGTERM was received.
+    """
+    path = records_path(out, scale)
+    running: dict[Future[ExperimentRecord | None], Experiment] = {}
     stopped: set[str] = set()
     out.mkdir(parents=True, exist_ok=True)
     with closing(executor), only_runner(out), terminated_as_interrupted():
-        done = {record["identity"] for record in read_records(path) if has_ended(record)}
+        ended = {record.identity for record in read_evidence(out, scale) if has_ended(record)}
         for experiment in wanted:
-            if experiment.identity in done:
+            if experiment.identity in ended:
                 continue
-            done.add(experiment.identity)
             folder = experiment.folder(out)
             experiment.store(folder)
             running[executor.submit(experiment, folder)] = experiment
         while running:
-            ended, _ = wait(running, timeout=LOOK, return_when=FIRST_COMPLETED)
-            board.look(list(running.values()))
-            for future in ended:
+            finished, _ = wait(running, timeout=SECONDS_BETWEEN_UPDATES, return_when=FIRST_COMPLETED)
+            observer.update(list(running.values()))
+            for future in finished:
                 experiment = running.pop(future)
-                try:
-                    record = future.result()
-                except Exception as error:  # of one run: the others go on
-                    words = " ".join(f"{type(error).__name__}: {error}".split())
-                    record = described(experiment, "failed", words)
+                record = _record_from(future, experiment)
                 if record is None and experiment.identity not in stopped:
-                    # By somebody else than this runner: it goes on from its checkpoint, once.
+                    # Another process than this runner stopped it. It goes on from its checkpoint, once.
                     stopped.add(experiment.identity)
                     running[executor.submit(experiment, experiment.folder(out))] = experiment
                     continue
                 record = record or described(experiment, "failed", "stopped twice by another process")
                 add_record(path, record)
-                board.ended(record)
+                observer.add(record)
+
+
+def _record_from(future: Future[ExperimentRecord | None], experiment: Experiment) -> ExperimentRecord | None:
+    try:
+        return future.result()
+    except Exception as error:  # One run failed, and the others go on.
+        return described(experiment, "failed", " ".join(f"{type(error).__name__}: {error}".split()))
 
 
 @contextmanager
 def closing(executor: Executor) -> Iterator[None]:
-    """Runs stop after their step, with a checkpoint; asking again changes nothing."""
+    """Close the executor at the end, and ignore further requests to stop while its runs end."""
     try:
         yield
     finally:
@@ -146,7 +179,10 @@ def closing(executor: Executor) -> Iterator[None]:
 
 @contextmanager
 def only_runner(out: Path) -> Iterator[None]:
-    """Two runners would train the same runs and overwrite each other's records."""
+    """Hold the lock of `out`. Raises RunError if another runner holds it.
+
+    Two runners would train the same runs and overwrite each other's records.
+    """
     try:
         with only_user_of(out):
             yield
@@ -156,7 +192,7 @@ def only_runner(out: Path) -> Iterator[None]:
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends as Ctrl-C does: with checkpoints of what runs."""
+    """Turn SIGTERM and Ctrl-C into Interrupted."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -171,9 +207,14 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 
 def steps_done(experiment: Experiment, out: Path) -> int | None:
-    """How far a run is, by the last line of its log; None if it has not begun."""
+    """Return how many steps a run has logged; None if it has not begun."""
     run = experiment.folder(out) / "run"
+    if not run.exists():
+        return None
+    log = run / "log.jsonl"
     try:
-        return json.loads((run / "log.jsonl").read_bytes().splitlines()[-1])["step"]
-    except (OSError, ValueError, IndexError, KeyError):
-        return 0 if run.exists() else None
+        # The last part has no end of line: it is empty, or its line is still being written.
+        lines = log.read_bytes().split(b"\n")[:-1]
+        return read(LogLine, json.loads(lines[-1]), str(log)).step if lines else 0
+    except (OSError, ValueError, FileFormatError):
+        return 0

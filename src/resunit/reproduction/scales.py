@@ -14,9 +14,10 @@ from resunit.training.recipes import fb, imagenet, paper
 
 
 def mini_scale() -> Recipe:
-    """The paper's schedule compressed to 400 steps of 64 images, one batch-norm group, one drop at 70 %.
+    """Return the paper's schedule compressed to 400 steps of 64 images, with one milestone at 70 %.
 
-    On the way the first 250 test images draw the curve; all of them are evaluated once, at the end.
+    Batch norm normalises over the whole batch. Evaluations on the way use the first 250 test images, and the
+    last evaluation uses all of them.
     """
     return replace(
         paper(),
@@ -33,7 +34,7 @@ def mini_scale() -> Recipe:
 
 
 def smoke_scale() -> Recipe:
-    """A few steps on the sample, to see that everything runs."""
+    """Return a recipe of a few steps on the sample, which shows that everything runs."""
     return replace(
         mini_scale(),
         data="cifar10-sample",
@@ -46,8 +47,10 @@ def smoke_scale() -> Recipe:
 
 
 def imagenet_mini_scale() -> Recipe:
-    """The paper's ImageNet schedule compressed to 400 steps of 64 images, on crops of 98 pixels and not 224,
-    tested on crops of 98 (at 112) and 140; all else as in the recipe.
+    """Return the paper's ImageNet schedule compressed to 400 steps of 64 images.
+
+    Training crops have 98 pixels and not 224. Tests take crops of 98 pixels of images of 112, and crops of
+    140. Everything else is as in the recipe.
     """
     return replace(
         imagenet(),
@@ -63,7 +66,7 @@ def imagenet_mini_scale() -> Recipe:
 
 
 def imagenet_smoke_scale() -> Recipe:
-    """A few steps on crops of 70 pixels, the smallest multiple of 7 that ImageNet's stem is for."""
+    """Return a recipe of a few steps on crops of 70 pixels, the smallest multiple of 7 that the stem takes."""
     return replace(
         imagenet_mini_scale(), image_size=70, steps=3, batch_size=16, ghost_batch_size=None, evaluation_images=16,
         evaluate_steps=2, watch_propagation=2,
@@ -78,7 +81,8 @@ IMAGENET_SCALES: dict[str, Callable[[], Recipe]] = {
 }
 
 
-OF_THE_ROW = {  # the fields that a row or its seed sets, and what chooses them
+# A row or its seed sets these fields; the options on the right choose them.
+OF_THE_ROW = {
     "model": "--only",
     "design": "--only or --add",
     "data": "the table",
@@ -87,9 +91,9 @@ OF_THE_ROW = {  # the fields that a row or its seed sets, and what chooses them
 
 
 def fb_half_batch(scale: str) -> Recipe:
-    """How the authors' published code made 4.62 %: recipe `fb` with half the batch and half its groups.
+    """Return the recipe of 4.62 % in Table 4: the authors' published code with half the batch.
 
-    Its length is the scale's, and in full 200 epochs with drops after 81 and 122.
+    The length is the scale's. At paper scale it is 200 epochs with milestones after 81 and 122.
     """
     published, recipe = fb(), SCALES[scale]()
     assert recipe.batch_size is not None
@@ -106,15 +110,24 @@ def fb_half_batch(scale: str) -> Recipe:
     )
 
 
-def recipe_for(row: Row, scale: str, seed: int, data: str | None, settings: Mapping[str, Any]) -> Recipe:
-    """What training `row` at `scale` means; `data` is the folder of rows that name none.
+def recipe_for(row: Row, scale: str, seed: int, data: str | None, changes: Mapping[str, Any]) -> Recipe:
+    """Return the recipe that trains `row` at `scale`.
 
-    All designs of a network get the precision that its original units need, so that rows compare.
-    Raises UsageError for an unknown scale, a setting that does not fit, or data that are missing.
+    All designs of a network get the precision that its original units need, so that rows can be compared.
+
+    Args:
+        row: a row with a network.
+        scale: a key of `SCALES`.
+        seed: the seed.
+        data: the folder of images of rows that name no data set.
+        changes: fields that differ from the scale's recipe.
+
+    Raises:
+        UsageError: the scale is unknown, a change does not fit or is the row's to make, or `data` is missing.
     """
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    for name in settings:
+    for name in changes:
         if name in OF_THE_ROW:
             raise UsageError(f"{name} is what makes a row; choose with {OF_THE_ROW[name]}")
     assert row.network is not None
@@ -136,7 +149,7 @@ def recipe_for(row: Row, scale: str, seed: int, data: str | None, settings: Mapp
         model_options=dict(row.network.options),
         seed=seed,
     )
-    recipe = with_changes(recipe, settings)
+    recipe = with_changes(recipe, changes)
     original = network_spec(row.network.model, design="original")
     device = resolve_device(recipe.device)
     return replace(recipe, precision=resolve_precision(recipe, original, device))

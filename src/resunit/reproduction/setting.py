@@ -1,15 +1,27 @@
-"""The setting of a run: what is equal in runs that are compared, or that are seeds of one row."""
+"""The setting of a run: what runs have in common that are compared, or that are seeds of one row."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from resunit.reproduction.identity import recipe_hash
 from resunit.reproduction.scales import IMAGENET_SCALES, SCALES
+from resunit.runs.schema import ExperimentRecord
 
 
 class Setting(NamedTuple):
-    """`recipe` is the hash of all else that the recipe says."""
+    """Everything but the network and the seed that determines a run's numbers.
+
+    Attributes:
+        data: the data set.
+        scale: the scale of the reproduction.
+        steps: the length of the run.
+        batch_size: images per step.
+        precision: "bf16" or "fp32".
+        recipe: the hash of the other fields of the recipe.
+        numerics: the version of our numerics.
+    """
 
     data: str
     scale: str
@@ -20,31 +32,45 @@ class Setting(NamedTuple):
     numerics: int
 
     @property
-    def words(self) -> str:
-        """Without the scale; the recipe is named where it is not the scale's own."""
+    def description(self) -> str:
+        """Length, batch and precision; also the recipe's hash if the recipe is not the scale's own."""
         own = self.recipe in (recipe_of_scale(self.scale), recipe_of_scale(self.scale, imagenet=True))
-        return f"{self.steps:,} steps of {self.batch_size}, {self.precision}" + (
-            "" if own else f", recipe {self.recipe}"
-        )
+        text = f"{self.steps:,} steps of {self.batch_size}, {self.precision}"
+        return text if own else f"{text}, recipe {self.recipe}"
 
 
-def setting_of(record: Mapping[str, Any]) -> Setting:
-    return Setting(*(record[name] for name in Setting._fields))
+def setting_of(record: ExperimentRecord) -> Setting:
+    """Return the setting of a recorded run."""
+    return Setting(*(getattr(record, name) for name in Setting._fields))
+
+
+def describe_differences(settings: Iterable[Setting]) -> str:
+    """Return the fields in which settings differ, with their values: "steps 100 and 400"."""
+    columns = zip(Setting._fields, zip(*settings, strict=True), strict=True)
+    values = {name: sorted({str(value) for value in column}) for name, column in columns}
+    return ", ".join(f"{name} {' and '.join(found)}" for name, found in values.items() if len(found) > 1)
+
+
+def most_common(records: Iterable[ExperimentRecord]) -> Setting | None:
+    """Return the setting of most records, and of equally common ones the first; None without records.
+
+    Settings of smoke scale stand back behind all others.
+    """
+    counts = Counter(setting_of(record) for record in records)
+    return max(counts, key=lambda setting: (setting.scale != "smoke", counts[setting]), default=None)
 
 
 @cache
 def recipe_of_scale(scale: str, imagenet: bool = False) -> str | None:
-    """The hash of the scale's own recipe, for CIFAR or for `imagenet`; None for runs that no scale made."""
+    """Return the hash of a scale's own recipe, for CIFAR or for ImageNet; None for runs that no scale made."""
     scales = IMAGENET_SCALES if imagenet else SCALES
     return recipe_hash(scales[scale]().to_json()) if scale in scales else None
 
 
-R = TypeVar("R", bound=Mapping[str, Any])
+def newest_of_each_seed(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+    """Return the records with each seed of a setting once: the later of two records stays.
 
-
-def newest_of_each_seed(records: Iterable[R]) -> list[R]:
-    """A seed counts once: of two runs that differ in what no setting tells, the later one stays.
-
-    That is the case after a folder of images, or a design of one's own, was changed.
+    Two runs of one network, setting and seed differ if a folder of images, or a design of the user's own,
+    was changed between them.
     """
-    return list({(setting_of(record), record["seed"]): record for record in records}.values())
+    return list({(setting_of(record), record.seed): record for record in records}.values())

@@ -1,85 +1,143 @@
-"""The paper's designs trained a little, each measured on its way: before the first step, and after some."""
+"""The signal in the paper's designs: what their runs measured before the first step and after some steps."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from resunit.errors import UsageError
-from resunit.io.atomic import write_atomically
-from resunit.io.jsonl import read_lines
-from resunit.models.designs import DESIGNS
-from resunit.reproduction.signal_figure import save_figure
-from resunit.reproduction.signal_records import curves
-from resunit.training.loop import train_or_resume
-from resunit.training.recipe import Recipe
-from resunit.training.recipes import paper
+from resunit.reproduction.publication import records_of_row
+from resunit.reproduction.rows import Row
+from resunit.reproduction.setting import Setting, describe_differences, most_common, setting_of
+from resunit.reproduction.tables import Table
+from resunit.runs.schema import ExperimentRecord
 
-WARMUP_STEPS = 24  # at 0.01, as in the mini scale of the paper's schedule
+# These measures of the signal are drawn; the text labels their axes.
+DRAWN_MEASURES = {
+    "gradient_gain": "||dE/dx||, relative to the last unit",
+    "lambda_product": "product of lambda in a stage",
+}
+
+Measured = Mapping[str, tuple[float | None, ...]]
 
 
-def measure_designs(
-    model: str, *, steps: int, data: str, batch_size: int, seed: int, out: Path, quiet: bool
-) -> Iterator[dict[str, Any]]:
-    """Train `model` in every design of the paper, measured before and after `steps` steps; draw after each.
+@dataclass(frozen=True)
+class SignalComparison:
+    """The signal in several designs of one network, at initialisation and after `steps` steps of training.
 
-    Yields a record a design. `out` keeps what was asked and a run's folder for each; what is there is not
-    done again, and an interrupted run goes on, so that the same call resumes. A run that is stopped ends it.
-    Raises UsageError where `out` holds runs of something else.
+    Attributes:
+        steps: the steps before the second measurement.
+        records: one run of each design, by design; all are of one setting.
+        missing: the designs of which there is no run.
     """
-    if steps < 1:
-        raise UsageError(f"--steps must be at least 1, not {steps}")
-    asked = {"model": model, "steps": steps, "data": data, "batch_size": batch_size, "seed": seed}
-    out.mkdir(parents=True, exist_ok=True)
-    _agree(out / "asked.json", asked)
-    records: dict[str, dict[str, Any]] = {}
-    for design in (name for name, row in DESIGNS.items() if row.of_the_paper):
-        recipe = _recipe(model, design, steps=steps, data=data, batch_size=batch_size, seed=seed)
-        status = train_or_resume(recipe, out / design, quiet=quiet)["status"]
-        if status == "stopped":
-            return
-        at = {line["step"]: line for line in read_lines(out / design / "propagation.jsonl")}
-        records[design] = {
-            "design": design,
-            **asked,
-            "status": status,
-            "remarks": [f"batches of {batch_size}"],
-            "initially": curves(at.get(0)),
-            "trained": curves(at.get(steps)),
-        }
-        save_figure(records, steps, out / "designs.png")
-        yield records[design]
+
+    steps: int
+    records: Mapping[str, ExperimentRecord]
+    missing: tuple[str, ...]
+
+    def initially(self, design: str) -> Measured | None:
+        """Return the drawn measures at each junction before the first step, if they were taken."""
+        return _measured(self.records[design], 0)
+
+    def trained(self, design: str) -> Measured | None:
+        """Return the drawn measures at each junction after the steps, if the run came as far."""
+        return _measured(self.records[design], self.steps)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return what was measured as an object for each design."""
+        return [
+            {
+                "design": design,
+                "status": record.status,
+                "seed": record.seed,
+                "initially": self.initially(design),
+                "trained": self.trained(design),
+            }
+            for design, record in self.records.items()
+        ]
 
 
-def _agree(path: Path, asked: dict[str, Any]) -> None:
-    """Store what is asked of a new folder; raise UsageError if its runs were asked for something else."""
-    if not path.exists():
-        write_atomically(path, json.dumps(asked).encode())
-    stored = json.loads(path.read_text())
-    for name, value in asked.items():
-        if stored[name] != value:
+def compare_signals(
+    table: Table, records: Sequence[ExperimentRecord], *, steps: int, origin: str
+) -> SignalComparison:
+    """Return the signal in the designs of `table`; of each design, the run with the lowest seed.
+
+    Runs are compared only if their whole setting is equal, the recipe's hash included.
+
+    Args:
+        table: a row for each design.
+        records: records of runs; those without measurements of the signal are left out.
+        steps: the steps before the second measurement.
+        origin: where the records are from, for messages.
+
+    Raises:
+        UsageError: no design has a run, no setting has a run of every design that has any, or no run
+            measured the signal at the steps asked for.
+    """
+    found = {row.network.design: _runs_with_signal(row, records) for row in table.rows if row.network}
+    recorded = {design: runs for design, runs in found.items() if runs}
+    if not recorded:
+        raise UsageError(f"{origin}: no run of these designs measured the signal; --run trains them")
+    setting = _common_setting(recorded, origin)
+    chosen = {
+        design: next(record for record in runs if setting_of(record) == setting)
+        for design, runs in recorded.items()
+    }
+    measured = sorted({point.step for record in chosen.values() for point in record.propagation})
+    for wanted in (0, steps):
+        if wanted not in measured:
             raise UsageError(
-                f"{path.parent} holds runs of {name} {stored[name]}, not {value}; choose another --out"
+                f"{origin}: no run measured the signal at step {wanted}; set --steps to one of "
+                f"{', '.join(map(str, measured))}"
             )
+    return SignalComparison(steps, chosen, tuple(design for design in found if design not in recorded))
 
 
-def _recipe(model: str, design: str, *, steps: int, data: str, batch_size: int, seed: int) -> Recipe:
-    """The beginning of the paper's schedule: warm-up, then 0.1.
+def changes_for_signal(
+    changes: Mapping[str, Any], steps: int, watched: int | None, length: int
+) -> dict[str, Any]:
+    """Return the changes of a recipe with which a run measures the signal at step `steps`.
 
-    One step more than asked: the watch measures before a step.
+    Args:
+        changes: the changes that were asked for.
+        steps: the step of the second measurement. The run is longer, since measurements precede a step.
+        watched: the recipe's steps between measurements.
+        length: the recipe's length in steps.
     """
-    return replace(
-        paper(),
-        model=model,
-        design=design,
-        data=data,
-        seed=seed,
-        steps=steps + 1,
-        batch_size=batch_size,
-        ghost_batch_size=None,
-        warmup=min(0.5, WARMUP_STEPS / (steps + 1)),
-        milestones=(),
-        watch_propagation=steps,
-        checkpoint_every=max(1, steps // 4),
-    )
+    needed: dict[str, Any] = {}
+    if watched is None or steps % watched:
+        needed["watch_propagation"] = steps
+    if steps >= length:
+        needed["steps"] = steps + 1
+    return needed | dict(changes)
+
+
+def _runs_with_signal(row: Row, records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+    runs = (record for record in records_of_row(row, records) if record.propagation)
+    return sorted(runs, key=lambda record: record.seed)
+
+
+def _common_setting(recorded: Mapping[str, Sequence[ExperimentRecord]], origin: str) -> Setting:
+    """Return the most common setting in which every design has a run. Raises UsageError if none has."""
+    settings = [{setting_of(record) for record in runs} for runs in recorded.values()]
+    shared = set.intersection(*settings)
+    if not shared:
+        differing = describe_differences({setting_of(runs[0]) for runs in recorded.values()})
+        raise UsageError(
+            f"{origin}: these runs cannot be compared, for they differ in {differing}; give the options of one "
+            "setting, such as --steps or --precision, or --records FILE with one setting"
+        )
+    common = most_common(r for runs in recorded.values() for r in runs if setting_of(r) in shared)
+    assert common is not None
+    return common
+
+
+def _measured(record: ExperimentRecord, step: int) -> Measured | None:
+    for point in record.propagation:
+        if point.step == step:
+            return {name: _finite(point.measures.get(name, ())) for name in DRAWN_MEASURES}
+    return None
+
+
+def _finite(values: Iterable[float | None]) -> tuple[float | None, ...]:
+    return tuple(value if value is not None and math.isfinite(value) else None for value in values)

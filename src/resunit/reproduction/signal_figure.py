@@ -1,4 +1,4 @@
-"""The paper's designs in one figure: what reaches each depth, at initialisation and after some training."""
+"""The figure of the paper's designs: what reaches each depth, at initialisation and after some training."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from resunit.io.atomic import write_atomically
+from resunit.reproduction.setting import setting_of
+from resunit.reproduction.signal import DRAWN_MEASURES, Measured, SignalComparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MEASURES = {
-    "gradient_gain": "||dE/dx||, relative to the last unit",
-    "lambda_product": "product of lambda in a stage",
-}
-FLOOR = 1e-12  # zero is drawn here, and what is smaller: it would squeeze all others together
+# Zero, and what is smaller than this, is drawn here: it would squeeze all other lines together.
+FLOOR = 1e-12
 
 
 class Stroke(NamedTuple):
-    """How a design is drawn: told apart by colour and by dashes."""
+    """The colour and the dashes that tell a design from the others."""
 
     colour: str
     dashes: str | tuple[int, tuple[int, ...]] = "-"
@@ -34,7 +33,7 @@ BLACK, BLUE, SKY, GREEN, ORANGE, RED, PURPLE = (
     "#000000", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#cc0000", "#aa4499",
 )  # fmt: skip
 DOTS, SHORT, LONG, DASH_DOT = (0, (1, 1)), (0, (3, 2)), (0, (7, 2)), (0, (5, 2, 1, 2))
-TABLES: dict[str, dict[str, Stroke]] = {
+STROKES: dict[str, dict[str, Stroke]] = {
     "Table 1: shortcuts": {
         "original": Stroke(BLACK),
         "plain": Stroke(RED),
@@ -54,65 +53,61 @@ TABLES: dict[str, dict[str, Stroke]] = {
 }
 
 
-def save_figure(records: Mapping[str, Mapping[str, Any]], steps: int, path: Path) -> None:
-    """Draw the records, by design, into the .png `path`. Raises OSError if it cannot be written."""
+def save_figure(signals: SignalComparison, path: Path) -> Path:
+    """Draw the comparison into the .png `path`, and return the path. Raises WriteError."""
     buffer = io.BytesIO()
-    figure(records, steps).savefig(buffer, format="png", dpi=150)
+    figure(signals).savefig(buffer, format="png", dpi=150)
     write_atomically(path, buffer.getvalue())
+    return path
 
 
-def figure(records: Mapping[str, Mapping[str, Any]], steps: int) -> Figure:
-    """One column before and one after training, a row for each measure and table of the paper."""
+def figure(signals: SignalComparison) -> Figure:
+    """Return the figure: one column before and one after training, a row for each measure and table."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     drawing = Figure(figsize=(13, 11), layout="constrained")
-    grid = drawing.subplots(len(MEASURES) * len(TABLES), 2, sharex=True, squeeze=False)
-    for number, (measure, label) in enumerate(MEASURES.items()):
-        rows = grid[number * len(TABLES) : (number + 1) * len(TABLES)]
-        for (before, after), (table, strokes) in zip(rows, TABLES.items(), strict=True):
-            _draw(before, records, strokes, "initially", measure)
-            _draw(after, records, strokes, "trained", measure)
+    grid = drawing.subplots(len(DRAWN_MEASURES) * len(STROKES), 2, sharex=True, squeeze=False)
+    initially = {design: signals.initially(design) for design in signals.records}
+    trained = {design: signals.trained(design) for design in signals.records}
+    for number, (measure, label) in enumerate(DRAWN_MEASURES.items()):
+        rows = grid[number * len(STROKES) : (number + 1) * len(STROKES)]
+        for (before, after), (table, strokes) in zip(rows, STROKES.items(), strict=True):
+            _draw(before, initially, strokes, measure)
+            _draw(after, trained, strokes, measure)
             before.set_title(f"{table}, at initialisation", fontsize=10, loc="left")
-            after.set_title(f"{table}, after {steps} steps", fontsize=10, loc="left")
+            after.set_title(f"{table}, after {signals.steps} steps", fontsize=10, loc="left")
             before.set_ylabel(label, fontsize=9)
             handles, _ = before.get_legend_handles_labels()
-            labels = [_label(design, records[design]) for design in strokes if design in records]
+            labels = [_label(design, signals) for design in strokes if design in signals.records]
             after.legend(
                 handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False,
                 handlelength=4,
             )  # fmt: skip
-        _same_axis([axes for row in rows for axes in row])
+        _share_axis([axes for row in rows for axes in row])
     for axes in grid[-1]:
         axes.set_xlabel("unit")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    drawing.suptitle(_title(records), fontsize=11)
+    drawing.suptitle(_title(signals), fontsize=11)
     return drawing
 
 
 def _draw(
-    axes: Axes,
-    records: Mapping[str, Mapping[str, Any]],
-    strokes: Mapping[str, Stroke],
-    when: str,
-    measure: str,
+    axes: Axes, measured: Mapping[str, Measured | None], strokes: Mapping[str, Stroke], measure: str
 ) -> None:
     for order, (design, stroke) in enumerate(strokes.items()):
-        if design in records:
-            values = (records[design][when] or {}).get(measure) or []
+        if design in measured:
+            values = (measured[design] or {}).get(measure, ())
             heights = [math.nan if value is None else max(abs(value), FLOOR) for value in values]
             axes.plot(
                 range(1, len(heights) + 1), heights, label=design, color=stroke.colour, alpha=0.9,
                 linestyle=stroke.dashes, linewidth=3.0 - 0.3 * order, zorder=2 + order,
             )  # fmt: skip
             if any(value == 0 for value in values):
-                said = {
-                    "color": stroke.colour,
-                    "fontsize": 9,
-                    "xytext": (4, 4),
-                    "textcoords": "offset points",
-                }
-                axes.annotate(f"{design}: 0", (1, FLOOR), **said)
+                axes.annotate(
+                    f"{design}: 0", (1, FLOOR), color=stroke.colour, fontsize=9, xytext=(4, 4),
+                    textcoords="offset points",
+                )  # fmt: skip
     _say_if_all_are_one(axes)
     axes.set_yscale("log")
     axes.grid(alpha=0.25)
@@ -120,20 +115,21 @@ def _draw(
 
 
 def _say_if_all_are_one(axes: Axes) -> None:
-    """Lines that hide one another are no mistake of the drawing."""
+    """Say that every line is at 1, so that lines that hide one another are no mistake of the drawing."""
     heights = [value for line in axes.lines for value in np.asarray(line.get_ydata()) if math.isfinite(value)]
     if heights and min(heights) > 0.999 and max(heights) < 1.001:
         axes.annotate("every line is at 1", (0.5, 0.8), xycoords="axes fraction", ha="center", fontsize=9)
 
 
-def _label(design: str, record: Mapping[str, Any]) -> str:
-    if record["trained"] is not None:
-        return design if record["status"] == "done" else f"{design} ({record['status']})"
-    return f"{design}\n({record['status']}: initialisation only)"
+def _label(design: str, signals: SignalComparison) -> str:
+    status = signals.records[design].status
+    if signals.trained(design) is not None:
+        return design if status == "done" else f"{design} ({status})"
+    return f"{design}\n({status}: initialisation only)"
 
 
-def _same_axis(grid: list[Axes]) -> None:
-    """One scale for a measure, marked where values are drawn at the floor."""
+def _share_axis(grid: list[Axes]) -> None:
+    """Give all panels of a measure one scale, marked where values are drawn at the floor."""
     from matplotlib.ticker import FuncFormatter
 
     lines = [line for axes in grid for line in axes.lines]
@@ -146,16 +142,13 @@ def _same_axis(grid: list[Axes]) -> None:
         )
 
 
-def missing(records: Mapping[str, Any]) -> list[str]:
-    """The designs of the paper that are not among the records."""
-    return list(dict.fromkeys(name for table in TABLES.values() for name in table if name not in records))
-
-
-def _title(records: Mapping[str, Mapping[str, Any]]) -> str:
-    record = next(iter(records.values()))
-    without = f"; without {', '.join(missing(records))}" if missing(records) else ""
-    details = [str(record["data"]), f"seed {record['seed']}", *record.get("remarks", ())]
+def _title(signals: SignalComparison) -> str:
+    record = next(iter(signals.records.values()))
+    setting = setting_of(record)
+    without = f"; without {', '.join(signals.missing)}" if signals.missing else ""
+    seeds = ", ".join(map(str, sorted({record.seed for record in signals.records.values()})))
+    details = f"{record.data}, seed {seeds}, scale {record.scale}, {setting.description}"
     return (
-        f"{record['model']} in the paper's designs ({', '.join(details)}){without}; "
+        f"{record.model} in the paper's designs ({details}){without}; "
         f"zero, and what is below {FLOOR:g}, is drawn at {FLOOR:g}"
     )

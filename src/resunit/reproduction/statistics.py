@@ -13,7 +13,14 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A combination of means, its 95 % interval, and the two-sided p-value of its being 0."""
+    """A combination of means.
+
+    Attributes:
+        value: the combination.
+        low: the lower end of its 95 % interval.
+        high: the upper end of its 95 % interval.
+        p: the two-sided p-value of the hypothesis that the combination is 0.
+    """
 
     value: float
     low: float
@@ -22,11 +29,17 @@ class Estimate:
 
 
 def welch(coefficients: Sequence[float], samples: Sequence[Sequence[float]]) -> Estimate | None:
-    """Estimate sum c_i mean_i of independent samples whose variances may differ (Welch 1947).
+    """Return the estimate of sum c_i mean_i over independent samples whose variances may differ (Welch 1947).
 
-    With coefficients 1 and -1 it is Welch's t-test. Degrees of freedom by Satterthwaite:
+    With coefficients 1 and -1 it is Welch's t-test. The degrees of freedom are Satterthwaite's:
     (sum v_i)^2 / sum (v_i^2 / (n_i - 1)), with v_i = c_i^2 s_i^2 / n_i.
-    None where a sample has fewer than two values, or where nothing varies, so that nothing can be tested.
+
+    Args:
+        coefficients: the c_i.
+        samples: the samples, in the order of the coefficients.
+
+    Returns:
+        The estimate; None if a sample has fewer than two values, or if nothing varies: then no test exists.
     """
     if any(len(sample) < 2 for sample in samples):
         return None
@@ -43,7 +56,10 @@ def welch(coefficients: Sequence[float], samples: Sequence[Sequence[float]]) -> 
 
 
 def holm(p_values: Mapping[Any, float]) -> dict[Any, float]:
-    """p-values corrected for being many (Holm 1979): the i-th smallest of m times m - i + 1, not falling."""
+    """Return the p-values corrected for how many they are (Holm 1979), by the same names.
+
+    The i-th smallest of m p-values is multiplied by m - i + 1; no corrected value is below an earlier one.
+    """
     corrected, most = {}, 0.0
     for number, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
         most = max(most, min(1.0, (len(p_values) - number) * p_values[name]))

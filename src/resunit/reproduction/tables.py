@@ -1,10 +1,11 @@
-"""The paper's tables and figures: which rows stand beside each other."""
+"""The paper's tables and figures: the rows that stand beside each other."""
 
 from dataclasses import dataclass
 
 from resunit.reproduction.rows import (
     ACTIVATIONS,
     DEPTHS,
+    DESIGNS_OF_THE_PAPER,
     FEW_UNITS,
     IMAGENET,
     LATER,
@@ -16,7 +17,12 @@ from resunit.reproduction.rows import (
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes of a figure: training error dashed (in the paper training loss), test error solid."""
+    """One pair of axes of a figure.
+
+    Attributes:
+        title: the panel's title.
+        rows: the ids of the rows whose curves are drawn.
+    """
 
     title: str
     rows: tuple[str, ...]
@@ -24,7 +30,13 @@ class Panel:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that stand beside each other in the paper; a figure also has panels."""
+    """Rows that stand beside each other.
+
+    Attributes:
+        title: the table's title.
+        rows: the rows.
+        panels: the panels of a figure; a table has none.
+    """
 
     title: str
     rows: tuple[Row, ...]
@@ -69,9 +81,10 @@ TABLES: dict[str, Table] = {
             Panel("pre-activation, ResNet-164", ("164-original", "164-full-preactivation")),
         ),
     ),
+    "signal": Table("The signal in the paper's designs, ResNet-110 on CIFAR-10", DESIGNS_OF_THE_PAPER),
     "later": Table("Later designs, ResNet-110 on CIFAR-10", LATER),
     "claims": Table(
-        "The paper's findings",
+        "The paper's claims",
         tuple(
             {row.network.key: row for row in (*SHORTCUTS, *ACTIVATIONS, *DEPTHS[:8], *FEW_UNITS)
              if row.network is not None}.values()

@@ -11,7 +11,11 @@ from torch import nn
 
 @contextmanager
 def preserved_state(model: nn.Module) -> Iterator[None]:
-    """Restore the buffers, gradients, flags and modes of `model`, and all random generators, at the end."""
+    """Restore the buffers, gradients, flags and modes of `model`, and all random generators, at the end.
+
+    Within the `with` statement functions under `torch.compile` run as they are written, so that the
+    operations in them are seen.
+    """
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(module, dict(module._buffers)) for module in model.modules()]
     contents = [(buffer, buffer.clone()) for buffer in model.buffers()]
@@ -21,7 +25,10 @@ def preserved_state(model: nn.Module) -> Iterator[None]:
     numpy = sys.modules.get("numpy")  # NumPy is not imported here, because torch runs without it.
     numpy_state = numpy.random.get_state() if numpy else None
     try:
-        with torch.random.fork_rng([device for device in devices if device.type == "cuda"]):
+        with (
+            torch.random.fork_rng([device for device in devices if device.type == "cuda"]),
+            torch.compiler.set_stance("force_eager"),
+        ):
             yield
     finally:
         random.setstate(python_state)

@@ -84,10 +84,11 @@ class ForwardSums:
     def on_call(self, site: CallSite, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Call the function, sum if it adds at a junction, and return its result."""
         call = self.calls.recognise(site, args, kwargs)
-        if call is None:
-            result = function(*args, **kwargs)
-        else:
-            result = self._add(call, lambda: function(*args, **kwargs))
+
+        def compute() -> Any:
+            return function(*args, **kwargs)
+
+        result = compute() if call is None else self._add(call, compute)
         if site in self.wanted:
             self.on_module_boundary(site, result)
         return result

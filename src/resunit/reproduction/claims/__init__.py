@@ -1,7 +1,7 @@
-"""The paper's findings as claims, and verdicts on them."""
+"""The paper's claims, and verdicts on them."""
 
-from resunit.reproduction.claims.findings import CLAIMS, Claim
+from resunit.reproduction.claims.claims import CLAIMS, Claim
 from resunit.reproduction.claims.judging import judge
-from resunit.reproduction.claims.verdict import Compared, Verdict
+from resunit.reproduction.claims.outcome import ClaimOutcome, ContrastOutcome, Verdict
 
-__all__ = ["CLAIMS", "Claim", "Compared", "Verdict", "judge"]
+__all__ = ["CLAIMS", "Claim", "ClaimOutcome", "ContrastOutcome", "Verdict", "judge"]

@@ -1,60 +1,72 @@
-"""Numbers that claims compare, each of one run's record."""
+"""The quantities that claims compare, each a number of one run's record."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from resunit.runs.schema import ExperimentRecord
 
 CLASSES = {"cifar10": 10, "cifar10-sample": 10, "cifar100": 100}
-NEAR = 2.0  # points below chance: six standard errors of 10,000 images, and nothing worth calling learning
-EARLY = 0.5  # of the steps: at mini scale all at the first learning rates, before the drop at 70 %
+
+# An error at most this far below chance counts as chance: it is six standard errors of 10,000 images.
+POINTS_BELOW_CHANCE = 2.0
+
+# Fig. 6 (left) shows the beginning of training; at mini scale this share lies before the milestone at 70 %.
+SHARE_AT_THE_START = 0.5
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """`of(record)` is None where the run does not say."""
+    """A number of one run.
 
-    words: str
-    unit: str
-    of: Callable[[Mapping[str, Any]], float | None]
-
-
-def is_at_chance(record: Mapping[str, Any]) -> bool:
-    """Has the run ended and learned nothing? Diverging is no better.
-
-    No where nobody knows how many classes there were: older records of folders do not say.
+    Attributes:
+        name: what the number is.
+        unit: its unit.
+        of: returns the number of a record, or None if the record does not have it.
     """
-    if record["status"] == "diverged":
+
+    name: str
+    unit: str
+    of: Callable[[ExperimentRecord], float | None]
+
+
+def is_at_chance(record: ExperimentRecord) -> bool:
+    """Return whether a run that ended has learned nothing; a diverged run has not.
+
+    It is False if the number of classes is not known, as in old records of image folders.
+    """
+    if record.status == "diverged":
         return True
-    classes = CLASSES.get(record["data"]) or record.get("classes")
-    return classes is not None and record["test_error"] > 100 * (1 - 1 / classes) - NEAR
+    classes = CLASSES.get(record.data) or record.classes
+    if classes is None or record.test_error is None:
+        return False
+    return record.test_error > 100 * (1 - 1 / classes) - POINTS_BELOW_CHANCE
 
 
-def _early_loss(record: Mapping[str, Any]) -> float | None:
-    """Mean training loss over the first half of the steps: what Fig. 6 (left) shows."""
-    points = [point for point in record["curve"] if point["step"] <= EARLY * record["steps"]]
-    losses = [point["train_loss"] for point in points if point["train_loss"] is not None]
+def _early_loss(record: ExperimentRecord) -> float | None:
+    points = [point for point in record.curve if point.step <= SHARE_AT_THE_START * record.steps]
+    losses = [point.train_loss for point in points if point.train_loss is not None]
     return sum(losses) / len(losses) if losses else None
 
 
-def _growth(record: Mapping[str, Any]) -> float | None:
-    """Doublings of the stream's root mean square from the first junction to the last, when last measured."""
+def _growth(record: ExperimentRecord) -> float | None:
+    """Return the doublings of the stream's root mean square from the first junction to the last."""
     sizes = [size for size in _measured(record, "stream_rms", -1) if size]
     return math.log2(sizes[-1] / sizes[0]) if len(sizes) > 1 else None
 
 
-def _truncation(record: Mapping[str, Any], measurement: int) -> float | None:
-    shares = [share for share in _measured(record, "truncated", measurement) if share is not None]
+def _truncation(record: ExperimentRecord, measurement: int) -> float | None:
+    """Return the mean over junctions of the share of negative values, in percent."""
+    shares = [share for share in _measured(record, "negative_share", measurement) if share is not None]
     return 100 * sum(shares) / len(shares) if shares else None
 
 
-def _measured(record: Mapping[str, Any], name: str, measurement: int) -> list[float | None]:
-    lines = record.get("propagation") or [{}]
-    return lines[measurement].get(name) or []
+def _measured(record: ExperimentRecord, measure: str, measurement: int) -> Sequence[float | None]:
+    return record.propagation[measurement].measures.get(measure, ()) if record.propagation else ()
 
 
-TEST_ERROR = Quantity("test error", "points", lambda record: record["test_error"])
-TRAIN_LOSS = Quantity("training loss at the end", "nats", lambda record: record["train_loss"])
+TEST_ERROR = Quantity("test error", "points", lambda record: record.test_error)
+TRAIN_LOSS = Quantity("training loss at the end", "nats", lambda record: record.train_loss)
 EARLY_LOSS = Quantity("mean training loss over the first half of the steps", "nats", _early_loss)
 GROWTH = Quantity("growth of the stream from the first unit to the last", "doublings", _growth)
 FIRST_TRUNCATION = Quantity("share of y < 0 before the first step", "points", lambda r: _truncation(r, 0))

@@ -1,4 +1,4 @@
-"""The paper's findings, each as a contrast that runs can decide. Directions were fixed before any run.
+"""The paper's claims, each with the contrasts that runs can decide. Directions were fixed before any run.
 
 A contrast says which combination of means has to be above zero. Tests are two-sided, so that the opposite
 can be found as well.
@@ -15,72 +15,90 @@ from resunit.reproduction.claims.quantities import (
     TRAIN_LOSS,
     Quantity,
 )
-from resunit.reproduction.networks import Network, network
+from resunit.reproduction.networks import NetworkChoice, network
 from resunit.reproduction.rows import SHORTCUTS
 
 
 @dataclass(frozen=True)
-class Term:
-    """`coefficient` times the mean of `quantity` over the seeds of `network`."""
+class WeightedMean:
+    """A coefficient times the mean of a quantity over the seeds of a network."""
 
     coefficient: float
-    network: Network
+    network: NetworkChoice
     quantity: Quantity = TEST_ERROR
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """The sum of `terms` is above zero. `distance` takes each pair of terms without its sign."""
+    """The statement that a sum is above zero.
 
-    words: str
-    terms: tuple[Term, ...]
+    Attributes:
+        description: the sum in words.
+        terms: what is summed.
+        distance: whether each pair of terms, a difference, counts without its sign.
+    """
+
+    description: str
+    terms: tuple[WeightedMean, ...]
     distance: bool = False
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Held if every contrast is, on runs of `data`.
+    """A claim of the paper. It holds if every contrast does, on runs of `data`.
 
-    `stuck` must end at chance or diverge in every seed as well, `learns` must do better than chance in every
-    seed; where `where` do not, nothing is decided. `reported` stand beside the verdict. `apart`: the networks
-    of each model share a setting, and not those of different models. `runs` names the command's table that
-    trains what it needs; `remark` qualifies every outcome.
+    Attributes:
+        id: a short name.
+        statement: the claim as a sentence.
+        source: where the paper says it.
+        contrasts: the contrasts that have to hold.
+        table: the name of the table whose runs decide the claim.
+        stuck: networks that must end at chance, or diverge, in every seed as well.
+        learns: networks that must do better than chance in every seed as well.
+        where: networks without whose learning, in every seed, nothing is decided.
+        reported: contrasts that are shown and do not count.
+        apart: whether the networks of each model have a setting of their own.
+        remark: what qualifies every verdict.
+        data: the data set.
     """
 
     id: str
-    finding: str
+    statement: str
     source: str
     contrasts: tuple[Contrast, ...]
-    runs: str
-    stuck: tuple[Network, ...] = ()
-    learns: tuple[Network, ...] = ()
-    where: tuple[Network, ...] = ()
+    table: str
+    stuck: tuple[NetworkChoice, ...] = ()
+    learns: tuple[NetworkChoice, ...] = ()
+    where: tuple[NetworkChoice, ...] = ()
     reported: tuple[Contrast, ...] = ()
     apart: bool = False
     remark: str = ""
     data: str = "cifar10"
 
     @property
-    def networks(self) -> list[Network]:
+    def networks(self) -> list[NetworkChoice]:
+        """The networks of all contrasts, each once."""
         contrasts = (*self.contrasts, *self.reported)
         found = [term.network for contrast in contrasts for term in contrast.terms]
         return list({network.key: network for network in found}.values())
 
     @property
-    def sides(self) -> dict[str, list[Network]]:
-        """The networks that share a setting: by model if they are `apart`, else all, under ""."""
-        sides: dict[str, list[Network]] = {}
+    def sides(self) -> dict[str, list[NetworkChoice]]:
+        """The networks that share a setting: by model if the claim has them apart, else all under ""."""
+        sides: dict[str, list[NetworkChoice]] = {}
         for each in self.networks:
             sides.setdefault(each.model if self.apart else "", []).append(each)
         return sides
 
 
-def higher(above: Network, below: Network, quantity: Quantity = TEST_ERROR) -> Contrast:
-    words = f"{quantity.words}, {named(above)} minus {named(below)}"
-    return Contrast(words, (Term(1, above, quantity), Term(-1, below, quantity)))
+def higher(above: NetworkChoice, below: NetworkChoice, quantity: Quantity = TEST_ERROR) -> Contrast:
+    """Return the contrast that `quantity` is higher in the network `above` than in the network `below`."""
+    description = f"{quantity.name}, {describe_network(above)} minus {describe_network(below)}"
+    return Contrast(description, (WeightedMean(1, above, quantity), WeightedMean(-1, below, quantity)))
 
 
-def named(network: Network) -> str:
+def describe_network(network: NetworkChoice) -> str:
+    """Return a network's name in claims: model, design, and the numbers that tell rows of a table apart."""
     options = ", ".join(f"{name} {value:g}" for name, value in network.options.items()
                         if isinstance(value, float) and network.design != "dropout-shortcut")  # fmt: skip
     return f"{network.model} {network.design}" + (f" ({options})" if options else "")
@@ -99,6 +117,7 @@ PLACEMENTS = ("original", "bn-after-addition", "relu-before-addition", "relu-onl
 
 
 def _identity_beats(row: str) -> Claim:
+    """Return the claim that the identity has a lower test error than a row of Table 1."""
     shortcut = ROW[row].network
     assert shortcut is not None
     return Claim(
@@ -111,6 +130,7 @@ def _identity_beats(row: str) -> Claim:
 
 
 def _does_not_converge(row: str) -> Claim:
+    """Return the claim that a row of Table 1 ends at chance where the identity learns."""
     shortcut = ROW[row].network
     assert shortcut is not None
     return Claim(
@@ -125,6 +145,7 @@ def _does_not_converge(row: str) -> Claim:
 
 
 def _best_placement(model: str) -> Claim:
+    """Return the claim that full pre-activation has the lowest test error of Table 2."""
     best = network(model, "full-preactivation")
     return Claim(
         f"full-preactivation-is-best-{model}",
@@ -136,24 +157,27 @@ def _best_placement(model: str) -> Claim:
 
 
 def _gain_grows(shallow: str, deep: str) -> Claim:
+    """Return the claim that pre-activation lowers the test error more in the deeper network."""
     terms = (
-        Term(1, network(deep)),
-        Term(-1, network(deep, "full-preactivation")),
-        Term(-1, network(shallow)),
-        Term(1, network(shallow, "full-preactivation")),
+        WeightedMean(1, network(deep)),
+        WeightedMean(-1, network(deep, "full-preactivation")),
+        WeightedMean(-1, network(shallow)),
+        WeightedMean(1, network(shallow, "full-preactivation")),
     )
-    words = f"test error, gain of pre-activation at {deep} minus that at {shallow}"
+    description = f"test error, gain of pre-activation at {deep} minus that at {shallow}"
     return Claim(
         f"gain-grows-{shallow}-{deep}",
         f"the gain of pre-activation is larger in {deep} than in {shallow}",
         "Table 3",
-        (Contrast(words, terms),),
+        (Contrast(description, terms),),
         "table3",
-        apart=True,  # 1001 layers train in fp32 where the others do in bf16: gains are compared, not errors
+        # 1001 layers may train in fp32 where 164 do in bf16; gains are compared, and not errors.
+        apart=True,
     )
 
 
 def _regularises(model: str) -> Claim:
+    """Return the claim that pre-activation has a higher training loss and a lower test error."""
     original, preactivation = network(model), network(model, "full-preactivation")
     return Claim(
         f"preactivation-regularises-{model}",
@@ -187,10 +211,13 @@ CLAIMS: tuple[Claim, ...] = (
         "shortcut-only-gating-approaches-identity",
         "shortcut-only gating comes closer to the identity as its bias falls from 0 to -6",
         "Section 3.1",
-        # Closer, not better: the distance of each to the original.
+        # The claim is about closeness, so that the distance to the original counts, in either direction.
         (Contrast(
             "test error, distance from the original at bias 0 minus that at bias -6",
-            (Term(1, HALF_GATING_0), Term(-1, ORIGINAL), Term(-1, HALF_GATING_6), Term(1, ORIGINAL)),
+            (
+                WeightedMean(1, HALF_GATING_0), WeightedMean(-1, ORIGINAL),
+                WeightedMean(-1, HALF_GATING_6), WeightedMean(1, ORIGINAL),
+            ),
             distance=True,
         ),),
         "table1",
@@ -201,7 +228,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Section 3.1",
         (Contrast(
             "test error, what 1x1 shortcuts add to resnet110 minus what they add to resnet20",
-            (Term(1, CONV), Term(-1, ORIGINAL), Term(-1, FEW_CONV), Term(1, FEW)),
+            (WeightedMean(1, CONV), WeightedMean(-1, ORIGINAL), WeightedMean(-1, FEW_CONV), WeightedMean(1, FEW)),
         ),),
         "claims",
         reported=(higher(CONV, ORIGINAL), higher(FEW_CONV, FEW)),
@@ -237,7 +264,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Section 4.2",
         (Contrast(
             "share of y < 0 in resnet110 original, at the start minus when last measured",
-            (Term(1, ORIGINAL, FIRST_TRUNCATION), Term(-1, ORIGINAL, LAST_TRUNCATION)),
+            (WeightedMean(1, ORIGINAL, FIRST_TRUNCATION), WeightedMean(-1, ORIGINAL, LAST_TRUNCATION)),
         ),),
         "table1",
     ),

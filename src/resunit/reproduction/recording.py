@@ -1,0 +1,130 @@
+"""The record of a run: what is known before the run, and what the files in its folder add to it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from resunit.models.designs import DESIGNS
+from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.identity import recipe_hash
+from resunit.reproduction.networks import NetworkChoice, network
+from resunit.runs.read import Run
+from resunit.runs.schema import (
+    CurvePoint,
+    Environment,
+    ExperimentRecord,
+    LogLine,
+    PropagationLine,
+    PropagationPoint,
+    Status,
+)
+from resunit.training.recipe import Recipe, recipe_from_json
+
+# Training loss and error at the end of a run are means over the lines of this last share of its steps.
+SHARE_AT_THE_END = 0.1
+
+# These measures of the signal are kept in records.
+MEASURES = ("stream_rms", "gradient_gain", "lambda_product", "negative_share", "energy_cut")
+
+
+def described(
+    experiment: Experiment, status: Status = "failed", error: str | None = None
+) -> ExperimentRecord:
+    """Return the record with what is known before the run.
+
+    Args:
+        experiment: the run. Its design may be the user's own, which need not be imported.
+        status: how the run ended.
+        error: why the run failed, if it did.
+    """
+    recipe = experiment.typed_recipe
+    assert recipe.batch_size is not None
+    chosen = _network_of(recipe)
+    return ExperimentRecord(
+        table=experiment.table,
+        row=experiment.row,
+        model=chosen.model,
+        design=chosen.design,
+        options=dict(chosen.options),
+        data=recipe.data,
+        crop=recipe.crop,
+        scale=experiment.scale,
+        steps=experiment.steps,
+        batch_size=recipe.batch_size,
+        precision=recipe.precision,
+        seed=experiment.seed,
+        status=status,
+        error=error,
+        recipe=recipe_hash(experiment.recipe),
+        numerics=experiment.numerics,
+        identity=experiment.identity,
+    )
+
+
+def record_of(experiment: Experiment, run: Run) -> ExperimentRecord:
+    """Return the record of a run that ended, from the files in its folder.
+
+    A diverged run has no losses and errors. What the record calls test errors are those of the images that
+    the run was judged on, which `split` names.
+    """
+    result = run.result
+    done = result.status == "done"
+    lines_at_the_end = [
+        line for line in run.log if done and line.step > (1 - SHARE_AT_THE_END) * result.steps
+    ]
+    large_crop = result.view("large_crop")
+    record = replace(
+        described(experiment, result.status),
+        steps_done=result.steps,
+        split=result.split,
+        classes=len(run.evaluation.classes) if done and run.evaluation else None,
+        test_error=result.error,
+        test_loss=run.log[-1].loss if done else None,
+        test_top5_error=result.top5_error,
+        test_error_large_crop=large_crop.error if large_crop else None,
+        test_top5_error_large_crop=large_crop.top5_error if large_crop else None,
+        train_loss=_mean(lines_at_the_end, lambda line: line.train_loss),
+        train_error=_mean(lines_at_the_end, lambda line: line.train_error),
+        parameters=result.parameters,
+        train_flops=result.train_flops,
+        wall_seconds=result.wall_seconds,
+        images_per_second=result.images_per_second,
+        precision=result.precision,
+        activation_checkpointing=recipe_from_json(run.recipe).activation_checkpointing,
+        curve=tuple(map(_point_of_curve, run.log)),
+        propagation=tuple(map(_point_of_propagation, run.propagation)),
+    )
+    return record if run.environment is None else _with_environment(record, run.environment)
+
+
+def _network_of(recipe: Recipe) -> NetworkChoice:
+    assert recipe.design is not None
+    if recipe.design in DESIGNS:
+        return network(recipe.model, recipe.design, **recipe.model_options)
+    return NetworkChoice(recipe.model, recipe.design, recipe.model_options)
+
+
+def _with_environment(record: ExperimentRecord, environment: Environment) -> ExperimentRecord:
+    return replace(
+        record,
+        threads=environment.threads,
+        cores=environment.cores,
+        torch=environment.torch,
+        commit=environment.commit,
+        batch_norm=environment.batch_norm,
+        machine=environment.processor,
+        version=environment.resunit,
+    )
+
+
+def _point_of_curve(line: LogLine) -> CurvePoint:
+    return CurvePoint(line.step, line.train_loss, line.train_error, line.error, line.images)
+
+
+def _point_of_propagation(line: PropagationLine) -> PropagationPoint:
+    measures = {name: line.measures[name] for name in MEASURES if name in line.measures}
+    return PropagationPoint(line.step, measures)
+
+
+def _mean(lines: Iterable[LogLine], number: Callable[[LogLine], float | None]) -> float | None:
+    values = [value for line in lines if (value := number(line)) is not None]
+    return sum(values) / len(values) if values else None

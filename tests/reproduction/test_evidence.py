@@ -1,0 +1,97 @@
+"""The evidence: records that ship with the package, and those in a folder of results."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resunit.errors import FileFormatError
+from resunit.io.fields import to_json
+from resunit.reproduction.evidence import SHIPPED, read_evidence, read_records, records_path
+from resunit.reproduction.identity import identity_of, recipe_hash
+from resunit.reproduction.scales import SCALES, recipe_for
+from resunit.reproduction.setting import recipe_of_scale
+from resunit.reproduction.tables import TABLES
+from resunit.runs.schema import ExperimentRecord, append
+
+CIFAR10 = "c67dd30998a25b124ee62587bee072f9840db8fbf53d28d28ec00ee196d3159c"  # `load("cifar10").checksum`
+
+
+def test_shipped_records_are_of_the_newest_format_and_each_run_stands_once() -> None:
+    lines = [json.loads(line) for line in (SHIPPED / "mini.jsonl").read_text().splitlines()]
+    assert {line["format"] for line in lines} == {ExperimentRecord.FORMAT}
+    assert lines == [to_json(record) for record in read_records(SHIPPED / "mini.jsonl")]
+
+
+def test_the_identities_of_shipped_records_come_out_again() -> None:
+    """An identity holds every field of the recipe, under the names that fields had when it was made."""
+    for record in read_records(SHIPPED / "mini.jsonl"):
+        recipe = replace(
+            SCALES[record.scale](),
+            model=record.model,
+            design=record.design,
+            model_options=record.options,
+            seed=record.seed,
+            data=record.data,
+            steps=record.steps,
+            batch_size=record.batch_size,
+            precision=record.precision,
+        )
+        assert identity_of(recipe, CIFAR10) == record.identity
+        assert record.recipe == recipe_hash(recipe.to_json()) == recipe_of_scale("mini")
+
+
+def test_records_in_the_folder_of_results_stand_beside_those_that_ship(tmp_path: Path) -> None:
+    shipped = read_records(SHIPPED / "mini.jsonl")
+    again, new = replace(shipped[0], test_error=1.0), replace(shipped[1], identity="new")
+    append(records_path(tmp_path, "mini"), [again, new])
+    assert read_evidence(tmp_path, "mini") == [again, *shipped[1:], new]
+    assert read_evidence(tmp_path / "absent", "mini") == shipped
+    assert read_evidence(tmp_path, "smoke") == []
+
+
+def test_the_first_records_are_read(tmp_path: Path) -> None:
+    """Format 1 had no number, no recipe, other names, and its measures beside the step."""
+    record = read_records(SHIPPED / "mini.jsonl")[0]
+    older = {
+        name: value for name, value in to_json(record).items() if name not in ("format", "recipe", "split")
+    }
+    older["memory"] = older.pop("activation_checkpointing")
+    older["propagation"] = [
+        {"step": point.step}
+        | {{"negative_share": "truncated"}.get(k, k): list(v) for k, v in point.measures.items()}
+        for point in record.propagation
+    ]
+    path = tmp_path / "older.jsonl"
+    path.write_text(json.dumps(older) + "\n")
+    assert read_records(path) == [record]
+
+
+@pytest.mark.parametrize("change", [{"format": 9}, {"numerics": 0}, {"seed": "one"}, {"sead": 1}])
+def test_records_that_cannot_be_compared_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    record = to_json(read_records(SHIPPED / "mini.jsonl")[0])
+    path = tmp_path / "records.jsonl"
+    path.write_text(json.dumps(record) + "\n" + json.dumps(record | change) + "\n")
+    with pytest.raises(FileFormatError, match=r"records\.jsonl, line 2"):
+        read_records(path)
+
+
+def test_a_recipes_hash_holds_what_no_record_states() -> None:
+    table1 = TABLES["table1"].rows
+
+    def hashed(row: int = 0, seed: int = 0, scale: str = "mini", **changes: Any) -> str:
+        return recipe_hash(recipe_for(table1[row], scale, seed, None, changes).to_json())
+
+    same = {
+        hashed(),
+        hashed(row=5, seed=2),
+        hashed(steps=40),
+        hashed(precision="fp32"),
+        hashed(activation_checkpointing="small"),
+    }
+    assert same == {recipe_of_scale("mini")}
+    others = [hashed(learning_rate=0.2), hashed(padding=3), hashed(validation=5000),
+              hashed(ghost_batch_size=32), hashed(scale="paper")]  # fmt: skip
+    assert len({*others, *same}) == 6
