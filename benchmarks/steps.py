@@ -48,6 +48,7 @@ def prepare_our_step(
         image_size: pixels a side.
         fields: fields of the recipe `paper` that are changed.
     """
+    keep_freed_memory(CPU)  # The command line does so before it trains.
     setup = set_up_ours(spec, name, batch_size, image_size, fields)
     model = setup.distributed.wrap(setup.network).train()
     ghost_batches = next(setup.batches.between(0, 1, setup.image_size_at))
