@@ -17,7 +17,7 @@ FORMAT_1 = Path(__file__).parents[1] / "data" / "format1"
 
 def test_a_finished_run_is_read_as_typed_records() -> None:
     run = read_run(FORMAT_1 / "done")
-    assert (run.result.status, run.result.split, run.result.test_error) == ("done", "test", 91.4)
+    assert (run.result.status, run.result.split, run.result.test_error) == ("done", "test", 87.4)
     assert [view.view for view in run.result.views] == ["mirror", "tta"]
     assert all(isinstance(view, ViewError) for view in run.result.views)
     assert [line.step for line in run.log] == [2, 4, 6]
