@@ -83,9 +83,7 @@ def test_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     settings = {"model": "preresnet20", "data": "cifar10-sample", "steps": 1, "batch_size": 16}
     resunit.train(with_changes(named_recipe("paper"), settings), out=tmp_path / "run", quiet=True)
     assert "9 junctions" in answered(capsys, str(tmp_path / "run"), "--batch-size", "4")
-    assert "stored with the weights" in refused(
-        capsys, str(tmp_path / "run"), "--design", "plain"
-    )
+    assert "stored with the weights" in refused(capsys, str(tmp_path / "run"), "--design", "plain")
 
 
 def test_code(capsys: pytest.CaptureFixture[str], here: Path) -> None:

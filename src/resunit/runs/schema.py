@@ -14,6 +14,13 @@ from resunit.errors import FileFormatError, UsageError
 from resunit.io.atomic import write_atomically
 from resunit.io.fields import from_json, to_json
 from resunit.io.jsonl import append_lines, read_lines
+from resunit.runs.upgrades import (
+    upgrade_environment,
+    upgrade_experiment,
+    upgrade_log_line,
+    upgrade_propagation_line,
+    upgrade_result,
+)
 
 Split = Literal["test", "validation"]
 Status = Literal["done", "diverged", "stopped", "failed"]
@@ -356,72 +363,10 @@ def append(path: Path, records: Iterable[Record]) -> None:
     append_lines(path, map(to_json, records))
 
 
-def _upgrade_result(record: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 had a key for each view, named after the split: test_error_mirrored_views."""
-    split = "validation" if "validation_error" in record else "test"
-    names = {
-        "mirror": "mirrored_views",
-        "tta": "augmented_views",
-        "large_crop": "large_crop",
-        "ten_crops": "ten_crops",
-    }
-    views = []
-    for view, name in names.items():
-        error = record.pop(f"{split}_error_{name}", None)
-        top5 = record.pop(f"{split}_top5_error_{name}", None)
-        if error is not None:
-            views.append({"view": view, "error": error, "top5_error": top5})
-    return {"evaluation_flops": 0, **record, "split": split, "views": views}
-
-
-def _upgrade_log_line(record: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 named loss, error and images after the split."""
-    split = "validation" if "validation_error" in record else "test"
-    for name in ("loss", "error", "images"):
-        record[name] = record.pop(f"{split}_{name}", 0 if name == "images" else None)
-    return {**record, "split": split}
-
-
-_NOT_MEASURES = ("format", "step", "epoch", "junctions", "unseen", "refused")
-
-
-def _upgrade_propagation_line(record: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 had the measures beside the other fields."""
-    measures = {name: value for name, value in record.items() if name not in _NOT_MEASURES}
-    return {name: value for name, value in record.items() if name in _NOT_MEASURES} | {"measures": measures}
-
-
-def _upgrade_environment(record: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 called the world size "workers"."""
-    record["world_size"] = record.pop("workers", 1)
-    return record
-
-
-# Format 1 of experiments named these measures otherwise than the instrument does.
-_SHORT_MEASURES = {"truncated": "negative_share"}
-
-
-def _upgrade_experiment(record: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 had the measures beside the step, and two names of its own."""
-    points = [
-        {
-            "step": point["step"],
-            "measures": {
-                _SHORT_MEASURES.get(name, name): value for name, value in point.items() if name != "step"
-            },
-        }
-        for point in record.get("propagation") or ()
-    ]
-    record["activation_checkpointing"] = record.pop("memory", None)
-    if "widening" in (options := dict(record.get("options") or {})):
-        options["shortcut_option"] = options.pop("widening")
-    return {**record, "options": options, "split": record.get("split") or "test", "propagation": points}
-
-
 _UPGRADES: dict[type, Upgrade] = {
-    RunResult: _upgrade_result,
-    LogLine: _upgrade_log_line,
-    PropagationLine: _upgrade_propagation_line,
-    Environment: _upgrade_environment,
-    ExperimentRecord: _upgrade_experiment,
+    RunResult: upgrade_result,
+    LogLine: upgrade_log_line,
+    PropagationLine: upgrade_propagation_line,
+    Environment: upgrade_environment,
+    ExperimentRecord: upgrade_experiment,
 }
