@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.recipe_runs import RecipeRun, finish_run, path_of_runs, read_runs
+from benchmarks.recipe_runs import finish_run, path_of_runs, read_runs
 from benchmarks.records import Details, Measurement, SeedErrors
 from benchmarks.session import Session
 from resunit.runs import schema
+from resunit.runs.recipe_run import RecipeRun
 
 RECIPES = ("quick", "fast94")
 

@@ -1,14 +1,13 @@
 """Runs of a named recipe on all of CIFAR-10: one run a line of results/RECIPE.jsonl."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from benchmarks.processes import MeasurementError
 from resunit.runs import schema
 from resunit.runs.folder import RunFolder
-from resunit.runs.schema import Status
+from resunit.runs.recipe_run import RecipeRun, upgrade_recipe_run
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import Recipe, recipe_from_json, stored_recipe
 from resunit.training.recipes import named_recipe
@@ -16,43 +15,6 @@ from resunit.training.recipes import named_recipe
 
 class RunStopped(MeasurementError):
     """A run was told to stop by a signal; the message says how it goes on."""
-
-
-@dataclass(frozen=True)
-class RecipeRun:
-    """The summary of one run; errors are in percent."""
-
-    FORMAT: ClassVar[int] = 2
-
-    name: str
-    """The name of the recipe."""
-    model: str
-    design: str
-    precision: str
-    seed: int
-    status: Status
-    steps: int
-    batch_size: int
-    test_error: float | None
-    best_test_error: float | None
-    mirror_error: float | None
-    """The test error on the average over an image and its mirror image."""
-    tta_error: float | None
-    """The test error with test-time augmentation over six views."""
-    train_loss: float | None
-    train_flops: int
-    evaluation_flops: int
-    wall_seconds: float | None
-    alone: bool
-    """Whether the run was trained in one go; otherwise it may have shared the machine, and its time means nothing."""
-    machine: str
-    """Processor, threads, operating system and architecture."""
-    resunit: str
-    """The version of resunit."""
-    commit: str | None
-    recipe: Mapping[str, Any]
-    """The fields of the recipe but its seed, with the recipe's own format."""
-    format: int = FORMAT
 
 
 def path_of_runs(folder: Path, recipe: str) -> Path:
@@ -120,20 +82,7 @@ def without_seed(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in recipe.to_json().items() if name != "seed"}
 
 
-_NAMES_SINCE_FORMAT_1 = {
-    "table": "name",
-    "test_error_mirrored_views": "mirror_error",
-    "test_error_augmented_views": "tta_error",
-    "version": "resunit",
-}
-_DROPPED_AFTER_FORMAT_1 = ("row", "options", "scale")  # They were the same in every line.
-
-
 def _upgrade(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a run of format 1 with the names of format 2, in its recipe too."""
-    upgraded = {
-        _NAMES_SINCE_FORMAT_1.get(name, name): value
-        for name, value in record.items()
-        if name not in _DROPPED_AFTER_FORMAT_1
-    }
-    return {**upgraded, "recipe": without_seed(recipe_from_json(record["recipe"]))}
+    """Return a run of format 1 in format 2; fields that its recipe does not have get their defaults."""
+    upgraded = upgrade_recipe_run(record)
+    return {**upgraded, "recipe": without_seed(recipe_from_json(upgraded["recipe"]))}

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from benchmarks.recipe_runs import RecipeRun, without_seed
+from benchmarks.recipe_runs import without_seed
+from resunit.runs.recipe_run import RecipeRun
 from resunit.training.recipes import named_recipe
 
 

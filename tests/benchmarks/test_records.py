@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.recipe_runs import RecipeRun, read_runs
+from benchmarks.recipe_runs import read_runs
 from benchmarks.records import (
     BenchmarkRecord,
     Details,
@@ -21,6 +21,7 @@ from benchmarks.records import (
 from resunit.errors import CutOffRecord, FileFormatError
 from resunit.io.jsonl import append_lines
 from resunit.runs import schema
+from resunit.runs.recipe_run import RecipeRun
 from tests.benchmarks.examples import recipe_run
 from tools.migrate_records import migrate_benchmarks
 

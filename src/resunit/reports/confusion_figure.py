@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from resunit.reports.style import BLUE, FONT, ORANGE
+from resunit.io.style import BLUE, FONT, ORANGE
 from resunit.runs.confusion import Confusion
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
-from resunit.reports.style import BLUE, FONT
+from resunit.io.style import BLUE, FONT
 from resunit.runs.read import is_finite
 from resunit.runs.schema import CurvePoint
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from resunit.reports.style import FONT
+from resunit.io.style import FONT
 from resunit.runs.read import is_finite
 from resunit.runs.schema import PropagationLine
 

@@ -7,10 +7,10 @@ from statistics import median_high
 from typing import TYPE_CHECKING
 
 from resunit.io.page import render_page
+from resunit.io.style import BLUE, FONT
 from resunit.reports.comparison import ClaimRow, Comparison
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Plot, interactive_curves
-from resunit.reports.style import BLUE, FONT
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from resunit.reports.style import BLUE, FONT, GREY
+from resunit.io.style import BLUE, FONT, GREY
 from resunit.runs.read import is_finite
 from resunit.runs.schema import LogLine, Split
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from resunit.io.style import BLUE, ORANGE
+
 if TYPE_CHECKING:
     from resunit.propagation.junction import Junction
     from resunit.propagation.result import Propagation
-
-BLUE, ORANGE = "#3b7dc4", "#e07b28"
 
 # The smallest height on logarithmic axes. Zero is drawn at it, and smaller values would squeeze all others.
 FLOOR = 1e-12

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from resunit.io.style import FONT
 from resunit.propagation.show.panels import (
     FLOOR_NOTE,
     MeasurePanel,
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from resunit.propagation.result import Propagation
-
-# These are the fonts of page.css. Plotly measures text before the style sheet reaches it.
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 PANEL_HEIGHT_PIXELS = 250
 TITLE_HEIGHT_PIXELS = 64  # of the three lines above a panel

@@ -1,0 +1,13 @@
+"""The looks that all figures share; the style sheet of the page, page.css, colours text, grid and background."""
+
+# The fonts `--sans` of page.css: plotly measures texts before the style sheet reaches them.
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+BLUE = "#3b7dc4"
+ORANGE = "#e07b28"
+GREY = "#808890"
+
+# One colour for each run; all of them can be read on white and on black.
+COLOURS_OF_RUNS = (
+    BLUE, ORANGE, "#4a9c5d", "#d1495b", "#8f5fbf", "#9a6b4f", "#d673b0", "#808890", "#a3a030", "#2fa6b5",
+)  # fmt: skip
