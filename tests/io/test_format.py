@@ -2,6 +2,7 @@ import pytest
 
 from resunit.io.format import (
     counted,
+    date_and_time,
     duration,
     field_value,
     in_petaflop,
@@ -39,6 +40,11 @@ from resunit.io.format import (
         (field_value({"gate_bias": -6.0, "inverted_dropout": True}), "gate_bias -6.0, inverted_dropout yes"),
         (field_value((0.5, 0.75)), "0.5, 0.75"),
         (field_value([]), "none"),
+        (field_value([81 / 164, 0.1]), "0.493902, 0.1"),
+        (field_value(1234.5678901), "1234.57"),
+        (counted(2_000, "class", "classes"), "2,000 classes"),
+        (date_and_time("2026-11-29T14:20:59+00:00"), "29 November 2026, 14:20 UTC"),
+        (date_and_time("yesterday"), "yesterday"),
         (field_value(None), "none"),
     ],
 )

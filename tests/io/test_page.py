@@ -13,6 +13,9 @@ EMPTY = {
     "plots": (),
     "costs": (),
     "hours": 0.0,
+    "compared": None,
+    "measurements": None,
+    "recorded": None,
 }
 
 

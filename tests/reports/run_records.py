@@ -13,7 +13,7 @@ from resunit.runs.schema import (
     Environment,
     Evaluation,
     LogLine,
-    Mistake,
+    Prediction,
     PropagationLine,
     RunResult,
     Split,
@@ -130,7 +130,7 @@ def evaluation(classes: Sequence[str] = CLASSES, split: Split = "test", mistakes
     np.fill_diagonal(counts, 1000 - counts.sum(1))
     pairs = [(3, 5), (5, 3), (2, 4), (1, 9), (0, 8), (7, 4)]
     worst = (
-        Mistake(
+        Prediction(
             index=137 * i,
             true=classes[pairs[i % 6][0] % size],
             predicted=classes[pairs[i % 6][1] % size],

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shlex
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -37,6 +39,9 @@ class Common:
 
 COMMON = Common()
 
+# The command that runs, as it was typed; None outside of the command line.
+typed_command: ContextVar[str | None] = ContextVar("typed_command", default=None)
+
 
 def tell_json(document: Any) -> None:
     """Print one JSON document, the only output of a command with --json."""
@@ -46,6 +51,7 @@ def tell_json(document: Any) -> None:
 def run(app: App, arguments: Sequence[str]) -> int:
     """Run one command of `app` and return its exit code; every error becomes one line on stderr."""
     warnings.showwarning = show_warning
+    typed_command.set(shlex.join([str(app.name[0]), *arguments]))
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()

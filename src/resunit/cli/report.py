@@ -1,36 +1,66 @@
 """`resunit report`: pages from the records of runs."""
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
 from resunit.errors import UsageError
+
+if TYPE_CHECKING:
+    from resunit.reproduction.report import Report
+
+CHARACTERS_OF_A_FILE = 1000
 
 
 @app.command(
     help_epilogue="Examples:\n"
     "  resunit report runs/quick-1\n"
+    "  resunit report runs/quick-1 runs/quick-2 --against learning-rate\n"
     "  resunit report runs/ results/reproduce-mini.jsonl --out report.html"
 )
-def report(*paths: Path, out: Path | None = None, common: Common = COMMON) -> int:
-    """Write the page of one run again, or one page of many runs.
+def report(*paths: Path, out: Path | None = None, against: str | None = None, common: Common = COMMON) -> int:
+    """Write the page of one run again, or compare many runs: one table, one plot, one page.
 
     Args:
         paths: The folder of one run; or folders of runs, folders that hold them, and files of records.
         out: The page of many runs, report.html by default; a .md file gets Markdown and pictures.
+        against: Draw the error against this field of the recipe; by default the one that alone differs.
         common: The options of every command.
     """
     if not paths:
         raise UsageError("report needs runs: resunit report PATH...")
-    if len(paths) == 1 and (paths[0] / "recipe.json").exists() and out is None:
-        from resunit.reports import write_run_page
+    if len(paths) == 1 and (paths[0] / "recipe.json").exists() and out is None and against is None:
+        from resunit.training.page import write_page
 
-        page = write_run_page(paths[0])
-    else:
-        from resunit.reproduction.report import write_report
+        page = write_page(paths[0])
+        if common.json:
+            tell_json({"report": str(page)})
+        else:
+            print(page)
+        return DONE
+    from resunit.reproduction.report import write_report
 
-        page = write_report(paths, out or Path("report.html"))
+    written = write_report(paths, out or Path("report.html"), against)
     if common.json:
-        tell_json({"report": str(page)})
+        tell_json({"report": str(written.path), "runs": [run.to_json() for run in written.runs]})
     else:
-        print(page)
+        _tell(written)
     return DONE
+
+
+def _tell(written: "Report") -> None:
+    """Print the tables of a report, and then its path."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from resunit.reports.sortable_table import narrowed, table_for_terminal
+
+    # What is not a terminal is a file or a program, which wants each run on one line.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else CHARACTERS_OF_A_FILE)
+    for table in (narrowed(table, console.width) for table in written.tables):
+        console.print(table_for_terminal(table))
+        for note in table.notes:
+            console.print(Text(note), soft_wrap=True)
+        print()
+    print(written.path)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json
+from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json, typed_command
 from resunit.cli.options import LEFT_OVER, own_design_options, recipe_options, split_arguments
 from resunit.cli.process import claim_process
 from resunit.errors import UsageError
@@ -91,7 +91,7 @@ def _train(recipe: Recipe, out: Path, common: Common) -> RunResult:
     from resunit.training.loop import train as train_run
 
     claim_process()
-    return train_run(recipe, out=out, quiet=common.json)
+    return train_run(recipe, out=out, quiet=common.json, command=typed_command.get())
 
 
 def _resume(folder: Path, common: Common) -> int:

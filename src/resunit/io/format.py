@@ -5,8 +5,15 @@ terminal and to JSON, `share_in_percent`, `two_digits` and `counted`, use plain 
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+
+# The names do not depend on the language of the machine, as those of strftime do.
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 
 def percent(value_in_percent: float) -> str:
@@ -26,9 +33,9 @@ def two_digits(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun: ``1 junction``, ``2 junctions``."""
-    return f"{count} {noun}{'s' * (count != 1)}"
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun: ``1 junction``, ``2,000 junctions``; `plural` is needed for ``2 classes``."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def rounded_count(count: float) -> str:
@@ -60,14 +67,29 @@ def duration(seconds: float) -> str:
     )
 
 
+def date_and_time(written: str) -> str:
+    """Return a time that ISO 8601 writes as people do: ``29 November 2026, 14:20 UTC``; another text stays."""
+    try:
+        time = datetime.fromisoformat(written)
+    except ValueError:
+        return written
+    zone = " UTC" if time.utcoffset() == timedelta() else ""
+    return f"{time.day} {MONTHS[time.month - 1]} {time.year}, {time:%H:%M}{zone}"
+
+
 def field_value(value: object) -> str:
-    """Return a record's value as a table shows it: ``none``, ``yes``, ``0.5, 0.75``, ``gate_bias -6.0``."""
+    """Return a record's value as a table shows it: ``none``, ``yes``, ``0.5, 0.75``, ``gate_bias -6.0``.
+
+    A number of more than eight characters, such as 81 / 164, is rounded to six digits.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {field_value(part)}" for name, part in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(field_value, value)) or "none"
+    if isinstance(value, float) and len(str(value)) > 8:
+        return f"{value:.6g}"
     return "none" if value is None else str(value)
 
 

@@ -4,7 +4,8 @@ import math
 import shlex
 from collections.abc import Iterator
 
-from resunit.io.format import percent
+from resunit.io.format import counted, percent
+from resunit.runs.judged import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
 from resunit.runs.read import Run, is_finite
 
 # Two errors that differ by less are the same when asking where a curve became flat.
@@ -16,6 +17,8 @@ NEAR_CHANCE_IN_POINTS = 1.0
 
 def findings_about(run: Run) -> list[str]:
     """Return the findings about a run; the ones that limit what its numbers mean come first."""
+    if run.has_few_images:
+        return [*_about_the_end(run), *_about_the_data(run), *_about_few_images(run)]
     return [
         *_about_the_end(run),
         *_about_the_data(run),
@@ -58,6 +61,19 @@ def _about_the_data(run: Run) -> Iterator[str]:
             "The error is measured on images that were held out of training, not on a test set. "
             "Use it to choose between runs, and report an error on the test set instead."
         )
+
+
+def _about_few_images(run: Run) -> Iterator[str]:
+    images = counted(run.judged_images or 0, "image")
+    limit = f"fewer than {FEWEST_IMAGES}"
+    if (run.judged_images or 0) >= FEWEST_IMAGES and run.confusion is not None:
+        images += f" of {len(run.confusion.classes)} classes"
+        limit = f"fewer than {FEWEST_IMAGES_A_CLASS} a class"
+    error = "" if run.last_error is None else f" The {run.split} error on them is {percent(run.last_error)}."
+    yield (
+        f"Only {images} were judged, {limit}, so this page draws no conclusion from them.{error} "
+        "Put more images into the test or val folder, or hold out more with `--validation`."
+    )
 
 
 def _about_the_error(run: Run) -> Iterator[str]:
@@ -147,7 +163,14 @@ def _about_classes(run: Run) -> Iterator[str]:
     confusion = run.confusion
     if confusion is None:
         return
-    if (pair := confusion.most_confused()) is not None:
+    enough = [error for error in confusion.hardest_first() if error.images >= FEWEST_IMAGES_A_CLASS]
+    if thin := len(confusion.classes) - len(enough):
+        yield (
+            f"Of {counted(thin, 'class', 'classes')} fewer than {FEWEST_IMAGES_A_CLASS} images were judged, "
+            "so no conclusion is drawn about them."
+        )
+    pair = confusion.most_confused()
+    if pair is not None and {confusion.classes[i] for i in pair} <= {error.name for error in enough}:
         a, b = pair
         a_as_b, b_as_a = confusion.counts[a][b], confusion.counts[b][a]
         a_name, b_name = confusion.classes[a], confusion.classes[b]
@@ -155,9 +178,8 @@ def _about_classes(run: Run) -> Iterator[str]:
             f"The two classes confused most often are {a_name} and {b_name}, {a_as_b + b_as_a:,} times: "
             f"{a_name} was taken for {b_name} {a_as_b:,} times, {b_name} for {a_name} {b_as_a:,} times."
         )
-    errors = confusion.hardest_first()
-    if errors and errors[0].error > errors[-1].error:
-        hardest, easiest = errors[0], errors[-1]
+    if enough and enough[0].error > enough[-1].error:
+        hardest, easiest = enough[0], enough[-1]
         yield (
             f"The hardest class is {hardest.name} with an error of {percent(hardest.error)}; "
             f"the easiest is {easiest.name} with {percent(easiest.error)}."

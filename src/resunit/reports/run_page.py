@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resunit.io.atomic import write_atomically
 from resunit.io.fields import to_json
-from resunit.io.format import field_value, percent
+from resunit.io.format import counted, date_and_time, field_value, percent
 from resunit.io.page import render_page
+from resunit.reports.class_table import class_table
 from resunit.reports.command import repeat_command, spelled_out_command
 from resunit.reports.confusion_figure import confusion_figure
 from resunit.reports.key_numbers import further_numbers, main_number
 from resunit.reports.propagation_figure import propagation_figure
 from resunit.reports.run_findings import findings_about
+from resunit.reports.run_settings import settings_of
 from resunit.reports.training_figure import training_figure
 from resunit.runs.read import Run, read_run
+from resunit.runs.schema import Environment, Prediction
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-HARDEST_CLASSES_SHOWN = 10
 
-
-def write_run_page(folder: Path) -> Path:
+def write_run_page(folder: Path, named_recipe: Mapping[str, Any] | None = None) -> Path:
     """Write ``report.html`` from the records in a run's folder, and return its path.
+
+    Args:
+        folder: the run's folder.
+        named_recipe: the recipe that the run started from, as a JSON object; the page shows first what differs.
 
     Raises:
         RunError: the folder is not a run's, or the run has no result yet.
@@ -33,12 +38,12 @@ def write_run_page(folder: Path) -> Path:
         WriteError: the page cannot be written.
     """
     path = folder / "report.html"
-    write_atomically(path, run_page(read_run(folder)).encode())
+    write_atomically(path, run_page(read_run(folder), named_recipe).encode())
     return path
 
 
-def run_page(run: Run) -> str:
-    """Return the page of one run as HTML."""
+def run_page(run: Run, named_recipe: Mapping[str, Any] | None = None) -> str:
+    """Return the page of one run as HTML; see `write_run_page`."""
     return render_page(
         "run.html",
         package="resunit.reports",
@@ -47,12 +52,16 @@ def run_page(run: Run) -> str:
         main_number=main_number(run),
         further_numbers=further_numbers(run),
         findings=findings_about(run),
-        hardest=run.confusion.hardest_first()[:HARDEST_CLASSES_SHOWN] if run.confusion else [],
+        classes=class_table(run.confusion) if run.confusion else None,
+        pictures=_with_own_image(run.evaluation.predictions if run.evaluation else ()),
+        mistakes=_with_own_image(run.evaluation.mistakes if run.evaluation else ()),
         repeat_command=repeat_command(run.folder),
         spelled_out_command=spelled_out_command(run.recipe),
-        recipe=_without_format(run.recipe),
-        environment=_without_format(to_json(run.environment)) if run.environment else {},
+        settings=settings_of(run.recipe, named_recipe),
+        when=date_and_time(run.environment.started) if run.environment and run.environment.started else None,
+        environment=_environment(run.environment) if run.environment else {},
         percent=percent,
+        counted=counted,
         field_value=field_value,
     )
 
@@ -66,5 +75,20 @@ def _figures(run: Run) -> dict[str, Figure]:
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def _without_format(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name != "format"}
+def _with_own_image(answers: Sequence[Prediction]) -> list[Prediction]:
+    """Return the answers whose image is part of the record: a page fetches nothing."""
+    return [answer for answer in answers if answer.image.startswith("data:image/")]
+
+
+def _environment(environment: Environment) -> dict[str, Any]:
+    """Return where the run happened, as a table shows it; fields that old records lack are left out."""
+    record = to_json(environment)
+    if environment.started is not None:
+        record["started"] = date_and_time(environment.started)
+    shown_elsewhere = ("format", "command")
+    optional = ("started", "host")
+    return {
+        name: value
+        for name, value in record.items()
+        if name not in shown_elsewhere and not (name in optional and value is None)
+    }

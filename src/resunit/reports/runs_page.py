@@ -1,4 +1,4 @@
-"""The page of many runs: the paper's tables and claims beside them, curves, spread over seeds, and costs."""
+"""The page of many runs: ordinary runs beside each other, the paper's tables and claims, curves, spread and costs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from resunit.io.style import BLUE, FONT
 from resunit.reports.comparison import ClaimRow, Comparison
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Plot, interactive_curves
+from resunit.reports.runs_comparison import RunsComparison
+from resunit.reports.sortable_table import SortableTable
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -24,6 +26,9 @@ def runs_page(
     plots: Sequence[Plot],
     spread: Mapping[str, Sequence[float]],
     costs: Sequence[Cost],
+    compared: RunsComparison | None = None,
+    measurements: SortableTable | None = None,
+    recorded: SortableTable | None = None,
 ) -> str:
     """Return the page of many runs as HTML; a part that is empty is left out.
 
@@ -35,10 +40,15 @@ def runs_page(
         plots: the training curves.
         spread: the test errors in percent of each seed, by network and setting.
         costs: the time and the arithmetic that the runs took.
+        compared: the ordinary runs beside each other.
+        measurements: the measurements of benchmarks.
+        recorded: the recorded runs of the paper's tables.
     """
     figures: dict[str, Figure] = {
         f"curves{i}": interactive_curves(plot.panels) for i, plot in enumerate(plots)
     }
+    if compared is not None:
+        figures |= compared.figures()
     if spread:
         figures["spread"] = spread_figure(spread)
     return render_page(
@@ -52,6 +62,9 @@ def runs_page(
         plots=plots,
         costs=costs,
         hours=sum(cost.hours for cost in costs),
+        compared=compared,
+        measurements=measurements,
+        recorded=recorded,
     )
 
 

@@ -19,7 +19,8 @@ MOST_MARKERS = 50
 def training_figure(log: Sequence[LogLine], split: Split) -> Figure:
     """Return error, loss and learning rate against the epoch, below each other.
 
-    Errors and losses on training images are dashed. In the paper only the training loss is.
+    Errors and losses on training images are dashed. In the paper only the training loss is. The legend names
+    each kind of line once; a click on a name hides its lines.
 
     Args:
         log: the evaluations of a run, at least one.
@@ -32,22 +33,34 @@ def training_figure(log: Sequence[LogLine], split: Split) -> Figure:
         shared_xaxes=True,
         vertical_spacing=0.09,
         row_heights=[0.5, 0.3, 0.2],
-        subplot_titles=[f"Error (%); solid: {split}, dashed: training", "Loss", "Learning rate"],
+        subplot_titles=["Error (%)", "Loss", "Learning rate"],
     )
     epochs = [line.epoch for line in log]
 
-    def draw(row: int, values: Sequence[float | None], name: str, **style: Any) -> None:
+    def draw(row: int, values: Sequence[float | None], name: str, kind: str, **style: Any) -> None:
         figure.add_scatter(
+            legendgroup=kind,
+            showlegend=row != 2,
             x=epochs, y=[value if is_finite(value) else None for value in values], name=name, row=row, col=1,
             mode="lines+markers" if len(log) <= MOST_MARKERS else "lines", marker_size=5, line=style,
             hovertemplate="%{y:.4~g}",
         )  # fmt: skip
 
-    draw(1, [line.error for line in log], f"{split} error", color=BLUE, width=2.5)
-    draw(1, [line.train_error for line in log], "training error", color=BLUE, width=1.5, dash="dash")
-    draw(2, [line.loss for line in log], f"{split} loss", color=BLUE, width=2.5)
-    draw(2, [line.train_loss for line in log], "training loss", color=BLUE, width=1.5, dash="dash")
-    draw(3, [line.learning_rate for line in log], "learning rate", color=GREY, width=1.5)
+    draw(1, [line.error for line in log], f"{split} error", split, color=BLUE, width=2.5)
+    draw(
+        1,
+        [line.train_error for line in log],
+        "training error",
+        "training",
+        color=BLUE,
+        width=1.5,
+        dash="dash",
+    )
+    draw(2, [line.loss for line in log], f"{split} loss", split, color=BLUE, width=2.5)
+    draw(
+        2, [line.train_loss for line in log], "training loss", "training", color=BLUE, width=1.5, dash="dash"
+    )
+    draw(3, [line.learning_rate for line in log], "learning rate", "learning rate", color=GREY, width=1.5)
     figure.update_annotations(x=0, xanchor="left", yshift=6, font_size=14)
     figure.update_xaxes(title_text="epoch", row=3, col=1)
     figure.update_xaxes(unifiedhovertitle_text="epoch %{x:.4~g}")
@@ -55,9 +68,9 @@ def training_figure(log: Sequence[LogLine], split: Split) -> Figure:
     figure.update_layout(
         template="none",
         font_family=FONT,
-        height=760,
-        showlegend=False,
+        height=790,
         hovermode="x unified",
+        legend={"orientation": "h", "x": 0, "y": -0.08, "yanchor": "top"},
         margin={"l": 44, "r": 8, "t": 36, "b": 44},
     )
     return figure

@@ -7,16 +7,11 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from resunit.models.custom import source_digest
+from resunit.runs.recipe_format import WITHOUT_EFFECT
 from resunit.training.recipe import Recipe, is_own_design
 
 # This number is raised by hand whenever a change makes equal recipes give other numbers.
 NUMERICS = 1
-
-# These fields say how a run is watched and stored, which changes none of its numbers.
-WITHOUT_EFFECT = (
-    "format", "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps",
-    "evaluation_images", "tta", "checkpoint_every", "watch_propagation",
-)  # fmt: skip
 
 # These fields stand in a record by themselves: the network, the seed, the data and the length.
 STATED = (

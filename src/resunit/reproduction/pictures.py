@@ -1,13 +1,12 @@
-"""Training curves from records: the paper's figures, and a panel for each network of no table."""
+"""Training curves from records: the paper's figures."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from resunit.reports.curves import Curve, Plot
 from resunit.reproduction.publication import (
     conditions,
     describe_seeds,
-    label_of,
     qualification,
     records_of_row,
 )
@@ -36,15 +35,6 @@ def figure(table: Table, records: Sequence[ExperimentRecord]) -> Plot | None:
             for label, runs in found.items()
         }
     return _plot(table.title, panels, LINES + IN_THE_PAPER)
-
-
-def curves_by_network(records: Iterable[ExperimentRecord]) -> Plot | None:
-    """Return the curves of all records, in a panel for each network and setting; None if there are none."""
-    panels: dict[str, dict[str, list[ExperimentRecord]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        label = label_of(record)
-        panels[f"{label}, {setting_of(record).description}"][label].append(record)
-    return _plot("Training curves", panels, LINES)
 
 
 def _plot(title: str, panels: Mapping[str, RunsByLabel], lines: str) -> Plot | None:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from resunit.models.designs import DESIGNS
+from resunit.reproduction.compared import point_of_curve
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.identity import recipe_hash
 from resunit.reproduction.networks import NetworkChoice, network
 from resunit.runs.read import Run
 from resunit.runs.schema import (
-    CurvePoint,
     Environment,
     ExperimentRecord,
     LogLine,
@@ -90,7 +90,7 @@ def record_of(experiment: Experiment, run: Run) -> ExperimentRecord:
         images_per_second=result.images_per_second,
         precision=result.precision,
         activation_checkpointing=recipe_from_json(run.recipe).activation_checkpointing,
-        curve=tuple(map(_point_of_curve, run.log)),
+        curve=tuple(map(point_of_curve, run.log)),
         propagation=tuple(map(_point_of_propagation, run.propagation)),
     )
     return record if run.environment is None else _with_environment(record, run.environment)
@@ -114,10 +114,6 @@ def _with_environment(record: ExperimentRecord, environment: Environment) -> Exp
         machine=environment.processor,
         version=environment.resunit,
     )
-
-
-def _point_of_curve(line: LogLine) -> CurvePoint:
-    return CurvePoint(line.step, line.train_loss, line.train_error, line.error, line.images)
 
 
 def _point_of_propagation(line: PropagationLine) -> PropagationPoint:

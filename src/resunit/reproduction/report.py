@@ -2,19 +2,24 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
+from resunit.reports.compared_run import ComparedRun, with_all_options
 from resunit.reports.comparison import Comparison, claims_in_markdown, comparison_in_markdown
 from resunit.reports.costs import Cost, costs_in_markdown
-from resunit.reports.curves import Plot, draw_curves
+from resunit.reports.curves import Curve, Plot, draw_curves
+from resunit.reports.measurement_table import measurement_table
+from resunit.reports.run_table import run_table
+from resunit.reports.runs_comparison import RunsComparison, compare
 from resunit.reports.runs_page import runs_page
+from resunit.reports.sortable_table import SortableTable, table_in_markdown
 from resunit.reproduction.claims import ClaimOutcome, judge
-from resunit.reproduction.evidence import read_records
-from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.pictures import curves_by_network, figure
+from resunit.reproduction.compared import compared_experiment
+from resunit.reproduction.found import find_records
+from resunit.reproduction.pictures import figure
 from resunit.reproduction.publication import (
     claim_rows,
     comparison,
@@ -23,12 +28,9 @@ from resunit.reproduction.publication import (
     tally,
     with_own_rows,
 )
-from resunit.reproduction.recording import record_of
 from resunit.reproduction.setting import setting_of
 from resunit.reproduction.tables import TABLES
-from resunit.runs.read import read_run
 from resunit.runs.schema import ExperimentRecord
-from resunit.training.recipe import recipe_from_json
 
 SUFFIXES = (".html", ".md")
 HEAD = """# The paper's tables, measured
@@ -41,29 +43,54 @@ A verdict needs at least 3 seeds.
 """
 
 
-def write_report(paths: Sequence[Path], out: Path) -> Path:
-    """Write one report of all runs in `paths`, and return its path.
+@dataclass(frozen=True)
+class Report:
+    """A report that was written.
+
+    Attributes:
+        path: its file.
+        runs: the ordinary runs in it.
+        tables: the tables of all runs and measurements in it, as a terminal shows them too.
+    """
+
+    path: Path
+    runs: Sequence[ComparedRun]
+    tables: Sequence[SortableTable]
+
+
+def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -> Report:
+    """Write one report of all runs in `paths`.
 
     Args:
         paths: run folders, folders that hold such, and files of records.
         out: a file that ends in .html, or in .md: then figures are PNG and PDF files beside it.
+        against: the field of the recipe that the error is drawn against; by default the one that a sweep varies.
 
     Raises:
-        UsageError: there is nothing to report on, or `out` has another suffix.
+        UsageError: there is nothing to report on, `out` has another suffix, or no run has the field `against`.
         FileFormatError: a record is damaged; the message names its file.
         RunError: a run has not ended.
         WriteError: the report cannot be written.
     """
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out}: a report ends in {' or '.join(SUFFIXES)}")
-    everything = [record for path in paths for record in found_in(path)]
-    # One run may stand in a file of records and in its folder as well.
-    records = list({record.identity or id(record): record for record in everything}.values())
-    if not records:
+    found = find_records(paths)
+    if not found:
         raise UsageError(
             f"no runs in {', '.join(map(str, paths))}; `resunit train` and `reproduce` make some"
         )
-    of_tables = [record for record in records if record.table]
+    if against is not None and not found.runs:
+        raise UsageError(
+            "--against needs runs of `resunit train`; rows of the paper's tables have their figures"
+        )
+    compared = compare(found.runs, out, against) if found.runs else None
+    measured = measurement_table(found.measurements) if found.measurements else None
+    recorded = (
+        run_table(with_all_options(list(map(compared_experiment, found.experiments))))
+        if found.experiments
+        else None
+    )
+    of_tables = found.experiments
     tables = {name: with_own_rows(name, table, of_tables) for name, table in TABLES.items()}
     comparisons = [
         comparison(table, of_tables)
@@ -73,21 +100,46 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
     figures = {name: plot for name, table in tables.items() if (plot := figure(table, of_tables))}
     outcomes = judge(of_tables) if of_tables else []
     if out.suffix == ".md":
-        head = HEAD.format(paths=" ".join(map(str, paths)), out=out)
-        write_atomically(out, _markdown(head, outcomes, comparisons, figures, records, out).encode())
-        return out
-    others = curves_by_network(record for record in records if not record.table)
-    page = runs_page(
-        "The paper's experiments" if of_tables else "Runs",
-        comparisons,
-        claim_rows(outcomes),
-        tally(outcomes),
-        [*figures.values(), *([others] if others else [])],
-        _spread(records),
-        _costs(records),
-    )
-    write_atomically(out, page.encode())
-    return out
+        parts = _markdown_of_runs(compared, measured, out)
+        if of_tables:
+            head = HEAD.format(paths=" ".join(map(str, paths)), out=out)
+            parts = [_markdown(head, outcomes, comparisons, figures, of_tables, out), *parts]
+        else:
+            parts = ["# Runs compared\n", *parts]
+        write_atomically(out, "\n".join(parts).encode())
+    else:
+        page = runs_page(
+            "The paper's experiments" if of_tables else "Runs compared",
+            comparisons,
+            claim_rows(outcomes),
+            tally(outcomes),
+            list(figures.values()),
+            _spread(of_tables),
+            _costs(of_tables),
+            compared,
+            measured,
+            recorded,
+        )
+        write_atomically(out, page.encode())
+    shown = [compared.table if compared else None, measured, recorded]
+    return Report(out, found.runs, [table for table in shown if table is not None])
+
+
+def _markdown_of_runs(
+    compared: RunsComparison | None, measured: SortableTable | None, out: Path
+) -> list[str]:
+    """Return the sections of ordinary runs and of measurements, after the curves were drawn beside `out`."""
+    parts = []
+    if compared is not None:
+        parts.append(table_in_markdown("Runs", compared.table))
+        curves = [Curve(run.name, [run.curve]) for run in compared.runs if run.curve]
+        if curves:
+            plot = Plot("Training curves", {"": curves}, "Dashed: training error; solid: error judged on.")
+            picture = draw_curves(plot, out.with_name(f"{out.stem}-curves.png"))
+            parts.append(f"![Training curves]({picture.name})\n")
+    if measured is not None:
+        parts.append(table_in_markdown("Measurements of speed", measured))
+    return parts
 
 
 def _markdown(
@@ -109,34 +161,6 @@ def _markdown(
         )
     parts.append(costs_in_markdown(_costs(records)))
     return "\n".join(parts)
-
-
-def found_in(path: Path) -> list[ExperimentRecord]:
-    """Return the records of a file, of a run's folder, or of everything that a folder holds.
-
-    Raises UsageError if there is no such path, and what `write_report` raises for damaged records.
-    """
-    if path.is_file():
-        return read_records(path)
-    if not path.is_dir():
-        raise UsageError(f"{path}: no such file or folder")
-    folders = sorted({file.parent for file in path.rglob("result.json")})
-    files = sorted(path.rglob("reproduce-*.jsonl"))
-    return [of_folder(folder) for folder in folders] + [r for file in files for r in read_records(file)]
-
-
-def of_folder(folder: Path) -> ExperimentRecord:
-    """Return the record of a run's folder, with table and row if `reproduce` made it.
-
-    Raises FileFormatError for a damaged record, and RunError for a run that has not ended.
-    """
-    run = read_run(folder)
-    if (folder.parent / "experiment.json").exists():
-        return record_of(Experiment.stored(folder.parent), run)
-    recipe = recipe_from_json(run.recipe, str(folder / "recipe.json"))
-    result = run.result
-    in_full = replace(recipe, model=result.model, design=result.design, epochs=None, steps=result.steps)
-    return record_of(Experiment("", recipe.model, recipe.name, in_full.to_json(), ""), run)
 
 
 def _spread(records: Sequence[ExperimentRecord]) -> dict[str, list[float]]:

@@ -17,7 +17,6 @@ from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.evidence import has_ended, read_evidence, read_records, records_of
 from resunit.reproduction.experiment import Experiment, PlannedRun, experiments, planned_runs
-from resunit.reproduction.identity import WITHOUT_EFFECT
 from resunit.reproduction.networks import network
 from resunit.reproduction.on_ray import RayTasks
 from resunit.reproduction.pictures import figure
@@ -29,6 +28,7 @@ from resunit.reproduction.setting import setting_of
 from resunit.reproduction.signal import SignalComparison, changes_for_signal, compare_signals
 from resunit.reproduction.signal_figure import save_figure
 from resunit.reproduction.tables import TABLES, Table
+from resunit.runs.recipe_format import WITHOUT_EFFECT
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import free_memory, resolve_device
 

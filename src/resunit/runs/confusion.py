@@ -13,11 +13,15 @@ class ClassError(NamedTuple):
         error: the percentage of the class's images that were predicted as another class.
         name: the class.
         taken_for: the class that its images were mistaken for most often; None if all are right.
+        images: the number of images of the class.
+        times: how many of them were taken for `taken_for`.
     """
 
     error: float
     name: str
     taken_for: str | None
+    images: int
+    times: int
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,14 @@ class Confusion:
     def _class_error(self, true: int) -> ClassError:
         row = self.counts[true]
         wrong = {predicted: count for predicted, count in enumerate(row) if predicted != true and count}
-        taken_for = self.classes[max(wrong, key=wrong.__getitem__)] if wrong else None
-        return ClassError(100 * sum(wrong.values()) / sum(row), self.classes[true], taken_for)
+        most = max(wrong, key=wrong.__getitem__, default=None)
+        return ClassError(
+            error=100 * sum(wrong.values()) / sum(row),
+            name=self.classes[true],
+            taken_for=None if most is None else self.classes[most],
+            images=sum(row),
+            times=0 if most is None else wrong[most],
+        )
 
     def _exchanged(self, a: int, b: int) -> int:
         return self.counts[a][b] + self.counts[b][a]

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 from resunit.errors import RunError
 from resunit.runs.confusion import Confusion
+from resunit.runs.judged import are_few
 from resunit.runs.recipe_format import upgrade_recipe
 from resunit.runs.schema import (
     Environment,
@@ -56,6 +57,19 @@ class Run:
         if self.evaluation is None:
             return None
         return Confusion(self.evaluation.classes, self.evaluation.confusion)
+
+    @property
+    def judged_images(self) -> int | None:
+        """The number of images that the newest weights were judged on; None before the first evaluation."""
+        if self.confusion is not None:
+            return self.confusion.images
+        return self.log[-1].images if self.log else None
+
+    @property
+    def has_few_images(self) -> bool:
+        """Whether the run was judged on too few images for any conclusion."""
+        classes = len(self.evaluation.classes) if self.evaluation else None
+        return self.judged_images is not None and are_few(self.judged_images, classes)
 
     @property
     def errors(self) -> list[tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""The format of recipe.json: the names that older recipes gave to fields of today."""
+"""The format of recipe.json: the names that older recipes gave to fields of today, and fields without effect."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,12 @@ from typing import Any
 from resunit.runs.schema import format_of
 
 RECIPE_FORMAT = 2
+
+# These fields say how a run is watched and stored, which changes none of its numbers.
+WITHOUT_EFFECT = (
+    "format", "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps",
+    "evaluation_images", "tta", "checkpoint_every", "watch_propagation",
+)  # fmt: skip
 
 NAMES_SINCE_FORMAT_1 = {
     "group_size": "ghost_batch_size",

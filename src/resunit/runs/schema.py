@@ -137,16 +137,23 @@ class PropagationLine:
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """An image that got a wrong answer with a high probability."""
+class Prediction:
+    """The answer to one image."""
 
     index: int
+    """The number of the image in its split."""
     true: str
     predicted: str
     probability: float
+    """The probability of the predicted class."""
     true_probability: float
     image: str
-    """The image as a data URI."""
+    """The image, or a smaller copy, as a data URI."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the predicted class is the true one."""
+        return self.predicted == self.true
 
 
 @dataclass(frozen=True)
@@ -159,13 +166,16 @@ class Evaluation:
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Counts; rows are the true class and columns the predicted one."""
-    mistakes: tuple[Mistake, ...] = ()
+    mistakes: tuple[Prediction, ...] = ()
+    """The wrong answers with the highest probabilities, the highest first."""
+    predictions: tuple[Prediction, ...] = ()
+    """Answers to images at equal distances in the split, right and wrong; the first evaluations had none."""
     format: int = FORMAT
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a run happened: everything that bitwise repetition depends on."""
+    """Where and when a run happened: everything that bitwise repetition depends on, and what people ask for."""
 
     FORMAT: ClassVar[int] = 2
 
@@ -187,6 +197,12 @@ class Environment:
     world_size: int
     precision: str
     data_checksum: str | None = None
+    started: str | None = None
+    """The time in UTC at which the run was first started, as ISO 8601 writes it."""
+    host: str | None = None
+    """The name of the machine in its network."""
+    command: str | None = None
+    """The command that started the run, as it was typed; None for a run that Python code started."""
     format: int = FORMAT
 
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,11 +12,27 @@ import torch
 from resunit.ops.cpu.library import library
 from resunit.runs.schema import Environment
 
+# With this environment variable set, records name neither the host nor the command, which may hold paths.
+ANONYMOUS = "RESUNIT_ANONYMOUS"
+
 
 def describe_environment(
-    device: torch.device, precision: str, world_size: int, data_checksum: str | None = None
+    device: torch.device,
+    precision: str,
+    world_size: int,
+    data_checksum: str | None = None,
+    command: str | None = None,
 ) -> Environment:
-    """Return everything that bitwise repetition of a run depends on, beside its recipe."""
+    """Return everything that bitwise repetition of a run depends on, beside its recipe, and time and place.
+
+    Args:
+        device: the device that computes.
+        precision: "bf16" or "fp32".
+        world_size: the number of processes.
+        data_checksum: the checksum of the data set.
+        command: the command as it was typed, if one was.
+    """
+    is_anonymous = bool(os.environ.get(ANONYMOUS))
     return Environment(
         resunit=version("resunit"),
         commit=find_commit(),
@@ -34,6 +51,9 @@ def describe_environment(
         world_size=world_size,
         precision=precision,
         data_checksum=data_checksum,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=None if is_anonymous else platform.node() or None,
+        command=None if is_anonymous else command,
     )
 
 

@@ -30,7 +30,13 @@ RESOLVED_FIELDS = {"data", "batch_size", "precision", "activation_checkpointing"
 
 
 @isolated_process_state()
-def train(recipe: Recipe | None = None, *, out: str | Path | None = None, quiet: bool = False) -> RunResult:
+def train(
+    recipe: Recipe | None = None,
+    *,
+    out: str | Path | None = None,
+    quiet: bool = False,
+    command: str | None = None,
+) -> RunResult:
     """Train as `recipe` says, and return the summary that result.json holds.
 
     The process stays as it was: random generators, threads, default dtype, grad mode and environment.
@@ -39,6 +45,7 @@ def train(recipe: Recipe | None = None, *, out: str | Path | None = None, quiet:
         recipe: the run; by default `quick`, on CIFAR-10.
         out: a new folder; by default one under runs/.
         quiet: whether nothing is shown on stderr.
+        command: the command that starts the run, as it was typed, for its record.
 
     Returns:
         The result. Its status is "done", "diverged", or "stopped" by Ctrl-C or SIGTERM after a checkpoint.
@@ -51,7 +58,7 @@ def train(recipe: Recipe | None = None, *, out: str | Path | None = None, quiet:
     setup = prepare(recipe or quick())
     folder = _create_folder(setup, Path(out or default_folder(setup.recipe.name)))
     writer = RunWriter(folder, setup)
-    with writer.in_use():
+    with writer.in_use(command):
         return _train_on(TrainingState(), setup, writer, quiet)
 
 

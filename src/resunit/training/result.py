@@ -3,6 +3,7 @@
 import base64
 import io
 from collections import Counter
+from collections.abc import Sequence
 from itertools import chain
 
 import torch
@@ -10,12 +11,14 @@ from PIL import Image
 from torch import Tensor
 
 from resunit.models.summary import multiply_adds, parameters
-from resunit.runs.schema import Evaluation, Mistake, RunResult, Status
+from resunit.runs.schema import Evaluation, Prediction, RunResult, Status
 from resunit.training.evaluation import Predictions, ViewPredictions
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
 
 MISTAKES_SHOWN = 24
+PREDICTIONS_SHOWN = 24
+THUMBNAIL_PIXELS = 128
 
 
 def describe_result(
@@ -69,16 +72,39 @@ def describe_result(
 
 
 def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evaluation:
-    """Return the confusion matrix of the final weights, and their worst mistakes with the images."""
+    """Return the confusion matrix of the final weights, their worst mistakes, and a sample of their answers."""
+    worst, spread = predictions.worst_mistakes(MISTAKES_SHOWN), spread_over(len(predictions.labels))
+    answers = _answers_to([*worst, *spread], setup, predictions)
+    return Evaluation(
+        split=setup.dataset.split_name,
+        classes=setup.dataset.classes,
+        confusion=predictions.confusion(),
+        mistakes=answers[: len(worst)],
+        predictions=answers[len(worst) :],
+    )
+
+
+def spread_over(images: int) -> list[int]:
+    """Return the indices of at most `PREDICTIONS_SHOWN` of so many images, at equal distances.
+
+    Splits are often sorted by class, so the images are of many classes.
+    """
+    shown = min(PREDICTIONS_SHOWN, images)
+    return [place * images // shown for place in range(shown)]
+
+
+def _answers_to(
+    indices: Sequence[int], setup: TrainingSetup, predictions: Predictions
+) -> tuple[Prediction, ...]:
+    """Return the answers to the images of the split at `indices`, with the images themselves."""
     classes = setup.dataset.classes
-    worst = predictions.worst_mistakes(MISTAKES_SHOWN)
-    pictures = chain.from_iterable(setup.dataset.test.pictures(torch.tensor(worst, dtype=torch.int64)))
-    mistakes = []
-    for index, picture in zip(worst, pictures, strict=True):
+    pictures = chain.from_iterable(setup.dataset.test.pictures(torch.tensor(indices, dtype=torch.int64)))
+    answers = []
+    for index, picture in zip(indices, pictures, strict=True):
         true, predicted = int(predictions.labels[index]), int(predictions.predicted[index])
         probabilities = predictions.probabilities[index]
-        mistakes.append(
-            Mistake(
+        answers.append(
+            Prediction(
                 index=index,
                 true=classes[true],
                 predicted=classes[predicted],
@@ -87,16 +113,16 @@ def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evalu
                 image=data_uri(picture),
             )
         )
-    return Evaluation(
-        split=setup.dataset.split_name,
-        classes=classes,
-        confusion=predictions.confusion(),
-        mistakes=tuple(mistakes),
-    )
+    return tuple(answers)
 
 
 def data_uri(image: Tensor) -> str:
-    """Return an image (3, H, W) uint8 as the data URI of a PNG, which a page can hold."""
+    """Return an image (3, H, W) uint8 as the data URI of a PNG, which a page can hold.
+
+    An image with a side of more than `THUMBNAIL_PIXELS` becomes smaller, so that a page of many stays small.
+    """
+    picture = Image.fromarray(image.cpu().permute(1, 2, 0).contiguous().numpy())
+    picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     buffer = io.BytesIO()
-    Image.fromarray(image.cpu().permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG")
+    picture.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

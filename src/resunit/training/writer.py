@@ -3,17 +3,18 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from resunit.data import StreamedSplit
 from resunit.errors import RunError
 from resunit.io.fields import to_json
 from resunit.models.weights import with_current_names, write_weights
-from resunit.reports import write_run_page
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine, RunResult, Status
 from resunit.training.checkpoints import Checkpoint, newest_checkpoint, save_checkpoint
 from resunit.training.environment import describe_environment
 from resunit.training.evaluation import Predictions, ViewPredictions
+from resunit.training.page import write_page
 from resunit.training.result import describe_evaluation, describe_result
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
@@ -29,8 +30,13 @@ class RunWriter:
         self.setup = setup
 
     @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self, command: str | None = None) -> Iterator[None]:
         """Keep other processes out of the folder while the context lasts, and record the environment.
+
+        A run that goes on keeps the time and the command that it was started with.
+
+        Args:
+            command: the command that starts the run, as it was typed.
 
         Raises:
             RunError: another process trains this run.
@@ -40,14 +46,17 @@ class RunWriter:
             yield
             return
         with self.folder.only_user():
-            self.folder.write_environment(
-                describe_environment(
-                    distributed.device,
-                    self.setup.recipe.precision,
-                    distributed.world_size,
-                    self.setup.dataset.checksum,
-                )
+            earlier = self.folder.read_environment()
+            environment = describe_environment(
+                distributed.device,
+                self.setup.recipe.precision,
+                distributed.world_size,
+                self.setup.dataset.checksum,
+                command,
             )
+            if earlier is not None:
+                environment = replace(environment, started=earlier.started, command=earlier.command)
+            self.folder.write_environment(environment)
             yield
 
     def check_data(self) -> None:
@@ -131,7 +140,7 @@ class RunWriter:
                 self._write_weights(result)
                 self.folder.write_evaluation(describe_evaluation(self.setup, predictions))
             self.folder.write_result(result)
-            write_run_page(self.folder.path)
+            write_page(self.folder.path)
         return result
 
     def _write_weights(self, result: RunResult) -> None:

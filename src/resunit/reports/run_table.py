@@ -1,0 +1,94 @@
+"""The table of compared runs: one row a run, one column for each field of the recipe that differs."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from resunit.io.format import counted, duration, field_value, percent
+from resunit.reports.compared_run import ComparedRun, differing_fields, is_number
+from resunit.reports.sortable_table import UNKNOWN, Cell, SortableTable
+from resunit.runs.judged import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
+from resunit.runs.read import is_finite
+
+COLUMNS_BEFORE_FIELDS = 4
+
+
+def run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> SortableTable:
+    """Return the table of `runs`, the lowest error first.
+
+    Args:
+        runs: the runs, at least one.
+        page: the page that shows the table; without it, no cell is a link.
+    """
+    differing = differing_fields(runs)
+    splits = {run.split for run in runs}
+    error = f"{splits.pop()} error" if len(splits) == 1 else "error"
+    judged_on = [] if error != "error" else ["judged on"]
+    headings = (
+        "run", "data", "model", "design", *(_heading_of(name) for name in differing),
+        error, *judged_on, "best", "time", "status",
+    )  # fmt: skip
+    in_order = sorted(runs, key=lambda run: (not is_finite(run.error), run.error or 0.0))
+    rows = []
+    for run in in_order:
+        fields = (_field_cell(run, name) for name in differing)
+        split = [Cell(run.split)] if judged_on else []
+        rows.append(
+            (
+                Cell(run.name, link=_link(run, page)),
+                Cell(run.data or UNKNOWN),
+                Cell(run.model),
+                Cell(run.design or UNKNOWN),
+                *fields,
+                _error_cell(run.error),
+                *split,
+                _error_cell(run.best_error),
+                Cell(UNKNOWN) if run.seconds is None else Cell(duration(run.seconds), run.seconds),
+                Cell(run.status),
+            )
+        )
+    fields = range(COLUMNS_BEFORE_FIELDS, COLUMNS_BEFORE_FIELDS + len(differing))
+    return SortableTable(headings, rows, tuple(_notes(runs)), headings.index(error), fields)
+
+
+def _heading_of(name: str) -> str:
+    return "recipe" if name == "name" else name.replace("_", " ")
+
+
+def _field_cell(run: ComparedRun, name: str) -> Cell:
+    if not run.states(name):
+        return Cell(UNKNOWN)
+    value = run.value(name)
+    if is_number(value):
+        return Cell(f"{value:g}" if isinstance(value, float) else str(value), float(value))
+    return Cell(field_value(value))
+
+
+def _error_cell(error: float | None) -> Cell:
+    return Cell(percent(error), error) if is_finite(error) else Cell(UNKNOWN)
+
+
+def _link(run: ComparedRun, page: Path | None) -> str | None:
+    """Return the address of a run's page as seen from the page that shows the table."""
+    if run.page is None or page is None:
+        return None
+    # A name with a colon before the first slash would read as a scheme, which "./" prevents.
+    return "./" + quote(os.path.relpath(run.page, page.parent))
+
+
+def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
+    yield (
+        "The error is that of the last evaluation, the best is the lowest of all evaluations, which is optimistic "
+        "because it was chosen on the same images."
+    )
+    if any(run.split == "validation" for run in runs):
+        yield "Validation errors are of images that were held out of training, not of a test set."
+    if len({run.data for run in runs}) > 1:
+        yield "Errors on different data are not comparable."
+    if few := [run for run in runs if run.has_few_images]:
+        names = ", ".join(f"{run.name} ({counted(run.images or 0, 'image')})" for run in few)
+        yield (
+            f"Judged on few images, under {FEWEST_IMAGES} or under {FEWEST_IMAGES_A_CLASS} a class, so that no "
+            f"conclusion can be drawn: {names}."
+        )

@@ -1,0 +1,67 @@
+"""Ordinary runs beside each other: their table, their curves, and the field that a sweep varies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resunit.reports.compared_run import (
+    NETWORK_AND_DATA,
+    OF_ONE_SETTING,
+    ComparedRun,
+    differing_fields,
+    swept_field,
+)
+from resunit.reports.run_table import run_table
+from resunit.reports.runs_figures import overlaid_curves, sweep_figure
+from resunit.reports.sortable_table import SortableTable
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+@dataclass(frozen=True)
+class RunsComparison:
+    """Runs, and what a page shows of them.
+
+    Attributes:
+        runs: the runs.
+        table: their table.
+        swept: the field that the error is drawn against; None if the runs are no sweep.
+        differs_too: the other fields with an effect that differ.
+    """
+
+    runs: Sequence[ComparedRun]
+    table: SortableTable
+    swept: str | None
+    differs_too: Sequence[str]
+
+    def figures(self) -> dict[str, Figure]:
+        """Return the interactive figures by name."""
+        found = {}
+        if (overlay := overlaid_curves(self.runs)) is not None:
+            found["overlay"] = overlay
+        if self.swept is not None:
+            found["sweep"] = sweep_figure(self.runs, self.swept, alone=not self.differs_too)
+        return found
+
+
+def compare(runs: Sequence[ComparedRun], page: Path, against: str | None = None) -> RunsComparison:
+    """Return the comparison of `runs`, at least one.
+
+    Args:
+        runs: the runs.
+        page: the page that shows the comparison.
+        against: the field that the user names; by default the one that a sweep varies.
+
+    Raises:
+        UsageError: no run has the field `against`, or all have one value of it.
+    """
+    swept = swept_field(runs, against)
+    networks = [name for name in NETWORK_AND_DATA if len({run.value(name) for run in runs}) > 1]
+    differing = [*networks, *(name for name in differing_fields(runs) if name not in OF_ONE_SETTING)]
+    return RunsComparison(
+        runs, run_table(runs, page), swept, [name for name in differing if swept and name != swept]
+    )

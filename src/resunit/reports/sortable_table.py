@@ -1,0 +1,114 @@
+"""A table that a page sorts by any of its columns; a terminal and Markdown show it as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from resunit.io.format import NO_BREAK_SPACE
+from resunit.reports.markdown import markdown_table
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+UNKNOWN = "–"
+CHARACTERS_BETWEEN_COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    Attributes:
+        text: what the cell shows.
+        key: the number that the cell is sorted by; None sorts it by its text.
+        link: the address that the text leads to, relative to the page.
+    """
+
+    text: str
+    key: float | None = None
+    link: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the cell holds a value; cells without one stand last, however the table is sorted."""
+        return self.text != UNKNOWN
+
+
+@dataclass(frozen=True)
+class SortableTable:
+    """Rows whose first cell names them.
+
+    Attributes:
+        headings: the columns' names.
+        rows: the rows, each with a cell for each heading.
+        notes: sentences on what the table shows.
+        sorted_by: the place of the column whose values ascend; None if the rows have another order.
+        optional: the places of the columns that a narrow terminal may leave out.
+    """
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    notes: Sequence[str] = ()
+    sorted_by: int | None = None
+    optional: Sequence[int] = ()
+
+    def has_numbers(self, column: int) -> bool:
+        """Return whether a column holds numbers, which stand at its right edge."""
+        return any(row[column].key is not None for row in self.rows)
+
+
+def narrowed(table: SortableTable, width: int) -> SortableTable:
+    """Return the table without so many of its optional columns, the last first, that it fits a terminal.
+
+    A note names the columns that were left out. A table that cannot fit keeps the columns that are needed.
+
+    Args:
+        table: the table.
+        width: the terminal's width in characters.
+    """
+    kept = list(range(len(table.headings)))
+    widths = [
+        max(len(heading), *(len(row[column].text) for row in table.rows)) + CHARACTERS_BETWEEN_COLUMNS
+        for column, heading in enumerate(table.headings)
+    ]
+    left_out: list[str] = []
+    for column in reversed(table.optional):
+        if sum(widths[place] for place in kept) <= width + CHARACTERS_BETWEEN_COLUMNS:
+            break
+        kept.remove(column)
+        left_out.insert(0, table.headings[column])
+    if not left_out:
+        return table
+    note = f"Not shown here, for lack of width: {', '.join(left_out)}."
+    return SortableTable(
+        [table.headings[column] for column in kept],
+        [[row[column] for column in kept] for row in table.rows],
+        (*table.notes, note),
+    )
+
+
+def table_for_terminal(table: SortableTable) -> RichTable:
+    """Return a table that rich prints."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    printed = RichTable(box=None, pad_edge=False)
+    for column, heading in enumerate(table.headings):
+        justify = "right" if table.has_numbers(column) else "left"
+        printed.add_column(Text(heading), justify=justify, overflow="fold")
+    for row in table.rows:
+        printed.add_row(*(Text(_in_plain_spaces(cell.text)) for cell in row))
+    return printed
+
+
+def table_in_markdown(title: str, table: SortableTable) -> str:
+    """Return the table with its notes as a section of Markdown."""
+    rows = [[_in_plain_spaces(cell.text) for cell in row] for row in table.rows]
+    notes = [" ".join(table.notes)] if table.notes else []
+    return "\n\n".join([f"## {title}", markdown_table(table.headings, rows), *notes]) + "\n"
+
+
+def _in_plain_spaces(text: str) -> str:
+    return text.replace(NO_BREAK_SPACE, " ")

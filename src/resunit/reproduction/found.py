@@ -1,0 +1,118 @@
+"""The records in folders and files, whatever kind of run or benchmark wrote them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from resunit.errors import FileFormatError, UsageError
+from resunit.io.jsonl import read_lines
+from resunit.reports.compared_run import ComparedRun, with_all_options
+from resunit.reproduction.compared import compared_recipe_run, compared_run, with_own_names
+from resunit.reproduction.evidence import read_records
+from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.recording import record_of
+from resunit.runs.benchmark_record import BenchmarkRecord, upgrade_benchmark
+from resunit.runs.read import read_run
+from resunit.runs.recipe_run import RecipeRun, upgrade_recipe_run
+from resunit.runs.schema import ExperimentRecord, read_all
+
+Kind = Literal["experiment", "recipe run", "benchmark"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands in the paths that a user named.
+
+    Attributes:
+        runs: ordinary runs, each with a name of its own.
+        experiments: runs of rows of the paper's tables, each once.
+        measurements: measurements of benchmarks.
+    """
+
+    runs: list[ComparedRun] = field(default_factory=list)
+    experiments: list[ExperimentRecord] = field(default_factory=list)
+    measurements: list[BenchmarkRecord] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.experiments or self.measurements)
+
+
+def find_records(paths: Iterable[Path]) -> Found:
+    """Return the records in `paths`: folders of runs, folders that hold such or files of records, and such files.
+
+    A file in a run's folder stands for the run. In a folder that is searched, other files are passed over.
+
+    Raises:
+        UsageError: there is no such path.
+        FileFormatError: a record is damaged, or a named file holds no records; the message names the file.
+        RunError: a run has not ended.
+    """
+    folders: dict[Path, Path] = {}
+    files: dict[Path, bool] = {}
+    for path in paths:
+        if path.is_file() and _is_run(path.parent):
+            folders.setdefault(path.parent.resolve(), path.parent)
+        elif path.is_file():
+            files[path] = True
+        elif not path.is_dir():
+            raise UsageError(f"{path}: no such file or folder")
+        elif _is_run(path):
+            folders.setdefault(path.resolve(), path)
+        else:
+            for result in sorted(path.rglob("result.json")):
+                folders.setdefault(result.parent.resolve(), result.parent)
+            for file in sorted(path.rglob("*.jsonl")):
+                if not _is_run(file.parent):
+                    files.setdefault(file, False)
+    found = Found()
+    places: list[Path | None] = []
+    for folder in folders.values():
+        run = read_run(folder)
+        if (folder.parent / "experiment.json").exists():
+            found.experiments.append(record_of(Experiment.stored(folder.parent), run))
+        else:
+            found.runs.append(compared_run(run))
+            places.append(folder)
+    for file, is_named in files.items():
+        _add_records_of(file, is_named, found)
+    # One run may stand in a file of records and in its folder as well.
+    experiments = list({record.identity or id(record): record for record in found.experiments}.values())
+    places += [None] * (len(found.runs) - len(places))
+    return Found(with_all_options(with_own_names(found.runs, places)), experiments, found.measurements)
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "recipe.json").exists()
+
+
+def _add_records_of(path: Path, is_named: bool, found: Found) -> None:
+    """Add the records of a file; one that was not named by the user may hold something else."""
+    if not (lines := read_lines(path)):
+        return
+    kind = _kind_of(lines[0])
+    if kind == "experiment":
+        found.experiments.extend(read_records(path))
+    elif kind == "recipe run":
+        found.runs.extend(_recipe_runs_in(path))
+    elif kind == "benchmark":
+        found.measurements.extend(read_all(BenchmarkRecord, path, upgrade_benchmark))
+    elif is_named:
+        raise FileFormatError(
+            f"{path}, line 1: no record of a run or a benchmark; name a run's folder, or a file that "
+            "`resunit reproduce` wrote"
+        )
+
+
+def _recipe_runs_in(path: Path) -> Iterator[ComparedRun]:
+    for number, run in enumerate(read_all(RecipeRun, path, upgrade_recipe_run), 1):
+        yield compared_recipe_run(run, f"{path}, line {number}")
+
+
+def _kind_of(record: dict[str, Any]) -> Kind | None:
+    """Return what a line of a file of records is, in any format; None if it is something else."""
+    if "identity" in record:
+        return "experiment"
+    if isinstance(record.get("recipe"), dict):
+        return "recipe run"
+    return "benchmark" if "measurement" in record or "contestant" in record else None
