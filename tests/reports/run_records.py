@@ -120,6 +120,22 @@ def picture(seed: int) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
+def predictions(classes: Sequence[str] = CLASSES, count: int = 24) -> tuple[Prediction, ...]:
+    """Return answers, of which every fifth one is wrong."""
+    size = len(classes)
+    return tuple(
+        Prediction(
+            index=400 * i,
+            true=classes[i % size],
+            predicted=classes[(i if i % 5 else i + 1) % size],
+            probability=0.97,
+            true_probability=0.97 if i % 5 else 0.01,
+            image=picture(100 + i),
+        )
+        for i in range(count)
+    )
+
+
 def evaluation(classes: Sequence[str] = CLASSES, split: Split = "test", mistakes: int = 24) -> Evaluation:
     """Return an evaluation on 1,000 images a class; with ten classes, cat and dog are confused most."""
     size = len(classes)

@@ -113,3 +113,39 @@ def test_a_matrix_without_mistakes_gives_no_finding_about_classes() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_few_evaluations_say_nothing_of_progress(count: int) -> None:
     assert not any("improving" in finding for finding in findings(replace(RUN, log=tuple(log(count)))))
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_few"),
+    [
+        (((49, 0), (1, 49)), True),
+        (((50, 0), (1, 49)), False),
+        (((100, 2), (0, 1)), False),
+    ],
+)
+def test_under_a_hundred_images_no_conclusion_is_drawn(
+    counts: tuple[tuple[int, ...], ...], is_few: bool
+) -> None:
+    run = replace(RUN, evaluation=replace(evaluation(), classes=("a", "b"), confusion=counts))
+    found = findings(run)
+    assert (len(found) == 1) == is_few
+    assert any("interval" in finding for finding in found) != is_few
+    if is_few:
+        assert "99 images" in found[0]
+        assert "8.31 %" in found[0]
+
+
+def test_under_five_images_a_class_no_conclusion_is_drawn() -> None:
+    rows = tuple(tuple(4 * (i == j) for j in range(50)) for i in range(50))
+    names = tuple(f"class {i}" for i in range(50))
+    run = replace(RUN, evaluation=replace(evaluation(), classes=names, confusion=rows))
+    assert len(findings(run)) == 1
+    assert finding_with(run, "200 images of 50 classes")
+
+
+def test_nothing_is_concluded_about_one_class_of_few_images() -> None:
+    counts = ((90, 8, 2), (0, 96, 4), (4, 0, 0))
+    run = replace(RUN, evaluation=replace(evaluation(), classes=("a", "b", "rare"), confusion=counts))
+    assert finding_with(run, "1 class", "fewer than 5")
+    assert finding_with(run, "hardest", "a ", "b ")
+    assert not any("rare" in finding for finding in findings(run))

@@ -1,3 +1,4 @@
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,17 @@ from resunit.errors import FileFormatError, RunError
 from resunit.io.format import percent
 from resunit.reports import write_run_page
 from resunit.reports.confusion_figure import MOST_DRAWABLE_CLASSES
-from resunit.runs.schema import PropagationLine, Status, ViewError
-from tests.reports.run_records import CLASSES, ENVIRONMENT, RECIPE, RESULT, evaluation, log, write_run
+from resunit.runs.schema import Evaluation, PropagationLine, Status, ViewError
+from tests.reports.run_records import (
+    CLASSES,
+    ENVIRONMENT,
+    RECIPE,
+    RESULT,
+    evaluation,
+    log,
+    predictions,
+    write_run,
+)
 
 NO_ERRORS = replace(RESULT, test_error=None, best_test_error=None, best_epoch=None)
 
@@ -32,6 +42,15 @@ def figures_in(page: str) -> list[str]:
 def numbers_in(page: str) -> list[str]:
     """Return the numbers at the top of the page, the main one first."""
     return re.findall(r"<dd>(.*?)</dd>", page)
+
+
+def rows_of(page: str) -> list[list[str]]:
+    """Return the texts of the cells of all rows of tables."""
+    rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
+    cells = [re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    return [
+        [re.sub(r"<[^>]*>|\xa0", lambda tag: " " * (tag[0] == "\xa0"), cell) for cell in row] for row in cells
+    ]
 
 
 def test_the_page_is_one_file_with_every_figure_and_picture(folder: Path) -> None:
@@ -128,11 +147,83 @@ def test_many_classes_carry_no_cell_text(folder: Path) -> None:
     assert "texttemplate" not in page
 
 
-def test_a_matrix_too_large_to_see_leaves_its_hardest_classes(folder: Path) -> None:
+def test_a_matrix_too_large_to_see_leaves_the_table_of_its_classes(folder: Path) -> None:
     names = [f"class {i}" for i in range(MOST_DRAWABLE_CLASSES + 1)]
     page = own_markup(write_run(folder, evaluated=evaluation(names, mistakes=0)))
     assert figures_in(page) == ["curves"]
-    assert len(re.findall(r"<tr><td>class \d+</td>", page)) == 10
+    assert len(re.findall(r'<th scope="row"><span>class \d+</span></th>', page)) == len(names)
+
+
+def test_the_classes_are_a_table_of_images_errors_and_what_they_were_taken_for(folder: Path) -> None:
+    page = own_markup(write_run(folder, evaluated=evaluation()))
+    cat = next(row for row in rows_of(page) if row[0] == "cat")
+    assert cat == ["cat", "1,000", "14.40 %", "dog (85)"]
+    assert next(row[0] for row in rows_of(page) if len(row) == 4 and row[1] != "images") == "cat", (
+        "the hardest class is first"
+    )
+
+
+def test_the_predictions_are_a_grid_of_right_and_wrong_answers(folder: Path) -> None:
+    evaluated = replace(evaluation(mistakes=0), predictions=predictions())
+    page = own_markup(write_run(folder, evaluated=evaluated))
+    wrong = sum(answer.true != answer.predicted for answer in predictions())
+    assert page.count('<figure class="wrong">') == wrong == 5
+    assert page.count('<figure class="right">') == 24 - wrong
+    assert page.count("<img") == 24
+
+
+def test_the_page_says_when_where_and_by_which_command_the_run_began(folder: Path) -> None:
+    environment = replace(
+        ENVIRONMENT,
+        started="2026-11-29T14:20:59+00:00",
+        host="a-<host>",
+        command="resunit train --data 'my photos'",
+    )
+    page = own_markup(write_run(folder, environment=environment))
+    assert "29 November 2026, 14:20 UTC" in page
+    assert "a-&lt;host&gt;" in page
+    assert "<code>resunit train --data &#39;my photos&#39;</code>" in page
+    rows = {row[0]: row[1] for row in rows_of(page) if len(row) == 2}
+    assert rows["host"] == "a-&lt;host&gt;"
+    assert "command" not in rows
+
+
+def test_a_page_of_an_old_record_names_neither_date_nor_host(folder: Path) -> None:
+    rows = {row[0] for row in rows_of(own_markup(write_run(folder)))}
+    assert "processor" in rows
+    assert not rows & {"started", "host", "command"}
+
+
+def test_settings_that_differ_from_the_named_recipe_come_first(folder: Path) -> None:
+    named = {**RECIPE, "learning_rate": 0.2, "model_options": {}, "batch_size": None, "precision": "auto"}
+    write_run(folder, recipe={**RECIPE, "milestones": [81 / 164]})
+    named["milestones"] = [81 / 164]
+    write_run_page(folder, named)
+    page = re.sub(r"<script>.*?</script>", "", (folder / "report.html").read_text(), flags=re.DOTALL)
+    changed, others = page.split("<h2>Findings</h2>")
+    assert rows_of(changed)[1:] == [["learning rate", "0.1", "0.2"], ["gate bias", "-3.0", "none"]]
+    rows = {row[0]: row[1] for row in rows_of(others) if len(row) == 2}
+    assert rows["milestones"] == "0.493902"
+    assert "learning rate" not in rows
+    assert rows["batch size"] == "128 (the recipe: none)"
+    assert rows["precision"] == "bf16 (the recipe: auto)"
+
+
+def test_few_judged_images_allow_no_conclusion(folder: Path) -> None:
+    few = Evaluation("test", ("cat", "dog"), ((9, 3), (2, 6)))
+    page = own_markup(write_run(folder, evaluated=few))
+    findings = re.findall(r"<li>(.*?)</li>", page)
+    assert len(findings) == 1
+    assert "20 images" in findings[0]
+    assert ["cat", "12", "25.00 %", "dog (3)"] in rows_of(page), "what was counted is shown all the same"
+
+
+def test_the_legend_names_each_kind_of_line_once(folder: Path) -> None:
+    page = own_markup(write_run(folder))
+    holder = re.search(r'id="curves"><script type="application/json">(.*?)</script>', page, re.DOTALL)
+    assert holder is not None
+    named = [trace["name"] for trace in json.loads(holder[1])["data"] if trace["showlegend"]]
+    assert named == ["test error", "training error", "learning rate"]
 
 
 def test_measurements_of_the_signal_are_drawn(folder: Path) -> None:

@@ -5,8 +5,10 @@ import pytest
 from resunit.reports.comparison import ClaimRow, Comparison, ComparisonRow
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Curve, Plot
+from resunit.reports.runs_comparison import compare
 from resunit.reports.runs_page import runs_page
 from resunit.runs.schema import CurvePoint
+from tests.reports.compared_runs import compared
 from tests.reports.conftest import OpenPage, Scheme
 
 pytestmark = pytest.mark.full
@@ -56,3 +58,44 @@ def test_the_page_opens_quietly_and_fits(
         )
         assert any(dashes), "training error is dashed"
         assert not all(dashes), "test error is solid"
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_compared_runs_are_sorted_by_a_click_or_a_key(
+    tmp_path: Path, open_page: OpenPage, width: int, scheme: Scheme
+) -> None:
+    runs = [
+        compared(f"{HOSTILE} {rate}", error, learning_rate=rate, seed=seed)
+        for seed, (rate, error) in enumerate([(0.1, 9.0), (0.02, 10.5), (10.0, None), (1.0, 100.0)])
+    ]
+    path = tmp_path / "page.html"
+    path.write_text(runs_page("Runs", [], [], "", [], {}, [], compare(runs, path)))
+    with open_page(path, width, scheme) as page:
+        page.wait_for_selector("#overlay svg.main-svg .legend .traces")
+        page.wait_for_selector("#sweep svg.main-svg .scatterlayer .points")
+        assert page.locator("#overlay .legend .traces").count() == 3, (
+            "a run without errors has no curve to name"
+        )
+
+        def errors() -> list[str]:
+            cells = page.locator("table.sortable tbody tr td:nth-last-child(4)").all_text_contents()
+            return [cell.replace("\N{NO-BREAK SPACE}%", "") for cell in cells]
+
+        heading = page.get_by_role("columnheader", name="test error")
+        assert heading.get_attribute("aria-sort") == "ascending"
+        assert errors() == ["9.00", "10.50", "100.00", "–"]
+        heading.get_by_role("button").click()
+        assert heading.get_attribute("aria-sort") == "descending"
+        assert errors() == ["100.00", "10.50", "9.00", "–"], "numbers, and what is unknown stays last"
+        rate = page.get_by_role("columnheader", name="learning rate")
+        rate.get_by_role("button").focus()
+        page.keyboard.press("Enter")
+        assert rate.get_attribute("aria-sort") == "ascending"
+        assert heading.get_attribute("aria-sort") == "none"
+        assert errors() == ["10.50", "9.00", "100.00", "–"]
+        scopes = page.locator("table.sortable th").evaluate_all("cells => cells.map(cell => cell.scope)")
+        assert set(scopes) == {"row", "col"}
+        box = page.locator(".scrolling").bounding_box()
+        assert box is not None
+        assert box["width"] <= width

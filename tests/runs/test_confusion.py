@@ -6,9 +6,9 @@ from resunit.runs.confusion import ClassError, Confusion
 def test_the_hardest_class_comes_first() -> None:
     found = Confusion(("cat", "dog", "ship"), ((6, 3, 1), (1, 9, 0), (0, 0, 10))).hardest_first()
     assert found == [
-        ClassError(40.0, "cat", "dog"),
-        ClassError(10.0, "dog", "cat"),
-        ClassError(0.0, "ship", None),
+        ClassError(40.0, "cat", "dog", images=10, times=3),
+        ClassError(10.0, "dog", "cat", images=10, times=1),
+        ClassError(0.0, "ship", None, images=10, times=0),
     ]
 
 
@@ -22,4 +22,5 @@ def test_a_matrix_without_mistakes_confuses_no_pair(counts: tuple[tuple[int, ...
 
 
 def test_classes_without_images_have_no_error() -> None:
-    assert Confusion(("cat", "dog"), ((3, 1), (0, 0))).hardest_first() == [ClassError(25.0, "cat", "dog")]
+    (found,) = Confusion(("cat", "dog"), ((3, 1), (0, 0))).hardest_first()
+    assert found == ClassError(25.0, "cat", "dog", images=4, times=1)

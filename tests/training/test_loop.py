@@ -1,8 +1,10 @@
 """Training as users start it: all designs on real images, divergence, ghost batches, several processes."""
 
+import platform
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import resunit
 from resunit.errors import RunError
 from resunit.models.designs import DESIGNS
 from resunit.runs.folder import RunFolder
+from resunit.training.environment import ANONYMOUS, describe_environment
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
@@ -71,6 +74,34 @@ def test_the_run_folder_holds_what_was_promised(tmp_path: Path) -> None:
     assert 100 * (1 - confusion.trace() / confusion.sum()) == pytest.approx(result.test_error)
     assert environment is not None
     assert (environment.threads, environment.world_size) == (torch.get_num_threads(), 1)
+    assert environment.started is not None
+    assert datetime.now(UTC) - datetime.fromisoformat(environment.started) < timedelta(hours=1)
+    assert environment.host == platform.node()
+    assert environment.command is None, "no command was typed"
+    assert [answer.index for answer in evaluation.predictions] == [i * 500 // 24 for i in range(24)]
+
+
+def test_a_run_that_goes_on_keeps_the_time_and_the_command_of_its_start(tmp_path: Path) -> None:
+    resunit.train(small(steps=1), out=tmp_path / "run", quiet=True, command="resunit train --steps 1")
+    folder = RunFolder(tmp_path / "run")
+    environment = folder.read_environment()
+    assert environment is not None
+    folder.write_environment(replace(environment, started="2026-01-02T03:04:05+00:00", host="elsewhere"))
+    folder.report.unlink()
+    resunit.resume(folder.path, quiet=True)
+    again = folder.read_environment()
+    assert again is not None
+    assert (again.started, again.command) == ("2026-01-02T03:04:05+00:00", "resunit train --steps 1")
+    assert again.host == platform.node()
+
+
+def test_an_anonymous_run_names_neither_host_nor_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ANONYMOUS, "1")
+    environment = describe_environment(
+        torch.device("cpu"), "fp32", 1, command="resunit train --data /home/me"
+    )
+    assert environment.started is not None
+    assert environment.host is environment.command is None
 
 
 def test_a_step_updates_each_batch_norm_once_a_ghost_batch(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from resunit.reports.confusion_figure import confusion_figure
 from resunit.reports.key_numbers import further_numbers, main_number
 from resunit.reports.propagation_figure import propagation_figure
 from resunit.reports.run_findings import findings_about
-from resunit.reports.run_settings import settings_of
+from resunit.reports.run_settings import settings_beside
 from resunit.reports.training_figure import training_figure
 from resunit.runs.read import Run, read_run
 from resunit.runs.schema import Environment, Prediction
@@ -57,7 +57,7 @@ def run_page(run: Run, named_recipe: Mapping[str, Any] | None = None) -> str:
         mistakes=_with_own_image(run.evaluation.mistakes if run.evaluation else ()),
         repeat_command=repeat_command(run.folder),
         spelled_out_command=spelled_out_command(run.recipe),
-        settings=settings_of(run.recipe, named_recipe),
+        settings=settings_beside(run.recipe, named_recipe),
         when=date_and_time(run.environment.started) if run.environment and run.environment.started else None,
         environment=_environment(run.environment) if run.environment else {},
         percent=percent,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 LEFT_OPEN = ("batch_size", "precision", "activation_checkpointing", "device")
 
 
-class Setting(NamedTuple):
+class RunSetting(NamedTuple):
     """A field of a run's recipe.
 
     Attributes:
@@ -21,7 +21,7 @@ class Setting(NamedTuple):
     named_value: Any
 
 
-class Settings(NamedTuple):
+class RunSettings(NamedTuple):
     """The settings of a run in three groups.
 
     Attributes:
@@ -30,12 +30,12 @@ class Settings(NamedTuple):
         others: the settings that are as the recipe says, or all of them without a named recipe.
     """
 
-    changed: list[Setting]
-    decided: list[Setting]
-    others: list[Setting]
+    changed: list[RunSetting]
+    decided: list[RunSetting]
+    others: list[RunSetting]
 
 
-def settings_of(recipe: Mapping[str, Any], named: Mapping[str, Any] | None) -> Settings:
+def settings_beside(recipe: Mapping[str, Any], named: Mapping[str, Any] | None) -> RunSettings:
     """Return the settings of a run.
 
     Args:
@@ -43,9 +43,9 @@ def settings_of(recipe: Mapping[str, Any], named: Mapping[str, Any] | None) -> S
         named: the named recipe that the run started from, as a JSON object too; None if it is not known.
     """
     own, start = _flat(recipe), _flat(named or {})
-    found = Settings([], [], [])
+    found = RunSettings([], [], [])
     for name in dict.fromkeys([*own, *start]):
-        setting = Setting(name, own.get(name), start.get(name))
+        setting = RunSetting(name, own.get(name), start.get(name))
         if named is None or setting.value == setting.named_value:
             found.others.append(setting)
         elif name in LEFT_OPEN and setting.named_value in (None, "auto"):

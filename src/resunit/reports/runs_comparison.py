@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,13 +48,19 @@ class RunsComparison:
         return found
 
 
-def compare(runs: Sequence[ComparedRun], page: Path, against: str | None = None) -> RunsComparison:
+def compare(
+    runs: Sequence[ComparedRun],
+    page: Path,
+    against: str | None = None,
+    unfinished: Sequence[Path] = (),
+) -> RunsComparison:
     """Return the comparison of `runs`, at least one.
 
     Args:
         runs: the runs.
         page: the page that shows the comparison.
         against: the field that the user names; by default the one that a sweep varies.
+        unfinished: the folders of runs that have not ended, which a note names.
 
     Raises:
         UsageError: no run has the field `against`, or all have one value of it.
@@ -62,6 +68,8 @@ def compare(runs: Sequence[ComparedRun], page: Path, against: str | None = None)
     swept = swept_field(runs, against)
     networks = [name for name in NETWORK_AND_DATA if len({run.value(name) for run in runs}) > 1]
     differing = [*networks, *(name for name in differing_fields(runs) if name not in OF_ONE_SETTING)]
-    return RunsComparison(
-        runs, run_table(runs, page), swept, [name for name in differing if swept and name != swept]
-    )
+    table = run_table(runs, page)
+    if unfinished:
+        names = ", ".join(folder.name for folder in unfinished)
+        table = replace(table, notes=(*table.notes, f"Left out, because they have not ended: {names}."))
+    return RunsComparison(runs, table, swept, [name for name in differing if swept and name != swept])

@@ -1,7 +1,7 @@
 """The records in folders and files, whatever kind of run or benchmark wrote them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,11 +28,13 @@ class Found:
         runs: ordinary runs, each with a name of its own.
         experiments: runs of rows of the paper's tables, each once.
         measurements: measurements of benchmarks.
+        unfinished: folders of runs that have not ended.
     """
 
     runs: list[ComparedRun] = field(default_factory=list)
     experiments: list[ExperimentRecord] = field(default_factory=list)
     measurements: list[BenchmarkRecord] = field(default_factory=list)
+    unfinished: list[Path] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.runs or self.experiments or self.measurements)
@@ -46,40 +48,45 @@ def find_records(paths: Iterable[Path]) -> Found:
     Raises:
         UsageError: there is no such path.
         FileFormatError: a record is damaged, or a named file holds no records; the message names the file.
-        RunError: a run has not ended.
     """
-    folders: dict[Path, Path] = {}
-    files: dict[Path, bool] = {}
+    folders: dict[Path, Path] = {}  # The keys are resolved, so that a folder that is named twice counts once.
+    files: dict[Path, Path] = {}
+    named: set[Path] = set()
+    found = Found()
     for path in paths:
         if path.is_file() and _is_run(path.parent):
             folders.setdefault(path.parent.resolve(), path.parent)
         elif path.is_file():
-            files[path] = True
+            files[path.resolve()] = path
+            named.add(path)
         elif not path.is_dir():
             raise UsageError(f"{path}: no such file or folder")
         elif _is_run(path):
             folders.setdefault(path.resolve(), path)
         else:
-            for result in sorted(path.rglob("result.json")):
-                folders.setdefault(result.parent.resolve(), result.parent)
+            for recipe in sorted(path.rglob("recipe.json")):
+                folders.setdefault(recipe.parent.resolve(), recipe.parent)
             for file in sorted(path.rglob("*.jsonl")):
                 if not _is_run(file.parent):
-                    files.setdefault(file, False)
-    found = Found()
+                    files.setdefault(file.resolve(), file)
     places: list[Path | None] = []
     for folder in folders.values():
+        if not (folder / "result.json").exists():
+            found.unfinished.append(folder)
+            continue
         run = read_run(folder)
         if (folder.parent / "experiment.json").exists():
             found.experiments.append(record_of(Experiment.stored(folder.parent), run))
         else:
             found.runs.append(compared_run(run))
             places.append(folder)
-    for file, is_named in files.items():
-        _add_records_of(file, is_named, found)
+    for file in files.values():
+        _add_records_of(file, file in named, found)
     # One run may stand in a file of records and in its folder as well.
     experiments = list({record.identity or id(record): record for record in found.experiments}.values())
     places += [None] * (len(found.runs) - len(places))
-    return Found(with_all_options(with_own_names(found.runs, places)), experiments, found.measurements)
+    runs = with_all_options(with_own_names(found.runs, places))
+    return replace(found, runs=runs, experiments=experiments)
 
 
 def _is_run(folder: Path) -> bool:

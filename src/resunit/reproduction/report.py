@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from resunit.errors import UsageError
+from resunit.errors import RunError, UsageError
 from resunit.io.atomic import write_atomically
 from resunit.reports.compared_run import ComparedRun, with_all_options
 from resunit.reports.comparison import Comparison, claims_in_markdown, comparison_in_markdown
@@ -69,21 +69,24 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
     Raises:
         UsageError: there is nothing to report on, `out` has another suffix, or no run has the field `against`.
         FileFormatError: a record is damaged; the message names its file.
-        RunError: a run has not ended.
+        RunError: none of the runs has ended.
         WriteError: the report cannot be written.
     """
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out}: a report ends in {' or '.join(SUFFIXES)}")
     found = find_records(paths)
     if not found:
-        raise UsageError(
-            f"no runs in {', '.join(map(str, paths))}; `resunit train` and `reproduce` make some"
-        )
+        places = ", ".join(map(str, paths))
+        if found.unfinished:
+            raise RunError(
+                f"{places}: no run there has ended; wait, or continue with `resunit train --resume`"
+            )
+        raise UsageError(f"no runs in {places}; `resunit train` and `reproduce` make some")
     if against is not None and not found.runs:
         raise UsageError(
             "--against needs runs of `resunit train`; rows of the paper's tables have their figures"
         )
-    compared = compare(found.runs, out, against) if found.runs else None
+    compared = compare(found.runs, out, against, found.unfinished) if found.runs else None
     measured = measurement_table(found.measurements) if found.measurements else None
     recorded = (
         run_table(with_all_options(list(map(compared_experiment, found.experiments))))
