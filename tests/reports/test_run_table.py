@@ -3,6 +3,7 @@
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -69,7 +70,7 @@ def test_a_terminal_shows_markup_in_names_as_it_is() -> None:
 
 
 def test_a_narrow_terminal_gets_fewer_fields_and_is_told_which() -> None:
-    fields = {f"field_{i}": i for i in range(9)}
+    fields: dict[str, Any] = {f"field_{i}": i for i in range(9)}
     runs = [
         compared("a", 8.0, **fields),
         compared("b", 9.0, **{name: value + 1 for name, value in fields.items()}),

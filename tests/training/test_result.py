@@ -1,0 +1,37 @@
+"""The pictures and the sample of answers in evaluation.json."""
+
+import base64
+import io
+
+import pytest
+import torch
+from PIL import Image
+
+from resunit.training.result import PREDICTIONS_SHOWN, THUMBNAIL_PIXELS, data_uri, spread_over
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"),
+    [(32, 32, (32, 32)), (256, 512, (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS // 2)), (1, 1, (1, 1))],
+)
+def test_a_large_image_becomes_a_thumbnail_and_a_small_one_stays(
+    height: int, width: int, size: tuple[int, int]
+) -> None:
+    image = (
+        torch.arange(height * width).remainder(251).to(torch.uint8).view(1, height, width).expand(3, -1, -1)
+    )
+    kind, _, content = data_uri(image).partition(",")
+    assert kind == "data:image/png;base64"
+    picture = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert picture.size == size
+    if size == (width, height):
+        assert list(picture.getchannel("R").getdata()) == image[0].flatten().tolist()
+
+
+@pytest.mark.parametrize("images", [1, 7, PREDICTIONS_SHOWN, 25, 10_000])
+def test_the_sample_has_each_image_once_from_the_whole_split(images: int) -> None:
+    indices = spread_over(images)
+    assert len(indices) == min(images, PREDICTIONS_SHOWN)
+    assert indices == sorted(set(indices))
+    assert indices[0] == 0
+    assert images - images / len(indices) - 1 <= indices[-1] < images
