@@ -30,7 +30,9 @@ def small(**changes: Any) -> Recipe:
 
 @pytest.mark.parametrize("design", DESIGNS)
 def test_every_design_trains_on_real_images(design: str, tmp_path: Path) -> None:
-    recipe = small(design=design, steps=6, batch_size=32, warmup=0.0, learning_rate=0.02, evaluation_images=100)
+    recipe = small(
+        design=design, steps=6, batch_size=32, warmup=0.0, learning_rate=0.02, evaluation_images=100
+    )
     result = resunit.train(recipe, out=tmp_path / design, quiet=True)
     assert result.status == "done"
     assert result.images_seen == 192
