@@ -23,8 +23,9 @@ def report(*paths: Path, out: Path | None = None, common: Common = COMMON) -> in
         raise UsageError("report needs runs: resunit report PATH...")
     if len(paths) == 1 and (paths[0] / "recipe.json").exists() and out is None:
         from resunit.reports import write_run_page
+        from resunit.training.unit_of_run import unit_of_run
 
-        page = write_run_page(paths[0])
+        page = write_run_page(paths[0], unit_of_run(paths[0]))
     else:
         from resunit.reproduction.report import write_report
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from resunit.io.atomic import write_atomically
 from resunit.io.fields import to_json
 from resunit.io.format import field_value, percent
@@ -24,8 +26,12 @@ if TYPE_CHECKING:
 HARDEST_CLASSES_SHOWN = 10
 
 
-def write_run_page(folder: Path) -> Path:
+def write_run_page(folder: Path, unit: str = "") -> Path:
     """Write ``report.html`` from the records in a run's folder, and return its path.
+
+    Args:
+        folder: the run's folder.
+        unit: the SVG of the residual unit that the run trained, which the page shows as it is.
 
     Raises:
         RunError: the folder is not a run's, or the run has no result yet.
@@ -33,16 +39,17 @@ def write_run_page(folder: Path) -> Path:
         WriteError: the page cannot be written.
     """
     path = folder / "report.html"
-    write_atomically(path, run_page(read_run(folder)).encode())
+    write_atomically(path, run_page(read_run(folder), unit).encode())
     return path
 
 
-def run_page(run: Run) -> str:
-    """Return the page of one run as HTML."""
+def run_page(run: Run, unit: str = "") -> str:
+    """Return the page of one run as HTML; `unit` is the SVG of its residual unit."""
     return render_page(
         "run.html",
         package="resunit.reports",
         figures=_figures(run),
+        unit=Markup(unit),
         run=run,
         main_number=main_number(run),
         further_numbers=further_numbers(run),

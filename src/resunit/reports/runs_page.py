@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median_high
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from resunit.io.page import render_page
 from resunit.reports.comparison import ClaimRow, Comparison
 from resunit.reports.costs import Cost
@@ -24,6 +26,7 @@ def runs_page(
     plots: Sequence[Plot],
     spread: Mapping[str, Sequence[float]],
     costs: Sequence[Cost],
+    units: Sequence[str] = (),
 ) -> str:
     """Return the page of many runs as HTML; a part that is empty is left out.
 
@@ -35,6 +38,7 @@ def runs_page(
         plots: the training curves.
         spread: the test errors in percent of each seed, by network and setting.
         costs: the time and the arithmetic that the runs took.
+        units: the SVG of a residual unit of each design, which the page shows as it is.
     """
     figures: dict[str, Figure] = {
         f"curves{i}": interactive_curves(plot.panels) for i, plot in enumerate(plots)
@@ -51,6 +55,7 @@ def runs_page(
         tally=tally,
         plots=plots,
         costs=costs,
+        units=[Markup(unit) for unit in units],
         hours=sum(cost.hours for cost in costs),
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
+from resunit.models.drawing.draw import design_svgs, draw_designs
 from resunit.reports.comparison import Comparison, claims_in_markdown, comparison_in_markdown
 from resunit.reports.costs import Cost, costs_in_markdown
 from resunit.reports.curves import Plot, draw_curves
@@ -85,6 +86,7 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
         [*figures.values(), *([others] if others else [])],
         _spread(records),
         _costs(records),
+        design_svgs(sorted({record.design for record in of_tables})) if of_tables else (),
     )
     write_atomically(out, page.encode())
     return out
@@ -101,6 +103,9 @@ def _markdown(
     """Return the report as Markdown, after the figures were drawn beside `out`."""
     parts = [head, claims_in_markdown(claim_rows(outcomes), tally(outcomes))]
     parts += map(comparison_in_markdown, comparisons)
+    if comparisons:
+        draw_designs(out.with_name("units.svg"))
+        parts.append("## The units of Tables 1 and 2\n\n![A unit of each design](units.svg)\n")
     for name, plot in figures.items():
         for suffix in (".png", ".pdf"):
             draw_curves(plot, out.with_name(name + suffix))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,23 +68,26 @@ def unit_svg(model: nn.Module, title: str = "") -> str:
     return svg(unit_picture(most.drawing, title), f"The residual unit: {title}")
 
 
-def design_svgs() -> dict[str, str]:
-    """Return the SVG of a unit of each of the paper's designs, by the design's name."""
-    return {
-        design: svg(unit_picture(drawing, design), f"The residual unit of the design {design}")
-        for design, drawing in designs_drawn().items()
-    }
+def design_svgs(others: Iterable[str] = ()) -> list[str]:
+    """Return the SVG of a unit of each of the paper's designs, and of those `others` that are known."""
+    return [
+        svg(unit_picture(drawing, design), f"The residual unit of the design {design}")
+        for design, drawing in designs_drawn(others).items()
+    ]
 
 
-def designs_drawn() -> dict[str, UnitDrawing]:
-    """Return what is drawn of the paper's designs, by name: a unit that keeps its size, in ResNet-110."""
+def designs_drawn(others: Iterable[str] = ()) -> dict[str, UnitDrawing]:
+    """Return what is drawn of each design by name: of the paper's, and of those `others` that are known.
+
+    It is a unit of ResNet-110 that keeps its size.
+    """
+    names = [name for name, design in DESIGNS.items() if design.of_the_paper and ":" not in name]
+    names += [name for name in others if name in DESIGNS and name not in names]
     drawings = {}
-    for design, entry in DESIGNS.items():
-        if entry.of_the_paper:
-            spec = network_spec(NETWORK_OF_DESIGNS, design=design)
-            with torch.device("meta"):  # A picture needs no weights.
-                network = build(replace(spec, depths=(2, 1, 1)))
-            drawings[design] = unit_drawing(network.get_submodule("stages.0.1"))
+    with torch.random.fork_rng(devices=[]):  # The weights are not looked at.
+        for name in names:
+            spec = network_spec(NETWORK_OF_DESIGNS, design=name)
+            drawings[name] = unit_drawing(build(replace(spec, depths=(2, 1, 1))).get_submodule("stages.0.1"))
     return drawings
 
 

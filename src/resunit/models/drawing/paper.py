@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from resunit.models.drawing.shapes import FONT_SIZE, Box, Line, Picture, Shape, Sign, Text
 from resunit.models.drawing.svg import EDGE, baselines, head_of
@@ -70,7 +70,7 @@ def _add(axes: Axes, shape: Shape) -> None:
 
 
 def _write(
-    axes: Axes, x: float, y: float, text: str, *, centred: bool, literal: bool = True, **style: str
+    axes: Axes, x: float, y: float, text: str, *, centred: bool, literal: bool = True, **style: Any
 ) -> None:
     axes.text(
         x, y, _literal(text) if literal else text, fontsize=FONT_SIZE * POINTS_PER_PIXEL,

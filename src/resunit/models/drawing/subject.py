@@ -18,7 +18,7 @@ EXAMPLE = "MODULE:NAME, such as my_units:SqueezeShortcut"
 
 
 def network_to_draw(name: str, design: str | None, options: Mapping[str, Any]) -> nn.Module:
-    """Return the network whose units are drawn; the weights of our own are not computed.
+    """Return the network whose units are drawn.
 
     Args:
         name: a network, a design, or MODULE:NAME. The last is a design as `add_design` takes it, or something that
@@ -31,7 +31,7 @@ def network_to_draw(name: str, design: str | None, options: Mapping[str, Any]) -
     """
     if ":" in name and not is_design(name):
         if design is not None or options:
-            raise UsageError("--design and options of designs apply to a model's name, not to code")
+            raise UsageError(f"{name}: --design and options of designs apply to a model's name, not to code")
         return _from_code(name)
     if name in NETWORKS:
         model = name
@@ -43,8 +43,13 @@ def network_to_draw(name: str, design: str | None, options: Mapping[str, Any]) -
         raise unknown("model or design", name, [*NETWORKS, *DESIGNS])
     if design is not None and ":" in design:
         add_design(design)
-        return create_model(model, design=design, **options)  # Code of the user's may need real numbers.
-    with torch.device("meta"):
+    return network_without_weights(model, design, options)
+
+
+def network_without_weights(model: str, design: str | None, options: Mapping[str, Any]) -> nn.Module:
+    """Return a network to look at its modules; only the code of a design of the user's may need real numbers."""
+    own = design is not None and ":" in design
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"):
         return create_model(model, design=design, **options)
 
 

@@ -88,7 +88,7 @@ def unit_drawing(unit: nn.Module) -> UnitDrawing:
         branch=layers_of(parts["branch"]),
         gate=layers_of(parts["gate"]) if gated else (),
         after_addition=layers_of(parts.get("after_addition", nn.Identity())),
-        remark=f"joined by {type(unit).__name__}" if own_forward else "",
+        remark=f"joined by {type(unit).__name__}.forward" if own_forward else "",
         in_channels=taken,
         out_channels=given,
     )
@@ -161,7 +161,9 @@ def _channels(module: nn.Module) -> tuple[int | None, int | None]:
     layers = list(module.modules())
     read = [_sizes(layer, ("in_channels", "in_features", "num_features")) for layer in layers]
     given = [_sizes(layer, ("out_channels", "out_features")) for layer in layers]
-    return next((c for c in read if c is not None), None), next((c for c in given[::-1] if c is not None), None)
+    return next((c for c in read if c is not None), None), next(
+        (c for c in given[::-1] if c is not None), None
+    )
 
 
 def _sizes(layer: nn.Module, attributes: tuple[str, ...]) -> int | None:
