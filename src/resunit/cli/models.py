@@ -116,8 +116,7 @@ def models_table(records: list[dict[str, Any]]) -> "Table":
 
 def designs_in_words() -> str:
     """Return one line with the names that --design takes: the paper's, and those later than the paper."""
-    from resunit.models.designs import DESIGNS
+    from resunit.models.table import design_names
 
-    paper = [name for name, design in DESIGNS.items() if design.of_the_paper]
-    later = [name for name in DESIGNS if name not in paper]
+    paper, later = design_names()
     return f"designs (--design): {', '.join(paper)}; later than the paper: {', '.join(later)}"

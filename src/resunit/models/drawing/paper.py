@@ -70,12 +70,20 @@ def _add(axes: Axes, shape: Shape) -> None:
 
 
 def _write(
-    axes: Axes, x: float, y: float, text: str, *, centred: bool, literal: bool = True, **style: Any
+    axes: Axes,
+    x: float,
+    y: float,
+    text: str,
+    *,
+    centred: bool,
+    literal: bool = True,
+    color: str = INK,
+    **style: Any,
 ) -> None:
     axes.text(
-        x, y, _literal(text) if literal else text, fontsize=FONT_SIZE * POINTS_PER_PIXEL,
+        x, y, _literal(text) if literal else text, color=color, fontsize=FONT_SIZE * POINTS_PER_PIXEL,
         horizontalalignment="center" if centred else "left", verticalalignment="baseline",
-        fontfamily=["DejaVu Sans"], **({"color": INK} | style),
+        fontfamily=["DejaVu Sans"], **style,
     )  # fmt: skip
 
 
