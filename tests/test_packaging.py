@@ -21,6 +21,7 @@ def test_the_version_has_one_source() -> None:
         "py.typed",
         "data/cifar/cifar10_sample/test.bin",
         "io/templates/shell.html",
+        "models/table.json",
         "ops/cpu/batch_norm.cpp",
         "reports/templates/run.html",
     ],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from resunit.inference.classifier import load
     from resunit.models.custom import add_design
+    from resunit.models.drawing import draw
     from resunit.models.registry import create_model, list_models
     from resunit.models.residual_unit import ResidualUnit
     from resunit.training.loop import resume, train
@@ -37,6 +38,7 @@ _MODULE_OF = {
     "UsageError": "resunit.errors",
     "add_design": "resunit.models.custom",
     "create_model": "resunit.models.registry",
+    "draw": "resunit.models.drawing",
     "list_models": "resunit.models.registry",
     "load": "resunit.inference.classifier",
     "named_recipe": "resunit.training.recipes",
@@ -57,6 +59,7 @@ __all__ = [
     "add_design",
     "create_model",
     "data",
+    "draw",
     "errors",
     "inference",
     "list_models",

@@ -41,6 +41,7 @@ def benchmarks(*arguments: str, folder: Path, code: str = "") -> subprocess.Comp
     )
 
 
+@pytest.mark.full
 def test_train_prints_one_document_with_ratios_and_names_a_missing_library(tmp_path: Path) -> None:
     done = benchmarks(
         *("train", "--model", "preresnet20", "--batch-size", "2", "--rounds", "1"),

@@ -12,6 +12,7 @@ EMPTY = {
     "tally": "",
     "plots": (),
     "costs": (),
+    "units": (),
     "hours": 0.0,
     "compared": None,
     "measurements": None,

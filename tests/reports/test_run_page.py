@@ -198,7 +198,7 @@ def test_settings_that_differ_from_the_named_recipe_come_first(folder: Path) -> 
     named = {**RECIPE, "learning_rate": 0.2, "model_options": {}, "batch_size": None, "precision": "auto"}
     write_run(folder, recipe={**RECIPE, "milestones": [81 / 164]})
     named["milestones"] = [81 / 164]
-    write_run_page(folder, named)
+    write_run_page(folder, named_recipe=named)
     page = re.sub(r"<script>.*?</script>", "", (folder / "report.html").read_text(), flags=re.DOTALL)
     changed, others = page.split("<h2>Findings</h2>")
     assert rows_of(changed)[1:] == [["learning rate", "0.1", "0.2"], ["gate bias", "-3.0", "none"]]

@@ -70,7 +70,7 @@ def test_compared_runs_are_sorted_by_a_click_or_a_key(
         for seed, (rate, error) in enumerate([(0.1, 9.0), (0.02, 10.5), (10.0, None), (1.0, 100.0)])
     ]
     path = tmp_path / "page.html"
-    path.write_text(runs_page("Runs", [], [], "", [], {}, [], compare(runs, path)))
+    path.write_text(runs_page("Runs", [], [], "", [], {}, [], compared=compare(runs, path)))
     with open_page(path, width, scheme) as page:
         page.wait_for_selector("#overlay svg.main-svg .legend .traces")
         page.wait_for_selector("#sweep svg.main-svg .scatterlayer .points path")

@@ -239,6 +239,9 @@ def test_a_page_of_records(results: Path, tmp_path: Path, capsys: pytest.Capture
     assert "dashed lines are the training loss" in text, "in the paper"
     assert "28 claims: 1 held, 0 not held, 27 undecided at this scale (26 because a network" in text
     assert "resnet110 original, mini, 400 steps of 64, bf16" in text, "of spread and cost"
+    assert text.count('<svg xmlns="http://www.w3.org/2000/svg" class="unit-picture"') == 11, (
+        "the paper's designs"
+    )
 
 
 def test_a_row_of_your_own_stands_in_its_table(tmp_path: Path) -> None:
@@ -267,6 +270,8 @@ def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
     assert (tmp_path / "figure3.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "figure3.pdf").read_bytes().startswith(b"%PDF")
     assert "[As PDF](figure3.pdf)" in text
+    assert "](units.svg)" in text
+    assert (tmp_path / "units.svg").read_text().startswith("<svg")
 
 
 def test_equal_curves_give_equal_files(tmp_path: Path) -> None:

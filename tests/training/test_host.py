@@ -50,6 +50,7 @@ def host() -> dict[str, object]:
         "numpy's random numbers": str(np.random.get_state()),  # noqa: NPY002
         "threads": torch.get_num_threads(),
         "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
         "grad mode": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
         "environment": dict(os.environ),
         "sys.path": list(sys.path),
@@ -173,7 +174,22 @@ def other_dtype() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
-HOSTS = [gradients_disabled_for_good, torch.no_grad, torch.inference_mode, other_dtype]
+def autocast() -> AbstractContextManager[Any]:
+    return torch.autocast("cpu", torch.bfloat16)
+
+
+def other_device() -> AbstractContextManager[Any]:
+    return torch.device("meta")
+
+
+HOSTS = [
+    gradients_disabled_for_good,
+    torch.no_grad,
+    torch.inference_mode,
+    other_dtype,
+    autocast,
+    other_device,
+]
 
 
 @pytest.mark.parametrize("chosen", [recipe(), QUICK], ids=["paper", "quick"])

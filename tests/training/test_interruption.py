@@ -23,12 +23,14 @@ from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup
 from tests.training.command_lines import resume_command, train_command
 
+pytestmark = pytest.mark.xdist_group("interruption")  # Its tests share one undisturbed run.
+
 
 def start(out: Path) -> list[str]:
     """Dropout draws random numbers in every step, so that their state is part of what has to resume."""
     changes = {
         "model": "resnet20", "design": "dropout-shortcut", "data": "cifar10-sample", "steps": 12,
-        "batch_size": 128, "ghost_batch_size": 64, "checkpoint_every": 2,
+        "batch_size": 32, "ghost_batch_size": 16, "checkpoint_every": 2,
     }  # fmt: skip
     return train_command(out, changes)
 
@@ -58,7 +60,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("recipe", ["quick", pytest.param("fast94", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("recipe", ["quick", "fast94"])
 def test_the_recipes_of_our_own_resume_too(recipe: str, tmp_path: Path) -> None:
     """They use Muon, rates of their own, images that grow, and this processor's precision."""
     changes = {"data": "cifar10-sample", "steps": 8, "checkpoint_every": 2}

@@ -1,30 +1,70 @@
-"""`resunit models`: the networks and designs as tables."""
+"""`resunit models`: the networks and designs as tables, and their units drawn."""
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.options import LEFT_OVER, model_options, own_design_options, split_arguments
 from resunit.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+ModelOptions = model_options()
+NONE_GIVEN = ModelOptions()
+EVERY = "*"
 CHARACTERS_A_LINE = 100  # A terminal may be narrower, but a name that is cut cannot be copied.
 
 
-@app.command(help_epilogue="Example:\n  resunit models 'preresnet*'")
-def models(pattern: str = "*", *, common: Common = COMMON) -> int:
-    """List the networks, with their depth, parameters, multiply-adds and unit, and the designs of a unit.
+@app.command(
+    help_epilogue="Examples:\n"
+    "  resunit models 'preresnet*'\n"
+    "  resunit models preresnet110 --draw unit.svg\n"
+    "  resunit models resnet110 --design constant-scaling --shortcut-scale 0.9 --draw unit.svg\n"
+    "  resunit models my_units:SqueezeShortcut --draw unit.svg\n"
+    "  resunit models --draw units.svg"
+)
+def models(
+    name: str = EVERY,
+    *rest: Annotated[str, LEFT_OVER],
+    draw: Path | None = None,
+    design: str | None = None,
+    options: ModelOptions = NONE_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
+    common: Common = COMMON,
+) -> int:
+    """List the networks and the designs of a unit, or draw the units of one.
+
+    The list has each network's depth, parameters, multiply-adds and unit.
 
     Parameters
     ----------
-    pattern
-        List only the names that match this shell pattern.
+    name
+        List only the names that match this shell pattern. With --draw, a network, a design, or MODULE:NAME of your own:
+        a design or what makes a network.
+    draw
+        Draw the distinct units of the network into this file: .svg, .png or .pdf. Without a name, a unit of each of
+        the paper's designs.
+    design
+        Draw the network in this design: a row of the paper's Tables 1 and 2, a later design, or MODULE:CLASS.
     """
+    words, own = split_arguments(rest)
+    if words:
+        raise UsageError(f"models takes one name, not {len(words) + 1}; quote a pattern: '{name}'")
+    whose = name if design is None and draw is not None and own else design
+    chosen = options.changes() | own_design_options(whose, own, app["models"])
+    if draw is None and (design is not None or chosen):
+        raise UsageError(
+            "--design and the options of designs and networks apply to a drawing; add --draw FILE"
+        )
+    if draw is not None:
+        picture = draw_units(name, draw, design, chosen)
+        tell_json({"picture": str(picture)}) if common.json else print(picture)
+        return DONE
     from resunit.models.table import describe_models
 
-    records = describe_models(pattern)
+    records = describe_models(name)
     if not records:
-        raise UsageError(f"no model matches {pattern!r}; `resunit models` lists all")
+        raise UsageError(f"no model matches {name!r}; `resunit models` lists all")
     if common.json:
         tell_json(records)
     else:
@@ -34,6 +74,22 @@ def models(pattern: str = "*", *, common: Common = COMMON) -> int:
         console.print(models_table(records))
         console.print(designs_in_words())
     return DONE
+
+
+def draw_units(name: str, path: Path, design: str | None, options: dict[str, Any]) -> Path:
+    """Draw the units of the network that `name` names, or the paper's designs if it names none; return the path."""
+    from resunit.models.drawing import draw, draw_designs
+    from resunit.models.drawing.draw import checked_path
+    from resunit.models.drawing.subject import network_to_draw
+
+    checked_path(path)  # before a network is built
+    if name != EVERY:
+        return draw(network_to_draw(name, design, options), path)
+    if design is not None or options:
+        raise UsageError(
+            "--design and its options draw one network; name it: resunit models resnet110 --draw FILE"
+        )
+    return draw_designs(path)
 
 
 def models_table(records: list[dict[str, Any]]) -> "Table":
@@ -60,8 +116,7 @@ def models_table(records: list[dict[str, Any]]) -> "Table":
 
 def designs_in_words() -> str:
     """Return one line with the names that --design takes: the paper's, and those later than the paper."""
-    from resunit.models.designs import DESIGNS
+    from resunit.models.table import design_names
 
-    paper = [name for name, design in DESIGNS.items() if design.of_the_paper]
-    later = [name for name in DESIGNS if name not in paper]
+    paper, later = design_names()
     return f"designs (--design): {', '.join(paper)}; later than the paper: {', '.join(later)}"

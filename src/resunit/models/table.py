@@ -1,12 +1,15 @@
-"""The networks as plain records: what each one is, and what it costs."""
+"""The networks and designs as plain records, read from a table that ships with the package.
 
+Nothing here imports torch, so that the list is instant. `python -m tools.models_table` writes models/table.json
+from the networks themselves, and the tests count all numbers anew.
+"""
+
+import fnmatch
+import json
+from importlib import resources
 from typing import Any
 
-from resunit.models.registry import list_models, network_spec
-from resunit.models.summary import multiply_adds, spec_parameters
-
-WEIGHT_LAYERS = {"one-layer": 1, "basic": 2, "bottleneck": 3}  # of a unit's branch
-WEIGHT_LAYERS_OUTSIDE_UNITS = 2  # The stem's convolution and the classifier.
+FILE = "table.json"
 
 
 def describe_models(pattern: str = "*") -> list[dict[str, Any]]:
@@ -15,18 +18,14 @@ def describe_models(pattern: str = "*") -> list[dict[str, Any]]:
     `depth` counts weight layers, `multiply_adds` are for one image of `image_size` pixels a side, and `unit` is
     the kind of branch.
     """
-    records = []
-    for name in list_models(pattern):
-        spec = network_spec(name)
-        records.append(
-            {
-                "model": name,
-                "depth": WEIGHT_LAYERS_OUTSIDE_UNITS + WEIGHT_LAYERS[spec.branch] * sum(spec.depths),
-                "parameters": spec_parameters(spec),
-                "multiply_adds": multiply_adds(spec, spec.image_size),
-                "image_size": spec.image_size,
-                "unit": spec.branch,
-                "design": spec.design,
-            }
-        )
-    return records
+    return [record for record in _table()["models"] if fnmatch.fnmatch(record["model"], pattern)]
+
+
+def design_names() -> tuple[list[str], list[str]]:
+    """Return the names of the paper's designs, and of those later than the paper."""
+    designs = _table()["designs"]
+    return designs["paper"], designs["later"]
+
+
+def _table() -> dict[str, Any]:
+    return json.loads((resources.files("resunit.models") / FILE).read_text("utf-8"))

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from resunit.io.atomic import write_atomically
 from resunit.io.fields import to_json
 from resunit.io.format import counted, date_and_time, field_value, percent
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-def write_run_page(folder: Path, named_recipe: Mapping[str, Any] | None = None) -> Path:
+def write_run_page(folder: Path, unit: str = "", named_recipe: Mapping[str, Any] | None = None) -> Path:
     """Write ``report.html`` from the records in a run's folder, and return its path.
 
     Args:
         folder: the run's folder.
+        unit: the SVG of the residual unit that the run trained, which the page shows as it is.
         named_recipe: the recipe that the run started from, as a JSON object; the page shows first what differs.
 
     Raises:
@@ -38,16 +41,17 @@ def write_run_page(folder: Path, named_recipe: Mapping[str, Any] | None = None) 
         WriteError: the page cannot be written.
     """
     path = folder / "report.html"
-    write_atomically(path, run_page(read_run(folder), named_recipe).encode())
+    write_atomically(path, run_page(read_run(folder), unit, named_recipe).encode())
     return path
 
 
-def run_page(run: Run, named_recipe: Mapping[str, Any] | None = None) -> str:
+def run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | None = None) -> str:
     """Return the page of one run as HTML; see `write_run_page`."""
     return render_page(
         "run.html",
         package="resunit.reports",
         figures=_figures(run),
+        unit=Markup(unit),
         run=run,
         main_number=main_number(run),
         further_numbers=further_numbers(run),

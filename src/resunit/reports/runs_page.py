@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median_high
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from resunit.io.page import render_page
 from resunit.io.style import BLUE, FONT
 from resunit.reports.comparison import ClaimRow, Comparison
@@ -26,6 +28,7 @@ def runs_page(
     plots: Sequence[Plot],
     spread: Mapping[str, Sequence[float]],
     costs: Sequence[Cost],
+    units: Sequence[str] = (),
     compared: RunsComparison | None = None,
     measurements: SortableTable | None = None,
     recorded: SortableTable | None = None,
@@ -40,6 +43,7 @@ def runs_page(
         plots: the training curves.
         spread: the test errors in percent of each seed, by network and setting.
         costs: the time and the arithmetic that the runs took.
+        units: the SVG of a residual unit of each design, which the page shows as it is.
         compared: the ordinary runs beside each other.
         measurements: the measurements of benchmarks.
         recorded: the recorded runs of the paper's tables.
@@ -61,6 +65,7 @@ def runs_page(
         tally=tally,
         plots=plots,
         costs=costs,
+        units=[Markup(unit) for unit in units],
         hours=sum(cost.hours for cost in costs),
         compared=compared,
         measurements=measurements,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from resunit.errors import RunError, UsageError
 from resunit.io.atomic import write_atomically
+from resunit.models.drawing.draw import design_svgs, draw_designs
 from resunit.reports.compared_run import ComparedRun, with_all_options
 from resunit.reports.comparison import Comparison, claims_in_markdown, comparison_in_markdown
 from resunit.reports.costs import Cost, costs_in_markdown
@@ -119,9 +120,10 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
             list(figures.values()),
             _spread(of_tables),
             _costs(of_tables),
-            compared,
-            measured,
-            recorded,
+            design_svgs(sorted({record.design for record in of_tables})) if of_tables else (),
+            compared=compared,
+            measurements=measured,
+            recorded=recorded,
         )
         write_atomically(out, page.encode())
     shown = [compared.table if compared else None, measured, recorded]
@@ -156,6 +158,9 @@ def _markdown(
     """Return the report as Markdown, after the figures were drawn beside `out`."""
     parts = [head, claims_in_markdown(claim_rows(outcomes), tally(outcomes))]
     parts += map(comparison_in_markdown, comparisons)
+    if comparisons:
+        draw_designs(out.with_name("units.svg"))
+        parts.append("## The units of Tables 1 and 2\n\n![A unit of each design](units.svg)\n")
     for name, plot in figures.items():
         for suffix in (".png", ".pdf"):
             draw_curves(plot, out.with_name(name + suffix))

@@ -11,6 +11,7 @@ from torch.nn import functional
 from resunit.data import EvaluationCrop, Normalisation, Split, StreamedSplit
 from resunit.runs.schema import View, ViewError
 from resunit.training.distributed import Distributed
+from resunit.training.precision import autocast
 
 AnySplit = Split | StreamedSplit
 PIXELS_AT_ONCE = 500 * 32 * 32  # A larger batch takes more memory and is no faster.
@@ -83,7 +84,7 @@ def compute_logits(
         network.eval()
     parts = []
     for batch in images.split(max(1, PIXELS_AT_ONCE // (images.shape[-1] * images.shape[-2]))):
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with autocast(images.device, precision):
             parts.append(network(normalisation(batch)).float())
     if was_training:
         network.train()

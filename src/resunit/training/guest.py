@@ -4,7 +4,8 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ import torch
 def isolated_process_state() -> Iterator[None]:
     """Compute with resunit's own settings of this process, and restore those of the host at the end.
 
-    Inside, gradients are recorded, inference mode is off and new tensors are float32. At the end, after an
-    exception too, these are as before: the random generators of torch, NumPy and Python, the number of
-    threads, the default dtype, the grad mode, the current GPU, the environment variables and `sys.path`.
+    Inside, gradients are recorded, inference mode and autocast are off, and new tensors are float32 on the
+    CPU. At the end, after an exception too, these are as before: the random generators of torch, NumPy and
+    Python, the number of threads, the default dtype and device, the grad mode, autocast, the current GPU, the
+    environment variables and `sys.path`.
 
     As a decorator, it does so for each call of a function.
     """
@@ -26,6 +28,8 @@ def isolated_process_state() -> Iterator[None]:
             stack.callback(restore)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
+        for context in _without_autocast_and_default_device():
+            stack.enter_context(context)
         torch.set_default_dtype(torch.float32)
         yield
 
@@ -50,6 +54,15 @@ def isolated_random_numbers() -> Iterator[None]:
             torch.cuda.manual_seed_all(torch.initial_seed())
         if mps is not None:
             torch.mps.set_rng_state(mps)
+
+
+def _without_autocast_and_default_device() -> Iterator[AbstractContextManager[Any]]:
+    """Yield the contexts that switch off the host's autocast and default device, where it has set one."""
+    for device in ("cpu", "cuda"):
+        if torch.is_autocast_enabled(device):
+            yield torch.autocast(device, enabled=False)
+    if torch.get_default_device().type != "cpu":
+        yield torch.device("cpu")
 
 
 Restore = Callable[[], None]

@@ -16,6 +16,7 @@ from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.ghost_batch_norm import set_momentum
 from resunit.training.guest import isolated_process_state
+from resunit.training.precision import autocast
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, stored_recipe
 from resunit.training.recipes import quick
@@ -175,7 +176,7 @@ def train_step(
     share = sum(len(batch.labels) for batch in ghost_batches)
     totals = torch.zeros(2, device=distributed.device)
     # Autocast keeps the weights that it has cast for as long as its region lasts: one region serves a step.
-    with torch.autocast(distributed.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+    with autocast(distributed.device, recipe.precision):
         for index, batch in enumerate(ghost_batches):
             set_momentum(setup.network, index, len(ghost_batches))
             with distributed.gradient_sync(model, is_last=index + 1 == len(ghost_batches)):

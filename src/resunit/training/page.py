@@ -1,14 +1,19 @@
-"""The page of a run, beside the named recipe that the run started from."""
+"""The page of a run, with its unit and beside the named recipe that the run started from."""
 
 from pathlib import Path
 
 from resunit.reports import write_run_page
 from resunit.runs.folder import RunFolder
 from resunit.training.recipes import RECIPES
+from resunit.training.unit_of_run import unit_of_run
 
 
-def write_page(folder: Path) -> Path:
+def write_page(folder: Path, unit: str | None = None) -> Path:
     """Write ``report.html`` into a run's folder from its records, and return its path.
+
+    Args:
+        folder: the run's folder.
+        unit: the SVG of the residual unit that the run trained; by default made again from the recipe.
 
     Raises:
         RunError: the folder is not a run's, or the run has no result yet.
@@ -17,4 +22,4 @@ def write_page(folder: Path) -> Path:
     """
     name = RunFolder(folder).read_recipe().get("name")
     named = RECIPES[name]().to_json() if isinstance(name, str) and name in RECIPES else None
-    return write_run_page(folder, named)
+    return write_run_page(folder, unit_of_run(folder) if unit is None else unit, named)

@@ -1,5 +1,8 @@
 """The arithmetic of a run: bf16 where the device has it in hardware and the network tolerates it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from resunit.models.network import NetworkSpec
@@ -16,3 +19,17 @@ def resolve_precision(recipe: Recipe, spec: NetworkSpec, device: torch.device) -
         return recipe.precision
     tolerant = not spec.placement.after_addition or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
     return "bf16" if tolerant and supports_bf16(device) else "fp32"
+
+
+@contextmanager
+def autocast(device: torch.device, precision: str) -> Iterator[None]:
+    """Compute with bf16 autocast inside if `precision` is "bf16".
+
+    Autocast keeps the weights that it has cast until the outermost region ends, which may be the host's. Here
+    they go at the end of this region, because an optimizer step may follow.
+    """
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        try:
+            yield
+        finally:
+            torch.clear_autocast_cache()

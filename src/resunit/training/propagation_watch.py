@@ -11,6 +11,7 @@ from resunit.propagation.junction import MEASURES
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import PropagationLine
 from resunit.training.batches import GhostBatch
+from resunit.training.precision import autocast
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
 
@@ -39,10 +40,9 @@ class PropagationWatch:
         Where the instrument cannot measure the network, the line says why.
         """
         device, step, epoch = self.setup.distributed.device, state.step, self.setup.epoch_at(state.step)
-        is_bf16 = self.setup.recipe.precision == "bf16"
         with (
             torch.random.fork_rng([device] if device.type == "cuda" else []),
-            torch.autocast(device.type, torch.bfloat16, enabled=is_bf16),
+            autocast(device, self.setup.recipe.precision),
         ):
             torch.manual_seed(step)  # A resumed run repeats the line.
             try:

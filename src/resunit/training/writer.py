@@ -8,6 +8,7 @@ from dataclasses import replace
 from resunit.data import StreamedSplit
 from resunit.errors import RunError
 from resunit.io.fields import to_json
+from resunit.models.drawing import unit_svg
 from resunit.models.weights import with_current_names, write_weights
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine, RunResult, Status
@@ -140,7 +141,7 @@ class RunWriter:
                 self._write_weights(result)
                 self.folder.write_evaluation(describe_evaluation(self.setup, predictions))
             self.folder.write_result(result)
-            write_page(self.folder.path)
+            write_page(self.folder.path, unit_svg(self.setup.network))
         return result
 
     def _write_weights(self, result: RunResult) -> None:

@@ -1,0 +1,111 @@
+"""Units drawn: into a file, or as SVG for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from resunit.errors import UsageError
+from resunit.io.atomic import write_atomically
+from resunit.models.designs import DESIGNS
+from resunit.models.drawing.layout import BETWEEN_UNITS, LEGIBLE_WIDTH, network_picture, unit_picture
+from resunit.models.drawing.paper import printed
+from resunit.models.drawing.shapes import Picture, in_rows
+from resunit.models.drawing.svg import svg
+from resunit.models.drawing.units import UnitDrawing, network_drawing, unit_drawing
+from resunit.models.network import build
+from resunit.models.registry import network_spec
+
+SUFFIXES = (".svg", ".png", ".pdf")
+NETWORK_OF_DESIGNS = "resnet110"  # Tables 1 and 2 compare the designs in it.
+
+
+def draw(model: nn.Module, path: str | Path) -> Path:
+    """Draw a residual unit, or the distinct units of a network, and return the picture's path.
+
+    The picture shows the module objects as they are: the shortcut h and the branch F with every layer in order,
+    the addition, f behind it, and layers before the split. In a network, units that look alike are drawn once for
+    each stage, with their number; the stem and the head are a line each.
+
+    Args:
+        model: a unit, or a network that holds units of resunit or of a design that was added.
+        path: a file that ends in .svg, whose text is text and whose colours follow light and dark, .png or .pdf.
+
+    Raises:
+        UsageError: `model` has no unit of resunit, or `path` another ending.
+        WriteError: the file cannot be written.
+    """
+    path = checked_path(path)
+    picture = network_picture(network_drawing(model))
+    return _write(picture, f"The residual units of {type(model).__name__}", path)
+
+
+def draw_designs(path: str | Path) -> Path:
+    """Draw a unit of each of the paper's designs side by side, and return the path. Raises as `draw` does."""
+    path = checked_path(path)
+    pictures = [unit_picture(drawing, design) for design, drawing in designs_drawn().items()]
+    picture = in_rows(pictures, LEGIBLE_WIDTH, BETWEEN_UNITS)
+    return _write(picture, "The residual units of the paper's designs", path)
+
+
+def unit_svg(model: nn.Module, title: str = "") -> str:
+    """Return the SVG of the unit that `model` has most of, or of `model` if it is a unit.
+
+    Args:
+        model: the network or the unit.
+        title: stands above the unit; by default the unit's place in the network.
+
+    Raises:
+        UsageError: `model` has no unit of resunit.
+    """
+    units = network_drawing(model).units
+    most = max(units, key=lambda unit: unit.count)
+    title = title or most.title
+    return svg(unit_picture(most.drawing, title), f"The residual unit: {title}")
+
+
+def design_svgs(others: Iterable[str] = ()) -> list[str]:
+    """Return the SVG of a unit of each of the paper's designs, and of those `others` that are known."""
+    return [
+        svg(unit_picture(drawing, design), f"The residual unit of the design {design}")
+        for design, drawing in designs_drawn(others).items()
+    ]
+
+
+def designs_drawn(others: Iterable[str] = ()) -> dict[str, UnitDrawing]:
+    """Return what is drawn of each design by name: of the paper's, and of those `others` that are known.
+
+    It is a unit of ResNet-110 that keeps its size.
+    """
+    names = [name for name, design in DESIGNS.items() if design.of_the_paper and ":" not in name]
+    names += [name for name in others if name in DESIGNS and name not in names]
+    drawings = {}
+    with torch.random.fork_rng(devices=[]):  # The weights are not looked at.
+        for name in names:
+            spec = network_spec(NETWORK_OF_DESIGNS, design=name)
+            drawings[name] = unit_drawing(build(replace(spec, depths=(2, 1, 1))).get_submodule("stages.0.1"))
+    return drawings
+
+
+def checked_path(path: str | Path) -> Path:
+    """Return the path of a picture. Raises UsageError if its ending is none of a picture's."""
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{path}: a picture of units ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    return path
+
+
+def _write(picture: Picture, description: str, path: Path) -> Path:
+    match path.suffix.lower():
+        case ".svg":
+            content = svg(picture, description).encode()
+        case ".png":
+            content = printed(picture, "png")
+        case _:
+            content = printed(picture, "pdf")
+    write_atomically(path, content)
+    return path

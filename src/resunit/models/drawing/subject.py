@@ -1,0 +1,82 @@
+"""The network that a name on the command line asks to draw."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from resunit.errors import UsageError, unknown
+from resunit.models.custom import add_design
+from resunit.models.designs import DESIGNS, Design
+from resunit.models.drawing.draw import NETWORK_OF_DESIGNS
+from resunit.models.registry import NETWORKS, create_model
+from resunit.models.user_code import failure, imported
+
+EXAMPLE = "MODULE:NAME, such as my_units:SqueezeShortcut"
+
+
+def network_to_draw(name: str, design: str | None, options: Mapping[str, Any]) -> nn.Module:
+    """Return the network whose units are drawn.
+
+    Args:
+        name: a network, a design, or MODULE:NAME. The last is a design as `add_design` takes it, or something that
+            makes a network when it is called without arguments, or a network.
+        design: the design of a named network; MODULE:CLASS is imported.
+        options: those of the design and of the network, as `create_model` takes them.
+
+    Raises:
+        UsageError: something does not exist, or does not fit.
+    """
+    if ":" in name and not is_design(name):
+        if design is not None or options:
+            raise UsageError(f"{name}: --design and options of designs apply to a model's name, not to code")
+        return _from_code(name)
+    if name in NETWORKS:
+        model = name
+    elif ":" in name or name in DESIGNS:
+        if design is not None:
+            raise UsageError(f"{name} is a design; leave out --design {design}, or name a network")
+        model, design = NETWORK_OF_DESIGNS, name
+    else:
+        raise unknown("model or design", name, [*NETWORKS, *DESIGNS])
+    if design is not None and ":" in design:
+        add_design(design)
+    return network_without_weights(model, design, options)
+
+
+def network_without_weights(model: str, design: str | None, options: Mapping[str, Any]) -> nn.Module:
+    """Return a network to look at its modules; only the code of a design of the user's may need real numbers."""
+    own = design is not None and ":" in design
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"):
+        return create_model(model, design=design, **options)
+
+
+def is_design(name: str) -> bool:
+    """Return whether MODULE:NAME is a design: an object of that class, or a shortcut's class, which needs channels."""
+    found = imported(name, EXAMPLE)
+    if not inspect.isclass(found) or not issubclass(found, nn.Module):
+        return isinstance(found, Design)
+    return any(_is_required(parameter) for parameter in inspect.signature(found).parameters.values())
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return parameter.default is inspect.Parameter.empty and parameter.kind not in variable
+
+
+def _from_code(name: str) -> nn.Module:
+    found = imported(name, EXAMPLE)
+    if not isinstance(found, nn.Module) and callable(found):
+        try:
+            found = found()
+        except Exception as error:  # The user's code may raise anything.
+            raise failure(f"{name}()", error) from error
+    if isinstance(found, tuple) and found:
+        found = found[0]  # A network with its batch, as `resunit propagation` takes it.
+    if not isinstance(found, nn.Module):
+        raise UsageError(
+            f"{name} is a {type(found).__name__}; it has to be a design, or return a torch.nn.Module"
+        )
+    return found

@@ -1,0 +1,21 @@
+"""The picture of the residual unit that a run trained, made again from its recipe."""
+
+from pathlib import Path
+
+from resunit.errors import ResunitError
+from resunit.models.drawing import unit_svg
+from resunit.models.drawing.subject import network_without_weights
+from resunit.training.recipe import read_recipe
+
+
+def unit_of_run(folder: Path) -> str:
+    """Return the SVG of the unit that the network of a run has most of.
+
+    It is empty if the recipe cannot be read, or names a design of the user's that was not added: a recipe does
+    not import code.
+    """
+    try:
+        recipe = read_recipe(folder)
+        return unit_svg(network_without_weights(recipe.model, recipe.design, recipe.model_options))
+    except ResunitError:
+        return ""

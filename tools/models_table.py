@@ -1,0 +1,47 @@
+"""Write the table that `resunit models` reads, src/resunit/models/table.json: python -m tools.models_table"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from resunit.io.atomic import write_atomically
+from resunit.models.designs import DESIGNS
+from resunit.models.registry import list_models, network_spec
+from resunit.models.summary import multiply_adds, spec_parameters
+
+FILE = Path(__file__).parents[1] / "src" / "resunit" / "models" / "table.json"
+WEIGHT_LAYERS = {"one-layer": 1, "basic": 2, "bottleneck": 3}  # of a unit's branch
+WEIGHT_LAYERS_OUTSIDE_UNITS = 2  # The stem's convolution and the classifier.
+
+
+def counted(name: str) -> dict[str, Any]:
+    """Return the record of a network, its costs counted from its modules."""
+    spec = network_spec(name)
+    costs = {"parameters": spec_parameters(spec), "multiply_adds": multiply_adds(spec, spec.image_size)}
+    return {"model": name, "depth": depth(name), **costs, **described(name)}
+
+
+def depth(name: str) -> int:
+    """Return the number of a network's weight layers."""
+    spec = network_spec(name)
+    return WEIGHT_LAYERS_OUTSIDE_UNITS + WEIGHT_LAYERS[spec.branch] * sum(spec.depths)
+
+
+def described(name: str) -> dict[str, Any]:
+    """Return the part of a network's record that costs nothing to know."""
+    spec = network_spec(name)
+    return {"image_size": spec.image_size, "unit": spec.branch, "design": spec.design}
+
+
+def designs() -> dict[str, list[str]]:
+    """Return the names of the designs that ship with the package: the paper's, and later ones."""
+    shipped = {name: design.of_the_paper for name, design in DESIGNS.items() if ":" not in name}
+    return {
+        "paper": [name for name, of_the_paper in shipped.items() if of_the_paper],
+        "later": [name for name, of_the_paper in shipped.items() if not of_the_paper],
+    }
+
+
+if __name__ == "__main__":
+    table = {"format": 1, "models": [counted(name) for name in list_models()], "designs": designs()}
+    write_atomically(FILE, (json.dumps(table, indent=1) + "\n").encode())
