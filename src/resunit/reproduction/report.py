@@ -12,6 +12,7 @@ from resunit.reports.costs import Cost, costs_in_markdown
 from resunit.reports.curves import Plot, draw_curves
 from resunit.reports.runs_page import runs_page
 from resunit.reproduction.claims import ClaimOutcome, judge
+from resunit.reproduction.claims.margins import MARGINS, describe_margins
 from resunit.reproduction.evidence import read_records
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.pictures import curves_by_network, figure
@@ -31,14 +32,7 @@ from resunit.runs.schema import ExperimentRecord
 from resunit.training.recipe import recipe_from_json
 
 SUFFIXES = (".html", ".md")
-HEAD = """# The paper's tables, measured
-
-This page puts every row that was trained here beside the paper's number, and says which of the paper's claims held.
-It was made by `resunit report {paths} --out {out}`.
-Brackets hold Welch's 95 % intervals over seeds.
-All p-values are corrected over all comparisons by Holm's method.
-A verdict needs at least 3 seeds.
-"""
+HEAD = Path(__file__).with_name("report_head.md")
 
 
 def write_report(paths: Sequence[Path], out: Path) -> Path:
@@ -73,7 +67,9 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
     figures = {name: plot for name, table in tables.items() if (plot := figure(table, of_tables))}
     outcomes = judge(of_tables) if of_tables else []
     if out.suffix == ".md":
-        head = HEAD.format(paths=" ".join(map(str, paths)), out=out)
+        head = HEAD.read_text().format(
+            paths=" ".join(map(str, paths)), out=out, margins=describe_margins(MARGINS)
+        )
         write_atomically(out, _markdown(head, outcomes, comparisons, figures, records, out).encode())
         return out
     others = curves_by_network(record for record in records if not record.table)

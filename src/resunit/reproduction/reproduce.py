@@ -28,6 +28,7 @@ from resunit.reproduction.scales import SCALES
 from resunit.reproduction.setting import setting_of
 from resunit.reproduction.signal import SignalComparison, changes_for_signal, compare_signals
 from resunit.reproduction.signal_figure import save_figure
+from resunit.reproduction.statements import statements_of
 from resunit.reproduction.tables import TABLES, Table
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import free_memory, resolve_device
@@ -275,16 +276,7 @@ class Reproduction:
             "caption": self.comparison.caption,
             "rows": [asdict(row) for row in self.comparison.rows],
             "claims": [
-                {
-                    "id": outcome.claim.id,
-                    "claim": outcome.claim.statement,
-                    "verdict": outcome.verdict,
-                    "p": outcome.p,
-                    "seeds": outcome.seeds,
-                    "numbers": outcome.numbers,
-                    "runs": outcome.runs,
-                }
-                for outcome in self.outcomes
+                outcome.to_json() | {"statements": statements_of(outcome.claim)} for outcome in self.outcomes
             ],
             "records": [to_json(record) for record in self.records],
             "missing": [{"row": run.row.id, "seed": run.recipe.seed} for run in self.missing],
