@@ -1,24 +1,10 @@
 """Verdicts on made-up runs whose answer is known."""
 
-from dataclasses import replace
-
 import pytest
-from scipy.stats import ttest_ind
 
-from resunit.reproduction.claims import CLAIMS, Claim, Verdict, judge
-from resunit.reproduction.claims.margins import Margins
-from resunit.reproduction.claims.quantities import (
-    EARLY_ERROR,
-    EARLY_TRUNCATION,
-    GROWTH,
-    LATE_TRUNCATION,
-    TEST_ERROR,
-    TRAIN_ERROR,
-    TRAIN_LOSS,
-)
-from resunit.reproduction.networks import NetworkKey, network
+from resunit.reproduction.claims import CLAIMS, judge
+from resunit.reproduction.networks import network
 from resunit.reproduction.tables import TABLES
-from resunit.runs.schema import CurvePoint, ExperimentRecord
 from tests.reproduction.made_up_runs import (
     BY_ID,
     CONV,
@@ -26,7 +12,6 @@ from tests.reproduction.made_up_runs import (
     ORIGINAL,
     PLAIN,
     PRE,
-    measurement,
     outcome_of,
     runs,
 )
@@ -206,154 +191,12 @@ def test_many_claims_correct_each_other() -> None:
     assert together["identity-beats-dropout-shortcut"].verdict == "held"
 
 
-# What the runs of a claim are told to have, by the quantity of a contrast: the argument of `runs`, where it
-# begins, and how far a network is moved for each coefficient of a contrast.
-TOLD = {
-    TEST_ERROR.name: ("error", 50.0, 5.0),
-    TRAIN_ERROR.name: ("train_error", 40.0, 5.0),
-    TRAIN_LOSS.name: ("loss", 1.0, 0.3),
-    EARLY_ERROR.name: ("early", 70.0, 5.0),
-    GROWTH.name: ("growth", 2.0, 1.0),
-    EARLY_TRUNCATION.name: ("early_share", 0.5, 0.1),
-    LATE_TRUNCATION.name: ("late_share", 0.5, 0.1),
-}
-# How the contrasts lie, and what the error is of networks that must be stuck.
-MADE: dict[Verdict, tuple[float, float, float]] = {
-    "held": (1.0, 0.0, 90.0),
-    "not held": (-1.0, 5.0, 60.0),
-    "undecided": (0.0, 1.0, 88.05),  # Two networks then differ by the margin, 2 points.
-}
-
-
-def made_for(claim: Claim, verdict: Verdict) -> list[ExperimentRecord]:
-    """Return runs of a claim's networks with which it comes out like this."""
-    direction, difference, stuck = MADE[verdict]
-    told: dict[NetworkKey, dict[str, float]] = {n.key: {"error": 50.0} for n in claim.networks}
-    for contrast in claim.contrasts:
-        for term in contrast.terms:
-            name, begin, reach = TOLD[term.quantity.name]
-            move = difference if contrast.needs_margin else direction * reach
-            numbers = told[term.network.key]
-            numbers[name] = numbers.get(name, begin) + term.coefficient * move
-    for each in claim.stuck:
-        told[each.key]["error"] = stuck
-    records = []
-    for each in claim.networks:
-        numbers = told[each.key]
-        shares = numbers.pop("early_share", 0.5), numbers.pop("late_share", 0.5)
-        records += runs(each, numbers.pop("error"), numbers.pop("loss", 1.0), truncated=shares, **numbers)
-    return records
-
-
-@pytest.mark.parametrize("verdict", MADE)
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_every_claim_can_come_out_in_every_way(claim: Claim, verdict: Verdict) -> None:
-    found = judge(made_for(claim, verdict), [claim], MARGINS)[0]
-    assert found.verdict == verdict, found.sentence
-    for contrast in claim.contrasts:
-        assert contrast.description in found.sentence
-    assert ("training to the end" in found.sentence) == claim.needs_the_end
-
-
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_similarity_is_undecided_at_a_scale_without_a_margin(claim: Claim) -> None:
-    found = judge(made_for(claim, "held"), [claim], margins={"another": Margins(2.0, 2.0)})[0]
-    needs_margin = any(contrast.needs_margin for contrast in claim.contrasts)
-    assert found.verdict == ("undecided" if needs_margin else "held")
-    assert ("scale mini" in found.reason) == needs_margin
-    if needs_margin:
-        assert found.compared[0].estimate is not None, "the difference is shown all the same"
-
-
-@pytest.mark.parametrize(("difference", "verdict"), [(0.5, "held"), (1.6, "undecided"), (2.4, "undecided"),
-                                                     (4.0, "not held"), (-4.0, "not held")])  # fmt: skip
-def test_similarity_is_decided_by_two_one_sided_tests(difference: float, verdict: str) -> None:
-    relu_only = network("resnet110", "relu-only-preactivation")
-    baseline, changed = runs(ORIGINAL, 60.0), runs(relu_only, 60.0 + difference)
-    found = outcome_of("relu-only-preactivation-is-similar-resnet110", [*baseline, *changed])
-    assert found.verdict == verdict
-    errors = [r.test_error for r in changed], [r.test_error for r in baseline]
-
-    def one_sided(bound: float, alternative: str) -> float:
-        shifted = [error - bound for error in errors[0] if error is not None]
-        return ttest_ind(shifted, errors[1], equal_var=False, alternative=alternative).pvalue
-
-    if abs(difference) < 2:
-        expected = max(one_sided(2.0, "less"), one_sided(-2.0, "greater"))
-    else:  # It is beyond the margin, on one side: tested on both, as differences from zero are.
-        side = 2.0 if difference > 0 else -2.0
-        expected = 2 * min(one_sided(side, "less"), one_sided(side, "greater"))
-    assert found.p == pytest.approx(expected)
-    assert "margin ±2 points" in found.sentence
-
-
-@pytest.mark.parametrize(("difference", "verdict"), [(-9.0, "held"), (0.5, "held"), (2.0, "undecided"),
-                                                     (4.0, "not held")])  # fmt: skip
-def test_no_worse_allows_better(difference: float, verdict: str) -> None:
-    few, few_conv = network("resnet20"), network("resnet20", "conv-shortcut")
-    records = [*runs(few, 60.0), *runs(few_conv, 60.0 + difference)]
-    found = outcome_of("conv-shortcut-does-well-with-few-units", records)
-    assert found.verdict == verdict
-    assert "margin 2 points" in found.sentence
-
-
-def test_nothing_is_similar_to_a_baseline_that_learned_nothing() -> None:
-    relu_only = network("resnet110", "relu-only-preactivation")
-    claim = "relu-only-preactivation-is-similar-resnet110"
-    assert outcome_of(claim, [*runs(ORIGINAL, 90.0), *runs(relu_only, 90.0)]).verdict == "undecided"
-    assert outcome_of(claim, [*runs(ORIGINAL, 60.0), *runs(relu_only, None)]).verdict == "not held"
-    assert outcome_of(claim, [*runs(ORIGINAL, None), *runs(relu_only, 60.0)]).verdict == "undecided"
-    some = [*runs(relu_only, 60.0)[:2], *runs(relu_only, None)[2:]]
-    assert outcome_of(claim, [*runs(ORIGINAL, 60.0), *some]).verdict == "undecided"
-
-
 def test_a_worse_training_error_includes_divergence() -> None:
     found = outcome_of("conv-shortcut-trains-worse", [*runs(ORIGINAL, 60.0), *runs(CONV, None)])
     assert found.verdict == "held"
     bn = network("resnet110", "bn-after-addition")
     found = outcome_of("bn-after-addition-is-worse-resnet110", [*runs(ORIGINAL, None), *runs(bn, 60.0)])
     assert found.verdict == "not held"
-
-
-def test_early_spikes_of_the_loss_decide_nothing() -> None:
-    """Runs that differ in the loss of their first steps alone are equal; the early error counts each step once."""
-    bn = network("resnet110", "bn-after-addition")
-    uneven = (CurvePoint(10, 500.0, 95.0), CurvePoint(20, 2.0, 95.0), CurvePoint(60, 2.0, 80.0),
-              CurvePoint(200, 2.0, 73.0), CurvePoint(300, 2.0, 0.0))  # fmt: skip
-    early = EARLY_ERROR.of(runs(bn, 60.0, curve=uneven)[0])
-    assert early == pytest.approx((40 * 80.0 + 140 * 73.0) / 180)
-    spiked = [
-        replace(record, curve=(CurvePoint(20, 1e6, 90.0), *record.curve[1:])) for record in runs(bn, 60.0)
-    ]
-    found = outcome_of("bn-after-addition-slows", [*runs(ORIGINAL, 60.0), *spiked])
-    assert found.compared[0].estimate is not None
-    assert found.compared[0].estimate.value == pytest.approx(0)
-    # An interval that begins before 5 %, or ends after 50 %, is left out.
-    across = (CurvePoint(40, 2.0, 80.0), CurvePoint(220, 2.0, 70.0))
-    assert EARLY_ERROR.of(runs(bn, 60.0, curve=across)[0]) is None
-
-
-def test_growth_is_counted_within_stages() -> None:
-    """The stream doubles once in each stage of three units, and is a quarter where the size changes."""
-    stream = (1.0, 1.5, 2.0, 0.5, 0.7, 1.0, 0.25, 0.3, 0.5)
-    record = runs(network("resnet20"), 60.0, seeds=1, propagation=(measurement(380, stream_rms=stream),))[0]
-    assert GROWTH.of(record) == pytest.approx(3)
-    assert GROWTH.of(replace(record, model="resnet110")) is None, "the units of another network"
-    assert GROWTH.of(replace(record, propagation=())) is None
-    holes = (measurement(380, stream_rms=(None, *stream[1:])),)
-    assert GROWTH.of(replace(record, propagation=holes)) is None
-
-
-def test_truncation_is_not_taken_before_training() -> None:
-    points = [measurement(step, negative_share=(share, None, share)) for step, share in
-              ((0, 0.9), (19, 0.8), (20, 0.6), (100, 0.5), (200, 0.3), (380, 0.2))]  # fmt: skip
-    record = runs(ORIGINAL, 60.0, seeds=1, propagation=tuple(points))[0]
-    assert EARLY_TRUNCATION.of(record) == pytest.approx(60)
-    assert LATE_TRUNCATION.of(record) == pytest.approx(20)
-    fresh = replace(record, propagation=tuple(points[:2]))
-    assert (EARLY_TRUNCATION.of(fresh), LATE_TRUNCATION.of(fresh)) == (None, None)
-    late_only = replace(record, propagation=tuple(points[4:]))
-    assert EARLY_TRUNCATION.of(late_only) is None
 
 
 def test_all_comparisons_are_corrected_together() -> None:
