@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from resunit.cli import main
+from resunit.reports.comparison import comparison_for_terminal
 from resunit.reports.curves import Curve, Plot, draw_curves
 from resunit.reproduction.claims import CLAIMS, judge
 from resunit.reproduction.claims.margins import MARGINS, Margins, describe_margins
@@ -66,6 +69,11 @@ def test_the_training_error_has_a_column_of_its_own() -> None:
     assert columns["original"] == "64.0 (63.7 to 64.3)"
     assert columns["1x1 convolution"] == "74.7"
     assert columns["scaling: shortcut 0, branch 1"] == columns["dropout 0.5"] == ""
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(comparison_for_terminal(comparison(TABLES["table1"], records)))
+    lines = console.export_text().splitlines()
+    assert any(line.startswith("original") and "64.0" in line for line in lines), "the median alone"
+    assert not any("63.7" in line for line in lines)
 
 
 def test_some_seeds_at_chance_are_counted() -> None:

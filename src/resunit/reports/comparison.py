@@ -53,6 +53,11 @@ class ComparisonRow:
         return median_with_range(self.train_errors) if self.train_errors else ""
 
     @property
+    def training_median(self) -> str:
+        """The median training error alone, for narrow columns."""
+        return f"{median(self.train_errors):.1f}" if self.train_errors else ""
+
+    @property
     def seeds(self) -> str:
         """The number of seeds as text; empty without errors."""
         return str(len(self.errors)) if self.errors else ""
@@ -99,7 +104,7 @@ class ClaimRow:
     runs: str
 
 
-HEADINGS = ("", "here, test error %", "training error %", "seeds", "paper %", "")
+HEADINGS = ("row", "here, test error %", "training error %", "seeds", "paper %", "remark")
 
 
 def median_with_range(errors: Sequence[float]) -> str:
@@ -109,15 +114,16 @@ def median_with_range(errors: Sequence[float]) -> str:
 
 
 def comparison_for_terminal(comparison: Comparison) -> RichTable:
-    """Return a table that rich prints."""
+    """Return a table that rich prints; of the training errors it has the median alone, to be narrow."""
     from rich.table import Table as RichTable
 
     table = RichTable(title=comparison.title, title_justify="left", caption=comparison.caption,
                       caption_justify="left", box=None, pad_edge=False)  # fmt: skip
-    for heading, justify in zip(HEADINGS, ("left", "left", "left", "right", "right", "left"), strict=True):
+    headings = (*HEADINGS[:2], "train %", *HEADINGS[3:])
+    for heading, justify in zip(headings, ("left", "left", "right", "right", "right", "left"), strict=True):
         table.add_column(heading, justify=justify)
     for row in comparison.rows:
-        table.add_row(*_cells(row))
+        table.add_row(row.label, row.here, row.training_median, row.seeds, row.paper, row.remark)
     return table
 
 
@@ -136,7 +142,7 @@ def claims_for_terminal(claims: Sequence[ClaimRow]) -> RichTable:
 
 def comparison_in_markdown(comparison: Comparison) -> str:
     """Return the table with its title and caption as a section of Markdown."""
-    table = markdown_table(("row", *HEADINGS[1:-1], "remark"), [_cells(row) for row in comparison.rows])
+    table = markdown_table(HEADINGS, [_cells(row) for row in comparison.rows])
     return f"## {comparison.title}\n\n{table}\n\n{comparison.caption}\n"
 
 
