@@ -69,6 +69,25 @@ def test_the_first_records_are_read(tmp_path: Path) -> None:
     assert read_records(path) == [record]
 
 
+@pytest.mark.parametrize(
+    ("status", "steps", "expected"), [("done", (380, 390, 400), 2.5), ("done", (300, 400), None),
+                                      ("diverged", (380, 390, 400), None)]
+)  # fmt: skip
+def test_training_error_of_format_2_is_taken_from_the_curve(
+    tmp_path: Path, status: str, steps: tuple[int, ...], expected: float | None
+) -> None:
+    """Format 2 had a mean over about the last tenth; it is the last twentieth, or unknown."""
+    record = to_json(read_records(SHIPPED / "mini.jsonl")[0])
+    curve = [{"step": step, "train_loss": float(i), "train_error": 1.0 + i} for i, step in enumerate(steps)]
+    older = record | {"format": 2, "status": status, "curve": curve, "train_loss": 7.0, "train_error": 70.0}
+    path = tmp_path / "older.jsonl"
+    path.write_text(json.dumps(older) + "\n")
+    (read,) = read_records(path)
+    assert read.train_error == expected
+    assert read.train_loss == (None if expected is None else expected - 1.0)
+    assert read.propagation, "what format 1 alone had otherwise is left as it is"
+
+
 @pytest.mark.parametrize("change", [{"format": 9}, {"numerics": 0}, {"seed": "one"}, {"sead": 1}])
 def test_records_that_cannot_be_compared_are_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     record = to_json(read_records(SHIPPED / "mini.jsonl")[0])

@@ -2,14 +2,18 @@
 
 import re
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from resunit.cli import main
+from resunit.reports.comparison import comparison_for_terminal
 from resunit.reports.curves import Curve, Plot, draw_curves
-from resunit.reproduction.claims import judge
+from resunit.reproduction.claims import CLAIMS, judge
+from resunit.reproduction.claims.margins import MARGINS, Margins, describe_margins
 from resunit.reproduction.networks import NetworkChoice, network
 from resunit.reproduction.pictures import figure
 from resunit.reproduction.publication import comparison, tally
@@ -56,6 +60,20 @@ def test_rows_show_median_range_seeds_and_the_papers_number() -> None:
     assert rows["dropout 0.5"][0] == "90.0 (89.7 to 90.3), at chance after 400 steps"
     assert rows["1x1 convolution"] == ("not run", "", "12.22", "")
     assert rows["scaling: shortcut 0, branch 1"][2] == "fail"
+
+
+def test_the_training_error_has_a_column_of_its_own() -> None:
+    records = recorded(runs(ORIGINAL, 70.0, train_error=64.0), runs(CONV, 80.0, seeds=1, train_error=75.0))
+    older = changed(recorded(runs(PLAIN, 90.0)), train_error=None)
+    columns = {row.label: row.training for row in comparison(TABLES["table1"], [*records, *older]).rows}
+    assert columns["original"] == "64.0 (63.7 to 64.3)"
+    assert columns["1x1 convolution"] == "74.7"
+    assert columns["scaling: shortcut 0, branch 1"] == columns["dropout 0.5"] == ""
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(comparison_for_terminal(comparison(TABLES["table1"], records)))
+    lines = console.export_text().splitlines()
+    assert any(line.startswith("original") and "64.0" in line for line in lines), "the median alone"
+    assert not any("63.7" in line for line in lines)
 
 
 def test_some_seeds_at_chance_are_counted() -> None:
@@ -213,8 +231,31 @@ def test_undecided_is_explained_where_runs_are_short() -> None:
         "That is to be expected of 3 seeds of 400 steps: so far short of the paper's 64,000, seeds of one "
         "network differ as much as networks do."
     )
+    similar = [BY_ID["shortcut-only-gating-6-is-similar"]]
+    gate = network("resnet110", "shortcut-only-gating", gate_bias=-6.0)
+    assert tally(judge([*runs(ORIGINAL, 60.0), *runs(gate, 60.0)], similar, margins={})) == (
+        "1 claim: 0 held, 0 not held, 1 undecided at this scale (1 because the scale has no margin of similarity)."
+    )
     in_full = changed(records[:6], scale="paper", steps=64_000)
     assert tally(judge(in_full, claims[:1])) == "1 claim: 0 held, 0 not held, 1 undecided at this scale."
+
+
+def test_what_needs_the_end_counts_at_full_length_alone() -> None:
+    claim = BY_ID["preactivation-regularises-resnet110"]
+    records = [*runs(ORIGINAL, 60.0, 1.0), *runs(network("resnet110", "full-preactivation"), 50.0, 1.3)]
+    assert tally(judge(records, [claim])) == (
+        "0 claims: 0 held, 0 not held, 0 undecided at this scale. 1 more needs training to the end, and counts "
+        "only there."
+    )
+    in_full = changed(records, scale="paper", steps=64_000)
+    assert tally(judge(in_full, [claim])) == "1 claim: 1 held, 0 not held, 0 undecided at this scale."
+
+
+def test_margins_are_told_by_scale() -> None:
+    assert describe_margins({"a": Margins(1.5, 2.0), "b": Margins(0.25, 0.5)}) == (
+        "The margins are: a 1.5 points of test error and 2 of training error; "
+        "b 0.25 points of test error and 0.5 of training error."
+    )
 
 
 @pytest.fixture
@@ -237,7 +278,9 @@ def test_a_page_of_records(results: Path, tmp_path: Path, capsys: pytest.Capture
     caption = "Scale mini: 400 steps of 64, bf16, seeds 0, 1, 2, on a machine."
     assert f"{caption} Dashed: training error; solid: test error; " in text
     assert "dashed lines are the training loss" in text, "in the paper"
-    assert "28 claims: 1 held, 0 not held, 27 undecided at this scale (26 because a network" in text
+    counted = sum(not claim.needs_the_end for claim in CLAIMS)
+    assert f"{counted} claims: 1 held, 0 not held, {counted - 1} undecided at this scale (" in text
+    assert f"{len(CLAIMS) - counted} more need training to the end, and count only there." in text
     assert "resnet110 original, mini, 400 steps of 64, bf16" in text, "of spread and cost"
     assert text.count('<svg xmlns="http://www.w3.org/2000/svg" class="unit-picture"') == 11, (
         "the paper's designs"
@@ -264,9 +307,12 @@ def test_markdown_for_docs(results: Path, tmp_path: Path) -> None:
     out = tmp_path / "reproduction.md"
     assert main(["report", str(results), "--out", str(out)]) == 0
     text = out.read_text()
-    assert "| original | 70.0 (69.7 to 70.3) | 3 | 6.61 |  |" in text
-    assert re.search(r"28 claims: 1 held, [^\n]*\n\n\| claim \|", text), "above the table"
-    assert "| the identity shortcut is better than 1x1 convolution | Table 1 | held | " in text
+    assert "| original | 70.0 (69.7 to 70.3) | 50.0 (49.7 to 50.3) | 3 | 6.61 |  |" in text
+    assert re.search(r"\d+ claims: 1 held, [^\n]*\n\n\| claim \|", text), "above the table"
+    claim = BY_ID["identity-beats-conv-shortcut"]
+    assert f"| {claim.sentence} | {claim.section}; {claim.id} | held | " in text
+    assert describe_margins(MARGINS) in text
+    assert "{" not in text
     assert (tmp_path / "figure3.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "figure3.pdf").read_bytes().startswith(b"%PDF")
     assert "[As PDF](figure3.pdf)" in text

@@ -114,6 +114,17 @@ def test_mini_is_the_papers_schedule_compressed() -> None:
     assert recipe_for(TABLES["table1"].rows[0], "mini", 3, None, {"steps": 40}).steps == 40
 
 
+def test_the_papers_length_measures_what_claims_need() -> None:
+    """Truncation is compared between 5 % of the steps and the end; measurements precede a step."""
+    row = TABLES["table1"].rows[0]
+    recipe = recipe_for(row, "paper", 0, None, {})
+    assert recipe == replace(
+        named_recipe("paper"), model="resnet110", design="original", precision=recipe.precision,
+        watch_propagation=3200,
+    )  # fmt: skip
+    assert recipe.steps == 20 * 3200
+
+
 def test_imagenet_says_that_it_needs_a_folder() -> None:
     row = TABLES["table5"].rows[0]
     with pytest.raises(UsageError, match="--data"):

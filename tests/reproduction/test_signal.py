@@ -72,6 +72,36 @@ def test_a_file_of_records_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path
     ]
 
 
+@pytest.mark.parametrize("steps", [100, 800])
+def test_the_second_measurement_is_at_the_step_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, steps: int
+) -> None:
+    """A file is shown whatever the length of its runs: 800 steps are more than a run of the scale has."""
+    points = tuple(measurement(step, gradient_gain=(3.0 + step, 1.0)) for step in (0, 100, 800))
+    file = tmp_path / "long.jsonl"
+    append(file, [recorded(name, steps=1000, propagation=points) for name in ("original", "plain")])
+    arguments = ["--records", str(file), "--out", str(tmp_path / "out"), "--steps", str(steps), "--json"]
+    assert reproduce(*arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [signal["design"] for signal in document["designs"]] == ["original", "plain"]
+    for signal in document["designs"]:
+        assert signal["initially"]["gradient_gain"] == [3.0, 1.0]
+        assert signal["trained"]["gradient_gain"] == [3.0 + steps, 1.0]
+
+
+def test_a_step_that_the_records_lack_is_refused_with_those_they_have(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "some.jsonl"
+    append(file, [recorded("original")])
+    assert reproduce("--records", str(file), "--out", str(tmp_path / "out"), "--steps", "150") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "some.jsonl" in error
+    assert "0, 100, 200" in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_of_each_design_the_run_with_default_options_and_the_lowest_seed() -> None:
     halves = {"shortcut_scale": 0.5, "branch_scale": 0.5}
     first = diverged(recorded("constant-scaling", seed=1))

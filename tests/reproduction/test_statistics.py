@@ -1,10 +1,11 @@
-"""Welch's interval and Holm's correction against numbers and formulas of others."""
+"""Welch's interval, the equivalence test and Holm's correction against numbers and formulas of others."""
 
 import math
 
 import pytest
 
-from resunit.reproduction.statistics import holm, welch
+from resunit.reproduction.statistics import difference_p, equivalence_p, holm, welch
+from tests.reproduction.welch_by_hand import p_above, p_below, p_similar
 
 
 def test_two_samples_are_welchs_t_test() -> None:
@@ -43,6 +44,27 @@ def test_an_interaction_adds_up_variances_by_squared_coefficients() -> None:
 def test_what_does_not_vary_or_is_alone_cannot_be_tested() -> None:
     assert welch([1, -1], [[90.0, 90.0, 90.0], [90.0, 90.0, 90.0]]) is None
     assert welch([1, -1], [[1.0], [2.0, 3.0]]) is None
+
+
+@pytest.mark.parametrize("margin", [0.1, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("shift", [-0.8, 0.0, 0.4])
+def test_equivalence_is_two_one_sided_welch_tests(margin: float, shift: float) -> None:
+    one, other = [6.1 + shift, 6.4 + shift, 6.9 + shift], [6.3, 6.2, 6.7, 6.6]
+    estimate = welch([1, -1], [one, other])
+    assert estimate is not None
+    assert equivalence_p(estimate, margin) == pytest.approx(p_similar(one, other, margin))
+    two_sided = 2 * min(p_above(one, other, margin), p_below(one, other, margin))
+    assert difference_p(estimate, margin) == pytest.approx(two_sided)
+    assert difference_p(estimate, 0.0) == pytest.approx(estimate.p)
+
+
+def test_the_equivalence_test_is_the_90_percent_interval_within_the_margins() -> None:
+    """Samples of two, with equal variances 1/2: two degrees of freedom, whose 95 % point is 2.91999."""
+    estimate = welch([1, -1], [[0.0, 1.0], [0.0, 1.0]])
+    assert estimate is not None
+    reach = 2.91999 * math.sqrt(0.5)
+    assert equivalence_p(estimate, reach) == pytest.approx(0.05, rel=1e-4)
+    assert equivalence_p(estimate, 1.01 * reach) < 0.05 < equivalence_p(estimate, 0.99 * reach)
 
 
 def test_holm_steps_down() -> None:

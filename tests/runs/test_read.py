@@ -64,6 +64,15 @@ def test_records_of_format_1_are_upgraded(folder: Path) -> None:
     assert run.errors == [(1.0, 20.0)]
 
 
+def test_a_result_of_format_2_keeps_its_views_and_has_no_training_error(folder: Path) -> None:
+    result = replace(RESULT, views=(ViewError("tta", 7.9),))
+    write_run(folder, result=result)
+    written = json.loads((folder / "result.json").read_text())
+    del written["train_loss"], written["train_error"]
+    (folder / "result.json").write_text(json.dumps({**written, "format": 2}))
+    assert read_run(folder).result == replace(result, train_loss=None, train_error=None)
+
+
 def test_a_log_line_that_was_cut_off_is_left_out(folder: Path) -> None:
     whole = read_run(write_run(folder))
     with (folder / "log.jsonl").open("a") as file:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -20,6 +21,9 @@ from resunit.training.environment import ANONYMOUS, describe_environment
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
+from resunit.training.result import describe_result
+from resunit.training.setup import prepare
+from resunit.training.state import TrainingState
 from tests.training.command_lines import train_command
 
 SMALL: dict[str, Any] = {
@@ -104,6 +108,30 @@ def test_an_anonymous_run_names_neither_host_nor_command(monkeypatch: pytest.Mon
     )
     assert environment.started is not None
     assert environment.host is environment.command is None
+
+
+def test_training_loss_and_error_are_means_over_the_last_twentieth(tmp_path: Path) -> None:
+    """The log of a run that is evaluated after each step tells every step's loss and error."""
+    recipe = small(steps=21, batch_size=4, evaluate_steps=1, evaluation_images=2)
+    result = resunit.train(recipe, out=tmp_path / "run", quiet=True)
+    last = RunFolder(tmp_path / "run").read_log()[-2:]
+    assert [line.step for line in last] == [20, 21]
+    losses, errors = [line.train_loss for line in last], [line.train_error for line in last]
+    assert None not in (*losses, *errors)
+    assert result.train_loss == pytest.approx(fmean(loss for loss in losses if loss is not None))
+    assert result.train_error == pytest.approx(fmean(error for error in errors if error is not None))
+
+
+def test_an_end_that_was_not_counted_whole_is_not_known() -> None:
+    """A run may go on, within its last twentieth, from a checkpoint that did not count it."""
+    setup = prepare(small(steps=60))
+    counted = TrainingState(step=60, end_loss_sum=384.0, end_wrong=48, end_seen=3 * 64)
+    result = describe_result(setup, counted, "done")
+    assert (result.train_loss, result.train_error) == (2.0, 25.0)
+    result = describe_result(setup, replace(counted, end_seen=2 * 64), "done")
+    assert (result.train_loss, result.train_error) == (None, None)
+    result = describe_result(setup, counted, "diverged")
+    assert (result.train_loss, result.train_error) == (None, None)
 
 
 def test_a_step_updates_each_batch_norm_once_a_ghost_batch(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ class ComparisonRow:
         remark: what there is to know about the row.
         top5_errors: the top-5 errors in percent; they are shown where the paper has one.
         published_top5: the paper's top-5 error in percent, or None.
+        train_errors: the errors in percent on the training batches at the end, one for each of these seeds.
     """
 
     label: str
@@ -34,18 +35,27 @@ class ComparisonRow:
     remark: str = ""
     top5_errors: tuple[float, ...] = ()
     published_top5: float | None = None
+    train_errors: tuple[float, ...] = ()
 
     @property
     def here(self) -> str:
         """The median error over the seeds, with the range if there are several, and the status."""
         if not self.errors:
             return self.status
-        text = f"{median(self.errors):.1f}"
-        if len(self.errors) > 1:
-            text += f" ({min(self.errors):.1f} to {max(self.errors):.1f})"
+        text = median_with_range(self.errors)
         if self.top5_errors and self.published_top5 is not None:
             text += f" / {median(self.top5_errors):.1f}"
         return f"{text}, {self.status}" if self.status else text
+
+    @property
+    def training(self) -> str:
+        """The median training error over the seeds, with the range if there are several; empty without any."""
+        return median_with_range(self.train_errors) if self.train_errors else ""
+
+    @property
+    def training_median(self) -> str:
+        """The median training error alone, for narrow columns."""
+        return f"{median(self.train_errors):.1f}" if self.train_errors else ""
 
     @property
     def seeds(self) -> str:
@@ -80,8 +90,8 @@ class ClaimRow:
     """A claim of the paper and the verdict on it.
 
     Attributes:
-        claim: a sentence of the paper.
-        source: where the sentence stands in the paper.
+        claim: the claim as a sentence.
+        source: where the paper says it, and the claim's name.
         verdict: whether the claim held here.
         numbers: the numbers that the verdict rests on.
         runs: the runs that the numbers were measured on.
@@ -94,19 +104,26 @@ class ClaimRow:
     runs: str
 
 
-HEADINGS = ("", "here, test error %", "seeds", "paper %", "")
+HEADINGS = ("row", "here, test error %", "training error %", "seeds", "paper %", "remark")
+
+
+def median_with_range(errors: Sequence[float]) -> str:
+    """Return the median of errors in percent, with the range if there are several: "58.4 (57.0 to 59.0)"."""
+    text = f"{median(errors):.1f}"
+    return f"{text} ({min(errors):.1f} to {max(errors):.1f})" if len(errors) > 1 else text
 
 
 def comparison_for_terminal(comparison: Comparison) -> RichTable:
-    """Return a table that rich prints."""
+    """Return a table that rich prints; of the training errors it has the median alone, to be narrow."""
     from rich.table import Table as RichTable
 
     table = RichTable(title=comparison.title, title_justify="left", caption=comparison.caption,
                       caption_justify="left", box=None, pad_edge=False)  # fmt: skip
-    for heading, justify in zip(HEADINGS, ("left", "left", "right", "right", "left"), strict=True):
+    headings = (*HEADINGS[:2], "train %", *HEADINGS[3:])
+    for heading, justify in zip(headings, ("left", "left", "right", "right", "right", "left"), strict=True):
         table.add_column(heading, justify=justify)
     for row in comparison.rows:
-        table.add_row(row.label, row.here, row.seeds, row.paper, row.remark)
+        table.add_row(row.label, row.here, row.training_median, row.seeds, row.paper, row.remark)
     return table
 
 
@@ -125,9 +142,12 @@ def claims_for_terminal(claims: Sequence[ClaimRow]) -> RichTable:
 
 def comparison_in_markdown(comparison: Comparison) -> str:
     """Return the table with its title and caption as a section of Markdown."""
-    rows = [(row.label, row.here, row.seeds, row.paper, row.remark) for row in comparison.rows]
-    table = markdown_table(("row", *HEADINGS[1:4], "remark"), rows)
+    table = markdown_table(HEADINGS, [_cells(row) for row in comparison.rows])
     return f"## {comparison.title}\n\n{table}\n\n{comparison.caption}\n"
+
+
+def _cells(row: ComparisonRow) -> tuple[str, ...]:
+    return row.label, row.here, row.training, row.seeds, row.paper, row.remark
 
 
 def claims_in_markdown(claims: Sequence[ClaimRow], tally: str) -> str:

@@ -147,7 +147,5 @@ def describe_end(record: ExperimentRecord) -> str:
         return f"failed: {record.error}"
     if record.status == "diverged":
         return f"diverged at step {record.steps_done}"
-    return (
-        f"test error {record.test_error:.2f} %, training loss {record.train_loss:.3f}, "
-        f"{record.wall_seconds:.0f} s"
-    )
+    training = "" if record.train_error is None else f"training error {record.train_error:.2f} %, "
+    return f"test error {record.test_error:.2f} %, {training}{record.wall_seconds:.0f} s"

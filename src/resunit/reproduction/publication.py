@@ -21,7 +21,8 @@ OWN = "your own"
 
 NUMBERS_OF_TABLES = (
     "Here: median (range) over seeds, last step; at chance: within "
-    f"{POINTS_BELOW_CHANCE:g} points of guessing."
+    f"{POINTS_BELOW_CHANCE:g} points of guessing. Training error: the share wrong on the training batches, over "
+    "the last twentieth of the steps."
 )
 
 
@@ -110,6 +111,7 @@ def _comparison_row(row: Row, records: list[ExperimentRecord], common: Setting |
         "; ".join(filter(None, [row.remark, _describe_other_setting(records, common)])),
         top5_errors=tuple(error for record in done if (error := record.test_top5_error) is not None),
         published_top5=row.published_top5,
+        train_errors=tuple(error for record in done if (error := record.train_error) is not None),
     )
 
 
@@ -173,32 +175,53 @@ def qualification(records: Sequence[ExperimentRecord]) -> str:
 
 
 def claim_rows(outcomes: Iterable[ClaimOutcome]) -> list[ClaimRow]:
-    """Return the outcomes as rows of a report."""
+    """Return the outcomes as rows of a report, with the claims' names beside where the paper makes them."""
     return [
         ClaimRow(
-            outcome.claim.statement, outcome.claim.source, outcome.verdict, outcome.numbers, outcome.runs
+            claim=outcome.claim.sentence,
+            source=f"{outcome.claim.section}; {outcome.claim.id}",
+            verdict=outcome.verdict,
+            numbers=outcome.numbers,
+            runs=outcome.runs,
         )
         for outcome in outcomes
     ]
 
 
 def tally(outcomes: Sequence[ClaimOutcome]) -> str:
-    """Return how many claims held, and why short runs are expected to leave others undecided."""
-    counts = Counter(outcome.verdict for outcome in outcomes)
+    """Return how many claims held, and why others are undecided.
+
+    Claims that only a training as long as the paper's can decide are counted apart.
+    """
+    apart = [o for o in outcomes if o.claim.needs_the_end and not _is_of_full_length(o)]
+    counted = [outcome for outcome in outcomes if outcome not in apart]
+    counts = Counter(outcome.verdict for outcome in counted)
     verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("held", "not held", "undecided"))
-    text = f"{len(outcomes)} claim{'s' * (len(outcomes) != 1)}: {verdicts} at this scale"
-    undecided = [outcome for outcome in outcomes if outcome.verdict == "undecided"]
+    text = f"{len(counted)} claim{'s' * (len(counted) != 1)}: {verdicts} at this scale"
+    undecided = [outcome for outcome in counted if outcome.verdict == "undecided"]
     tested = [outcome for outcome in undecided if outcome.seeds >= SEEDS_FOR_A_VERDICT]
+    without_margin = sum(not outcome.has_its_margins for outcome in tested)
+    reasons = []
     if untested := len(undecided) - len(tested):
-        text += f" ({untested} because a network has fewer than {SEEDS_FOR_A_VERDICT} seeds)"
-    settings = [setting for outcome in tested for setting in outcome.settings.values()]
+        reasons.append(f"{untested} because a network has fewer than {SEEDS_FOR_A_VERDICT} seeds")
+    if without_margin:
+        reasons.append(f"{without_margin} because the scale has no margin of similarity")
+    text += f" ({', '.join(reasons)})" if reasons else ""
+    settings = [s for outcome in tested if outcome.has_its_margins for s in outcome.settings.values()]
     if settings and all(setting.scale != "paper" for setting in settings):
         seeds, steps = max(outcome.seeds for outcome in tested), max(setting.steps for setting in settings)
         text += (
             f". That is to be expected of {seeds} seeds of {steps:,} steps: so far short of the paper's "
             f"{paper().steps:,}, seeds of one network differ as much as networks do"
         )
+    if apart:
+        one = "s" * (len(apart) == 1)
+        text += f". {len(apart)} more need{one} training to the end, and count{one} only there"
     return f"{text}."
+
+
+def _is_of_full_length(outcome: ClaimOutcome) -> bool:
+    return bool(outcome.settings) and all(s.scale == "paper" for s in outcome.settings.values())
 
 
 def about(table: Table, outcomes: Iterable[ClaimOutcome]) -> list[ClaimOutcome]:

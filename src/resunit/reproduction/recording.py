@@ -1,6 +1,6 @@
 """The record of a run: what is known before the run, and what the files in its folder add to it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from resunit.models.designs import DESIGNS
@@ -8,6 +8,7 @@ from resunit.reproduction.compared import point_of_curve
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.identity import recipe_hash
 from resunit.reproduction.networks import NetworkChoice, network
+from resunit.runs.end_of_training import mean_at_the_end
 from resunit.runs.read import Run
 from resunit.runs.schema import (
     Environment,
@@ -18,9 +19,6 @@ from resunit.runs.schema import (
     Status,
 )
 from resunit.training.recipe import Recipe, recipe_from_json
-
-# Training loss and error at the end of a run are means over the lines of this last share of its steps.
-SHARE_AT_THE_END = 0.1
 
 # These measures of the signal are kept in records.
 MEASURES = ("stream_rms", "gradient_gain", "lambda_product", "negative_share", "energy_cut")
@@ -68,9 +66,6 @@ def record_of(experiment: Experiment, run: Run) -> ExperimentRecord:
     """
     result = run.result
     done = result.status == "done"
-    lines_at_the_end = [
-        line for line in run.log if done and line.step > (1 - SHARE_AT_THE_END) * result.steps
-    ]
     large_crop = result.view("large_crop")
     record = replace(
         described(experiment, result.status),
@@ -82,8 +77,8 @@ def record_of(experiment: Experiment, run: Run) -> ExperimentRecord:
         test_top5_error=result.top5_error,
         test_error_large_crop=large_crop.error if large_crop else None,
         test_top5_error_large_crop=large_crop.top5_error if large_crop else None,
-        train_loss=_mean(lines_at_the_end, lambda line: line.train_loss),
-        train_error=_mean(lines_at_the_end, lambda line: line.train_error),
+        train_loss=_at_the_end(run, result.train_loss, lambda line: line.train_loss),
+        train_error=_at_the_end(run, result.train_error, lambda line: line.train_error),
         parameters=result.parameters,
         train_flops=result.train_flops,
         wall_seconds=result.wall_seconds,
@@ -121,6 +116,8 @@ def _point_of_propagation(line: PropagationLine) -> PropagationPoint:
     return PropagationPoint(line.step, measures)
 
 
-def _mean(lines: Iterable[LogLine], number: Callable[[LogLine], float | None]) -> float | None:
-    values = [value for line in lines if (value := number(line)) is not None]
-    return sum(values) / len(values) if values else None
+def _at_the_end(run: Run, counted: float | None, number: Callable[[LogLine], float | None]) -> float | None:
+    """Return what the run counted over its last twentieth; results before format 3 have only the log to tell."""
+    if counted is not None or run.result.status != "done":
+        return counted
+    return mean_at_the_end([(line.step, number(line)) for line in run.log], run.result.steps)

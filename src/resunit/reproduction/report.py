@@ -18,6 +18,7 @@ from resunit.reports.runs_comparison import RunsComparison, compare
 from resunit.reports.runs_page import runs_page
 from resunit.reports.sortable_table import SortableTable, table_in_markdown
 from resunit.reproduction.claims import ClaimOutcome, judge
+from resunit.reproduction.claims.margins import MARGINS, describe_margins
 from resunit.reproduction.compared import compared_experiment
 from resunit.reproduction.found import find_records
 from resunit.reproduction.pictures import figure
@@ -34,14 +35,7 @@ from resunit.reproduction.tables import TABLES
 from resunit.runs.schema import ExperimentRecord
 
 SUFFIXES = (".html", ".md")
-HEAD = """# The paper's tables, measured
-
-This page puts every row that was trained here beside the paper's number, and says which of the paper's claims held.
-It was made by `resunit report {paths} --out {out}`.
-Brackets hold Welch's 95 % intervals over seeds.
-All p-values are corrected over all comparisons by Holm's method.
-A verdict needs at least 3 seeds.
-"""
+HEAD = Path(__file__).with_name("report_head.md")
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,9 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
     if out.suffix == ".md":
         parts = _markdown_of_runs(compared, measured, out)
         if of_tables:
-            head = HEAD.format(paths=" ".join(map(str, paths)), out=out)
+            head = HEAD.read_text().format(
+                paths=" ".join(map(str, paths)), out=out, margins=describe_margins(MARGINS)
+            )
             parts = [_markdown(head, outcomes, comparisons, figures, of_tables, out), *parts]
         else:
             parts = ["# Runs compared\n", *parts]

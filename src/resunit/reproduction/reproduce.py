@@ -27,6 +27,7 @@ from resunit.reproduction.scales import SCALES
 from resunit.reproduction.setting import setting_of
 from resunit.reproduction.signal import SignalComparison, changes_for_signal, compare_signals
 from resunit.reproduction.signal_figure import save_figure
+from resunit.reproduction.statements import statements_of
 from resunit.reproduction.tables import TABLES, Table
 from resunit.runs.recipe_format import WITHOUT_EFFECT
 from resunit.runs.schema import ExperimentRecord
@@ -131,7 +132,7 @@ def make_plan(
     table = replace(TABLES[name], rows=select_rows(name, TABLES[name], only, add))
     steps = 0
     if name == SIGNAL:
-        table, changes, steps = _for_the_signal(table, scale, data, changes)
+        table, changes, steps = _for_the_signal(table, scale, data, changes, shows_a_file=records is not None)
     return Plan(name, table, scale, seeds, data, changes, out, records, steps)
 
 
@@ -163,9 +164,12 @@ def make_own_row(table: Table, design: str) -> Row:
 
 
 def _for_the_signal(
-    table: Table, scale: str, data: str | None, changes: Mapping[str, Any]
+    table: Table, scale: str, data: str | None, changes: Mapping[str, Any], *, shows_a_file: bool
 ) -> tuple[Table, Mapping[str, Any], int]:
-    """Return the table on other data, the changes of recipes, and the step of the second measurement."""
+    """Return the table on other data, the changes of recipes, and the step of the second measurement.
+
+    A file of records is shown whatever the length of its runs, so that the step changes no recipe then.
+    """
     recipe = SCALES[scale]()
     assert recipe.steps is not None
     changes = dict(changes)
@@ -173,7 +177,9 @@ def _for_the_signal(
     watched = changes.get("watch_propagation", recipe.watch_propagation)
     if data is not None:
         table = replace(table, rows=tuple(replace(row, data=data) for row in table.rows))
-    return table, changes_for_signal(changes, steps, watched, recipe.steps), steps
+    if not shows_a_file:
+        changes = changes_for_signal(changes, steps, watched, recipe.steps)
+    return table, changes, steps
 
 
 def train_missing(
@@ -275,16 +281,7 @@ class Reproduction:
             "caption": self.comparison.caption,
             "rows": [asdict(row) for row in self.comparison.rows],
             "claims": [
-                {
-                    "id": outcome.claim.id,
-                    "claim": outcome.claim.statement,
-                    "verdict": outcome.verdict,
-                    "p": outcome.p,
-                    "seeds": outcome.seeds,
-                    "numbers": outcome.numbers,
-                    "runs": outcome.runs,
-                }
-                for outcome in self.outcomes
+                outcome.to_json() | {"statements": statements_of(outcome.claim)} for outcome in self.outcomes
             ],
             "records": [to_json(record) for record in self.records],
             "missing": [{"row": run.row.id, "seed": run.recipe.seed} for run in self.missing],

@@ -1,4 +1,4 @@
-"""Differences between means over seeds: Welch's interval and test, Holm's correction."""
+"""Differences between means over seeds: Welch's interval and test, the equivalence test, Holm's correction."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,12 +20,16 @@ class Estimate:
         low: the lower end of its 95 % interval.
         high: the upper end of its 95 % interval.
         p: the two-sided p-value of the hypothesis that the combination is 0.
+        error: the standard error of the combination.
+        freedom: the degrees of freedom of the t distribution.
     """
 
     value: float
     low: float
     high: float
     p: float
+    error: float
+    freedom: float
 
 
 def welch(coefficients: Sequence[float], samples: Sequence[Sequence[float]]) -> Estimate | None:
@@ -52,7 +56,25 @@ def welch(coefficients: Sequence[float], samples: Sequence[Sequence[float]]) -> 
     )
     error = math.sqrt(sum(parts))
     reach = error * float(student.ppf((1 + LEVEL) / 2, freedom))
-    return Estimate(value, value - reach, value + reach, 2 * float(student.sf(abs(value) / error, freedom)))
+    p = 2 * float(student.sf(abs(value) / error, freedom))
+    return Estimate(value, value - reach, value + reach, p, error, freedom)
+
+
+def equivalence_p(estimate: Estimate, margin: float) -> float:
+    """Return the p-value of two one-sided tests (Schuirmann 1987): the larger of the two.
+
+    It is small if the combination is surely above -margin and surely below +margin.
+
+    Args:
+        estimate: the combination.
+        margin: the largest size that counts as none, above 0.
+    """
+    return float(student.sf((margin - abs(estimate.value)) / estimate.error, estimate.freedom))
+
+
+def difference_p(estimate: Estimate, bound: float) -> float:
+    """Return the two-sided p-value of the hypothesis that the combination is `bound`; with 0 it is `estimate.p`."""
+    return 2 * float(student.sf(abs(estimate.value - bound) / estimate.error, estimate.freedom))
 
 
 def holm(p_values: Mapping[Any, float]) -> dict[Any, float]:

@@ -15,6 +15,7 @@ from resunit.io.atomic import write_atomically
 from resunit.io.fields import from_json, to_json
 from resunit.io.jsonl import append_lines, read_lines
 from resunit.runs.upgrades import (
+    upgrade_end_of_training,
     upgrade_environment,
     upgrade_experiment,
     upgrade_log_line,
@@ -45,7 +46,7 @@ class RunResult:
     plain view of each image; errors on several views stand in `views`.
     """
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     model: str
     design: str
@@ -72,6 +73,10 @@ class RunResult:
     validation_top5_error: float | None = None
     best_epoch: float | None = None
     views: tuple[ViewError, ...] = ()
+    train_loss: float | None = None
+    """The mean loss on the training batches, as they are augmented, over the last twentieth of the steps."""
+    train_error: float | None = None
+    """The wrong answers on these batches; both are None for runs that are not done, and before format 3."""
     format: int = FORMAT
 
     @property
@@ -230,10 +235,11 @@ class ExperimentRecord:
     """One run of a row of the paper's tables: what it was, and what it ended with. Errors are in percent.
 
     `test_error` and the like are of the images that the run was judged on, which `split` names.
+    `train_loss` and `train_error` are of the training batches, over the last twentieth of the steps.
     Runs that diverged or failed have no errors.
     """
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     table: str
     row: str
@@ -292,7 +298,7 @@ R = TypeVar("R", bound=Record)
 
 
 Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-"""A function from a record of an older format to the same record in the newest format."""
+"""A function from a record of one format to the same record in the next format."""
 
 
 def read(cls: type[R], record: Mapping[str, Any], origin: str, upgrade: Upgrade | None = None) -> R:
@@ -302,17 +308,18 @@ def read(cls: type[R], record: Mapping[str, Any], origin: str, upgrade: Upgrade 
         cls: one of this module's classes, or another class of records.
         record: the JSON object.
         origin: the file, and the line if it has several, for the message.
-        upgrade: upgrades a record of a class that is not of this module.
+        upgrade: upgrades a record of format 1 of a class that is not of this module.
 
     Raises:
         FileFormatError: the record is of a newer format, or a field of it is unknown, missing or ill-typed.
     """
     current = dict(record)
     number = format_of(current, cls.FORMAT, origin)
-    upgrade = upgrade or _UPGRADES.get(cls)
-    if number < cls.FORMAT and upgrade is not None:
+    upgrades = _UPGRADES.get(cls, ()) if upgrade is None else (upgrade,)
+    if number < cls.FORMAT:
         try:
-            current = upgrade(current)
+            for step in upgrades[number - 1 :]:
+                current = step(current)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise FileFormatError(f"{origin}: damaged: {type(error).__name__} {error}") from error
     current["format"] = cls.FORMAT
@@ -379,10 +386,11 @@ def append(path: Path, records: Iterable[Record]) -> None:
     append_lines(path, map(to_json, records))
 
 
-_UPGRADES: dict[type, Upgrade] = {
-    RunResult: upgrade_result,
-    LogLine: upgrade_log_line,
-    PropagationLine: upgrade_propagation_line,
-    Environment: upgrade_environment,
-    ExperimentRecord: upgrade_experiment,
+# The functions from format 1 to 2, from 2 to 3 and so on. A format that only adds fields with defaults needs none.
+_UPGRADES: dict[type, tuple[Upgrade, ...]] = {
+    RunResult: (upgrade_result,),
+    LogLine: (upgrade_log_line,),
+    PropagationLine: (upgrade_propagation_line,),
+    Environment: (upgrade_environment,),
+    ExperimentRecord: (upgrade_experiment, upgrade_end_of_training),
 }

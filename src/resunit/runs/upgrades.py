@@ -1,10 +1,15 @@
-"""Records of format 1, which had no format number, brought to the newest format; `runs/schema.py` calls these."""
+"""Records of older formats brought to the next format, step by step; `runs/schema.py` calls these.
+
+Records of format 1 had no format number.
+"""
 
 from typing import Any
 
+from resunit.runs.end_of_training import mean_at_the_end
+
 
 def upgrade_result(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a result in the newest format. Format 1 had a key for each view, such as test_error_mirrored_views."""
+    """Return a result in format 2. Format 1 had a key for each view, such as test_error_mirrored_views."""
     split = "validation" if "validation_error" in record else "test"
     names = {
         "mirror": "mirrored_views",
@@ -22,7 +27,7 @@ def upgrade_result(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def upgrade_log_line(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a log line in the newest format. Format 1 named loss, error and images after the split."""
+    """Return a log line in format 2. Format 1 named loss, error and images after the split."""
     split = "validation" if "validation_error" in record else "test"
     for name in ("loss", "error", "images"):
         record[name] = record.pop(f"{split}_{name}", 0 if name == "images" else None)
@@ -33,13 +38,13 @@ _NOT_MEASURES = ("format", "step", "epoch", "junctions", "unseen", "refused")
 
 
 def upgrade_propagation_line(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a measurement in the newest format. Format 1 had the measures beside the other fields."""
+    """Return a measurement in format 2. Format 1 had the measures beside the other fields."""
     measures = {name: value for name, value in record.items() if name not in _NOT_MEASURES}
     return {name: value for name, value in record.items() if name in _NOT_MEASURES} | {"measures": measures}
 
 
 def upgrade_environment(record: dict[str, Any]) -> dict[str, Any]:
-    """Return an environment in the newest format. Format 1 called the world size "workers"."""
+    """Return an environment in format 2. Format 1 called the world size "workers"."""
     record["world_size"] = record.pop("workers", 1)
     return record
 
@@ -49,7 +54,7 @@ _SHORT_MEASURES = {"truncated": "negative_share"}
 
 
 def upgrade_experiment(record: dict[str, Any]) -> dict[str, Any]:
-    """Return an experiment in the newest format. Format 1 had the measures beside the step and two other names."""
+    """Return an experiment in format 2. Format 1 had the measures beside the step and two other names."""
     points = [
         {
             "step": point["step"],
@@ -63,3 +68,16 @@ def upgrade_experiment(record: dict[str, Any]) -> dict[str, Any]:
     if "widening" in (options := dict(record.get("options") or {})):
         options["shortcut_option"] = options.pop("widening")
     return {**record, "options": options, "split": record.get("split") or "test", "propagation": points}
+
+
+def upgrade_end_of_training(record: dict[str, Any]) -> dict[str, Any]:
+    """Return an experiment in format 3, whose training loss and error are means over the last twentieth of the steps.
+
+    Format 2 had means over about the last tenth. The curve gives the new ones where it has a point at which
+    the last twentieth begins; elsewhere they are not known.
+    """
+    for name in ("train_loss", "train_error"):
+        means = [(point["step"], point.get(name)) for point in record.get("curve") or ()]
+        is_done = record.get("status") == "done"
+        record[name] = mean_at_the_end(means, record["steps"]) if is_done else None
+    return record

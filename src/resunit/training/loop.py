@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from resunit.errors import RunError
+from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.folder import RunFolder, create_run_folder, default_folder
 from resunit.runs.schema import RunResult
 from resunit.training.batches import GhostBatch
@@ -129,7 +130,10 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
             loss, wrong = train_step(setup, model, ghost_batches, state.step)
             if not math.isfinite(loss):
                 return writer.finish("diverged", state)
-            state.add_step(loss, wrong, setup.batches.batch_size, clock.lap())
+            state.add_step(
+                loss, wrong, setup.batches.batch_size, clock.lap(),
+                is_at_the_end=state.step >= steps_before_the_end(setup.steps),
+            )  # fmt: skip
             display.update(state)
             _evaluate_if_due(state, setup, writer, display, clock, stop)
 

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from resunit.models.summary import multiply_adds, parameters
+from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.schema import Evaluation, Prediction, RunResult, Status
 from resunit.training.evaluation import Predictions, ViewPredictions
 from resunit.training.setup import TrainingSetup
@@ -44,6 +45,9 @@ def describe_result(
     passes.update({side: count * len(setup.dataset.test) for side, count in views.passes.items()})
     error, top5_error = predictions.errors if predictions is not None else (None, None)
     is_test = split == "test"
+    # A run that goes on from a checkpoint before format 3 may have counted only a part of its end.
+    images_at_the_end = (setup.steps - steps_before_the_end(setup.steps)) * setup.batches.batch_size
+    has_end = status == "done" and state.end_seen == images_at_the_end
     return RunResult(
         model=recipe.model,
         design=setup.spec.design,
@@ -68,6 +72,8 @@ def describe_result(
         validation_top5_error=None if is_test else top5_error,
         best_epoch=state.best_epoch,
         views=views.errors,
+        train_loss=state.end_loss_sum / state.end_seen if has_end else None,
+        train_error=100 * state.end_wrong / state.end_seen if has_end else None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 class TrainingState:
     """The counts of a run, from its first step or its last evaluation on."""
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     step: int = 0
     """Steps done."""
@@ -26,6 +26,12 @@ class TrainingState:
     """Training images since the last evaluation."""
     seen_seconds: float = 0.0
     """Wall-clock time of the training steps since the last evaluation."""
+    end_loss_sum: float = 0.0
+    """The sum of the losses of all training images at the end of the run, as `runs.end_of_training` has it."""
+    end_wrong: int = 0
+    """Wrong answers on these images."""
+    end_seen: int = 0
+    """The number of these images. Checkpoints before format 3 did not count them."""
     evaluated: int = 0
     """Images evaluated, over all evaluations."""
     best_error: float | None = None
@@ -34,7 +40,7 @@ class TrainingState:
     """The epoch of that evaluation."""
     format: int = FORMAT
 
-    def add_step(self, loss: float, wrong: int, images: int, seconds: float) -> None:
+    def add_step(self, loss: float, wrong: int, images: int, seconds: float, *, is_at_the_end: bool) -> None:
         """Count one step: its mean loss, wrong answers, images and wall-clock time."""
         self.step += 1
         self.seconds += seconds
@@ -43,6 +49,10 @@ class TrainingState:
         self.wrong += wrong
         self.seen += images
         self.seen_seconds += seconds
+        if is_at_the_end:
+            self.end_loss_sum += loss * images
+            self.end_wrong += wrong
+            self.end_seen += images
 
     def train_loss(self) -> float | None:
         """Return the mean training loss since the last evaluation; None before the first step."""

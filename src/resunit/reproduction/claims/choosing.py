@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from resunit.reproduction.claims.claims import Claim, describe_network
+from resunit.reproduction.claims.claim import Claim, describe_network
 from resunit.reproduction.evidence import has_ended
 from resunit.reproduction.networks import NetworkChoice, NetworkKey, network_of
 from resunit.reproduction.scales import SCALES

@@ -1,11 +1,10 @@
 """Verdicts: which claims held in the runs at hand."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from statistics import fmean
 from typing import NamedTuple
 
+from resunit.reproduction.claims.catalogue import CLAIMS
 from resunit.reproduction.claims.choosing import (
     SEEDS_FOR_A_VERDICT,
     RunsByNetwork,
@@ -13,9 +12,10 @@ from resunit.reproduction.claims.choosing import (
     choose,
     describe_missing,
 )
-from resunit.reproduction.claims.claims import CLAIMS, Claim, Contrast, WeightedMean, describe_network
+from resunit.reproduction.claims.claim import Claim, Contrast, describe_network
+from resunit.reproduction.claims.margins import MARGINS, Margins
 from resunit.reproduction.claims.outcome import ClaimOutcome, ContrastOutcome, Verdict
-from resunit.reproduction.claims.quantities import TEST_ERROR, TRAIN_LOSS, is_at_chance
+from resunit.reproduction.claims.quantities import TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, is_at_chance
 from resunit.reproduction.networks import NetworkChoice, NetworkKey
 from resunit.reproduction.setting import Setting
 from resunit.reproduction.statistics import holm, welch
@@ -24,21 +24,30 @@ from resunit.runs.schema import ExperimentRecord
 SIGNIFICANCE_LEVEL = 0.05
 
 
-def judge(records: Iterable[ExperimentRecord], claims: Iterable[Claim] = CLAIMS) -> list[ClaimOutcome]:
+def judge(
+    records: Iterable[ExperimentRecord],
+    claims: Iterable[Claim] = CLAIMS,
+    margins: Mapping[str, Margins] = MARGINS,
+) -> list[ClaimOutcome]:
     """Return the outcome of every claim, from the runs in `records` that ended.
 
     Only runs of one setting are compared; `choosing.choose` says which. All p-values are corrected together,
     one for each contrast of a claim.
+
+    Args:
+        records: records of runs.
+        claims: the claims.
+        margins: the margins of similarity, by scale. A claim that needs one is undecided at other scales.
     """
     settings = by_setting(records)
-    examined = [_examine(claim, settings) for claim in claims]
+    examined = [_examine(claim, settings, margins) for claim in claims]
     corrected = holm(
         {
-            (place, number): contrast.estimate.p
+            (place, number): contrast.tested.p
             for place, (outcome, is_final) in enumerate(examined)
             if not is_final
             for number, contrast in enumerate(outcome.compared)
-            if contrast.estimate is not None
+            if contrast.tested is not None
         }
     )
     return [
@@ -56,7 +65,9 @@ class Examined(NamedTuple):
     is_final: bool
 
 
-def _examine(claim: Claim, settings: Mapping[Setting, RunsByNetwork]) -> Examined:
+def _examine(
+    claim: Claim, settings: Mapping[Setting, RunsByNetwork], margins: Mapping[str, Margins]
+) -> Examined:
     chosen = choose(claim, settings)
     if chosen is None:
         reason = describe_missing(claim, settings)
@@ -67,17 +78,21 @@ def _examine(claim: Claim, settings: Mapping[Setting, RunsByNetwork]) -> Examine
     if chosen.seeds < SEEDS_FOR_A_VERDICT:
         reason = f"a verdict needs {SEEDS_FOR_A_VERDICT} seeds"
         return Examined(replace(outcome, reason=reason), is_final=True)
-    runs = chosen.runs
+    runs, scale = chosen.runs, next(iter(chosen.settings.values())).scale
+    of_scale = margins.get(scale)
     outcome = replace(
         outcome,
-        compared=tuple(_compare(contrast, runs) for contrast in claim.contrasts),
-        reported=tuple(_compare(contrast, runs) for contrast in claim.reported),
+        compared=tuple(_compare(contrast, runs, of_scale) for contrast in claim.contrasts),
+        reported=tuple(_compare(contrast, runs, of_scale) for contrast in claim.reported),
     )
     settled = _by_convergence(claim, runs)
-    if settled is None:
-        return Examined(outcome, is_final=False)
-    verdict, reason = settled
-    return Examined(replace(outcome, verdict=verdict, reason=reason), is_final=True)
+    if settled is not None:
+        verdict, reason = settled
+        return Examined(replace(outcome, verdict=verdict, reason=reason), is_final=True)
+    if of_scale is None and any(contrast.needs_margin for contrast in claim.contrasts):
+        reason = f"the scale {scale} has no margin, without which nothing is similar"
+        return Examined(replace(outcome, reason=reason), is_final=True)
+    return Examined(outcome, is_final=False)
 
 
 def _by_convergence(claim: Claim, runs: RunsByNetwork) -> tuple[Verdict, str] | None:
@@ -107,80 +122,75 @@ def _errors(network: NetworkChoice, runs: RunsByNetwork) -> str:
     )
 
 
-def _compare(contrast: Contrast, runs: RunsByNetwork) -> ContrastOutcome:
+def _compare(contrast: Contrast, runs: RunsByNetwork, margins: Margins | None) -> ContrastOutcome:
     """Return the estimate of the contrast's sum, from what each run adds to it."""
     terms, remark = contrast.terms, ""
     networks = {term.network.key for term in terms}
     if any(record.status == "diverged" for key in networks for record in runs[key]):
         return _by_divergence(contrast, runs)
-    if all(term.quantity is TEST_ERROR for term in terms) and all(
-        is_at_chance(record) for key in networks for record in runs[key]
-    ):
+    has_tied = all(is_at_chance(record) for key in networks for record in runs[key])
+    if has_tied and not contrast.needs_margin and all(term.quantity is TEST_ERROR for term in terms):
         terms = tuple(replace(term, quantity=TRAIN_LOSS) for term in terms)
         remark = " in training loss, since the errors tie at chance"
     # Terms of one network vary together, seed by seed: they are one sample.
     sums: dict[NetworkKey, list[float]] = {key: [0.0] * len(runs[key]) for key in networks}
-    for term, sign in zip(terms, _signs(contrast, terms, runs), strict=True):
+    for term in terms:
         values = [term.quantity.of(record) for record in runs[term.network.key]]
         if None in values:
-            return ContrastOutcome(contrast.description, None, f"no {term.quantity.name} in some of the runs")
+            return ContrastOutcome(contrast, None, f"no {term.quantity.name} in some of the runs")
         so_far = sums[term.network.key]
         so_far[:] = [
-            total + sign * term.coefficient * value
+            total + term.coefficient * value
             for total, value in zip(so_far, values, strict=True)
             if value is not None
         ]
     estimate = welch([1.0] * len(sums), list(sums.values()))
     if estimate is None:
-        return ContrastOutcome(contrast.description, None, "the runs do not vary")
-    return ContrastOutcome(contrast.description, estimate, remark, unit=terms[0].quantity.unit)
+        return ContrastOutcome(contrast, None, "the runs do not vary")
+    margin = margins.of(contrast.quantity) if margins is not None and contrast.needs_margin else None
+    return ContrastOutcome(contrast, estimate, remark, margin, unit=terms[0].quantity.unit)
 
 
 def _by_divergence(contrast: Contrast, runs: RunsByNetwork) -> ContrastOutcome:
     """Return the outcome of a contrast with diverged runs, which have no number to compare.
 
-    A network that diverged in every seed has the worst of test errors.
+    A network that diverged in every seed has the worst of errors: it is worse than another that did not
+    diverge, and similar to none that learned.
     """
-    diverged = {
-        term.network.key: [record.status == "diverged" for record in runs[term.network.key]]
-        for term in contrast.terms
-    }
-    if len(contrast.terms) == len(diverged) == 2 and contrast.terms[0].quantity is TEST_ERROR:
-        for term, other in (contrast.terms, contrast.terms[::-1]):
-            if all(diverged[term.network.key]) and not any(diverged[other.network.key]):
-                remark = f"{describe_network(term.network)} diverged in every seed, which counts as worse"
-                return ContrastOutcome(contrast.description, None, remark, is_above_zero=term.coefficient > 0)
-    return ContrastOutcome(
-        contrast.description, None, "some of its runs diverged, which leaves no mean to compare"
-    )
+    terms = contrast.terms
+    if len(terms) == 2 and all(term.quantity in (TEST_ERROR, TRAIN_ERROR) for term in terms):
+        for term, other in (terms, terms[::-1]):
+            if not _has_lost(term.network, other.network, runs):
+                continue
+            if contrast.needs_margin and not any(_learned(other.network, runs)):
+                continue
+            remark = f"{describe_network(term.network)} diverged in every seed, which counts as worse"
+            known = {
+                "above zero": term is terms[0],
+                "within the margin": False,
+                "below the margin": term is not terms[0],
+            }
+            return ContrastOutcome(contrast, None, remark, known=known[contrast.comparison])
+    return ContrastOutcome(contrast, None, "some of its runs diverged, which leaves no mean to compare")
 
 
-def _signs(contrast: Contrast, terms: tuple[WeightedMean, ...], runs: RunsByNetwork) -> list[float]:
-    """Return the sign of each term; a distance |a - b| is a - b or b - a, whichever is positive in the means."""
-    if not contrast.distance:
-        return [1.0] * len(terms)
-    signs = []
-    for first, second in zip(terms[::2], terms[1::2], strict=True):
-        means = []
-        for term in (first, second):
-            values = [v for record in runs[term.network.key] if (v := term.quantity.of(record)) is not None]
-            means.append(fmean(values) if values else math.nan)
-        signs += [-1.0 if means[0] < means[1] else 1.0] * 2
-    return signs
+def _has_lost(network: NetworkChoice, other: NetworkChoice, runs: RunsByNetwork) -> bool:
+    """Return whether a network diverged in every seed, and another one in none."""
+    lost, kept = ([r.status == "diverged" for r in runs[each.key]] for each in (network, other))
+    return all(lost) and not any(kept)
 
 
 def _decide(outcome: ClaimOutcome, corrected: Mapping[int, float]) -> ClaimOutcome:
     """Return the outcome with its verdict, from the corrected p-values by the place of the contrast.
 
-    The claim held if all contrasts are surely above zero, and did not if one is surely below.
+    The claim held if all contrasts surely do, and did not if one surely does not.
     """
-    above: list[bool | None] = []
+    held: list[bool | None] = []
     for number, contrast in enumerate(outcome.compared):
-        if contrast.estimate is None:
-            above.append(contrast.is_above_zero)
+        if contrast.tested is None:
+            held.append(contrast.known)
         else:
-            is_sure = corrected[number] < SIGNIFICANCE_LEVEL
-            above.append(contrast.estimate.value > 0 if is_sure else None)
-    verdict: Verdict = "held" if all(above) else "not held" if False in above else "undecided"
+            held.append(contrast.tested.holds if corrected[number] < SIGNIFICANCE_LEVEL else None)
+    verdict: Verdict = "held" if all(held) else "not held" if False in held else "undecided"
     compared = tuple(replace(contrast, p=corrected.get(n)) for n, contrast in enumerate(outcome.compared))
     return replace(outcome, verdict=verdict, compared=compared)

@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
-from resunit.reproduction.claims.claims import Claim
+from resunit.reproduction.claims.claim import Claim, Contrast
 from resunit.reproduction.setting import Setting
-from resunit.reproduction.statistics import Estimate
+from resunit.reproduction.statistics import Estimate, difference_p, equivalence_p
 
 Verdict = Literal["held", "not held", "undecided"]
+
+NEEDS_THE_END = "it needs training to the end, 64,000 steps in the paper: a short training cannot decide it"
+
+
+class Tested(NamedTuple):
+    """Whether an estimate says that its contrast holds, and the p-value of that answer."""
+
+    holds: bool
+    p: float
 
 
 @dataclass(frozen=True)
@@ -16,29 +25,64 @@ class ContrastOutcome:
     """What the runs say about one contrast.
 
     Attributes:
-        description: the contrast in words.
+        contrast: the contrast.
         estimate: the contrast's sum; None if there is no number to compare.
         remark: what qualifies the estimate, or why there is none.
-        is_above_zero: whether the contrast holds, where that is known without an estimate.
+        margin: the margin that the sum is compared with; None if the comparison has none or the scale lacks it.
+        known: whether the contrast holds, where that is known without an estimate.
         unit: the unit of the estimate.
         p: the p-value, corrected over all contrasts that could be tested.
     """
 
-    description: str
+    contrast: Contrast
     estimate: Estimate | None
     remark: str = ""
-    is_above_zero: bool | None = None
+    margin: float | None = None
+    known: bool | None = None
     unit: str = ""
     p: float | None = None
 
     @property
+    def tested(self) -> Tested | None:
+        """The test in the direction of the estimate; None without an estimate or a margin that it needs."""
+        estimate, margin = self.estimate, self.margin
+        if estimate is None:
+            return None
+        if self.contrast.comparison == "above zero":
+            return Tested(estimate.value > 0, estimate.p)
+        if margin is None:
+            return None
+        if self.contrast.comparison == "below the margin":
+            return Tested(estimate.value < margin, difference_p(estimate, margin))
+        if abs(estimate.value) < margin:
+            return Tested(True, equivalence_p(estimate, margin))
+        return Tested(False, difference_p(estimate, margin if estimate.value > 0 else -margin))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the quantity, the comparison and the numbers as a JSON object."""
+        estimate = self.estimate
+        return {
+            "contrast": self.contrast.description,
+            "quantity": self.contrast.quantity.name,
+            "comparison": self.contrast.comparison,
+            "margin": self.margin,
+            "value": None if estimate is None else estimate.value,
+            "interval": None if estimate is None else [estimate.low, estimate.high],
+            "unit": self.unit,
+            "p": self.p,
+            "remark": self.remark,
+        }
+
+    @property
     def sentence(self) -> str:
         """The contrast with its numbers."""
+        description = self.contrast.description
         if self.estimate is None:
-            return f"{self.description}: {self.remark}"
+            return f"{description}: {self.remark}"
+        sign = "" if self.contrast.comparison == "below the margin" else "±"
+        margin = "" if self.margin is None else f", margin {sign}{self.margin:.3g} {self.unit}"
         corrected = "" if self.p is None else f", corrected p {self.p:.2g}"
-        numbers = describe_estimate(self.estimate)
-        return f"{self.description} {numbers} {self.unit}{self.remark}{corrected}"
+        return f"{description} {describe_estimate(self.estimate)} {self.unit}{self.remark}{margin}{corrected}"
 
 
 @dataclass(frozen=True)
@@ -71,17 +115,27 @@ class ClaimOutcome:
         return max((contrast.p for contrast in self.compared if contrast.p is not None), default=None)
 
     @property
+    def has_its_margins(self) -> bool:
+        """Whether the scale has every margin that the claim's contrasts need."""
+        return all(
+            contrast.margin is not None or not contrast.contrast.needs_margin or contrast.estimate is None
+            for contrast in self.compared
+        )
+
+    @property
     def sentence(self) -> str:
         """The claim, the verdict and its numbers."""
         at_this_scale = " at this scale" if self.verdict == "undecided" else ""
-        return f"{self.claim.statement}: {self.verdict}{at_this_scale}; {self.numbers}"
+        return f"{self.claim.sentence}: {self.verdict}{at_this_scale}; {self.numbers}"
 
     @property
     def numbers(self) -> str:
         """The numbers that the verdict rests on, and what qualifies it."""
         parts = [self.reason, *(contrast.sentence for contrast in self.compared)]
         parts += [f"not part of the verdict: {contrast.sentence}" for contrast in self.reported]
-        return "; ".join(filter(None, [*parts, self.claim.remark]))
+        if self.claim.needs_the_end:
+            parts.append(NEEDS_THE_END)
+        return "; ".join(filter(None, parts))
 
     @property
     def runs(self) -> str:
@@ -95,6 +149,21 @@ class ClaimOutcome:
             description = " and ".join(f"{setting} ({model})" for model, setting in trained.items())
         scale = next(iter(self.settings.values())).scale
         return f"{self.seeds} seed{'s' * (self.seeds > 1)}, {scale}, {description}, {self.machine}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the claim, the verdict and its numbers as a JSON object."""
+        return {
+            "id": self.claim.id,
+            "claim": self.claim.sentence,
+            "section": self.claim.section,
+            "verdict": self.verdict,
+            "p": self.p,
+            "seeds": self.seeds,
+            "needs_the_end": self.claim.needs_the_end,
+            "contrasts": [contrast.to_json() for contrast in self.compared],
+            "numbers": self.numbers,
+            "runs": self.runs,
+        }
 
 
 def describe_estimate(estimate: Estimate) -> str:

@@ -1,18 +1,21 @@
 """The quantities that claims compare, each a number of one run's record."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from statistics import fmean
 
-from resunit.runs.schema import ExperimentRecord
+from resunit.models.registry import network_spec
+from resunit.runs.schema import ExperimentRecord, PropagationPoint
 
 CLASSES = {"cifar10": 10, "cifar10-sample": 10, "cifar100": 100}
 
 # An error at most this far below chance counts as chance: it is six standard errors of 10,000 images.
 POINTS_BELOW_CHANCE = 2.0
 
-# Fig. 6 (left) shows the beginning of training; at mini scale this share lies before the milestone at 70 %.
-SHARE_AT_THE_START = 0.5
+# The early part of a training, in percent of its steps. It ends with the paper's first milestone.
+EARLY_PERCENT = (5, 50)
 
 
 @dataclass(frozen=True)
@@ -43,31 +46,67 @@ def is_at_chance(record: ExperimentRecord) -> bool:
     return record.test_error > 100 * (1 - 1 / classes) - POINTS_BELOW_CHANCE
 
 
-def _early_loss(record: ExperimentRecord) -> float | None:
-    points = [point for point in record.curve if point.step <= SHARE_AT_THE_START * record.steps]
-    losses = [point.train_loss for point in points if point.train_loss is not None]
-    return sum(losses) / len(losses) if losses else None
+def _early_error(record: ExperimentRecord) -> float | None:
+    """Return the mean training error over the early part, from the intervals of the curve that lie in it.
+
+    The training loss is no measure of how fast a net learns there: a few steps with a loss of 30, as nets with
+    f = ReLU have at first, outweigh all others. An error is at most 100 %, and every run has one, while a
+    threshold of the loss may never be reached.
+    """
+    begin, end = (share * record.steps for share in EARLY_PERCENT)
+    steps, wrong, reached = 0, 0.0, 0
+    for point in record.curve:
+        if 100 * reached >= begin and 100 * point.step <= end and point.train_error is not None:
+            steps += point.step - reached
+            wrong += point.train_error * (point.step - reached)
+        reached = point.step
+    return wrong / steps if steps else None
 
 
 def _growth(record: ExperimentRecord) -> float | None:
-    """Return the doublings of the stream's root mean square from the first junction to the last."""
-    sizes = [size for size in _measured(record, "stream_rms", -1) if size]
-    return math.log2(sizes[-1] / sizes[0]) if len(sizes) > 1 else None
+    """Return the doublings of the stream's root mean square from the first to the last unit of each stage, summed.
+
+    Where the size changes h is no identity, and so says nothing about what units add to the stream.
+    """
+    if not record.propagation:
+        return None
+    sizes = record.propagation[-1].measures.get("stream_rms", ())
+    ends = [0, *accumulate(network_spec(record.model).depths)]
+    if len(sizes) != ends[-1]:
+        return None
+    total = 0.0
+    for begin, end in pairwise(ends):
+        first, last = sizes[begin], sizes[end - 1]
+        if not first or not last:
+            return None
+        total += math.log2(last / first)
+    return total
 
 
-def _truncation(record: ExperimentRecord, measurement: int) -> float | None:
-    """Return the mean over junctions of the share of negative values, in percent."""
-    shares = [share for share in _measured(record, "negative_share", measurement) if share is not None]
-    return 100 * sum(shares) / len(shares) if shares else None
+def _early_truncation(record: ExperimentRecord) -> float | None:
+    begin, end = (share * record.steps for share in EARLY_PERCENT)
+    return _truncation(point for point in record.propagation if begin <= 100 * point.step < end)
 
 
-def _measured(record: ExperimentRecord, measure: str, measurement: int) -> Sequence[float | None]:
-    return record.propagation[measurement].measures.get(measure, ()) if record.propagation else ()
+def _late_truncation(record: ExperimentRecord) -> float | None:
+    end = EARLY_PERCENT[1] * record.steps
+    return _truncation(point for point in reversed(record.propagation) if 100 * point.step >= end)
+
+
+def _truncation(points: Iterable[PropagationPoint]) -> float | None:
+    """Return the mean over junctions of the share of y < 0, in percent, in the first of these measurements."""
+    point = next(iter(points), None)
+    measured = () if point is None else point.measures.get("negative_share", ())
+    shares = [share for share in measured if share is not None]
+    return 100 * fmean(shares) if shares else None
 
 
 TEST_ERROR = Quantity("test error", "points", lambda record: record.test_error)
+TRAIN_ERROR = Quantity("training error at the end", "points", lambda record: record.train_error)
 TRAIN_LOSS = Quantity("training loss at the end", "nats", lambda record: record.train_loss)
-EARLY_LOSS = Quantity("mean training loss over the first half of the steps", "nats", _early_loss)
-GROWTH = Quantity("growth of the stream from the first unit to the last", "doublings", _growth)
-FIRST_TRUNCATION = Quantity("share of y < 0 before the first step", "points", lambda r: _truncation(r, 0))
-LAST_TRUNCATION = Quantity("share of y < 0 when last measured", "points", lambda r: _truncation(r, -1))
+EARLY_ERROR = Quantity("mean training error from 5 % to 50 % of the steps", "points", _early_error)
+GROWTH = Quantity("growth of the stream within the stages", "doublings", _growth)
+EARLY_TRUNCATION = Quantity(
+    "share of y < 0 when first measured from 5 % of the steps on", "points", _early_truncation
+)
+LATE_TRUNCATION = Quantity("share of y < 0 when last measured", "points", _late_truncation)

@@ -1,0 +1,42 @@
+"""The margins of similarity: differences that are smaller count as none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from resunit.reproduction.claims.quantities import TEST_ERROR, TRAIN_ERROR, Quantity
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The margins of one scale, in points.
+
+    Each is half of the difference, in the pilots of the scale, between the original ResNet-110 and its full
+    pre-activation. That is the effect that the paper is about: half of it is too small to matter beside it.
+
+    Attributes:
+        test_error: the margin of the test error.
+        train_error: the margin of the training error at the end.
+    """
+
+    test_error: float
+    train_error: float
+
+    def of(self, quantity: Quantity) -> float | None:
+        """Return the margin of a quantity; None for a quantity that has none."""
+        return {TEST_ERROR.name: self.test_error, TRAIN_ERROR.name: self.train_error}.get(quantity.name)
+
+
+# By scale. A scale gets its margins from its pilots, before the first run that decides anything. The scale "mini"
+# has none: its runs are too short for claims of similarity to mean anything.
+MARGINS: Mapping[str, Margins] = {}
+
+
+def describe_margins(margins: Mapping[str, Margins]) -> str:
+    """Return a sentence with the margins of every scale that has any."""
+    if not margins:
+        return "No scale has a margin yet."
+    scales = [
+        f"{scale} {of_scale.test_error:g} points of test error and {of_scale.train_error:g} of training error"
+        for scale, of_scale in margins.items()
+    ]
+    return f"The margins are: {'; '.join(scales)}."

@@ -1,0 +1,36 @@
+"""The end of a training: the last twentieth of its steps, over which training loss and error are averaged.
+
+Single batches scatter, and a longer end would still hold the fall after the last milestone.
+"""
+
+from collections.abc import Iterable
+
+SHARE_AT_THE_END = 20
+"""One part in so many of a run's steps is its end."""
+
+
+def steps_before_the_end(steps: int) -> int:
+    """Return the number of steps that precede the end of a run of `steps` steps; the end has at least one."""
+    return steps * (SHARE_AT_THE_END - 1) // SHARE_AT_THE_END
+
+
+def mean_at_the_end(means: Iterable[tuple[int, float | None]], steps: int) -> float | None:
+    """Return the mean over the end of a run, from means over the intervals that a log tells of.
+
+    Args:
+        means: the last step of each interval, in ascending order, and the mean over the interval. An interval
+            begins after the last step of the interval before it.
+        steps: the steps of the run.
+
+    Returns:
+        The mean, where each step counts once; None if no interval begins where the end does, if the intervals
+        do not reach the last step, or if one of them has no mean.
+    """
+    begin, total, reached = steps_before_the_end(steps), 0.0, 0
+    for step, mean in means:
+        if step > begin:
+            if reached < begin or mean is None:
+                return None
+            total += mean * (step - reached)
+        reached = step
+    return total / (steps - begin) if reached == steps > begin else None
