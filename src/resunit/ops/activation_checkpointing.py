@@ -26,9 +26,18 @@ class Stage(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the output of the last unit."""
+        if torch.jit.is_scripting():
+            for unit in self:
+                input = unit(input)
+            return input
+        else:  # noqa: RET505 (TorchScript would compile what follows the `if`, and skips its `else`.)
+            return self._apply_units(input)
+
+    def _apply_units(self, x: Tensor) -> Tensor:
+        """Return the output of the last unit; the backward pass computes most activations again if asked to."""
         if not self.segment or not torch.is_grad_enabled():
-            return super().forward(input)
-        x, units = input, list(self)
+            return super().forward(x)
+        units = list(self)
         while len(units) > self.segment:
             count = len(units) % self.segment or self.segment
             x = checkpointed(nn.Sequential(*units[:count]), x)
