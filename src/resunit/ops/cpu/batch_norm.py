@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import peek_interpreter_stack
+from torch._C._functorch import is_legacy_batchedtensor, peek_interpreter_stack
 from torch.autograd import Function, forward_ad
 from torch.nn import functional
 from torch.overrides import _get_current_function_mode_stack
@@ -159,8 +159,8 @@ class BatchNormFunction(Function):
         """Return the gradients to x, gamma and beta."""
         (dy,) = grad_outputs
         x, gamma, beta, mean, variance = ctx.saved_tensors
-        # The gradient shall have gradients itself, or is taken of many dy at once or along a direction.
-        if torch.is_grad_enabled() or is_watched():
+        # The gradient shall have gradients itself, or is taken along a direction or of many dy at once.
+        if torch.is_grad_enabled() or is_watched() or is_legacy_batchedtensor(dy):
             return *gradients_by_torch(ctx, dy, x, gamma, beta), None, None, None, None
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx, dgamma, dbeta = torch.empty_like(x), torch.empty_like(gamma), torch.empty_like(gamma)
