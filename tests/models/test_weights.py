@@ -36,19 +36,25 @@ def distributed_model(model: nn.Module, folder: Path) -> nn.Module:
         distributed.destroy_process_group()
 
 
+def compiled(model: nn.Module) -> nn.Module:
+    wrapped = torch.compile(model)
+    assert isinstance(wrapped, nn.Module)
+    return wrapped
+
+
 def compiled_parts(model: nn.Module) -> nn.Module:
     assert isinstance(model, ResidualNetwork)
-    model.stages[1] = torch.compile(model.stages[1])
-    model.classifier = torch.compile(model.classifier)  # pyright: ignore[reportAttributeAccessIssue]
+    model.stages[1] = compiled(model.stages[1])
+    model.set_submodule("classifier", compiled(model.classifier))
     return model
 
 
 WRAPPERS: dict[str, Callable[[nn.Module], nn.Module]] = {
-    "compile": torch.compile,
+    "compile": compiled,
     "DataParallel": nn.DataParallel,
     "AveragedModel": AveragedModel,
-    "DataParallel of compile": lambda model: nn.DataParallel(torch.compile(model)),
-    "compile of DataParallel of compile": lambda model: torch.compile(nn.DataParallel(torch.compile(model))),
+    "DataParallel of compile": lambda model: nn.DataParallel(compiled(model)),
+    "compile of DataParallel of compile": lambda model: compiled(nn.DataParallel(compiled(model))),
     "DataParallel of DataParallel": lambda model: nn.DataParallel(nn.DataParallel(model)),
     "compiled parts": compiled_parts,
     "DataParallel of compiled parts": lambda model: nn.DataParallel(compiled_parts(model)),
@@ -68,7 +74,7 @@ def test_a_wrapped_network_is_saved_under_its_own_names(wrapper: str, tmp_path: 
 def test_a_distributed_network_is_saved_under_its_own_names(tmp_path: Path) -> None:
     model = create_model("preresnet20")
     path = tmp_path / "weights.safetensors"
-    write(path, torch.compile(distributed_model(model, tmp_path)))
+    write(path, compiled(distributed_model(model, tmp_path)))
     assert same(create_model(weights=path).state_dict(), model.state_dict())
 
 

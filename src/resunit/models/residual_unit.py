@@ -150,7 +150,8 @@ def convolution_layers(conv: nn.Conv2d) -> list[nn.Module]:
     """
     if is_safe_channels_last(conv):
         return [conv]
-    pixels = nn.AvgPool2d(1, conv.stride)  # The gradient of a slice would not be channels-last.
+    vertical, horizontal = conv.stride
+    pixels = nn.AvgPool2d(1, (vertical, horizontal))  # The gradient of a slice would not be channels-last.
     conv.stride = (1, 1)
     return [pixels, conv]
 

@@ -26,7 +26,7 @@ class Stage(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the output of the last unit."""
-        if torch.jit.is_scripting():
+        if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
             for unit in self:
                 input = unit(input)
             return input

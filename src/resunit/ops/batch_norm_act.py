@@ -21,7 +21,7 @@ class LayerSequence(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the output of the last layer."""
-        if torch.jit.is_scripting():
+        if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
             for layer in self:
                 input = layer(input)
             return input

@@ -63,13 +63,13 @@ def takes(x: Tensor, norm: nn.BatchNorm2d) -> bool:
         and x.dtype in (torch.float32, torch.bfloat16)
         and x.numel() > x.shape[1]  # The statistics need more than one number a channel.
         and norm.track_running_stats
-        and isinstance(norm.momentum, int | float)
+        and type(norm.momentum) in (int, float)
         and all(is_column(numbers, x.shape[1]) for numbers in columns(norm))
         and library() is not None
     )
 
 
-def columns(norm: nn.BatchNorm2d) -> tuple[Tensor | None, ...]:
+def columns(norm: nn.BatchNorm2d) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
     """Return gamma, beta, the running mean and the running variance; None for what is not there or computed."""
     parameters, buffers = norm._parameters, norm._buffers
     return (
@@ -83,7 +83,8 @@ def columns(norm: nn.BatchNorm2d) -> tuple[Tensor | None, ...]:
 def is_column(numbers: Tensor | None, channels: int) -> bool:
     """Return whether `numbers` are `channels` float32 numbers side by side in the CPU's memory."""
     return (
-        type(numbers) in (nn.Parameter, Tensor)
+        numbers is not None
+        and type(numbers) in (nn.Parameter, Tensor)  # Other classes may hold their numbers elsewhere.
         and numbers.is_cpu
         and numbers.dtype is torch.float32
         and numbers.numel() == channels
@@ -97,6 +98,10 @@ def batch_norm_act(x: Tensor, norm: nn.BatchNorm2d, activation: Activation) -> T
     Only for an `x` and a `norm` to which the kernel `applies`.
     """
     gamma, beta, mean, variance = columns(norm)
+    assert gamma is not None
+    assert beta is not None
+    assert mean is not None
+    assert variance is not None
     if norm.training:
         if norm.num_batches_tracked is not None:
             norm.num_batches_tracked.add_(1)
@@ -170,9 +175,7 @@ class BatchNormFunction(Function):
         return dx, dgamma, dbeta, None, None, None, None
 
 
-def gradients_by_torch(
-    ctx: Any, dy: Tensor, x: Tensor, gamma: Tensor, beta: Tensor
-) -> list[Tensor | None]:
+def gradients_by_torch(ctx: Any, dy: Tensor, x: Tensor, gamma: Tensor, beta: Tensor) -> list[Tensor | None]:
     """Return the gradients to x, gamma and beta by torch's own functions, which have gradients themselves."""
     needed = ctx.needs_input_grad[:3]
     create_graph = torch.is_grad_enabled()
