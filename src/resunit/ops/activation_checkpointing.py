@@ -6,14 +6,13 @@ pass. The last sqrt(L) units of a stage store their activations at once, because
 """
 
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import BaseTorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
-from resunit.ops.cpu.batch_norm import is_watched
+from resunit.ops.cpu.batch_norm import is_watched, repeating
 
 
 class Stage(nn.Sequential):
@@ -73,7 +72,8 @@ class WithoutTracking:
 
     def __init__(self, units: nn.Module):
         self.modules = [module for module in units.modules() if module._buffers]
-        self.mode = BaseTorchFunctionMode() if is_watched() else nullcontext()
+        self.watched = is_watched()
+        self.repeating: AbstractContextManager[None] = nullcontext()
         self.kept: list[dict[str, Tensor | None]] = []
 
     def __enter__(self) -> None:
@@ -81,10 +81,11 @@ class WithoutTracking:
         for module in self.modules:
             copies = {name: buffer.clone() for name, buffer in module.named_buffers(recurse=False)}
             module._buffers.update(copies)
-        self.mode.__enter__()
+        self.repeating = repeating(self.watched)
+        self.repeating.__enter__()
 
     def __exit__(self, *_: object) -> None:
-        self.mode.__exit__(None, None, None)
+        self.repeating.__exit__(None, None, None)
         for module, buffers in zip(self.modules, self.kept, strict=True):
             module._buffers.update(buffers)
         self.kept = []

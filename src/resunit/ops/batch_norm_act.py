@@ -6,7 +6,6 @@ them: it steps aside as soon as one of the two is replaced, has a hook, or is lo
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
 
 from resunit.ops.cpu import batch_norm as kernels
 
@@ -58,12 +57,11 @@ def fusable_activation(layer: nn.Module | None) -> kernels.Activation:
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Return whether calling `module` runs its class's forward and nothing else: it has no hooks."""
+    """Return whether calling `module` runs its class's forward and nothing else: it has no hooks of its own."""
     return not (
         module._forward_hooks
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks
         or "forward" in module.__dict__
-        or torch_module._has_any_global_hook()
     )

@@ -6,6 +6,9 @@ and one tensor.
 """
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Literal
 
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from torch._C._functorch import is_legacy_batchedtensor, peek_interpreter_stack
 from torch.autograd import Function, forward_ad
 from torch.nn import functional
+from torch.nn.modules.module import _has_any_global_hook
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
@@ -21,6 +25,8 @@ from resunit.ops.cpu.library import library
 
 Activation = Literal["identity", "relu", "gelu"]
 CODES: dict[Activation, int] = {"identity": 0, "relu": 1, "gelu": 2}  # enum Activation in batch_norm.cpp
+WATCHED: ContextVar[bool | None] = ContextVar("watched", default=None)
+"""Whether the pass that is repeated was watched; None in a first pass."""
 FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functional.gelu}
 
 
@@ -32,13 +38,18 @@ def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
 def is_watched() -> bool:
     """Return whether torch's own functions have to be called, because somebody follows them.
 
-    These are compilers and tracers, function and dispatch modes (`resunit.propagation` has one), function
-    transforms such as vmap, and forward-mode differentiation; no kernel is visible to them. A default device is
-    a function mode as well, but only sets devices.
+    These are compilers and tracers, hooks of all modules, function and dispatch modes (`resunit.propagation` has
+    one), function transforms such as vmap, and forward-mode differentiation; no kernel is visible to them. A
+    default device is a function mode as well, but only sets devices.
     """
+    if torch.compiler.is_compiling():
+        return True
+    repeated = WATCHED.get()
+    if repeated is not None:
+        return repeated
     return (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        or bool(_has_any_global_hook())  # It returns the hooks.
         or torch._C._len_torch_dispatch_stack() > 0
         or peek_interpreter_stack() is not None
         or forward_ad._current_level >= 0
@@ -47,6 +58,16 @@ def is_watched() -> bool:
             and not all(isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack())
         )
     )
+
+
+@contextmanager
+def repeating(watched: bool) -> Iterator[None]:
+    """Compute as in a pass that was `watched` or not, whoever watches now."""
+    token = WATCHED.set(watched)
+    try:
+        yield
+    finally:
+        WATCHED.reset(token)
 
 
 def takes(x: Tensor, norm: nn.BatchNorm2d) -> bool:
