@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from resunit import create_model
 from resunit.models.designs import DESIGNS
+from resunit.models.network import build
+from resunit.models.registry import network_spec
 from tests.models.plain_layers import NAMES, images, network, with_plain_layers
 
 Recorder = Callable[[nn.Module, Tensor], Callable[[Tensor], Tensor]]
@@ -54,7 +56,8 @@ def test_what_is_recorded_computes_the_same(recorder: str, name: str) -> None:
 @pytest.mark.parametrize("recorder", [recorder for recorder in RECORDERS if recorder != "torch.compile"])
 @pytest.mark.parametrize("design", DESIGNS)
 def test_every_design_is_recorded(design: str, recorder: str) -> None:
-    model = create_model("resnet10-quick", design=design).eval()
+    # With a GELU, torch.jit.script of torch 2.14 is wrong by a hundredth in torch's own layers too.
+    model = build(replace(network_spec("resnet20", design=design), depths=(1, 1, 1))).eval()
     expected = with_plain_layers(model)(2 * images())
     recorded = RECORDERS[recorder](model, images())
     torch.testing.assert_close(recorded(2 * images()), expected, rtol=1e-4, atol=1e-5)
