@@ -1,9 +1,15 @@
 """Recomputation changes what is stored and nothing else."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional
+from torch.overrides import BaseTorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from resunit import create_model
 from resunit.models.network import ResidualNetwork
@@ -77,6 +83,29 @@ def test_all_but_the_last_units_of_a_stage_run_once_more_and_only_in_training() 
     with torch.no_grad():
         model(torch.randn(2, 3, 8, 8))
     assert runs == 27
+
+
+WATCHERS: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "nobody": nullcontext,
+    "function mode": BaseTorchFunctionMode,
+    "dispatch mode": lambda: FlopCounterMode(display=False),
+    "forward-mode level": forward_ad.dual_level,
+}
+
+
+@pytest.mark.parametrize("backward", WATCHERS)
+@pytest.mark.parametrize("forward", WATCHERS)
+def test_the_second_pass_computes_as_the_first_whoever_watches(forward: str, backward: str) -> None:
+    gradients = []
+    for model in twins("preresnet20"):
+        torch.manual_seed(1)
+        images = torch.randn(4, 3, 8, 8).to(memory_format=torch.channels_last)
+        with WATCHERS[forward]():
+            loss = functional.cross_entropy(model(images), torch.arange(4))
+        with WATCHERS[backward]():
+            loss.backward()
+        gradients.append([p.grad for p in model.parameters()])
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=0, atol=0)
 
 
 def stored_numbers(model: nn.Module, images: Tensor) -> int:

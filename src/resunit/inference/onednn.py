@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
 from resunit.models.network import ResidualNetwork
 from resunit.models.residual_unit import ResidualUnit
@@ -126,7 +127,7 @@ def pack(network: nn.Module, dtype: torch.dtype) -> None:
 
 def has_foreign_code(network: nn.Module) -> bool:
     """Return whether there are other classes than ours and torch's, or hooks: they may use a layer in any way."""
-    return any(
+    return bool(_has_any_global_hook()) or any(
         not type(module).__module__.startswith(("resunit.", "torch.nn.")) or not is_plain(module)
         for module in network.modules()
     )

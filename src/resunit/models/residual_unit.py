@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from resunit.models.options import StrideOn
 from resunit.ops.batch_norm_act import LayerSequence
+from resunit.ops.processor import is_safe_channels_last
 
 BranchKind = Literal["one-layer", "basic", "bottleneck"]
 Nonlinearity = Literal["relu", "gelu"]
@@ -105,7 +106,7 @@ def branch(
     for index, conv in enumerate(convolutions):
         before_first = () if preact_is_shared else placement.before_first_conv
         before = placement.between_convs if index else before_first
-        layers += [*activation(before, conv.in_channels, nonlinearity), conv]
+        layers += [*activation(before, conv.in_channels, nonlinearity), *convolution_layers(conv)]
     return chain(
         [*layers, *activation(placement.after_last_conv, convolutions[-1].out_channels, nonlinearity)]
     )
@@ -140,6 +141,19 @@ def weight_layers(
 def convolution(in_channels: int, out_channels: int, size: int, stride: int = 1) -> nn.Conv2d:
     """Return a size x size convolution that keeps H and W at stride 1; it has no bias, because BN has one."""
     return nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, bias=False)
+
+
+def convolution_layers(conv: nn.Conv2d) -> list[nn.Module]:
+    """Return `conv`, or two layers that compute the same where its gradient is not safe.
+
+    These take every stride-th pixel first, as the mean of one pixel, and convolve them at stride 1.
+    """
+    if is_safe_channels_last(conv):
+        return [conv]
+    vertical, horizontal = conv.stride
+    pixels = nn.AvgPool2d(1, (vertical, horizontal))  # The gradient of a slice would not be channels-last.
+    conv.stride = (1, 1)
+    return [pixels, conv]
 
 
 def chain(parts: Iterable[nn.Module]) -> nn.Module:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from resunit.models.residual_unit import chain, convolution
+from resunit.models.residual_unit import chain, convolution, convolution_layers
 
 
 class Subsample(nn.Module):
@@ -37,7 +37,7 @@ def projection(in_channels: int, out_channels: int, stride: int, norm: bool, poo
         norm: BN follows the convolution, because it follows every weight layer of the unit.
         pool: average over the stride instead of skipping pixels: option D (He et al. 2019).
     """
-    parts: list[nn.Module] = [convolution(in_channels, out_channels, 1, 1 if pool else stride)]
+    parts = convolution_layers(convolution(in_channels, out_channels, 1, 1 if pool else stride))
     if pool and stride > 1:
         parts.insert(0, nn.AvgPool2d(stride, ceil_mode=True))
     return chain([*parts, nn.BatchNorm2d(out_channels)] if norm else parts)

@@ -14,6 +14,7 @@ from resunit.io.fields import from_json, to_json
 from resunit.io.tensors import read_tensors, write_tensors
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
+from resunit.models.wrappers import unwrapped, without_wrappers
 from resunit.runs.schema import format_of
 
 KIND = "resunit"
@@ -56,18 +57,20 @@ class WeightsFile:
 
 
 def with_current_names(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Return `tensors` of an older file under the names that the parameters and buffers of `network` have.
+    """Return `tensors` of a file under the names that the parameters and buffers of `network` have.
 
-    A name changes only if `network` has no such tensor and has one of the new name. What follows the name of a
+    An older file names some parts otherwise, and wrappers such as torch.compile's put prefixes before names. A name
+    changes only if `network` has no such tensor and has one of the new name. What follows the name of a
     parameter, such as the momentum of an optimizer, stays behind it.
     """
     known = network.state_dict().keys()
 
     def current(name: str) -> str:
-        renamed = ".".join(PARTS_SINCE_FORMAT_1.get(part, part) for part in name.split("."))
-        return renamed if name not in known and not _owner(name) and _owner(renamed) else name
+        own = without_wrappers(name)
+        renamed = ".".join(PARTS_SINCE_FORMAT_1.get(part, part) for part in own.split("."))
+        return next((candidate for candidate in (name, own, renamed) if _is_known(candidate)), name)
 
-    def _owner(name: str) -> bool:
+    def _is_known(name: str) -> bool:
         return name in known or name.rpartition(".")[0] in known
 
     return {current(name): tensor for name, tensor in tensors.items()}
@@ -82,7 +85,20 @@ def write_weights(
     preprocessing: Mapping[str, Any],
     result: Mapping[str, Any],
 ) -> None:
-    """Write `model`'s tensors and all that prediction needs, whole or not at all. Raises WriteError."""
+    """Write `model`'s tensors and all that prediction needs, whole or not at all.
+
+    Args:
+        path: the file.
+        model: the network of `spec`; of one that torch.compile, DataParallel or DistributedDataParallel wraps, the
+            network itself is written.
+        spec: the network's spec.
+        classes: the names of the classes, in the order of the logits.
+        preprocessing: image_size and what `data.Normalisation.to_json` gives.
+        result: the run's result as JSON values, without its timings.
+
+    Raises:
+        WriteError: the operating system refused to write the file.
+    """
     record = {
         "format": WEIGHTS_FORMAT,
         "resunit": resunit.__version__,
@@ -91,7 +107,8 @@ def write_weights(
         "preprocessing": dict(preprocessing),
         "result": dict(result),
     }
-    write_tensors(path, KIND, record, model.state_dict())
+    tensors = {without_wrappers(name): tensor for name, tensor in unwrapped(model).state_dict().items()}
+    write_tensors(path, KIND, record, tensors)
 
 
 def read_weights(path: Path) -> WeightsFile:

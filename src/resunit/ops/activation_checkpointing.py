@@ -6,14 +6,13 @@ pass. The last sqrt(L) units of a stage store their activations at once, because
 """
 
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import BaseTorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
-from resunit.ops.cpu.batch_norm import is_watched
+from resunit.ops.cpu.batch_norm import is_watched, repeating
 
 
 class Stage(nn.Sequential):
@@ -26,9 +25,18 @@ class Stage(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the output of the last unit."""
+        if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
+            for unit in self:
+                input = unit(input)
+            return input
+        else:  # noqa: RET505 (TorchScript would compile what follows the `if`, and skips its `else`.)
+            return self._apply_units(input)
+
+    def _apply_units(self, x: Tensor) -> Tensor:
+        """Return the output of the last unit; the backward pass computes most activations again if asked to."""
         if not self.segment or not torch.is_grad_enabled():
-            return super().forward(input)
-        x, units = input, list(self)
+            return super().forward(x)
+        units = list(self)
         while len(units) > self.segment:
             count = len(units) % self.segment or self.segment
             x = checkpointed(nn.Sequential(*units[:count]), x)
@@ -64,7 +72,8 @@ class WithoutTracking:
 
     def __init__(self, units: nn.Module):
         self.modules = [module for module in units.modules() if module._buffers]
-        self.mode = BaseTorchFunctionMode() if is_watched() else nullcontext()
+        self.watched = is_watched()
+        self.repeating: AbstractContextManager[None] = nullcontext()
         self.kept: list[dict[str, Tensor | None]] = []
 
     def __enter__(self) -> None:
@@ -72,10 +81,11 @@ class WithoutTracking:
         for module in self.modules:
             copies = {name: buffer.clone() for name, buffer in module.named_buffers(recurse=False)}
             module._buffers.update(copies)
-        self.mode.__enter__()
+        self.repeating = repeating(self.watched)
+        self.repeating.__enter__()
 
     def __exit__(self, *_: object) -> None:
-        self.mode.__exit__(None, None, None)
+        self.repeating.__exit__(None, None, None)
         for module, buffers in zip(self.modules, self.kept, strict=True):
             module._buffers.update(buffers)
         self.kept = []

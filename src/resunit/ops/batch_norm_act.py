@@ -4,8 +4,8 @@ Batch norms and activations stay modules of their own. The compiled kernel is on
 them: it steps aside as soon as one of the two is replaced, has a hook, or is looked at by a tracer.
 """
 
+import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
 
 from resunit.ops.cpu import batch_norm as kernels
 
@@ -20,14 +20,23 @@ class LayerSequence(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the output of the last layer."""
-        x = input
+        if torch.jit.is_scripting():  # pyright: ignore[reportPrivateImportUsage]
+            for layer in self:
+                input = layer(input)
+            return input
+        else:  # noqa: RET505 (TorchScript would compile what follows the `if`, and skips its `else`.)
+            return self._apply_layers(input)
+
+    def _apply_layers(self, x: Tensor) -> Tensor:
+        """Return the output of the last layer, by the kernel where nobody watches."""
+        if kernels.is_watched():
+            return super().forward(x)
         layers = list(self._modules.values())
         index = 0
         while index < len(layers):
             layer = layers[index]
-            following = layers[index + 1] if index + 1 < len(layers) else None
-            if type(layer) is nn.BatchNorm2d and is_plain(layer) and kernels.applies(x, layer):
-                name = fusable_activation(following)
+            if type(layer) is nn.BatchNorm2d and is_plain(layer) and kernels.takes(x, layer):
+                name = fusable_activation(layers[index + 1] if index + 1 < len(layers) else None)
                 x = kernels.batch_norm_act(x, layer, name)
                 index += 1 if name == "identity" else 2
             else:
@@ -48,12 +57,11 @@ def fusable_activation(layer: nn.Module | None) -> kernels.Activation:
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Return whether calling `module` runs its class's forward and nothing else: it has no hooks."""
+    """Return whether calling `module` runs its class's forward and nothing else: it has no hooks of its own."""
     return not (
         module._forward_hooks
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks
         or "forward" in module.__dict__
-        or torch_module._has_any_global_hook()
     )

@@ -5,6 +5,10 @@ oneDNN also respects the environment variable ONEDNN_MAX_CPU_ISA, which restrict
 """
 
 import torch
+from torch import nn
+
+FEW_CHANNELS = 8
+"""The channels that fill an AVX2 register in float32."""
 
 
 def supports_bf16(device: torch.device) -> bool:
@@ -23,6 +27,17 @@ def supports_bf16(device: torch.device) -> bool:
 def onednn_takes_bf16() -> bool:
     """Return whether oneDNN is part of this torch and computes in bf16, in hardware or not, on this CPU."""
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def is_safe_channels_last(conv: nn.Conv2d) -> bool:
+    """Return whether a CPU with AVX2 alone computes the gradient of the weights of `conv`, whatever x's layout.
+
+    The oneDNN of torch 2.14 writes beyond its memory for a strided 1x1 convolution of fewer than 8 channels if x
+    is channels-last: numbers are wrong or the process ends. The answer is the same on all processors, so that a
+    network has the same layers everywhere.
+    """
+    strided_1x1 = conv.kernel_size == (1, 1) and conv.stride != (1, 1)
+    return not strided_1x1 or conv.in_channels >= FEW_CHANNELS or conv.groups > 1
 
 
 def _cpu_has_bf16() -> bool:

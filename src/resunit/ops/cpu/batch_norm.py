@@ -6,14 +6,18 @@ and one tensor.
 """
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import peek_interpreter_stack
+from torch._C._functorch import is_legacy_batchedtensor, peek_interpreter_stack
 from torch.autograd import Function, forward_ad
 from torch.nn import functional
+from torch.nn.modules.module import _has_any_global_hook
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
@@ -21,43 +25,91 @@ from resunit.ops.cpu.library import library
 
 Activation = Literal["identity", "relu", "gelu"]
 CODES: dict[Activation, int] = {"identity": 0, "relu": 1, "gelu": 2}  # enum Activation in batch_norm.cpp
+WATCHED: ContextVar[bool | None] = ContextVar("watched", default=None)
+"""Whether the pass that is repeated was watched; None in a first pass."""
 FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functional.gelu}
 
 
 def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
-    """Return whether the kernel can compute `norm` of `x`.
+    """Return whether the kernel computes `norm` of `x`: it can, and nobody watches."""
+    return not is_watched() and takes(x, norm)
 
-    It takes plain channels-last tensors on the CPU, and steps aside for tracers, compilers, function transforms
-    (vmap, forward-mode differentiation) and whatever watches torch's functions.
+
+def is_watched() -> bool:
+    """Return whether torch's own functions have to be called, because somebody follows them.
+
+    These are compilers and tracers, hooks of all modules, function and dispatch modes (`resunit.propagation` has
+    one), function transforms such as vmap, and forward-mode differentiation; no kernel is visible to them. A
+    default device is a function mode as well, but only sets devices.
+    """
+    if torch.compiler.is_compiling():
+        return True
+    repeated = WATCHED.get()
+    if repeated is not None:
+        return repeated
+    return (
+        torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        or bool(_has_any_global_hook())  # It returns the hooks.
+        or torch._C._len_torch_dispatch_stack() > 0
+        or peek_interpreter_stack() is not None
+        or forward_ad._current_level >= 0
+        or (
+            torch._C._is_torch_function_mode_enabled()
+            and not all(isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack())
+        )
+    )
+
+
+@contextmanager
+def repeating(watched: bool) -> Iterator[None]:
+    """Compute as in a pass that was `watched` or not, whoever watches now."""
+    token = WATCHED.set(watched)
+    try:
+        yield
+    finally:
+        WATCHED.reset(token)
+
+
+def takes(x: Tensor, norm: nn.BatchNorm2d) -> bool:
+    """Return whether the kernel can read the numbers of `x` and of `norm`, which it does by their addresses.
+
+    `x` is a plain channels-last tensor on the CPU; gamma, beta and the running statistics are float32 numbers, one
+    a channel, side by side in memory.
     """
     return (
         type(x) is Tensor
-        and peek_interpreter_stack() is None
-        and x.device.type == "cpu"
-        and x.dtype in (torch.float32, torch.bfloat16)
-        and norm.affine
-        and norm.weight.dtype == torch.float32
-        and norm.track_running_stats
-        and norm.momentum is not None
+        and x.is_cpu
         and x.ndim == 4
-        and x.shape[1] == norm.num_features
-        and x.numel() > x.shape[1]  # The statistics need more than one number a channel.
         and x.is_contiguous(memory_format=torch.channels_last)
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-        and forward_ad._current_level < 0
-        and not is_watched()
+        and x.dtype in (torch.float32, torch.bfloat16)
+        and x.numel() > x.shape[1]  # The statistics need more than one number a channel.
+        and norm.track_running_stats
+        and type(norm.momentum) in (int, float)
+        and all(is_column(numbers, x.shape[1]) for numbers in columns(norm))
         and library() is not None
     )
 
 
-def is_watched() -> bool:
-    """Return whether somebody looks at torch's functions, as `resunit.propagation` does.
+def columns(norm: nn.BatchNorm2d) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+    """Return gamma, beta, the running mean and the running variance; None for what is not there or computed."""
+    parameters, buffers = norm._parameters, norm._buffers
+    return (
+        parameters.get("weight"),
+        parameters.get("bias"),
+        buffers.get("running_mean"),
+        buffers.get("running_var"),
+    )
 
-    They shall see a norm and an activation. A default device is a function mode as well, but only sets devices.
-    """
-    return torch._C._is_torch_function_mode_enabled() and not all(
-        isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack()
+
+def is_column(numbers: Tensor | None, channels: int) -> bool:
+    """Return whether `numbers` are `channels` float32 numbers side by side in the CPU's memory."""
+    return (
+        numbers is not None
+        and type(numbers) in (nn.Parameter, Tensor)  # Other classes may hold their numbers elsewhere.
+        and numbers.is_cpu
+        and numbers.dtype is torch.float32
+        and numbers.numel() == channels
+        and numbers.is_contiguous()
     )
 
 
@@ -66,16 +118,18 @@ def batch_norm_act(x: Tensor, norm: nn.BatchNorm2d, activation: Activation) -> T
 
     Only for an `x` and a `norm` to which the kernel `applies`.
     """
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    running = norm.running_mean, norm.running_var
+    gamma, beta, mean, variance = columns(norm)
+    assert gamma is not None
+    assert beta is not None
+    assert mean is not None
+    assert variance is not None
     if norm.training:
-        norm.num_batches_tracked.add_(1)
-        arguments = x, norm.weight, norm.bias, running, norm.momentum, norm.eps, activation
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)
+        arguments = x, gamma, beta, (mean, variance), norm.momentum, norm.eps, activation
         return BatchNormFunction.apply(*arguments)  # pyright: ignore[reportReturnType]
     compute = plain if torch.is_grad_enabled() else normalise
-    return compute(x, norm.weight, norm.bias, *running, norm.eps, activation)
+    return compute(x, gamma, beta, mean, variance, norm.eps, activation)
 
 
 def plain(
@@ -131,8 +185,9 @@ class BatchNormFunction(Function):
         """Return the gradients to x, gamma and beta."""
         (dy,) = grad_outputs
         x, gamma, beta, mean, variance = ctx.saved_tensors
-        if torch.is_grad_enabled():  # The gradient shall have gradients itself.
-            return *differentiable_gradients(ctx, dy, x, gamma, beta), None, None, None, None
+        # The gradient shall have gradients itself, or is taken along a direction or of many dy at once.
+        if torch.is_grad_enabled() or is_watched() or is_legacy_batchedtensor(dy):
+            return *gradients_by_torch(ctx, dy, x, gamma, beta), None, None, None, None
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx, dgamma, dbeta = torch.empty_like(x), torch.empty_like(gamma), torch.empty_like(gamma)
         inputs = (t.data_ptr() for t in (x, dy, dx, gamma, beta, mean, variance))
@@ -141,14 +196,14 @@ class BatchNormFunction(Function):
         return dx, dgamma, dbeta, None, None, None, None
 
 
-def differentiable_gradients(
-    ctx: Any, dy: Tensor, x: Tensor, gamma: Tensor, beta: Tensor
-) -> list[Tensor | None]:
-    """Return the gradients to x, gamma and beta as functions that can be differentiated again."""
+def gradients_by_torch(ctx: Any, dy: Tensor, x: Tensor, gamma: Tensor, beta: Tensor) -> list[Tensor | None]:
+    """Return the gradients to x, gamma and beta by torch's own functions, which have gradients themselves."""
     needed = ctx.needs_input_grad[:3]
-    y = plain(x, gamma, beta, None, None, ctx.eps, ctx.act)
+    create_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        y = plain(x, gamma, beta, None, None, ctx.eps, ctx.act)
     wanted = [tensor for tensor, need in zip((x, gamma, beta), needed, strict=True) if need]
-    found = iter(torch.autograd.grad(y, wanted, dy, create_graph=True))
+    found = iter(torch.autograd.grad(y, wanted, dy, create_graph=create_graph))
     return [next(found) if need else None for need in needed]
 
 
