@@ -24,7 +24,7 @@ def recorded(design: str, **changes: Any) -> ExperimentRecord:
     """Return the record of one run of a design, with measurements at steps 0, 100 and 200."""
     product = 0.0 if design == "plain" else 0.5
     points = tuple(
-        measurement(step, gradient_gain=(3.0 + step, 1.0), lambda_product=(None, product))
+        measurement(step, gradient_gain=(3.0 + step, 1.0), direct_gain=(None, product))
         for step in (0, 100, 200)
     )
     (record,) = runs(network("resnet110", design), 50.0, seeds=1, propagation=points)
@@ -62,7 +62,7 @@ def test_a_file_of_records_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path
     arguments = ["--records", str(file), "--out", str(out)]
     assert reproduce(*arguments, "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["designs"][0]["trained"] == {"gradient_gain": [203.0, 1.0], "lambda_product": [None, 0.5]}
+    assert document["designs"][0]["trained"] == {"gradient_gain": [203.0, 1.0], "direct_gain": [None, 0.5]}
     assert {run["row"] for run in document["missing"]} >= {"plain", "relu-before-addition"}
     assert reproduce(*arguments) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]

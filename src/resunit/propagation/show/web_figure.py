@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from resunit.propagation.show.panels import (
-    FLOOR_NOTE,
     MeasurePanel,
-    drawn_at_floor,
     heights,
     needs_markers,
+    note_of,
     panels_of,
 )
 
@@ -111,5 +110,6 @@ def _title(panel: MeasurePanel, results: Sequence[Propagation]) -> str:
         f'<span style="color:{line.colour}">{"- -" if line.dashed else "—"} {html.escape(line.label)}</span>'
         for line in panel.lines
     )
-    note = f"<br>{FLOOR_NOTE}" if drawn_at_floor(panel, results) else ""
+    words = note_of(panel, results)
+    note = f"<br>{words}" if words else ""
     return f"<b>{html.escape(panel.title)}</b>{note}<br>{legend}"
