@@ -10,7 +10,8 @@ ShortcutKind = Literal["identity", "scale", "gate", "projection", "operations"]
 class Junction:
     """One junction y_l = h(x_l) + F(x_l), x_{l+1} = f(y_l), Eqs. (1)-(2), as it was measured on one batch.
 
-    E is the loss, and L is the last junction. Norms are Euclidean over the whole tensor, batch included.
+    E is the loss, and L is the last junction that its gradient reaches. Norms are Euclidean over the whole
+    tensor, batch included.
     Shares lie between 0 and 1. A measure is None if it does not apply to the junction or could not be seen.
 
     Attributes:

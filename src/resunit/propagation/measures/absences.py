@@ -36,11 +36,7 @@ def explain_absences(detection: Detection, sums: Mapping[int, JunctionSums[float
             f"gradient_branch is absent at {_named(detection.junctions, costly)}: the branch reaches back "
             "through most of the network, and a backward pass for each would be needed"
         )
-    unseen = [
-        number
-        for number in reached
-        if sums[number].sum_gradient and sums[number].direct_term is None and number not in without
-    ]
+    unseen = [number for number in reached if sums[number].sum_gradient and sums[number].direct_term is None]
     if unseen:
         sentences.append(
             f"direct_gain is absent at {_named(detection.junctions, unseen)}: x, or what stands between two "

@@ -34,7 +34,7 @@ def compute_measures(
         sums: the sums of the junctions that the pass reached, by their numbers in `found`.
     """
     gradients = [sums[number].sum_gradient for number in sorted(sums)]
-    last_gradient = next((value for value in reversed(gradients) if value is not None), None)
+    last_gradient = next((value for value in reversed(gradients) if value), None)
     next_of = {junction.previous: number for number, junction in reversed(list(enumerate(found)))}
     end_gradients = _end_gradients(found, sums)
     junctions = []
@@ -81,6 +81,8 @@ def _with_measures(
         last_gradient: ||dE/dy_L||^2 at the last junction.
         end_gradient: ||dE/dx||^2 at the end of the stage.
     """
+    if not sums.sum_gradient:  # What is relative to no gradient is absent, and not zero.
+        last_gradient = None
     shortcut, branch = math.sqrt(sums.shortcut_energy), math.sqrt(sums.branch_energy)
     input_energy = sums.shortcut_energy if found.x_is_addend else sums.input_energy
     return replace(
