@@ -168,8 +168,17 @@ class Instrument:
                 of_junction.sum_energy,
                 of_junction.input_gradient,
                 of_junction.sum_gradient,
+                of_junction.end_gradient,
             )
             if value is not None
+        ]
+        # A direct term of zero is right behind a shortcut that is multiplied by zero.
+        is_closed = any(of_junction.shortcut_energy == 0 for of_junction in sums.values())
+        energies += [
+            value
+            for of_junction in sums.values()
+            for value in (of_junction.direct_term, of_junction.shortcut_term)
+            if value is not None and not (is_closed and value == 0)
         ]
         suffices = all(SMALLEST_ENERGY < value < LARGEST_ENERGY for value in energies)
         return sums if suffices else sums_of_a_pass(careful=True)

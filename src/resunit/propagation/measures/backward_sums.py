@@ -72,7 +72,9 @@ class BackwardSums:
         self.direct: dict[int, Tensor] = {}  # direct terms, kept until dE/dx_l is known
         self.handles: list[RemovableHandle] = []
         self.graph_task: int | None = None  # the number that autograd gives the measured pass
-        self.direct_term = DirectTerm(junctions, sums, self._product, self._direct_term, self.x, start)
+        self.direct_term = DirectTerm(
+            junctions, sums, self._product, self._direct_term, self.x, start, careful
+        )
 
     def run_backward(self, loss: Tensor) -> None:
         """Go back from the loss to where the streams begin.

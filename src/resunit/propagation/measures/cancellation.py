@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from resunit.propagation.measures.reductions import flatten_alike
+
 CANCELS_BELOW = -0.9  # <rest, direct> / <direct, direct> of a sample; at -1 the rest cancels the direct term
 
 
@@ -25,7 +27,7 @@ class Cancellation(NamedTuple):
     share: Tensor
 
 
-def compare_by_sample(direct: Tensor, total: Tensor) -> Cancellation | None:
+def compare_by_sample(direct: Tensor, total: Tensor, *, careful: bool = False) -> Cancellation | None:
     """Return how far total - direct cancels direct in each sample, or None if there are no samples.
 
     Samples whose direct term is zero are left out; if there are no others, the numbers are NaN.
@@ -33,13 +35,16 @@ def compare_by_sample(direct: Tensor, total: Tensor) -> Cancellation | None:
     Args:
         direct: the direct term at x_l, (samples, ...).
         total: dE/dx_l, of the same shape.
+        careful: sum in double precision.
     """
     if direct.ndim < 2 or direct.numel() == 0:
         return None
-    wide = torch.float32 if direct.device.type == "mps" else torch.float64
-    rows, totals = (tensor.detach().flatten(1).to(wide) for tensor in (direct, total))
-    energies = torch.linalg.vecdot(rows, rows)
-    ratios = torch.linalg.vecdot(totals, rows) / energies - 1
+    flat_direct, flat_total = flatten_alike(direct, total, careful=careful, by_sample=True)
+    # Products of matrices sum without a copy of the tensors.
+    energies, products = (
+        torch.bmm(one[:, None], flat_direct[:, :, None]).flatten() for one in (flat_direct, flat_total)
+    )
+    ratios = products / energies - 1
     is_there = (energies > 0) & ratios.isfinite()
     absent = torch.full_like(ratios, torch.nan)
     minimum = torch.where(is_there, ratios, torch.inf).min()

@@ -89,7 +89,9 @@ class DirectBetween:
             with preserved_state(self._model):
                 self._random_state.restore()
                 require_gradients(self._model)
-                sums = run_measuring_pass(self._model, inputs, targets, loss, self._detection, start=start)
+                sums = run_measuring_pass(
+                    self._model, inputs, targets, loss, self._detection, careful=True, start=start
+                )
             now = sums[start].input_gradient if start in sums else None
             if not _are_close(now, self._measured.get(start)):
                 raise PropagationError(

@@ -34,6 +34,7 @@ class DirectTerm:
         through_shortcut: it computes a vector-Jacobian product of h.
         x: the edges of x_l, as far as they are known.
         start: the number of the junction at whose x the term begins; None for the ends of all stages.
+        careful: sum in double precision.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class DirectTerm:
         through_shortcut: ThroughShortcut,
         x: dict[int, GradientEdge],
         start: int | None,
+        careful: bool,
     ):
         self.junctions = junctions
         self.sums = sums
@@ -51,7 +53,8 @@ class DirectTerm:
         self.through_shortcut = through_shortcut
         self.x = x
         self.start = start
-        self.flatten = partial(flatten_alike, careful=True)
+        self.careful = careful
+        self.flatten = partial(flatten_alike, careful=careful)
         # A junction that the stream forks after passes the term of the last of those that follow it.
         self.next_in_stage = {
             junction.previous: number
@@ -94,7 +97,7 @@ class DirectTerm:
             self._begin_at_x(number, before, gradient)
         direct = self.at_x.pop(number, None)
         if direct is not None and direct.shape == gradient.shape:
-            cancellation = compare_by_sample(direct, gradient)
+            cancellation = compare_by_sample(direct, gradient, careful=self.careful)
             if cancellation is not None:
                 sums = self.sums[number]
                 sums.cancellation_min = cancellation.minimum

@@ -127,7 +127,8 @@ class ForwardSums:
             flat_h, flat_f = self.flatten(h, f)
             shortcut_energy, branch_energy = energy(flat_h), energy(flat_f)
             shortcut_branch_product = torch.dot(flat_h, flat_f)
-            branch_minimum, branch_negative_share = flat_f.min(), (flat_f < 0).float().mean()
+            branch_minimum = flat_f.min()
+            branch_negative_share = torch.count_nonzero(flat_f < 0) / max(1, flat_f.numel())
             weight_input = self.weight_inputs.pop(number, (None, None, None))
             input_energy, shortcut_input_product = None, None
             kept = self.x.pop(number, None)
