@@ -127,6 +127,22 @@ def test_every_line_can_be_told_apart_and_zero_is_said() -> None:
     assert "; without plain;" in figure(compare([r for r in records if r.design != "plain"])).get_suptitle()
 
 
+def test_records_without_a_direct_term_are_drawn_without_it() -> None:
+    """Older versions recorded a product of lambda, which is no direct term where h(x) is no multiple of x."""
+    old = replace(
+        recorded("original"),
+        propagation=tuple(
+            measurement(step, gradient_gain=(3.0, 1.0), lambda_product=(None, 0.5)) for step in (0, 200)
+        ),
+    )
+    signals = compare([old])
+    assert signals.drawn == ("gradient_gain",)
+    assert signals.initially("original") == {"gradient_gain": (3.0, 1.0)}
+    drawing = figure(signals)
+    assert len(drawing.axes) == 2 * len(STROKES)
+    assert all(name in drawing.get_suptitle() for name in ("direct_gain", "shortcut_gain"))
+
+
 def test_steps_that_were_not_measured_are_refused() -> None:
     with pytest.raises(UsageError, match=r"step 300.*0, 100, 200"):
         compare([recorded("original")], steps=300)

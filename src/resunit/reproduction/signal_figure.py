@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Zero, and what is smaller than this, is drawn here: it would squeeze all other lines together.
 FLOOR = 1e-12
+
+TITLE_CHARACTERS = 130  # in a line of the title, as many as fit the figure
 
 
 class Stroke(NamedTuple):
@@ -89,7 +92,7 @@ def figure(signals: SignalComparison) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("unit")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    drawing.suptitle(_title(signals), fontsize=11)
+    drawing.suptitle(textwrap.fill(_title(signals), TITLE_CHARACTERS), fontsize=11)
     return drawing
 
 
@@ -149,7 +152,7 @@ def _title(signals: SignalComparison) -> str:
     without = f"; without {', '.join(signals.missing)}" if signals.missing else ""
     seeds = ", ".join(map(str, sorted({record.seed for record in signals.records.values()})))
     details = f"{record.data}, seed {seeds}, scale {record.scale}, {setting.description}"
-    absent = [label for name, label in DRAWN_MEASURES.items() if name not in signals.drawn]
+    absent = [name for name in DRAWN_MEASURES if name not in signals.drawn]
     without += f"; these records have no {' and no '.join(absent)}" if absent else ""
     return (
         f"{record.model} in the paper's designs ({details}){without}; "

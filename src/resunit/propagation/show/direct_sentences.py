@@ -17,10 +17,11 @@ def direct_sentences(stage: Sequence[Junction]) -> Iterator[RankedSentence]:
     if not path:
         return
     gain, alone = path[0].direct_gain, path[0].shortcut_gain
-    if gain is not None:
+    of_norms = list(_norms_after_addition(path, gain, alone)) if gain and alone else []
+    yield from of_norms
+    # Where h passes all, what the norms leave is the direct term, and one sentence says it.
+    if gain is not None and not (of_norms and alone and abs(math.log10(alone)) < SMALLEST_CHANGE):
         yield from _direct_gain(path, gain, alone)
-    if gain and alone:
-        yield from _norms_after_addition(path, gain, alone)
 
 
 def cancellation_sentences(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
@@ -34,7 +35,7 @@ def cancellation_sentences(junctions: Sequence[Junction]) -> Iterator[RankedSent
             0.3 * share,
             f"at {worst.name} the rest of the gradient takes away 90 % of the direct term or more in "
             f"{share_in_percent(share)} of the samples (<rest, direct> / <direct, direct> below -0.9): "
-            "it is largest there",
+            "no other junction has a larger share",
         )
     else:
         lowest = min(known, key=lambda j: j.cancellation_min or 0.0)
@@ -110,7 +111,11 @@ def _norms_after_addition(path: Sequence[Junction], gain: float, alone: float) -
         return
     names = " and ".join(dict.fromkeys(", ".join(j.f) for j in normed))
     effect = "shrinks" if of_f < 1 else "amplifies"
-    scaled = f", and h alone multiplies it by {two_digits(alone)}" if abs(math.log10(alone)) > 0.02 else ""
+    scaled = (
+        f", and h alone multiplies it by {two_digits(alone)}"
+        if abs(math.log10(alone)) >= SMALLEST_CHANGE
+        else ""
+    )
     yield RankedSentence(
         min(abs(math.log10(of_f)), abs(math.log10(gain))),  # h may undo what the norms do.
         f"{names} after the additions of stage {path[0].stage} {effect} the direct term to "

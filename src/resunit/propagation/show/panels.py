@@ -65,7 +65,7 @@ PANELS = (
         "logarithmic",
     ),
     MeasurePanel(
-        "Direct term: from the end of the stage, relative to the gradient there",
+        "Direct term, from the end of the stage",
         (
             MeasureLine("shortcut_gain", "through h alone", BLUE),
             MeasureLine("direct_gain", "through h and f", ORANGE, dashed=True),
@@ -73,19 +73,19 @@ PANELS = (
         "logarithmic",
     ),
     MeasurePanel(
-        "Does the rest cancel it? <rest, direct> / <direct, direct> (-1: yes)",
+        "Cancellation: <rest, direct> / <direct, direct>",
         (
-            MeasureLine("cancellation_min", "smallest of the samples", ORANGE),
+            MeasureLine("cancellation_min", "smallest sample", ORANGE),
             MeasureLine("cancellation_median", "median", BLUE),
         ),
         "near -1",
     ),
     MeasurePanel(
-        "What the branch's first weight layer takes",
+        "Input of the branch's first weight layer",
         (
             MeasureLine("weight_input_rms", "root mean square", BLUE),
             MeasureLine("weight_input_mean", "mean", ORANGE),
-            MeasureLine("weight_input_spread", "spread of the channels' means", ORANGE, dashed=True),
+            MeasureLine("weight_input_spread", "channel spread", ORANGE, dashed=True),
         ),
         "linear",
     ),
@@ -158,7 +158,7 @@ def drawn_at_floor(panel: MeasurePanel, results: Sequence[Propagation]) -> bool:
 
 
 FLOOR_NOTE = "(0, and what is below 1e-12, drawn there)"
-FARTHEST_NOTE = "(what is beyond -2 and 2 drawn there)"
+FARTHEST_NOTE = "(what is beyond -2 and 2, drawn there)"
 
 
 def note_of(panel: MeasurePanel, results: Sequence[Propagation]) -> str:

@@ -87,7 +87,7 @@ def _figure(
 def _vertical_range(panel: MeasurePanel, results: Sequence[Propagation]) -> tuple[float, float] | None:
     """Return the ends of a vertical axis, as exponents of 10 if it is logarithmic; None if it is empty."""
     if panel.axis == "share":
-        return 0.0, 1.0
+        return 0.0, 1.1  # The legend stands above the number 1.
     drawn = [
         height
         for result in results
