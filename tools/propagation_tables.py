@@ -61,29 +61,33 @@ def networks() -> list[str]:
 def designs() -> list[str]:
     """Return the table of the paper's designs at depth 110, at initialisation."""
     rows = [
-        "| design | product of lambda, stage 1 | and of f | gradient, unit 1 | direct term | energy cut |",
-        "|---" * 6 + "|",
+        "| design | direct term, h alone | with f | smallest <rest, direct> / <direct, direct> "
+        "| gradient | energy cut | weight layers take, rms |",
+        "|---" * 7 + "|",
     ]
     for design in (name for name, row in DESIGNS.items() if row.of_the_paper):
         junctions = measured(find_subject("resnet110", design=design)).junctions
         stage = [junction for junction in junctions if junction.stage == 1]
-        first, last = stage[0], stage[-1]
+        second = stage[1]
         cuts = [junction.energy_cut for junction in stage if junction.energy_cut is not None]
+        taken = [junction.weight_input_rms for junction in junctions if junction.weight_input_rms is not None]
         numbers = (
-            last.lambda_product,
-            stage[-2].path_product,
-            first.gradient_gain,
-            first.gradient_direct,
+            second.shortcut_gain,
+            second.direct_gain,
+            second.cancellation_min,
+            second.gradient_gain,
             statistics.median(cuts) if len(cuts) == len(stage) else 0.0,
         )
-        rows.append(f"| {design} | {' | '.join('' if v is None else two_digits(v) for v in numbers)} |")
+        columns = ["" if value is None else two_digits(value) for value in numbers]
+        columns.append(f"{two_digits(min(taken))} to {two_digits(max(taken))}")
+        rows.append(f"| {design} | {' | '.join(columns)} |")
     return rows
 
 
 def blocks() -> list[str]:
     """Return the table of the direct path and the gradient in blocks of transformers, at initialisation."""
     rows = [
-        f"| {DEPTH // 2} blocks, {DEPTH} junctions | lambda | direct path, lambda and f "
+        f"| {DEPTH // 2} blocks, {DEPTH} junctions | lambda | direct term "
         "| gradient, first | branch share, last |",
         "|---" * 5 + "|",
     ]
@@ -92,12 +96,13 @@ def blocks() -> list[str]:
         "Post-LN": transformer(DEPTH // 2, PostLN),
         "DeepNorm": deep_norm(DEPTH // 2),
     }
-    tokens = torch.randn(4, 16, WIDTH)
+    tokens, weights = torch.randn(2, 4, 16, WIDTH)
     for name, network in networks.items():
-        first, *_, before_last, last = measure(network, tokens).junctions
+        # The mean square of what a norm returns has hardly any gradient.
+        first, *_, last = measure(network, tokens, loss=lambda output, _: (output * weights).sum()).junctions
         numbers = (
             first.effective_lambda,
-            before_last.path_product,
+            first.direct_gain,
             first.gradient_gain,
             last.branch_share,
         )

@@ -28,9 +28,11 @@ def test_its_examples_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    measures, mixes = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    measures, between, mixes = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
     given = {"model": resunit.create_model("resnet20"), "images": torch.randn(2, 3, 16, 16)}
-    exec(measures, given | {"labels": torch.tensor([0, 1])})
+    given |= {"labels": torch.tensor([0, 1])}
+    exec(measures, given)
+    exec(between, given)
     assert "ResidualNetwork has 9 junctions" in capsys.readouterr().out
     assert (tmp_path / "signal.html").exists()
     exec(mixes, {})

@@ -60,7 +60,7 @@ def test_networks_that_are_compared_have_the_same_vertical_axes() -> None:
     figures = web_figures([measure(scaled_network(0.5, 3), X), measure(scaled_network(1.0, 3), X)])
     ranges = [[axis.range for axis in figure.select_yaxes()] for figure in figures]
     assert ranges[0] == ranges[1]
-    assert len(ranges[0]) == 3
+    assert len(ranges[0]) == 6
     assert all(low < high for low, high in ranges[0])
 
 
@@ -78,7 +78,7 @@ def test_no_legend_covers_a_line() -> None:
     figure = paper_figure([measure(scaled_network(0.5, 5), X), measure(scaled_network(1.0, 5), X)])
     figure.draw_without_rendering()  # It places everything.
     legends = [legend for axes in figure.axes if (legend := axes.get_legend())]
-    assert len(legends) == 2, "one for the gradient and one for the direct path"
+    assert len(legends) == 4, "for gradient, direct term, cancellation and the input of weight layers"
     for legend in legends:
         place = legend.get_window_extent()
         assert not any(axes.get_window_extent().overlaps(place) for axes in figure.axes)

@@ -20,18 +20,17 @@ def sentence(result: Propagation, words: str) -> str:
 
 def test_a_product_that_leaves_no_direct_path() -> None:
     result = measure(scaled_network(0.5), X)
-    expected = "the product of lambda over stage 1 is 0.5^18 = 3.8e-06: the gradient has no direct path"
-    assert expected in result.findings
+    found = sentence(result, "the direct term of stage 1 is 3.8e-06 at 0 (0.5^18 = 3.8e-06)")
+    assert found.endswith("the gradient has no direct path")
     assert "amplifies" in sentence(
-        measure(scaled_network(1.5), X), "the product of lambda over stage 1 is 1.5^18 = 1.5e3"
+        measure(scaled_network(1.5), X), "the direct term of stage 1 is 1.5e3 at 0 (1.5^18 = 1.5e3)"
     )
     assert "no direct path" in sentence(measure(scaled_network(0.0), X), "multiplied by 0")
 
 
 def test_a_scale_that_turns_the_sign() -> None:
-    odd = sentence(
-        measure(scaled_network(-0.9, 3), X), "the product of lambda over stage 1 is (-0.9)^3 = -0.73"
-    )
+    odd = sentence(measure(scaled_network(-0.9, 3), X), "the direct term of stage 1 is 0.73 at 0 (")
+    assert "(-0.9)^3 = -0.73" in odd
     assert odd.endswith("73 % of the gradient comes through directly")
     assert "amplifies" in sentence(measure(scaled_network(-1.5, 3), X), "(-1.5)^3 = -3.4")
 
@@ -42,8 +41,10 @@ def test_gates_are_called_gates() -> None:
         resunit.create_model("resnet20", design="shortcut-only-gating", gate_bias=-1.0),
         torch.randn(2, 3, 16, 16),
     )
-    product = next(j for j in reversed(result.junctions) if j.stage == 1).lambda_product
-    assert sentence(result, f"the product of lambda over stage 1, behind 3 gates, is {product:.2g}: ")
+    first = result.junctions[0]
+    found = sentence(result, f"the direct term of stage 1, behind 3 gates, is {first.direct_gain:.2g} at ")
+    assert f"{first.shortcut_gain:.2g} through h alone" in found
+    assert "(relu)" in found
 
 
 def test_what_changes_the_stream_on_its_way_is_named() -> None:
@@ -108,23 +109,28 @@ def test_what_hides_a_network_comes_first() -> None:
 def test_where_transformers_put_the_norm() -> None:
     torch.manual_seed(0)
     depth, x = 6, torch.randn(2, 5, WIDTH)
-    pre = measure(transformer(depth, PreLN), x, name="Pre-LN")
-    post = measure(transformer(depth, PostLN), x, name="Post-LN")
-    deep = measure(deep_norm(depth), x, name="DeepNorm")
+    weights = torch.randn(2, 5, WIDTH)  # The mean square of what a norm returns has hardly any gradient.
+
+    def measured(network: nn.Module) -> Propagation:
+        return measure(network, x, loss=lambda output, _: (output * weights).sum())
+
+    pre, post = measured(transformer(depth, PreLN)), measured(transformer(depth, PostLN))
+    deep = measured(deep_norm(depth))
     assert [junction.kind for junction in pre.junctions] == ["identity"] * 2 * depth
     assert "the signal passes directly" in sentence(pre, "Eq. (4)")
-    assert "layer_norm after the additions of stage 1" in sentence(post, "the direct path")
+    assert "layer_norm after the additions of stage 1" in sentence(post, "shrinks the direct term")
     assert [junction.kind for junction in deep.junctions] == ["scale"] * 2 * depth
     assert all(j.effective_lambda == pytest.approx((2 * depth) ** 0.25, rel=1e-5) for j in deep.junctions)
     # DeepNorm scales x up before the norm, so that the norm takes less of the direct path away.
-    post_left, deep_left = (known(result.junctions[-2].path_product) for result in (post, deep))
+    post_left, deep_left = (known(result.junctions[0].direct_gain) for result in (post, deep))
     assert post_left < deep_left < 1.05
 
 
 def test_json_is_one_document_of_plain_values() -> None:
     record = json.loads(measure(scaled_network(0.5), X, name="halves").to_json())
-    assert record["format"] == 1
+    assert record["format"] == 2
     assert record["name"] == "halves"
     assert record["junctions"][0]["kind"] == "scale"
-    assert record["junctions"][2]["lambda_product"] == pytest.approx(0.125)
+    assert record["junctions"][15]["direct_gain"] == pytest.approx(0.125)
+    assert record["absent"] == []
     assert record["findings"]

@@ -130,7 +130,7 @@ def test_gradients_whose_squares_vanish_in_single_precision() -> None:
     junctions = junctions_of(0.1)
     assert junctions[0].gradient_gain == pytest.approx(1e-28, rel=0.2)
     assert junctions[0].gradient_direct == pytest.approx(1e-28, rel=0.2)
-    assert junctions[-1].lambda_product == pytest.approx(1e-28, rel=1e-5)
+    assert junctions[0].direct_gain == pytest.approx(1e-28, rel=1e-5)
 
 
 def test_streams_whose_squares_overflow_in_single_precision() -> None:

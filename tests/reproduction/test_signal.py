@@ -24,7 +24,7 @@ def recorded(design: str, **changes: Any) -> ExperimentRecord:
     """Return the record of one run of a design, with measurements at steps 0, 100 and 200."""
     product = 0.0 if design == "plain" else 0.5
     points = tuple(
-        measurement(step, gradient_gain=(3.0 + step, 1.0), lambda_product=(None, product))
+        measurement(step, gradient_gain=(3.0 + step, 1.0), direct_gain=(None, product))
         for step in (0, 100, 200)
     )
     (record,) = runs(network("resnet110", design), 50.0, seeds=1, propagation=points)
@@ -62,7 +62,7 @@ def test_a_file_of_records_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path
     arguments = ["--records", str(file), "--out", str(out)]
     assert reproduce(*arguments, "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["designs"][0]["trained"] == {"gradient_gain": [203.0, 1.0], "lambda_product": [None, 0.5]}
+    assert document["designs"][0]["trained"] == {"gradient_gain": [203.0, 1.0], "direct_gain": [None, 0.5]}
     assert {run["row"] for run in document["missing"]} >= {"plain", "relu-before-addition"}
     assert reproduce(*arguments) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -155,6 +155,22 @@ def test_every_line_can_be_told_apart_and_zero_is_said() -> None:
     assert str(FLOOR) in drawing.get_suptitle()
     assert all(float(tick).is_integer() for axes in drawing.axes for tick in axes.get_xticks())
     assert "; without plain;" in figure(compare([r for r in records if r.design != "plain"])).get_suptitle()
+
+
+def test_records_without_a_direct_term_are_drawn_without_it() -> None:
+    """Older versions recorded a product of lambda, which is no direct term where h(x) is no multiple of x."""
+    old = replace(
+        recorded("original"),
+        propagation=tuple(
+            measurement(step, gradient_gain=(3.0, 1.0), lambda_product=(None, 0.5)) for step in (0, 200)
+        ),
+    )
+    signals = compare([old])
+    assert signals.drawn == ("gradient_gain",)
+    assert signals.initially("original") == {"gradient_gain": (3.0, 1.0)}
+    drawing = figure(signals)
+    assert len(drawing.axes) == 2 * len(STROKES)
+    assert all(name in drawing.get_suptitle() for name in ("direct_gain", "shortcut_gain"))
 
 
 def test_steps_that_were_not_measured_are_refused() -> None:

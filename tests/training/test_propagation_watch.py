@@ -45,6 +45,9 @@ def test_a_watched_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
     assert [line.step for line in lines(tmp_path / "watched")] == [0, 2]
     for line in lines(tmp_path / "watched"):
         assert line.junctions == tuple(f"stages.{s}.{u}" for s in range(3) for u in range(3))
+        for name in ("direct_gain", "cancellation_share", "weight_input_rms", "branch_minimum"):
+            assert len(line.measures[name]) == 9
+        assert not {"lambda_product", "path_product"} & set(line.measures)
         assert len(line.measures["gradient_gain"]) == len(line.measures["stream_rms"]) == 9
         assert all(
             0.4 < value < 0.6 for value in line.measures["lambda_r2"] if value is not None

@@ -11,8 +11,11 @@ from resunit.propagation.detect.detection import detect_junctions
 from resunit.propagation.detect.found_junction import Detection
 from resunit.propagation.forward.checks import check_measurable
 from resunit.propagation.forward.loss import Loss
+from resunit.propagation.forward.random_state import RandomState
 from resunit.propagation.forward.state import preserved_state, require_gradients
+from resunit.propagation.measures.absences import explain_absences
 from resunit.propagation.measures.correlation import sample_correlations
+from resunit.propagation.measures.direct_between import DirectBetween
 from resunit.propagation.measures.formulas import compute_measures
 from resunit.propagation.measures.jacobian import singular_values
 from resunit.propagation.measures.junction_sums import JunctionSums
@@ -97,6 +100,7 @@ class Instrument:
             if wanted not in get_args(OnRequest):
                 raise PropagationError(f"unknown measure {wanted!r}; known: {', '.join(get_args(OnRequest))}")
         check_measurable(self.model, inputs)
+        random_state = RandomState.now(self.model)
         detection = self.detection or self.detect(inputs, targets, loss)
         sums = self._sums(detection, inputs, targets, loss)
         if not sums:  # These inputs take another way through the network than the first ones did.
@@ -107,7 +111,13 @@ class Instrument:
             attribute, values = self._on_request(wanted, detection, inputs, targets, loss)
             pairs = zip(junctions, values, strict=True)
             junctions = [replace(junction, **{attribute: value}) for junction, value in pairs]
-        return Propagation(tuple(junctions), detection.unseen, self.name)
+        return Propagation(
+            tuple(junctions),
+            detection.unseen,
+            self.name,
+            tuple(explain_absences(detection, sums)),
+            DirectBetween(self.model, inputs, targets, loss, detection, random_state, sums),
+        )
 
     def detect(self, inputs: Any, targets: Any = None, loss: Loss | None = None) -> Detection:
         """Find the junctions on one batch, and keep them for the next measurements.
@@ -158,8 +168,17 @@ class Instrument:
                 of_junction.sum_energy,
                 of_junction.input_gradient,
                 of_junction.sum_gradient,
+                of_junction.end_gradient,
             )
             if value is not None
+        ]
+        # A direct term of zero is right behind a shortcut that is multiplied by zero.
+        is_closed = any(of_junction.shortcut_energy == 0 for of_junction in sums.values())
+        energies += [
+            value
+            for of_junction in sums.values()
+            for value in (of_junction.direct_term, of_junction.shortcut_term)
+            if value is not None and not (is_closed and value == 0)
         ]
         suffices = all(SMALLEST_ENERGY < value < LARGEST_ENERGY for value in energies)
         return sums if suffices else sums_of_a_pass(careful=True)

@@ -2,16 +2,19 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from resunit.errors import PropagationError
 from resunit.propagation.junction import Junction
+from resunit.propagation.measures.direct_between import DirectBetween
 from resunit.propagation.show.notebook import notebook_html
 from resunit.propagation.show.plot import plot
 from resunit.propagation.show.sentences import describe
 
-FORMAT = 1  # of the JSON document; it grows when a field changes its name or its meaning
+FORMAT = 2  # of the JSON document; it grows when a field changes its name or its meaning.
+# 2: direct_gain and shortcut_gain stand in place of lambda_product and path_product; f is the unit's own.
 
 
 @dataclass(frozen=True)
@@ -22,16 +25,39 @@ class Propagation:
         junctions: the junctions in the order of the forward pass.
         unseen: sentences about calls that could not be looked into.
         name: the name of the network, for sentences and pictures.
+        absent: sentences that say which measures are absent, and why.
     """
 
     junctions: tuple[Junction, ...]
     unseen: tuple[str, ...] = ()
     name: str = "network"
+    absent: tuple[str, ...] = ()
+    between: DirectBetween | None = field(default=None, repr=False, compare=False)
+
+    def direct(self, l: int, L: int) -> float:  # noqa: E741 - the paper's letters
+        """Return how much of the gradient passes directly between two junctions of a stage, Eqs. (5) and (8).
+
+        That is ||the direct term at x_l|| / ||dE/dx_L||: the gradient begins with dE/dx_L, passes h and f of
+        the junctions l to L - 1, and no branch. `Junction.direct_gain` is the same from the stage's end.
+        The network runs once more for each L, on the batch that it was measured on, which this result keeps
+        with the network.
+
+        Args:
+            l: the number of a junction in `junctions`, from 0.
+            L: the number of a later junction of the same stage.
+
+        Raises:
+            PropagationError: the junctions are no two of one stage, the network has changed since it was
+                measured, or a gradient is missing.
+        """
+        if self.between is None:
+            raise PropagationError("this result does not know its network; get one from propagation.measure")
+        return self.between.gain(l, L)
 
     @property
     def findings(self) -> list[str]:
         """Sentences with numbers; those about the largest effects come first."""
-        return describe(self.name, self.junctions, self.unseen)
+        return describe(self.name, self.junctions, (*self.unseen, *self.absent))
 
     def to_json(self) -> str:
         """Return the measurement as one JSON document; numbers that are not finite become null."""
@@ -44,6 +70,7 @@ class Propagation:
             "name": self.name,
             "findings": self.findings,
             "unseen": list(self.unseen),
+            "absent": list(self.absent),
             "junctions": [
                 {key: _plain(value) for key, value in asdict(junction).items()} for junction in self.junctions
             ],

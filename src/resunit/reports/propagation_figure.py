@@ -31,11 +31,16 @@ class DrawnMeasure(NamedTuple):
 
 DRAWN_MEASURES = (
     DrawnMeasure("gradient_gain", "Gradient, relative to the last junction", logarithmic=True),
-    DrawnMeasure("gradient_direct", "Gradient through the shortcut", logarithmic=True),
+    DrawnMeasure("direct_gain", "Direct term, from the stage's end, h and f", logarithmic=True),
+    DrawnMeasure("shortcut_gain", "Direct term through h alone", logarithmic=True),
     DrawnMeasure("stream_rms", "Stream, root mean square", logarithmic=True),
     DrawnMeasure("branch_share", "Branch, share of the sum of norms", logarithmic=False),
-    DrawnMeasure("lambda_product", "Product of lambda over a stage", logarithmic=True),
+    DrawnMeasure("weight_input_rms", "First weight layer's input, root mean square", logarithmic=True),
+    DrawnMeasure("branch_negative_share", "Branch, share below zero", logarithmic=False),
+    DrawnMeasure("negative_share", "P(y < 0) after the addition", logarithmic=False),
     DrawnMeasure("energy_cut", "Energy cut after the addition", logarithmic=False),
+    DrawnMeasure("gradient_blocked", "Gradient blocked after the addition", logarithmic=False),
+    DrawnMeasure("cancellation_share", "Samples whose direct term is cancelled", logarithmic=False),
 )
 
 

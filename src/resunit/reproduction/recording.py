@@ -21,7 +21,17 @@ from resunit.runs.schema import (
 from resunit.training.recipe import Recipe, recipe_from_json
 
 # These measures of the signal are kept in records.
-MEASURES = ("stream_rms", "gradient_gain", "lambda_product", "negative_share", "energy_cut")
+MEASURES = (
+    "stream_rms",
+    "gradient_gain",
+    "direct_gain",
+    "shortcut_gain",
+    "cancellation_share",
+    "weight_input_rms",
+    "negative_share",
+    "energy_cut",
+    "gradient_blocked",
+)
 
 
 def described(

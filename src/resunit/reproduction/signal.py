@@ -15,7 +15,8 @@ from resunit.runs.schema import ExperimentRecord
 # These measures of the signal are drawn; the text labels their axes.
 DRAWN_MEASURES = {
     "gradient_gain": "||dE/dx||, relative to the last unit",
-    "lambda_product": "product of lambda in a stage",
+    "shortcut_gain": "direct term, through h alone",
+    "direct_gain": "direct term, through h and f",
 }
 
 Measured = Mapping[str, tuple[float | None, ...]]
@@ -42,6 +43,16 @@ class SignalComparison:
     def trained(self, design: str) -> Measured | None:
         """Return the drawn measures at each junction after the steps, if the run came as far."""
         return _measured(self.records[design], self.steps)
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The drawn measures that at least one run has; older records have no direct term."""
+        points = [point for record in self.records.values() for point in record.propagation]
+        return tuple(
+            name
+            for name in DRAWN_MEASURES
+            if any(value is not None for point in points for value in point.measures.get(name, ()))
+        )
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return what was measured as an object for each design."""
@@ -135,7 +146,7 @@ def _common_setting(recorded: Mapping[str, Sequence[ExperimentRecord]], origin: 
 def _measured(record: ExperimentRecord, step: int) -> Measured | None:
     for point in record.propagation:
         if point.step == step:
-            return {name: _finite(point.measures.get(name, ())) for name in DRAWN_MEASURES}
+            return {name: _finite(point.measures[name]) for name in DRAWN_MEASURES if name in point.measures}
     return None
 
 

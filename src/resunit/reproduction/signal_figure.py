@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Zero, and what is smaller than this, is drawn here: it would squeeze all other lines together.
 FLOOR = 1e-12
+
+TITLE_CHARACTERS = 130  # in a line of the title, as many as fit the figure
 
 
 class Stroke(NamedTuple):
@@ -66,18 +69,19 @@ def figure(signals: SignalComparison) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    drawing = Figure(figsize=(13, 11), layout="constrained")
-    grid = drawing.subplots(len(DRAWN_MEASURES) * len(STROKES), 2, sharex=True, squeeze=False)
+    rows_of_panels = max(1, len(signals.drawn)) * len(STROKES)
+    drawing = Figure(figsize=(13, 1 + 2.5 * rows_of_panels), layout="constrained")
+    grid = drawing.subplots(rows_of_panels, 2, sharex=True, squeeze=False)
     initially = {design: signals.initially(design) for design in signals.records}
     trained = {design: signals.trained(design) for design in signals.records}
-    for number, (measure, label) in enumerate(DRAWN_MEASURES.items()):
+    for number, measure in enumerate(signals.drawn):
         rows = grid[number * len(STROKES) : (number + 1) * len(STROKES)]
         for (before, after), (table, strokes) in zip(rows, STROKES.items(), strict=True):
             _draw(before, initially, strokes, measure)
             _draw(after, trained, strokes, measure)
             before.set_title(f"{table}, at initialisation", fontsize=10, loc="left")
             after.set_title(f"{table}, after {signals.steps} steps", fontsize=10, loc="left")
-            before.set_ylabel(label, fontsize=9)
+            before.set_ylabel(DRAWN_MEASURES[measure], fontsize=9)
             handles, _ = before.get_legend_handles_labels()
             labels = [_label(design, signals) for design in strokes if design in signals.records]
             after.legend(
@@ -88,7 +92,7 @@ def figure(signals: SignalComparison) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("unit")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    drawing.suptitle(_title(signals), fontsize=11)
+    drawing.suptitle(textwrap.fill(_title(signals), TITLE_CHARACTERS), fontsize=11)
     return drawing
 
 
@@ -148,6 +152,8 @@ def _title(signals: SignalComparison) -> str:
     without = f"; without {', '.join(signals.missing)}" if signals.missing else ""
     seeds = ", ".join(map(str, sorted({record.seed for record in signals.records.values()})))
     details = f"{record.data}, seed {seeds}, scale {record.scale}, {setting.description}"
+    absent = [name for name in DRAWN_MEASURES if name not in signals.drawn]
+    without += f"; these records have no {' and no '.join(absent)}" if absent else ""
     return (
         f"{record.model} in the paper's designs ({details}){without}; "
         f"zero, and what is below {FLOOR:g}, is drawn at {FLOOR:g}"

@@ -9,6 +9,12 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from resunit.errors import PropagationError
+from resunit.propagation.detect.after_addition import (
+    AfterAddition,
+    describe_f,
+    find_f_at_the_end,
+    split_between,
+)
 from resunit.propagation.detect.blind_spots import describe_blind_spots
 from resunit.propagation.detect.found_junction import Detection, FoundJunction, Shape
 from resunit.propagation.detect.graph import Graph, Node, Subgraph, operation_of
@@ -21,7 +27,7 @@ from resunit.propagation.detect.shortcut_kinds import (
     split_addition,
 )
 from resunit.propagation.detect.stream import find_previous
-from resunit.propagation.detect.truncation import find_truncation
+from resunit.propagation.detect.weight_input import find_weight_input
 from resunit.propagation.forward.call_tracing import CallTracer
 from resunit.propagation.forward.inputs import Inputs, run_forward
 from resunit.propagation.forward.loss import Loss, check_differentiable, compute_loss
@@ -70,6 +76,11 @@ class _Detector:
         self.paths: list[ShortcutAndBranch] = []
         self.number_of_sum: dict[Node, int] = {}
         self.found: list[FoundJunction] = []
+        self.previous: list[int | None] = []
+        self.previous_f: list[tuple[Node, ...]] = []
+        self.shared: list[tuple[Node, ...]] = []
+        self.after: list[AfterAddition] = []
+        self.branch_x: dict[int, int] = {}  # by the number of a further addend's junction
         self.custom_functions_after: Counter[str] = Counter()
 
     def detection(self) -> Detection:
@@ -81,10 +92,11 @@ class _Detector:
                 self.additions.append(addition)
                 self.paths.append(paths)
         names = name_junctions(self.recorder, self.additions, self.paths)
-        for addition, paths, name in zip(self.additions, self.paths, names, strict=True):
-            self.found.append(self.describe(addition, paths, name))
+        self.follow_streams()
+        for number, name in enumerate(names):
+            self.found.append(self.describe(number, name))
         unseen = describe_blind_spots(self.recorder, self.graph, self.custom_functions_after)
-        return Detection(tuple(self.found), tuple(unseen), len(candidates))
+        return Detection(tuple(self.found), tuple(unseen), len(candidates), len(self.graph.children))
 
     def further_addend(self, addition: Addition) -> ShortcutAndBranch | None:
         """Return the paths of the second addition in x + F(x) + G(x), whose shortcut is the first sum."""
@@ -97,16 +109,40 @@ class _Detector:
                         shortcut, branch = Subgraph(edges), subgraphs[1]
                         if not has_parameters(self.graph, branch):
                             return None
+                        self.branch_x[len(self.additions)] = before
                         ordered = (shortcut, branch) if index == 0 else (branch, shortcut)
                         return ShortcutAndBranch(Shortcut("identity", edges[0], ()), index, ordered)
         return None
 
-    def describe(self, addition: Addition, paths: ShortcutAndBranch, name: str) -> FoundJunction:
+    def follow_streams(self) -> None:
+        """Find the previous junction of each junction, and what follows each sum."""
+        following: dict[int, int] = {}
+        for number, (addition, paths) in enumerate(zip(self.additions, self.paths, strict=True)):
+            found = find_previous(self.graph, paths.shortcut.x, self.number_of_sum)
+            previous, between = found or (None, ())
+            f, shared = between, ()
+            if previous is not None:
+                f, shared = split_between(self.recorder, between, self.additions[previous], addition)
+                following.setdefault(previous, number)
+            self.previous.append(previous)
+            self.previous_f.append(f)
+            self.shared.append(shared)
+        for number, addition in enumerate(self.additions):
+            if number in following:
+                f = self.previous_f[following[number]]
+            else:
+                f_before = None if self.previous[number] is None else self.previous_f[number]
+                f = find_f_at_the_end(self.graph, self.recorder, addition, f_before)
+            self.after.append(describe_f(self.graph, self.recorder, addition, f))
+
+    def describe(self, number: int, name: str) -> FoundJunction:
+        addition, paths = self.additions[number], self.paths[number]
         shortcut = paths.shortcut
         kind = _with_factor(shortcut.kind, addition.factors[paths.shortcut_index])
         x_is_addend = kind == "identity" and not shortcut.nodes
         x_shape = addition.shape if x_is_addend else self.recorder.shapes.get(shortcut.x)
-        previous, between = find_previous(self.graph, shortcut.x, self.number_of_sum) or (None, ())
+        previous, after = self.previous[number], self.after[number]
+        between = (*self.shared[number], *self.previous_f[number])
         if previous is not None and self.found[previous].truncation is None:
             custom = {operation_of(node) for node in between if isinstance(node, BackwardCFunction)}
             self.custom_functions_after.update(custom)
@@ -118,13 +154,19 @@ class _Detector:
             operations=self.functions_of(shortcut.nodes) if kind != "identity" else (),
             x=None if x_is_addend else self.recorder.location_of(shortcut.x),
             x_is_addend=x_is_addend,
-            exact=self.is_exact(addition, paths),
+            exact=number not in self.branch_x and self.is_exact(addition, paths),
             previous=previous,
-            previous_f=self.functions_of(between),
-            truncation=find_truncation(self.graph, self.recorder, addition.sum),
+            previous_f=self.functions_of(self.previous_f[number]),
+            shared_preactivation=self.functions_of(self.shared[number]),
+            f=self.functions_of(after.f),
+            leaves=after.leaves,
+            truncation=after.truncation,
             shape=addition.shape,
             x_shape=x_shape,
             stage=self.stage_of(addition.shape, x_shape, previous),
+            weight_input=find_weight_input(self.graph, self.recorder, paths.branch, shortcut.x),
+            branch_x=self.branch_x.get(number),
+            branch_nodes=len(paths.branch.nodes),
         )
 
     def stage_of(self, shape: Shape, x_shape: Shape | None, previous: int | None) -> int:

@@ -37,6 +37,18 @@ class Truncation:
     output: TensorLocation
 
 
+class WeightInput(NamedTuple):
+    """The input of a branch's first weight layer.
+
+    Attributes:
+        location: where it is.
+        channels: its dimension of channels, counted from the end as a negative number.
+    """
+
+    location: TensorLocation
+    channels: int
+
+
 @dataclass(frozen=True)
 class FoundJunction:
     """A junction y_l = h(x_l) + F(x_l), as it was found in one forward pass.
@@ -51,12 +63,19 @@ class FoundJunction:
         x_is_addend: whether the shortcut's addend is x_l itself.
         exact: whether x_l is used by h and F alone, so that dE/dx_l is the sum of their two terms, Eq. (5).
         previous: the number of the junction whose sum becomes x_l; None where a stream begins.
-        previous_f: the torch functions between the sum of the previous junction and x_l: its after-addition
-            activation f, and the pre-activation that both paths share.
+        previous_f: the torch functions of the previous junction's after-addition activation f.
+        shared_preactivation: the torch functions between the previous junction's f and x_l, which this unit
+            computes for both of its paths.
+        f: the torch functions of this junction's after-addition activation f.
+        leaves: where the value is that leaves the unit, f included; None for the sum y_l itself.
         truncation: the activation after this addition that sets negative values to zero, if there is one.
         shape: the shape of y_l.
         x_shape: the shape of x_l, if it is known.
         stage: the number of the stage, from 1.
+        weight_input: the input of the branch's first weight layer, if it was seen.
+        branch_x: the number of the junction whose x the branch is computed from, if it is not this one: in
+            x + F(x) + G(x) the second addition adds G(x) to the first sum.
+        branch_nodes: the number of graph nodes from F back to x.
     """
 
     name: str
@@ -69,15 +88,26 @@ class FoundJunction:
     exact: bool
     previous: int | None
     previous_f: tuple[str, ...]
+    shared_preactivation: tuple[str, ...]
+    f: tuple[str, ...]
+    leaves: TensorLocation | None
     truncation: Truncation | None
     shape: Shape
     x_shape: Shape | None
     stage: int
+    weight_input: WeightInput | None
+    branch_x: int | None
+    branch_nodes: int
+
+    @property
+    def follows_directly(self) -> bool:
+        """Whether no function stands between the previous junction's sum and x_l."""
+        return not self.previous_f and not self.shared_preactivation
 
     @property
     def whose_sum_is_x(self) -> int | None:
         """The number of the junction whose sum is x_l without any function in between, if there is one."""
-        return self.previous if self.x_is_addend and not self.previous_f else None
+        return self.previous if self.x_is_addend and self.follows_directly else None
 
     @property
     def keeps_size(self) -> bool:
@@ -93,8 +123,10 @@ class Detection:
         junctions: the junctions in the order of the forward pass.
         unseen: sentences about calls that could not be looked into.
         additions: the number of additions that were examined.
+        nodes: the number of nodes of the graph.
     """
 
     junctions: tuple[FoundJunction, ...]
     unseen: tuple[str, ...]
     additions: int
+    nodes: int

@@ -55,6 +55,7 @@ class Graph:
         unchanged: the nodes whose result equals their input.
 
     Attributes:
+        root: the node of the loss.
         children: for each node, the edges that it takes its values from.
         parameters: for each node, the parameters that it takes.
         users: for each node, the nodes that take one of its outputs.
@@ -65,6 +66,7 @@ class Graph:
     """
 
     def __init__(self, root: Node, sources: Collection[Node], unchanged: Collection[Node]):
+        self.root = root
         self.unchanged = unchanged
         order = _inputs_first(root)
         self.rank = {node: rank for rank, node in enumerate(order)}

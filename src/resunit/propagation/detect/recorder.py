@@ -59,6 +59,10 @@ class ForwardRecorder:
         self.without_gradient: Counter[str] = Counter()
         self._locations: dict[Edge, tuple[CallSite, int]] = {}
         self._overwritten: set[Edge] = set()
+        # The time of each value and the span of each call of a module, counted in recorded calls.
+        self._now = 0
+        self._times: dict[Edge, int] = {}
+        self._spans: dict[tuple[str, int], tuple[int, float]] = {}
         # The integer inputs and what is computed from them without gradients. The tensors are kept, so that
         # no other tensor gets the same id during the pass.
         self._identifiers = {id(tensor): tensor for tensor in identifiers}
@@ -71,6 +75,7 @@ class ForwardRecorder:
         edge_before = _edge_of(first) if first is not None else None
         takes_identifiers = any(id(tensor) in self._identifiers for tensor in tensors_in((args, kwargs)))
         result = function(*args, **kwargs)
+        self._now += 1
         self._record_values(site, result)
         if takes_identifiers:
             self._follow_identifiers(result)
@@ -84,8 +89,13 @@ class ForwardRecorder:
 
     def on_module_boundary(self, site: CallSite, value: Any) -> None:
         """Record the arguments or the result of a module."""
+        self._now += 1
+        if site.function == "input":
+            self._spans[site.module, site.module_call] = self._now, float("inf")
         self._record_values(site, value)
         if site.function == "output":
+            begin, _ = self._spans.get((site.module, site.module_call), (0, 0))
+            self._spans[site.module, site.module_call] = begin, self._now
             for tensor in tensors_in(value):
                 if tensor.grad_fn is not None:
                     self.returned_by[tensor.grad_fn] = site.module
@@ -96,11 +106,22 @@ class ForwardRecorder:
             return None
         return TensorLocation(*self._locations[edge], is_overwritten=edge in self._overwritten)
 
+    def is_within(self, node: Node, call: CallSite) -> bool | None:
+        """Return whether a node's value was made during the call of the module that makes a call.
+
+        Returns None if no call returned the value.
+        """
+        if (time := self._times.get((node, 0))) is None:
+            return None
+        begin, end = self._spans.get((call.module, call.module_call), (0, float("inf")))
+        return begin <= time <= end
+
     def _record_values(self, site: CallSite, value: Any) -> None:
         for index, tensor in enumerate(tensors_in(value)):
             edge = _edge_of(tensor)
             if edge is not None and edge not in self._locations:
                 self._locations[edge] = site, index
+                self._times[edge] = self._now
                 self.shapes[edge] = tuple(tensor.shape)
 
     def _follow_identifiers(self, result: Any) -> None:

@@ -1,5 +1,7 @@
 """Finding the activation after an addition that sets negative values to zero."""
 
+from collections.abc import Collection
+
 from resunit.propagation.detect.found_junction import Truncation
 from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
 from resunit.propagation.detect.recorder import ForwardRecorder
@@ -14,7 +16,9 @@ BOUNDS = {
 }
 
 
-def find_truncation(graph: Graph, recorder: ForwardRecorder, sum_node: Node) -> Truncation | None:
+def find_truncation(
+    graph: Graph, recorder: ForwardRecorder, sum_node: Node, within: Collection[Node] | None = None
+) -> Truncation | None:
     """Return the activation that the sum goes through, if nothing else uses the sum.
 
     A normalisation may stand between the sum and the activation.
@@ -23,11 +27,14 @@ def find_truncation(graph: Graph, recorder: ForwardRecorder, sum_node: Node) -> 
         graph: the graph of the forward pass.
         recorder: what the forward pass showed.
         sum_node: the node of the sum y_l.
+        within: the nodes that may hold the activation; None for all.
     """
     edge: Edge = (sum_node, 0)
     while len(users := graph.users_of_edge[edge]) == 1 and len(graph.children[users[0]]) == 1:
         edge = (users[0], 0)
-        if _truncates(users[0]):
+        if within is not None and users[0] not in within:
+            return None
+        if truncates(users[0]):
             taken = graph.children[users[0]][0]
             takes_sum = taken[0] is sum_node
             input = None if takes_sum else recorder.location_of(taken)
@@ -40,7 +47,7 @@ def find_truncation(graph: Graph, recorder: ForwardRecorder, sum_node: Node) -> 
     return None
 
 
-def _truncates(node: Node) -> bool:
+def truncates(node: Node) -> bool:
     """Return whether an activation sets to zero the negative values, and no others below its upper bound."""
     name = operation_of(node)
     return name in BOUNDS and ((bound := BOUNDS[name]) is None or getattr(node, bound) == 0)

@@ -1,7 +1,7 @@
 """Summing over dE/dy_l, dE/dx_l and its two terms, Eq. (5), during the backward pass."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,9 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils.hooks import RemovableHandle
 
 from resunit.errors import PropagationError
-from resunit.propagation.detect.found_junction import FoundJunction
+from resunit.propagation.detect.found_junction import Detection
+from resunit.propagation.measures.branch_products import affordable_branch_products
+from resunit.propagation.measures.direct_term import DirectTerm
 from resunit.propagation.measures.junction_sums import JunctionSums
 from resunit.propagation.measures.reductions import difference_energy, energy, flatten_alike
 
@@ -37,17 +39,28 @@ class _AddendEdge:
 class BackwardSums:
     """Sums during a backward pass, by hooks that leave the gradients as they are.
 
+    A product of a vector and a Jacobian is a backward pass within the backward pass. It runs through the same
+    graph, so it would fire the hooks again with a part of the gradient: each hook ignores all passes but the
+    measured one.
+
     Args:
-        junctions: the known junctions.
+        detection: the known junctions.
         sums: the sums of the forward pass, by the numbers of the junctions; they are completed.
         careful: sum in double precision.
+        start: the number of the junction at whose x the direct term begins; None for the ends of all stages.
     """
 
     def __init__(
-        self, junctions: Sequence[FoundJunction], sums: dict[int, JunctionSums[Tensor]], careful: bool
+        self,
+        detection: Detection,
+        sums: dict[int, JunctionSums[Tensor]],
+        careful: bool,
+        start: int | None = None,
     ):
+        junctions = detection.junctions
         self.junctions = junctions
         self.sums = sums
+        self.with_branch_product = affordable_branch_products(detection)
         self.flatten = partial(flatten_alike, careful=careful)
         self.with_sum_as_x: defaultdict[int, list[int]] = defaultdict(list)  # by the junction of the sum
         for number, junction in enumerate(junctions):
@@ -58,6 +71,10 @@ class BackwardSums:
         self.addends: dict[int, tuple[_AddendEdge | None, _AddendEdge | None]] = {}  # h and F
         self.direct: dict[int, Tensor] = {}  # direct terms, kept until dE/dx_l is known
         self.handles: list[RemovableHandle] = []
+        self.graph_task: int | None = None  # the number that autograd gives the measured pass
+        self.direct_term = DirectTerm(
+            junctions, sums, self._product, self._direct_term, self.x, start, careful
+        )
 
     def run_backward(self, loss: Tensor) -> None:
         """Go back from the loss to where the streams begin.
@@ -78,6 +95,8 @@ class BackwardSums:
             handle.remove()
         for kept in (self.stream_beginnings, self.x, self.addends, self.direct):
             kept.clear()
+        self.direct_term.release()
+        del self.direct_term  # It knows this object, and a circle would be freed by the collector alone.
 
     def at_x(self, number: int, x: Tensor) -> None:
         """Take note of x_l."""
@@ -98,6 +117,8 @@ class BackwardSums:
 
     def at_sum(self, number: int, y: Tensor) -> None:
         """Take note of y_l."""
+        if y.requires_grad:
+            self.direct_term.take_sum(number, get_gradient_edge(y))
         self._hook(y, lambda gradient: self._receive_sum_gradient(number, gradient))
 
     def at_truncation_input(self, number: int, z: Tensor) -> None:
@@ -119,14 +140,28 @@ class BackwardSums:
         if number in self.sums:
             self._hook(activated, receive)
 
+    def at_leaving(self, number: int, leaving: Tensor) -> None:
+        """Take note of the value that leaves the unit, f included."""
+        if leaving.requires_grad and self.direct_term.is_end(number):
+            self.direct_term.take_leaving(number, get_gradient_edge(leaving))
+            self._hook(leaving, lambda gradient: self.direct_term.receive_at_end(number, gradient))
+
     def _hook(self, tensor: Tensor, receive: Callable[[Tensor], None]) -> None:
         def hook(gradient: Tensor | None) -> None:
-            if gradient is not None:  # The gradient of a part that the loss does not use is None.
+            # The gradient of a part that the loss does not use is None.
+            if gradient is not None and self._is_in_measured_pass():
                 with torch.no_grad():
                     receive(gradient)
 
         if tensor.requires_grad:
             self.handles.append(tensor.register_hook(hook))
+
+    def _is_in_measured_pass(self) -> bool:
+        """Return whether a hook is fired by the measured pass, whose hooks fire first, or by a product."""
+        task = torch._C._current_graph_task_id()
+        if self.graph_task is None:
+            self.graph_task = task
+        return task == self.graph_task
 
     def _energy(self, gradient: Tensor) -> Tensor:
         return energy(*self.flatten(gradient))
@@ -138,40 +173,47 @@ class BackwardSums:
         """
         junction, sums = self.junctions[number], self.sums[number]
         sums.sum_gradient = self._energy(gradient)
+        for following in self.with_sum_as_x[number]:
+            self._receive_x_gradient(following, gradient)
         direct = self._direct_term(number, gradient)
         if direct is not None:
             sums.direct_gradient = self._energy(direct)
         if direct is not None and junction.exact:
             self.direct[number] = direct
-        elif (branch := self._product(self.addends[number][1], number, gradient)) is not None:
-            sums.branch_gradient = self._energy(branch)
-        for following in self.with_sum_as_x[number]:
-            self._receive_x_gradient(following, gradient)
+        elif number in self.with_branch_product:
+            sums.branch_gradient = self._branch_energy(number, gradient)
+        self.direct_term.receive_at_sum(number, gradient, direct)
+
+    def _branch_energy(self, number: int, gradient: Tensor) -> Tensor | None:
+        branch_x = self.junctions[number].branch_x
+        x = self.x.get(number if branch_x is None else branch_x)
+        branch = self._through(self.addends[number][1], x, gradient)
+        return None if branch is None else self._energy(branch)
 
     def _direct_term(self, number: int, gradient: Tensor) -> Tensor | None:
-        junction = self.junctions[number]
+        """Return the gradient of x_l through h, given that of y_l."""
         h, _ = self.addends[number]
-        if junction.x_is_addend:
+        if self.junctions[number].x_is_addend:
             return gradient if h is None else h.gradient(gradient)
-        if junction.kind == "identity" and junction.keeps_size:
-            return gradient
-        return self._product(h, number, gradient)
+        return self._through(h, self.x.get(number), gradient)
 
-    def _product(self, addend: _AddendEdge | None, number: int, gradient: Tensor) -> Tensor | None:
-        """Return the gradient of x_l through one addend alone."""
-        if addend is None or number not in self.x:
+    def _through(self, addend: _AddendEdge | None, x: GradientEdge | None, gradient: Tensor) -> Tensor | None:
+        """Return the gradient of x_l through one addend alone, given that of y_l."""
+        if addend is None or x is None:
             return None
+        return self._product(addend.edge, x, addend.gradient(gradient))
+
+    def _product(self, of: GradientEdge, by: GradientEdge, gradient: Tensor) -> Tensor | None:
+        """Return the gradient at the edge `by`, given that at the edge `of`."""
         with torch.enable_grad():
-            (product,) = torch.autograd.grad(
-                [addend.edge], [self.x[number]], [addend.gradient(gradient)],
-                retain_graph=True, allow_unused=True,
-            )  # fmt: skip
+            (product,) = torch.autograd.grad([of], [by], [gradient], retain_graph=True, allow_unused=True)
         return product
 
     def _receive_x_gradient(self, number: int, gradient: Tensor) -> None:
         if (sums := self.sums.get(number)) is None:  # This pass does not add at the junction.
             return
         sums.input_gradient = self._energy(gradient)
+        self.direct_term.receive_at_x(number, gradient)
         direct = self.direct.pop(number, None)
         if direct is not None and direct.numel() == gradient.numel():
             sums.branch_gradient = difference_energy(*self.flatten(gradient, direct.reshape(gradient.shape)))

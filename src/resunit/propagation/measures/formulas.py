@@ -20,13 +20,6 @@ class _Fit(NamedTuple):
     r2: float | None
 
 
-class _Products(NamedTuple):
-    """Products over the stage up to a junction: of lambda alone, and of lambda and the scales of f."""
-
-    of_lambda: float | None
-    of_path: float | None
-
-
 UNKNOWN = _Fit(None, None)
 EXACT_IDENTITY = _Fit(1.0, 1.0)
 
@@ -41,44 +34,55 @@ def compute_measures(
         sums: the sums of the junctions that the pass reached, by their numbers in `found`.
     """
     gradients = [sums[number].sum_gradient for number in sorted(sums)]
-    last_gradient = next((value for value in reversed(gradients) if value is not None), None)
+    last_gradient = next((value for value in reversed(gradients) if value), None)
     next_of = {junction.previous: number for number, junction in reversed(list(enumerate(found)))}
-    products: dict[int, _Products] = {}
+    end_gradients = _end_gradients(found, sums)
     junctions = []
     for number, junction in enumerate(found):
         junction_sums = sums.get(number)
-        has_next = number in next_of
-        f = found[next_of[number]].previous_f if has_next else ()
+        following = found[next_of[number]] if number in next_of else None
         of_lambda = UNKNOWN if junction_sums is None else _fit_of_lambda(junction, junction_sums)
-        of_f = _fit_of_f(f, junction_sums) if has_next else UNKNOWN
-        product, path = _products(junction, found, products, of_lambda.scale)
-        path = None if path is None or of_f.scale is None else path * of_f.scale
-        products[number] = _Products(product, path)
+        of_f = _fit_of_f(junction, following, junction_sums)
         measured = Junction(
             name=junction.name,
             kind=junction.kind,
             operations=junction.operations,
-            f=f,
+            f=junction.f,
+            shared_preactivation=junction.shared_preactivation,
             stage=junction.stage,
             shape=junction.shape if junction_sums is None else junction_sums.shape,
             exact=junction.exact,
             effective_lambda=of_lambda.scale,
             lambda_r2=of_lambda.r2,
-            lambda_product=product,
             f_scale=of_f.scale,
             f_r2=of_f.r2,
-            path_product=path,
         )
         if junction_sums is not None:
-            measured = _with_measures(measured, junction, junction_sums, last_gradient)
+            measured = _with_measures(
+                measured, junction, junction_sums, last_gradient, end_gradients.get(number)
+            )
         junctions.append(measured)
     return junctions
 
 
 def _with_measures(
-    measured: Junction, found: FoundJunction, sums: JunctionSums[float], last_gradient: float | None
+    measured: Junction,
+    found: FoundJunction,
+    sums: JunctionSums[float],
+    last_gradient: float | None,
+    end_gradient: float | None,
 ) -> Junction:
-    """Return `measured` with the measures of one pass; `last_gradient` is ||dE/dy_L||^2."""
+    """Return `measured` with the measures of one pass.
+
+    Args:
+        measured: the junction with what does not depend on gradients.
+        found: where it was found.
+        sums: its sums.
+        last_gradient: ||dE/dy_L||^2 at the last junction.
+        end_gradient: ||dE/dx||^2 at the end of the stage.
+    """
+    if not sums.sum_gradient:  # What is relative to no gradient is absent, and not zero.
+        last_gradient = None
     shortcut, branch = math.sqrt(sums.shortcut_energy), math.sqrt(sums.branch_energy)
     input_energy = sums.shortcut_energy if found.x_is_addend else sums.input_energy
     return replace(
@@ -91,6 +95,16 @@ def _with_measures(
         gradient_gain=_ratio_of_norms(sums.input_gradient, last_gradient),
         gradient_direct=_ratio_of_norms(sums.direct_gradient, last_gradient),
         gradient_branch=_ratio_of_norms(sums.branch_gradient, last_gradient),
+        direct_gain=_ratio_of_norms(sums.direct_term, end_gradient),
+        shortcut_gain=_ratio_of_norms(sums.shortcut_term, end_gradient),
+        cancellation_min=_known(sums.cancellation_min),
+        cancellation_median=_known(sums.cancellation_median),
+        cancellation_share=_known(sums.cancellation_share),
+        branch_minimum=sums.branch_minimum,
+        branch_negative_share=sums.branch_negative_share,
+        weight_input_rms=None if sums.weight_input_energy is None else math.sqrt(sums.weight_input_energy),
+        weight_input_mean=sums.weight_input_mean,
+        weight_input_spread=sums.weight_input_spread,
         negative_share=sums.negative_share,
         energy_cut=_ratio(sums.cut_energy, sums.activated_energy),
         gradient_blocked=_gradient_blocked(found, sums),
@@ -113,10 +127,31 @@ def _fit_of_lambda(junction: FoundJunction, sums: JunctionSums[float]) -> _Fit:
     return _Fit(scale, 1.0 if scale == 0 and sums.shortcut_energy == 0 else r2)
 
 
-def _fit_of_f(f: tuple[str, ...], sums: JunctionSums[float] | None) -> _Fit:
-    """Fit x_{l+1} by a multiple of y_l."""
+def _end_gradients(
+    found: Sequence[FoundJunction], sums: Mapping[int, JunctionSums[float]]
+) -> dict[int, float | None]:
+    """Return ||dE/dx||^2 at the end of each junction's stage, by the numbers of the junctions."""
+    ends: dict[int, float | None] = {}
+    following: dict[int, int] = {}
+    for number in reversed(range(len(found))):
+        junction = found[number]
+        before = junction.previous
+        if before is not None and found[before].stage == junction.stage:
+            following.setdefault(before, number)
+        if number in following:
+            ends[number] = ends[following[number]]
+        else:
+            ends[number] = sums[number].end_gradient if number in sums else None
+    return ends
+
+
+def _fit_of_f(
+    junction: FoundJunction, following: FoundJunction | None, sums: JunctionSums[float] | None
+) -> _Fit:
+    """Fit the value that leaves the unit by a multiple of y_l."""
+    f = junction.f
     if not f:
-        return EXACT_IDENTITY
+        return UNKNOWN if following is None else EXACT_IDENTITY
     if sums is None:
         return UNKNOWN
     if f == ("relu",) and sums.cut_energy is not None:
@@ -129,32 +164,6 @@ def _fit_of_f(f: tuple[str, ...], sums: JunctionSums[float] | None) -> _Fit:
     return _Fit(_ratio(product, sums.sum_energy), _ratio(product**2, energy * sums.sum_energy))
 
 
-def _products(
-    junction: FoundJunction,
-    found: Sequence[FoundJunction],
-    products: Mapping[int, _Products],
-    effective_lambda: float | None,
-) -> _Products:
-    """Return the products within the stage up to the sum of this junction."""
-    if effective_lambda is None:
-        return _Products(None, None)
-    product, path = 1.0, 1.0
-    if (before := _previous_in_stage(junction, found)) is not None:
-        product, path = products[before]
-        if _previous_in_stage(found[before], found) is None:
-            # The first junction of a stage has no lambda if it changes the size: the products begin after it.
-            product, path = 1.0 if product is None else product, 1.0 if path is None else path
-    return _Products(
-        None if product is None else product * effective_lambda,
-        None if path is None else path * effective_lambda,
-    )
-
-
-def _previous_in_stage(junction: FoundJunction, found: Sequence[FoundJunction]) -> int | None:
-    before = junction.previous
-    return before if before is not None and found[before].stage == junction.stage else None
-
-
 def _gradient_blocked(junction: FoundJunction, sums: JunctionSums[float]) -> float | None:
     takes_sum = junction.truncation is not None and junction.truncation.input is None
     passed = sums.sum_gradient if takes_sum else sums.activated_gradient
@@ -164,6 +173,10 @@ def _gradient_blocked(junction: FoundJunction, sums: JunctionSums[float]) -> flo
 
 def _headroom_bits(largest: float, peak: float) -> float | None:
     return math.log2(largest / peak) if math.isfinite(peak) and peak != 0 else None
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
 
 
 def _ratio(a: float | None, b: float | None) -> float | None:

@@ -62,15 +62,20 @@ class ForwardSums:
                 if junction.truncation.input is not None:
                     self._want(junction.truncation.input, number, self._sum_truncation)
                 self._want(junction.truncation.output, number, backward.at_truncation_output)
+            if junction.leaves is not None:
+                self._want(junction.leaves, number, backward.at_leaving)
+            if junction.weight_input is not None:
+                self._want(junction.weight_input.location, number, self._sum_weight_input)
         # The junctions whose sum y_l is compared with x_{l+1}, because f is more than a truncation.
         self.compared_with_next = {
             junction.previous
             for junction in junctions
-            if junction.previous is not None and junction.previous_f
+            if junction.previous is not None and junction.previous_f and not junction.shared_preactivation
             if junction.previous_f != ("relu",) or junctions[junction.previous].truncation is None
         }
         self.x: dict[int, _Kept] = {}
         self.y: dict[int, _Kept] = {}
+        self.weight_inputs: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
         self.expected: dict[int, Tensor] = {}  # the right side of Eq. (4) up to a junction
 
     def _want(self, location: TensorLocation, number: int, receive: Callable[[int, Tensor], None]) -> None:
@@ -78,7 +83,7 @@ class ForwardSums:
 
     def release(self) -> None:
         """Let go of all tensors, so that the graph is freed now and not by the garbage collector."""
-        for kept in (self.wanted, self.x, self.y, self.expected):
+        for kept in (self.wanted, self.x, self.y, self.weight_inputs, self.expected):
             kept.clear()
 
     def on_call(self, site: CallSite, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -122,6 +127,9 @@ class ForwardSums:
             flat_h, flat_f = self.flatten(h, f)
             shortcut_energy, branch_energy = energy(flat_h), energy(flat_f)
             shortcut_branch_product = torch.dot(flat_h, flat_f)
+            branch_minimum = flat_f.min()
+            branch_negative_share = torch.count_nonzero(flat_f < 0) / max(1, flat_f.numel())
+            weight_input = self.weight_inputs.pop(number, (None, None, None))
             input_energy, shortcut_input_product = None, None
             kept = self.x.pop(number, None)
             x = h if junction.x_is_addend else kept.in_shape_of(h) if kept is not None else None
@@ -145,6 +153,11 @@ class ForwardSums:
                 sum_peak=torch.maximum(high, -low),
                 input_energy=input_energy,
                 shortcut_input_product=shortcut_input_product,
+                branch_minimum=branch_minimum,
+                branch_negative_share=branch_negative_share,
+                weight_input_energy=weight_input[0],
+                weight_input_mean=weight_input[1],
+                weight_input_spread=weight_input[2],
                 nonfinite_share=1 - flat_y.isfinite().float().mean() if self.careful else None,
             )
             self._keep_sum(number, y, expected)
@@ -182,6 +195,23 @@ class ForwardSums:
             self._sum_truncation(number, y)
         if number in self.compared_with_next:
             self.y[number] = _Kept(y, y._version)
+
+    def _sum_weight_input(self, number: int, value: Tensor) -> None:
+        """Average over the input of the branch's first weight layer, and over each of its channels."""
+        weight_input = self.junctions[number].weight_input
+        assert weight_input is not None
+        if value.numel() == 0 or value.ndim < -weight_input.channels:
+            return
+        with torch.no_grad():
+            (flat,) = self.flatten(value)
+            channels = weight_input.channels % value.ndim
+            others = [dim for dim in range(value.ndim) if dim != channels]
+            means = value.detach().mean(others, dtype=flat.dtype) if others else value.detach().to(flat.dtype)
+            self.weight_inputs[number] = (
+                energy(flat) / flat.numel(),
+                means.mean(),
+                means.std(correction=0),
+            )
 
     def _sum_truncation(self, number: int, z: Tensor) -> None:
         """Sum over the values that the activation after the addition sets to zero."""

@@ -38,6 +38,17 @@ class JunctionSums(Generic[Value]):
     input_gradient: Value | None = None  # ||dE/dx_l||^2
     direct_gradient: Value | None = None  # ||the term of dE/dx_l through h||^2, Eq. (5)
     branch_gradient: Value | None = None  # ||the term of dE/dx_l through F||^2
+    end_gradient: Value | None = None  # ||dE/dx||^2 where the direct term begins, at the end of the stage
+    direct_term: Value | None = None  # ||the direct term at x_l||^2, through h and f
+    shortcut_term: Value | None = None  # ||the same through h alone||^2
+    cancellation_min: Value | None = None  # <rest, direct> / <direct, direct>, over the samples
+    cancellation_median: Value | None = None
+    cancellation_share: Value | None = None
+    branch_minimum: Value | None = None  # min F
+    branch_negative_share: Value | None = None  # of F
+    weight_input_energy: Value | None = None  # the mean square of the first weight layer's input
+    weight_input_mean: Value | None = None  # its mean
+    weight_input_spread: Value | None = None  # the standard deviation of its channels' means
     activation_gradient: Value | None = None  # ||dE/d max(z, 0)||^2
     activated_gradient: Value | None = None  # ||dE/dz||^2, if z is not y_l
 

@@ -22,6 +22,7 @@ def run_measuring_pass(
     detection: Detection,
     *,
     careful: bool = False,
+    start: int | None = None,
 ) -> dict[int, JunctionSums[float]]:
     """Return the sums at the junctions that one pass reaches, by the numbers of the junctions.
 
@@ -35,12 +36,13 @@ def run_measuring_pass(
         loss: a function of output and targets that returns a scalar; None for the default loss.
         detection: the junctions of the network.
         careful: sum in double precision, and count the values that are not finite.
+        start: the number of the junction at whose x the direct term begins; None for the ends of all stages.
 
     Raises:
         PropagationError: the network does not run on the inputs, or has no backward pass.
     """
     sums: dict[int, JunctionSums[Tensor]] = {}
-    backward = BackwardSums(detection.junctions, sums, careful)
+    backward = BackwardSums(detection, sums, careful, start)
     forward = ForwardSums(detection.junctions, sums, backward, careful)
     try:
         with torch.enable_grad():

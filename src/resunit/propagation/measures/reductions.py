@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def flatten_alike(*tensors: Tensor, careful: bool = False) -> list[Tensor]:
+def flatten_alike(*tensors: Tensor, careful: bool = False, by_sample: bool = False) -> list[Tensor]:
     """Return the elements of equally shaped tensors in one order, as tensors of shape (N,).
 
     They are not copied if all tensors are dense and laid out alike, for instance all channels-last.
@@ -16,12 +16,16 @@ def flatten_alike(*tensors: Tensor, careful: bool = False) -> list[Tensor]:
         tensors: tensors of one shape.
         careful: return float64, whose squares neither vanish nor overflow, on devices that have it. Otherwise
             the result is float32, or float64 if one tensor is.
+        by_sample: return tensors of shape (samples, N / samples) of tensors of shape (samples, ...).
     """
     first = tensors[0]
-    if all(t.stride() == first.stride() and t.shape == first.shape for t in tensors) and _is_dense(first):
-        views = [t.detach().as_strided((t.numel(),), (1,)) for t in tensors]
+    shape = (len(first), first.numel() // max(1, len(first))) if by_sample else (first.numel(),)
+    is_alike = all(t.stride() == first.stride() and t.shape == first.shape for t in tensors)
+    if is_alike and _is_dense(first) and (not by_sample or first.stride(0) == shape[-1]):
+        strides = (shape[-1], 1) if by_sample else (1,)
+        views = [t.detach().as_strided(shape, strides) for t in tensors]
     else:
-        views = [t.detach().reshape(-1) for t in tensors]
+        views = [t.detach().reshape(shape) for t in tensors]
     dtype = functools.reduce(torch.promote_types, (view.dtype for view in views), torch.float32)
     if careful and first.device.type != "mps":
         dtype = torch.float64

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # The smallest height on logarithmic axes. Zero is drawn at it, and smaller values would squeeze all others.
 FLOOR = 1e-12
 
+FARTHEST = 2.0  # from 0, on axes near -1: where the direct term is small the ratio can be any number
+
 MOST_MARKED_JUNCTIONS = 40  # up to which each value of a line is marked
 
 
@@ -40,12 +42,13 @@ class MeasurePanel(NamedTuple):
     Attributes:
         title: the title.
         lines: the lines.
-        axis: "logarithmic", "share" (from 0 to 1) or "linear".
+        axis: "logarithmic", "share" (from 0 to 1), "linear", or "near -1" (values beyond -2 and 2 are drawn
+            there).
     """
 
     title: str
     lines: tuple[MeasureLine, ...]
-    axis: Literal["logarithmic", "share", "linear"]
+    axis: Literal["logarithmic", "share", "linear", "near -1"]
 
 
 PANELS = (
@@ -62,12 +65,34 @@ PANELS = (
         "logarithmic",
     ),
     MeasurePanel(
-        "Direct path: running product over a stage",
+        "Direct term, from the end of the stage",
         (
-            MeasureLine("lambda_product", "of lambda", BLUE),
-            MeasureLine("path_product", "of lambda and f", ORANGE, dashed=True),
+            MeasureLine("shortcut_gain", "through h alone", BLUE),
+            MeasureLine("direct_gain", "through h and f", ORANGE, dashed=True),
         ),
         "logarithmic",
+    ),
+    MeasurePanel(
+        "Cancellation: <rest, direct> / <direct, direct>",
+        (
+            MeasureLine("cancellation_min", "smallest sample", ORANGE),
+            MeasureLine("cancellation_median", "median", BLUE),
+        ),
+        "near -1",
+    ),
+    MeasurePanel(
+        "Input of the branch's first weight layer",
+        (
+            MeasureLine("weight_input_rms", "root mean square", BLUE),
+            MeasureLine("weight_input_mean", "mean", ORANGE),
+            MeasureLine("weight_input_spread", "channel spread", ORANGE, dashed=True),
+        ),
+        "linear",
+    ),
+    MeasurePanel(
+        "Sign of the branch: share of F below zero",
+        (MeasureLine("branch_negative_share", "F < 0", BLUE),),
+        "share",
     ),
     MeasurePanel(
         "Truncation by the activation after the addition",
@@ -115,10 +140,13 @@ def panels_of(results: Sequence[Propagation]) -> list[MeasurePanel]:
 def heights(junctions: Sequence[Junction], line: MeasureLine, panel: MeasurePanel) -> list[float | None]:
     """Return where to draw a measure at each junction; None is a gap.
 
-    Values that are missing or not finite are gaps. On a logarithmic axis the sign is left out.
+    Values that are missing or not finite are gaps. On a logarithmic axis the sign is left out; on an axis
+    near -1 values are drawn at most `FARTHEST` from 0.
     """
     values = [getattr(junction, line.measure) for junction in junctions]
     finite = [None if value is None or not math.isfinite(value) else value for value in values]
+    if panel.axis == "near -1":
+        return [None if value is None else min(max(value, -FARTHEST), FARTHEST) for value in finite]
     if panel.axis != "logarithmic":
         return finite
     return [None if value is None else max(abs(value), FLOOR) for value in finite]
@@ -130,6 +158,15 @@ def drawn_at_floor(panel: MeasurePanel, results: Sequence[Propagation]) -> bool:
 
 
 FLOOR_NOTE = "(0, and what is below 1e-12, drawn there)"
+FARTHEST_NOTE = "(what is beyond -2 and 2, drawn there)"
+
+
+def note_of(panel: MeasurePanel, results: Sequence[Propagation]) -> str:
+    """Return what the title of a panel adds about values that are not drawn at their own height."""
+    if panel.axis == "near -1":
+        drawn = [h for r in results for line in panel.lines for h in heights(r.junctions, line, panel)]
+        return FARTHEST_NOTE if any(h is not None and abs(h) == FARTHEST for h in drawn) else ""
+    return FLOOR_NOTE if drawn_at_floor(panel, results) else ""
 
 
 def needs_markers(drawn: Sequence[float | None]) -> bool:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from resunit.propagation.show.panels import FLOOR_NOTE, drawn_at_floor, heights, needs_markers, panels_of
+from resunit.propagation.show.panels import heights, needs_markers, note_of, panels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def paper_figure(results: Sequence[Propagation]) -> Figure:
     figure = Figure(figsize=(6.4 * len(results) + 1.4, 2.1 * len(panels)), layout="constrained")
     grid = figure.subplots(len(panels), len(results), squeeze=False, sharey="row", sharex="col")
     for row, panel in enumerate(panels):
-        title = f"{panel.title} {FLOOR_NOTE}" if drawn_at_floor(panel, results) else panel.title
+        title = f"{panel.title} {note_of(panel, results)}".strip()
         for column, result in enumerate(results):
             axes = grid[row][column]
             for line in panel.lines:

@@ -5,21 +5,12 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from typing import NamedTuple
 
 from resunit.io.format import counted, share_in_percent, two_digits
 from resunit.propagation.junction import Junction
-
-# The weight of a sentence is the number of decades by which the signal or its gradient changes. Values that
-# are not finite, and paths that are closed, weigh more than any change.
-RUIN = 1000.0
-
-
-class RankedSentence(NamedTuple):
-    """A sentence about the measures, and how much it weighs among all sentences."""
-
-    weight: float
-    text: str
+from resunit.propagation.show.branch_sentences import branch_sentences
+from resunit.propagation.show.direct_sentences import cancellation_sentences, direct_sentences
+from resunit.propagation.show.ranked_sentence import RUIN, RankedSentence, and_others
 
 
 def describe(name: str, junctions: Sequence[Junction], unseen: Sequence[str]) -> list[str]:
@@ -36,13 +27,13 @@ def describe(name: str, junctions: Sequence[Junction], unseen: Sequence[str]) ->
     sentences = [
         *_nonfinite_stream(reached),
         *_nonfinite_gradient(reached),
-        *(sentence for stage in stages for sentence in _lambda_product(stage)),
+        *(sentence for stage in stages for sentence in direct_sentences(stage)),
+        *cancellation_sentences(finite),
         *_truncation(finite),
-        *(sentence for stage in stages for sentence in _norms_after_addition(stage)),
         *_shortcuts_unlike_x(finite),
         *_gradient(finite),
         *_direct_share(finite),
-        *_branches(finite),
+        *branch_sentences(finite),
         *(sentence for stage in stages for sentence in _growth(stage)),
         *_headroom(finite),
         *_closure(finite),
@@ -81,39 +72,6 @@ def _nonfinite_gradient(junctions: list[Junction]) -> Iterator[RankedSentence]:
         )
 
 
-def _lambda_product(stage: list[Junction]) -> Iterator[RankedSentence]:
-    scaled = [j for j in stage if j.effective_lambda is not None and j.kind != "projection"]
-    product = scaled[-1].lambda_product if scaled else None
-    if product is None:
-        return
-    scales = [j.effective_lambda or 0.0 for j in scaled]
-    if product == 0:
-        yield RankedSentence(
-            RUIN / 2,
-            f"the shortcuts of stage {stage[0].stage} are multiplied by 0: there is no direct path",
-        )
-        return
-    size = abs(product)
-    if abs(math.log10(size)) < 0.02:
-        return
-    same = max(scales) - min(scales) < 0.01 * abs(scales[0])
-    base = two_digits(scales[0]) if scales[0] > 0 else f"({two_digits(scales[0])})"
-    power = f"{base}^{len(scales)} = " if same and len(scales) > 1 else ""
-    gates = sum(j.kind == "gate" for j in scaled)
-    behind = f", behind {counted(gates, 'gate')}," if gates else ""
-    if size < 1e-3:
-        meaning = "the gradient has no direct path"
-    elif size < 1:
-        meaning = f"{share_in_percent(size)} of the gradient comes through directly"
-    else:
-        meaning = "the direct path amplifies signal and gradient"
-    yield RankedSentence(
-        abs(math.log10(size)),
-        f"the product of lambda over stage {stage[0].stage}{behind} is "
-        f"{power}{two_digits(product)}: {meaning}",
-    )
-
-
 def _truncation(junctions: list[Junction]) -> Iterator[RankedSentence]:
     # Without f the activation stands at the end of the network, where no later junction adds to the stream.
     cut = [j for j in junctions if j.energy_cut is not None and j.f]
@@ -135,26 +93,6 @@ def _truncation(junctions: list[Junction]) -> Iterator[RankedSentence]:
     )
 
 
-def _norms_after_addition(stage: list[Junction]) -> Iterator[RankedSentence]:
-    """Describe normalisation after the additions, as in Post-LN and in "BN after addition"."""
-    inside = [
-        j for j in stage if j.f and j.f_scale is not None and any("norm" in name.lower() for name in j.f)
-    ]
-    if not inside:
-        return
-    product = math.prod(j.f_scale or 1.0 for j in inside)
-    if product <= 0 or abs(math.log10(product)) < 0.02:
-        return
-    names = " and ".join(dict.fromkeys(", ".join(j.f) for j in inside))
-    effect = "shrinks" if product < 1 else "amplifies"
-    yield RankedSentence(
-        abs(math.log10(product)),
-        f"{names} after the additions of stage {stage[0].stage} {effect} the direct path to "
-        f"{two_digits(product)} of it over {counted(len(inside), 'junction')}, "
-        f"{two_digits(product ** (1 / len(inside)))} each",
-    )
-
-
 def _shortcuts_unlike_x(junctions: list[Junction]) -> Iterator[RankedSentence]:
     odd = [j for j in junctions if j.effective_lambda is not None and (j.lambda_r2 or 0) < 0.9]
     if odd:
@@ -162,8 +100,8 @@ def _shortcuts_unlike_x(junctions: list[Junction]) -> Iterator[RankedSentence]:
         fit = statistics.median(j.lambda_r2 or 0 for j in odd)
         yield RankedSentence(
             len(odd) * 0.5,
-            f"the shortcut at {odd[0].name}{_and_others(odd)} is no multiple of x "
-            f"({kinds}; R^2 = {two_digits(fit)}): nothing passes as it is",
+            f"the shortcut at {odd[0].name}{and_others(odd)} is no multiple of x "
+            f"({kinds}; R^2 = {two_digits(fit)}): its derivatives decide what passes, and no lambda",
         )
 
 
@@ -194,25 +132,9 @@ def _direct_share(junctions: list[Junction]) -> Iterator[RankedSentence]:
         middle = statistics.median(shares)
         yield RankedSentence(
             0.5 if middle < 0.5 else 0.05,
-            f"of the gradient's norm at a junction {share_in_percent(middle)} comes through the shortcut and "
-            f"{share_in_percent(1 - middle)} through the branch "
+            f"of the gradient's norm at a junction {share_in_percent(middle)} comes through its own shortcut and "
+            f"{share_in_percent(1 - middle)} through its own branch, Eq. (5) with L = l + 1 "
             f"(medians over {counted(len(shares), 'junction')})",
-        )
-
-
-def _branches(junctions: list[Junction]) -> Iterator[RankedSentence]:
-    idle = [j for j in junctions if j.branch_share is not None and j.branch_share < 0.01]
-    if idle:
-        yield RankedSentence(
-            0.4 * len(idle) / len(junctions),
-            f"the branch at {idle[0].name}{_and_others(idle)} adds less than 1 % to what the shortcut brings",
-        )
-    flooded = [j for j in junctions if j.branch_share is not None and j.branch_share > 0.9]
-    if flooded:
-        yield RankedSentence(
-            0.4 * len(flooded) / len(junctions),
-            f"the branch at {flooded[0].name}{_and_others(flooded)} drowns the shortcut: "
-            f"{share_in_percent(flooded[0].branch_share or 0)} of the sum of both norms",
         )
 
 
@@ -263,7 +185,7 @@ def _closure(junctions: list[Junction]) -> Iterator[RankedSentence]:
         if before and before[0].kind == "projection":  # Eq. (4) begins after it.
             before = before[1:]
         odd = [j for j in before if j.kind != "identity"]
-        causes = [f"h at {odd[0].name}{_and_others(odd)}, which is no identity"] if odd else []
+        causes = [f"h at {odd[0].name}{and_others(odd)}, which is no identity"] if odd else []
         causes += ["what follows the additions"] if followed else []
         yield RankedSentence(
             0.01,
@@ -309,11 +231,6 @@ def _correlation(junctions: list[Junction]) -> Iterator[RankedSentence]:
             f"two samples' streams have a cosine of {two_digits(first)} at {measured[0].name} and "
             f"{two_digits(last)} at {measured[-1].name}",
         )
-
-
-def _and_others(junctions: list[Junction]) -> str:
-    others = len(junctions) - 1
-    return f" and {counted(others, 'other')}" if others else ""
 
 
 def _summary(name: str, junctions: Sequence[Junction], reached: int) -> str:

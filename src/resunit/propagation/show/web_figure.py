@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from resunit.io.style import FONT
 from resunit.propagation.show.panels import (
-    FLOOR_NOTE,
     MeasurePanel,
-    drawn_at_floor,
     heights,
     needs_markers,
+    note_of,
     panels_of,
 )
 
@@ -86,7 +85,7 @@ def _figure(
 def _vertical_range(panel: MeasurePanel, results: Sequence[Propagation]) -> tuple[float, float] | None:
     """Return the ends of a vertical axis, as exponents of 10 if it is logarithmic; None if it is empty."""
     if panel.axis == "share":
-        return 0.0, 1.0
+        return 0.0, 1.1  # The legend stands above the number 1.
     drawn = [
         height
         for result in results
@@ -109,5 +108,6 @@ def _title(panel: MeasurePanel, results: Sequence[Propagation]) -> str:
         f'<span style="color:{line.colour}">{"- -" if line.dashed else "—"} {html.escape(line.label)}</span>'
         for line in panel.lines
     )
-    note = f"<br>{FLOOR_NOTE}" if drawn_at_floor(panel, results) else ""
+    words = note_of(panel, results)
+    note = f"<br>{words}" if words else ""
     return f"<b>{html.escape(panel.title)}</b>{note}<br>{legend}"

@@ -1,0 +1,338 @@
+"""The direct term of Eqs. (5) and (8) is the gradient of networks whose branches are cut off by hand."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional
+
+import resunit
+from resunit.errors import PropagationError
+from resunit.inference.subjects import find_subject
+from resunit.models.residual_unit import ResidualUnit
+from resunit.models.shortcuts import Gate, GatedShortcut, Scale
+from resunit.propagation import Instrument, measure
+from tests.propagation.blocks import WIDTH, PostLN, transformer
+from tests.propagation.toy import X, known, scaled_network
+
+
+def norm(x: Tensor) -> float:
+    return x.double().norm().item()
+
+
+def gradient(of: Tensor, by: Tensor, arriving: Tensor) -> Tensor:
+    (result,) = torch.autograd.grad(of, by, arriving)
+    return result
+
+
+def gradients_without_branches(units: Sequence[Any], x: Tensor, arriving: Tensor) -> list[Tensor]:
+    """Return the gradient at the entry of each unit, given that at the end, with every branch cut off."""
+    entries = [x.detach().requires_grad_()]
+    for unit in units:
+        sum_ = unit.shortcut(entries[-1]) + unit.branch(entries[-1]).detach()
+        entries.append(unit.after_addition(sum_))
+    return list(torch.autograd.grad(entries[-1], entries[:-1], arriving))
+
+
+def gradient_through_shortcuts(units: Sequence[Any], x: Tensor, arriving: Tensor) -> Tensor:
+    """Return the product of the vector-Jacobian products of the shortcuts alone."""
+    entries = [x.detach()]
+    for unit in units:
+        entries.append(unit(entries[-1]).detach())
+    for unit, entry in zip(reversed(units), reversed(entries[:-1]), strict=True):
+        leaf = entry.requires_grad_()
+        arriving = gradient(unit.shortcut(leaf), leaf, arriving)
+    return arriving
+
+
+class Stage:
+    """The first stage of a network, taken apart: its units, their inputs and the gradient at its end."""
+
+    def __init__(self, model: Any, images: Tensor, labels: Tensor):
+        self.units = list(model.stages[0])
+        entries = [model.stem(images).detach().requires_grad_()]
+        for unit in self.units:
+            entries.append(unit(entries[-1]))
+        x = entries[-1]
+        for stage in list(model.stages)[1:]:
+            x = stage(x)
+        logits = model.classifier(model.final_activation(x).mean((2, 3)))
+        *self.totals, self.arriving = torch.autograd.grad(functional.cross_entropy(logits, labels), entries)
+        self.entries = [entry.detach() for entry in entries]
+
+
+def stage_of_resnet20(design: str, **options: Any) -> tuple[Any, Stage, Tensor, Tensor]:
+    torch.manual_seed(0)
+    model = resunit.create_model("resnet20", design=design, **options)
+    images, labels = torch.randn(8, 3, 16, 16), torch.arange(8)
+    return model, Stage(model, images, labels), images, labels
+
+
+DESIGNS: dict[str, dict[str, Any]] = {
+    "conv-shortcut": {},
+    "shortcut-only-gating": {"gate_bias": -1.0},
+    "constant-scaling": {},
+    "bn-after-addition": {},
+    "original": {},
+    "relu-before-addition": {},
+    "full-preactivation": {},
+}
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_designs_against_networks_with_detached_branches(design: str) -> None:
+    model, stage, images, labels = stage_of_resnet20(design, **DESIGNS[design])
+    result = measure(model, images, labels)
+    expected = gradients_without_branches(stage.units, stage.entries[0], stage.arriving)
+    for number, (junction, direct) in enumerate(zip(result.junctions, expected, strict=False)):
+        assert junction.stage == 1
+        assert junction.direct_gain == pytest.approx(norm(direct) / norm(stage.arriving), rel=2e-3)
+        through_h = gradient_through_shortcuts(stage.units[number:], stage.entries[number], stage.arriving)
+        assert junction.shortcut_gain == pytest.approx(norm(through_h) / norm(stage.arriving), rel=2e-3)
+        by_sample = [
+            ((total - one) * one).sum().item() / (one * one).sum().item()
+            for total, one in zip(stage.totals[number].double(), direct.double(), strict=True)
+        ]
+        for measured, right in (
+            (junction.cancellation_min, min(by_sample)),
+            (junction.cancellation_median, torch.tensor(by_sample).quantile(0.5).item()),
+        ):
+            assert 1 + known(measured) == pytest.approx(1 + right, rel=1e-2, abs=1e-2)
+        assert junction.cancellation_share == pytest.approx(sum(r < -0.9 for r in by_sample) / 8)
+    first = gradients_without_branches(stage.units[:2], stage.entries[0], stage.totals[2])[0]
+    assert result.direct(0, 2) == pytest.approx(norm(first) / norm(stage.totals[2]), rel=2e-3)
+
+
+# The table of the paper's designs: h alone, and with f, at the second unit of the first stage.
+AT_DEPTH_110: dict[str, tuple[dict[str, Any], float, float]] = {
+    "conv-shortcut": ({}, 19, 0.072),
+    "shortcut-only-gating": ({"gate_bias": -6.0}, 0.76, 0.32),
+    "constant-scaling": ({}, 0.5**17, 3.2e-07),
+    "bn-after-addition": ({}, 1.0, 0.01),
+    "original": ({}, 1.0, 0.56),
+    "full-preactivation": ({}, 1.0, 1.0),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("design", AT_DEPTH_110)
+def test_designs_at_depth_110(design: str) -> None:
+    options, alone, with_f = AT_DEPTH_110[design]
+    subject = find_subject("resnet110", design=design, options=options)
+    assert subject.targets is not None
+    junction = measure(subject.model, subject.inputs, subject.targets).junctions[1]
+    stage = Stage(subject.model, subject.inputs, subject.targets)
+    direct = gradients_without_branches(stage.units[1:], stage.entries[1], stage.arriving)[0]
+    through_h = gradient_through_shortcuts(stage.units[1:], stage.entries[1], stage.arriving)
+    assert junction.direct_gain == pytest.approx(norm(direct) / norm(stage.arriving), rel=1e-2)
+    assert junction.shortcut_gain == pytest.approx(norm(through_h) / norm(stage.arriving), rel=1e-2)
+    # The leading digits depend on how the images are normalised.
+    assert math.log10(known(junction.shortcut_gain)) == pytest.approx(math.log10(alone), abs=0.05)
+    assert math.log10(known(junction.direct_gain)) == pytest.approx(math.log10(with_f), abs=0.25)
+
+
+def test_direct_and_rest_add_up_to_the_total_by_explicit_jacobians() -> None:
+    """In three units x -> relu(0.8 x + F(x)) both terms are sums over paths, each a product of matrices."""
+    torch.manual_seed(0)
+    units = [
+        ResidualUnit(nn.Sequential(nn.Linear(3, 3), nn.Tanh()), Scale(0.8), nn.ReLU()).double()
+        for _ in range(3)
+    ]
+    x = torch.rand(1, 3, dtype=torch.float64)
+    result = measure(nn.Sequential(*units), x)
+    shortcuts, branches, functions, entries = [], [], [], [x]
+    jacobian = torch.autograd.functional.jacobian
+    for unit in units:
+        value = entries[-1]
+        sum_ = unit.shortcut(value) + unit.branch(value)
+        shortcuts.append(jacobian(unit.shortcut, value).reshape(3, 3))
+        branches.append(jacobian(unit.branch, value).reshape(3, 3))
+        functions.append(jacobian(unit.after_addition, sum_).reshape(3, 3))
+        entries.append(unit.after_addition(sum_).detach())
+    arriving = 2 * entries[-1].flatten() / 3  # of the mean square
+    for start in range(3):
+        direct, rest = arriving.clone(), torch.zeros(3, dtype=torch.float64)
+        for number in reversed(range(start, 3)):
+            at_sum, rest_at_sum = direct @ functions[number], rest @ functions[number]
+            # A path is part of the rest from the first branch on that it passes.
+            rest = rest_at_sum @ (shortcuts[number] + branches[number]) + at_sum @ branches[number]
+            direct = at_sum @ shortcuts[number]
+        junction = result.junctions[start]
+        last = norm(result_of_last_sum(arriving, functions[-1]))
+        assert junction.direct_gain == pytest.approx(norm(direct) / norm(arriving), rel=1e-9)
+        assert known(junction.gradient_gain) * last == pytest.approx(norm(direct + rest), rel=1e-9)
+        ratio = (rest @ direct / (direct @ direct)).item()
+        assert junction.cancellation_min == pytest.approx(ratio, rel=1e-9, abs=1e-12)
+        assert junction.cancellation_median == pytest.approx(ratio, rel=1e-9, abs=1e-12)
+
+
+def result_of_last_sum(arriving: Tensor, function: Tensor) -> Tensor:
+    """Return the gradient of the last sum, to which `gradient_gain` is relative."""
+    return arriving @ function
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.9, 1.5])
+def test_constant_scaling_is_the_product_of_the_lambdas_times_the_part_of_f(scale: float) -> None:
+    """f is a leaky ReLU of slope 1 above zero; all sums are positive, or all are halved by f(y) = y / 2."""
+
+    class Half(nn.Module):
+        def forward(self, y: Tensor) -> Tensor:
+            return y * 0.5
+
+    units = (ResidualUnit(nn.Linear(8, 8), Scale(scale), Half()) for _ in range(6))
+    for number, junction in enumerate(measure(nn.Sequential(*units), X).junctions):
+        assert junction.shortcut_gain == pytest.approx(scale ** (6 - number), rel=1e-5)
+        assert junction.direct_gain == pytest.approx((0.5 * scale) ** (6 - number), rel=1e-5)
+
+
+def test_exclusive_gates_against_an_explicit_product() -> None:
+    model, stage, images, labels = stage_of_resnet20("exclusive-gating", gate_bias=-1.0)
+    arriving = stage.arriving
+    gains = []
+    for unit, entry in zip(reversed(stage.units), reversed(stage.entries[:-1]), strict=True):
+        x = entry.clone().requires_grad_()
+        gate = unit.gate(x)
+        out = unit.after_addition((1 - gate) * x + (gate * unit.branch(x)).detach())
+        arriving = gradient(out, x, arriving)
+        gains.insert(0, norm(arriving) / norm(stage.arriving))
+    found = [junction.direct_gain for junction in measure(model, images, labels).junctions[:3]]
+    assert found == pytest.approx(gains, rel=1e-3)
+
+
+def test_gated_shortcuts_by_the_derivative_of_the_gate() -> None:
+    """For h(x) = (1 - g(x)) x with g = sigmoid(w x + b), h'(x) = (1 - g) - w g (1 - g) x."""
+    gate = Gate(1, -1.0)
+    nn.init.constant_(gate.conv.weight, 2.0)
+    units = [ResidualUnit(nn.Conv2d(1, 1, 1), GatedShortcut(gate)) for _ in range(2)]
+    x = torch.randn(4, 1, 3, 3)
+    result = measure(nn.Sequential(*units), x)
+    entries = [x, units[0](x).detach()]
+    arriving = 2 * units[1](entries[1]).detach() / x.numel()
+    direct = arriving
+    for entry in reversed(entries):
+        g = torch.sigmoid(2 * entry - 1)
+        direct = direct * ((1 - g) - 2 * g * (1 - g) * entry)
+    assert result.junctions[0].direct_gain == pytest.approx(norm(direct) / norm(arriving), rel=1e-5)
+
+
+def test_a_network_of_torchvision_against_a_forward_pass_with_detached_branches() -> None:
+    torch.manual_seed(0)
+    model = torchvision.models.resnet18(num_classes=4)
+    images, labels = torch.randn(4, 3, 64, 64), torch.arange(4)
+    result = measure(model, images, labels)
+
+    def stem(x: Tensor) -> Tensor:
+        return model.maxpool(model.relu(model.bn1(model.conv1(x))))
+
+    def branch(block: Any, x: Tensor) -> Tensor:
+        return block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(x)))))
+
+    entry = stem(images).detach().requires_grad_()
+    end = model.layer1(entry)
+    last = model.layer4(model.layer3(model.layer2(end)))
+    loss = functional.cross_entropy(model.fc(last.mean((2, 3))), labels)
+    (arriving,) = torch.autograd.grad(loss, end)
+    x = entry
+    for block in model.layer1.children():
+        x = torch.relu(x + branch(block, x).detach())
+    direct = gradient(x, entry, arriving)
+    assert [junction.stage for junction in result.junctions[:3]] == [1, 1, 2]
+    assert result.junctions[0].direct_gain == pytest.approx(norm(direct) / norm(arriving), rel=1e-3)
+    assert result.junctions[0].shortcut_gain == pytest.approx(1, rel=1e-6)
+
+
+def test_a_post_norm_transformer_against_a_forward_pass_with_detached_branches() -> None:
+    torch.manual_seed(0)
+    model = transformer(2, PostLN).double()
+    tokens, weights = torch.randn(2, 2, 5, WIDTH, dtype=torch.float64)
+    result = measure(model, tokens, loss=lambda output, _: (output * weights).sum())
+    entry = tokens.clone().requires_grad_()
+    x = entry
+    for block in model.children():
+        assert isinstance(block, PostLN)
+        x = block.norm(x + block.branch(x).detach())
+    direct = gradient(x, entry, weights)
+    assert result.junctions[0].direct_gain == pytest.approx(norm(direct) / norm(weights), rel=1e-9)
+    assert result.junctions[-1].f == ("layer_norm",)
+
+
+def test_direct_between_two_junctions_of_equation_8() -> None:
+    result = measure(scaled_network(0.5, 6), X)
+    for l in range(6):  # noqa: E741 - the paper's letter
+        for later in range(l + 1, 6):
+            assert result.direct(l, later) == pytest.approx(0.5 ** (later - l), rel=1e-5)
+
+
+def test_direct_runs_one_pass_for_each_later_junction() -> None:
+    class Counted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network, self.calls = scaled_network(0.5, 6), 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            return self.network(x)
+
+    model = Counted()
+    result = measure(model, X)
+    before = model.calls
+    result.direct(0, 5)
+    result.direct(1, 5)
+    result.direct(4, 5)
+    assert model.calls == before + 1
+    result.direct(0, 4)
+    assert model.calls == before + 2
+
+
+def test_direct_repeats_the_dropout_that_was_measured() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*(ResidualUnit(nn.Linear(8, 8), nn.Dropout(0.5)) for _ in range(3)))
+    state = torch.get_rng_state()
+    result = measure(model, X)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.randn(7)
+    between = [result.direct(number, 2) for number in range(2)]
+    torch.set_rng_state(state)
+    again = measure(model, X)
+    assert between == [again.direct(number, 2) for number in range(2)]
+
+
+@pytest.mark.parametrize(("l", "later"), [(3, 1), (2, 2), (0, 9), (-1, 2), (0, 4)])
+def test_no_two_junctions_of_one_stage(l: int, later: int) -> None:  # noqa: E741
+    network = nn.Sequential(*scaled_network(0.5, 4), nn.Linear(8, 8), *scaled_network(0.5, 2))
+    result = measure(network, X)
+    assert [junction.stage for junction in result.junctions] == [1, 1, 1, 1, 2, 2]
+    with pytest.raises(PropagationError):
+        result.direct(l, later)
+
+
+def test_direct_refuses_a_network_that_has_changed() -> None:
+    model = scaled_network(0.5, 3)
+    result = measure(model, X)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
+    with pytest.raises(PropagationError):
+        result.direct(0, 2)
+
+
+def test_the_direct_terms_visit_fewer_nodes_than_a_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = scaled_network(0.5, 30)
+    instrument = Instrument(model)
+    detection = instrument.detect(X)
+    grad, products = torch.autograd.grad, 0
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal products
+        products += 1
+        return grad(*args, **kwargs)
+
+    monkeypatch.setattr(torch.autograd, "grad", counted)
+    instrument.measure(X)
+    # One pass; for each junction h once for the unit's own term and once for the direct term, which h alone
+    # shares where nothing stands between the junctions.
+    assert products <= 1 + 2 * len(detection.junctions)

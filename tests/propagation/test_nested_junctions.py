@@ -1,0 +1,157 @@
+"""Junctions within the branches of others: right numbers, and a cost that grows with the depth alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from resunit.propagation import Instrument, measure
+
+X = torch.randn(4, 8, generator=torch.Generator().manual_seed(1))
+
+
+class Layers(nn.Module):
+    """`count` maps of 8 channels, and a function that makes the output of them and of the input."""
+
+    def __init__(self, compute: Callable[[Any, Tensor], Tensor], count: int):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(count))
+        self.compute = compute
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.compute(self.layers, x)
+
+
+def two_levels(layers: Any, x: Tensor) -> Tensor:
+    outer = x
+    x = x + torch.tanh(layers[0](x))
+    return x + outer
+
+
+def injected(layers: Any, x: Tensor) -> Tensor:
+    """Every layer takes the input once more (looped transformers, adaLN-single)."""
+    again = x
+    for layer in layers:
+        x = x + torch.tanh(layer(x) + again)
+    return x
+
+
+def made(compute: Callable[[Any, Tensor], Tensor], count: int) -> Layers:
+    torch.manual_seed(0)
+    return Layers(compute, count)
+
+
+def norm(x: Tensor) -> float:
+    return x.double().norm().item()
+
+
+def test_the_branch_term_of_a_junction_around_another() -> None:
+    model = made(two_levels, 1)
+    junction = measure(model, X).junctions[1]
+    x = X.clone().requires_grad_()
+    inner = x + torch.tanh(model.layers[0](x))
+    arriving = 2 * (inner + x).detach() / x.numel()
+    (by_branch,) = torch.autograd.grad(inner, x, arriving)
+    assert junction.gradient_branch == pytest.approx(norm(by_branch) / norm(arriving), rel=1e-5)
+    inner_junction = measure(model, X).junctions[0]
+    (through_layer,) = torch.autograd.grad(torch.tanh(model.layers[0](x)), x, arriving)
+    assert inner_junction.gradient_branch == pytest.approx(norm(through_layer) / norm(arriving), rel=1e-5)
+
+
+def test_numbers_where_the_input_is_injected() -> None:
+    model = made(injected, 4)
+    result = measure(model, X)
+    x = X.clone().requires_grad_()
+    stream = [x]
+    for layer in model.layers:
+        stream.append(stream[-1] + torch.tanh(layer(stream[-1]) + x))
+    gradients = torch.autograd.grad(stream[-1].square().mean(), stream, retain_graph=True)
+    outer = [junction for junction in result.junctions if junction.effective_lambda == 1]
+    by_gain = {round(norm(g) / norm(gradients[-1]), 4) for g in gradients[1:-1]}
+    assert by_gain <= {round(junction.gradient_gain or 0, 4) for junction in outer}
+
+
+class NodeCount:
+    """Counts the nodes that backward passes visit, by a hook on each node of the graph."""
+
+    def __init__(self) -> None:
+        self.visits = 0
+        self.nodes: set[Any] = set()
+
+    def watch(self, value: Tensor) -> None:
+        waiting = [value.grad_fn]
+        while waiting:
+            node = waiting.pop()
+            if node is not None and node not in self.nodes:
+                self.nodes.add(node)
+                node.register_hook(self.count)
+                waiting += [child for child, _ in node.next_functions]
+
+    def count(self, _inputs: Any, _outputs: Any) -> None:
+        self.visits += 1
+
+
+def visits_of_a_measurement(model: nn.Module) -> tuple[int, int]:
+    """Return how many nodes the backward passes of a measurement visit, and how many the graph has."""
+    counts = NodeCount()
+
+    def loss(output: Tensor, _: Any) -> Tensor:
+        value = output.square().mean()
+        counts.watch(value)
+        return value
+
+    instrument = Instrument(model)
+    instrument.detect(X, loss=loss)
+    counts = NodeCount()
+    instrument.measure(X, loss=loss)
+    return counts.visits, len(counts.nodes)
+
+
+@pytest.mark.parametrize("compute", [injected, lambda layers, x: two_levels(layers, x)])
+@pytest.mark.parametrize("depth", [40, 120])
+def test_the_visits_grow_with_the_depth_alone(compute: Callable[[Any, Tensor], Tensor], depth: int) -> None:
+    visits, nodes = visits_of_a_measurement(made(compute, depth))
+    assert visits <= max(400, 4 * nodes), "one pass, and products over at most about twice the graph"
+
+
+def test_what_is_left_out_is_named() -> None:
+    result = measure(made(injected, 60), X)
+    left_out = [junction for junction in result.junctions if junction.gradient_branch is None]
+    assert left_out
+    assert any("gradient_branch" in sentence and left_out[0].name in sentence for sentence in result.absent)
+    assert all(junction.gradient_gain is not None for junction in result.junctions)
+    short = measure(made(injected, 8), X)
+    assert all(junction.gradient_branch is not None for junction in short.junctions)
+
+
+@pytest.mark.parametrize("depth", [6, 14, 30])
+def test_units_visit_no_more_than_a_training_step(depth: int) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(0.9 * x + torch.tanh(self.layer(x)))
+
+    visits, nodes = visits_of_a_measurement(nn.Sequential(*(Scaled() for _ in range(depth))))
+    # One backward pass; the shortcut once for its own term, once for the direct term and once for h alone,
+    # and f once: less than two passes.
+    assert visits <= 2 * nodes
+
+
+def test_parallel_branches_in_both_spellings() -> None:
+    def chained(layers: Any, x: Tensor) -> Tensor:
+        return x + torch.tanh(layers[0](x)) + torch.tanh(layers[1](x))
+
+    model = made(chained, 2)
+    first, second = measure(model, X).junctions
+    x = X.clone().requires_grad_()
+    branches = [torch.tanh(layer(x)) for layer in model.layers]
+    arriving = 2 * (x + branches[0] + branches[1]).detach() / x.numel()
+    for junction, branch in zip((first, second), branches, strict=True):
+        (term,) = torch.autograd.grad(branch, x, arriving, retain_graph=True)
+        assert junction.gradient_branch == pytest.approx(norm(term) / norm(arriving), rel=1e-5)
+        assert not junction.exact
