@@ -2,9 +2,11 @@
 
 
 def claim_process() -> None:
-    """Keep the memory of freed tensors in this process, which makes training on a CPU faster."""
+    """Keep freed memory in this process, which makes training faster, and use no more threads than its cores."""
     import torch
 
     from resunit.ops.cpu.allocator import keep_freed_memory
+    from resunit.training.threads import limit_threads
 
     keep_freed_memory(torch.device("cpu"))
+    limit_threads()

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from resunit.data.augmentation import Augmentation, EpochPlan
 from resunit.errors import DataError
+from resunit.io.cores import available_cores
 
 if TYPE_CHECKING:
     from resunit.data.crops import Crop
@@ -179,13 +180,15 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
 
 def _decoding_processes() -> int:
     """Return one process for each core, which the ranks that torchrun started on this machine share."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MAX_DECODING_PROCESSES, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+    return max(
+        1, min(MAX_DECODING_PROCESSES, available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    )
 
 
 def _prepare_process(_process: int) -> None:
     """Make a decoding process ignore signals, and draw the same numbers whatever program it belongs to."""
-    # Ctrl-C reaches all processes, and the parent decides whether to stop and what to write before.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # A terminal or a batch system sends its signals to all processes, and the parent decides whether to stop and
+    # what to write before.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     torch.set_default_dtype(torch.float32)  # The parent's other default would be inherited.

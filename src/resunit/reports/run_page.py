@@ -10,6 +10,7 @@ from resunit.io.atomic import write_atomically
 from resunit.io.fields import to_json
 from resunit.io.format import field_value, percent
 from resunit.io.page import render_page
+from resunit.io.places import user_path
 from resunit.reports.command import repeat_command, spelled_out_command
 from resunit.reports.confusion_figure import confusion_figure
 from resunit.reports.key_numbers import further_numbers, main_number
@@ -32,6 +33,7 @@ def write_run_page(folder: Path) -> Path:
         FileFormatError: a record is damaged or of a newer format; the message names the file.
         WriteError: the page cannot be written.
     """
+    folder = user_path(folder)
     path = folder / "report.html"
     write_atomically(path, run_page(read_run(folder)).encode())
     return path
@@ -50,8 +52,8 @@ def run_page(run: Run) -> str:
         hardest=run.confusion.hardest_first()[:HARDEST_CLASSES_SHOWN] if run.confusion else [],
         repeat_command=repeat_command(run.folder),
         spelled_out_command=spelled_out_command(run.recipe),
-        recipe=_without_format(run.recipe),
-        environment=_without_format(to_json(run.environment)) if run.environment else {},
+        recipe=_without(run.recipe, "format"),
+        environment=_without(to_json(run.environment), "format", "recipe") if run.environment else {},
         percent=percent,
         field_value=field_value,
     )
@@ -66,5 +68,5 @@ def _figures(run: Run) -> dict[str, Figure]:
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def _without_format(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name != "format"}
+def _without(record: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in names}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
+from resunit.io.places import user_path
 from resunit.reports.comparison import Comparison, claims_in_markdown, comparison_in_markdown
 from resunit.reports.costs import Cost, costs_in_markdown
 from resunit.reports.curves import Plot, draw_curves
@@ -54,6 +55,7 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
         RunError: a run has not ended.
         WriteError: the report cannot be written.
     """
+    paths, out = list(map(user_path, paths)), user_path(out)
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out}: a report ends in {' or '.join(SUFFIXES)}")
     everything = [record for path in paths for record in found_in(path)]

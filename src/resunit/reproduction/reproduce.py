@@ -1,14 +1,15 @@
 """A table, figure or the claims of the paper: what is recorded, what is missing, and the training of that."""
 
 import fnmatch
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from resunit.errors import FileFormatError, UsageError, unknown
+from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
+from resunit.io.places import user_path
 from resunit.models.custom import add_design
 from resunit.reports.comparison import Comparison
 from resunit.reports.curves import draw_curves
@@ -122,6 +123,7 @@ def make_plan(
         raise unknown("table", name, TABLES)
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
+    out, records = user_path(out), None if records is None else user_path(records)
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; name a folder")
     if seeds is None:
@@ -200,7 +202,7 @@ def train_missing(
     if plan.records is not None:
         raise UsageError("--records only shows a file; leave it out to train")
     if jobs is None:
-        jobs = (os.cpu_count() or 1) if plan.scale == "smoke" else 1
+        jobs = available_cores() if plan.scale == "smoke" else 1
     if jobs < 1:
         raise UsageError(f"--jobs must be at least 1, not {jobs}")
     wanted = experiments(

@@ -4,9 +4,9 @@ import time
 from types import TracebackType
 
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from resunit.io.streams import progress_console
 from resunit.ops.processor import supports_bf16
 from resunit.runs.schema import LogLine
 from resunit.training.setup import TrainingSetup
@@ -21,7 +21,7 @@ class Display:
 
     def __init__(self, setup: TrainingSetup, state: TrainingState, is_visible: bool):
         self.setup = setup
-        self.console = Console(stderr=True, quiet=not is_visible, highlight=False)
+        self.console = progress_console(is_visible)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         self.bars = Progress(*columns, console=self.console, transient=True)
         self.bar = self.bars.add_task("starting", total=setup.steps, completed=state.step)
@@ -40,20 +40,20 @@ class Display:
         self.say(
             f"evaluated on {len(dataset.test):,} {dataset.split_name} images of {len(dataset.classes)} classes"
         )
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self.bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self.bars.stop()
 
     def update(self, state: TrainingState) -> None:
         """Show the running figures: on a terminal at once, elsewhere on a line every 15 seconds."""
         now = time.monotonic()
-        if not self.console.is_terminal and now - self.last_line < SECONDS_BETWEEN_LINES:
+        if not self.console.is_interactive and now - self.last_line < SECONDS_BETWEEN_LINES:
             return
         setup = self.setup
         text = (
@@ -62,7 +62,7 @@ class Display:
             f"  {state.images_per_second():,.0f} images/s"
         )
         self.bars.update(self.bar, completed=state.step, description=text)
-        if not self.console.is_terminal:
+        if not self.console.is_interactive:
             self.last_line = now
             seconds_a_step = (now - self.started) / (state.step - self.steps_before)
             minutes = seconds_a_step * (setup.steps - state.step) / 60

@@ -3,26 +3,34 @@
 import os
 import platform
 import subprocess
-from importlib.metadata import version
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+import numpy
 import torch
 
+import resunit
 from resunit.ops.cpu.library import library
 from resunit.runs.schema import Environment
 
 
 def describe_environment(
-    device: torch.device, precision: str, world_size: int, data_checksum: str | None = None
+    device: torch.device,
+    precision: str,
+    world_size: int,
+    data_checksum: str | None = None,
+    recipe: Mapping[str, Any] | None = None,
 ) -> Environment:
-    """Return everything that bitwise repetition of a run depends on, beside its recipe."""
+    """Return everything that bitwise repetition of a run depends on, and its recipe."""
     return Environment(
-        resunit=version("resunit"),
+        resunit=resunit.__version__,
         commit=find_commit(),
         python=platform.python_version(),
         torch=torch.__version__,
-        torchvision=version("torchvision"),
-        numpy=version("numpy"),
+        torchvision=_version_of("torchvision"),
+        numpy=numpy.__version__,
         machine=f"{platform.system()} {platform.machine()}",
         processor=name_processor(),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
@@ -34,7 +42,16 @@ def describe_environment(
         world_size=world_size,
         precision=precision,
         data_checksum=data_checksum,
+        recipe=recipe,
     )
+
+
+def _version_of(package: str) -> str:
+    """Return the version of a package, without importing it; frozen programs may not have kept it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def name_processor() -> str:

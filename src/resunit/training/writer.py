@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from resunit.data import StreamedSplit
 from resunit.errors import RunError
 from resunit.io.fields import to_json
+from resunit.models.design_source import source_of
 from resunit.models.weights import with_current_names, write_weights
 from resunit.reports import write_run_page
 from resunit.runs.folder import RunFolder
@@ -14,6 +15,7 @@ from resunit.runs.schema import LogLine, RunResult, Status
 from resunit.training.checkpoints import Checkpoint, newest_checkpoint, save_checkpoint
 from resunit.training.environment import describe_environment
 from resunit.training.evaluation import Predictions, ViewPredictions
+from resunit.training.recipe import is_own_design
 from resunit.training.result import describe_evaluation, describe_result
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
@@ -46,6 +48,7 @@ class RunWriter:
                     self.setup.recipe.precision,
                     distributed.world_size,
                     self.setup.dataset.checksum,
+                    self.setup.recipe.to_json(),
                 )
             )
             yield
@@ -146,4 +149,5 @@ class RunWriter:
             classes=setup.dataset.classes,
             preprocessing=preprocessing,
             result={name: value for name, value in to_json(result).items() if name not in TIMINGS},
+            design_source=source_of(setup.spec.design) if is_own_design(setup.spec.design) else None,
         )
