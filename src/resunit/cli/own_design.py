@@ -12,13 +12,12 @@ class ChangedDesign(UserWarning):
     """The code of a design is not what it was when the weights were trained."""
 
 
-def import_design(design: str | None, origin: Path, stood_in: str | None = None) -> None:
+def import_design(design: str | None, origin: Path) -> None:
     """Import a design, if it is the user's own; all others are known.
 
     Args:
         design: the name of the design.
         origin: the file that names it, for the message.
-        stood_in: the file that the code stood in when the run was trained, for the message.
 
     Raises:
         FileFormatError: the design cannot be imported; the message names the module and what to do.
@@ -30,8 +29,7 @@ def import_design(design: str | None, origin: Path, stood_in: str | None = None)
     try:
         add_design(design)
     except UsageError as error:
-        place = f"; it stood in {stood_in} when the run was trained" if stood_in else ""
-        raise FileFormatError(f"{origin}: {error}{place}") from error
+        raise FileFormatError(f"{origin}: {error}") from error
 
 
 def import_design_of(source: Path) -> None:
@@ -50,12 +48,10 @@ def import_design_of(source: Path) -> None:
     if not path.is_file() or path.suffix != ".safetensors":
         return
     recorded = recorded_design(path)
-    stood_in = recorded.source
-    import_design(recorded.name, path, stood_in.file if stood_in else None)
-    if stood_in is not None and source_digest(recorded.name) != stood_in.sha256:
-        module = recorded.name.partition(":")[0]
+    import_design(recorded.name, path)
+    if recorded.source is not None and source_digest(recorded.name) != recorded.source.sha256:
         warnings.warn(
-            f"{path}: {module} has changed since these weights were trained, so the network may be another one",
+            f"{path}: {recorded.source.file} has changed since these weights were trained, so the network may be another one",
             ChangedDesign,
             stacklevel=2,
         )

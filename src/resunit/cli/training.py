@@ -123,9 +123,11 @@ def _resume(folder: Path, common: Common) -> int:
     def go_on() -> int:
         from resunit.training.loop import resume as resume_run
 
-        if RunFolder(folder).finished_result() is not None and not common.json:
+        run = RunFolder(folder)
+        if run.finished_result() is None:
+            import_design(stored_recipe(run).design, run.recipe)
+        elif not common.json:
             print(f"{folder} is finished; nothing is left to do")
-        import_design(stored_recipe(RunFolder(folder)).design, RunFolder(folder).recipe)
         claim_process()
         return tell_result(resume_run(folder, quiet=common.json), folder, common)
 

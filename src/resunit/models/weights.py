@@ -64,7 +64,7 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class RecordedDesign:
-    """The design that a weights file names, and where its code stood, if it is the user's own."""
+    """The design that a weights file names, and the file of its code, if it is the user's own."""
 
     name: str
     source: DesignSource | None
@@ -123,7 +123,7 @@ def write_weights(
         classes: the names of the classes, in the order of the logits.
         preprocessing: image_size and what `data.Normalisation.to_json` gives.
         result: the run's result as JSON values.
-        design_source: where the code of the design stands, for a design of the user's own.
+        design_source: the file with the code of the design, for a design of the user's own.
     """
     record: dict[str, Any] = {
         "format": WEIGHTS_FORMAT,
