@@ -30,7 +30,11 @@ def system(tmp_path: Path, membership: str, files: dict[str, str]) -> tuple[Path
         ("0::/a/b\n", {"a/cpu.max": "150000 100000", "a/b/cpu.max": "max 100000"}, 1.5),
         ("0::/a/b\n", {"a/cpu.max": "400000 100000", "a/b/cpu.max": "50000 100000"}, 0.5),
         ("0::/../other\n", {"cpu.max": "300000 100000"}, 3),
-        ("4:memory:/\n1:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, math.inf),
+        (
+            "4:memory:/\n1:cpu:/\n",
+            {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
+            math.inf,
+        ),
         ("1:cpu,cpuacct:/\n", {"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2),
         (f"1:cpu:{DOCKER}\n", {"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "25000"}, 2),
         ("1:cpuset:/a\n", {"cpuset/a/cpu.cfs_quota_us": "1"}, math.inf),

@@ -28,7 +28,7 @@ def test_a_terminal_that_has_gone_ends_no_work() -> None:
 
 
 def test_a_full_disk_and_a_closed_pipe_are_told_but_on_stderr() -> None:
-    with open("/dev/full", "w") as full:  # noqa: PTH123
+    with open("/dev/full", "w") as full:
         stream = LastingStream(full, drops_everything=False)
         stream.write("a line\n")
         with pytest.raises(UnwritableOutput):

@@ -64,12 +64,12 @@ def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMO
     top
         The number of classes to name for each image.
     """
-    from resunit.inference.classifier import load
-
     if not images:
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")
     if top < 1:
         raise UsageError(f"--top must be at least 1, not {top}")
+    from resunit.inference.classifier import load
+
     claim_process()
     import_design_of(source)
     told: list[dict[str, Any]] = []

@@ -51,7 +51,8 @@ def import_design_of(source: Path) -> None:
     import_design(recorded.name, path)
     if recorded.source is not None and source_digest(recorded.name) != recorded.source.sha256:
         warnings.warn(
-            f"{path}: {recorded.source.file} has changed since these weights were trained, so the network may be another one",
+            f"{path}: {recorded.source.file} has changed since these weights were trained, so the network may be "
+            "another one",
             ChangedDesign,
             stacklevel=2,
         )

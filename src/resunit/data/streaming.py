@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -165,6 +166,8 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
         batch_sampler=requests,
         num_workers=_decoding_processes(),
         worker_init_fn=_prepare_process,
+        # From Python 3.14 on, other processes would import the program that calls, and start its work anew in each.
+        multiprocessing_context="fork" if sys.platform == "linux" else None,
         generator=torch.Generator(),  # By default the loader draws from the program's own generator.
     )
     processes = iter(loader)
