@@ -118,9 +118,9 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
     """Train from `state` to the last step; end early at a signal or a number that is not finite."""
     model = setup.distributed.wrap(setup.network).train()
     watch = PropagationWatch(setup, writer.folder)
-    clock, checkpoint_age = Clock(), Clock()
     is_visible = setup.distributed.is_main and not quiet
     with stop_requests() as stop, Display(setup, state, is_visible) as display:
+        clock, checkpoint_age = Clock(), Clock()
         _evaluate_if_due(state, setup, writer, display, clock, stop)
         for ghost_batches in setup.batches.between(state.step, setup.steps, setup.image_size_at):
             if watch.is_due(state.step):
