@@ -87,6 +87,23 @@ def read_or_end(descriptor: int) -> bytes:
         return b""
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate", "~/absent"], ["train", "--resume=~/absent"], ["train", "--config", "~/absent"], ["predict", "~/absent", "x"],
+        ["train", "--data=~/absent"], ["reproduce", "table1", "--records=~/absent"], ["report", "~/absent", "x"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_path_with_a_tilde_is_looked_for_at_home(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(command) in (1, 2)
+    assert str(tmp_path / "absent") in capsys.readouterr().err
+
+
+@pytest.mark.full
 def test_a_tilde_is_the_home_in_any_path(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,5 +49,6 @@ def signals_interrupt() -> Iterator[None]:
     try:
         yield
     finally:
+        INTERRUPTION.is_asked_for = False
         for number in replaced:
             signal.signal(number, before[number])
