@@ -90,7 +90,8 @@ def read_or_end(descriptor: int) -> bytes:
 @pytest.mark.parametrize(
     "command",
     [
-        ["evaluate", "~/absent"], ["train", "--resume=~/absent"], ["train", "--config", "~/absent"], ["predict", "~/absent", "x"],
+        ["evaluate", "~/absent"], ["train", "--resume=~/absent"], ["train", "--config", "~/absent"],
+        ["predict", "~/absent", "x"],
         ["train", "--data=~/absent"], ["reproduce", "table1", "--records=~/absent"], ["report", "~/absent", "x"],
     ],
     ids=" ".join,

@@ -22,6 +22,7 @@ from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.one_run import OUTPUT, RECORD, STOPPED, one_run
 from resunit.reproduction.recording import described
 from resunit.runs.schema import ExperimentRecord, LogLine, read, read_file
+from resunit.training.signals import STOPPING
 
 # Each run's process is forked from one that has imported torch and its compiler, which optimizers load.
 CONTEXT = get_context("forkserver")
@@ -111,7 +112,7 @@ def start_forkserver() -> None:
     and stops its runs itself.
     """
     resource_tracker.ensure_running()  # It would unblock the signal again if it started later.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, set(STOPPING) - {signal.SIGTERM})
     try:
         forkserver.ensure_running()
     finally:
@@ -172,7 +173,7 @@ def closing(executor: Executor) -> Iterator[None]:
     try:
         yield
     finally:
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
         executor.close()
         for number, handler in before.items():
             signal.signal(number, handler)
