@@ -1,12 +1,16 @@
 # Every target sets up what it needs on a fresh machine: a virtual environment in this folder, with locked versions.
 PYTHON ?= python3
 CONSTRAINTS ?= requirements.lock
-# TORCH_INDEX=URL is one more index for pip, for builds of torch that the usual index does not have.
+# TORCH_INDEX=URL is one more index for pip, for builds of torch that the usual index does not have: the wheels for
+# CPUs are a tenth of the usual ones, which bring libraries for GPUs.
 TORCH_INDEX ?=
+# TRAIN='--epochs 3' is given to `resunit train`.
+TRAIN ?=
 BIN := .venv/bin
 
 run: .venv/run  ## train a pre-activation network on CIFAR-10 and report its test error
-	$(BIN)/resunit train
+	@echo "Training on CIFAR-10. For a shorter run stop with Ctrl-C: make run TRAIN='--epochs 3'"
+	$(BIN)/resunit train $(TRAIN)
 
 check: .venv/test  ## formatting, lint, imports and types
 	$(BIN)/ruff format --check .
@@ -35,11 +39,15 @@ chromium:
 	@command -v chromium >/dev/null || (apt-get update && apt-get install --yes --no-install-recommends chromium)
 
 .venv/run: EXTRAS := parquet,reproduce
+.venv/run: SIZES := 6 GB, or 1.5 GB with torch for CPUs
 .venv/test: EXTRAS := dev
+.venv/test: SIZES := 7 GB, or 2.5 GB with torch for CPUs
 .venv/run .venv/test: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit("resunit needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	@echo "Installing resunit[$(EXTRAS)] and torch into .venv: about $(SIZES); 5 to 20 minutes, once."
+	@echo "$(if $(TORCH_INDEX),torch may come from TORCH_INDEX=$(TORCH_INDEX).,For torch for CPUs stop and give its package index: make $(notdir $@) TORCH_INDEX=URL)"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) $(addprefix --extra-index-url ,$(TORCH_INDEX)) --editable '.[$(EXTRAS)]'
+	$(BIN)/pip install --disable-pip-version-check --constraint $(CONSTRAINTS) $(addprefix --extra-index-url ,$(TORCH_INDEX)) --editable '.[$(EXTRAS)]'
 	touch $@
 
 .PHONY: run check test test-avx2 test-full docs bench chromium

@@ -1,6 +1,7 @@
 """The command line as users meet it: what works, and what it says."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,27 @@ def test_predict_names_classes_with_probabilities(
     assert probabilities == sorted(probabilities, reverse=True)
     assert sum(probabilities) == pytest.approx(1, abs=1e-4)
     assert {answer["class"] for answer in prediction["classes"]} >= {"cat", "truck"}
+
+
+@pytest.mark.parametrize("json_option", [[], ["--json"]])
+def test_predict_names_a_bad_file_and_answers_for_the_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path, json_option: list[str]
+) -> None:
+    good = [str(tmp_path / f"{number}.png") for number in range(299)]
+    Image.new("RGB", (32, 32), "red").save(good[0])
+    for path in good[1:]:
+        os.link(good[0], path)
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    files = [*good[:150], str(tmp_path / "bad.png"), *good[150:]]
+    assert main(["predict", str(run), *files, *json_option]) == 1
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert str(tmp_path / "bad.png") in line
+    if json_option:
+        told = [entry["image"] for entry in json.loads(captured.out)]
+    else:
+        told = [text.partition(": ")[0] for text in captured.out.splitlines()]
+    assert told == good
 
 
 def test_create_model_rebuilds_the_network_from_its_weights(run: Path) -> None:

@@ -10,7 +10,7 @@ from cyclopts import App
 from resunit.cli import main
 from resunit.cli.app import app
 from resunit.cli.options import model_options, parse, recipe_options, split_arguments
-from resunit.cli.unknown_options import SYNONYMS, option_name, option_names
+from resunit.cli.unknown_options import SYNONYMS, option_name, option_names, unknown_option
 from resunit.errors import UsageError
 from resunit.models.options import OPTIONS
 from resunit.training.recipe import FIELDS
@@ -87,6 +87,35 @@ def test_a_text_that_is_no_value_names_the_option(text: str) -> None:
 def test_options_of_other_tools_mean_options_here() -> None:
     assert set(SYNONYMS.values()) <= set(option_names(app["train"]))
     assert not set(SYNONYMS) & set(option_names(app["train"]))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--lr", "--learning-rate"), ("-lr", "--learning-rate"), ("--LR", "--learning-rate"), ("-b", "--batch-size"),
+        ("--batch", "--batch-size"), ("--n_epochs", "--epochs"), ("--num-epochs", "--epochs"),
+        ("--max_steps", "--steps"),
+        ("--output_dir", "--out"), ("--network", "--model"), ("--gpu", "--device"), ("--batchsize", "--batch-size"),
+        ("--resume_from", "--resume"), ("--nestrov", "--nesterov"),
+    ],
+)  # fmt: skip
+def test_an_unknown_option_is_answered_with_the_one_that_is_meant(typed: str, meant: str) -> None:
+    message = str(unknown_option(typed, option_names(app["train"]), "train"))
+    assert typed in message
+    assert message.endswith(f"{meant}?")
+
+
+@pytest.mark.parametrize("typed", ["--workers", "--pretrained", "--patience", "--set", "-x"])
+def test_an_option_that_is_like_no_other_gets_no_guess(typed: str) -> None:
+    message = str(unknown_option(typed, option_names(app["train"]), "train"))
+    assert "resunit train --help" in message
+    assert message.count("--") == 1 + typed.count("--")
+
+
+def test_all_unknown_options_are_answered_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, 2, "train", "--epochs", "3", "--lr", "0.05", "--batch", "64")
+    assert all(word in line for word in ("--lr", "--learning-rate", "--batch:", "--batch-size"))
+    assert "--epochs" not in line
 
 
 def test_help_groups_the_options_and_says_bounds_and_choices(capsys: pytest.CaptureFixture[str]) -> None:

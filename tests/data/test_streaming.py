@@ -1,6 +1,8 @@
 """Images that stay on disk: the same as those in memory, but for the memory."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,22 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     (folder / "val" / "cat" / "gone.jpg").symlink_to(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"val/cat/gone\.jpg"):
         stream(str(folder), image_size=28)
+
+
+UNGUARDED = """
+import multiprocessing, sys
+multiprocessing.set_start_method("forkserver")  # what Python 3.14 does by itself
+import resunit, torch
+train = resunit.data.stream(sys.argv[1], image_size=14).train
+print(sum(len(part) for part in train.pictures(torch.arange(3))))
+"""
+
+
+@pytest.mark.full
+def test_a_program_without_a_main_guard_streams_under_any_start_method(tmp_path: Path) -> None:
+    photos = write_photographs(tmp_path / "photos", train=2)
+    (tmp_path / "program.py").write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py", photos], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr

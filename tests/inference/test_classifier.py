@@ -117,3 +117,31 @@ def test_files_that_cannot_be_read_are_named(classifier: Classifier, tmp_path: P
         resunit.load(tmp_path / "absent.safetensors")
     with pytest.raises(FileFormatError, match=r"weights\.safetensors"):
         resunit.load(tmp_path)
+
+
+def test_files_are_answered_one_after_the_other_and_a_bad_one_is_its_error(
+    run: Path, arrays: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three at a time, of which two parts hold a bad file, and a part holds nothing else."""
+    classifier = resunit.load(run)
+    monkeypatch.setattr("resunit.inference.classifier.PIXELS_AT_ONCE", 3 * classifier.image_size**2)
+    paths = [tmp_path / f"{number}.png" for number in range(9)]
+    bad = {1, 6, 7, 8}
+    for number, path in enumerate(paths):
+        if number not in bad:
+            Image.fromarray(arrays[number % 3]).save(path)
+        elif number != 7:
+            path.write_bytes(b"no image")
+    answers = list(classifier.predict_files(paths, top=2))
+    assert [path for path, _ in answers] == paths
+    for number, (path, answer) in enumerate(answers):
+        if number in bad:
+            assert isinstance(answer, DataError)
+            assert str(answer).startswith(f"{path}: ")
+        else:
+            assert not isinstance(answer, DataError)
+            ((name, probability), _) = classifier.predict(path, top=2)
+            assert answer[0][0] == name
+            assert answer[0][1] == pytest.approx(probability, abs=1e-3)
+    whole = [answer for _, answer in classifier.predict_files([paths[3], paths[4], paths[5]])]
+    assert whole == classifier.predict([paths[3], paths[4], paths[5]])

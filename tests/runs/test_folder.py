@@ -1,11 +1,20 @@
 """A run's folder: typed records in, typed records out, and lines that can be taken back."""
 
+import shlex
+from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from resunit.errors import FileFormatError, RunError, WriteError
-from resunit.runs.folder import RunFolder, create_run_folder, default_folder
+from resunit.runs.folder import (
+    RunFolder,
+    claim_default_folder,
+    create_run_folder,
+    default_folder,
+    resume_command,
+)
 from resunit.runs.schema import LogLine, PropagationLine, RunResult, Status
 
 
@@ -101,6 +110,64 @@ def test_what_a_killed_process_left_half_written_is_removed(folder: RunFolder) -
 
 def test_the_default_folder_is_the_first_unused_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert default_folder("quick") == Path("runs/quick-1")
-    Path("runs/quick-1").mkdir(parents=True)
-    assert default_folder("quick") == Path("runs/quick-2")
+    with default_folder("quick") as folder:
+        assert folder == Path("runs/quick-1")
+        create_run_folder(folder, {})
+    with default_folder("quick") as folder:
+        assert folder == Path("runs/quick-2")
+    assert [path.name for path in Path("runs").iterdir()] == ["quick-1"]  # An unused folder goes away again.
+
+
+PROCESSES = 8
+
+
+def at_once(work: Callable[[], object]) -> list[object]:
+    """What processes of their own return that do the same work at the same moment."""
+    context = get_context("fork")
+    barrier, answers = context.Barrier(PROCESSES), context.Queue()
+
+    def wait_and_work() -> None:
+        barrier.wait()
+        try:
+            answers.put(work())
+        except RunError as error:
+            answers.put(type(error))
+
+    processes = [context.Process(target=wait_and_work) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    found = [answers.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    return found
+
+
+def test_runs_that_begin_together_get_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = at_once(lambda: create_run_folder(claim_default_folder("quick"), {}).path.name)
+    assert sorted(map(str, found)) == [f"quick-{number}" for number in range(1, PROCESSES + 1)]
+
+
+def test_one_of_the_runs_that_begin_together_gets_the_folder_that_all_asked_for(tmp_path: Path) -> None:
+    for attempt in range(5):
+        path = tmp_path / str(attempt)
+        found = at_once(lambda path=path: create_run_folder(path, {}).path.name)
+        assert sorted(map(str, found)) == sorted([str(attempt), *[str(RunError)] * (PROCESSES - 1)])
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").touch()
+    with pytest.raises(RunError, match="runs/quick-1"):
+        claim_default_folder("quick")
+
+
+@pytest.mark.parametrize("line", ["{}", "[]", "[" * 100_000])
+def test_a_damaged_measurement_is_named_before_a_run_goes_on(folder: RunFolder, line: str) -> None:
+    folder.propagation.write_text(line + "\n")
+    with pytest.raises(FileFormatError, match=r"propagation\.jsonl"):
+        folder.truncate_propagation(1)
+
+
+def test_the_command_that_continues_a_run_can_be_pasted() -> None:
+    assert shlex.split(resume_command(Path("my runs/$1"))) == ["resunit", "train", "--resume", "my runs/$1"]

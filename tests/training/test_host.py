@@ -20,6 +20,7 @@ from torch import nn
 
 import resunit
 from resunit.inference import evaluate_weights
+from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import write_json
@@ -29,6 +30,8 @@ from resunit.training.guest import isolated_process_state
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup
+from resunit.training.signals import STOPPING
+from resunit.training.threads import OtherThreads
 
 
 def recipe(name: str = "paper", **changes: Any) -> Recipe:
@@ -54,7 +57,7 @@ def host() -> dict[str, object]:
         "grad mode": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
         "environment": dict(os.environ),
         "sys.path": list(sys.path),
-        "signal handlers": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        "signal handlers": [signal.getsignal(number) for number in STOPPING],
         "working directory": Path.cwd(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
@@ -67,8 +70,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def stopped(folder: Path) -> Path:
-    """Return the folder of a run that was stopped after its first step, on a machine with 3 threads."""
+def stopped(folder: Path, threads: int = 3) -> Path:
+    """Return the folder of a run that was stopped after its first step, on a machine with `threads` threads."""
 
     def step_with_signal(*arguments: Any) -> tuple[float, int]:
         signal.raise_signal(signal.SIGTERM)
@@ -80,7 +83,7 @@ def stopped(folder: Path) -> Path:
         assert resunit.train(recipe(), out=folder, quiet=True).status == "stopped"
     environment = RunFolder(folder).read_environment()
     assert environment is not None
-    write_json(RunFolder(folder).environment, {**to_json(environment), "threads": 3})
+    write_json(RunFolder(folder).environment, {**to_json(environment), "threads": threads})
     return folder
 
 
@@ -89,7 +92,7 @@ def train(_finished: Path, out: Path) -> None:
 
 
 def resume_with_other_threads(_finished: Path, out: Path) -> None:
-    assert resunit.resume(stopped(out), quiet=True).status == "done"
+    assert resunit.resume(stopped(out, available_cores()), quiet=True).status == "done"
 
 
 def predict(finished: Path, _out: Path) -> None:
@@ -113,18 +116,25 @@ def test_the_host_stays_as_it_was(use: Use, finished: Path, tmp_path: Path) -> N
     assert host() == before
 
 
+@pytest.mark.parametrize("recorded", [2, 64])
 def test_the_recorded_number_of_threads_is_set_while_a_run_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: int
 ) -> None:
-    folder, seen, step = stopped(tmp_path / "run"), [], loop.train_step
+    """But never more threads than there are cores, here three."""
+    monkeypatch.setattr("resunit.training.threads.available_cores", lambda: 3)
+    folder, seen, step = stopped(tmp_path / "run", recorded), [], loop.train_step
 
     def watching_step(*arguments: Any) -> tuple[float, int]:
         seen.append(torch.get_num_threads())
         return step(*arguments)
 
     monkeypatch.setattr(loop, "train_step", watching_step)
-    resunit.resume(folder, quiet=True)
-    assert seen == [3]
+    with pytest.warns(OtherThreads, match="64") if recorded == 64 else nullcontext():
+        resunit.resume(folder, quiet=True)
+    assert seen == [min(recorded, 3)]
+    environment = RunFolder(folder).read_environment()
+    assert environment is not None
+    assert environment.threads == min(recorded, 3)
 
 
 class BrokenStepError(Exception):

@@ -1,5 +1,6 @@
 """A run that was killed or stopped, and resumed, ends with bitwise the weights of an undisturbed one."""
 
+import os
 import random
 import signal
 import subprocess
@@ -99,7 +100,16 @@ def test_killed_in_the_middle_of_an_epoch(undisturbed: Path, tmp_path: Path) -> 
     assert_same(undisturbed, folder)
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.full), signal.SIGINT])
+SIGNALS = [
+    signal.SIGINT,
+    *(
+        pytest.param(number, marks=pytest.mark.full)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    ),
+]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "stopped"
     process = subprocess.Popen(start(folder), stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
@@ -113,6 +123,23 @@ def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path, number: signal.S
     assert result.status == "stopped"
     subprocess.run(resume_command(folder), check=True, capture_output=True)
     assert_same(undisturbed, folder)
+
+
+@pytest.mark.full
+def test_the_end_of_its_terminal_stops_a_run_and_a_run_under_nohup_goes_on(tmp_path: Path) -> None:
+    for name, command, ended in (("run", [], 4), ("kept", ["nohup"], 0)):
+        folder = tmp_path / name
+        child, terminal = os.forkpty()
+        if child == 0:
+            os.chdir(tmp_path)
+            os.execvp(*(lambda words: (words[0], words))([*command, *start(folder)]))
+        wait_for_checkpoint(folder, 2)
+        os.close(terminal)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == ended
+        result = RunFolder(folder).read_result()
+        assert result is not None
+        assert result.status == ("stopped" if ended else "done")
 
 
 @pytest.mark.parametrize("last", [2, 4])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from resunit.cli import data, inference, models, propagation, report, reproduce, training
 from resunit.cli.app import app, run
+from resunit.io.streams import prepare_streams
 
 __all__ = ["app", "main"]
 # Importing these modules registers their commands.
@@ -12,5 +13,6 @@ COMMANDS = (training, inference, models, data, reproduce, propagation, report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code; the console script exits with it."""
+    """Run the command line and return the exit code; the program exits with it."""
+    prepare_streams()
     return run(app, sys.argv[1:] if arguments is None else arguments)

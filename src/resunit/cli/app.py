@@ -14,8 +14,10 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from resunit import __version__
+from resunit.cli.interruption import signals_interrupt
 from resunit.cli.unknown_options import explained
 from resunit.errors import ResunitError, UsageError
+from resunit.io.streams import UnwritableOutput
 
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
 
@@ -25,6 +27,7 @@ app = App(
     help_format="plaintext",
     help_epilogue="Example:\n  resunit train        trains a network on CIFAR-10 and reports its test error",
     version=__version__,
+    suppress_keyboard_interrupt=False,  # `run` says that the command was interrupted.
 )
 
 
@@ -49,22 +52,43 @@ def tell_json(document: Any) -> None:
 
 
 def run(app: App, arguments: Sequence[str]) -> int:
-    """Run one command of `app` and return its exit code; every error becomes one line on stderr."""
+    """Run one command of `app` and return its exit code; every error becomes one line on stderr.
+
+    A ~ at the beginning of an argument, or of the value in --option=value, is the user's home.
+    """
     warnings.showwarning = show_warning
     typed_command.set(shlex.join([str(app.name[0]), *arguments]))
+    arguments = [_with_home(argument) for argument in arguments]
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with signals_interrupt():
+            code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except BrokenPipeError:  # The reader of the pipe has ended, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Else Python complains when it ends.
+        _write_nothing_more()
         return FAILED
+    except UnwritableOutput as error:
+        _write_nothing_more()
+        return fail(
+            f"stdout: cannot be written ({error.strerror}); free some space, or write elsewhere", FAILED
+        )
     except KeyboardInterrupt:
-        return fail("interrupted before there was anything to resume", FAILED)
+        return fail("interrupted; nothing was begun that could go on, so give the command again", FAILED)
     except CycloptsError as error:
         return fail(explained(error), USAGE, "--debug" in arguments)
     except Exception as error:
         return fail(error, USAGE if isinstance(error, UsageError) else FAILED, "--debug" in arguments)
     return DONE if code is None else code
+
+
+def _with_home(argument: str) -> str:
+    """Return an argument with the user's home in the place of ~, which a shell leaves in --out=~/runs."""
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return f"{option}{equals}{os.path.expanduser(value)}"
+
+
+def _write_nothing_more() -> None:
+    """Drop what is still to be written to stdout: Python would complain about it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:

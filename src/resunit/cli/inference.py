@@ -1,14 +1,15 @@
 """`resunit evaluate` and `resunit predict`: the answers of a trained network."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell_json
+from resunit.cli.own_design import import_design_of
 from resunit.cli.process import claim_process
 from resunit.cli.training import tell_views
-from resunit.errors import UsageError
+from resunit.errors import DataError, UsageError
 from resunit.io.fields import to_json
 
 
@@ -35,6 +36,7 @@ def evaluate(
     from resunit.inference.classifier import evaluate_weights
 
     claim_process()
+    import_design_of(source)
     found = evaluate_weights(source, data, progress=not common.json, tta=tta)
     if common.json:
         tell_json(to_json(found))
@@ -51,6 +53,8 @@ def evaluate(
 def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMON) -> int:
     """Predict the classes of image files, with probabilities.
 
+    A file that is not a readable image is named, and the others are predicted all the same; the exit code is 1 then.
+
     Parameters
     ----------
     source
@@ -60,22 +64,24 @@ def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMO
     top
         The number of classes to name for each image.
     """
-    from resunit.inference.classifier import load
-
     if not images:
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")
     if top < 1:
         raise UsageError(f"--top must be at least 1, not {top}")
+    from resunit.inference.classifier import load
+
     claim_process()
-    answers = list(zip(map(str, images), load(source).predict(images, top), strict=True))
+    import_design_of(source)
+    told: list[dict[str, Any]] = []
+    code = DONE
+    for image, answer in load(source).predict_files(images, top):
+        if isinstance(answer, DataError):
+            code = fail(answer, FAILED)
+        elif common.json:
+            classes = [{"class": name, "probability": probability} for name, probability in answer]
+            told.append({"image": str(image), "classes": classes})
+        else:
+            print(f"{image}: {', '.join(f'{name} {100 * p:.1f} %' for name, p in answer)}")
     if common.json:
-        tell_json(
-            [
-                {"image": image, "classes": [{"class": name, "probability": p} for name, p in best]}
-                for image, best in answers
-            ]
-        )
-    else:
-        for image, best in answers:
-            print(f"{image}: {', '.join(f'{name} {100 * p:.1f} %' for name, p in best)}")
-    return DONE
+        tell_json(told)
+    return code

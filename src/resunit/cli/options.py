@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Protocol, get_origin
 
 from cyclopts import App, Group, Parameter, Token
 
-from resunit.cli.unknown_options import option_name, option_names, unknown_option
+from resunit.cli.unknown_options import option_name, option_names, unknown_options
 from resunit.io.fields import allowed_values, check, docstrings_of, is_optional, plain_kind, topic_of
 from resunit.models.options import DESCRIPTIONS, OPTIONS
 from resunit.training.recipe import FIELDS, Recipe, is_own_design
@@ -86,15 +86,19 @@ def own_design_options(design: str | None, given: Mapping[str, str | None], comm
         from resunit.models.custom import add_design
 
         defaults = add_design(design).options
-    values = {}
+    values, odd = {}, []
     for option, text in given.items():
         name = option.lstrip("-").replace("-", "_")
         if text is None:
             text = "false" if name not in defaults and name.startswith("no_") else "true"
             name = name if text == "true" else name.removeprefix("no_")
         if name not in defaults:
-            raise unknown_option(option, [*option_names(command), *map(option_name, defaults)])
+            odd.append(option)
+            continue
         values[name] = parse(name, text, type(defaults[name]))
+    if odd:
+        known = [*option_names(command), *map(option_name, defaults)]
+        raise unknown_options(odd, known, " ".join(command.name))
     return values
 
 

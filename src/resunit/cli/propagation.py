@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
 from resunit.cli.options import LEFT_OVER, model_options, own_design_options, split_arguments
+from resunit.cli.own_design import import_design_of
 from resunit.errors import UsageError
 
 ModelOptions = model_options()
@@ -64,6 +65,8 @@ def propagation(
         raise UsageError(f"propagation compares two networks at most, not {len(others) + 1}")
     chosen = options.changes() | own_design_options(design, own, app["propagation"])
     how = {"design": design, "data": data, "batch_size": batch_size, "seed": seed, "options": chosen}
+    for target in (network, *others):
+        import_design_of(Path(target))
     subjects = [find_subject(target, **how) for target in (network, *others)]
     results = [measured(subject, also or ()) for subject in subjects]
     picture = None if out is None else draw(results, out)

@@ -1,20 +1,22 @@
 """`resunit train`: a recipe in, a run's folder out."""
 
 import os
-import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json, typed_command
 from resunit.cli.options import LEFT_OVER, own_design_options, recipe_options, split_arguments
+from resunit.cli.own_design import import_design
 from resunit.cli.process import claim_process
-from resunit.errors import UsageError
+from resunit.errors import Unreachable, UsageError
 from resunit.io.fields import to_json
+from resunit.runs.folder import RunFolder, default_folder, resume_command
 from resunit.runs.schema import RunResult, View, ViewError
-from resunit.training.recipe import Recipe, read_recipe, with_changes
+from resunit.training.recipe import Recipe, read_recipe, stored_recipe, with_changes
 from resunit.training.recipes import named_recipe
 
 SAMPLE = "cifar10-sample"  # `resunit train` takes it on a machine that reaches no source of CIFAR-10.
@@ -68,21 +70,44 @@ def train(
     if recipe is not None and config is not None:
         raise UsageError("--recipe and --config both say where to start; give one of them")
     start = named_recipe(recipe or "quick") if config is None else read_recipe(config)
-    chosen = with_changes(start, changes | own_design_options(changes.get("design"), own, app["train"]))
+    design = changes.get("design", start.design)
+    chosen = with_changes(start, changes | own_design_options(design, own, app["train"]))
     data_was_chosen = "data" in changes or config is not None
 
-    from resunit.errors import Unreachable
-    from resunit.runs.folder import default_folder
+    with _folder_for(chosen.name, out) as folder:
+        return _or_go_on_later(folder, lambda: _train_with_any_data(chosen, folder, data_was_chosen, common))
 
-    out = out or default_folder(chosen.name)
+
+def _folder_for(name: str, out: Path | None) -> AbstractContextManager[Path]:
+    """Return the folder of a new run: `out`, or one that is held for it; rank 0 alone holds one."""
+    if out is not None:
+        return nullcontext(out)
+    return default_folder(name) if os.environ.get("RANK", "0") == "0" else nullcontext(Path("runs") / name)
+
+
+def _or_go_on_later(folder: Path, work: Callable[[], int]) -> int:
+    """Do the work of a run and return the exit code; an interruption outside of its steps says how it goes on.
+
+    An interruption before the run began has nothing to go on with, and is left to the command line.
+    """
     try:
-        return tell_result(_train(chosen, out, common), out, common)
+        return work()
+    except KeyboardInterrupt:
+        if not RunFolder(folder).recipe.exists():
+            raise
+        return fail(f"interrupted; go on with: {resume_command(folder)}", STOPPED)
+
+
+def _train_with_any_data(recipe: Recipe, out: Path, data_was_chosen: bool, common: Common) -> int:
+    """Train, on the sample where no source of CIFAR-10 can be reached, and return the exit code."""
+    try:
+        return tell_result(_train(recipe, out, common), out, common)
     except Unreachable as error:
         if data_was_chosen or "RANK" in os.environ:  # Several processes have ended together.
             raise
         notice = f"CIFAR-10 could not be had, so this is a run on the small sample ({SAMPLE}): {error}"
     print(notice, file=sys.stderr)
-    code = tell_result(_train(replace(chosen, data=SAMPLE), out, common), out, common)
+    code = tell_result(_train(replace(recipe, data=SAMPLE), out, common), out, common)
     print(notice, file=sys.stderr)
     return code
 
@@ -95,14 +120,18 @@ def _train(recipe: Recipe, out: Path, common: Common) -> RunResult:
 
 
 def _resume(folder: Path, common: Common) -> int:
-    from resunit.runs.folder import RunFolder
-    from resunit.training.loop import resume as resume_run
+    def go_on() -> int:
+        from resunit.training.loop import resume as resume_run
 
-    if RunFolder(folder).finished_result() is not None and not common.json:
-        print(f"{folder} is finished; nothing is left to do")
-    claim_process()
-    result = resume_run(folder, quiet=common.json)
-    return tell_result(result, folder, common)
+        run = RunFolder(folder)
+        if run.finished_result() is None:
+            import_design(stored_recipe(run).design, run.recipe)
+        elif not common.json:
+            print(f"{folder} is finished; nothing is left to do")
+        claim_process()
+        return tell_result(resume_run(folder, quiet=common.json), folder, common)
+
+    return _or_go_on_later(folder, go_on)
 
 
 def tell_result(result: RunResult, folder: Path, common: Common) -> int:
@@ -113,9 +142,7 @@ def tell_result(result: RunResult, folder: Path, common: Common) -> int:
         tell_json({**to_json(result), "out": str(folder)})
         return EXIT_CODES[result.status]
     if result.status == "stopped":
-        print(
-            f"stopped after step {result.steps}; go on with: resunit train --resume {shlex.quote(str(folder))}"
-        )
+        print(f"stopped after step {result.steps}; go on with: {resume_command(folder)}")
     elif result.status == "diverged":
         fail(
             f"diverged at step {result.steps}: a loss or weight is not finite; the last good checkpoint is kept "

@@ -1,43 +1,46 @@
 """Options that do not exist: the message names the option of the same meaning, or the nearest spelling."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 
 from cyclopts import App, CycloptsError, UnknownOptionError
 
-from resunit.errors import UsageError, unknown
+from resunit.errors import UsageError
 
-# Options of other tools for what an option here means.
-SYNONYMS = {
-    "--lr": "--learning-rate",
-    "--lr0": "--learning-rate",
-    "--batch": "--batch-size",
-    "--bs": "--batch-size",
-    "--epoch": "--epochs",
-    "--iterations": "--steps",
-    "--max-steps": "--steps",
-    "--wd": "--weight-decay",
-    "--decay": "--weight-decay",
-    "--imgsz": "--image-size",
-    "--img-size": "--image-size",
-    "--arch": "--model",
-    "--dataset": "--data",
-    "--data-dir": "--data",
-    "--output": "--out",
-    "--output-dir": "--out",
-    "--opt": "--optimizer",
-    "--sched": "--schedule",
-    "--warmup-lr": "--warmup-learning-rate",
-    "--smoothing": "--label-smoothing",
-    "--amp": "--precision",
-    "--val": "--validation",
-    "--augmented-views": "--tta",
-    "--group-size": "--ghost-batch-size",
-    "--widening": "--shortcut-option",
-    "--drops": "--milestones",
-    "--scales": "--resize-scales",
-    "--scale-ends": "--resize-ends",
-    "--memory": "--activation-checkpointing",
+# Options of other tools, and of older versions, for what an option here means; a word stands for --word.
+_WORDS = {
+    "--learning-rate": "lr lr0 l-r eta base-lr init-lr learningrate max-lr",
+    "--batch-size": "batch bs b batchsize train-batch-size mini-batch-size",
+    "--epochs": "epoch e max-epochs num-epochs n-epochs nb-epochs epoch-count",
+    "--steps": "iterations iters max-steps num-steps n-steps max-iters max-iter",
+    "--weight-decay": "wd decay l2 wdecay",
+    "--momentum": "mom",
+    "--image-size": "imgsz img-size img input-size resolution imsize crop-size",
+    "--model": "arch a m net network model-name architecture",
+    "--data": "dataset data-dir d data-path data-root dataroot root train-dir dataset-dir",
+    "--out": "output output-dir o out-dir save-dir project log-dir logdir run-dir checkpoint-dir",
+    "--seed": "random-seed manual-seed rng-seed",
+    "--optimizer": "opt optim optimiser",
+    "--schedule": "sched scheduler lr-scheduler lr-schedule",
+    "--warmup": "warmup-steps warmup-epochs",
+    "--warmup-learning-rate": "warmup-lr",
+    "--label-smoothing": "smoothing",
+    "--precision": "amp dtype fp16 bf16 mixed-precision half",
+    "--validation": "val val-split valid-size val-size",
+    "--device": "gpu gpus cuda accelerator",
+    "--resume": "resume-from continue",
+    "--config": "config-file cfg",
+    "--tta": "augmented-views",
+    "--ghost-batch-size": "group-size",
+    "--shortcut-option": "widening",
+    "--milestones": "drops lr-steps",
+    "--resize-scales": "scales",
+    "--resize-ends": "scale-ends",
+    "--activation-checkpointing": "memory gradient-checkpointing grad-checkpointing",
 }
+SYNONYMS = {f"--{word}": option for option, words in _WORDS.items() for word in words.split()}
+
+NEAR = 0.75  # how alike two spellings are, from 0 to 1, before one is suggested for the other
 
 
 def option_name(field_name: str) -> str:
@@ -51,12 +54,33 @@ def option_names(command: App) -> list[str]:
     return [name for one in arguments for name in one.parameter.name or () if name.startswith("--")]
 
 
-def unknown_option(name: str, known: Collection[str]) -> UsageError:
-    """Return the error for an option that is not among `known`."""
-    meant = SYNONYMS.get(name)
+def unknown_option(name: str, known: Collection[str], command: str) -> UsageError:
+    """Return the error for an option that is not among `known`.
+
+    Args:
+        name: the option, as it was typed.
+        known: the options of the command.
+        command: the name of the command, whose --help is named where no option is near.
+    """
+    return UsageError(f"unknown option {name}; {_remedy(name, known, command)}")
+
+
+def unknown_options(names: Sequence[str], known: Collection[str], command: str) -> UsageError:
+    """Return the error for one option or more that are not among `known`; each gets its own remedy."""
+    if len(names) == 1:
+        return unknown_option(names[0], known, command)
+    remedies = "; ".join(f"{name}: {_remedy(name, known, command)}" for name in names)
+    return UsageError(f"unknown options; {remedies}")
+
+
+def _remedy(name: str, known: Collection[str], command: str) -> str:
+    spelled = "--" + name.lstrip("-").lower().replace("_", "-")
+    meant = SYNONYMS.get(spelled)
     if meant in known:
-        return UsageError(f"unknown option {name}; did you mean {meant}?")
-    return unknown("option", name, known)
+        return f"did you mean {meant}?"
+    plain = {option.lstrip("-"): option for option in known}
+    near = get_close_matches(spelled.lstrip("-"), plain, n=1, cutoff=NEAR)
+    return f"did you mean {plain[near[0]]}?" if near else f"see `resunit {command} --help`"
 
 
 def explained(error: CycloptsError) -> Exception:
@@ -64,5 +88,6 @@ def explained(error: CycloptsError) -> Exception:
     if isinstance(error.__cause__, UsageError):
         return error.__cause__
     if isinstance(error, UnknownOptionError) and error.app is not None:
-        return unknown_option(error.token.keyword or error.token.value, option_names(error.app))
+        command = " ".join(error.command_chain or error.app.name)
+        return unknown_option(error.token.keyword or error.token.value, option_names(error.app), command)
     return error

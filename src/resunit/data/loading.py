@@ -11,6 +11,7 @@ from resunit.data.dataset import Dataset, Split
 from resunit.data.folders import read_folder, stream_folder
 from resunit.data.streaming import StreamedSplit
 from resunit.errors import UsageError, unknown
+from resunit.io.places import user_path
 
 KNOWN = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100, SAMPLE)}
 
@@ -56,7 +57,7 @@ def stream(name: str, *, image_size: int | None = None) -> Dataset[StreamedSplit
     """
     if name in KNOWN:
         raise UsageError(f"{name} has images of 32 x 32; crops at many scales need a folder of larger ones")
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not path.exists():
         raise UsageError(
             f"no folder {name!r}; give --data FOLDER, with train/<class>/<image> and val/<class>/<image>"
@@ -83,7 +84,7 @@ def fetch(
     cifar = _known(name)
     folder = _folder_of(cifar, root)
     if cifar.sources:
-        fetch_cifar(cifar, folder, None if source is None else Path(source).expanduser(), progress)
+        fetch_cifar(cifar, folder, None if source is None else user_path(source), progress)
     elif source is not None:
         raise UsageError(f"{name} ships inside resunit; it is not fetched")
     return folder
@@ -114,7 +115,7 @@ def _known(name: str) -> Cifar:
 
 
 def _folder_called(name: str) -> Path:
-    path = Path(name).expanduser()
+    path = user_path(name)
     if not path.exists() and os.sep not in name:
         raise _unknown(name)
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from resunit.data.augmentation import Augmentation, EpochPlan
 from resunit.errors import DataError
+from resunit.io.cores import available_cores
 
 if TYPE_CHECKING:
     from resunit.data.crops import Crop
@@ -164,6 +166,8 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
         batch_sampler=requests,
         num_workers=_decoding_processes(),
         worker_init_fn=_prepare_process,
+        # From Python 3.14 on, other processes would import the program that calls, and start its work anew in each.
+        multiprocessing_context="fork" if sys.platform == "linux" else None,
         generator=torch.Generator(),  # By default the loader draws from the program's own generator.
     )
     processes = iter(loader)
@@ -179,13 +183,15 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
 
 def _decoding_processes() -> int:
     """Return one process for each core, which the ranks that torchrun started on this machine share."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MAX_DECODING_PROCESSES, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+    return max(
+        1, min(MAX_DECODING_PROCESSES, available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    )
 
 
 def _prepare_process(_process: int) -> None:
     """Make a decoding process ignore signals, and draw the same numbers whatever program it belongs to."""
-    # Ctrl-C reaches all processes, and the parent decides whether to stop and what to write before.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # A terminal or a batch system sends its signals to all processes, and the parent decides whether to stop and
+    # what to write before.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     torch.set_default_dtype(torch.float32)  # The parent's other default would be inherited.

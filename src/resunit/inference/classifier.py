@@ -1,10 +1,11 @@
 """Trained networks at work: a run's folder or a weights file alone is all that is needed."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias, overload
+from typing import Annotated, Any, ClassVar, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,11 @@ from torch import Tensor
 from resunit.data import Normalisation, centre, read_images, stream
 from resunit.data import load as load_data
 from resunit.data.images import square
-from resunit.errors import FileFormatError, UsageError
+from resunit.errors import DataError, FileFormatError, UsageError
 from resunit.inference.fuse import fold
 from resunit.inference.onednn import packed
+from resunit.io.fields import Bounds, check
+from resunit.io.places import user_path
 from resunit.models.network import ResidualNetwork
 from resunit.models.weights import WeightsFile, read_weights
 from resunit.ops.processor import supports_bf16
@@ -25,12 +28,13 @@ from resunit.runs.folder import RunFolder
 from resunit.runs.schema import Split, ViewError
 from resunit.training.devices import resolve_device
 from resunit.training.distributed import start_distributed
-from resunit.training.evaluation import compute_logits, evaluate, evaluate_views
+from resunit.training.evaluation import PIXELS_AT_ONCE, compute_logits, evaluate, evaluate_views
 from resunit.training.guest import isolated_process_state
 from resunit.training.precision import PRECISIONS
 from resunit.training.setup import AnyDataset
 
 Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]
+SIDE = Annotated[int, Bounds(1, 10_000)]  # in pixels; a record that asks for more was altered
 Answers: TypeAlias = list[tuple[str, float]]
 
 
@@ -83,11 +87,38 @@ class Classifier:
             return self._answers([images], top)[0]
         return self._answers(images, top)
 
+    def predict_files(
+        self, paths: Sequence[Path], top: int = 5
+    ) -> Iterator[tuple[Path, Answers | DataError]]:
+        """Yield the answers for image files one after the other, in memory for some of them at a time.
+
+        Args:
+            paths: image files.
+            top: how many classes to name for each image.
+
+        Yields:
+            The path with its answers, as `predict` returns them, or with the error of a file that is no readable
+            image.
+        """
+        at_once = max(1, PIXELS_AT_ONCE // self.image_size**2)
+        for start in range(0, len(paths), at_once):
+            part = paths[start : start + at_once]
+            try:
+                yield from zip(part, self.predict(part, top), strict=True)
+            except DataError:
+                read = [(path, _read_or_error(path, self.shorter_side)) for path in part]
+                images = [image for _, image in read if not isinstance(image, DataError)]
+                answers = iter(self.predict(images, top))
+                for path, image in read:
+                    yield path, image if isinstance(image, DataError) else next(answers)
+
     def _answers(self, images: Sequence[Picture], top: int) -> list[Answers]:
         if not images:
             return []
         pixels = centre(_read(images, self.shorter_side), self.image_size).to(self.normalisation.mean.device)
         logits = compute_logits(self._folded, pixels, self.normalisation, self.precision)
+        if not bool(logits.isfinite().all()):
+            raise _not_finite(self.file)
         best = logits.softmax(1).topk(min(top, logits.shape[1]))
         return [
             [(self.classes[index], value) for value, index in zip(values, indices, strict=True)]
@@ -138,7 +169,7 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
         FileFormatError: the file is missing, damaged, foreign or of a newer format.
         UsageError: the device is not available.
     """
-    source, chosen = Path(path), resolve_device(device)
+    source, chosen = user_path(path), resolve_device(device)
     if source.is_dir():
         source = RunFolder(source).weights
         if not source.exists():
@@ -147,8 +178,10 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
     network = file.build().to(chosen).to(memory_format=torch.channels_last).eval()
     try:
         normalisation = Normalisation.from_json(file.preprocessing["normalisation"]).to(chosen)
-        image_size = file.preprocessing["image_size"]
-        shorter_side = file.preprocessing.get("shorter_side", image_size)
+        image_size = check("image_size", file.preprocessing["image_size"], SIDE)
+        shorter_side = check("shorter_side", file.preprocessing.get("shorter_side", image_size), SIDE)
+        if not bool(normalisation.scale.isfinite().all() and normalisation.offset.isfinite().all()):
+            raise ValueError("its mean or std is not finite, or a std is 0")
         normalisation(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=chosen))
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise FileFormatError(f"{source}: does not say how images are prepared ({error})") from error
@@ -205,7 +238,10 @@ def evaluate_weights(
     dataset = classifier.load_dataset(data, progress=progress).to(distributed.device)
     network = packed(classifier.network, PRECISIONS[classifier.precision])
     subject = (network, dataset.test, classifier.normalisation, classifier.precision, distributed)
-    predictions, views = evaluate(*subject), evaluate_views(*subject, tta)
+    predictions = evaluate(*subject)
+    if not math.isfinite(predictions.loss):
+        raise _not_finite(classifier.file)
+    views = evaluate_views(*subject, tta)
     return WeightsEvaluation(
         weights=str(classifier.file.path),
         data=dataset.name,
@@ -218,6 +254,20 @@ def evaluate_weights(
         precision=classifier.precision,
         classes=dataset.classes,
         confusion=predictions.confusion(),
+    )
+
+
+def _read_or_error(path: Path, side: int) -> np.ndarray | DataError:
+    """Return an image file as an array (side, side, 3) uint8, or the error of one that is not readable."""
+    try:
+        return read_images([path], side)[0].permute(1, 2, 0).numpy()
+    except DataError as error:
+        return error
+
+
+def _not_finite(file: WeightsFile) -> FileFormatError:
+    return FileFormatError(
+        f"{file.path}: its network answers with numbers that are not finite; take weights of another run"
     )
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 from resunit.data import Normalisation, load
 from resunit.errors import PropagationError, UsageError
 from resunit.inference.classifier import load as load_classifier
+from resunit.io.places import user_path
 from resunit.models.custom import add_design
 from resunit.models.network import build
 from resunit.models.registry import network_spec
@@ -69,7 +70,7 @@ def find_subject(
         if design is not None or options:
             raise UsageError("--design and options of designs apply to a model's name, not to code")
         return _from_code(target, data, batch_size, seed)
-    path = Path(target)
+    path = user_path(target)
     if path.exists():
         if design is not None or options:
             raise UsageError("design and options are stored with the weights; leave them out")

@@ -8,6 +8,7 @@ from typing import Any
 
 from resunit.errors import CutOffRecord, FileFormatError, WriteError
 from resunit.io.atomic import write_atomically
+from resunit.io.json_text import parse_json
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -23,8 +24,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     records = []
     for number, line in enumerate(lines, 1):
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            record = parse_json(line)
+        except ValueError as error:
             if number == len(lines) and not line.endswith(b"\n"):
                 warnings.warn(f"{path}, line {number}: cut off, left out", CutOffRecord, stacklevel=2)
                 continue
@@ -70,6 +71,6 @@ def _content_of(path: Path) -> bytes:
 def _is_record(line: bytes) -> bool:
     """Return whether a last line without its end is a whole record all the same, as `read_lines` takes it."""
     try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
+        return isinstance(parse_json(line), dict)
+    except ValueError:
         return False

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -17,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+from resunit.io.streams import progress_console
 
 SECONDS_BEFORE_PROGRESS = 1.0
 Advance = Callable[[int], None]
@@ -67,7 +68,7 @@ def working(title: str, shown: bool) -> AbstractContextManager[Advance]:
 @contextmanager
 def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColumn]) -> Iterator[Advance]:
     """Show a bar on a terminal and a line elsewhere, once SECONDS_BEFORE_PROGRESS have passed."""
-    console = Console(stderr=True, quiet=not shown, highlight=False)
+    console = progress_console(shown)
     description = TextColumn("{task.description}", markup=False)  # Paths may hold square brackets.
     bar = Progress(SpinnerColumn(), description, *columns, console=console, transient=True)
     task = bar.add_task(title, total=total)

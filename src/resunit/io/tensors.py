@@ -17,6 +17,7 @@ from torch import Tensor, uint8
 
 from resunit.errors import FileFormatError
 from resunit.io.atomic import write_atomically
+from resunit.io.json_text import parse_json
 
 FORMAT = 2
 NO_DIGEST = "0" * 64
@@ -61,28 +62,49 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
         raise FileFormatError(f"{path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if kind not in metadata:
-                raise FileFormatError(
-                    f"{path}: a safetensors file that resunit did not write: it holds no {kind} record"
-                )
-            number, digest, record = _open_envelope(path, metadata[kind])
+            number, digest, record = _record_in(path, kind, file.metadata())
             if number > 1 and digest != _digest_of_file(path, digest):
                 raise _altered(path)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise FileFormatError(
-            f"{path}: not a readable safetensors file ({error}); pickled weights are never loaded"
-        ) from error
+        raise _unreadable(path, error) from error
     if number == 1 and digest != _digest_of_tensors(tensors):
         raise _altered(path)
     return record, tensors
 
 
+def read_record(path: Path, kind: str) -> dict[str, Any]:
+    """Return the record of a file that `write_tensors` wrote; its tensors and its SHA-256 are not looked at.
+
+    Args:
+        path: the file.
+        kind: the metadata key that the file was written with.
+
+    Raises:
+        FileFormatError: the file is missing, unreadable, of another kind, or of a newer format.
+    """
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _record_in(path, kind, file.metadata())[2]
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _record_in(path: Path, kind: str, metadata: Mapping[str, str] | None) -> tuple[int, str, dict[str, Any]]:
+    """Return what `_open_envelope` returns for the metadata of a file."""
+    if metadata is None or kind not in metadata:
+        raise FileFormatError(
+            f"{path}: a safetensors file that resunit did not write: it holds no {kind} record"
+        )
+    return _open_envelope(path, metadata[kind])
+
+
 def _open_envelope(path: Path, text: str) -> tuple[int, str, dict[str, Any]]:
     """Return the format, the SHA-256 and the record that a file's metadata hold."""
     try:
-        envelope = json.loads(text)
+        envelope = parse_json(text)
         number = envelope.get("format", 1)
         if type(number) is not int or number < 1:
             raise ValueError(f"format {number!r}")
@@ -94,7 +116,7 @@ def _open_envelope(path: Path, text: str) -> tuple[int, str, dict[str, Any]]:
         digest, record = envelope["sha256"], envelope["record"]
         if not isinstance(digest, str) or not isinstance(record, dict):
             raise TypeError("its sha256 or its record is of another type")
-    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise FileFormatError(f"{path}: its record is damaged ({error}); get another copy") from error
     return number, digest, record
 
@@ -116,6 +138,12 @@ def _digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         sha.update(tensor.reshape(-1).view(uint8).numpy().tobytes())
     return sha.hexdigest()
+
+
+def _unreadable(path: Path, error: Exception) -> FileFormatError:
+    return FileFormatError(
+        f"{path}: not a readable safetensors file ({error}); pickled weights are never loaded"
+    )
 
 
 def _altered(path: Path) -> FileFormatError:

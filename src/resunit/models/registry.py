@@ -7,6 +7,7 @@ from typing import Any
 
 from resunit.errors import FileFormatError, UsageError, unknown
 from resunit.io.fields import check, check_fields
+from resunit.io.places import user_path
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.models.options import CONVENTIONS, DESIGN_OPTIONS, check_option
@@ -190,7 +191,7 @@ def create_model(
         return build(
             network_spec(name, num_classes=num_classes, in_channels=channels, design=design, **options)
         )
-    file = read_weights(Path(weights))
+    file = read_weights(user_path(weights))
     asked = {"num_classes": num_classes, "in_channels": in_channels}
     if name is not None:
         sizes = {key: getattr(file.spec, key) if value is None else value for key, value in asked.items()}

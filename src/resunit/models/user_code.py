@@ -27,7 +27,10 @@ def imported(target: str, example: str) -> object:
             module = importlib.import_module(module_name)
     except Exception as error:  # The user's code may raise anything.
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-            raise UsageError(f"{target}: {error}; it is looked for here and where Python looks") from error
+            raise UsageError(
+                f"{target}: {error} here or where Python looks; give the command in the folder of the module, or "
+                "name that folder in PYTHONPATH"
+            ) from error
         raise failure(f"importing {module_name}", error) from error
     if not hasattr(module, name):
         raise UsageError(f"{target}: {module_name} has no {name!r}")

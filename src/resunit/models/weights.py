@@ -11,7 +11,8 @@ from torch import Tensor, nn
 import resunit
 from resunit.errors import FileFormatError, UsageError
 from resunit.io.fields import from_json, to_json
-from resunit.io.tensors import read_tensors, write_tensors
+from resunit.io.tensors import read_record, read_tensors, write_tensors
+from resunit.models.design_source import DesignSource
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.models.wrappers import unwrapped, without_wrappers
@@ -47,6 +48,7 @@ class WeightsFile:
     def build(self) -> ResidualNetwork:
         """Return the network with the stored weights. Raises FileFormatError if they do not fit."""
         try:
+            self._check_size()
             with torch.device("meta"):
                 network = build(self.spec)
             network.load_state_dict(with_current_names(self.tensors, network), assign=True)
@@ -54,6 +56,35 @@ class WeightsFile:
             reason = str(error).splitlines()[-1].strip()
             raise FileFormatError(f"{self.path}: does not fit the network it names: {reason}") from error
         return network
+
+    def _check_size(self) -> None:
+        """Raise ValueError for more units than tensors: a unit has weights, and building takes time for each."""
+        if (units := sum(self.spec.depths)) > len(self.tensors):
+            raise ValueError(f"it has {units:,} units, and the file {len(self.tensors):,} tensors")
+
+
+@dataclass(frozen=True)
+class RecordedDesign:
+    """The design that a weights file names, and the file of its code, if it is the user's own."""
+
+    name: str
+    source: DesignSource | None
+
+
+def recorded_design(path: Path) -> RecordedDesign:
+    """Return the design that a weights file names; no tensor is read, and no code is imported.
+
+    Raises:
+        FileFormatError: the file is missing, foreign or damaged; the message names it.
+    """
+    record = read_record(path, KIND)
+    try:
+        source = record.get("design_source")
+        return RecordedDesign(
+            str(record["network"]["design"]), None if source is None else from_json(DesignSource, source)
+        )
+    except (KeyError, AttributeError, TypeError, UsageError) as error:
+        raise FileFormatError(f"{path}: its record is damaged ({error})") from error
 
 
 def with_current_names(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
@@ -84,22 +115,24 @@ def write_weights(
     classes: tuple[str, ...],
     preprocessing: Mapping[str, Any],
     result: Mapping[str, Any],
+    design_source: DesignSource | None = None,
 ) -> None:
     """Write `model`'s tensors and all that prediction needs, whole or not at all.
 
     Args:
-        path: the file.
+        path: the file; its folder must exist.
         model: the network of `spec`; of one that torch.compile, DataParallel or DistributedDataParallel wraps, the
             network itself is written.
         spec: the network's spec.
         classes: the names of the classes, in the order of the logits.
         preprocessing: image_size and what `data.Normalisation.to_json` gives.
         result: the run's result as JSON values, without its timings.
+        design_source: the file with the code of the design, for a design of the user's own.
 
     Raises:
         WriteError: the operating system refused to write the file.
     """
-    record = {
+    record: dict[str, Any] = {
         "format": WEIGHTS_FORMAT,
         "resunit": resunit.__version__,
         "network": to_json(spec),
@@ -107,6 +140,8 @@ def write_weights(
         "preprocessing": dict(preprocessing),
         "result": dict(result),
     }
+    if design_source is not None:
+        record["design_source"] = to_json(design_source)
     tensors = {without_wrappers(name): tensor for name, tensor in unwrapped(model).state_dict().items()}
     write_tensors(path, KIND, record, tensors)
 
@@ -129,7 +164,18 @@ def read_weights(path: Path) -> WeightsFile:
         raise FileFormatError(f"{path}: {error}") from error
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise FileFormatError(f"{path}: its record is damaged ({error})") from error
+    _check_finite(path, tensors)
     return WeightsFile(path, spec, classes, preprocessing, result, tensors)
+
+
+def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise FileFormatError for a tensor with NaN or infinity, which would make every answer NaN."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise FileFormatError(
+                f"{path}: {name} holds numbers that are not finite; the run diverged or the file was altered, "
+                "so take weights of another run"
+            )
 
 
 def spec_from_json(record: Mapping[str, Any]) -> NetworkSpec:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resunit.errors import PropagationError
+from resunit.io.places import user_path
 from resunit.propagation.junction import Junction
 from resunit.propagation.measures.direct_between import DirectBetween
 from resunit.propagation.show.notebook import notebook_html
@@ -90,7 +91,7 @@ class Propagation:
             PropagationError: the path has another ending.
             WriteError: the file cannot be written.
         """
-        return plot([self] if beside is None else [self, beside], Path(path))
+        return plot([self] if beside is None else [self, beside], user_path(path))
 
     def _repr_html_(self) -> str:
         return notebook_html(self)

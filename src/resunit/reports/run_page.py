@@ -12,6 +12,7 @@ from resunit.io.atomic import write_atomically
 from resunit.io.fields import to_json
 from resunit.io.format import counted, date_and_time, field_value, percent
 from resunit.io.page import render_page
+from resunit.io.places import user_path
 from resunit.reports.class_table import class_table
 from resunit.reports.command import repeat_command, spelled_out_command
 from resunit.reports.confusion_figure import confusion_figure
@@ -40,6 +41,7 @@ def write_run_page(folder: Path, unit: str = "", named_recipe: Mapping[str, Any]
         FileFormatError: a record is damaged or of a newer format; the message names the file.
         WriteError: the page cannot be written.
     """
+    folder = user_path(folder)
     path = folder / "report.html"
     write_atomically(path, run_page(read_run(folder), unit, named_recipe).encode())
     return path
@@ -89,7 +91,7 @@ def _environment(environment: Environment) -> dict[str, Any]:
     record = to_json(environment)
     if environment.started is not None:
         record["started"] = date_and_time(environment.started)
-    shown_elsewhere = ("format", "command")
+    shown_elsewhere = ("format", "command", "recipe")
     optional = ("started", "host")
     return {
         name: value

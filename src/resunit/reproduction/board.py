@@ -7,10 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table as RichTable
 
+from resunit.io.streams import progress_console
 from resunit.models.registry import network_spec
 from resunit.models.summary import training_flops
 from resunit.reproduction.experiment import Experiment
@@ -44,13 +45,13 @@ class Board:
         self.table, self.experiments, self.out = table, experiments, out
         self.records = {record.identity: record for record in finished}
         self.steps: dict[str, int] = {}  # by identity, for runs that have begun
-        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.console = progress_console(not quiet)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.started = self.last_line = time.monotonic()
         self.flops_before: float | None = None
 
     def __enter__(self) -> "Board":
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self.live.start()
         left = [e for e in self.experiments if e.identity not in self.records]
         self.say(f"{self.table.title}: {len(left)} of {len(self.experiments)} runs to do")
@@ -59,7 +60,7 @@ class Board:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self.live.stop()
 
     def update(self, running: Sequence[Experiment]) -> None:
@@ -67,7 +68,7 @@ class Board:
         begun = {e.identity: done for e in running if (done := steps_done(e, self.out)) is not None}
         self.steps |= begun
         now = time.monotonic()
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self.live.update(Group(self.picture(), self.time_left()), refresh=True)
         elif now - self.last_line >= SECONDS_BETWEEN_LINES and begun:
             self.last_line = now

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from resunit.errors import RunError, UsageError
 from resunit.io.atomic import write_atomically
+from resunit.io.places import user_path
 from resunit.models.drawing.draw import design_svgs, draw_designs
 from resunit.reports.compared_run import ComparedRun, with_all_options
 from resunit.reports.comparison import Comparison, claims_in_markdown, comparison_in_markdown
@@ -67,6 +68,7 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
         RunError: none of the runs has ended.
         WriteError: the report cannot be written.
     """
+    paths, out = list(map(user_path, paths)), user_path(out)
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out}: a report ends in {' or '.join(SUFFIXES)}")
     found = find_records(paths)

@@ -1,14 +1,15 @@
 """A table, figure or the claims of the paper: what is recorded, what is missing, and the training of that."""
 
 import fnmatch
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from resunit.errors import FileFormatError, UsageError, unknown
+from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
+from resunit.io.places import user_path
 from resunit.models.custom import add_design
 from resunit.reports.comparison import Comparison
 from resunit.reports.curves import draw_curves
@@ -21,6 +22,7 @@ from resunit.reproduction.networks import network
 from resunit.reproduction.on_ray import RayTasks
 from resunit.reproduction.pictures import figure
 from resunit.reproduction.publication import OWN, about, comparison, records_of_row
+from resunit.reproduction.recorded_precision import in_recorded_precision, is_recorded
 from resunit.reproduction.rows import Row
 from resunit.reproduction.runner import LocalProcesses, perform_all
 from resunit.reproduction.scales import SCALES
@@ -123,6 +125,7 @@ def make_plan(
         raise unknown("table", name, TABLES)
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
+    out, records = user_path(out), None if records is None else user_path(records)
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; name a folder")
     if seeds is None:
@@ -187,6 +190,8 @@ def train_missing(
 ) -> list[Experiment]:
     """Bring all runs of the plan to their end, and return them; runs that ended before are not run again.
 
+    Where all runs are recorded in another precision than this machine's, and none was asked for, nothing is run.
+
     Args:
         plan: what is asked for.
         jobs: the runs at a time; None means one, and at smoke scale one for each core, since such runs do
@@ -206,9 +211,11 @@ def train_missing(
     if plan.records is not None:
         raise UsageError("--records only shows a file; leave it out to train")
     if jobs is None:
-        jobs = (os.cpu_count() or 1) if plan.scale == "smoke" else 1
+        jobs = available_cores() if plan.scale == "smoke" else 1
     if jobs < 1:
         raise UsageError(f"--jobs must be at least 1, not {jobs}")
+    if plan.scale != "smoke" and _is_recorded_in_another_precision(plan):
+        return []
     wanted = experiments(
         plan.name, plan.table, scale=plan.scale, seeds=plan.seeds, data=plan.data, changes=plan.changes
     )
@@ -293,9 +300,9 @@ def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
     """Return what is recorded of the plan; nothing is trained, and no data set is read.
 
     Args:
-        plan: what is asked for. Runs of the settings that this machine would train are shown if all of them
-            are recorded, or if recipes are changed. Otherwise all runs of the scale are shown, also those that
-            this machine would train in another precision.
+        plan: what is asked for. Runs of the settings that are asked for are shown if all of them are recorded, or
+            if recipes are changed; otherwise all runs of the scale are. A recorded run counts whatever precision
+            this machine would train it in, unless a precision is asked for.
         trained: the runs that were just trained, which alone are shown then.
 
     Raises:
@@ -305,8 +312,8 @@ def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
     evidence = plan.evidence()
     if trained:
         return _reproduction(plan, records_of(trained, evidence), evidence, missing=())
-    planned = plan.runs()
-    missing = tuple(run for run in planned if not _is_recorded(run, evidence))
+    planned = _runs_as_recorded(plan, evidence)
+    missing = tuple(run for run in planned if not is_recorded(run, evidence))
     identities = {record.identity for row in plan.table.rows for record in records_of_row(row, evidence)}
     shown = [record for record in evidence if record.identity in identities]
     if plan.changes_numbers or not missing:
@@ -325,8 +332,17 @@ def _reproduction(
     return Reproduction(plan, tuple(records), comparable, missing)
 
 
-def _is_recorded(run: PlannedRun, evidence: Sequence[ExperimentRecord]) -> bool:
-    return any(
-        record.seed == run.recipe.seed and has_ended(record) and run.has_setting_of(record)
-        for record in records_of_row(run.row, evidence)
+def _runs_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
+    """Return the planned runs, in the precision that was asked for or else in which most are recorded."""
+    planned = plan.runs()
+    return planned if "precision" in plan.changes else in_recorded_precision(planned, evidence)
+
+
+def _is_recorded_in_another_precision(plan: Plan) -> bool:
+    """Return whether all runs are recorded, in another precision than this machine would train them in."""
+    evidence = plan.evidence()
+    runs = _runs_as_recorded(plan, evidence)
+    own = {(run.row.id, run.recipe.seed): run.recipe.precision for run in plan.runs()}
+    return all(is_recorded(run, evidence) for run in runs) and any(
+        run.recipe.precision != own[run.row.id, run.recipe.seed] for run in runs
     )

@@ -3,8 +3,6 @@
 Runs that ended are skipped, interrupted runs are resumed, and failures are recorded.
 """
 
-import json
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -17,11 +15,14 @@ from typing import Protocol
 
 from resunit.errors import FileFormatError, RunError
 from resunit.io.atomic import only_user_of
+from resunit.io.cores import available_cores
+from resunit.io.json_text import parse_json
 from resunit.reproduction.evidence import add_record, has_ended, read_evidence, records_path
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.one_run import OUTPUT, RECORD, STOPPED, one_run
 from resunit.reproduction.recording import described
 from resunit.runs.schema import ExperimentRecord, LogLine, read, read_file
+from resunit.training.signals import STOPPING
 
 # Each run's process is forked from one that has imported torch and its compiler, which optimizers load.
 CONTEXT = get_context("forkserver")
@@ -67,7 +68,7 @@ class LocalProcesses:
     def __init__(self, jobs: int, memory: int | None):
         start_forkserver()
         self.pool = ThreadPoolExecutor(jobs)
-        self.threads = max(1, (os.cpu_count() or 1) // jobs)
+        self.threads = max(1, available_cores() // jobs)
         self.memory = memory // jobs if memory is not None and jobs > 1 else None
         self.children: set[ForkServerProcess] = set()
         self.lock, self.closing = Lock(), Event()
@@ -105,12 +106,13 @@ class LocalProcesses:
 
 
 def start_forkserver() -> None:
-    """Start the process that runs are forked from, with SIGINT blocked.
+    """Start the process that runs are forked from, with the signals blocked that reach all processes.
 
-    Ctrl-C reaches all processes of a terminal. The runner receives it and stops its runs itself.
+    A terminal sends Ctrl-C and its own end to all of them, and a batch system SIGUSR1. The runner receives them
+    and stops its runs itself.
     """
     resource_tracker.ensure_running()  # It would unblock the signal again if it started later.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, set(STOPPING) - {signal.SIGTERM})
     try:
         forkserver.ensure_running()
     finally:
@@ -171,7 +173,7 @@ def closing(executor: Executor) -> Iterator[None]:
     try:
         yield
     finally:
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
         executor.close()
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -215,6 +217,6 @@ def steps_done(experiment: Experiment, out: Path) -> int | None:
     try:
         # The last part has no end of line: it is empty, or its line is still being written.
         lines = log.read_bytes().split(b"\n")[:-1]
-        return read(LogLine, json.loads(lines[-1]), str(log)).step if lines else 0
+        return read(LogLine, parse_json(lines[-1]), str(log)).step if lines else 0
     except (OSError, ValueError, FileFormatError):
         return 0

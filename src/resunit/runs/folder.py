@@ -2,16 +2,18 @@
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from resunit.errors import RunError, WriteError
+from resunit.errors import FileFormatError, RunError, WriteError
 from resunit.io.atomic import only_user_of, write_atomically
 from resunit.io.fields import to_json
+from resunit.io.json_text import parse_json
 from resunit.runs.schema import (
     Environment,
     Evaluation,
@@ -158,7 +160,10 @@ class RunFolder:
         """
         if self.propagation.exists():
             lines = self.propagation.read_bytes().splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] < step]
+            try:
+                kept = [line for line in lines if line.endswith(b"\n") and parse_json(line)["step"] < step]
+            except (KeyError, TypeError, ValueError) as error:
+                raise FileFormatError(f"{self.propagation}: damaged ({error}); remove that line") from error
             if len(kept) < len(lines):
                 write_atomically(self.propagation, b"".join(kept))
 
@@ -178,6 +183,11 @@ class RunFolder:
             raise RunError(f"{self.path}: another process is training this run") from None
 
 
+def resume_command(folder: Path) -> str:
+    """Return the command that continues the run in `folder`, as a shell takes it."""
+    return f"resunit train --resume {shlex.quote(str(folder))}"
+
+
 def create_run_folder(path: Path, recipe: Mapping[str, Any]) -> RunFolder:
     """Make a new run's folder with its recipe.json.
 
@@ -190,22 +200,62 @@ def create_run_folder(path: Path, recipe: Mapping[str, Any]) -> RunFolder:
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path}: is a file; choose another --out")
-    if path.is_dir() and any(not entry.name.endswith(".partial") for entry in path.iterdir()):
-        raise RunError(
-            f"{path}: already used; choose another --out, or continue it with `resunit train --resume {path}`"
-        )
     folder = RunFolder(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        folder.write_recipe(recipe)
+        with only_user_of(path):  # Of two runs that begin here together, one finds the recipe of the other.
+            if any(not entry.name.endswith(".partial") for entry in path.iterdir()):
+                raise _used(path)
+            folder.write_recipe(recipe)
+    except BlockingIOError:
+        raise _used(path) from None
     except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
+        raise _not_writable(path, error) from error
     return folder
 
 
-def default_folder(name: str) -> Path:
-    """Return the first unused runs/<name>-<number> of the working directory."""
-    return next(path for number in count(1) if not (path := Path("runs") / f"{name}-{number}").exists())
+def claim_default_folder(name: str) -> Path:
+    """Make the first runs/<name>-<number> that is not there yet in the working directory, and return it.
+
+    Of several processes that look for a folder at once, each gets another one.
+
+    Raises:
+        RunError: the folder cannot be made.
+    """
+    for number in count(1):
+        path = Path("runs") / f"{name}-{number}"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.mkdir()
+        except FileExistsError as error:
+            if not path.parent.is_dir():
+                raise _not_writable(path, error) from error
+        except OSError as error:
+            raise _not_writable(path, error) from error
+        else:
+            return path
+    raise AssertionError("numbers have no end")
+
+
+@contextmanager
+def default_folder(name: str) -> Iterator[Path]:
+    """Hold a folder from `claim_default_folder`, which is removed at the end if nothing was written into it."""
+    path = claim_default_folder(name)
+    try:
+        yield path
+    finally:
+        with suppress(OSError):  # The folder of a run is not empty.
+            path.rmdir()
+
+
+def _used(path: Path) -> RunError:
+    return RunError(
+        f"{path}: already used; choose another --out, or continue it with `{resume_command(path)}`"
+    )
+
+
+def _not_writable(path: Path, error: OSError) -> RunError:
+    return RunError(f"{path}: cannot be written ({error.strerror}); choose another --out")
 
 
 def _append(path: Path, record: Record) -> None:

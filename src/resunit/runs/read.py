@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 from resunit.errors import RunError
 from resunit.runs.confusion import Confusion
+from resunit.runs.folder import resume_command
 from resunit.runs.judged import are_few
 from resunit.runs.recipe_format import upgrade_recipe
 from resunit.runs.schema import (
@@ -98,7 +99,7 @@ def read_run(folder: Path) -> Run:
     if not result.exists():
         raise RunError(
             f"{folder}: no result.json there, so the run has not ended; wait for it, or continue it with "
-            f"`resunit train --resume {folder}`"
+            f"`{resume_command(folder)}`"
         )
     return Run(
         folder=folder,

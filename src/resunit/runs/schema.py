@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 from resunit.errors import FileFormatError, UsageError
 from resunit.io.atomic import write_atomically
 from resunit.io.fields import from_json, to_json
+from resunit.io.json_text import parse_json
 from resunit.io.jsonl import append_lines, read_lines
 from resunit.runs.upgrades import (
     upgrade_end_of_training,
@@ -180,7 +181,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where and when a run happened: everything that bitwise repetition depends on, and what people ask for."""
+    """Where, when and of which recipe a run happened: what bitwise repetition depends on, and what people ask for."""
 
     FORMAT: ClassVar[int] = 2
 
@@ -208,6 +209,8 @@ class Environment:
     """The name of the machine in its network."""
     command: str | None = None
     """The command that started the run, as it was typed; None for a run that Python code started."""
+    recipe: Mapping[str, Any] | None = None
+    """The recipe that the run began with, as recipe.json held it; the first environments had none."""
     format: int = FORMAT
 
 
@@ -351,10 +354,10 @@ def read_file(cls: type[R], path: Path) -> R:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in `path`. Raises FileFormatError naming the file."""
     try:
-        record = json.loads(path.read_bytes())
+        record = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise FileFormatError(f"{path}: no such file") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FileFormatError(f"{path}: damaged ({error})") from error
     if not isinstance(record, dict):
         raise FileFormatError(f"{path}: damaged (not a JSON object)")

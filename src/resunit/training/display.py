@@ -1,18 +1,24 @@
 """Live progress on stderr: a bar on a terminal, a line now and then elsewhere."""
 
+import math
 import time
 from types import TracebackType
 
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from resunit.io.format import NO_BREAK_SPACE, duration
+from resunit.io.streams import progress_console
 from resunit.ops.processor import supports_bf16
 from resunit.runs.schema import LogLine
+from resunit.training.estimate import measure_speed, seconds_of_run
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
 
 SECONDS_BETWEEN_LINES = 15
+SECONDS_AN_HOUR = 3600
+FLOPS_OF_A_LONG_RUN = 1e13  # about a minute and a half on two cores
+SECONDS_OF_A_SLOW_RUN = 45 * 60
 WITHOUT_BF16 = {"fp32": " without fast bf16", "bf16": ", which emulates bf16; --precision fp32 is faster"}
 
 
@@ -21,7 +27,7 @@ class Display:
 
     def __init__(self, setup: TrainingSetup, state: TrainingState, is_visible: bool):
         self.setup = setup
-        self.console = Console(stderr=True, quiet=not is_visible, highlight=False)
+        self.console = progress_console(is_visible)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         self.bars = Progress(*columns, console=self.console, transient=True)
         self.bar = self.bars.add_task("starting", total=setup.steps, completed=state.step)
@@ -40,20 +46,29 @@ class Display:
         self.say(
             f"evaluated on {len(dataset.test):,} {dataset.split_name} images of {len(dataset.classes)} classes"
         )
-        if self.console.is_terminal:
+        if not self.console.quiet and self._is_long():
+            seconds = seconds_of_run(setup, measure_speed(setup), self.steps_before)
+            self.say(describe_time(seconds, recipe.epochs))
+        if self.console.is_interactive:
             self.bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self.bars.stop()
+
+    def _is_long(self) -> bool:
+        """Return whether what is left is worth the seconds that an estimate takes; several ranks make none."""
+        setup = self.setup
+        left = setup.train_flops(setup.steps) - setup.train_flops(self.steps_before)
+        return left > FLOPS_OF_A_LONG_RUN and setup.distributed.world_size == 1
 
     def update(self, state: TrainingState) -> None:
         """Show the running figures: on a terminal at once, elsewhere on a line every 15 seconds."""
         now = time.monotonic()
-        if not self.console.is_terminal and now - self.last_line < SECONDS_BETWEEN_LINES:
+        if not self.console.is_interactive and now - self.last_line < SECONDS_BETWEEN_LINES:
             return
         setup = self.setup
         text = (
@@ -62,7 +77,7 @@ class Display:
             f"  {state.images_per_second():,.0f} images/s"
         )
         self.bars.update(self.bar, completed=state.step, description=text)
-        if not self.console.is_terminal:
+        if not self.console.is_interactive:
             self.last_line = now
             seconds_a_step = (now - self.started) / (state.step - self.steps_before)
             minutes = seconds_a_step * (setup.steps - state.step) / 60
@@ -82,3 +97,24 @@ class Display:
     def say(self, text: str) -> None:
         """Print a line on stderr."""
         self.console.print(text, soft_wrap=True, markup=False)
+
+
+def describe_time(seconds: float, epochs: float | None) -> str:
+    """Return how long a run will take; where that is long, a shorter run is offered.
+
+    Args:
+        seconds: how long the run will take.
+        epochs: its length in epochs, if it has one.
+    """
+    text = f"about {_plain(seconds)} on this machine as it is now"
+    if seconds < SECONDS_OF_A_SLOW_RUN or epochs is None or epochs < 2:
+        return text
+    fewer = max(1, math.floor(epochs * SECONDS_OF_A_SLOW_RUN / seconds / 2))
+    return f"{text}; a shorter run: --epochs {fewer} takes about {_plain(seconds * fewer / epochs)}"
+
+
+def _plain(seconds: float) -> str:
+    """Return a time in whole minutes, or in hours and minutes, with spaces that any terminal has."""
+    if seconds < SECONDS_AN_HOUR:
+        return f"{max(1, round(seconds / 60))} min"
+    return duration(seconds).replace(NO_BREAK_SPACE, " ")

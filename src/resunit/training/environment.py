@@ -3,12 +3,16 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+import numpy
 import torch
 
+import resunit
 from resunit.ops.cpu.library import library
 from resunit.runs.schema import Environment
 
@@ -22,8 +26,9 @@ def describe_environment(
     world_size: int,
     data_checksum: str | None = None,
     command: str | None = None,
+    recipe: Mapping[str, Any] | None = None,
 ) -> Environment:
-    """Return everything that bitwise repetition of a run depends on, beside its recipe, and time and place.
+    """Return everything that bitwise repetition of a run depends on, its recipe, and time and place.
 
     Args:
         device: the device that computes.
@@ -31,15 +36,16 @@ def describe_environment(
         world_size: the number of processes.
         data_checksum: the checksum of the data set.
         command: the command as it was typed, if one was.
+        recipe: the recipe that the run begins with, as recipe.json holds it.
     """
     is_anonymous = bool(os.environ.get(ANONYMOUS))
     return Environment(
-        resunit=version("resunit"),
+        resunit=resunit.__version__,
         commit=find_commit(),
         python=platform.python_version(),
         torch=torch.__version__,
-        torchvision=version("torchvision"),
-        numpy=version("numpy"),
+        torchvision=_version_of("torchvision"),
+        numpy=numpy.__version__,
         machine=f"{platform.system()} {platform.machine()}",
         processor=name_processor(),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
@@ -54,7 +60,16 @@ def describe_environment(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         host=None if is_anonymous else platform.node() or None,
         command=None if is_anonymous else command,
+        recipe=recipe,
     )
+
+
+def _version_of(package: str) -> str:
+    """Return the version of a package, without importing it; frozen programs may not have kept it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def name_processor() -> str:

@@ -9,8 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from resunit.errors import RunError
+from resunit.io.places import user_path
 from resunit.runs.end_of_training import steps_before_the_end
-from resunit.runs.folder import RunFolder, create_run_folder, default_folder
+from resunit.runs.folder import RunFolder, claim_default_folder, create_run_folder
 from resunit.runs.schema import RunResult
 from resunit.training.batches import GhostBatch
 from resunit.training.clock import Clock
@@ -21,9 +22,11 @@ from resunit.training.precision import autocast
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, stored_recipe
 from resunit.training.recipes import quick
+from resunit.training.same_run import check_recipe_of_run
 from resunit.training.setup import TrainingSetup, prepare
 from resunit.training.signals import StopRequest, stop_requests
 from resunit.training.state import TrainingState
+from resunit.training.threads import limit_threads, set_recorded_threads
 from resunit.training.writer import RunWriter
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
@@ -50,15 +53,17 @@ def train(
         command: the command that starts the run, as it was typed, for its record.
 
     Returns:
-        The result. Its status is "done", "diverged", or "stopped" by Ctrl-C or SIGTERM after a checkpoint.
+        The result. Its status is "done", "diverged", or "stopped" after a checkpoint by Ctrl-C, SIGTERM, SIGHUP or
+        SIGUSR1.
 
     Raises:
         UsageError: the recipe does not fit together, or does not fit the data or this machine.
         DataError: the data cannot be fetched or read.
         RunError: the folder is in use.
     """
+    limit_threads()
     setup = prepare(recipe or quick())
-    folder = _create_folder(setup, Path(out or default_folder(setup.recipe.name)))
+    folder = _create_folder(setup, None if out is None else user_path(out))
     writer = RunWriter(folder, setup)
     with writer.in_use(command):
         return _train_on(TrainingState(), setup, writer, quiet)
@@ -68,7 +73,8 @@ def train(
 def resume(path: str | Path, *, quiet: bool = False) -> RunResult:
     """Continue an interrupted run, to bitwise the weights of a run that was never interrupted.
 
-    That holds on the same machine and versions; the recorded number of threads is set while the run lasts.
+    That holds on the same machine and versions; the recorded number of threads is set while the run lasts, but
+    for a machine with fewer cores, where an OtherThreads warning says so.
 
     Args:
         path: the run's folder.
@@ -78,15 +84,17 @@ def resume(path: str | Path, *, quiet: bool = False) -> RunResult:
         The result; a finished run's is returned as it is.
 
     Raises:
-        RunError: `path` is not a run's folder, is in use, or holds a run that diverged or of other data.
+        RunError: `path` is not a run's folder, is in use, or holds a run that diverged, of other data, or whose
+            recipe.json was edited.
         FileFormatError: a file of the run is damaged or of a newer format.
     """
-    folder = RunFolder(Path(path))
+    folder = RunFolder(user_path(path))
     recipe = stored_recipe(folder)
     if (result := folder.finished_result()) is not None:
         return result
     if (environment := folder.read_environment()) is not None:
-        torch.set_num_threads(environment.threads)
+        check_recipe_of_run(folder, recipe, environment)
+        set_recorded_threads(environment.threads)
     setup = prepare(recipe)
     writer = RunWriter(folder, setup)
     writer.check_data()
@@ -100,7 +108,7 @@ def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) ->
     Raises:
         RunError: the folder holds a run of another recipe.
     """
-    folder = RunFolder(Path(path))
+    folder = RunFolder(user_path(path))
     if not folder.recipe.exists():
         return train(recipe, out=path, quiet=quiet)
     stored, asked = stored_recipe(folder).to_json(), recipe.to_json()
@@ -119,9 +127,9 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
     """Train from `state` to the last step; end early at a signal or a number that is not finite."""
     model = setup.distributed.wrap(setup.network).train()
     watch = PropagationWatch(setup, writer.folder)
-    clock, checkpoint_age = Clock(), Clock()
     is_visible = setup.distributed.is_main and not quiet
     with stop_requests() as stop, Display(setup, state, is_visible) as display:
+        clock, checkpoint_age = Clock(), Clock()
         _evaluate_if_due(state, setup, writer, display, clock, stop)
         for ghost_batches in setup.batches.between(state.step, setup.steps, setup.image_size_at):
             if watch.is_due(state.step):
@@ -218,13 +226,14 @@ def _evaluate_if_due(
         display.log_line(writer.log(predictions, state))
 
 
-def _create_folder(setup: TrainingSetup, path: Path) -> RunFolder:
-    """Make the run's folder on rank 0. Raises RunError if it is in use."""
+def _create_folder(setup: TrainingSetup, path: Path | None) -> RunFolder:
+    """Make the run's folder on rank 0, by default one under runs/. Raises RunError if it is in use."""
     error = None
     if setup.distributed.is_main:
         try:
+            path = path or claim_default_folder(setup.recipe.name)
             create_run_folder(path, setup.recipe.to_json())
         except RunError as problem:
             error = problem
     setup.distributed.raise_together(error)
-    return RunFolder(path)
+    return RunFolder(path or Path("runs"))  # The other ranks write nothing.

@@ -20,6 +20,7 @@ from resunit.io.fields import (
     from_json,
     to_json,
 )
+from resunit.io.places import user_path
 from resunit.models.options import NETWORK, OPTIONS, check_option
 from resunit.runs.folder import RunFolder
 from resunit.runs.recipe_format import RECIPE_FORMAT, upgrade_recipe
@@ -207,6 +208,7 @@ def recipe_from_json(record: Mapping[str, Any], origin: str = "recipe.json") -> 
 
 def read_recipe(path: Path) -> Recipe:
     """Return the recipe in a file, or in the recipe.json of a run's folder. Raises FileFormatError."""
+    path = user_path(path)
     file = path / "recipe.json" if path.is_dir() else path
     return recipe_from_json(read_json(file), str(file))
 

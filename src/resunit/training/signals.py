@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to stop, which the training loop looks at between steps."""
+"""Signals as a request to stop, which the training loop looks at between steps."""
 
 import signal
 from collections.abc import Iterator
@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import current_thread, main_thread
 from types import FrameType
+
+# Ctrl-C; the end of a process; the end of its terminal; and the notice that batch systems give before they kill.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 @dataclass
@@ -17,9 +20,10 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Turn SIGINT and SIGTERM into a request to stop while the context lasts; a second Ctrl-C interrupts.
+    """Turn the signals `STOPPING` into a request to stop while the context lasts; a second Ctrl-C interrupts.
 
-    Python lets the main thread alone handle signals; in another thread nothing is changed.
+    SIGHUP stays ignored where it was, as `nohup` asks. Python lets the main thread alone handle signals; in
+    another thread nothing is changed.
     """
     request = StopRequest()
     if current_thread() is not main_thread():
@@ -32,8 +36,10 @@ def stop_requests() -> Iterator[StopRequest]:
         request.received = True
 
     # A handler that was not installed from Python reads as None and could not be restored.
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
     replaced = {number: handler for number, handler in handlers.items() if handler is not None}
+    if handlers[signal.SIGHUP] == signal.SIG_IGN:
+        del replaced[signal.SIGHUP]
     for number in replaced:
         signal.signal(number, receive)
     try:

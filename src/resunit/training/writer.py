@@ -8,6 +8,7 @@ from dataclasses import replace
 from resunit.data import StreamedSplit
 from resunit.errors import RunError
 from resunit.io.fields import to_json
+from resunit.models.design_source import source_of
 from resunit.models.drawing import unit_svg
 from resunit.models.weights import with_current_names, write_weights
 from resunit.runs.folder import RunFolder
@@ -16,6 +17,7 @@ from resunit.training.checkpoints import Checkpoint, newest_checkpoint, save_che
 from resunit.training.environment import describe_environment
 from resunit.training.evaluation import Predictions, ViewPredictions
 from resunit.training.page import write_page
+from resunit.training.recipe import is_own_design
 from resunit.training.result import describe_evaluation, describe_result
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
@@ -54,6 +56,7 @@ class RunWriter:
                 distributed.world_size,
                 self.setup.dataset.checksum,
                 command,
+                self.setup.recipe.to_json(),
             )
             if earlier is not None:
                 environment = replace(environment, started=earlier.started, command=earlier.command)
@@ -156,4 +159,5 @@ class RunWriter:
             classes=setup.dataset.classes,
             preprocessing=preprocessing,
             result={name: value for name, value in to_json(result).items() if name not in TIMINGS},
+            design_source=source_of(setup.spec.design) if is_own_design(setup.spec.design) else None,
         )

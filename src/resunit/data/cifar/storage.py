@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from resunit.data.cifar.facts import Cifar
 from resunit.data.cifar.records import decode, size_problem
 from resunit.data.dataset import Dataset, Split, content_checksum
 from resunit.errors import DataError, WriteError
 from resunit.io.atomic import write_atomically
+from resunit.io.json_text import parse_json
+from resunit.io.places import cache_folder, user_path
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -42,12 +42,12 @@ class Manifest:
 
 
 def data_root(root: Path | str | None) -> Path:
-    """Return the folder of all stored data sets: `root`, else $RESUNIT_DATA, else one in the user's cache."""
+    """Return the folder of all stored data sets: `root`, else $RESUNIT_DATA, else one in the cache."""
     if root is not None:
-        return Path(root).expanduser()
+        return user_path(root)
     if stated := os.environ.get("RESUNIT_DATA"):
-        return Path(stated).expanduser()
-    return user_cache_path("resunit") / "data"
+        return user_path(stated)
+    return cache_folder() / "data"
 
 
 def store(folder: Path, cifar: Cifar, records: Mapping[str, bytes], source: str) -> None:
@@ -127,7 +127,7 @@ def _refuse(file: Path, problem: str, cifar: Cifar) -> None:
 
 def _read_manifest(folder: Path, cifar: Cifar) -> Manifest:
     try:
-        content = json.loads((folder / MANIFEST).read_bytes())
+        content = parse_json((folder / MANIFEST).read_bytes())
         number = content.get("format", FORMAT)  # The first manifests had no number.
         if number != FORMAT:
             return Manifest(problem=f"of format {number}, which this resunit does not read")

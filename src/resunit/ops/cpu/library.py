@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from resunit.io import places
 from resunit.io.atomic import write_atomically
 
 HERE = Path(__file__).parent
@@ -78,8 +79,7 @@ def fingerprint() -> str:
 
 
 def cache_folder() -> Path:
-    """Return resunit/kernels in the user's cache, which nobody else can read or write. Raises OSError."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(root) if root else Path.home() / ".cache") / "resunit" / "kernels"
+    """Return kernels/ in resunit's cache, which nobody else can read or write. Raises OSError."""
+    folder = places.cache_folder() / "kernels"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder

@@ -1,0 +1,54 @@
+"""Signals that end a command: each becomes what Ctrl-C is, so that a command ends with its line and exit code."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from types import FrameType
+
+# Ctrl-C; the end of a process; the end of its terminal; and the notice that batch systems give before they kill.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+UNTOUCHED = (signal.SIG_DFL, signal.default_int_handler)
+
+
+class Interruption:
+    """Whether a signal has asked the command to end."""
+
+    def __init__(self) -> None:
+        self.is_asked_for = False
+
+    def receive(self, _number: int, _frame: FrameType | None) -> None:
+        """Raise KeyboardInterrupt, as a handler of signals."""
+        self.is_asked_for = True
+        raise KeyboardInterrupt
+
+    def end_if_asked(self) -> None:
+        """Raise KeyboardInterrupt if a signal has come: a library that was being imported may have swallowed it."""
+        if self.is_asked_for:
+            raise KeyboardInterrupt
+
+
+INTERRUPTION = Interruption()  # Signals are sent to the process, of which there is one.
+
+
+@contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt for the signals `ENDING` while the context lasts.
+
+    Training and reproducing handle them in their own way while they can go on later. A signal that is ignored
+    already stays so, as `nohup` asks. In another thread than the main one nothing is changed.
+    """
+    INTERRUPTION.is_asked_for = False
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    replaced = [number for number, handler in before.items() if handler in UNTOUCHED]
+    for number in replaced:
+        signal.signal(number, INTERRUPTION.receive)
+    try:
+        yield
+    finally:
+        INTERRUPTION.is_asked_for = False
+        for number in replaced:
+            signal.signal(number, before[number])

@@ -1,0 +1,58 @@
+"""Designs of the user's own that a run or a weights file names: a command imports them as `--design` does."""
+
+import warnings
+from pathlib import Path
+
+from resunit.errors import FileFormatError, UsageError
+from resunit.runs.folder import RunFolder
+from resunit.training.recipe import is_own_design
+
+
+class ChangedDesign(UserWarning):
+    """The code of a design is not what it was when the weights were trained."""
+
+
+def import_design(design: str | None, origin: Path) -> None:
+    """Import a design, if it is the user's own; all others are known.
+
+    Args:
+        design: the name of the design.
+        origin: the file that names it, for the message.
+
+    Raises:
+        FileFormatError: the design cannot be imported; the message names the module and what to do.
+    """
+    if design is None or not is_own_design(design):
+        return
+    from resunit.models.custom import add_design
+
+    try:
+        add_design(design)
+    except UsageError as error:
+        raise FileFormatError(f"{origin}: {error}") from error
+
+
+def import_design_of(source: Path) -> None:
+    """Import the design of the user's own that a run's folder or a weights file names, if it names one.
+
+    Code that has changed since the run was trained is said in a ChangedDesign warning. A file that is no weights
+    file is left to whoever reads it.
+
+    Raises:
+        FileFormatError: the weights file is damaged or foreign, or the design cannot be imported.
+    """
+    from resunit.models.custom import source_digest
+    from resunit.models.weights import recorded_design
+
+    path = RunFolder(source).weights if source.is_dir() else source
+    if not path.is_file() or path.suffix != ".safetensors":
+        return
+    recorded = recorded_design(path)
+    import_design(recorded.name, path)
+    if recorded.source is not None and source_digest(recorded.name) != recorded.source.sha256:
+        warnings.warn(
+            f"{path}: {recorded.source.file} has changed since these weights were trained, so the network may be "
+            "another one",
+            ChangedDesign,
+            stacklevel=2,
+        )

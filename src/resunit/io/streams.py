@@ -1,0 +1,89 @@
+"""The standard streams, whatever is behind them: nothing, a terminal that has gone, one that is not UTF-8."""
+
+import errno
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+from rich.console import Console
+
+
+class UnwritableOutput(OSError):
+    """The system refused to write to stdout, for instance because the disk behind it is full."""
+
+
+class LastingStream:
+    """Writes to a text stream, and goes on in silence once its terminal has gone.
+
+    Args:
+        stream: the stream; whatever is not defined here is asked of it.
+        drops_everything: whether no failure at all is raised. Otherwise a pipe that nobody reads any more raises
+            BrokenPipeError, and a full disk UnwritableOutput.
+    """
+
+    def __init__(self, stream: TextIO, drops_everything: bool):
+        self._stream = stream
+        self._drops_everything = drops_everything
+
+    def write(self, text: str) -> int:
+        """Write `text` and return its length. Raises OSError as the class says."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._drop(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream. Raises OSError as the class says."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._drop(error)
+
+    def writelines(self, lines: Any) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def _drop(self, error: OSError) -> None:
+        if self._drops_everything or error.errno == errno.EIO:  # The error of a terminal that was closed.
+            return
+        if isinstance(error, BrokenPipeError):
+            raise error
+        raise UnwritableOutput(error.errno, error.strerror) from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def prepare_streams() -> None:
+    """Make stdout and stderr take any text, also where they are closed.
+
+    A stream that is closed becomes one that swallows everything. A character that the encoding does not have, and
+    a byte of a file name that is no character, is written escaped. What cannot be written to stderr is dropped.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # The lowest free descriptor is the stream's own, which the next file would get otherwise.
+            nothing = open(os.devnull, mode)  # noqa: SIM115
+            os.set_inheritable(nothing.fileno(), True)
+            setattr(sys, name, nothing)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+        if not isinstance(stream, LastingStream):
+            setattr(sys, name, LastingStream(stream, drops_everything=name == "stderr"))
+
+
+def progress_console(shown: bool) -> Console:
+    """Return a console on stderr; what cannot be written there ends no work.
+
+    Args:
+        shown: whether anything is written at all.
+    """
+    stream: Any = (
+        LastingStream(sys.stderr, drops_everything=True) if sys.stderr is not None else io.StringIO()
+    )
+    return Console(file=stream, quiet=not shown, highlight=False)

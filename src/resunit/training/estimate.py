@@ -1,0 +1,81 @@
+"""How long a run takes on this machine, measured on a copy of its network before it begins."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from resunit.training.guest import isolated_random_numbers
+from resunit.training.optimizer import RecipeOptimizer
+from resunit.training.setup import TrainingSetup
+
+IMAGES = 64  # of the pass that is measured
+IMAGES_TO_WARM_UP = 8
+SECONDS_TO_WARM_UP = 3.0  # A machine on which eight images take longer is slow enough to be judged by them.
+FORWARD_SHARE = 1 / 3  # Of a training pass: the backward pass computes two gradients for each layer.
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The seconds that the parts of a run take."""
+
+    image: Mapping[int, float]
+    """To train on one image, by its side in pixels."""
+    update: float
+    """For one step of the optimizer."""
+
+
+def measure_speed(setup: TrainingSetup) -> Speed:
+    """Return how fast a run computes here; its network, its optimizer and all random numbers stay as they are."""
+    with isolated_random_numbers():
+        network = deepcopy(setup.network).train()
+        image = {side: _seconds_per_image(setup, network, side) for side in setup.flops}
+        optimizer = RecipeOptimizer(setup.recipe, network)
+        optimizer.step(setup.recipe.learning_rate)  # The first step also makes the optimizer's state.
+        _seconds_of_pass(setup, network, setup.image_size, IMAGES_TO_WARM_UP)  # Each step needs gradients.
+        began = time.monotonic()
+        optimizer.step(setup.recipe.learning_rate)
+        _wait_for(setup.distributed.device)
+        return Speed(image, time.monotonic() - began)
+
+
+def seconds_of_run(setup: TrainingSetup, speed: Speed, first: int = 0) -> float:
+    """Return how long a run takes from the step number `first` on, its evaluations included."""
+    images, size = setup.batches.batch_size, setup.image_size
+    sides = Counter(setup.image_size_at(step) for step in range(first, setup.steps))
+    training = sum(count * (images * speed.image[side] + speed.update) for side, count in sides.items())
+    on_the_way = sum(map(setup.evaluates_after, range(first + 1, setup.steps)))
+    everything = len(setup.dataset.test)
+    evaluated = on_the_way * min(setup.recipe.evaluation_images or everything, everything) + everything
+    return training + evaluated * FORWARD_SHARE * speed.image[size]
+
+
+def _seconds_per_image(setup: TrainingSetup, network: nn.Module, side: int) -> float:
+    seconds = _seconds_of_pass(setup, network, side, IMAGES_TO_WARM_UP)
+    if seconds > SECONDS_TO_WARM_UP:
+        return seconds / IMAGES_TO_WARM_UP
+    return _seconds_of_pass(setup, network, side, IMAGES) / IMAGES
+
+
+def _seconds_of_pass(setup: TrainingSetup, network: nn.Module, side: int, images: int) -> float:
+    """Return the seconds of a forward and backward pass on as many images, which are noise."""
+    device, recipe = setup.distributed.device, setup.recipe
+    batch = torch.randn(images, setup.spec.in_channels, side, side, device=device)
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    labels = torch.zeros(images, dtype=torch.int64, device=device)
+    began = time.monotonic()
+    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        loss = functional.cross_entropy(network(batch), labels, label_smoothing=recipe.label_smoothing)
+        loss.backward()
+    _wait_for(device)
+    return time.monotonic() - began
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

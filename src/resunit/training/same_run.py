@@ -1,0 +1,34 @@
+"""Whether a run that goes on is still the run that it began as."""
+
+import shlex
+
+from resunit.errors import RunError
+from resunit.runs.folder import RunFolder
+from resunit.runs.schema import Environment
+from resunit.training.recipe import Recipe, recipe_from_json
+
+# These fields may change between the parts of a run: they change none of its numbers. That `data` are still the
+# same images, wherever they lie now, is known by their checksum.
+MAY_CHANGE = ("name", "data", "device", "activation_checkpointing", "checkpoint_every")
+
+
+def check_recipe_of_run(folder: RunFolder, recipe: Recipe, environment: Environment) -> None:
+    """Check that a run's recipe.json is still the recipe that the run began with.
+
+    Args:
+        folder: the run's folder.
+        recipe: the recipe in its recipe.json.
+        environment: what the run recorded when it began. Older runs recorded no recipe, and pass.
+
+    Raises:
+        RunError: the recipe was edited; the message names the first field that differs.
+    """
+    if environment.recipe is None:
+        return
+    began, now = recipe_from_json(environment.recipe, str(folder.environment)).to_json(), recipe.to_json()
+    for name in now:
+        if name not in MAY_CHANGE and now[name] != began[name]:
+            raise RunError(
+                f"{folder.recipe}: {name} is {now[name]!r}, and this run began with {began[name]!r}; change it back, "
+                f"or start a new run with `resunit train --config {shlex.quote(str(folder.recipe))}`"
+            )
