@@ -1,6 +1,6 @@
 """Measure the tables of docs/propagation.md again: python -m tools.propagation_tables [TABLE ...]
 
-TABLE is networks, designs, blocks, mixing or cost; without it all tables are measured. The networks and
+TABLE is normal, networks, designs, blocks, mixing or cost; without it all tables are measured. The networks and
 blocks come from tests/propagation; the packages of the extra `dev` must be installed.
 """
 
@@ -10,7 +10,10 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -21,11 +24,51 @@ from resunit.errors import PropagationError
 from resunit.inference.subjects import find_subject, measured
 from resunit.io.format import two_digits
 from resunit.models.designs import DESIGNS
-from resunit.propagation import Instrument, measure, measure_mixing
+from resunit.propagation import Instrument, Propagation, measure, measure_mixing
 from tests.propagation.blocks import WIDTH, HyperNetwork, PostLN, PreLN, deep_norm, step, transformer
 from tests.propagation.networks import DESIGN_KINDS, NETWORKS
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "propagation.md"
+
+
+class NormalMeasure(NamedTuple):
+    """A row of the table of what is normal.
+
+    Attributes:
+        measure: the attribute of a junction.
+        which: the words for `choose`.
+        choose: the function that takes one number from those of all junctions.
+        healthy: the range of networks that train well.
+    """
+
+    measure: str
+    which: str
+    choose: Callable[[list[float]], float]
+    healthy: tuple[float, float]
+
+
+NORMAL = (
+    NormalMeasure("direct_gain", "smallest", min, (0.5, 1.05)),
+    NormalMeasure("gradient_gain", "at the first junction", itemgetter(0), (0.1, 1000)),
+    NormalMeasure("stream_rms", "smallest", min, (0.01, 100)),
+    NormalMeasure("stream_rms", "largest", max, (0.01, 100)),
+    NormalMeasure("branch_share", "median", statistics.median, (0.01, 0.5)),
+    NormalMeasure("energy_cut", "median", statistics.median, (0, 0.1)),
+    NormalMeasure("cancellation_share", "largest", max, (0, 0.1)),
+    NormalMeasure("headroom_fp16", "smallest", min, (4, 30)),
+)
+
+
+def normal_row(row: NormalMeasure, results: Iterable[Propagation]) -> str:
+    """Return a row of the table of what is normal; a network without the measure has an empty cell."""
+    cells = []
+    for result in results:
+        found = [getattr(junction, row.measure) for junction in result.junctions]
+        known = [value for value in found if value is not None]
+        cells.append(two_digits(row.choose(known)) if known else "")
+    low, high = row.healthy
+    return f"| `{row.measure}`, {row.which} | {low:g} to {high:g} | {' | '.join(cells)} |"
+
 
 KINDS = ("identity", "scale", "gate", "projection", "operations")
 DEPTH = 24  # junctions of the transformers and layers of the networks that mix streams
@@ -82,6 +125,26 @@ def designs() -> list[str]:
         columns.append(f"{two_digits(min(taken))} to {two_digits(max(taken))}")
         rows.append(f"| {design} | {' | '.join(columns)} |")
     return rows
+
+
+def normal() -> list[str]:
+    """Return the table of what is normal: ranges, and healthy and unhealthy networks at initialisation."""
+    tokens, weights = torch.randn(2, 4, 16, WIDTH)
+    subjects = {
+        "full pre-activation": ("resnet110", "full-preactivation"),
+        "original": ("resnet110", "original"),
+        "constant scaling": ("resnet110", "constant-scaling"),
+        "plain": ("resnet110", "plain"),
+    }
+    results = {
+        "Pre-LN": measure(
+            transformer(DEPTH // 2, PreLN), tokens, loss=lambda output, _: (output * weights).sum()
+        )
+    }
+    results |= {name: measured(find_subject(of, design=design)) for name, (of, design) in subjects.items()}
+    rows = [f"| measure | healthy | {' | '.join(results)} |", "|---" * (2 + len(results)) + "|"]
+    rows.append(f"| verdict | direct | {' | '.join(result.verdict.kind for result in results.values())} |")
+    return [*rows, *(normal_row(row, results.values()) for row in NORMAL)]
 
 
 def blocks() -> list[str]:
@@ -156,7 +219,14 @@ def cost() -> list[str]:
     return rows
 
 
-TABLES = {"networks": networks, "designs": designs, "blocks": blocks, "mixing": mixing, "cost": cost}
+TABLES = {
+    "normal": normal,
+    "networks": networks,
+    "designs": designs,
+    "blocks": blocks,
+    "mixing": mixing,
+    "cost": cost,
+}
 
 
 def main() -> None:

@@ -23,6 +23,19 @@ def test_each_network_has_its_row() -> None:
     assert len(table.strip().splitlines()) == len(expected) + 2
 
 
+def test_healthy_networks_are_within_the_ranges_and_the_others_outside() -> None:
+    table = DOCUMENT.split("<!-- table: normal -->")[1].split("<!-- end -->")[0].strip().splitlines()
+    names, _, verdicts, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
+    for column in range(2, len(names)):
+        outside = []
+        for measure, healthy, *numbers in rows:
+            low, high = map(float, healthy.split(" to "))
+            number = numbers[column - 2]
+            if number and not low <= float(number) <= high:
+                outside.append(measure)
+        assert bool(outside) == (verdicts[column] in ("scaled", "blocked")), (names[column], outside)
+
+
 def test_its_examples_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,8 +91,7 @@ def test_a_junction_stretches_only_what_grows(weight: float, words: str) -> None
     assert words in measure(model, X, also=["jacobian"]).findings
 
 
-def test_what_hides_a_network_comes_first() -> None:
-
+def test_what_hides_a_network_comes_before_small_effects() -> None:
     class Half(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -103,7 +102,7 @@ def test_what_hides_a_network_comes_first() -> None:
                 hidden = self.hidden(x)
             return self.seen(x) + 0 * hidden
 
-    assert measure(Half(), X).findings[0].startswith("1 addition in hidden.0 ran without gradients")
+    assert measure(Half(), X).evidence[0].startswith("1 addition in hidden.0 ran without gradients")
 
 
 def test_where_transformers_put_the_norm() -> None:

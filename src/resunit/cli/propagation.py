@@ -1,7 +1,7 @@
 """`resunit propagation`: does the signal pass directly?"""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -9,6 +9,9 @@ from resunit.cli.app import COMMON, DONE, Common, app, tell_json
 from resunit.cli.options import LEFT_OVER, model_options, own_design_options, split_arguments
 from resunit.cli.own_design import import_design_of
 from resunit.errors import UsageError
+
+if TYPE_CHECKING:
+    from resunit.propagation import Propagation
 
 ModelOptions = model_options()
 NONE_GIVEN = ModelOptions()
@@ -75,9 +78,19 @@ def propagation(
         tell_json(records if others else records[0])
     else:
         for subject, result in zip(subjects, results, strict=True):
-            print(f"{subject.name}, on {subject.note}")
-            for finding in result.findings:
-                print(f"  - {finding}")
+            _tell(subject.name, subject.note, result)
         if picture is not None:
             print(picture)
     return DONE
+
+
+def _tell(name: str, note: str, result: "Propagation") -> None:
+    print(f"{name}, on {note}")
+    print(f"  {result.verdict.sentence}")
+    for sentence in result.evidence:
+        print(f"  - {sentence}")
+    if result.remedies:
+        print("  What to change:")
+    for sentence in result.remedies:
+        print(f"  - {sentence}")
+    print(f"  {result.summary}")

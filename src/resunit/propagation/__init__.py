@@ -5,6 +5,7 @@ from resunit.propagation.junction import Junction
 from resunit.propagation.measure import Instrument, measure
 from resunit.propagation.measures.mixing import Mixing, MixingStep, measure_mixing
 from resunit.propagation.result import Propagation
+from resunit.propagation.verdict import Verdict
 
 __all__ = [
     "Instrument",
@@ -13,6 +14,7 @@ __all__ = [
     "MixingStep",
     "Propagation",
     "PropagationError",
+    "Verdict",
     "measure",
     "measure_mixing",
 ]

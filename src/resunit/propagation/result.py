@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from resunit.errors import PropagationError
 from resunit.io.places import user_path
 from resunit.propagation.junction import Junction
 from resunit.propagation.measures.direct_between import DirectBetween
+from resunit.propagation.show.judgement import judge
 from resunit.propagation.show.notebook import notebook_html
 from resunit.propagation.show.plot import plot
-from resunit.propagation.show.sentences import describe
+from resunit.propagation.show.remedies import remedies
+from resunit.propagation.show.sentences import describe, reached_junctions, summarise
+from resunit.propagation.verdict import Verdict
 
 FORMAT = 2  # of the JSON document; it grows when a field changes its name or its meaning.
 # 2: direct_gain and shortcut_gain stand in place of lambda_product and path_product; f is the unit's own.
@@ -55,10 +59,30 @@ class Propagation:
             raise PropagationError("this result does not know its network; get one from propagation.measure")
         return self.between.gain(l, L)
 
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Whether the signal passes directly; if not, where, by what, and how much is left."""
+        return judge(reached_junctions(self.junctions), self.absent)
+
+    @cached_property
+    def evidence(self) -> tuple[str, ...]:
+        """Sentences with numbers; those about the largest effects come first."""
+        return tuple(describe(self.junctions, self.verdict, (*self.unseen, *self.absent)))
+
+    @cached_property
+    def remedies(self) -> tuple[str, ...]:
+        """What to change, in sentences; empty if the signal passes directly."""
+        return tuple(remedies(reached_junctions(self.junctions)))
+
+    @property
+    def summary(self) -> str:
+        """How many junctions the network has, and of which kinds, in one sentence."""
+        return summarise(self.name, self.junctions)
+
     @property
     def findings(self) -> list[str]:
-        """Sentences with numbers; those about the largest effects come first."""
-        return describe(self.name, self.junctions, (*self.unseen, *self.absent))
+        """The whole answer in sentences: the verdict, the evidence, what to change, and the counts of junctions."""
+        return [self.verdict.sentence, *self.evidence, *self.remedies, self.summary]
 
     def to_json(self) -> str:
         """Return the measurement as one JSON document; numbers that are not finite become null."""
@@ -69,7 +93,9 @@ class Propagation:
         return {
             "format": FORMAT,
             "name": self.name,
+            "verdict": {key: _plain(value) for key, value in asdict(self.verdict).items()},
             "findings": self.findings,
+            "remedies": list(self.remedies),
             "unseen": list(self.unseen),
             "absent": list(self.absent),
             "junctions": [

@@ -5,22 +5,19 @@ from collections.abc import Iterator, Sequence
 
 from resunit.io.format import counted, share_in_percent, two_digits
 from resunit.propagation.junction import Junction
+from resunit.propagation.show.direct_path import SMALLEST_CHANGE, DirectPath
 from resunit.propagation.show.ranked_sentence import RUIN, RankedSentence
 
-SMALLEST_CHANGE = 0.02  # in decades, that is worth a sentence
 MULTIPLE_OF_X = 0.999  # R^2 from which h(x) counts as lambda x
 
 
-def direct_sentences(stage: Sequence[Junction]) -> Iterator[RankedSentence]:
+def direct_sentences(direct_path: DirectPath) -> Iterator[RankedSentence]:
     """Yield what is left of the gradient on the direct path of one stage, and what norms take of it."""
-    path = _from_first_of_one_size(stage)
-    if not path:
-        return
-    gain, alone = path[0].direct_gain, path[0].shortcut_gain
+    path, gain, alone = direct_path.junctions, direct_path.gain, direct_path.alone
     of_norms = list(_norms_after_addition(path, gain, alone)) if gain and alone else []
     yield from of_norms
     # Where h passes all, what the norms leave is the direct term, and one sentence says it.
-    if gain is not None and not (of_norms and alone and abs(math.log10(alone)) < SMALLEST_CHANGE):
+    if not (of_norms and alone and abs(math.log10(alone)) < SMALLEST_CHANGE):
         yield from _direct_gain(path, gain, alone)
 
 
@@ -45,14 +42,6 @@ def cancellation_sentences(junctions: Sequence[Junction]) -> Iterator[RankedSent
             f"<rest, direct> / <direct, direct> is at least {two_digits(lowest.cancellation_min or 0.0)}, at "
             f"{lowest.name}, and -1 would cancel it",
         )
-
-
-def _from_first_of_one_size(stage: Sequence[Junction]) -> list[Junction]:
-    """Return the junctions of a stage from the first that keeps the size and has a direct term."""
-    for number, junction in enumerate(stage):
-        if junction.effective_lambda is not None and junction.direct_gain is not None:
-            return list(stage[number:])
-    return []
 
 
 def _direct_gain(path: Sequence[Junction], gain: float, alone: float | None) -> Iterator[RankedSentence]:

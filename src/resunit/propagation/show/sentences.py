@@ -9,25 +9,30 @@ from dataclasses import fields, replace
 from resunit.io.format import counted, share_in_percent, two_digits
 from resunit.propagation.junction import Junction
 from resunit.propagation.show.branch_sentences import branch_sentences
+from resunit.propagation.show.direct_path import direct_paths
 from resunit.propagation.show.direct_sentences import cancellation_sentences, direct_sentences
 from resunit.propagation.show.ranked_sentence import RUIN, RankedSentence, and_others
+from resunit.propagation.show.remedies import SMALLEST_STREAM
+from resunit.propagation.verdict import Verdict
+
+UNSEEN = 0.3  # the weight of what could not be seen: after an effect that doubles or halves the signal
 
 
-def describe(name: str, junctions: Sequence[Junction], unseen: Sequence[str]) -> list[str]:
-    """Return the sentences about a network, those of the largest weight first.
+def describe(junctions: Sequence[Junction], verdict: Verdict, unseen: Sequence[str]) -> list[str]:
+    """Return the evidence for a verdict in sentences, those of the largest weight first.
 
     Args:
-        name: the name of the network.
-        junctions: its measured junctions.
-        unseen: sentences about calls that could not be looked into; they come before all others.
+        junctions: the measured junctions of the network.
+        verdict: the verdict, which no sentence repeats or contradicts.
+        unseen: sentences about calls that could not be looked into, and about absent measures. They come
+            after the sentences about large effects, because they can be about what does not matter.
     """
-    reached = [junction for junction in junctions if junction.stream_rms is not None]
+    reached = reached_junctions(junctions)
     finite = [_without_nonfinite(junction) for junction in reached]
     stages = [[j for j in finite if j.stage == stage] for stage in dict.fromkeys(j.stage for j in finite)]
     sentences = [
-        *_nonfinite_stream(reached),
-        *_nonfinite_gradient(reached),
-        *(sentence for stage in stages for sentence in direct_sentences(stage)),
+        *(RankedSentence(UNSEEN, text) for text in unseen if text != verdict.sentence),
+        *(sentence for path in direct_paths(finite) for sentence in direct_sentences(path)),
         *cancellation_sentences(finite),
         *_truncation(finite),
         *_shortcuts_unlike_x(finite),
@@ -35,14 +40,20 @@ def describe(name: str, junctions: Sequence[Junction], unseen: Sequence[str]) ->
         *_direct_share(finite),
         *branch_sentences(finite),
         *(sentence for stage in stages for sentence in _growth(stage)),
+        *_small_stream(finite),
         *_headroom(finite),
-        *_closure(finite),
+        *_closure(finite, verdict),
         *_lesions(finite),
         *_singular_values(finite),
         *_correlation(finite),
     ]
     sentences.sort(key=lambda sentence: -sentence.weight)
-    return [*unseen, *(sentence.text for sentence in sentences), _summary(name, junctions, len(reached))]
+    return [sentence.text for sentence in sentences]
+
+
+def reached_junctions(junctions: Sequence[Junction]) -> list[Junction]:
+    """Return the junctions that the batch reached."""
+    return [junction for junction in junctions if junction.stream_rms is not None]
 
 
 def _without_nonfinite(junction: Junction) -> Junction:
@@ -50,26 +61,6 @@ def _without_nonfinite(junction: Junction) -> Junction:
     values = {field.name: getattr(junction, field.name) for field in fields(junction)}
     bad = [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]
     return replace(junction, **dict.fromkeys(bad))
-
-
-def _nonfinite_stream(junctions: list[Junction]) -> Iterator[RankedSentence]:
-    bad = [j for j in junctions if j.nonfinite_share]
-    if bad:
-        yield RankedSentence(
-            RUIN,
-            f"{share_in_percent(bad[0].nonfinite_share or 0)} of the stream at {bad[0].name} "
-            f"is infinite or NaN, the first of {len(bad)} such junctions: what follows it means nothing",
-        )
-
-
-def _nonfinite_gradient(junctions: list[Junction]) -> Iterator[RankedSentence]:
-    bad = [j for j in junctions if j.gradient_gain is not None and not math.isfinite(j.gradient_gain)]
-    if bad:
-        yield RankedSentence(
-            RUIN * 0.9,
-            f"the gradient at {bad[-1].name} is infinite or NaN on its way back, "
-            f"and so at {counted(len(bad), 'junction')}",
-        )
 
 
 def _truncation(junctions: list[Junction]) -> Iterator[RankedSentence]:
@@ -132,8 +123,8 @@ def _direct_share(junctions: list[Junction]) -> Iterator[RankedSentence]:
         middle = statistics.median(shares)
         yield RankedSentence(
             0.5 if middle < 0.5 else 0.05,
-            f"of the gradient's norm at a junction {share_in_percent(middle)} comes through its own shortcut and "
-            f"{share_in_percent(1 - middle)} through its own branch, Eq. (5) with L = l + 1 "
+            f"over a single junction, {share_in_percent(middle)} of the gradient's norm comes through the shortcut "
+            f"and {share_in_percent(1 - middle)} through the branch, Eq. (5) with L = l + 1 "
             f"(medians over {counted(len(shares), 'junction')})",
         )
 
@@ -148,6 +139,19 @@ def _growth(stage: list[Junction]) -> Iterator[RankedSentence]:
             f"the stream {'grows' if growth > 1 else 'shrinks'} "
             f"{two_digits(max(growth, 1 / growth))}-fold over the {len(stage)} junctions "
             f"of stage {stage[0].stage}, to a root mean square of {two_digits(stage[-1].stream_rms)}",
+        )
+
+
+def _small_stream(junctions: list[Junction]) -> Iterator[RankedSentence]:
+    small = [j for j in junctions if j.stream_rms is not None and j.stream_rms < SMALLEST_STREAM]
+    if small:
+        least = min(small, key=lambda j: j.stream_rms or 0.0)
+        rms = least.stream_rms or 0.0
+        size = f"has a root mean square of {two_digits(rms)}" if rms else "is zero"
+        yield RankedSentence(
+            -math.log10(rms) if rms else RUIN / 4,
+            f"the stream at {least.name}{and_others(small)} {size}: nearly nothing passes forward, and the epsilon "
+            "of a norm or half precision hides it",
         )
 
 
@@ -167,7 +171,7 @@ def _headroom(junctions: list[Junction]) -> Iterator[RankedSentence]:
             )
 
 
-def _closure(junctions: list[Junction]) -> Iterator[RankedSentence]:
+def _closure(junctions: list[Junction], verdict: Verdict) -> Iterator[RankedSentence]:
     plain = [j for j in junctions if j.kind == "identity" and j.closure_error is not None]
     if not plain:
         return
@@ -175,9 +179,16 @@ def _closure(junctions: list[Junction]) -> Iterator[RankedSentence]:
     worst = last.closure_error or 0.0
     if worst < 1e-3:
         how = f"to {two_digits(worst)} of the stream" if worst else "exactly"
+        odd = any(j.kind in ("scale", "gate") for j in junctions)
+        within = "where h is the identity" if odd else "within every stage"
+        # Eq. (4) is about the forward pass; the verdict is about the gradient too.
+        passes = {
+            "direct": ": the signal passes directly",
+            "unmeasured": ": forward, the signal passes directly",
+        }.get(verdict.kind, "")
         yield RankedSentence(
             0.0,
-            f"x_L = x_l + sum F holds within every stage {how}, Eq. (4): the signal passes directly",
+            f"x_L = x_l + sum F holds {within} {how}, Eq. (4){passes}",
         )
     else:
         before = [j for j in junctions[: junctions.index(last)] if j.stage == last.stage]
@@ -189,7 +200,7 @@ def _closure(junctions: list[Junction]) -> Iterator[RankedSentence]:
         causes += ["what follows the additions"] if followed else []
         yield RankedSentence(
             0.01,
-            f"x_L differs from x_l + sum F by up to {share_in_percent(worst)} of the stream "
+            f"forward, x_L differs from x_l + sum F by up to {share_in_percent(worst)} of the stream "
             "within a stage, Eq. (4): the stream is changed on the way by "
             f"{', and by '.join(causes) or 'rounding'}",
         )
@@ -233,7 +244,9 @@ def _correlation(junctions: list[Junction]) -> Iterator[RankedSentence]:
         )
 
 
-def _summary(name: str, junctions: Sequence[Junction], reached: int) -> str:
+def summarise(name: str, junctions: Sequence[Junction]) -> str:
+    """Return how many junctions a network has, of which kinds, and how many a pass did not reach."""
+    reached = len(reached_junctions(junctions))
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(j.kind for j in junctions).items())
     stages = len({j.stage for j in junctions})
     missing = len(junctions) - reached
