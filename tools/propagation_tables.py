@@ -63,7 +63,8 @@ def normal_row(row: NormalMeasure, results: Iterable[Propagation]) -> str:
     """Return a row of the table of what is normal; a network without the measure has an empty cell."""
     cells = []
     for result in results:
-        found = [getattr(junction, row.measure) for junction in result.junctions]
+        # A junction that changes the size, at the beginning of a stage, has its own scale.
+        found = [getattr(j, row.measure) for j in result.junctions if j.effective_lambda is not None]
         known = [value for value in found if value is not None]
         cells.append(two_digits(row.choose(known)) if known else "")
     low, high = row.healthy

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from torch import nn
 
+import resunit
 from resunit.errors import PropagationError, WriteError
 from resunit.models.residual_unit import ResidualUnit
 from resunit.propagation import Propagation, measure
@@ -14,6 +17,7 @@ from resunit.propagation.show.web_figure import web_figures
 from tests.propagation.toy import X, scaled_network
 
 FULL = pytest.mark.full
+PANELS_OF_TOYS = 6  # All but that of truncation, which they have none of, and those on request.
 
 
 @pytest.mark.parametrize(
@@ -44,7 +48,7 @@ def test_a_page_that_needs_no_internet_connection(tmp_path: Path) -> None:
     page = own_markup(path)
     assert "0.5^18 = 3.8e-06" in page
     assert "<b>halves</b>" not in page
-    assert page.count('class="figure"') == 2
+    assert page.count('class="figure"') == 2 * PANELS_OF_TOYS
     assert 'src="http' not in page
     assert "Plotly.newPlot" in path.read_text()
 
@@ -57,11 +61,23 @@ def test_a_page_has_the_style_of_all_pages_and_fits_a_narrow_screen(tmp_path: Pa
 
 
 def test_networks_that_are_compared_have_the_same_vertical_axes() -> None:
-    figures = web_figures([measure(scaled_network(0.5, 3), X), measure(scaled_network(1.0, 3), X)])
-    ranges = [[axis.range for axis in figure.select_yaxes()] for figure in figures]
-    assert ranges[0] == ranges[1]
-    assert len(ranges[0]) == 6
-    assert all(low < high for low, high in ranges[0])
+    rows = web_figures([measure(scaled_network(0.5, 3), X), measure(scaled_network(1.0, 3), X)])
+    assert len(rows) == PANELS_OF_TOYS
+    for one, other in rows:
+        assert one.layout.yaxis.range == other.layout.yaxis.range
+        assert one.layout.yaxis.range[0] < one.layout.yaxis.range[1]
+
+
+def test_stage_boundaries_are_marked_between_junctions() -> None:
+    result = measure(resunit.create_model("resnet20"), torch.randn(2, 3, 16, 16))
+    assert [junction.stage for junction in result.junctions] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    beside = measure(scaled_network(0.5, 3), X)
+    for figure, unmarked in web_figures([result, beside]):
+        assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(3.5, 3.5), (6.5, 6.5)]
+        assert unmarked.layout.shapes == ()
+    for axes in paper_figure([result]).axes:
+        marks = [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_linestyle() == ":"]
+        assert marks == [[3.5, 3.5], [6.5, 6.5]]
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 7, 24])
@@ -70,8 +86,8 @@ def test_no_tick_is_between_junctions(depth: int) -> None:
     ticks = [tick for axes in paper_figure(results).axes for tick in axes.get_xticks()]
     assert ticks
     assert all(float(tick).is_integer() for tick in ticks)
-    (figure,) = web_figures(results)
-    assert figure.layout.xaxis.dtick == (1 if depth <= 10 else None)
+    for (figure,) in web_figures(results):
+        assert figure.layout.xaxis.dtick == (1 if depth <= 10 else None)
 
 
 def test_no_legend_covers_a_line() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
+from resunit.io.sortable_table import SortableTable
 from resunit.reports.run_table import run_table
-from resunit.reports.sortable_table import SortableTable, narrowed, table_for_terminal, table_in_markdown
+from resunit.reports.sortable_table import narrowed, table_for_terminal, table_in_markdown
 from tests.reports.compared_runs import compared
 
 RUNS = [

@@ -1,7 +1,7 @@
 """The table of the classes of a run: images, error, and what each class was most often taken for."""
 
 from resunit.io.format import percent
-from resunit.reports.sortable_table import UNKNOWN, Cell, SortableTable
+from resunit.io.sortable_table import UNKNOWN, Cell, SortableTable
 from resunit.runs.confusion import Confusion
 
 

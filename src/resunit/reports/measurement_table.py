@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
 from resunit.io.format import date_and_time, per_second, percent
-from resunit.reports.sortable_table import UNKNOWN, Cell, SortableTable
+from resunit.io.sortable_table import UNKNOWN, Cell, SortableTable
 from resunit.runs.benchmark_record import BenchmarkRecord, Measurement, Settings
 
 WORDS_FOR_SETTINGS = {"batch_size": "batch", "image_size": "pixels", "threads": "threads", "peer": "beside"}

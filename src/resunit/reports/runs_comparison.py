@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resunit.io.sortable_table import SortableTable
 from resunit.reports.compared_run import (
     NETWORK_AND_DATA,
     OF_ONE_SETTING,
@@ -16,7 +17,6 @@ from resunit.reports.compared_run import (
 )
 from resunit.reports.run_table import run_table
 from resunit.reports.runs_figures import overlaid_curves, sweep_figure
-from resunit.reports.sortable_table import SortableTable
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from resunit.io.page import render_page
+from resunit.io.sortable_table import SortableTable
 from resunit.io.style import BLUE, FONT
 from resunit.reports.comparison import ClaimRow, Comparison
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Plot, interactive_curves
 from resunit.reports.runs_comparison import RunsComparison
-from resunit.reports.sortable_table import SortableTable
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -1,23 +1,48 @@
-"""The page of one or two measurements: findings, and the measures by depth to zoom into and point at."""
+"""The page of one or two measurements: the answer, the measures by depth, and a table of the junctions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from resunit.io.page import render_page
+from resunit.propagation.show.junction_table import junction_table
+from resunit.propagation.show.panels import MeasurePanel, note_of, panels_of
 from resunit.propagation.show.web_figure import web_figures
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
     from resunit.propagation.result import Propagation
+
+
+class PanelOnPage(NamedTuple):
+    """A panel as the page shows it.
+
+    Attributes:
+        panel: the title and the lines.
+        note: what the title adds about values that are not drawn at their own height, or "".
+        figures: the name of a figure for each measurement.
+    """
+
+    panel: MeasurePanel
+    note: str
+    figures: tuple[str, ...]
 
 
 def propagation_page(results: Sequence[Propagation]) -> str:
     """Return the page as HTML: one file that needs no internet connection."""
-    figures = {f"measures{number}": figure for number, figure in enumerate(web_figures(results))}
+    figures: dict[str, Figure] = {}
+    panels: list[PanelOnPage] = []
+    for row, (panel, drawn) in enumerate(zip(panels_of(results), web_figures(results), strict=True)):
+        named = {f"measures{row}-{number}": figure for number, figure in enumerate(drawn)}
+        figures |= named
+        panels.append(PanelOnPage(panel, note_of(panel, results), tuple(named)))
     return render_page(
         "propagation.html",
         package="resunit.propagation.show",
         figures=figures,
-        measurements=list(zip(results, figures, strict=True)),
+        results=results,
+        panels=panels,
+        tables=[junction_table(result.junctions) for result in results],
     )

@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from resunit.io.style import GREY
 from resunit.propagation.show.panels import heights, needs_markers, note_of, panels_of
+from resunit.propagation.show.stage_boundaries import stage_boundaries
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +39,8 @@ def paper_figure(results: Sequence[Propagation]) -> Figure:
                     label=line.label, color=line.colour, linestyle="--" if line.dashed else "-",
                     linewidth=1.4, marker="." if needs_markers(drawn) else "",
                 )  # fmt: skip
+            for place in stage_boundaries(result.junctions):
+                axes.axvline(place, color=GREY, linestyle=":", linewidth=0.9, zorder=0)
             if panel.axis == "logarithmic":
                 axes.set_yscale("log")
             elif panel.axis == "share":
@@ -51,11 +55,16 @@ def paper_figure(results: Sequence[Propagation]) -> Figure:
         if panel.axis == "logarithmic":
             _set_plain_ticks(grid[row][0])
     for column, result in enumerate(results):
-        grid[-1][column].set_xlabel(f"junction of {result.name}")
+        grid[-1][column].set_xlabel(_horizontal_label(result))
         # Without this locator short axes would have ticks between junctions.
         at_junctions = MaxNLocator(integer=True, steps=(1, 2, 5, 10), min_n_ticks=1)
         grid[-1][column].xaxis.set_major_locator(at_junctions)
     return figure
+
+
+def _horizontal_label(result: Propagation) -> str:
+    between = "; dotted: between stages" if stage_boundaries(result.junctions) else ""
+    return f"junction of {result.name}{between}"
 
 
 def _set_plain_ticks(axes: Axes) -> None:

@@ -1,4 +1,4 @@
-"""The measures by depth as an interactive figure, drawn with Plotly."""
+"""The measures by depth as interactive figures, drawn with Plotly: one for each panel and network."""
 
 from __future__ import annotations
 
@@ -7,77 +7,76 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from resunit.io.style import FONT
-from resunit.propagation.show.panels import (
-    MeasurePanel,
-    heights,
-    needs_markers,
-    note_of,
-    panels_of,
-)
+from resunit.io.style import FONT, GREY
+from resunit.propagation.show.panels import MeasurePanel, heights, needs_markers, panels_of
+from resunit.propagation.show.stage_boundaries import stage_boundaries
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from resunit.propagation.result import Propagation
 
-PANEL_HEIGHT_PIXELS = 250
-TITLE_HEIGHT_PIXELS = 64  # of the three lines above a panel
-MARGINS_PIXELS = {"l": 52, "r": 8, "t": TITLE_HEIGHT_PIXELS, "b": 44}
+HEIGHT_PIXELS = 240
+MARGINS_PIXELS = {"l": 44, "r": 6, "t": 10, "b": 40}
+DECADES_OF_A_SHORT_AXIS = 2
 MOST_JUNCTIONS_WITH_A_TICK_EACH = 10
 
 
-def web_figures(results: Sequence[Propagation]) -> list[Figure]:
-    """Return a figure for each measurement; all have the same panels, with the same vertical axes."""
-    panels = panels_of(results)
-    ranges = [_vertical_range(panel, results) for panel in panels]
-    titles = [_title(panel, results) for panel in panels]
+def web_figures(results: Sequence[Propagation]) -> list[list[Figure]]:
+    """Return for each panel a figure for each measurement; the figures of a panel have one vertical axis."""
     has_few = max(len(result.junctions) for result in results) <= MOST_JUNCTIONS_WITH_A_TICK_EACH
-    return [_figure(result, panels, ranges, titles, has_few) for result in results]
+    rows = []
+    for panel in panels_of(results):
+        ends = _vertical_range(panel, results)
+        rows.append([_figure(result, panel, ends, has_few) for result in results])
+    return rows
 
 
 def _figure(
     result: Propagation,
-    panels: Sequence[MeasurePanel],
-    ranges: Sequence[tuple[float, float] | None],
-    titles: Sequence[str],
+    panel: MeasurePanel,
+    vertical_range: tuple[float, float] | None,
     has_few_junctions: bool,
 ) -> Figure:
-    from plotly.subplots import make_subplots
+    from plotly.graph_objects import Figure
 
-    height = PANEL_HEIGHT_PIXELS * len(panels) + MARGINS_PIXELS["t"] + MARGINS_PIXELS["b"]
-    figure = make_subplots(
-        rows=len(panels),
-        shared_xaxes=True,
-        vertical_spacing=(TITLE_HEIGHT_PIXELS + 16) / (PANEL_HEIGHT_PIXELS * len(panels)),
-        subplot_titles=titles,
-    )
+    figure = Figure()
     names = [f"{html.escape(junction.name)} ({junction.kind})" for junction in result.junctions]
-    for row, panel in enumerate(panels, start=1):
-        for line in panel.lines:
-            drawn = heights(result.junctions, line, panel)
-            figure.add_scatter(
-                x=list(range(1, len(drawn) + 1)),
-                y=drawn,
-                customdata=[getattr(junction, line.measure) for junction in result.junctions],
-                name=line.label,
-                text=names,
-                hovertemplate=f"%{{text}}<br>{html.escape(line.label)} %{{customdata:.3g}}<extra></extra>",
-                line={"color": line.colour, "width": 1.8, "dash": "dash" if line.dashed else "solid"},
-                mode="lines+markers" if needs_markers(drawn) else "lines",
-                marker={"size": 4},
-                row=row,
-                col=1,
-            )
-        kind = "log" if panel.axis == "logarithmic" else "linear"
-        figure.update_yaxes(type=kind, exponentformat="power", range=ranges[row - 1], row=row)
-    figure.update_xaxes(title_text="junction", row=len(panels))
-    if has_few_junctions:
-        figure.update_xaxes(dtick=1)  # Otherwise there would be ticks between junctions.
-    # The titles begin at the left edge, above the numbers of the axis, so that they fit a narrow screen.
-    figure.update_annotations(x=0, xshift=8 - MARGINS_PIXELS["l"], xanchor="left", align="left", font_size=12)
+    is_empty = True
+    for line in panel.lines:
+        drawn = heights(result.junctions, line, panel)
+        is_empty = is_empty and all(height is None for height in drawn)
+        figure.add_scatter(
+            x=list(range(1, len(drawn) + 1)),
+            y=drawn,
+            customdata=[getattr(junction, line.measure) for junction in result.junctions],
+            name=line.label,
+            text=names,
+            hovertemplate=f"%{{text}}<br>{html.escape(line.label)} %{{customdata:.3g}}<extra></extra>",
+            line={"color": line.colour, "width": 1.8, "dash": "dash" if line.dashed else "solid"},
+            mode="lines+markers" if needs_markers(drawn) else "lines",
+            marker={"size": 4},
+        )
+    for place in stage_boundaries(result.junctions):
+        figure.add_vline(place, line={"color": GREY, "width": 1, "dash": "dot"})
+    if is_empty:
+        figure.add_annotation(
+            text="not measured here", xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False
+        )
+    if panel.axis == "logarithmic":
+        low, high = vertical_range or (0.0, 0.0)
+        # By themselves Plotly's ticks on a short logarithmic axis stand on one another.
+        dense = "D2" if high - low < DECADES_OF_A_SHORT_AXIS else None
+        figure.update_yaxes(type="log", exponentformat="power", dtick=dense)
+    figure.update_yaxes(range=vertical_range, nticks=6)
+    figure.update_xaxes(
+        title={"text": "junction", "standoff": 4},
+        range=(0.5, len(result.junctions) + 0.5),
+        zeroline=False,
+        dtick=1 if has_few_junctions else None,  # Otherwise there would be ticks between junctions.
+    )
     figure.update_layout(
-        template="none", font_family=FONT, height=height, margin=MARGINS_PIXELS, showlegend=False
+        template="none", font_family=FONT, height=HEIGHT_PIXELS, margin=MARGINS_PIXELS, showlegend=False
     )
     return figure
 
@@ -85,7 +84,7 @@ def _figure(
 def _vertical_range(panel: MeasurePanel, results: Sequence[Propagation]) -> tuple[float, float] | None:
     """Return the ends of a vertical axis, as exponents of 10 if it is logarithmic; None if it is empty."""
     if panel.axis == "share":
-        return 0.0, 1.1  # The legend stands above the number 1.
+        return 0.0, 1.05
     drawn = [
         height
         for result in results
@@ -100,14 +99,3 @@ def _vertical_range(panel: MeasurePanel, results: Sequence[Propagation]) -> tupl
         low, high = math.log10(low), math.log10(high)
     margin = 0.06 * (high - low) or 0.5
     return low - margin, high + margin
-
-
-def _title(panel: MeasurePanel, results: Sequence[Propagation]) -> str:
-    """Return the title of a panel in lines; the last one names the lines in their colours."""
-    legend = ", ".join(
-        f'<span style="color:{line.colour}">{"- -" if line.dashed else "—"} {html.escape(line.label)}</span>'
-        for line in panel.lines
-    )
-    words = note_of(panel, results)
-    note = f"<br>{words}" if words else ""
-    return f"<b>{html.escape(panel.title)}</b>{note}<br>{legend}"
