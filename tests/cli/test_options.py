@@ -1,6 +1,7 @@
 """The options made from a recipe's fields and from the options of designs and networks."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,18 @@ class Squeeze(nn.Module):
 
     def forward(self, x):
         return x
+"""
+
+FACTOR = """
+from torch import nn
+
+class Factor(nn.Module):
+    def __init__(self, channels: int, factor: float = 0.5) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
 """
 
 
@@ -174,6 +187,74 @@ def test_arguments_that_are_left_are_words_and_options(
     arguments: str, words: list[str], options: dict[str, str | None]
 ) -> None:
     assert split_arguments(arguments.split()) == (words, options)
+
+
+def test_propagation_offers_every_option_that_train_has_for_designs_and_networks() -> None:
+    offered = set(option_names(app["propagation"]))
+    assert {option_name(name) for name in OPTIONS} <= offered & set(option_names(app["train"]))
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "attribute", "expected"),
+    [
+        (
+            "resnet20",
+            "--design constant-scaling --shortcut-scale 0.9 --branch-scale 0.1",
+            "effective_lambda",
+            0.9,
+        ),
+        # Exclusive gates multiply x by 1 - sigmoid(bias) before they have learned anything from it.
+        (
+            "resnet20",
+            "--design exclusive-gating --gate-bias -3",
+            "effective_lambda",
+            1 - 1 / (1 + math.exp(3)),
+        ),
+        (
+            "resnet20",
+            "--design dropout-shortcut --drop-probability 0.9 --no-inverted-dropout",
+            "effective_lambda",
+            0.1,
+        ),
+        ("resnet20", "--design layer-scale --initial-scale 0", "branch_share", 0.0),
+    ],
+)
+def test_the_options_of_designs_change_what_propagation_measures(
+    capsys: pytest.CaptureFixture[str], network: str, options: str, attribute: str, expected: float
+) -> None:
+    assert main(["propagation", network, *options.split(), "--batch-size", "4", "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)["junctions"][0]
+    assert first[attribute] == pytest.approx(expected, rel=0.05, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ("--shortcut-scale half", "--shortcut-scale"),
+        ("--drop-probability 1", "--drop-probability"),
+        ("--shortcut-option E", "--shortcut-option"),
+        ("--gate-biass -3", "--gate-bias"),
+    ],
+)
+def test_propagation_and_train_refuse_an_option_alike(
+    capsys: pytest.CaptureFixture[str], options: str, named: str
+) -> None:
+    for command in (["propagation", "resnet20"], ["train", *SHORT, "--model", "resnet20"]):
+        assert named in refused(capsys, 2, *command, "--design", "dropout-shortcut", *options.split())
+
+
+def test_propagation_takes_the_options_of_a_design_of_ones_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "units_for_signals.py").write_text(FACTOR)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    command = ["propagation", "resnet20", "--design", "units_for_signals:Factor", "--batch-size", "4"]
+    for options, expected in ((["--factor", "0.9"], 0.9), ([], 0.5)):
+        assert main([*command, *options, "--json"]) == 0
+        first = json.loads(capsys.readouterr().out)["junctions"][0]
+        assert first["effective_lambda"] == pytest.approx(expected, rel=1e-5)
+    assert "--factor" in refused(capsys, 2, *command, "--factor", "half")
 
 
 def test_propagation_takes_the_options_of_designs(capsys: pytest.CaptureFixture[str]) -> None:

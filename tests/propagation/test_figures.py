@@ -1,10 +1,12 @@
 """Figures, the page and the notebook cell show what was measured."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from plotly.graph_objects import Figure
 from torch import nn
 
 import resunit
@@ -36,6 +38,10 @@ def test_figures_for_paper(ending: str, magic: bytes, tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+def layout_of(figure: Figure) -> Any:
+    return figure.layout
+
+
 def own_markup(path: Path) -> str:
     """Return what a page says, without the program of Plotly."""
     return path.read_text().split("<script>")[0]
@@ -64,8 +70,18 @@ def test_networks_that_are_compared_have_the_same_vertical_axes() -> None:
     rows = web_figures([measure(scaled_network(0.5, 3), X), measure(scaled_network(1.0, 3), X)])
     assert len(rows) == PANELS_OF_TOYS
     for one, other in rows:
-        assert one.layout.yaxis.range == other.layout.yaxis.range
-        assert one.layout.yaxis.range[0] < one.layout.yaxis.range[1]
+        assert layout_of(one).yaxis.range == layout_of(other).yaxis.range
+        assert layout_of(one).yaxis.range[0] < layout_of(one).yaxis.range[1]
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.95, 1.0])
+def test_a_short_logarithmic_axis_has_ticks_that_are_numbers(scale: float) -> None:
+    (direct,) = web_figures([measure(scaled_network(scale, 4), X)])[2]
+    axis = layout_of(direct).yaxis
+    low, high = (10**end for end in axis.range)
+    assert 3 <= len(axis.tickvals) <= 10
+    assert all(low <= value <= high for value in axis.tickvals)
+    assert [float(text) for text in axis.ticktext] == pytest.approx(axis.tickvals, rel=1e-3)
 
 
 def test_stage_boundaries_are_marked_between_junctions() -> None:
@@ -73,8 +89,8 @@ def test_stage_boundaries_are_marked_between_junctions() -> None:
     assert [junction.stage for junction in result.junctions] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     beside = measure(scaled_network(0.5, 3), X)
     for figure, unmarked in web_figures([result, beside]):
-        assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(3.5, 3.5), (6.5, 6.5)]
-        assert unmarked.layout.shapes == ()
+        assert [(line.x0, line.x1) for line in layout_of(figure).shapes] == [(3.5, 3.5), (6.5, 6.5)]
+        assert layout_of(unmarked).shapes == ()
     for axes in paper_figure([result]).axes:
         marks = [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_linestyle() == ":"]
         assert marks == [[3.5, 3.5], [6.5, 6.5]]
@@ -87,7 +103,7 @@ def test_no_tick_is_between_junctions(depth: int) -> None:
     assert ticks
     assert all(float(tick).is_integer() for tick in ticks)
     for (figure,) in web_figures(results):
-        assert figure.layout.xaxis.dtick == (1 if depth <= 10 else None)
+        assert layout_of(figure).xaxis.dtick == (1 if depth <= 10 else None)
 
 
 def test_no_legend_covers_a_line() -> None:

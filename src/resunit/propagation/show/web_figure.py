@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resunit.io.style import FONT, GREY
 from resunit.propagation.show.panels import MeasurePanel, heights, needs_markers, panels_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 HEIGHT_PIXELS = 240
 MARGINS_PIXELS = {"l": 44, "r": 6, "t": 10, "b": 40}
 DECADES_OF_A_SHORT_AXIS = 2
+FEWEST_TICKS, MOST_TICKS = 3, 5
 MOST_JUNCTIONS_WITH_A_TICK_EACH = 10
 
 
@@ -64,10 +65,8 @@ def _figure(
             text="not measured here", xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False
         )
     if panel.axis == "logarithmic":
-        low, high = vertical_range or (0.0, 0.0)
-        # By themselves Plotly's ticks on a short logarithmic axis stand on one another.
-        dense = "D2" if high - low < DECADES_OF_A_SHORT_AXIS else None
-        figure.update_yaxes(type="log", exponentformat="power", dtick=dense)
+        ticks = {} if vertical_range is None else _ticks_of_short_axis(*vertical_range)
+        figure.update_yaxes(type="log", exponentformat="power", **ticks)
     figure.update_yaxes(range=vertical_range, nticks=6)
     figure.update_xaxes(
         title={"text": "junction", "standoff": 4},
@@ -99,3 +98,24 @@ def _vertical_range(panel: MeasurePanel, results: Sequence[Propagation]) -> tupl
         low, high = math.log10(low), math.log10(high)
     margin = 0.06 * (high - low) or 0.5
     return low - margin, high + margin
+
+
+def _ticks_of_short_axis(low: float, high: float) -> dict[str, Any]:
+    """Return the ticks of a logarithmic axis of few decades; by themselves Plotly's would read 5 for 0.5.
+
+    Args:
+        low: the exponent of 10 at the lower end.
+        high: the exponent at the upper end.
+    """
+    if high - low > DECADES_OF_A_SHORT_AXIS:
+        return {}
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    values = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+    values = [value for value in values if low <= math.log10(value) <= high]
+    if len(values) < FEWEST_TICKS:
+        step = 10.0 ** math.floor(math.log10((10**high - 10**low) / 2))
+        values = [
+            number * step for number in range(math.ceil(10**low / step), math.floor(10**high / step) + 1)
+        ]
+        values = values[:: max(1, len(values) // MOST_TICKS)]
+    return {"tickvals": values, "ticktext": [f"{value:.4g}" for value in values]}
