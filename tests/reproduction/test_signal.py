@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from resunit.cli import main
@@ -155,6 +156,35 @@ def test_every_line_can_be_told_apart_and_zero_is_said() -> None:
     assert str(FLOOR) in drawing.get_suptitle()
     assert all(float(tick).is_integer() for axes in drawing.axes for tick in axes.get_xticks())
     assert "; without plain;" in figure(compare([r for r in records if r.design != "plain"])).get_suptitle()
+
+
+def test_the_direct_term_with_f_stands_beside_that_of_h_alone() -> None:
+    """Fig. 2 is about h, which plain closes; Fig. 4 is about f, which takes half of the original's path."""
+    paths = {"original": (1.0, 0.5), "plain": (0.0, 0.0), "full-preactivation": (1.0, 1.0)}
+    records = [
+        replace(
+            recorded(design),
+            propagation=tuple(
+                measurement(
+                    step, gradient_gain=(3.0, 1.0), shortcut_gain=(alone, 1.0), direct_gain=(both, 1.0)
+                )
+                for step in (0, 200)
+            ),
+        )
+        for design, (alone, both) in paths.items()
+    ]
+    drawing = figure(compare(records))
+    panels = [axes for axes in drawing.axes if "direct" in axes.get_ylabel()]
+    assert len(panels) == 2 * 2 * len(STROKES), "two times, h alone and with f, for each table"
+    for left, right in zip(panels[::2], panels[1::2], strict=True):
+        assert ("h alone" in left.get_ylabel(), "h and f" in right.get_ylabel()) == (True, True)
+        assert left.get_title(loc="left") == right.get_title(loc="left")
+        assert left.get_position().y0 == right.get_position().y0
+        assert left.get_ylim() == right.get_ylim()
+        for axes, place in ((left, 0), (right, 1)):
+            for line in axes.lines:
+                first = np.asarray(line.get_ydata())[0]
+                assert first == max(paths[str(line.get_label())][place], FLOOR)
 
 
 def test_records_without_a_direct_term_are_drawn_without_it() -> None:

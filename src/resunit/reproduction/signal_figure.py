@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # Zero, and what is smaller than this, is drawn here: it would squeeze all other lines together.
 FLOOR = 1e-12
 
+DIRECT_TERMS = ("shortcut_gain", "direct_gain")
+
+POINTS_OF_A_LINE = 11
+
 TITLE_CHARACTERS = 130  # in a line of the title, as many as fit the figure
 
 
@@ -30,6 +34,20 @@ class Stroke(NamedTuple):
 
     colour: str
     dashes: str | tuple[int, tuple[int, ...]] = "-"
+
+
+class Panel(NamedTuple):
+    """One measure of several designs at one time.
+
+    Attributes:
+        measure: a key of `DRAWN_MEASURES`.
+        when: the words for the time, for the title.
+        measured: the measures of each design; None where it was not measured.
+    """
+
+    measure: str
+    when: str
+    measured: Mapping[str, Measured | None]
 
 
 BLACK, BLUE, SKY, GREEN, ORANGE, RED, PURPLE = (
@@ -65,35 +83,62 @@ def save_figure(signals: SignalComparison, path: Path) -> Path:
 
 
 def figure(signals: SignalComparison) -> Figure:
-    """Return the figure: one column before and one after training, a row for each measure and table."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    """Return the figure, in rows of two panels.
 
-    rows_of_panels = max(1, len(signals.drawn)) * len(STROKES)
-    drawing = Figure(figsize=(13, 1 + 2.5 * rows_of_panels), layout="constrained")
-    grid = drawing.subplots(rows_of_panels, 2, sharex=True, squeeze=False)
+    The gradient before training stands beside the gradient after it. Below, before and after training, the
+    direct term through h alone (the shortcuts of Fig. 2) stands beside the direct term through h and f, which
+    the activations of Fig. 4 change too.
+    """
+    from matplotlib.figure import Figure
+
     initially = {design: signals.initially(design) for design in signals.records}
     trained = {design: signals.trained(design) for design in signals.records}
-    for number, measure in enumerate(signals.drawn):
-        rows = grid[number * len(STROKES) : (number + 1) * len(STROKES)]
-        for (before, after), (table, strokes) in zip(rows, STROKES.items(), strict=True):
-            _draw(before, initially, strokes, measure)
-            _draw(after, trained, strokes, measure)
-            before.set_title(f"{table}, at initialisation", fontsize=10, loc="left")
-            after.set_title(f"{table}, after {signals.steps} steps", fontsize=10, loc="left")
-            before.set_ylabel(DRAWN_MEASURES[measure], fontsize=9)
-            handles, _ = before.get_legend_handles_labels()
-            labels = [_label(design, signals) for design in strokes if design in signals.records]
-            after.legend(
-                handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False,
-                handlelength=4,
+    before, after = "at initialisation", f"after {signals.steps} steps"
+    pairs = [(Panel("gradient_gain", before, initially), Panel("gradient_gain", after, trained))]
+    if any(name in signals.drawn for name in DIRECT_TERMS):
+        pairs += [
+            (Panel(DIRECT_TERMS[0], when, measured), Panel(DIRECT_TERMS[1], when, measured))
+            for when, measured in ((before, initially), (after, trained))
+        ]
+    drawing = Figure(figsize=(13, 1 + 2.5 * len(pairs) * len(STROKES)), layout="constrained")
+    labels = {design: _label(design, signals) for design in signals.records}
+    draw_pairs(drawing, pairs, labels)
+    drawing.suptitle(textwrap.fill(_title(signals), TITLE_CHARACTERS), fontsize=11)
+    return drawing
+
+
+def draw_pairs(drawing: Figure, pairs: Sequence[tuple[Panel, Panel]], labels: Mapping[str, str]) -> None:
+    """Draw a row for each pair of panels and each of the paper's tables; panels that are compared share an axis.
+
+    The direct terms of both tables have axes of their own, for the shortcuts of Table 1 take a millionth of what
+    the activations of Table 2 leave.
+
+    Args:
+        drawing: an empty figure.
+        pairs: what stands beside each other.
+        labels: the words of the legend for each design; a design without them has no line.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    grid = drawing.subplots(len(pairs) * len(STROKES), 2, sharex=True, squeeze=False)
+    kinds: dict[str, list[Axes]] = {}
+    for number, pair in enumerate(pairs):
+        for row, (table, strokes) in zip(grid[number * len(STROKES) :], STROKES.items(), strict=False):
+            for axes, panel in zip(row, pair, strict=True):
+                _draw(axes, panel.measured, strokes, panel.measure)
+                axes.set_title(f"{table}, {panel.when}", fontsize=10, loc="left")
+                axes.set_ylabel(DRAWN_MEASURES[panel.measure], fontsize=9)
+                kinds.setdefault(table if panel.measure in DIRECT_TERMS else panel.measure, []).append(axes)
+            handles, _ = row[0].get_legend_handles_labels()
+            row[1].legend(
+                handles, [labels[design] for design in strokes if design in labels], loc="center left",
+                bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False, handlelength=4,
             )  # fmt: skip
-        _share_axis([axes for row in rows for axes in row])
+    for panels in kinds.values():
+        _share_axis(panels)
     for axes in grid[-1]:
         axes.set_xlabel("unit")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    drawing.suptitle(textwrap.fill(_title(signals), TITLE_CHARACTERS), fontsize=11)
-    return drawing
 
 
 def _draw(
@@ -107,10 +152,12 @@ def _draw(
                 range(1, len(heights) + 1), heights, label=design, color=stroke.colour, alpha=0.9,
                 linestyle=stroke.dashes, linewidth=3.0 - 0.3 * order, zorder=2 + order,
             )  # fmt: skip
-            if any(value == 0 for value in values):
+            if 0 in values:
+                # The words for several designs stand one above the other.
+                above = 4 + POINTS_OF_A_LINE * len(axes.texts)
                 axes.annotate(
-                    f"{design}: 0", (1, FLOOR), color=stroke.colour, fontsize=9, xytext=(4, 4),
-                    textcoords="offset points",
+                    f"{design}: 0", (1 + values.index(0), FLOOR), color=stroke.colour, fontsize=9,
+                    xytext=(4, above), textcoords="offset points",
                 )  # fmt: skip
     _say_if_all_are_one(axes)
     axes.set_yscale("log")
