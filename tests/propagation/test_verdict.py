@@ -129,6 +129,36 @@ def test_norms_after_the_addition_scale_and_deepnorm_is_direct() -> None:
     assert "layer_norm" in post.sentence
 
 
+def test_a_loss_that_a_norm_makes_constant_is_named_before_the_norms() -> None:
+    torch.manual_seed(0)
+    network, (x, weights) = transformer(3, PostLN), torch.randn(2, 2, 5, WIDTH)
+    # The mean square of what the last norm returns is 1, whatever the network computes.
+    assert "loss=" in measure(network, x).remedies[0]
+    result = measure(network, x, loss=lambda output, _: (output * weights).sum())
+    assert not any("loss=" in remedy for remedy in result.remedies)
+
+
+class Resized(nn.Module):
+    """A unit whose shortcut is a linear map into another size."""
+
+    def __init__(self, before: int, after: int, factor: float) -> None:
+        super().__init__()
+        self.shortcut = nn.Linear(before, after, bias=False)
+        self.branch = nn.Sequential(nn.Linear(before, 4 * after), nn.Linear(4 * after, after))
+        with torch.no_grad():
+            self.shortcut.weight.mul_(factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shortcut(x) + self.branch(x)
+
+
+def test_a_junction_that_changes_the_size_gives_no_verdict_where_others_keep_it() -> None:
+    torch.manual_seed(0)
+    assert first(measure(nn.Sequential(Resized(8, 16, 20.0), Resized(16, 8, 20.0)), X)).kind == "scaled"
+    kept = nn.Sequential(Resized(8, 16, 20.0), Resized(16, 8, 20.0), *scaled_network(1.0, 2))
+    assert first(measure(kept, X)).kind == "direct"
+
+
 @pytest.mark.parametrize(
     ("design", "options", "kind"),
     [

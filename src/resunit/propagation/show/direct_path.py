@@ -67,25 +67,22 @@ class DirectPath:
         return found
 
 
-def direct_path(stage: Sequence[Junction]) -> DirectPath | None:
-    """Return the direct path of a stage, or None if nothing is known of it.
-
-    A stage begins with a junction that changes the size, if it has one; the path begins behind it. Where every
-    junction of the stage changes the size, the path begins with the first.
-    """
-    known = [j for j in stage if j.direct_gain is not None and math.isfinite(j.direct_gain)]
-    for number, junction in enumerate(known):
-        if junction.effective_lambda is not None:
-            return DirectPath(tuple(known[number:]))
-    return DirectPath(tuple(known)) if known else None
-
-
 def direct_paths(junctions: Sequence[Junction]) -> list[DirectPath]:
-    """Return the direct paths of all stages that have one."""
-    stages = [
-        [j for j in junctions if j.stage == stage] for stage in dict.fromkeys(j.stage for j in junctions)
-    ]
-    return [path for stage in stages if (path := direct_path(stage)) is not None]
+    """Return the direct paths of all stages that have one.
+
+    A stage begins with a junction that changes the size, if it has one, and the path begins behind it. Only
+    where no junction of the network keeps the size, paths begin with those that change it.
+    """
+    known = [j for j in junctions if j.direct_gain is not None and math.isfinite(j.direct_gain)]
+    keeps_size = any(j.effective_lambda is not None for j in known)
+    paths = []
+    for stage in dict.fromkeys(j.stage for j in known):
+        path = [j for j in known if j.stage == stage]
+        while path and keeps_size and path[0].effective_lambda is None:
+            path.pop(0)
+        if path:
+            paths.append(DirectPath(tuple(path)))
+    return paths
 
 
 def _decades(gain: float) -> float:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from resunit.io.format import counted, two_digits
 from resunit.propagation.junction import Junction
-from resunit.propagation.show.judgement import Cause, CauseKind, causes
+from resunit.propagation.show.judgement import Cause, CauseKind, causes, has_norm
 from resunit.propagation.show.ranked_sentence import and_others
 
+LEFT_BY_A_NORM = 1e-3  # of a gradient: a norm that leaves less stands before a loss that it makes constant
 SMALLEST_STREAM = 1e-4  # root mean square below which the epsilon of a norm (1e-5 of the squares) decides
 
 
@@ -32,7 +33,8 @@ def remedies(junctions: Sequence[Junction]) -> list[str]:
     by_kind: dict[CauseKind, list[Cause]] = {}
     for cause in causes(junctions):
         by_kind.setdefault(cause.kind, []).append(cause)
-    found = [_remedy(same) for same in by_kind.values()]
+    found = [_of_the_loss(cause) for same in by_kind.values() for cause in same if _is_of_the_loss(cause)]
+    found += [_remedy(same) for same in by_kind.values()]
     found += _of_the_stream(junctions)
     rising = [j for j in junctions if j.branch_minimum is not None and j.branch_minimum >= 0]
     if rising:
@@ -41,6 +43,19 @@ def remedies(junctions: Sequence[Junction]) -> list[str]:
             "that F can be negative"
         )
     return found
+
+
+def _is_of_the_loss(cause: Cause) -> bool:
+    """Return whether the norm behind the last addition takes nearly all of the gradient of the loss."""
+    last = cause.path.junctions[-1]
+    return cause.kind == "norm" and has_norm(last) and (last.direct_gain or 0.0) < LEFT_BY_A_NORM
+
+
+def _of_the_loss(cause: Cause) -> str:
+    return (
+        f"give targets or another loss= first: the norm at {cause.path.junctions[-1].name}, behind the last addition, "
+        "lets hardly any gradient of this loss through, as of the mean square of what a norm returns"
+    )
 
 
 def _remedy(same: Sequence[Cause]) -> str:
