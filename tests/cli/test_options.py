@@ -212,9 +212,9 @@ def test_propagation_offers_every_option_that_train_has_for_designs_and_networks
         ),
         (
             "resnet20",
-            "--design dropout-shortcut --drop-probability 0.9 --no-inverted-dropout",
+            "--design dropout-shortcut --drop-probability 0.3 --no-inverted-dropout",
             "effective_lambda",
-            0.1,
+            0.7,
         ),
         ("resnet20", "--design layer-scale --initial-scale 0", "branch_share", 0.0),
     ],
