@@ -18,6 +18,7 @@ from resunit.reports.key_numbers import further_numbers, main_number
 from resunit.reports.propagation_figure import propagation_figure
 from resunit.reports.run_findings import findings_about
 from resunit.reports.training_figure import training_figure
+from resunit.runs.confusion import ClassError
 from resunit.runs.read import Run, read_run
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def run_page(run: Run, unit: str = "") -> str:
         main_number=main_number(run),
         further_numbers=further_numbers(run),
         findings=findings_about(run),
-        hardest=run.confusion.hardest_first()[:HARDEST_CLASSES_SHOWN] if run.confusion else [],
+        hardest=_hardest_classes(run),
         repeat_command=repeat_command(run.folder),
         spelled_out_command=spelled_out_command(run.recipe),
         recipe=_without_format(run.recipe),
@@ -64,9 +65,16 @@ def run_page(run: Run, unit: str = "") -> str:
     )
 
 
+def _hardest_classes(run: Run) -> list[ClassError]:
+    """Return the classes with the highest errors; none where few images were judged."""
+    if run.confusion is None or run.is_judged_on_few or run.rare_classes:
+        return []
+    return run.confusion.hardest_first()[:HARDEST_CLASSES_SHOWN]
+
+
 def _figures(run: Run) -> dict[str, Figure]:
     figures = {
-        "curves": training_figure(run.log, run.split) if run.log else None,
+        "curves": training_figure(run.log, run.watched) if run.log else None,
         "propagation": propagation_figure(run.propagation),
         "confusion": confusion_figure(run.confusion) if run.confusion else None,
     }

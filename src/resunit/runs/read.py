@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 from resunit.errors import RunError
 from resunit.runs.confusion import Confusion
+from resunit.runs.judged_images import rare_classes, too_few
 from resunit.runs.recipe_format import upgrade_recipe
 from resunit.runs.schema import (
     Environment,
@@ -51,11 +52,41 @@ class Run:
         return self.result.split
 
     @property
+    def watched(self) -> Split:
+        """The images of the evaluations on the way."""
+        return self.log[-1].split if self.log else self.result.watched
+
+    @property
+    def last_split(self) -> Split:
+        """The images that `last_error` was measured on."""
+        return self.split if is_finite(self.result.error) else self.watched
+
+    @property
     def confusion(self) -> Confusion | None:
         """The confusion matrix of the final weights, if they were evaluated."""
         if self.evaluation is None:
             return None
         return Confusion(self.evaluation.classes, self.evaluation.confusion)
+
+    @property
+    def judged_images(self) -> int | None:
+        """The number of images that `last_error` was measured on."""
+        if self.confusion is not None:
+            return self.confusion.images
+        return self.log[-1].images if self.log else None
+
+    @property
+    def is_judged_on_few(self) -> bool:
+        """Whether so few images were judged that their error decides nothing."""
+        classes = len(self.confusion.classes) if self.confusion is not None else 0
+        return bool(self.judged_images) and too_few(self.judged_images or 0, classes)
+
+    @property
+    def rare_classes(self) -> list[tuple[str, int]]:
+        """The classes with so few judged images that their own errors decide nothing, and the numbers."""
+        if self.confusion is None:
+            return []
+        return rare_classes(self.confusion.classes, [sum(row) for row in self.confusion.counts])
 
     @property
     def errors(self) -> list[tuple[float, float]]:

@@ -13,7 +13,11 @@ from resunit.runs.schema import Environment
 
 
 def describe_environment(
-    device: torch.device, precision: str, world_size: int, data_checksum: str | None = None
+    device: torch.device,
+    precision: str,
+    world_size: int,
+    data_checksum: str | None = None,
+    data_notes: tuple[str, ...] = (),
 ) -> Environment:
     """Return everything that bitwise repetition of a run depends on, beside its recipe."""
     return Environment(
@@ -34,6 +38,7 @@ def describe_environment(
         world_size=world_size,
         precision=precision,
         data_checksum=data_checksum,
+        data_notes=data_notes,
     )
 
 

@@ -1,0 +1,56 @@
+"""The memory for decoding: large images wait for each other, so that together they stay below what is free."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from resunit.io.memory import free_memory
+
+BYTES_PER_PIXEL = 12  # Pillow takes 4 in RGB, and as many to turn an image and to convert it.
+BYTES_PER_DEEP_PIXEL = 24
+SMALL_IMAGE_PIXELS = 1 << 20  # Smaller images are decoded without asking: they take 12 MiB a thread.
+USABLE_SHARE = 0.7  # The rest of the free memory is for what other programs take in the meantime.
+
+
+class DecodingMemory:
+    """The memory that the threads of this process share to decode images.
+
+    Args:
+        processes: how many processes of this machine decode at once.
+    """
+
+    def __init__(self, processes: int = 1):
+        self.processes = processes
+        self._changed = threading.Condition()
+        self._room, self._taken = 0, 0
+
+    @contextmanager
+    def reserved(self, width: int, height: int, mode: str) -> Iterator[None]:
+        """Wait until an image fits beside those that other threads decode, and hold its memory.
+
+        Raises:
+            MemoryError: the image alone needs more than is free.
+        """
+        if width * height <= SMALL_IMAGE_PIXELS:
+            yield
+            return
+        deep = mode.startswith("I") or mode == "F"
+        need = width * height * (BYTES_PER_DEEP_PIXEL if deep else BYTES_PER_PIXEL)
+        with self._changed:
+            self._changed.wait_for(lambda: self._fits(need))
+            self._taken += need
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= need
+                self._changed.notify_all()
+
+    def _fits(self, need: int) -> bool:
+        if self._taken == 0:  # Only now nothing that this process decodes is counted twice.
+            self._room = int(USABLE_SHARE * free_memory()) // self.processes
+            if need > self._room:
+                raise MemoryError(
+                    f"its pixels need {need / 2**30:.1f} GiB to decode, and {self._room / 2**30:.1f} GiB are free"
+                )
+        return self._taken + need <= self._room
