@@ -1,13 +1,17 @@
 """The memory for decoding: large images wait for each other, so that together they stay below what is free."""
 
+import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from resunit.io.memory import free_memory
 
-BYTES_PER_PIXEL = 12  # Pillow takes 4 in RGB, and as many to turn an image and to convert it.
-BYTES_PER_DEEP_PIXEL = 24
+BYTES_PER_PIXEL = (
+    12  # Pillow takes 4 in RGB, as many to turn an image, and decoders have buffers of their own.
+)
+BYTES_PER_CONVERTED_PIXEL = 24  # Alpha and deep values take more while they are converted.
+PLAIN_MODES = ("1", "L", "RGB", "CMYK", "YCbCr")
 SMALL_IMAGE_PIXELS = 1 << 20  # Smaller images are decoded without asking: they take 12 MiB a thread.
 USABLE_SHARE = 0.7  # The rest of the free memory is for what other programs take in the meantime.
 
@@ -34,14 +38,15 @@ class DecodingMemory:
         if width * height <= SMALL_IMAGE_PIXELS:
             yield
             return
-        deep = mode.startswith("I") or mode == "F"
-        need = width * height * (BYTES_PER_DEEP_PIXEL if deep else BYTES_PER_PIXEL)
+        need = width * height * (BYTES_PER_PIXEL if mode in PLAIN_MODES else BYTES_PER_CONVERTED_PIXEL)
         with self._changed:
             self._changed.wait_for(lambda: self._fits(need))
             self._taken += need
+        _return_freed_memory()
         try:
             yield
         finally:
+            _return_freed_memory()
             with self._changed:
                 self._taken -= need
                 self._changed.notify_all()
@@ -54,3 +59,9 @@ class DecodingMemory:
                     f"its pixels need {need / 2**30:.1f} GiB to decode, and {self._room / 2**30:.1f} GiB are free"
                 )
         return self._taken + need <= self._room
+
+
+def _return_freed_memory() -> None:
+    """Return freed memory to the system. glibc keeps it for the thread that had it, and each one gets its own."""
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
