@@ -113,3 +113,40 @@ def test_a_matrix_without_mistakes_gives_no_finding_about_classes() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_few_evaluations_say_nothing_of_progress(count: int) -> None:
     assert not any("improving" in finding for finding in findings(replace(RUN, log=tuple(log(count)))))
+
+
+@pytest.mark.parametrize("counts", [((30, 3), (4, 20)), ((40, 1), (2, 56))])
+def test_no_conclusion_is_drawn_from_few_images(counts: tuple[tuple[int, int], ...]) -> None:
+    few = replace(RUN, evaluation=replace(evaluation(), classes=("a", "b"), confusion=counts))
+    images = sum(map(sum, counts))
+    (found,) = findings(few)
+    assert f"{images} test images" in found
+    assert f"{100 / images:.1f} points" in found
+
+
+def test_fewer_than_5_images_a_class_are_few() -> None:
+    classes = tuple(f"class {number}" for number in range(100))
+    confusion = tuple(tuple(4 * (row == column) for column in range(100)) for row in range(100))
+    few = replace(RUN, evaluation=replace(evaluation(), classes=classes, confusion=confusion))
+    assert len(findings(few)) == 1
+    assert finding_with(few, "400 test images")
+
+
+def test_a_rare_class_is_named_and_nothing_is_said_about_classes() -> None:
+    rare = replace(RUN, evaluation=replace(evaluation(), classes=("a", "b"), confusion=((500, 3), (1, 1))))
+    assert finding_with(rare, "b (2)")
+    assert not [finding for finding in findings(rare) if "hardest" in finding or "confused" in finding]
+    assert [finding for finding in findings(rare) if "interval" in finding]
+
+
+def test_validation_and_test_errors_are_not_compared() -> None:
+    both = replace(RESULT, best_test_error=None, best_validation_error=8.19)
+    watched = replace(RUN, result=both, log=tuple(replace(line, split="validation") for line in log()))
+    assert finding_with(watched, "test error", "8.31 %")
+    assert "points" not in finding_with(watched, "validation error", "8.19 %", "epoch 17")
+    assert finding_with(watched, "4.10 %", "below the validation error")
+
+
+def test_notes_about_the_images_are_findings() -> None:
+    noted = replace(RUN, environment=replace(ENVIRONMENT, data_notes=("p/test: has no class folders",)))
+    assert finding_with(noted, "p/test: has no class folders")
