@@ -69,7 +69,11 @@ def _read_archive(path: Path, cifar: Cifar) -> dict[str, bytes]:
     if path.name in cifar.md5 and file_digest(path, "md5") != cifar.md5[path.name]:
         raise DataError(f"{path}: damaged: its MD5 is not the published {cifar.md5[path.name]}; get it again")
     with unpacked(path) as folder:
-        return _read_folder(folder, path, cifar)
+        try:
+            return _read_folder(folder, path, cifar)
+        except DataError as error:
+            # The temporary folder is gone by the time that the user reads the message.
+            raise DataError(str(error).replace(f"{folder}/", f"{path}/")) from error
 
 
 def _read_folder(folder: Path, origin: Path, cifar: Cifar) -> dict[str, bytes]:
