@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from PIL import Image, ImageFile
@@ -28,6 +29,8 @@ SYSTEM_FOLDERS = {
     "lost+found",
     "__pycache__",
 }
+# Pillow looks for these first: some of the others have to open a file to know that it is none of theirs.
+COMMON_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 # Pillow identifies files of these formats and cannot decode them; EPS runs another program.
 NOT_DECODED = {"MPEG", "EPS"}
 # Endings of photographs that Pillow does not read by itself; a message names them.
@@ -50,7 +53,13 @@ OTHER_PHOTOGRAPHS = {
 def image_formats() -> tuple[str, ...]:
     """Return the names of the formats that Pillow decodes, those of installed plugins too."""
     Image.init()
-    return tuple(name for name in Image.OPEN if _is_decoded(name))
+    return _decoded_among(tuple(Image.OPEN))
+
+
+@cache
+def _decoded_among(formats: tuple[str, ...]) -> tuple[str, ...]:
+    common = [name for name in COMMON_FORMATS if name in formats]
+    return (*common, *(name for name in formats if name not in COMMON_FORMATS and _is_decoded(name)))
 
 
 def image_suffixes() -> set[str]:
