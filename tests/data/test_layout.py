@@ -273,7 +273,7 @@ def test_names_of_any_bytes_are_read(tmp_path: Path) -> None:
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9t\xe9"))
     write_classes(tmp_path, "b", images=11)
     (tmp_path / "b").rename(odd)
-    shutil.copy(tmp_path / "a" / "0.png", os.fsencode(tmp_path / "a") + b"/caf\xe9.png")
+    shutil.copy(tmp_path / "a" / "0.png", os.fsdecode(os.fsencode(tmp_path / "a") + b"/caf\xe9.png"))
     for dataset in (load(str(tmp_path)), stream(str(tmp_path))):
         assert dataset.classes == ("a", odd.name)
         assert len(dataset.train) + len(dataset.test) == 24

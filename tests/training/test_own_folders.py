@@ -171,7 +171,7 @@ def test_names_of_any_bytes_are_trained_on_and_reported(tmp_path: Path) -> None:
     photos = Path(os.fsdecode(os.fsencode(tmp_path) + b"/photos\xff"))
     write_noise(photos, "ab", 12)
     (photos / "b").rename(os.fsdecode(os.fsencode(photos) + b"/\xe9t\xe9"))
-    shutil.copy(photos / "a" / "0.png", os.fsencode(photos / "a") + b"/caf\xe9.png")
+    shutil.copy(photos / "a" / "0.png", os.fsdecode(os.fsencode(photos / "a") + b"/caf\xe9.png"))
     train(photos, tmp_path / "run")
     classifier = resunit.load(tmp_path / "run")
     assert classifier.classes == ("a", os.fsdecode(b"\xe9t\xe9"))

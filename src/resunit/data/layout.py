@@ -124,7 +124,8 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
     class of that name.
     """
     children = visible_folders(folder)
-    named = {kind: [child for child in children if _kind(child) == kind] for kind in set(KINDS.values())}
+    kinds = dict.fromkeys(KINDS.values())
+    named = {kind: [child for child in children if _kind(child) == kind] for kind in kinds}
     classes = [child for child in children if _kind(child) is None and has_image(child)]
     trains = [
         child
@@ -135,7 +136,7 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
         if classes:
             beside = f"beside {trains[0].name}/, so it is not used"
             notes.append(f"{_in_short(map(str, classes))}: {beside}")
-        return {"train": _only("train", trains)} | _judged_splits(named, notes)
+        return {"train": _only("train", trains), **_judged_splits(named, notes)}
     if classes:
         return _splits_among(classes, named)
     splits: dict[Kind, Path] = {

@@ -164,8 +164,12 @@ class _Files(Dataset[tuple[Tensor, Heard]]):
         # generator stays as it is.
         torch.manual_seed(request.seed)
         with listening() as heard:
-            image = self.crop(Path(os.fsdecode(self.files[request.index])))
+            image = self.crop(_path(self.files, request.index))
         return image.flip(-1) if request.mirrored else image, (request.index, tuple(sorted(heard)))
+
+
+def _path(files: np.ndarray, index: int) -> Path:
+    return Path(os.fsdecode(files[index].item()))
 
 
 def _together(images: list[tuple[Tensor, Heard]]) -> tuple[Tensor, list[Heard]]:
@@ -186,7 +190,7 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
     try:
         for decoded, heard in processes:
             for index, texts in heard:
-                for line in REMARKS.add(os.fsdecode(files[index]), texts):
+                for line in REMARKS.add(_path(files, index), texts):
                     LOG.warning(line)
             yield decoded
     except DataError as error:
