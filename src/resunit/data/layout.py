@@ -125,7 +125,9 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
     """
     children = visible_folders(folder)
     kinds: tuple[Kind, ...] = ("train", "validation", "test")
-    named = {kind: [child for child in children if _kind(child) == kind] for kind in kinds}
+    named: dict[Kind, list[Path]] = {
+        kind: [child for child in children if _kind(child) == kind] for kind in kinds
+    }
     classes = [child for child in children if _kind(child) is None and has_image(child)]
     trains = [
         child
@@ -139,7 +141,9 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
         return {"train": _only("train", trains), **_judged_splits(named, notes)}
     if classes:
         return _splits_among(classes, named)
-    splits = {kind: _only(kind, usable) for kind in kinds if (usable := _labelled(named[kind]))}
+    splits: dict[Kind, Path] = {
+        kind: _only(kind, usable) for kind in kinds if (usable := _labelled(named[kind]))
+    }
     present = [child for child in children if has_image(child)]
     if present and (needs_train or not splits):
         unlabelled = next((child for child in present if not _class_folders(child)), None)
