@@ -1,5 +1,6 @@
 """`resunit data`: the image data sets."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -96,6 +97,8 @@ def show(
     dataset = load_dataset(chosen, progress=not common.json)
     normalisation = fit_normalisation(chosen, dataset.train)
     draw(dataset, describe_augmentation(chosen), normalisation, out, seed)
+    for note in dataset.notes:
+        print(note, file=sys.stderr)
     if common.json:
         tell_json({"picture": str(out)})
     else:

@@ -163,7 +163,7 @@ def _tell_numbers(result: RunResult) -> None:
     print(f"{result.split} error    {result.error:.2f} %  (last epoch)")
     print(
         f"best          {result.best_error:.2f} %  (epoch {result.best_epoch:.4g}, chosen by its "
-        f"{result.split} error)"
+        f"{result.watched} error)"
     )
     tell_views(result.top5_error, result.views)
     print(f"cost          {result.train_flops / 1e15:.3g} PFLOP, {time}")

@@ -95,3 +95,8 @@ def field_value(value: object) -> str:
 
 def _three_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def escaped_bytes(text: str) -> str:
+    r"""Return a text with the bytes of file names that are no UTF-8 written out: ``caf\xe9.png``."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")

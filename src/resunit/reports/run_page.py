@@ -74,7 +74,7 @@ def run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | None = 
 
 def _figures(run: Run) -> dict[str, Figure]:
     figures = {
-        "curves": training_figure(run.log, run.split) if run.log else None,
+        "curves": training_figure(run.log, run.watched) if run.log else None,
         "propagation": propagation_figure(run.propagation),
         "confusion": confusion_figure(run.confusion) if run.confusion else None,
     }

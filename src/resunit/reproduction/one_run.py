@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from resunit.errors import RunError
+from resunit.io.memory import MEMORY
 from resunit.models.custom import add_design
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.reproduction.experiment import Experiment
@@ -19,7 +20,6 @@ from resunit.reproduction.recording import record_of
 from resunit.runs.folder import RunFolder
 from resunit.runs.read import read_run
 from resunit.runs.schema import ExperimentRecord, write_file
-from resunit.training.devices import MEMORY
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import is_own_design
 

@@ -1,5 +1,7 @@
 """The number of images that a network was judged on: whether it allows conclusions."""
 
+from collections.abc import Sequence
+
 FEWEST_IMAGES = 100
 FEWEST_IMAGES_A_CLASS = 5
 
@@ -11,3 +13,22 @@ def are_few(images: int, classes: int | None = None) -> bool:
     number is not known.
     """
     return images < FEWEST_IMAGES or (classes is not None and images < FEWEST_IMAGES_A_CLASS * classes)
+
+
+def remark_on_few(classes: Sequence[str], counts: Sequence[int], split: str) -> str | None:
+    """Return what to say about few judged images; None if there are enough.
+
+    Args:
+        classes: the class names.
+        counts: the number of judged images of each class.
+        split: what the images are, "test" or "validation".
+    """
+    images = sum(counts)
+    if are_few(images, len(classes)):
+        return f"judged on only {images:,} {split} images, too few for conclusions"
+    rare = [pair for pair in zip(classes, counts, strict=True) if pair[1] < FEWEST_IMAGES_A_CLASS]
+    if rare:
+        name, count = rare[0]
+        others = f", and {len(rare) - 1:,} more classes on few" if len(rare) > 1 else ""
+        return f"class {name} judged on only {count:,} {split} images{others}"
+    return None

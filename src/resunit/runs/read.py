@@ -53,6 +53,16 @@ class Run:
         return self.result.split
 
     @property
+    def watched(self) -> Split:
+        """The images of the evaluations on the way."""
+        return self.log[-1].split if self.log else self.result.watched
+
+    @property
+    def last_split(self) -> Split:
+        """The images that `last_error` was measured on."""
+        return self.split if is_finite(self.result.error) else self.watched
+
+    @property
     def confusion(self) -> Confusion | None:
         """The confusion matrix of the final weights, if they were evaluated."""
         if self.evaluation is None:

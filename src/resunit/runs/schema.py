@@ -43,7 +43,8 @@ class ViewError:
 class RunResult:
     """The summary of one run, as result.json holds it; errors are in percent.
 
-    Errors on images that the run was not judged on are None. `test_error` is of the last epoch and of one
+    Errors on images that the run was not judged on are None. A run with validation and test images has the
+    lowest error on the former and the last one on the latter. `test_error` is of the last epoch and of one
     plain view of each image; errors on several views stand in `views`.
     """
 
@@ -65,7 +66,7 @@ class RunResult:
     wall_seconds: float
     images_per_second: float | None
     split: Split = "test"
-    """The images that the run was judged on."""
+    """The images that the run was judged on at its end."""
     test_error: float | None = None
     best_test_error: float | None = None
     test_top5_error: float | None = None
@@ -87,8 +88,13 @@ class RunResult:
 
     @property
     def best_error(self) -> float | None:
-        """The lowest error in percent of all evaluations on those images."""
-        return self.best_validation_error if self.split == "validation" else self.best_test_error
+        """The lowest error in percent of all evaluations on the way, which were on the `watched` images."""
+        return self.best_validation_error if self.watched == "validation" else self.best_test_error
+
+    @property
+    def watched(self) -> Split:
+        """The images of the evaluations on the way: validation images where there were such beside test images."""
+        return "test" if self.best_validation_error is None and self.split == "test" else "validation"
 
     @property
     def top5_error(self) -> float | None:
@@ -211,6 +217,8 @@ class Environment:
     """The command that started the run, as it was typed; None for a run that Python code started."""
     recipe: Mapping[str, Any] | None = None
     """The recipe that the run began with, as recipe.json held it; the first environments had none."""
+    data_notes: tuple[str, ...] = ()
+    """What a user should know about the images: which files were not used, and which had to be changed."""
     format: int = FORMAT
 
 

@@ -27,6 +27,7 @@ def describe_environment(
     data_checksum: str | None = None,
     command: str | None = None,
     recipe: Mapping[str, Any] | None = None,
+    data_notes: tuple[str, ...] = (),
 ) -> Environment:
     """Return everything that bitwise repetition of a run depends on, its recipe, and time and place.
 
@@ -37,6 +38,7 @@ def describe_environment(
         data_checksum: the checksum of the data set.
         command: the command as it was typed, if one was.
         recipe: the recipe that the run begins with, as recipe.json holds it.
+        data_notes: what a user should know about the images.
     """
     is_anonymous = bool(os.environ.get(ANONYMOUS))
     return Environment(
@@ -61,6 +63,7 @@ def describe_environment(
         host=None if is_anonymous else platform.node() or None,
         command=None if is_anonymous else command,
         recipe=recipe,
+        data_notes=data_notes,
     )
 
 

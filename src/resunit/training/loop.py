@@ -161,6 +161,9 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
         if not math.isfinite(predictions.loss):
             return writer.finish("diverged", state)
         display.log_line(writer.log(predictions, state))
+        if setup.dataset.validation is not None:  # The test images had no part in anything before.
+            predictions = setup.judge()
+            state.evaluated += len(predictions.labels)
         views = setup.evaluate_views()
         state.seconds += clock.lap()
         return writer.finish("done", state, predictions, views)

@@ -70,6 +70,9 @@ class Recipe:
     """Images of a folder get this many pixels a side; none lets the data set decide."""
     validation: Annotated[int, Bounds(0), DATA] = 0
     """This many training images are held out for evaluation, and the test set is then not touched."""
+    skip_broken: Annotated[int, Bounds(0), DATA] = 0
+    """Up to this many unreadable images of a folder are left out and listed; one more ends the run before it
+    trains. With crops of files, all images are decoded once to find them."""
     batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
     """A step takes this many images over all devices; none means 250, or a sixteenth of a small data set."""
     ghost_batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None

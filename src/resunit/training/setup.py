@@ -15,7 +15,7 @@ from resunit.ops.activation_checkpointing import enable_activation_checkpointing
 from resunit.training.activation_memory import resolve_activation_checkpointing
 from resunit.training.batches import Batches
 from resunit.training.distributed import Distributed, start_distributed
-from resunit.training.evaluation import Predictions, ViewPredictions, evaluate, evaluate_views
+from resunit.training.evaluation import AnySplit, Predictions, ViewPredictions, evaluate, evaluate_views
 from resunit.training.ghost_batch_norm import fix_norm_scales
 from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.precision import resolve_precision
@@ -68,9 +68,15 @@ class TrainingSetup:
         return sum(count * self.batches.batch_size * self.flops[size] for size, count in sizes.items())
 
     def evaluate(self, images: int | None = None) -> Predictions:
-        """Return the predictions on all images of the split that is evaluated, or on its first `images`."""
-        split, recipe = self.dataset.test[:images], self.recipe
-        return evaluate(self.network, split, self.normalisation, recipe.precision, self.distributed)
+        """Return the predictions on all images that are evaluated on the way, or on the first `images`."""
+        return self._evaluate(self.dataset.watched[:images])
+
+    def judge(self) -> Predictions:
+        """Return the predictions on all images that the run is judged on at its end."""
+        return self._evaluate(self.dataset.test)
+
+    def _evaluate(self, split: AnySplit) -> Predictions:
+        return evaluate(self.network, split, self.normalisation, self.recipe.precision, self.distributed)
 
     def evaluate_views(self) -> ViewPredictions:
         """Return the errors on other views of each image than the plain one, as the recipe asks."""
@@ -193,16 +199,17 @@ def load_dataset(recipe: Recipe, progress: bool) -> AnyDataset:
     """Return the data set of `recipe`: in memory, or streamed where crops are taken of the files' own pixels.
 
     Args:
-        recipe: its `data`, `image_size` and `crop` count.
+        recipe: its `data`, `image_size`, `crop` and `skip_broken` count.
         progress: whether progress is shown on stderr.
 
     Raises:
         UsageError: the data set's name is unknown, or the image size does not fit it.
         DataError: the data cannot be fetched or read.
     """
-    if recipe.crop == "shift":
-        return load(recipe.data, image_size=recipe.image_size, progress=progress)
-    return stream(recipe.data, image_size=recipe.image_size)
+    load_set = load if recipe.crop == "shift" else stream
+    return load_set(
+        recipe.data, image_size=recipe.image_size, progress=progress, skip_broken=recipe.skip_broken
+    )
 
 
 def load_dataset_once(recipe: Recipe, distributed: Distributed) -> AnyDataset:

@@ -57,6 +57,7 @@ class RunWriter:
                 self.setup.dataset.checksum,
                 command,
                 self.setup.recipe.to_json(),
+                self.setup.dataset.notes,
             )
             if earlier is not None:
                 environment = replace(environment, started=earlier.started, command=earlier.command)
@@ -81,7 +82,7 @@ class RunWriter:
             epoch=setup.epoch_at(state.step),
             train_loss=state.train_loss(),
             train_error=state.train_error(),
-            split=setup.dataset.split_name,
+            split=setup.dataset.watched_name,
             loss=predictions.loss if math.isfinite(predictions.loss) else None,
             error=predictions.errors.error,
             images=images,
@@ -89,7 +90,7 @@ class RunWriter:
             images_per_second=state.images_per_second(),
             seconds=state.seconds,
         )
-        is_whole = images == len(setup.dataset.test)
+        is_whole = images == len(setup.dataset.watched)
         state.add_evaluation(predictions.errors.error, line.epoch, images, is_whole)
         if setup.distributed.is_main:
             self.folder.append_log(line)
@@ -152,6 +153,8 @@ class RunWriter:
         preprocessing = {"image_size": setup.image_size, "normalisation": setup.normalisation.to_json()}
         if isinstance(split, StreamedSplit):
             preprocessing["shorter_side"] = split.shorter_side
+        if setup.recipe.skip_broken:
+            preprocessing["skip_broken"] = setup.recipe.skip_broken
         write_weights(
             self.folder.weights,
             setup.network,

@@ -120,6 +120,11 @@ def check_stored(folder: Path, cifar: Cifar) -> list[FileCheck]:
     return [FileCheck(folder / file, not problem, problem) for file, problem in problems.items()]
 
 
+def is_whole(folder: Path, cifar: Cifar) -> bool:
+    """Return whether the manifest and every stored file are as they should be; all are read and hashed."""
+    return all(check.ok for check in check_stored(folder, cifar))
+
+
 def _refuse(file: Path, problem: str, cifar: Cifar) -> None:
     if problem:
         raise DataError(f"{file}: {problem}; {cifar.remedy}")

@@ -1,0 +1,86 @@
+"""The memory that this process may still take: the machine's, below the limits of its container and its own."""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+MEMORY = "RESUNIT_MEMORY"  # The environment variable that gives one run among several its share, in bytes.
+PROC, CONTROL_GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+
+
+def free_memory() -> int:
+    """Return the bytes that this process may still take.
+
+    Processes of one machine that torchrun started share its memory equally.
+    """
+    free = [psutil.virtual_memory().available, *_free_in_groups(), *_free_address_space()]
+    share = max(0, min(free)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return min(share, int(os.environ.get(MEMORY, share)))
+
+
+def _free_in_groups() -> Iterator[int]:
+    for group in memory_groups(PROC, CONTROL_GROUPS):
+        if (free := free_in_group(group)) is not None:
+            yield free
+
+
+def _free_address_space() -> Iterator[int]:
+    """Yield what `ulimit -v` leaves, if it limits this process."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        yield limit - psutil.Process().memory_info().vms
+
+
+def memory_groups(proc: Path, mounted: Path) -> list[Path]:
+    """Return the folders of the control groups that limit this process's memory: its own and all above it.
+
+    A container sees its own group at the top. Under systemd or SLURM the group lies deeper, and every group
+    on the way down has a limit of its own.
+
+    Args:
+        proc: where the kernel shows its processes, /proc.
+        mounted: where control groups are mounted, /sys/fs/cgroup.
+    """
+    tops = [mounted, mounted / "memory"]  # Version 2 and version 1 of control groups.
+    inner = ["", ""]
+    try:
+        for line in (proc / "self" / "cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                inner[0] = path
+            elif "memory" in controllers.split(","):
+                inner[1] = path
+    except (OSError, ValueError):
+        pass  # Without that file the groups at the top are all that can be asked.
+    groups = []
+    for top, path in zip(tops, inner, strict=True):
+        steps = [step for step in path.split("/") if step]
+        # A path with ".." leads out of what the container sees.
+        deepest = 0 if ".." in steps else len(steps)
+        groups += [top.joinpath(*steps[:depth]) for depth in range(deepest + 1)]
+    return groups
+
+
+def free_in_group(group: Path) -> int | None:
+    """Return the bytes below the memory limit of a control group; None where it has no limit.
+
+    The kernel counts cached files as used, but it gives up the inactive ones when asked for memory.
+
+    Args:
+        group: the control group's folder, of version 1 or 2.
+    """
+    version_2 = ("memory.max", "memory.current", "inactive_file")
+    version_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    for limit, usage, inactive in (version_2, version_1):
+        try:
+            most = (group / limit).read_text().strip()
+            if most == "max":
+                return None
+            counts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            return int(most) - int((group / usage).read_text()) + int(counts.get(inactive, 0))
+        except (OSError, ValueError):
+            continue  # The group is of the other version, or the kernel does not show its limit.
+    return None
