@@ -12,7 +12,8 @@ def control_groups(
 ) -> Iterator[Path]:
     """Yield the folders of this process's group and of the groups above it, for one controller.
 
-    A limit of any of them holds. There are none where the kernel has no control groups.
+    A limit of any of them holds. There are none where the kernel has no control groups. Where the kernel does
+    not name the process's groups, the top of the tree is all that can be asked: a container's own group.
 
     Args:
         controller: "cpu" or "memory".
@@ -22,6 +23,7 @@ def control_groups(
     try:
         lines = membership.read_text().splitlines()
     except OSError:
+        yield from filter(Path.is_dir, (mounted_at, mounted_at / controller))
         return
     for line in lines:
         _number, controllers, path = line.split(":", 2)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import psutil
 
+from resunit.io.control_groups import MEMBERSHIP, MOUNTED_AT, control_groups
+
 MEMORY = "RESUNIT_MEMORY"  # The environment variable that gives one run among several its share, in bytes.
-PROC, CONTROL_GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def free_memory() -> int:
@@ -22,7 +23,7 @@ def free_memory() -> int:
 
 
 def _free_in_groups() -> Iterator[int]:
-    for group in memory_groups(PROC, CONTROL_GROUPS):
+    for group in control_groups("memory", MEMBERSHIP, MOUNTED_AT):
         if (free := free_in_group(group)) is not None:
             yield free
 
@@ -32,36 +33,6 @@ def _free_address_space() -> Iterator[int]:
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY:
         yield limit - psutil.Process().memory_info().vms
-
-
-def memory_groups(proc: Path, mounted: Path) -> list[Path]:
-    """Return the folders of the control groups that limit this process's memory: its own and all above it.
-
-    A container sees its own group at the top. Under systemd or SLURM the group lies deeper, and every group
-    on the way down has a limit of its own.
-
-    Args:
-        proc: where the kernel shows its processes, /proc.
-        mounted: where control groups are mounted, /sys/fs/cgroup.
-    """
-    tops = [mounted, mounted / "memory"]  # Version 2 and version 1 of control groups.
-    inner = ["", ""]
-    try:
-        for line in (proc / "self" / "cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers:
-                inner[0] = path
-            elif "memory" in controllers.split(","):
-                inner[1] = path
-    except (OSError, ValueError):
-        pass  # Without that file the groups at the top are all that can be asked.
-    groups = []
-    for top, path in zip(tops, inner, strict=True):
-        steps = [step for step in path.split("/") if step]
-        # A path with ".." leads out of what the container sees.
-        deepest = 0 if ".." in steps else len(steps)
-        groups += [top.joinpath(*steps[:depth]) for depth in range(deepest + 1)]
-    return groups
 
 
 def free_in_group(group: Path) -> int | None:
