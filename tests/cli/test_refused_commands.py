@@ -76,7 +76,9 @@ def test_folders_and_images(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
     assert "absent.png" in refused(capsys, 1, "predict", str(run), str(tmp_path / "absent.png"))
 
 
-def test_classes_that_the_network_does_not_know(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:
+def test_classes_that_the_network_does_not_know(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path
+) -> None:
     for name in ("cat", "hamster"):
         for split in ("train", "val"):
             (tmp_path / "pets" / split / name).mkdir(parents=True)
