@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from resunit.data.averaging import with_averaged_images
 from resunit.data.cifar.facts import CIFAR10, CIFAR100, Cifar
 from resunit.data.cifar.fetching import fetch_cifar
 from resunit.data.cifar.sample import FOLDER, SAMPLE
@@ -25,7 +26,8 @@ def load(
         name: "cifar10", "cifar100", "cifar10-sample", or a folder of images in class sub-folders. CIFAR is
             fetched on its first use.
         root: the folder of all stored data sets; by default $RESUNIT_DATA, else one in the user's cache.
-        image_size: the side in pixels that the images of a folder get; by default 32 or 224. CIFAR has 32.
+        image_size: the side in pixels that all images get. Images of a folder are resized; by default to 32 or
+            224. CIFAR's images of 32 can be averaged to 16 or 8.
         progress: whether progress is shown on stderr.
 
     Raises:
@@ -35,13 +37,12 @@ def load(
     """
     if name not in KNOWN:
         return read_folder(_folder_called(name), image_size, progress)
-    if image_size not in (None, 32):
-        raise UsageError(f"{name} has images of 32 x 32; image_size {image_size} is for folders of images")
     cifar = KNOWN[name]
     folder = _folder_of(cifar, root)
     if cifar.sources and not is_stored(folder):
         fetch_cifar(cifar, folder, None, progress)
-    return read_stored(folder, cifar)
+    dataset = read_stored(folder, cifar)
+    return dataset if image_size is None else with_averaged_images(dataset, image_size)
 
 
 def stream(name: str, *, image_size: int | None = None) -> Dataset[StreamedSplit]:
