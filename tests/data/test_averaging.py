@@ -44,7 +44,7 @@ def test_training_evaluation_and_held_out_images_have_the_size() -> None:
     changes = {"data": "cifar10-sample", "model": "resnet20", "image_size": 16, "steps": 1, "validation": 100}
     setup = prepare(with_changes(named_recipe("paper"), changes))
     small = load("cifar10-sample", image_size=16)
-    assert setup.dataset.train.images.shape[2:] == setup.dataset.test.images.shape[2:] == (16, 16)
+    assert setup.dataset.train.side == setup.dataset.test.side == setup.image_size == 16
     assert len(setup.dataset.train) == len(small.train) - 100
     assert setup.normalisation.mean.shape == (3, 16, 16)
     assert setup.flops.keys() == {16}

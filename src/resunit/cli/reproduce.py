@@ -60,7 +60,8 @@ def reproduce(
     run
         Train what is missing. At smoke scale it always is.
     scale
-        Show mini (400 steps a run), smoke (a few steps on the sample), or paper (64,000 steps).
+        Show mini (400 steps a run), laptop (the paper's schedule in a night on images of 16 x 16), smoke (a few
+        steps on the sample), or paper (64,000 steps).
     seeds
         Train each row this often; by default 3 times, which verdicts need, and once for smoke and signal.
     only
