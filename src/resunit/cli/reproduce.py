@@ -44,6 +44,7 @@ def reproduce(
     add: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("results"),
     records: Path | None = None,
+    pool: Annotated[list[Path] | None, Parameter(negative="")] = None,
     options: RecipeOptions = NONE_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
 ) -> int:
@@ -82,6 +83,9 @@ def reproduce(
         Keep new records, reproduce-SCALE.jsonl, and the runs in this folder. What is there is not run again.
     records
         Show the records in this file in place of all others.
+    pool
+        Add the records in this file, which somebody else made at the same settings; repeatable. What it holds is
+        not trained again.
     """
     from resunit.reproduction.reproduce import make_plan, show, train_missing
     from resunit.reproduction.runner import Interrupted
@@ -89,7 +93,7 @@ def reproduce(
     changes = options.changes()
     plan = make_plan(
         table, scale=scale, seeds=seeds, only=only, data=data, changes=changes, add=add or [], out=out,
-        records=records,
+        records=records, pool=pool or [],
     )  # fmt: skip
     try:
         trains = run or scale == "smoke"
@@ -174,6 +178,7 @@ def _command_to_train(
         yield "--only", None if only == "*" else only
         yield "--data", plan.data or ("FOLDER" if needs_folder else None)
         yield from (("--add", design) for design in add)
+        yield from (("--pool", file) for file in plan.pool)
         yield "--out", None if plan.out == Path("results") else plan.out
 
     given = [f"{name} {shlex.quote(str(value))}" for name, value in options() if value is not None]

@@ -3,6 +3,7 @@
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,18 @@ from resunit.reports.curves import draw_curves
 from resunit.reproduction.board import Board
 from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
-from resunit.reproduction.evidence import has_ended, read_evidence, read_records, records_of
+from resunit.reproduction.evidence import (
+    has_ended,
+    newest_of_each_run,
+    read_evidence,
+    read_records,
+    records_of,
+)
 from resunit.reproduction.experiment import Experiment, PlannedRun, experiments, planned_runs
 from resunit.reproduction.networks import network
 from resunit.reproduction.on_ray import RayTasks
 from resunit.reproduction.pictures import figure
+from resunit.reproduction.pool import read_pool
 from resunit.reproduction.publication import OWN, about, comparison, records_of_row
 from resunit.reproduction.recorded_precision import in_recorded_precision, is_recorded
 from resunit.reproduction.rows import Row
@@ -54,6 +62,7 @@ class Plan:
         out: the folder of results.
         records: a file whose records are shown in place of all others.
         signal_steps: the steps before the second measurement of the signal.
+        pool: files of somebody else's records, which count beside one's own.
     """
 
     name: str
@@ -65,14 +74,33 @@ class Plan:
     out: Path
     records: Path | None
     signal_steps: int
+    pool: tuple[Path, ...] = ()
 
     @property
     def changes_numbers(self) -> bool:
         """Whether a change makes the runs other runs, and does not only watch or store them differently."""
         return any(name not in WITHOUT_EFFECT for name in self.changes)
 
+    @cached_property
+    def pooled(self) -> tuple[ExperimentRecord, ...]:
+        """Somebody else's records, of the settings of the plan's runs. Raises as `read_pool` does."""
+        if not self.pool:
+            return ()
+        machine_chooses = SCALES[self.scale]().precision == "auto" and "precision" not in self.changes
+        return tuple(
+            read_pool(self.pool, (run.setting for run in self.runs()), in_any_precision=machine_chooses)
+        )
+
     def evidence(self) -> list[ExperimentRecord]:
-        """Return the records that the table can show. Raises FileFormatError for a damaged file."""
+        """Return the records that the table can show; of two records of one run somebody else's goes.
+
+        Raises:
+            FileFormatError: a file is missing or damaged.
+            UsageError: somebody else's records are of other settings.
+        """
+        return newest_of_each_run([*self.pooled, *self._own_evidence()])
+
+    def _own_evidence(self) -> list[ExperimentRecord]:
         if self.records is None:
             return read_evidence(self.out, self.scale)
         if not self.records.exists():
@@ -103,6 +131,7 @@ def make_plan(
     add: Sequence[str],
     out: Path,
     records: Path | None,
+    pool: Sequence[Path] = (),
 ) -> Plan:
     """Return what is asked for, with every default filled in.
 
@@ -117,6 +146,7 @@ def make_plan(
         add: designs of the user's own, MODULE:CLASS, each one more row.
         out: the folder of results.
         records: a file whose records are shown in place of all others.
+        pool: files of somebody else's records.
 
     Raises:
         UsageError: a name does not exist, or a value does not fit.
@@ -136,7 +166,7 @@ def make_plan(
     steps = 0
     if name == SIGNAL:
         table, changes, steps = _for_the_signal(table, scale, data, changes, shows_a_file=records is not None)
-    return Plan(name, table, scale, seeds, data, changes, out, records, steps)
+    return Plan(name, table, scale, seeds, data, changes, out, records, steps, tuple(map(user_path, pool)))
 
 
 def select_rows(name: str, table: Table, only: str, add: Sequence[str]) -> tuple[Row, ...]:
@@ -224,8 +254,10 @@ def train_missing(
     device = resolve_device(wanted[0].typed_recipe.device)
     executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
     before = [record for record in records_of(wanted, plan.evidence()) if has_ended(record)]
+    pooled = {record.identity for record in plan.pooled}
+    own = [experiment for experiment in wanted if experiment.identity not in pooled]
     with Board(plan.table, wanted, before, plan.out, quiet) as board:
-        perform_all(wanted, plan.out, plan.scale, executor, board)
+        perform_all(own, plan.out, plan.scale, executor, board)
     return wanted
 
 
