@@ -12,8 +12,9 @@ from resunit.errors import FileFormatError, UsageError
 from resunit.reproduction.evidence import records_path
 from resunit.reproduction.experiment import planned_runs
 from resunit.reproduction.networks import network
+from resunit.reproduction.plan import Plan, make_plan
 from resunit.reproduction.pool import RecordsLeftOut
-from resunit.reproduction.reproduce import Plan, make_plan, show, train_missing
+from resunit.reproduction.reproduce import show, train_missing
 from resunit.reproduction.tables import TABLES
 from resunit.runs.schema import ExperimentRecord, append
 from tests.cli.command_lines import refused
@@ -26,8 +27,8 @@ def records_of_scale(scale: str = "laptop", seeds: int = 3, **changes: Any) -> l
     """Return records of the original ResNet-110 as runs of the scale leave them."""
     table = replace(TABLES["table1"], rows=TABLES["table1"].rows[:1])
     planned = list(planned_runs(table, scale=scale, seeds=1, data=None, changes={}))
-    setting = planned[0].setting._asdict()
-    return runs(ORIGINAL, 50.0, seeds=seeds, **(setting | {"machine": "theirs"} | changes))
+    fields: dict[str, Any] = planned[0].setting._asdict() | {"machine": "theirs"} | changes
+    return runs(ORIGINAL, 50.0, seeds=seeds, **fields)
 
 
 def stored(path: Path, records: Sequence[ExperimentRecord]) -> Path:

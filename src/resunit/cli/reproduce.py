@@ -16,7 +16,8 @@ from resunit.reports.command import spelled_out_options
 
 if TYPE_CHECKING:
     from resunit.reproduction.experiment import PlannedRun
-    from resunit.reproduction.reproduce import Plan, Reproduction
+    from resunit.reproduction.plan import Plan
+    from resunit.reproduction.reproduce import Reproduction
 
 RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", *OPTIONS))
 NONE_GIVEN = RecipeOptions()
@@ -87,7 +88,8 @@ def reproduce(
         Add the records in this file, which somebody else made at the same settings; repeatable. What it holds is
         not trained again.
     """
-    from resunit.reproduction.reproduce import make_plan, show, train_missing
+    from resunit.reproduction.plan import make_plan
+    from resunit.reproduction.reproduce import show, train_missing
     from resunit.reproduction.runner import Interrupted
 
     changes = options.changes()
