@@ -7,7 +7,7 @@ from resunit.data.augmentation import Augmentation, EpochPlan, augment, epoch_pl
 from resunit.data.cifar.storage import FileCheck
 from resunit.data.dataset import Dataset, Split
 from resunit.data.images import centre, read_images
-from resunit.data.loading import fetch, load, stream, verify
+from resunit.data.loading import fetch, load, noise_like, stream, verify
 from resunit.data.normalisation import Normalisation
 from resunit.data.picture import show
 from resunit.data.streaming import EvaluationCrop, StreamedSplit
@@ -26,6 +26,7 @@ __all__ = [
     "epoch_plan",
     "fetch",
     "load",
+    "noise_like",
     "read_images",
     "show",
     "stream",

@@ -1,7 +1,10 @@
 """Data sets by name: the first use fetches a data set, and every use checks its files."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from resunit.data.averaging import with_averaged_images
 from resunit.data.cifar.facts import CIFAR10, CIFAR100, Cifar
@@ -43,6 +46,32 @@ def load(
         fetch_cifar(cifar, folder, None, progress)
     dataset = read_stored(folder, cifar)
     return dataset if image_size is None else with_averaged_images(dataset, image_size)
+
+
+def noise_like(name: str, *, image_size: int | None = None) -> Dataset[Split] | None:
+    """Return noise with the classes, the number and the size of a known data set's images; nothing is read.
+
+    All images are one image, so that they take no memory. A folder has no such stand-in: the answer is None.
+
+    Raises:
+        UsageError: `image_size` does not fit the data set.
+    """
+    if name not in KNOWN:
+        return None
+    cifar = KNOWN[name]
+    pixels = torch.randint(256, (1, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    one = Split(pixels.to(torch.uint8), torch.zeros(1, dtype=torch.int64))
+    dataset = Dataset(cifar.name, cifar.classes, one, one, checksum="", source="noise")
+    if image_size is not None:
+        dataset = with_averaged_images(dataset, image_size)
+    train, test = (
+        Split(one.images.expand(count, -1, -1, -1), torch.arange(count) % len(cifar.classes))
+        for one, count in (
+            (dataset.train, sum(cifar.train.values())),
+            (dataset.test, sum(cifar.test.values())),
+        )
+    )
+    return replace(dataset, train=train, test=test)
 
 
 def stream(name: str, *, image_size: int | None = None) -> Dataset[StreamedSplit]:

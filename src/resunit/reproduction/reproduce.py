@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from resunit.errors import UsageError
+from resunit.errors import RunError, UsageError
 from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
 from resunit.reports.comparison import Comparison
@@ -27,6 +27,7 @@ from resunit.reproduction.setting import setting_of
 from resunit.reproduction.signal import SignalComparison, compare_signals
 from resunit.reproduction.signal_figure import save_figure
 from resunit.reproduction.statements import statements_of
+from resunit.reproduction.time_ahead import seconds_of_runs
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import free_memory, resolve_device
 
@@ -56,10 +57,7 @@ def train_missing(
     """
     if plan.records is not None:
         raise UsageError("--records only shows a file; leave it out to train")
-    if jobs is None:
-        jobs = available_cores() if plan.scale == "smoke" else 1
-    if jobs < 1:
-        raise UsageError(f"--jobs must be at least 1, not {jobs}")
+    jobs, threads = threads_of_run(plan, jobs)
     if plan.scale != "smoke" and _is_recorded_in_another_precision(plan):
         return []
     wanted = experiments(
@@ -68,13 +66,40 @@ def train_missing(
     if not wanted:
         raise UsageError(f"{plan.name}: nothing to run; its rows' data cannot be had here")
     device = resolve_device(wanted[0].typed_recipe.device)
-    executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
     before = [record for record in records_of(wanted, plan.evidence()) if has_ended(record)]
     pooled = {record.identity for record in plan.pooled}
     own = [experiment for experiment in wanted if experiment.identity not in pooled]
-    with Board(plan.table, wanted, before, plan.out, quiet) as board:
+    shows_time = not quiet and on == "local" and plan.scale != "smoke"
+    seconds = _seconds_left(own, before, threads) if shows_time else {}
+    executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
+    with Board(plan.table, wanted, before, plan.out, quiet, seconds, jobs) as board:
         perform_all(own, plan.out, plan.scale, executor, board)
     return wanted
+
+
+def threads_of_run(plan: Plan, jobs: int | None) -> tuple[int, int]:
+    """Return the runs at a time, and the threads of each. Raises UsageError if `jobs` is below 1."""
+    if jobs is None:
+        jobs = available_cores() if plan.scale == "smoke" else 1
+    if jobs < 1:
+        raise UsageError(f"--jobs must be at least 1, not {jobs}")
+    return jobs, max(1, available_cores() // jobs)
+
+
+def _seconds_left(
+    wanted: Sequence[Experiment], before: Sequence[ExperimentRecord], threads: int
+) -> dict[str, float]:
+    """Return the seconds of each run that has not ended, by identity; none if a network cannot be measured.
+
+    The run itself then says why, and the others go on.
+    """
+    ended = {record.identity for record in before}
+    left = [experiment for experiment in wanted if experiment.identity not in ended]
+    try:
+        seconds = seconds_of_runs([experiment.typed_recipe for experiment in left], threads)
+    except RunError:
+        return {}
+    return dict(zip((experiment.identity for experiment in left), seconds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -160,7 +185,7 @@ def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
     evidence = plan.evidence()
     if trained:
         return _reproduction(plan, records_of(trained, evidence), evidence, missing=())
-    planned = _runs_as_recorded(plan, evidence)
+    planned = runs_as_recorded(plan, evidence)
     missing = tuple(run for run in planned if not is_recorded(run, evidence))
     identities = {record.identity for row in plan.table.rows for record in records_of_row(row, evidence)}
     shown = [record for record in evidence if record.identity in identities]
@@ -180,7 +205,7 @@ def _reproduction(
     return Reproduction(plan, tuple(records), comparable, missing)
 
 
-def _runs_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
+def runs_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
     """Return the planned runs, in the precision that was asked for or else in which most are recorded."""
     planned = plan.runs()
     return planned if "precision" in plan.changes else in_recorded_precision(planned, evidence)
@@ -189,7 +214,7 @@ def _runs_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[
 def _is_recorded_in_another_precision(plan: Plan) -> bool:
     """Return whether all runs are recorded, in another precision than this machine would train them in."""
     evidence = plan.evidence()
-    runs = _runs_as_recorded(plan, evidence)
+    runs = runs_as_recorded(plan, evidence)
     own = {(run.row.id, run.recipe.seed): run.recipe.precision for run in plan.runs()}
     return all(is_recorded(run, evidence) for run in runs) and any(
         run.recipe.precision != own[run.row.id, run.recipe.seed] for run in runs
