@@ -17,7 +17,7 @@ from resunit.models.custom import source_digest
 from resunit.models.designs import DESIGNS
 from resunit.models.weights import read_weights
 from resunit.ops.activation_checkpointing import enable_activation_checkpointing
-from resunit.reproduction.reproduce import make_own_row, select_rows
+from resunit.reproduction.plan import make_own_row, select_rows
 from resunit.reproduction.tables import TABLES
 from tests.models.parts import part, units
 

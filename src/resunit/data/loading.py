@@ -2,8 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import torch
+
+from resunit.data.averaging import with_averaged_images
 from resunit.data.cifar.facts import CIFAR10, CIFAR100, Cifar
 from resunit.data.cifar.fetching import fetch_cifar
 from resunit.data.cifar.sample import FOLDER, SAMPLE
@@ -37,7 +41,8 @@ def load(
         name: "cifar10", "cifar100", "cifar10-sample", or a folder of images in class sub-folders. CIFAR is
             fetched on its first use.
         root: the folder of all stored data sets; by default $RESUNIT_DATA, else one in the user's cache.
-        image_size: the side in pixels that the images of a folder get; by default 32 or 224. CIFAR has 32.
+        image_size: the side in pixels that all images get. Images of a folder are resized; by default to 32 or
+            224. CIFAR's images of 32 can be averaged to 16 or 8.
         progress: whether progress is shown on stderr.
         skip_broken: so many unreadable images of a folder are left out, and listed in the data set's notes.
 
@@ -48,13 +53,38 @@ def load(
     """
     if name not in KNOWN:
         return read_folder(_folder_called(name), image_size, progress, skip_broken)
-    if image_size not in (None, 32):
-        raise UsageError(f"{name} has images of 32 x 32; image_size {image_size} is for folders of images")
     cifar = KNOWN[name]
     folder = _folder_of(cifar, root)
     if cifar.sources and not is_stored(folder):
         fetch_cifar(cifar, folder, None, progress)
-    return read_stored(folder, cifar)
+    dataset = read_stored(folder, cifar)
+    return dataset if image_size is None else with_averaged_images(dataset, image_size)
+
+
+def noise_like(name: str, *, image_size: int | None = None) -> Dataset[Split] | None:
+    """Return noise with the classes, the number and the size of a known data set's images; nothing is read.
+
+    All images are one image, so that they take no memory. A folder has no such stand-in: the answer is None.
+
+    Raises:
+        UsageError: `image_size` does not fit the data set.
+    """
+    if name not in KNOWN:
+        return None
+    cifar = KNOWN[name]
+    pixels = torch.randint(256, (1, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    one = Split(pixels.to(torch.uint8), torch.zeros(1, dtype=torch.int64))
+    dataset = Dataset(cifar.name, cifar.classes, one, one, checksum="", source="noise")
+    if image_size is not None:
+        dataset = with_averaged_images(dataset, image_size)
+    train, test = (
+        Split(one.images.expand(count, -1, -1, -1), torch.arange(count) % len(cifar.classes))
+        for one, count in (
+            (dataset.train, sum(cifar.train.values())),
+            (dataset.test, sum(cifar.test.values())),
+        )
+    )
+    return replace(dataset, train=train, test=test)
 
 
 def stream(

@@ -27,6 +27,7 @@ from resunit.training.recipe import is_own_design
 OUTPUT, RECORD = "output.txt", "record.json"
 STOPPED = 4  # exit code of the process
 SECONDS_BETWEEN_TRIES = 0.5
+NICENESS = 10  # Runs of a table take a night, and whoever works on the machine meanwhile goes first.
 
 
 def perform(folder: Path) -> ExperimentRecord | None:
@@ -70,6 +71,20 @@ def when_free(folder: Path) -> None:
             time.sleep(SECONDS_BETWEEN_TRIES)
 
 
+def prepare_process(threads: int) -> None:
+    """Make this process one that computes for a runner: with its threads, behind all other work, and no longer.
+
+    Args:
+        threads: the threads that torch may use, unless OMP_NUM_THREADS says otherwise.
+    """
+    os.nice(NICENESS)
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # Libraries that are loaded later read it.
+        torch.set_num_threads(threads)
+    keep_freed_memory(torch.device("cpu"))  # Training on a CPU is faster with it.
+    stop_with_the_runner()
+
+
 def one_run(folder: Path, threads: int, memory: int | None) -> None:
     """Train the experiment in `folder`; the process of a run does nothing else.
 
@@ -84,13 +99,9 @@ def one_run(folder: Path, threads: int, memory: int | None) -> None:
     output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    if "OMP_NUM_THREADS" not in os.environ:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # Libraries that are loaded later read it.
-        torch.set_num_threads(threads)
     if memory is not None:
         os.environ[MEMORY] = str(memory)
-    keep_freed_memory(torch.device("cpu"))  # Training on a CPU is faster with it.
-    stop_with_the_runner()
+    prepare_process(threads)
     try:
         when_free(folder)
         record = perform(folder)

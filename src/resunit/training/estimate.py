@@ -14,7 +14,7 @@ from resunit.training.guest import isolated_random_numbers
 from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.setup import TrainingSetup
 
-IMAGES = 64  # of the pass that is measured
+IMAGES = 64  # of the passes that are measured
 IMAGES_TO_WARM_UP = 8
 SECONDS_TO_WARM_UP = 3.0  # A machine on which eight images take longer is slow enough to be judged by them.
 FORWARD_SHARE = 1 / 3  # Of a training pass: the backward pass computes two gradients for each layer.
@@ -56,10 +56,14 @@ def seconds_of_run(setup: TrainingSetup, speed: Speed, first: int = 0) -> float:
 
 
 def _seconds_per_image(setup: TrainingSetup, network: nn.Module, side: int) -> float:
+    """Return the seconds in passes of the size that training has, up to `IMAGES`: small ones cost more an image."""
     seconds = _seconds_of_pass(setup, network, side, IMAGES_TO_WARM_UP)
     if seconds > SECONDS_TO_WARM_UP:
         return seconds / IMAGES_TO_WARM_UP
-    return _seconds_of_pass(setup, network, side, IMAGES) / IMAGES
+    share = setup.batches.batch_size // setup.distributed.world_size
+    images = min(IMAGES, setup.batches.ghost_batch_size or share)
+    passes = IMAGES // images
+    return sum(_seconds_of_pass(setup, network, side, images) for _ in range(passes)) / (passes * images)
 
 
 def _seconds_of_pass(setup: TrainingSetup, network: nn.Module, side: int, images: int) -> float:

@@ -67,7 +67,8 @@ class Recipe:
     data: Annotated[str, DATA] = "cifar10"
     """The data set is cifar10, cifar100, cifar10-sample, or a folder of images in class folders."""
     image_size: Annotated[int | None, Bounds(8, 4096), DATA] = None
-    """Images of a folder get this many pixels a side; none lets the data set decide."""
+    """Images get this many pixels a side: those of a folder are resized, CIFAR's 32 are averaged once to 16 or 8;
+    none lets the data set decide."""
     validation: Annotated[int, Bounds(0), DATA] = 0
     """This many training images are held out for evaluation, and the test set is then not touched."""
     skip_broken: Annotated[int, Bounds(0), DATA] = 0
