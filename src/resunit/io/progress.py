@@ -1,4 +1,4 @@
-"""Progress on stderr for a user at a terminal, of work that takes more than a moment."""
+"""Progress on stderr, for a user who waits for work that takes more than a moment."""
 
 import threading
 from collections.abc import Callable, Iterator

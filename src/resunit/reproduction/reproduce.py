@@ -1,4 +1,4 @@
-"""A table, figure or the claims of the paper: what is recorded, what is missing, and the training of that."""
+"""A table, a figure or the claims of the paper: the recorded runs, the missing runs, and their training."""
 
 import fnmatch
 from collections.abc import Mapping, Sequence
@@ -36,13 +36,13 @@ from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import free_memory, resolve_device
 
 SIGNAL = "signal"
-STEPS_OF_SIGNAL = 200  # at smoke scale the last measurement of its few steps
-FOLDER = "FOLDER"  # stands for the folder of images that the user has not named
+STEPS_OF_SIGNAL = 200  # At smoke scale a run has few steps, and this is its last measurement.
+FOLDER = "FOLDER"  # It stands for the folder of images, which the user has not named.
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `resunit reproduce` is asked for.
+    """A request to `resunit reproduce`.
 
     Attributes:
         name: the name of the table.
@@ -104,7 +104,7 @@ def make_plan(
     out: Path,
     records: Path | None,
 ) -> Plan:
-    """Return what is asked for, with every default filled in.
+    """Return the request with every default filled in.
 
     Args:
         name: a key of `TABLES`.
@@ -188,12 +188,12 @@ def _for_the_signal(
 def train_missing(
     plan: Plan, *, jobs: int | None, on: str, address: str | None, quiet: bool
 ) -> list[Experiment]:
-    """Bring all runs of the plan to their end, and return them; runs that ended before are not run again.
+    """Train all runs of the plan to their end, and return them; runs that ended earlier are not run again.
 
     Where all runs are recorded in another precision than this machine's, and none was asked for, nothing is run.
 
     Args:
-        plan: what is asked for.
+        plan: the request.
         jobs: the runs at a time; None means one, and at smoke scale one for each core, since such runs do
             little but start.
         on: "local", or "ray" for a Ray cluster.
@@ -234,7 +234,7 @@ class Reproduction:
     """A table, figure or the claims of the paper, with the records of its runs.
 
     Attributes:
-        plan: what was asked for.
+        plan: the request.
         records: the records of the table's runs.
         comparable: all records of the same settings, for the claims that they decide together.
         missing: the runs that have no record yet.
@@ -257,7 +257,7 @@ class Reproduction:
 
     @property
     def signals(self) -> SignalComparison | None:
-        """The signal in the table's designs, if that is what was asked for. Raises UsageError."""
+        """The signal in the table's designs, if the table is "signal". Raises UsageError."""
         if self.plan.name != SIGNAL:
             return None
         origin = str(self.plan.records or f"scale {self.plan.scale}")
@@ -297,10 +297,10 @@ class Reproduction:
 
 
 def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
-    """Return what is recorded of the plan; nothing is trained, and no data set is read.
+    """Return the recorded runs of the plan; nothing is trained, and no data set is read.
 
     Args:
-        plan: what is asked for. Runs of the settings that are asked for are shown if all of them are recorded, or
+        plan: the request. Runs of the settings that are asked for are shown if all of them are recorded, or
             if recipes are changed; otherwise all runs of the scale are. A recorded run counts whatever precision
             this machine would train it in, unless a precision is asked for.
         trained: the runs that were just trained, which alone are shown then.

@@ -88,7 +88,7 @@ IMAGENET_SCALES: dict[str, Callable[[], Recipe]] = {
 }
 
 
-# A row or its seed sets these fields; the options on the right choose them.
+# A row or its seed sets these fields, so they are no options; the options on the right choose the row or the seed.
 OF_THE_ROW = {
     "model": "--only",
     "design": "--only or --add",

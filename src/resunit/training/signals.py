@@ -1,4 +1,4 @@
-"""Signals as a request to stop, which the training loop looks at between steps."""
+"""Signals as a request to stop, which the training loop checks between steps."""
 
 import signal
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def stop_requests() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.received = True
 
-    # A handler that was not installed from Python reads as None and could not be restored.
+    # A handler that was not installed by Python code is returned as None, which cannot be restored.
     handlers = {number: signal.getsignal(number) for number in STOPPING}
     replaced = {number: handler for number, handler in handlers.items() if handler is not None}
     if handlers[signal.SIGHUP] == signal.SIG_IGN:
