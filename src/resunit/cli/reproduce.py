@@ -49,7 +49,7 @@ def reproduce(
 ) -> int:
     """Show a table, a figure or the claims of the paper beside what was measured here.
 
-    What is shown are the records that ship with resunit and those in --out; nothing is trained without --run.
+    The command shows the records that ship with resunit and the records in --out; it trains nothing without --run.
     The options below the first group vary the recipe of every run.
 
     Parameters
@@ -121,7 +121,7 @@ def reproduce(
 
 
 def tell(reproduction: "Reproduction") -> None:
-    """Print the table beside the paper's numbers, and what held; a smoke run only says that it runs."""
+    """Print the table beside the paper's numbers, and which claims held; at smoke scale, only that the runs work."""
     from rich.console import Console
 
     from resunit.reports.comparison import claims_for_terminal, comparison_for_terminal

@@ -73,7 +73,7 @@ def stream_folder(
 ) -> Dataset[StreamedSplit]:
     """Return the images of a folder, as `read_folder` finds them, as a data set that stays on disk.
 
-    Any beginning of the images to evaluate on is spread over the classes.
+    The first n images to evaluate on are spread over the classes, for every n.
 
     Args:
         folder: holds <class>/<image>, or train/<class>/<image> and so on.

@@ -1,4 +1,4 @@
-"""Trained networks at work: a run's folder or a weights file alone is all that is needed."""
+"""A trained classifier, loaded from a run's folder or from a weights file alone."""
 
 import math
 from collections.abc import Iterator, Sequence

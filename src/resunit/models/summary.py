@@ -60,7 +60,7 @@ def training_flops(spec: NetworkSpec, image_size: int) -> int:
 
 
 def along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) -> int:
-    """Return `count(spec)`, from networks with at most two units a stage; any further unit adds as much as the second."""
+    """Return `count(spec)`, from networks of two units a stage at most; a further unit adds as much as the second."""
     depths = tuple(min(depth, 2) for depth in spec.depths)
     shallow = count(replace(spec, depths=depths))
     total = shallow

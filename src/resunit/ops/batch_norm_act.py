@@ -14,8 +14,8 @@ class LayerSequence(nn.Sequential):
     """Apply layers one after another, (N, C, H, W) -> (N, C', H', W'), like nn.Sequential.
 
     A batch norm that is followed by a ReLU or a GELU is computed together with it by a compiled kernel where
-    there is one for the device. The result equals that of the separate modules but for rounding (of the GELU's
-    distribution function: 1.5e-7).
+    there is one for the device. The result equals that of the separate modules except for rounding (of the
+    GELU's distribution function: 1.5e-7).
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The signal's propagation through the network while it trains, measured at equal distances of steps."""
+"""The signal's propagation through the network while it trains, measured before every N-th step."""
 
 import math
 

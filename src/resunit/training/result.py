@@ -36,7 +36,7 @@ def describe_result(
         state: its counts.
         status: how it ended.
         predictions: the final weights' answers, for a run that is done.
-        views: their errors on other views, for a run that is done.
+        views: the errors of the final weights on other views, for a run that is done.
     """
     views = views or ViewPredictions()
     split, recipe = setup.dataset.split_name, setup.recipe
@@ -91,7 +91,7 @@ def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evalu
 
 
 def spread_over(images: int) -> list[int]:
-    """Return the indices of at most `PREDICTIONS_SHOWN` of so many images, at equal distances.
+    """Return at most `PREDICTIONS_SHOWN` indices below the number of images, at equal distances.
 
     Splits are often sorted by class, so the images are of many classes.
     """

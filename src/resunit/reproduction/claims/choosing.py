@@ -13,7 +13,7 @@ from resunit.reproduction.scales import SCALES
 from resunit.reproduction.setting import Setting, newest_of_each_seed, setting_of
 from resunit.runs.schema import ExperimentRecord
 
-SEEDS_FOR_A_VERDICT = 3  # Fewer seeds say nothing about spread.
+SEEDS_FOR_A_VERDICT = 3  # With fewer seeds the spread cannot be estimated well enough.
 
 RunsByNetwork = Mapping[NetworkKey, list[ExperimentRecord]]
 
