@@ -86,7 +86,7 @@ def _folder_for(name: str, out: Path | None) -> AbstractContextManager[Path]:
 
 
 def _or_go_on_later(folder: Path, work: Callable[[], int]) -> int:
-    """Do the work of a run and return the exit code; an interruption outside of its steps says how it goes on.
+    """Train or resume a run and return the exit code; an interruption outside of its steps prints how to resume it.
 
     An interruption before the run began has nothing to go on with, and is left to the command line.
     """

@@ -39,7 +39,8 @@ def load(
         root: the folder of all stored data sets; by default $RESUNIT_DATA, else one in the user's cache.
         image_size: the side in pixels that the images of a folder get; by default 32 or 224. CIFAR has 32.
         progress: whether progress is shown on stderr.
-        skip_broken: so many unreadable images of a folder are left out, and listed in the data set's notes.
+        skip_broken: up to this number of unreadable images of a folder is left out and listed in the data set's
+            notes.
 
     Raises:
         UsageError: the name is unknown, or `image_size` does not fit the data set.
@@ -66,7 +67,7 @@ def stream(
         name: the folder, which holds train/<class>/<image> and val/<class>/<image>.
         image_size: the side in pixels of the crops that training takes; by default 32 or 224.
         progress: whether progress is shown on stderr.
-        skip_broken: so many unreadable images are left out, for which all images are decoded once.
+        skip_broken: up to this number of unreadable images is left out; to find them, all images are decoded once.
 
     Raises:
         UsageError: `name` is no folder.

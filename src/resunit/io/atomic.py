@@ -150,7 +150,7 @@ def _locked(
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what killed processes left of files that they were writing; nobody else may write there now."""
+    """Remove half-written files that killed processes left; no other process may write there now."""
     for partial in folder.glob(".*.partial"):
         with suppress(OSError):
             partial.unlink()

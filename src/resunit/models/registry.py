@@ -154,7 +154,7 @@ def checked_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(name: str, value: object, kind: type) -> object:
-    """Return the value of an option; options of somebody's own design have no range, only a type."""
+    """Return the value of an option; options of a design of the user's own have a type and no range."""
     return check_option(name, value) if name in DESIGN_OPTIONS else check(name, value, kind)
 
 

@@ -28,7 +28,7 @@ class LayerSequence(nn.Sequential):
             return self._apply_layers(input)
 
     def _apply_layers(self, x: Tensor) -> Tensor:
-        """Return the output of the last layer, by the kernel where nobody watches."""
+        """Return the output of the last layer, computed by the kernel where no tool follows torch's functions."""
         if kernels.is_watched():
             return super().forward(x)
         layers = list(self._modules.values())

@@ -37,7 +37,7 @@ class ComparedRun:
         classes: the number of their classes.
         fields: the fields of the recipe by name; a field that the record does not hold is absent.
         options: the options of the network that have another value than their default.
-        curve: the errors on the way.
+        curve: the errors during training.
         page: the run's own page, if there is one.
     """
 

@@ -198,7 +198,7 @@ def train_missing(
             little but start.
         on: "local", or "ray" for a Ray cluster.
         address: the address of the cluster; None starts one on this machine.
-        quiet: whether to show nothing on the way.
+        quiet: whether nothing is shown while runs train.
 
     Raises:
         UsageError: there is nothing to run, or an option does not fit.

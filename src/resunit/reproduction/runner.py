@@ -35,7 +35,7 @@ class Interrupted(Exception):
 
 
 class Observer(Protocol):
-    """Shows the runs as they go on."""
+    """Shows the progress of runs."""
 
     def update(self, running: Sequence[Experiment]) -> None:
         """Show how far `running` are, some of which may not have begun."""

@@ -23,8 +23,8 @@ def paper_scale() -> Recipe:
 def mini_scale() -> Recipe:
     """Return the paper's schedule compressed to 400 steps of 64 images, with one milestone at 70 %.
 
-    Batch norm normalises over the whole batch. Evaluations on the way use the first 250 test images, and the
-    last evaluation uses all of them.
+    Batch norm normalises over the whole batch. Evaluations during training use the first 250 test images, and
+    the last evaluation uses all of them.
     """
     return replace(
         paper(),

@@ -54,7 +54,7 @@ class Run:
 
     @property
     def watched(self) -> Split:
-        """The images of the evaluations on the way."""
+        """The images of the evaluations during training."""
         return self.log[-1].split if self.log else self.result.watched
 
     @property

@@ -88,12 +88,12 @@ class RunResult:
 
     @property
     def best_error(self) -> float | None:
-        """The lowest error in percent of all evaluations on the way, which were on the `watched` images."""
+        """The lowest error in percent of all evaluations during training, which were on the `watched` images."""
         return self.best_validation_error if self.watched == "validation" else self.best_test_error
 
     @property
     def watched(self) -> Split:
-        """The images of the evaluations on the way: validation images where there were such beside test images."""
+        """The images of the evaluations during training: validation images if there are both kinds."""
         return "test" if self.best_validation_error is None and self.split == "test" else "validation"
 
     @property

@@ -73,18 +73,18 @@ def train(
 def resume(path: str | Path, *, quiet: bool = False) -> RunResult:
     """Continue an interrupted run, to bitwise the weights of a run that was never interrupted.
 
-    That holds on the same machine and versions; the recorded number of threads is set while the run lasts, but
-    for a machine with fewer cores, where an OtherThreads warning says so.
+    That holds on the same machine and versions, with the recorded number of threads, which is set while the run
+    lasts. On a machine with fewer cores an OtherThreads warning says that the bits may differ.
 
     Args:
         path: the run's folder.
         quiet: whether nothing is shown on stderr.
 
     Returns:
-        The result; a finished run's is returned as it is.
+        The result; the stored result if the run was done already.
 
     Raises:
-        RunError: `path` is not a run's folder, is in use, or holds a run that diverged, of other data, or whose
+        RunError: `path` is not a run's folder or is in use; or the run diverged, its data have changed, or its
             recipe.json was edited.
         FileFormatError: a file of the run is damaged or of a newer format.
     """

@@ -45,7 +45,7 @@ def describe_result(
     passes.update({side: count * len(setup.dataset.test) for side, count in views.passes.items()})
     error, top5_error = predictions.errors if predictions is not None else (None, None)
     is_test, watches_test = split == "test", setup.dataset.watched_name == "test"
-    # A run that goes on from a checkpoint before format 3 may have counted only a part of its end.
+    # A run that was resumed from a checkpoint before format 3 may have counted only a part of its end.
     images_at_the_end = (setup.steps - steps_before_the_end(setup.steps)) * setup.batches.batch_size
     has_end = status == "done" and state.end_seen == images_at_the_end
     return RunResult(

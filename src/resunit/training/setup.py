@@ -68,7 +68,7 @@ class TrainingSetup:
         return sum(count * self.batches.batch_size * self.flops[size] for size, count in sizes.items())
 
     def evaluate(self, images: int | None = None) -> Predictions:
-        """Return the predictions on all images that are evaluated on the way, or on the first `images`."""
+        """Return the predictions on all images that are evaluated during training, or on the first `images`."""
         return self._evaluate(self.dataset.watched[:images])
 
     def judge(self) -> Predictions:

@@ -22,8 +22,8 @@ class StopRequest:
 def stop_requests() -> Iterator[StopRequest]:
     """Turn the signals `STOPPING` into a request to stop while the context lasts; a second Ctrl-C interrupts.
 
-    SIGHUP stays ignored where it was, as `nohup` asks. Python lets the main thread alone handle signals; in
-    another thread nothing is changed.
+    SIGHUP stays ignored if it was ignored before, as under `nohup`. Python lets only the main thread handle
+    signals, so in another thread nothing is changed.
     """
     request = StopRequest()
     if current_thread() is not main_thread():

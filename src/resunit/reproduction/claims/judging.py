@@ -1,4 +1,4 @@
-"""Verdicts: which claims held in the runs at hand."""
+"""Verdicts: which claims held in the recorded runs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
