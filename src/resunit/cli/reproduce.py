@@ -124,7 +124,7 @@ def tell(reproduction: "Reproduction") -> None:
     """Print the table beside the paper's numbers, and which claims held; at smoke scale, only that the runs work."""
     from rich.console import Console
 
-    from resunit.reports.comparison import claims_for_terminal, comparison_for_terminal
+    from resunit.reports.paper_comparison import claims_for_terminal, comparison_for_terminal
     from resunit.reproduction.publication import claim_rows
 
     console = Console(highlight=False)

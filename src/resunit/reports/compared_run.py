@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resunit.errors import UsageError, unknown
-from resunit.runs.judged import are_few
+from resunit.runs.judged_images import are_few
 from resunit.runs.recipe_format import WITHOUT_EFFECT
 from resunit.runs.schema import CurvePoint, Split, Status
 

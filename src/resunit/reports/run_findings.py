@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 
 from resunit.io.format import counted, percent
-from resunit.runs.judged import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
+from resunit.runs.judged_images import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
 from resunit.runs.read import Run, is_finite
 
 # Two errors that differ by less count as equal in the search for the point where a curve became flat.

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from resunit.reports.comparison import ClaimRow, Comparison, ComparisonRow
+from resunit.reports.paper_comparison import ClaimRow, Comparison, ComparisonRow
 from resunit.reproduction.claims import ClaimOutcome
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.claims.quantities import POINTS_BELOW_CHANCE, is_at_chance

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from resunit.models.designs import DESIGNS
-from resunit.reproduction.compared import point_of_curve
+from resunit.reproduction.compared_runs import point_of_curve
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.identity import recipe_hash
 from resunit.reproduction.networks import NetworkChoice, network

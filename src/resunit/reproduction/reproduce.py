@@ -11,8 +11,8 @@ from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
 from resunit.io.places import user_path
 from resunit.models.custom import add_design
-from resunit.reports.comparison import Comparison
 from resunit.reports.curves import draw_curves
+from resunit.reports.paper_comparison import Comparison
 from resunit.reproduction.board import Board
 from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from resunit.errors import RunError
 from resunit.runs.confusion import Confusion
 from resunit.runs.folder import resume_command
-from resunit.runs.judged import are_few
+from resunit.runs.judged_images import are_few
 from resunit.runs.recipe_format import upgrade_recipe
 from resunit.runs.schema import (
     Environment,

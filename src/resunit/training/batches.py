@@ -59,8 +59,8 @@ class Batches:
             plan = epoch_plan(self.seed, epoch, len(self.split), self.augmentation)
             for batch in range(first, min(self.per_epoch, first + steps - step)):
                 order = plan.order[batch * self.batch_size : (batch + 1) * self.batch_size]
-                share = self.distributed.share(order)
-                yield plan, share.split(self.ghost_batch_size or len(share))
+                part = self.distributed.part(order)
+                yield plan, part.split(self.ghost_batch_size or len(part))
                 step += 1
 
     def _images(self, ghost_batches: Iterable[tuple[EpochPlan, Tensor]]) -> Iterator[Tensor]:

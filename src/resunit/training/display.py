@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from resunit.io.format import NO_BREAK_SPACE, duration
 from resunit.io.streams import progress_console
 from resunit.ops.processor import supports_bf16
-from resunit.runs.judged import remark_on_few
+from resunit.runs.judged_images import remark_on_few
 from resunit.runs.schema import LogLine
 from resunit.training.estimate import measure_speed, seconds_of_run
 from resunit.training.setup import TrainingSetup

@@ -24,7 +24,7 @@ class Distributed:
         """Whether this is the process that writes files and shows progress: rank 0."""
         return self.rank == 0
 
-    def share(self, batch: Tensor) -> Tensor:
+    def part(self, batch: Tensor) -> Tensor:
         """Return this rank's equal part of `batch`, along the first dimension."""
         return batch.chunk(self.world_size)[self.rank]
 

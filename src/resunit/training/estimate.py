@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from resunit.training.guest import isolated_random_numbers
 from resunit.training.optimizer import RecipeOptimizer
+from resunit.training.process_state import isolated_random_numbers
 from resunit.training.setup import TrainingSetup
 
 IMAGES = 64  # These are the images of the pass that is measured.

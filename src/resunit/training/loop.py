@@ -17,8 +17,8 @@ from resunit.training.batches import GhostBatch
 from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.ghost_batch_norm import set_momentum
-from resunit.training.guest import isolated_process_state
 from resunit.training.precision import autocast
+from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, stored_recipe
 from resunit.training.recipes import quick
@@ -180,7 +180,7 @@ def train_step(
     Args:
         setup: the run; its optimizer steps.
         model: the network, wrapped for several ranks.
-        ghost_batches: this rank's share of the step's batch.
+        ghost_batches: this rank's part of the step's batch.
         step: the number of the step, counted from 0.
 
     Returns:
@@ -188,7 +188,7 @@ def train_step(
     """
     recipe, distributed = setup.recipe, setup.distributed
     torch.manual_seed(step_seed(recipe.seed, step, distributed.rank))
-    share = sum(len(batch.labels) for batch in ghost_batches)
+    images_of_rank = sum(len(batch.labels) for batch in ghost_batches)
     totals = torch.zeros(2, device=distributed.device)
     # Autocast keeps the weights that it has cast for as long as its region lasts: one region serves a step.
     with autocast(distributed.device, recipe.precision):
@@ -197,7 +197,7 @@ def train_step(
             with distributed.gradient_sync(model, is_last=index + 1 == len(ghost_batches)):
                 logits = model(batch.images)
                 loss = functional.cross_entropy(logits, batch.labels, label_smoothing=recipe.label_smoothing)
-                (loss * (len(batch.labels) / share)).backward()
+                (loss * (len(batch.labels) / images_of_rank)).backward()
             with torch.no_grad():
                 plain = functional.cross_entropy(logits, batch.labels, reduction="sum")
                 totals += torch.stack([plain, (logits.argmax(1) != batch.labels).sum()])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from resunit.errors import ResunitError
 from resunit.models.drawing import unit_svg
-from resunit.models.drawing.subject import network_without_weights
+from resunit.models.drawing.named_network import network_without_weights
 from resunit.training.recipe import read_recipe
 
 

@@ -13,7 +13,7 @@ from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
 from resunit.models.designs import DESIGNS
 from resunit.models.drawing.layout import BETWEEN_UNITS, LEGIBLE_WIDTH, network_picture, unit_picture
-from resunit.models.drawing.paper import printed
+from resunit.models.drawing.png_and_pdf import printed
 from resunit.models.drawing.shapes import Picture, in_rows
 from resunit.models.drawing.svg import svg
 from resunit.models.drawing.units import UnitDrawing, network_drawing, unit_drawing

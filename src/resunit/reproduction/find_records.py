@@ -8,7 +8,7 @@ from typing import Any, Literal
 from resunit.errors import FileFormatError, UsageError
 from resunit.io.jsonl import read_lines
 from resunit.reports.compared_run import ComparedRun, with_all_options
-from resunit.reproduction.compared import compared_recipe_run, compared_run, with_own_names
+from resunit.reproduction.compared_runs import compared_recipe_run, compared_run, with_own_names
 from resunit.reproduction.evidence import read_records
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.recording import record_of
