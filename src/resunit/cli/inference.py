@@ -12,7 +12,7 @@ from resunit.cli.process import claim_process
 from resunit.cli.training import tell_views
 from resunit.errors import DataError, UsageError
 from resunit.io.fields import to_json
-from resunit.runs.judged import remark_on_few
+from resunit.runs.judged_images import remark_on_few
 
 
 @app.command(help_epilogue="Example:\n  resunit evaluate runs/quick-1 --data cifar10")

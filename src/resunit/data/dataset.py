@@ -103,7 +103,7 @@ class Dataset(Generic[S]):
 
         Args:
             images: how many training images are held out.
-            seed: which of them; the choice depends on nothing else.
+            seed: determines which images are held out; the choice depends on nothing else.
 
         Raises:
             UsageError: `images` is not between 0 and the number of training images.
@@ -112,7 +112,8 @@ class Dataset(Generic[S]):
         if not 0 < images < count:
             raise UsageError(f"cannot hold out {images} of the {count} training images of {self.name}")
         chosen = spread_over_classes(self.train.labels.cpu(), seed)[:images]
-        if isinstance(self.train, Split):  # Streamed images stay in an order that is spread over the classes.
+        # Streamed images keep this order, in which the first n are spread over the classes.
+        if isinstance(self.train, Split):
             chosen = chosen.sort().values
         left = torch.ones(count, dtype=torch.bool)
         left[chosen] = False
@@ -130,11 +131,11 @@ class Dataset(Generic[S]):
 
 
 def spread_over_classes(labels: Tensor, seed: int) -> Tensor:
-    """Return all indices in a random order whose every beginning holds about the same share of each class.
+    """Return all indices in a random order; for every n, the first n hold about the same share of each class.
 
     Args:
         labels: (N,) int64.
-        seed: which order; it depends on nothing else.
+        seed: determines the order, which depends on nothing else.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     shares = torch.empty(len(labels), dtype=torch.float64)

@@ -52,7 +52,7 @@ class DecodingMemory:
                 self._changed.notify_all()
 
     def _fits(self, need: int) -> bool:
-        if self._taken == 0:  # Only now nothing that this process decodes is counted twice.
+        if self._taken == 0:  # At this moment no image that this process decodes is counted twice.
             self._room = int(USABLE_SHARE * free_memory()) // self.processes
             if need > self._room:
                 raise MemoryError(
@@ -62,6 +62,6 @@ class DecodingMemory:
 
 
 def _return_freed_memory() -> None:
-    """Return freed memory to the system. glibc keeps it for the thread that had it, and each one gets its own."""
+    """Return freed memory to the system, because glibc keeps it for the thread that had it."""
     if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)

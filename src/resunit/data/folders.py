@@ -41,13 +41,13 @@ def read_folder(
     """Return the images of a folder as a data set in memory.
 
     FOLDER/train holds the images to train on, and FOLDER/test or FOLDER/val the images to evaluate on; with
-    both, val is for the way and test for the end. Where there is neither, 10 % of the images are held out.
+    both, val is evaluated during training and test at the end. With neither, 10 % of the images are held out.
 
     Args:
         folder: holds <class>/<image>, or train/<class>/<image> and so on (data/layout.py).
         image_size: the side in pixels that all images get; by default 32 if they are small, else 224.
         progress: whether progress is shown on stderr.
-        skip_broken: so many unreadable images are left out, and listed in the notes.
+        skip_broken: up to this number of unreadable images is left out and listed in the notes.
 
     Raises:
         DataError: the folder has no such layout, too many images are not readable, or the memory does not
@@ -73,13 +73,13 @@ def stream_folder(
 ) -> Dataset[StreamedSplit]:
     """Return the images of a folder, as `read_folder` finds them, as a data set that stays on disk.
 
-    Any beginning of the images to evaluate on is spread over the classes.
+    The first n images to evaluate on are spread over the classes, for every n.
 
     Args:
         folder: holds <class>/<image>, or train/<class>/<image> and so on.
         image_size: the side in pixels of the crops that training takes; by default 32 or 224.
         progress: whether progress is shown on stderr.
-        skip_broken: so many unreadable images are left out, for which all images are decoded once.
+        skip_broken: up to this number of unreadable images is left out; to find them, all images are decoded once.
 
     Raises:
         DataError: the folder has no such layout, cannot be read, or has too many unreadable images.
@@ -109,7 +109,7 @@ def read_judged_folder(
     """Return the images of a folder that a trained network is judged on, in memory: all of a folder of classes.
 
     Args:
-        folder: holds <class>/<image>; of test/<class>/<image> and val/<class>/<image> the first counts.
+        folder: holds <class>/<image>, or test/<class>/<image>, which is preferred to val/<class>/<image>.
         classes: the classes that the network knows; the folder may lack some of them.
         image_size: the side in pixels that all images get.
         progress: whether progress is shown on stderr.
@@ -152,7 +152,7 @@ def _find_judged(folder: Path, classes: Sequence[str]) -> tuple[JudgedLayout, tu
 
 
 def _parts(layout: Layout) -> list[Paths]:
-    """Return the files to train on, those to judge the run on, and those to look at on the way, if there are any."""
+    """Return the files to train on, those to judge the run on, and those to evaluate on during training, if any."""
     return [layout.train, *(part for part in (layout.test, layout.validation) if part is not None)]
 
 
@@ -215,7 +215,7 @@ def _image_size(paths: list[Path], asked: int | None) -> int:
 def _default_size(paths: list[Path]) -> int:
     sides = []
     for path in paths[:: max(1, len(paths) // SAMPLED_IMAGES)]:
-        with suppress(DataError):  # Whoever decodes the images names the first broken one of all.
+        with suppress(DataError):  # The code that decodes all images names the first broken one.
             sides.append(shorter_side(path))
     return 32 if not sides or median(sides) <= 64 else 224
 

@@ -39,7 +39,7 @@ NAMES_IN_A_NOTE = 3
 
 @dataclass(frozen=True)
 class Layout:
-    """The image files of a folder by split and class; a split that the folder has not is None."""
+    """The image files of a folder by split and class; a split that the folder does not have is None."""
 
     train: Paths
     validation: Paths | None
@@ -65,9 +65,10 @@ class JudgedLayout:
 def find_layout(folder: Path) -> Layout:
     """Return the files of a folder to train on and to evaluate on.
 
-    FOLDER/train holds the images to train on if it holds class folders, FOLDER/val those to look at on the
-    way, and FOLDER/test those to judge the run on; other tools' names for these count too. Otherwise FOLDER
-    holds the class folders itself. Without val and test a tenth of the images is held out as a test set.
+    FOLDER/train holds the images to train on if it holds class folders, FOLDER/val the images to evaluate on
+    during training, and FOLDER/test the images to judge the run on; other tools' names for these folders are
+    known too. Otherwise FOLDER holds the class folders itself. Without val and test, a tenth of the images is
+    held out as a test set.
 
     Raises:
         DataError: the folder has no such layout, or cannot be read; the message names it.
@@ -251,7 +252,7 @@ def _images_by_class(folder: Path, notes: list[str], apart_from: Iterable[Path] 
 
 
 def _without_image(others: Counter[str]) -> str:
-    """Return what a folder without a readable image holds instead."""
+    """Return a description of what a folder without a readable image holds."""
     if not others:
         return "holds no image"
     count = others.total()

@@ -44,7 +44,8 @@ def load(
         image_size: the side in pixels that all images get. Images of a folder are resized; by default to 32 or
             224. CIFAR's images of 32 can be averaged to 16 or 8.
         progress: whether progress is shown on stderr.
-        skip_broken: so many unreadable images of a folder are left out, and listed in the data set's notes.
+        skip_broken: up to this number of unreadable images of a folder is left out and listed in the data set's
+            notes.
 
     Raises:
         UsageError: the name is unknown, or `image_size` does not fit the data set.
@@ -96,7 +97,7 @@ def stream(
         name: the folder, which holds train/<class>/<image> and val/<class>/<image>.
         image_size: the side in pixels of the crops that training takes; by default 32 or 224.
         progress: whether progress is shown on stderr.
-        skip_broken: so many unreadable images are left out, for which all images are decoded once.
+        skip_broken: up to this number of unreadable images is left out; to find them, all images are decoded once.
 
     Raises:
         UsageError: `name` is no folder.

@@ -41,7 +41,7 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation; 1, which is upright, where the metadata cannot be read.
 
-    Pillow's own function also rewrites the metadata, which fails for some that nobody needs here.
+    Pillow's own function also rewrites the metadata, which fails for some metadata that are not needed here.
     """
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))

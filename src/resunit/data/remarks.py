@@ -1,4 +1,4 @@
-"""Remarks about image files that are read all the same: each kind comes once, with the first file's name."""
+"""Remarks about image files that are unusual but readable: each kind is shown once, with the first file's name."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ _heard: ContextVar[set[str] | None] = ContextVar("heard", default=None)
 
 
 def remark(text: str) -> None:
-    """Add a remark about the file that is being read, if somebody listens."""
+    """Add a remark about the file that is being read, if a `listening` context is active."""
     if (heard := _heard.get()) is not None:
         heard.add(text)
 
@@ -48,10 +48,11 @@ def hear_pillow_warnings() -> None:
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if _heard.get() is None:
             others(message, category, *where, **more)
-        elif not issubclass(category, Image.DecompressionBombWarning):  # Memory has a bound of its own.
+        # The size of an image needs no warning, because the memory for decoding is bounded.
+        elif not issubclass(category, Image.DecompressionBombWarning):
             remark(f"has damaged metadata, which are left out ({' '.join(str(message).split())})")
 
-    # The host's filter may be "error", which would make an image unreadable.
+    # The host program's filter may be "error", which would make an image unreadable.
     warnings.filterwarnings("always", module=r"PIL\.")
     warnings.showwarning = show
 

@@ -1,4 +1,4 @@
-"""Trained networks at work: a run's folder or a weights file alone is all that is needed."""
+"""A trained classifier, loaded from a run's folder or from a weights file alone."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -39,8 +39,8 @@ from resunit.runs.schema import Split, ViewError
 from resunit.training.devices import resolve_device
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import PIXELS_AT_ONCE, compute_logits, evaluate, evaluate_views
-from resunit.training.guest import isolated_process_state
 from resunit.training.precision import PRECISIONS
+from resunit.training.process_state import isolated_process_state
 from resunit.training.setup import AnyDataset
 
 Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]

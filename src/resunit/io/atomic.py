@@ -15,7 +15,7 @@ NOT_OFFERED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errn
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` so that a reader, or a crash at any moment, sees the old file or the new one.
+    """Write `content` so that `path` always holds the whole old file or the whole new one, even after a crash.
 
     The file and its folder are both flushed to disk.
 
@@ -37,7 +37,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         raise WriteError(error.errno, error.strerror, str(path)) from error
     finally:
-        with suppress(OSError):  # The first error says more than one about the temporary file.
+        with suppress(OSError):  # The first error says more than an error about the temporary file would.
             temporary.unlink(missing_ok=True)
 
 
@@ -96,8 +96,8 @@ def only_user_of(folder: Path) -> Iterator[bool]:
 def only_writer(folder: Path, waiting: AbstractContextManager[object] | None = None) -> Iterator[bool]:
     """Wait until no other process writes into `folder`, then hold the right to write there.
 
-    Runs that start side by side fetch a data set once by it. The context gives whether others are kept out,
-    which they are not on a file system without locks.
+    With this lock, runs that start at the same time fetch a data set only once. The context gives whether
+    others are kept out, which they are not on a file system without locks.
 
     Args:
         folder: it must exist.
@@ -150,7 +150,7 @@ def _locked(
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what killed processes left of files that they were writing; nobody else may write there now."""
+    """Remove half-written files that killed processes left; no other process may write there now."""
     for partial in folder.glob(".*.partial"):
         with suppress(OSError):
             partial.unlink()

@@ -68,7 +68,7 @@ def duration(seconds: float) -> str:
 
 
 def date_and_time(written: str) -> str:
-    """Return a time that ISO 8601 writes as people do: ``29 November 2026, 14:20 UTC``; another text stays."""
+    """Return a time in ISO 8601 format as people write it: ``29 November 2026, 14:20 UTC``; other texts stay."""
     try:
         time = datetime.fromisoformat(written)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The memory that this process may still take: the machine's, below the limits of its container and its own."""
+"""The memory that this process may still take, within the limits of the machine, its container and itself."""
 
 import os
 import resource

@@ -33,11 +33,11 @@ class NetworkSpec:
     stem: Stem
     branch: BranchKind
     depths: Annotated[tuple[int, ...], Bounds(1, 10_000)]
-    """Units of each stage."""
+    """The number of units in each stage."""
     widths: Annotated[tuple[int, ...], Bounds(1, 100_000)]
-    """Channels that leave each stage."""
+    """The output channels of each stage."""
     strides: Annotated[tuple[int, ...], Bounds(1, 100)]
-    """Stride of each stage's first unit."""
+    """The stride of the first unit of each stage."""
     stem_channels: Annotated[int, Bounds(1, 100_000)]
     num_classes: Annotated[int, Bounds(1, 100_000)]
     in_channels: Annotated[int, Bounds(1, 100_000)] = 3
@@ -63,7 +63,7 @@ class NetworkSpec:
 
     @property
     def image_size(self) -> int:
-        """The side, in pixels, of the images that the network is published for."""
+        """The side, in pixels, of the images in the publication of the network."""
         return 224 if self.stem == "imagenet" else 32
 
 
@@ -176,7 +176,8 @@ def build_stem(spec: NetworkSpec) -> nn.Module:
     layers = activation((*placement.after_last_conv, *placement.after_addition), channels, spec.nonlinearity)
     if stem_activates(spec):
         first_preact = activation(placement.before_first_conv, channels, spec.nonlinearity)
-        if first_preact and layers:  # Fused with the norm of conv1, the ReLU of (d) would round differently.
+        # If the ReLU of (d) were fused with the norm of conv1, it would round differently.
+        if first_preact and layers:
             first_preact = [UnfusedActivation(*first_preact)]
         layers += first_preact
     return chain([conv, *layers, *pool])
@@ -199,7 +200,7 @@ class ResidualNetwork(nn.Module):
         x = self.stem(images)
         x = self.stages(x)
         x = self.final_activation(x)
-        x = x.mean(dim=(2, 3))  # Global average pooling.
+        x = x.mean(dim=(2, 3))  # global average pooling
         return self.classifier(x)
 
 
@@ -216,8 +217,8 @@ def build(spec: NetworkSpec) -> ResidualNetwork:
 def initialise(module: nn.Module) -> None:
     """Initialise convolutions with N(0, sqrt(2 / (k * k * c_out))) and the classifier's bias with 0.
 
-    Batch norms keep gamma 1 and beta 0. A module of a class that is neither ours nor torch's stays as it
-    initialised itself, with everything in it.
+    Batch norms keep gamma 1 and beta 0. A module whose class is neither ours nor torch's keeps its own
+    initialisation, and so do all modules in it.
     """
     if not type(module).__module__.startswith(("resunit.", "torch.nn.")):
         return

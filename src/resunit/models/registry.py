@@ -45,7 +45,7 @@ IMAGENET_BASIC = NetworkSpec(
 )
 IMAGENET_BOTTLENECK = replace(IMAGENET_BASIC, branch="bottleneck", widths=(256, 512, 1024, 2048))
 
-# Shallow and wide, for the recipes `quick` and `fast94` (docs/lab-notes.md); these are not the paper's.
+# The paper does not have these two: they are shallow and wide, for `quick` and `fast94` (docs/lab-notes.md).
 QUICK = NetworkSpec(
     stem="whitening",
     branch="basic",
@@ -68,9 +68,8 @@ ORIGINAL_NETWORKS: dict[str, NetworkSpec] = {
     "resnet110-1layer": replace(ONE_LAYER, depths=(36, 36, 36)),
     "resnet164": replace(BOTTLENECK, depths=(18, 18, 18)),
     "resnet1001": replace(BOTTLENECK, depths=(111, 111, 111)),
-    "resnet10001": replace(
-        BOTTLENECK, depths=(1111, 1111, 1111)
-    ),  # not the paper's: for activation_checkpointing=small
+    # The paper does not have this network; it shows what activation_checkpointing=small allows.
+    "resnet10001": replace(BOTTLENECK, depths=(1111, 1111, 1111)),
     "resnet1202": replace(BASIC, depths=(200, 200, 200)),
     "resnet18": replace(IMAGENET_BASIC, depths=(2, 2, 2, 2)),
     "resnet34": replace(IMAGENET_BASIC, depths=(3, 4, 6, 3)),
@@ -109,7 +108,8 @@ def network_spec(
         raise unknown("model", name, NETWORKS)
     spec = replace(NETWORKS[name], in_channels=in_channels)
     if spec.stem == "whitening":
-        spec = replace(spec, stem_channels=2 * 2 * 2 * in_channels)  # 2x2 patches, each direction twice
+        # There are two filters for each direction of a patch of 2x2 pixels.
+        spec = replace(spec, stem_channels=2 * 2 * 2 * in_channels)
     if num_classes is not None:
         spec = replace(spec, num_classes=num_classes)
     check_fields(spec)
@@ -154,7 +154,7 @@ def checked_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(name: str, value: object, kind: type) -> object:
-    """Return the value of an option; options of somebody's own design have no range, only a type."""
+    """Return the value of an option; options of a design of the user's own have a type and no range."""
     return check_option(name, value) if name in DESIGN_OPTIONS else check(name, value, kind)
 
 
@@ -196,7 +196,8 @@ def create_model(
     if name is not None:
         sizes = {key: getattr(file.spec, key) if value is None else value for key, value in asked.items()}
         spec = network_spec(name, design=design, **sizes, **options)
-        asked = vars(replace(spec, stem=file.spec.stem))  # the images it was trained on decided the stem
+        # The images that the network was trained on decided its stem.
+        asked = vars(replace(spec, stem=file.spec.stem))
     elif design is not None or options:
         raise UsageError("design and options are stored with the weights; leave them out")
     for key, value in asked.items():

@@ -34,7 +34,7 @@ def main_number(run: Run) -> KeyNumber | None:
 
 
 def further_numbers(run: Run) -> list[KeyNumber]:
-    """Return the smaller numbers beside the main one; a number that was not recorded is left out."""
+    """Return the numbers that a page shows smaller beside the main number; unrecorded numbers are left out."""
     return [*_errors(run), *_costs(run)]
 
 

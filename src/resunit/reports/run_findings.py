@@ -5,10 +5,10 @@ import shlex
 from collections.abc import Iterator
 
 from resunit.io.format import counted, percent
-from resunit.runs.judged import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
+from resunit.runs.judged_images import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
 from resunit.runs.read import Run, is_finite
 
-# Two errors that differ by less are the same when asking where a curve became flat.
+# Two errors that differ by less count as equal in the search for the point where a curve became flat.
 SAME_ERROR_IN_POINTS = 0.1
 
 NOTES_SHOWN = 10  # The rest stands in environment.json.
@@ -18,7 +18,7 @@ NEAR_CHANCE_IN_POINTS = 1.0
 
 
 def findings_about(run: Run) -> list[str]:
-    """Return the findings about a run; the ones that limit what its numbers mean come first.
+    """Return the findings about a run; findings that limit the meaning of its numbers come first.
 
     From few judged images no conclusion is drawn.
     """
@@ -126,7 +126,7 @@ def _about_certainty(run: Run) -> Iterator[str]:
 
 
 def _wilson_interval(share: float, images: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share that was measured on so many images (Wilson 1927).
+    """Return the 95 % interval of a share that was measured on a number of images (Wilson 1927).
 
     The interval is sound for few images and for shares near 0. scipy offers it too, but takes twice as long
     to import as the page takes to write.

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from resunit.io.format import NO_BREAK_SPACE, duration
 from resunit.io.streams import progress_console
 from resunit.ops.processor import supports_bf16
-from resunit.runs.judged import remark_on_few
+from resunit.runs.judged_images import remark_on_few
 from resunit.runs.schema import LogLine
 from resunit.training.estimate import measure_speed, seconds_of_run
 from resunit.training.setup import TrainingSetup
@@ -44,11 +44,13 @@ class Display:
             f"images of {recipe.data} at {setup.image_size} pixels, "
             f"{torch.get_num_threads()} threads, {recipe.precision} on {device}{remark}{self._few_judged()}"
         )
-        on_the_way = ""
+        during_training = ""
         if dataset.validation is not None:
-            on_the_way = f"{len(dataset.validation):,} validation images on the way and, at the end, on "
+            during_training = (
+                f"{len(dataset.validation):,} validation images during training and, at the end, on "
+            )
         self.say(
-            f"evaluated on {on_the_way}{len(dataset.test):,} {dataset.split_name} images of "
+            f"evaluated on {during_training}{len(dataset.test):,} {dataset.split_name} images of "
             f"{len(dataset.classes)} classes"
         )
         for note in dataset.notes:

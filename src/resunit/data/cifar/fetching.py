@@ -1,4 +1,4 @@
-"""Fetching: from the first source that answers, through any container, to the same checked records."""
+"""Fetching CIFAR from the first source that answers; every source gives the same checked records."""
 
 from pathlib import Path
 

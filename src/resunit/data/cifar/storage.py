@@ -88,7 +88,7 @@ def not_writable(folder: Path, error: OSError) -> DataError:
 
 
 def is_stored(folder: Path) -> bool:
-    """Return whether a data set was once stored in `folder` to the end; its files may be damaged since."""
+    """Return whether a data set was once stored in `folder` completely; its files may have been damaged since."""
     return (folder / MANIFEST).exists()
 
 

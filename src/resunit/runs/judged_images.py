@@ -1,4 +1,4 @@
-"""The number of images that a network was judged on: whether it allows conclusions."""
+"""Whether the number of images that a network was judged on allows conclusions."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ FEWEST_IMAGES_A_CLASS = 5
 
 
 def are_few(images: int, classes: int | None = None) -> bool:
-    """Return whether no conclusion can be drawn from an error on so many images of so many classes.
+    """Return whether an error on `images` images of `classes` classes allows no conclusion.
 
     They are few below 100 images, and below 5 images a class on average; `classes` is None where their
     number is not known.
@@ -16,7 +16,7 @@ def are_few(images: int, classes: int | None = None) -> bool:
 
 
 def remark_on_few(classes: Sequence[str], counts: Sequence[int], split: str) -> str | None:
-    """Return what to say about few judged images; None if there are enough.
+    """Return a remark if there are too few judged images for a conclusion, else None.
 
     Args:
         classes: the class names.
