@@ -1,7 +1,7 @@
 """Weight files: a network's tensors with the record of what it is, so that the file alone rebuilds it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import resunit
-from resunit.errors import FileFormatError, UsageError
+from resunit.errors import FileFormatError, ForeignFile, UsageError
 from resunit.io.fields import from_json, to_json
 from resunit.io.tensors import read_record, read_tensors, write_tensors
 from resunit.models.design_source import DesignSource
@@ -23,6 +23,8 @@ WEIGHTS_FORMAT = 2
 
 # Format 1 named some parts of a network otherwise.
 PARTS_SINCE_FORMAT_1 = {"before": "shared_preact", "after": "after_addition", "closing": "final_activation"}
+# Files of networks without these stay byte for byte what they were.
+FIELDS_SINCE_FORMAT_2 = ("bottleneck_ratio", "deep_stem", "stem_activation")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def write_weights(
     record: dict[str, Any] = {
         "format": WEIGHTS_FORMAT,
         "resunit": resunit.__version__,
-        "network": to_json(spec),
+        "network": spec_to_json(spec),
         "classes": list(classes),
         "preprocessing": dict(preprocessing),
         "result": dict(result),
@@ -150,9 +152,16 @@ def read_weights(path: Path) -> WeightsFile:
     """Read a weights file of any format up to the newest.
 
     Raises:
-        FileFormatError: the file is missing, foreign, damaged, pickled, or of a newer format; the message names it.
+        ForeignFile: resunit did not write the file; the message says how to convert it.
+        FileFormatError: the file is missing, damaged, or of a newer format; the message names it.
     """
-    record, tensors = read_tensors(path, KIND)
+    try:
+        record, tensors = read_tensors(path, KIND)
+    except ForeignFile as error:
+        raise ForeignFile(
+            f"{error}; to take another library's weights: resunit convert {path} --from LIBRARY --architecture "
+            "NAME --out weights.safetensors"
+        ) from error
     try:
         format_of(record, WEIGHTS_FORMAT, str(path))
         spec = spec_from_json(record["network"])
@@ -176,6 +185,13 @@ def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
                 f"{path}: {name} holds numbers that are not finite; the run diverged or the file was altered, "
                 "so take weights of another run"
             )
+
+
+def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
+    """Return a spec as JSON values; a field that is newer than the format is left out where it has its default."""
+    defaults = {field.name: field.default for field in fields(NetworkSpec)}
+    unchanged = {name for name in FIELDS_SINCE_FORMAT_2 if getattr(spec, name) == defaults[name]}
+    return {name: value for name, value in to_json(spec).items() if name not in unchanged}
 
 
 def spec_from_json(record: Mapping[str, Any]) -> NetworkSpec:
