@@ -1,6 +1,7 @@
 """Weight files: a network's tensors with the record of what it is, so that the file alone rebuilds it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,11 @@ def recorded_design(path: Path) -> RecordedDesign:
     """Return the design that a weights file names; no tensor is read, and no code is imported.
 
     Raises:
-        FileFormatError: the file is missing, foreign or damaged; the message names it.
+        ForeignFile: resunit did not write the file; the message says how to convert it.
+        FileFormatError: the file is missing or damaged; the message names it.
     """
-    record = read_record(path, KIND)
+    with _advice_for_foreign(path):
+        record = read_record(path, KIND)
     try:
         source = record.get("design_source")
         return RecordedDesign(
@@ -155,13 +158,8 @@ def read_weights(path: Path) -> WeightsFile:
         ForeignFile: resunit did not write the file; the message says how to convert it.
         FileFormatError: the file is missing, damaged, or of a newer format; the message names it.
     """
-    try:
+    with _advice_for_foreign(path):
         record, tensors = read_tensors(path, KIND)
-    except ForeignFile as error:
-        raise ForeignFile(
-            f"{error}; to take another library's weights: resunit convert {path} --from LIBRARY --architecture "
-            "NAME --out weights.safetensors"
-        ) from error
     try:
         format_of(record, WEIGHTS_FORMAT, str(path))
         spec = spec_from_json(record["network"])
@@ -175,6 +173,18 @@ def read_weights(path: Path) -> WeightsFile:
         raise FileFormatError(f"{path}: its record is damaged ({error})") from error
     _check_finite(path, tensors)
     return WeightsFile(path, spec, classes, preprocessing, result, tensors)
+
+
+@contextmanager
+def _advice_for_foreign(path: Path) -> Iterator[None]:
+    """Say in the message of a ForeignFile how another library's weights are converted."""
+    try:
+        yield
+    except ForeignFile as error:
+        raise ForeignFile(
+            f"{error}; to take another library's weights: resunit convert {path} --from LIBRARY --architecture "
+            "NAME --out weights.safetensors"
+        ) from error
 
 
 def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
