@@ -197,3 +197,18 @@ def test_the_spec_says_only_what_differs_from_older_files() -> None:
     assert not {"bottleneck_ratio", "deep_stem", "stem_activation"} & spec_to_json(spec).keys()
     wide = replace(spec, branch="bottleneck", bottleneck_ratio=0.5, deep_stem=(8, 8), stem_activation="both")
     assert spec_from_json(json.loads(json.dumps(spec_to_json(wide)))) == wide
+
+
+def test_an_absurd_deep_stem_is_refused_before_it_is_built(tmp_path: Path, state: State) -> None:
+    from resunit.interop.convert import convert
+    from resunit.io.tensors import read_tensors, write_tensors
+    from resunit.models.weights import KIND
+
+    source, out = tmp_path / "model.safetensors", tmp_path / "weights.safetensors"
+    save_file(state, source)
+    convert(source, out, library="akamaster", architecture="resnet20")
+    record, tensors = read_tensors(out, KIND)
+    record["network"]["deep_stem"] = [8] * 100_000
+    write_tensors(out, KIND, record, tensors)
+    with pytest.raises(resunit.FileFormatError, match=r"weights\.safetensors"):
+        resunit.create_model(weights=out)

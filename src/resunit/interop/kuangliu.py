@@ -1,4 +1,4 @@
-"""kuangliu's pytorch-cifar: the ImageNet networks with a stem for CIFAR.
+"""kuangliu's pytorch-cifar: the ImageNet networks of basic units with a stem for CIFAR.
 
 Source: models/resnet.py and preact_resnet.py of github.com/kuangliu/pytorch-cifar.
 """
@@ -20,7 +20,7 @@ KUANGLIU = Library(
                 preparation=FOR_CIFAR,
             )
             for name, spec in SPECS.items()
-            if name.startswith("resnet")
+            if spec.branch == "basic"
         )
     ),
     refusals=(

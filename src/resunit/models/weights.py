@@ -61,8 +61,11 @@ class WeightsFile:
         return network
 
     def _check_size(self) -> None:
-        """Raise ValueError for more units than tensors: a unit has weights, and building takes time for each."""
-        if (units := sum(self.spec.depths)) > len(self.tensors):
+        """Raise ValueError for more units than tensors: a unit has weights, and building takes time for each.
+
+        The convolutions of a deep stem count as well.
+        """
+        if (units := sum(self.spec.depths) + len(self.spec.deep_stem)) > len(self.tensors):
             raise ValueError(f"it has {units:,} units, and the file {len(self.tensors):,} tensors")
 
 
