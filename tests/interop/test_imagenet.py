@@ -76,7 +76,7 @@ def test_its_logits_are_those_of_keras_forward_pass(root: Path, monkeypatch: pyt
     network = resunit.create_model("resnet50", weights="imagenet").eval()
     (archive,) = root.glob("*.tgz")
     with unpacked(archive) as folder:
-        state = dict(read_foreign(folder / "model.json").tensors)
+        state = dict(read_foreign(folder / imagenet.MODEL).tensors)
     photograph = Image.open(PHOTOGRAPH).convert("RGB").resize((224, 224))
     rgb = torch.from_numpy(np.asarray(photograph, dtype=np.float32)).permute(2, 0, 1)
     images = (rgb - torch.tensor([123.68, 116.779, 103.939])[:, None, None])[None]

