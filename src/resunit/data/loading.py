@@ -11,7 +11,7 @@ from resunit.data.averaging import with_averaged_images
 from resunit.data.cifar.facts import CIFAR10, CIFAR100, Cifar
 from resunit.data.cifar.fetching import fetch_cifar
 from resunit.data.cifar.sample import FOLDER, SAMPLE
-from resunit.data.cifar.storage import FileCheck, check_stored, data_root, is_stored, read_stored
+from resunit.data.cifar.storage import FileCheck, check_stored, is_stored, read_stored
 from resunit.data.dataset import Dataset, Split
 from resunit.data.folders import (
     JudgedImages,
@@ -22,7 +22,7 @@ from resunit.data.folders import (
 )
 from resunit.data.streaming import StreamedSplit
 from resunit.errors import DataError, UsageError, unknown
-from resunit.io.places import user_path
+from resunit.io.places import data_root, user_path
 
 KNOWN = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100, SAMPLE)}
 

@@ -7,11 +7,16 @@ from typing import Any
 
 from resunit.errors import FileFormatError, UsageError, unknown
 from resunit.io.fields import check, check_fields
-from resunit.io.places import user_path
+from resunit.io.places import IMAGENET_WEIGHTS, imagenet_weights, user_path
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.models.options import CONVENTIONS, DESIGN_OPTIONS, check_option
 from resunit.models.weights import read_weights
+
+IMAGENET, NETWORK_OF_IMAGENET = (
+    "imagenet",
+    "resnet50",
+)  # what `weights` says, and the one network with such weights
 
 BASIC = NetworkSpec(  # depth 6n + 2
     stem="cifar",
@@ -175,7 +180,9 @@ def create_model(
         in_channels: 3 unless given.
         design: a row of Tables 1 and 2 such as "shortcut-only-gating", or a later one such as "rezero"; by
             default "original", or "full-preactivation" for the names that start with "pre".
-        weights: a weights.safetensors of a run; nothing but tensors and JSON is read from it.
+        weights: a weights.safetensors of a run, or one that `resunit convert` wrote; nothing but tensors and JSON is
+            read from it. "imagenet" is the published ResNet-50, which `resunit data fetch imagenet-resnet50` stores;
+            its stride is on the first convolution of a bottleneck, and its images are RGB.
         options: those of the design (shortcut_scale, branch_scale, gate_bias, drop_probability,
             inverted_dropout, initial_scale, final_survival) and the conventions shared_preactivation,
             stride_on and shortcut_option.
@@ -191,6 +198,9 @@ def create_model(
         return build(
             network_spec(name, num_classes=num_classes, in_channels=channels, design=design, **options)
         )
+    if weights == IMAGENET:
+        weights = _published_weights(name)
+        name = None
     file = read_weights(user_path(weights))
     asked = {"num_classes": num_classes, "in_channels": in_channels}
     if name is not None:
@@ -205,3 +215,18 @@ def create_model(
         if value is not None and value != stored:
             raise FileFormatError(f"{weights}: its network has {key} {stored}, not {value}")
     return file.build()
+
+
+def _published_weights(name: str | None) -> Path:
+    """Return the path of the published weights of the network `name`.
+
+    Raises:
+        UsageError: there are none.
+        FileFormatError: they were not fetched.
+    """
+    if name not in (None, NETWORK_OF_IMAGENET):
+        raise UsageError(f"weights={IMAGENET!r} are those of {NETWORK_OF_IMAGENET}, not of {name}")
+    path = imagenet_weights()
+    if not path.exists():
+        raise FileFormatError(f"{path}: no such file; `resunit data fetch {IMAGENET_WEIGHTS}` stores it")
+    return path

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,6 @@ from resunit.data.dataset import Dataset, Split, content_checksum
 from resunit.errors import DataError, WriteError
 from resunit.io.atomic import write_atomically
 from resunit.io.json_text import parse_json
-from resunit.io.places import cache_folder, user_path
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -39,15 +37,6 @@ class Manifest:
     """The SHA-256 of each stored file, in hexadecimal."""
     problem: str = ""
     """What is wrong with the manifest; "" if nothing is."""
-
-
-def data_root(root: Path | str | None) -> Path:
-    """Return the folder of all stored data sets: `root`, else $RESUNIT_DATA, else one in the cache."""
-    if root is not None:
-        return user_path(root)
-    if stated := os.environ.get("RESUNIT_DATA"):
-        return user_path(stated)
-    return cache_folder() / "data"
 
 
 def store(folder: Path, cifar: Cifar, records: Mapping[str, bytes], source: str) -> None:
