@@ -153,7 +153,8 @@ class BackwardSums:
         h, _ = self.addends[number]
         if junction.x_is_addend:
             return gradient if h is None else h.gradient(gradient)
-        if junction.kind == "identity" and junction.keeps_size:
+        layout = junction.x_layout
+        if junction.kind == "identity" and junction.keeps_size and layout is not None and layout.keeps_order:
             return gradient
         return self._product(h, number, gradient)
 

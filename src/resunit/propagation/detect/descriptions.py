@@ -1,0 +1,123 @@
+"""Describing each junction: its name, its stage, its shortcut, and what follows its sum."""
+
+import math
+from collections import Counter
+
+from torch import Tensor
+
+from resunit.propagation.detect.dominators import PostDominators
+from resunit.propagation.detect.found_junction import FoundJunction, Shape
+from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
+from resunit.propagation.detect.junction_names import name_junctions
+from resunit.propagation.detect.layers import is_custom
+from resunit.propagation.detect.layout import Layout, find_layout
+from resunit.propagation.detect.recorder import ForwardRecorder
+from resunit.propagation.detect.search import JoinedAddition, Junctions
+from resunit.propagation.detect.stream import Previous, find_previous
+from resunit.propagation.detect.truncation import find_truncation
+from resunit.propagation.junction import ShortcutKind
+
+
+class Describer:
+    """Describes the junctions of one graph.
+
+    Args:
+        recorder: what the forward pass showed.
+        graph: the graph of the forward pass.
+        junctions: the junctions of the graph.
+
+    Attributes:
+        found: the described junctions.
+        custom_functions_after: how often each custom autograd function follows an addition.
+    """
+
+    def __init__(self, recorder: ForwardRecorder, graph: Graph, junctions: Junctions):
+        self.recorder = recorder
+        self.graph = graph
+        self.joined = junctions.joined
+        self.dominators = junctions.splitter.dominators
+        self.post_dominators = PostDominators(graph)
+        self.number_of_sum = {joined.sum: number for number, joined in enumerate(self.joined)}
+        self.found: list[FoundJunction] = []
+        self.custom_functions_after: Counter[str] = Counter()
+        names = name_junctions(recorder, self.joined)
+        for joined, name in zip(self.joined, names, strict=True):
+            self.found.append(self._describe(joined, name))
+
+    def _describe(self, joined: JoinedAddition, name: str) -> FoundJunction:
+        addition, paths = joined.addition, joined.paths
+        shortcut, index = paths.shortcut, paths.shortcut_index
+        kind = _with_factor(shortcut.kind, addition.factors[index])
+        x_is_addend = kind == "identity" and not shortcut.nodes
+        x_shape = addition.shape if x_is_addend else self._shape_of(shortcut.x)
+        previous = find_previous(self.graph, self.dominators, shortcut.x, self.number_of_sum)
+        if previous.number is not None and self.found[previous.number].truncation is None:
+            self.custom_functions_after.update(
+                {operation_of(node) for node in previous.between if is_custom(node)}
+            )
+        return FoundJunction(
+            name=name,
+            call=addition.call,
+            shortcut_index=index,
+            earlier=joined.earlier,
+            kind=kind,
+            operations=self._functions_of(shortcut.nodes) if kind != "identity" else (),
+            x=None if x_is_addend else self.recorder.location_of(shortcut.x),
+            x_is_addend=x_is_addend,
+            exact=joined.depends_on_x and self.post_dominators.post_dominates(joined.sum, shortcut.x),
+            previous=previous.number,
+            previous_f=self._functions_of(previous.between),
+            truncation=find_truncation(self.graph, self.recorder, joined.sum),
+            shape=addition.shape,
+            x_shape=x_shape,
+            x_layout=Layout() if x_is_addend else self._layout_of_shortcut(joined),
+            previous_layout=self._layout_of_previous(previous, shortcut.x, x_shape),
+            stage=self._stage_of(addition.shape, x_shape, previous.number),
+        )
+
+    def _shape_of(self, value: Edge) -> Shape | None:
+        number = self.number_of_sum.get(value[0])
+        return self.recorder.shapes.get(value) if number is None else self.joined[number].addition.shape
+
+    def _layout_of_shortcut(self, joined: JoinedAddition) -> Layout | None:
+        (addend,) = self.graph.resolve(joined.addition.edges[joined.paths.shortcut_index]) or (None,)
+        if addend is None:
+            return None
+        return find_layout(self.graph, joined.paths.shortcut.x, addend, self._shape_of, None)
+
+    def _layout_of_previous(self, previous: Previous, x: Edge, x_shape: Shape | None) -> Layout | None:
+        if previous.number is None:
+            return None
+        start = self.joined[previous.number].sum, 0
+        return find_layout(self.graph, start, x, self._shape_of, x_shape)
+
+    def _stage_of(self, shape: Shape, x_shape: Shape | None, previous: int | None) -> int:
+        """Return the stage of the previous junction if neither junction changes the size, else a new one."""
+        if previous is not None and _size(x_shape) == _size(shape) == _size(self.found[previous].shape):
+            return self.found[previous].stage
+        return max((junction.stage for junction in self.found), default=0) + 1
+
+    def _functions_of(self, nodes: tuple[Node, ...]) -> tuple[str, ...]:
+        """Return the torch functions that made the nodes, in the order of the forward pass."""
+        functions, inner = [], []
+        for node in reversed(nodes):
+            location = self.recorder.location_of((node, 0))
+            if location is not None and location.call.function not in ("input", "output"):
+                functions.append(location.call.function.strip("_"))
+                inner = []  # The nodes before this one were steps within the function.
+            elif is_custom(node):
+                functions.append(operation_of(node))
+            else:
+                inner.append(operation_of(node).lower())
+        return (*functions, *inner)
+
+
+def _with_factor(kind: ShortcutKind, factor: float | Tensor) -> ShortcutKind:
+    """Return the kind of a shortcut that the addition itself multiplies by a factor."""
+    if isinstance(factor, Tensor):
+        return "gate" if factor.requires_grad else "scale"
+    return "scale" if factor != 1 and kind == "identity" else kind
+
+
+def _size(shape: Shape | None) -> int:
+    return 0 if shape is None else math.prod(shape)
