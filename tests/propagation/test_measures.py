@@ -149,15 +149,14 @@ def test_other_users_of_x_leave_the_branch_term_its_own() -> None:
     assert junction.gradient_gain == pytest.approx(norm(total) / norm(arriving), rel=1e-4)
 
 
-class Constant(nn.Module):
-    """F(x) = value, whatever x is; x must enter it for F to be a function of x."""
+class Constant(nn.Linear):
+    """F(x) = value, whatever x is; x enters it by a weight of zeros, so that F is a function of x."""
 
     def __init__(self, value: Tensor):
-        super().__init__()
-        self.value = nn.Parameter(value)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return 0 * x + self.value
+        super().__init__(value.numel(), value.numel())
+        with torch.no_grad():
+            self.weight.zero_()
+            self.bias.copy_(value.flatten())
 
 
 @pytest.mark.parametrize("inplace", [False, True])

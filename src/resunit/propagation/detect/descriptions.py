@@ -83,7 +83,9 @@ class Describer:
         (addend,) = self.graph.resolve(joined.addition.edges[joined.paths.shortcut_index]) or (None,)
         if addend is None:
             return None
-        return find_layout(self.graph, joined.paths.shortcut.x, addend, self._shape_of, None)
+        x, shape = joined.paths.shortcut.x, joined.addition.shape
+        is_broadcast = self._shape_of(x) == shape
+        return find_layout(self.graph, x, addend, self._shape_of, shape if is_broadcast else None)
 
     def _layout_of_previous(self, previous: Previous, x: Edge, x_shape: Shape | None) -> Layout | None:
         if previous.number is None:

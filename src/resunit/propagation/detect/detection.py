@@ -48,8 +48,8 @@ def detect_junctions(model: nn.Module, inputs: Any, targets: Any, loss: Loss | N
     describer = Describer(recorder, graph, junctions)
     unseen = [
         *beginnings,
-        *describe_unmeasurable(recorder, graph, junctions, others),
         *describe_blind_spots(recorder, graph, junctions, describer.custom_functions_after),
+        *describe_unmeasurable(recorder, graph, junctions, others),
     ]
     return Detection(tuple(describer.found), tuple(unseen), junctions.examined)
 

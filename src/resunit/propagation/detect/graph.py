@@ -41,6 +41,7 @@ class Graph:
         parameters: for each node, the parameters that it takes, each once.
         users: for each node, the nodes that take one of its outputs.
         users_of_edge: for each edge, the nodes that take it.
+        used_outputs: for each node, the numbers of its outputs that others take.
         parameters_alone: for each node that depends on parameters alone, these parameters.
         rank: the position of each node in an order of computation, in which each node stands after all nodes
             that it depends on. Autograd's own sequence numbers have exceptions.
@@ -61,6 +62,7 @@ class Graph:
         self.parameters: dict[Node, tuple[Tensor, ...]] = {}
         self.users: defaultdict[Node, list[Node]] = defaultdict(list)
         self.users_of_edge: defaultdict[Edge, list[Node]] = defaultdict(list)
+        self.used_outputs: defaultdict[Node, set[int]] = defaultdict(set)
         self.parameters_alone: dict[Node, tuple[Tensor, ...]] = {}
         sources = set(sources)
         for node in order:
@@ -79,6 +81,7 @@ class Graph:
                 self.parameters[node] = _distinct(parameters) if data else ()
                 for edge in data:
                     self.users[edge[0]].append(node)
+                    self.used_outputs[edge[0]].add(edge[1])
                     self.users_of_edge[edge].append(node)
             else:
                 variable = getattr(node, "variable", None)
@@ -86,6 +89,11 @@ class Graph:
 
     def __contains__(self, node: Node) -> bool:
         return node in self.children
+
+    def is_fork(self, edge: Edge) -> bool:
+        """Return whether more than one value is computed from a value directly."""
+        users = self.users_of_edge[edge]
+        return len(users) > 1 or any(len(self.used_outputs[user]) > 1 for user in users)
 
     def resolve(self, edges: Iterable[Edge]) -> list[Edge]:
         """Return the edges that depend on the inputs, in place of the given ones.
@@ -116,6 +124,19 @@ class Graph:
                 seen.add(node)
                 waiting += [edge for edge in self.children[node] if edge != x]
         return tuple(sorted(seen, key=lambda node: -self.rank[node]))
+
+    def weights_behind(self, edges: Iterable[Edge], x: Edge) -> dict[int, Tensor]:
+        """Return the weights that take part between x and `edges`, by their ids."""
+        weights: dict[int, Tensor] = {}
+        seen: set[Node] = set()
+        waiting = [node for node, _ in edges]
+        while waiting:
+            node = waiting.pop()
+            if node not in seen and self.rank[node] > self.rank[x[0]]:
+                seen.add(node)
+                weights |= {id(weight): weight for weight in self.parameters[node] if weight.ndim >= 2}
+                waiting += [child for child, _ in self.children[node]]
+        return weights
 
 
 def _distinct(groups: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:

@@ -14,6 +14,7 @@ REORDERING = (
     "Index", "Gather", "Take", "Scatter", "Sort", "Cat", "Stack", "PixelShuffle", "PixelUnshuffle", "Unfold",
     "AsStrided", "CopySlices", "Repeat", "Im2Col", "Col2Im",
 )  # fmt: skip
+MOVING = ("View", "UnsafeView", "ReshapeAlias", "Transpose", "T", "Permute", "Roll", "Flip")
 UNSIGNED = 1 << 64  # Autograd stores negative dimensions as unsigned numbers.
 
 
@@ -112,6 +113,8 @@ def find_layout(
     shape = shape_of(start)
     if shape is None or any(operation_of(node).startswith(REORDERING) for node, _ in way):
         return None
+    if shape == end_shape and not any(operation_of(node) in MOVING for node, _ in way):
+        return Layout()  # What lies in between may change sizes, but no element's place.
     steps: list[Step] = []
     for edge in way:
         after = end_shape if edge is way[-1] and end_shape is not None else shape_of(edge)

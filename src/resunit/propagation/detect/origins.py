@@ -57,7 +57,7 @@ class HiddenOrigins:
                 edges |= dict.fromkeys(known.edges)
                 hidden |= dict.fromkeys(known.edges)
                 has_weight = has_weight or known.has_weight
-            elif tensor.requires_grad and (edge := edge_of(tensor)) is not None:
+            elif (edge := edge_of(tensor) or _edge_of_base(tensor)) is not None:
                 edges[edge] = None
         return Origin(tuple(edges), tuple(hidden), has_weight) if edges else None
 
@@ -78,6 +78,11 @@ def edge_of(tensor: Tensor) -> Edge | None:
     except AssertionError:  # torch expects a node.
         return None
     return edge.node, edge.output_nr
+
+
+def _edge_of_base(view: Tensor) -> Edge | None:
+    """Return the edge of what a view without a node is a view of."""
+    return edge_of(view._base) if view.requires_grad and view._base is not None else None
 
 
 def _holds_packed_weights(args: Any) -> bool:

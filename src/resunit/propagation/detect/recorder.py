@@ -58,6 +58,7 @@ class ForwardRecorder:
         unchanged: the nodes of 0 + x, with which Python's `sum` begins.
         without_gradient: for each module, the number of its additions that ran without gradients.
         complex_additions: for each module, the number of its additions of complex values.
+        complex_sums: the nodes of these additions.
         hidden: for some nodes, the edges of values that reach them without gradients.
     """
 
@@ -69,6 +70,7 @@ class ForwardRecorder:
         self.unchanged: set[Node] = set()
         self.without_gradient: Counter[str] = Counter()
         self.complex_additions: Counter[str] = Counter()
+        self.complex_sums: set[Node] = set()
         self.hidden: defaultdict[Node, list[Edge]] = defaultdict(list)
         self._origins = HiddenOrigins()
         self._locations: dict[Edge, tuple[CallSite, int]] = {}
@@ -100,6 +102,7 @@ class ForwardRecorder:
         elif site.function in ("add", "add_", "__add__", "__iadd__") and isinstance(result, Tensor):
             if result.is_complex() and result.requires_grad:
                 self.complex_additions[site.module] += 1
+                self.complex_sums.add(result.grad_fn)
         return result
 
     def on_module_boundary(self, site: CallSite, value: Any) -> None:
@@ -146,9 +149,7 @@ class ForwardRecorder:
                 self._origins.add(tensor, origin)
 
     def _origin_of(self, addend: Addend) -> Origin | None:
-        if any(tensor.requires_grad for tensor in addend.inputs):
-            return None
-        return self._origins.of_tensors(addend.inputs)
+        return None if _edges_of(addend) else self._origins.of_tensors(addend.inputs)
 
     def _record_addition(
         self,

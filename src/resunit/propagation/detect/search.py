@@ -79,7 +79,7 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
                 weighted[index] = origin.has_weight
         if node is not None and edges[0] and edges[1]:
             additions.append((addition, Join(edges, node, (weighted[0], weighted[1]))))
-    recorded = {join.sum for _, join in additions}
+    recorded = {join.sum for _, join in additions} | recorder.complex_sums
     others = [] if hidden else [(n, j) for n in graph.children if n not in recorded for j in _joins_of(graph, n)]
     splitter = Splitter(graph, [*(join for _, join in additions), *(join for _, join in others)])
     joined: dict[int, JoinedAddition] = {}
@@ -98,7 +98,7 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
             first = EarlierCall(before.addition.call, before.paths.shortcut_index)
             joined[id(join)] = JoinedAddition(addition, paths, (*before.earlier, first), join.sum)
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
-    kept = _without_recurrences(graph, list(joined.values()))
+    kept = _without_recurrences(graph, _without_partial_branches(graph, list(joined.values())))
     return Junctions(tuple(kept), splitter, len(additions), tuple(unrecorded))
 
 
@@ -114,6 +114,19 @@ def node_of_sum(graph: Graph, addition: Addition) -> Node | None:
 def _is_scaled(addition: Addition, paths: ShortcutAndBranch) -> bool:
     factor = addition.factors[paths.shortcut_index]
     return not isinstance(factor, float) or factor != 1
+
+
+def _without_partial_branches(graph: Graph, joined: list[JoinedAddition]) -> list[JoinedAddition]:
+    """Leave out a sum G(x) + F(x) that goes into x + (G(x) + F(x)) alone: both branches together are F."""
+    outer = {id(join.sum): join for join in joined}
+    kept = []
+    for junction in joined:
+        users = graph.users_of_edge[junction.sum, 0]
+        around = outer.get(id(users[0])) if len(users) == 1 else None
+        is_branch = around is not None and (junction.sum, 0) in around.paths.branch
+        if around is None or not is_branch or around.paths.shortcut.x != junction.paths.shortcut.x:
+            kept.append(junction)
+    return kept
 
 
 def _without_recurrences(graph: Graph, joined: list[JoinedAddition]) -> list[JoinedAddition]:

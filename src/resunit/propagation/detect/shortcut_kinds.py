@@ -12,7 +12,7 @@ Element-wise parameters alone make no branch. So token shift, learned activation
 and relative positions are no junctions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from resunit.propagation.detect.layers import (
     keeps_values,
     mixes,
 )
-from resunit.propagation.detect.reach import Way
+from resunit.propagation.detect.reach import NONLINEAR, WEIGHT, WEIGHTS
 from resunit.propagation.junction import ShortcutKind
 
 # If both addends could be the shortcut, the one whose kind comes first here is.
@@ -71,7 +71,7 @@ def forks_on_chain(graph: Graph, addend: Edge) -> Iterator[Fork]:
     nodes: list[Node] = []
     edge, is_scaled = addend, True
     while True:
-        if len(graph.users_of_edge[edge]) > 1:
+        if graph.is_fork(edge):
             yield Fork(edge, tuple(nodes), False)
         node = edge[0]
         if len(graph.children[node]) != 1:
@@ -87,7 +87,7 @@ def _forks_behind_gate(graph: Graph, product: Node, nodes: tuple[Node, ...]) -> 
     for index in (0, 1):
         edge, gate = graph.children[product][index], graph.children[product][1 - index]
         while True:
-            if len(graph.users_of_edge[edge]) > 1 and _is_sigmoid_like(graph, gate, edge):
+            if graph.is_fork(edge) and _is_sigmoid_like(graph, gate, edge):
                 yield Fork(edge, nodes, True)
             node = edge[0]
             if len(graph.children[node]) != 1 or graph.parameters[node]:
@@ -96,13 +96,16 @@ def _forks_behind_gate(graph: Graph, product: Node, nodes: tuple[Node, ...]) -> 
             edge = graph.children[node][0]
 
 
-def kind_of_chain(graph: Graph, nodes: tuple[Node, ...], branch: Way) -> ShortcutKind | None:
+def kind_of_chain(
+    graph: Graph, nodes: tuple[Node, ...], branch: int, is_smaller: Callable[[Node], bool]
+) -> ShortcutKind | None:
     """Return the kind of a shortcut that is a chain, or None if it is no shortcut beside this branch.
 
     Args:
         graph: the graph of the forward pass.
         nodes: the nodes of the chain.
-        branch: what lies on the ways from x to the other addend.
+        branch: what lies on the ways from x to the other addend, see `Reach`.
+        is_smaller: whether a node has fewer weights than the branch.
     """
     if all(keeps_values(graph, node) for node in nodes):
         return "identity"
@@ -110,12 +113,16 @@ def kind_of_chain(graph: Graph, nodes: tuple[Node, ...], branch: Way) -> Shortcu
         return "scale"
     if not any(graph.parameters[node] or is_custom(node) for node in nodes):
         return "operations"
-    weights = sum(mixes(graph, node) for node in nodes)
-    if not any(is_nonlinear(graph, node) for node in nodes):
-        # Two affine maps of one value are one affine map, as of a weight and its low-rank update.
-        return "projection" if Way.NONLINEAR in branch or (not weights and Way.WEIGHT in branch) else None
-    is_deeper = (Way.WEIGHTS | Way.NONLINEAR) in branch
-    return "projection" if weights <= 1 and is_deeper else None
+    weights = [node for node in nodes if mixes(graph, node)]
+    if any(is_nonlinear(graph, node) for node in nodes):
+        is_deeper = branch & WEIGHTS and branch & NONLINEAR
+        return "projection" if len(weights) <= 1 and is_deeper else None
+    if branch & NONLINEAR or (not weights and branch & WEIGHT):
+        return "projection"
+    # Two affine maps of one value are one affine map, as of a weight and its low-rank update. The smaller one
+    # of two weights may still be meant as the shortcut.
+    is_single = len(weights) == 1 and branch & WEIGHT and not branch & WEIGHTS
+    return "projection" if is_single and is_smaller(weights[0]) else None
 
 
 def scales(graph: Graph, node: Node) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from resunit.propagation.detect.dominators import Dominators
 from resunit.propagation.detect.graph import Edge, Graph, Node
 from resunit.propagation.detect.layers import is_weight_layer
-from resunit.propagation.detect.reach import Reach, Way, second_weight
+from resunit.propagation.detect.reach import LAYER, Reach, through_weight
 from resunit.propagation.detect.shortcut_kinds import (
     PRECEDENCE,
     Fork,
@@ -14,6 +14,7 @@ from resunit.propagation.detect.shortcut_kinds import (
     forks_on_chain,
     kind_of_chain,
 )
+from resunit.propagation.junction import ShortcutKind
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Splitter:
             addends, asked = self._addends[id(join)], []
             for index, edges in enumerate(addends):
                 others = addends[1 - index]
-                if len(edges) != 1 or not others:
+                if len(edges) != 1 or not others or join.weighted[index]:
                     continue
                 forks = self._forks[id(join), index] = list(forks_on_chain(graph, edges[0]))
                 values = [fork.x for fork in forks] + asked_by_sum.get(edges[0][0], [])
@@ -112,18 +113,28 @@ class Splitter:
 
     def _shortcut(self, join: Join, index: int) -> Shortcut | None:
         """Return one addend as a shortcut with the other one as its branch, or None if it is none."""
-        ways = self._ways_to(join, 1 - index)
         for fork in self._forks.get((id(join), index), ()):
-            way = ways.get(fork.x)
-            if way is None:
+            way = self._way(fork.x, join, 1 - index)
+            if not way:
                 continue
             if not fork.gated:
-                kind = kind_of_chain(self.graph, fork.nodes, way) if Way.LAYER in way else None
+                kind = self._kind(fork, join, index, way) if way & LAYER else None
                 return None if kind is None else Shortcut(kind, fork.x, fork.nodes)
             addend = self._addends[id(join)][index][0]
-            if Way.LAYER in way and self.dominators.dominates(fork.x, addend):
+            if way & LAYER and self.dominators.dominates(fork.x, addend):
                 return Shortcut("gate", fork.x, self.graph.between([addend], fork.x))
         return None
+
+    def _kind(self, fork: Fork, join: Join, index: int, way: int) -> ShortcutKind | None:
+        def is_smaller(node: Node) -> bool:
+            own = {id(weight) for weight in self.graph.parameters[node]}
+            branch = self.graph.weights_behind(self._addends[id(join)][1 - index], fork.x)
+            return not own & branch.keys() and (
+                sum(weight.numel() for weight in self.graph.parameters[node] if weight.ndim >= 2)
+                < sum(weight.numel() for weight in branch.values())
+            )
+
+        return kind_of_chain(self.graph, fork.nodes, way, is_smaller)
 
     def _go_on(self, join: Join) -> ShortcutAndBranch | None:
         """Return the paths of the second addition in x + F(x) + G(x): both branches together are F."""
@@ -134,18 +145,12 @@ class Splitter:
             paths = self.found.get(id(before))
             if paths is None or self.graph.users_of_edge[edges[0]] != [join.sum]:
                 continue
-            way = self._ways_to(join, 1 - index).get(paths.shortcut.x)
-            if way is not None and Way.LAYER in way:
+            if self._way(paths.shortcut.x, join, 1 - index) & LAYER:
                 branch = (*paths.branch, *self._addends[id(join)][1 - index])
                 return ShortcutAndBranch(paths.shortcut, index, branch, before)
         return None
 
-    def _ways_to(self, join: Join, index: int) -> dict[Edge, Way]:
-        ways: dict[Edge, Way] = {}
-        edges = self._addends[id(join)][index]
-        for edge in edges:
-            for x, way in self._reach.to(edge).items():
-                ways[x] = ways.get(x, Way.OPEN) | way
-        if join.weighted[index]:
-            ways = {x: way | Way.LAYER | Way.WEIGHT | second_weight(way) for x, way in ways.items()}
-        return ways
+    def _way(self, x: Edge, join: Join, index: int) -> int:
+        """Return what lies on the ways from x to an addend; 0 if there is no way."""
+        way = self._reach.way(x, self._addends[id(join)][index])
+        return through_weight(way) if way and join.weighted[index] else way
