@@ -73,6 +73,7 @@ class Describer:
             x_layout=Layout() if x_is_addend else self._layout_of_shortcut(joined),
             previous_layout=self._layout_of_previous(previous, shortcut.x, x_shape),
             stage=self._stage_of(addition.shape, x_shape, previous.number),
+            sum_is_base=joined.sum is not addition.sum,
         )
 
     def _shape_of(self, value: Edge) -> Shape | None:

@@ -12,6 +12,7 @@ from resunit.propagation.detect.found_junction import Detection
 from resunit.propagation.detect.graph import Graph, Node
 from resunit.propagation.detect.recorder import ForwardRecorder
 from resunit.propagation.detect.search import find_junctions
+from resunit.propagation.detect.tokens import learned_tokens
 from resunit.propagation.detect.unmeasurable import describe_unmeasurable
 from resunit.propagation.forward.call_tracing import CallTracer
 from resunit.propagation.forward.inputs import Inputs, run_forward
@@ -58,6 +59,9 @@ def _graph(recorder: ForwardRecorder, root: Node) -> tuple[Graph, list[str]]:
     """Return the graph, and a sentence if gradients begin behind the inputs."""
     graph = Graph([root], recorder.sources, recorder.unchanged)
     if graph.children:
+        tokens = learned_tokens(recorder, graph)
+        if tokens:
+            graph = Graph([root], [*recorder.sources, *tokens], recorder.unchanged)
         return graph, []
     # No gradient reaches the inputs, as behind a frozen stem: the graph begins where gradients do.
     beginnings = [node for node, edges in recorder.hidden.items() if edges]

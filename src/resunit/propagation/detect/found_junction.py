@@ -70,6 +70,7 @@ class FoundJunction:
         x_layout: where the elements of x_l are in h; None if that is unknown.
         previous_layout: where the elements of the previous junction's sum are in x_l; None if that is unknown.
         stage: the number of the stage, from 1.
+        sum_is_base: whether the sum was written into a view, and the network goes on with what the view is of.
     """
 
     name: str
@@ -89,6 +90,7 @@ class FoundJunction:
     x_layout: Layout | None
     previous_layout: Layout | None
     stage: int
+    sum_is_base: bool = False
 
     @property
     def whose_sum_is_x(self) -> int | None:

@@ -5,14 +5,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from resunit.propagation.detect.found_junction import EarlierCall
-from resunit.propagation.detect.graph import Graph, Node, operation_of
-from resunit.propagation.detect.layers import is_custom, keeps_values
+from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
+from resunit.propagation.detect.layers import is_custom
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
 from resunit.propagation.detect.shortcut_kinds import Shortcut
 from resunit.propagation.detect.splitting import Join, ShortcutAndBranch, Splitter
 
 # A node that takes a part of a value by its index: one step of a sequence, for instance.
-TAKES_STEP = ("Select", "Unbind", "Slice", "Index")
+TAKES_STEP = ("Select", "Unbind")
 
 # The nodes that add without a call that Python sees, and those that add up what was stacked before.
 ADDING = ("Add", "Sub", "IndexAdd", "ScatterAdd", "IndexPut")
@@ -98,7 +98,7 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
             first = EarlierCall(before.addition.call, before.paths.shortcut_index)
             joined[id(join)] = JoinedAddition(addition, paths, (*before.earlier, first), join.sum)
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
-    kept = _without_recurrences(graph, _without_partial_branches(graph, list(joined.values())))
+    kept = _without_recurrences(recorder, _without_partial_branches(graph, list(joined.values())))
     return Junctions(tuple(kept), splitter, len(additions), tuple(unrecorded))
 
 
@@ -129,33 +129,43 @@ def _without_partial_branches(graph: Graph, joined: list[JoinedAddition]) -> lis
     return kept
 
 
-def _without_recurrences(graph: Graph, joined: list[JoinedAddition]) -> list[JoinedAddition]:
+def _without_recurrences(recorder: ForwardRecorder, joined: list[JoinedAddition]) -> list[JoinedAddition]:
     """Leave out additions that one call of a module repeats for each step of a sequence.
 
     Their shortcuts are single steps of one value: the state of a recurrence takes them in turn.
     """
+    calls = (addition.call for addition in recorder.additions)
+    repeated = Counter((call.module, call.module_call, call.function) for call in calls)
 
-    def repeats(junction: JoinedAddition) -> tuple[object, ...] | None:
-        shortcut = junction.paths.shortcut
-        if not any(operation_of(node) in TAKES_STEP for node in shortcut.nodes):
-            return None
+    def is_step(junction: JoinedAddition) -> bool:
         call = junction.addition.call
-        return call.module, call.module_call, call.function, shortcut.x
+        return repeated[call.module, call.module_call, call.function] > 1 and any(
+            operation_of(node) in TAKES_STEP for node in junction.paths.shortcut.nodes
+        )
 
-    counts = Counter(key for junction in joined if (key := repeats(junction)) is not None)
-    return [junction for junction in joined if counts[repeats(junction)] < 2]
+    return [junction for junction in joined if not is_step(junction)]
 
 
 def _joins_of(graph: Graph, node: Node) -> list[Join]:
     """Return the joins that a node may hide: of what it takes, or of what is stacked below it."""
     name, edges = operation_of(node), graph.children[node]
     if name in SUMS_OF_A_STACK:
-        while len(edges) == 1 and keeps_values(graph, edges[0][0]):
-            edges = graph.children[edges[0][0]]
-        if len(edges) != 1 or operation_of(edges[0][0]) not in ("Stack", "Cat"):
-            return []
-        edges = graph.children[edges[0][0]]
+        edges = _stacked(graph, node)
     elif not (name in ADDING and len(edges) == 2) and not is_custom(node):
         return []
     pairs = itertools.combinations(edges[:MOST_INPUTS], 2)
     return [Join(([one], [other])) for one, other in pairs]
+
+
+def _stacked(graph: Graph, node: Node) -> list[Edge]:
+    """Return the edges of the values that a node sums along the dimension in which they were stacked."""
+    edges = graph.children[node]
+    dims = getattr(node, "_saved_dim", None)
+    if len(edges) != 1 or not isinstance(dims, tuple) or len(dims) != 1:
+        return []
+    below = edges[0][0]
+    parts = graph.children[below]
+    is_stack = operation_of(below) == "Stack" or (
+        operation_of(below) == "Cat" and all(operation_of(part) == "Unsqueeze" for part, _ in parts)
+    )
+    return parts if is_stack and dims[0] == below._saved_dim else []

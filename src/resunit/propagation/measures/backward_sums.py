@@ -98,7 +98,16 @@ class BackwardSums:
 
     def at_sum(self, number: int, y: Tensor) -> None:
         """Take note of y_l."""
-        self._hook(y, lambda gradient: self._receive_sum_gradient(number, gradient))
+        base = y._base
+        if self.junctions[number].sum_is_base and base is not None and base.is_contiguous():
+            place = y.size(), y.stride(), y.storage_offset()
+
+            def receive(gradient: Tensor) -> None:
+                self._receive_sum_gradient(number, gradient.contiguous().as_strided(*place))
+
+            self._hook(base, receive)
+        else:
+            self._hook(y, lambda gradient: self._receive_sum_gradient(number, gradient))
 
     def at_truncation_input(self, number: int, z: Tensor) -> None:
         """Take note of what the activation after the addition takes."""
