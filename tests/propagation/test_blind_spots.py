@@ -150,7 +150,7 @@ def test_a_codebook_that_is_averaged_is_no_hidden_addition() -> None:
     class Quantises(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.register_buffer("codes", torch.randn(5, 8))
+            self.codes = nn.Buffer(torch.randn(5, 8))
 
         def forward(self, x: Tensor) -> Tensor:
             chosen = torch.cdist(x.detach(), self.codes).argmin(-1)

@@ -211,5 +211,5 @@ def test_a_network_that_waits_for_other_processes() -> None:
 
 def test_weights_that_are_moved_away() -> None:
     moved = model().to("meta")
-    moved[0]._hf_hook = object()
+    vars(moved[0])["_hf_hook"] = object()  # as accelerate marks such modules
     refused("accelerate .*cpu_offload", moved)

@@ -325,6 +325,7 @@ def test_float16_measures_what_float32_does() -> None:
         assert other.gradient_branch == pytest.approx(one.gradient_branch, rel=0.01)
 
 
+@pytest.mark.full
 def test_measuring_does_not_import_torchs_compiler() -> None:
     program = (
         "import sys, torch, resunit; from torch import nn; from resunit.propagation import measure; "

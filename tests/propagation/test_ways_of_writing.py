@@ -143,7 +143,7 @@ def rotary(m: Written, x: Tensor) -> Tensor:
 
 def relative_positions(m: Written, x: Tensor) -> Tensor:
     q, k = m.layers[0](x), m.layers[1](x)
-    scores = q @ k.mT + q @ m.layers[1].weight[:, :5]
+    scores = q @ k.mT + q @ m.weight[:, :5]
     return x + m.layers[1](scores.softmax(-1) @ x)
 
 
@@ -156,7 +156,14 @@ def recurrence(m: Written, x: Tensor) -> Tensor:
     return x + torch.stack(states, 1)
 
 
-ONE_JUNCTION = (token_shift, learned_activation, response_normalisation, rotary, relative_positions, recurrence)
+ONE_JUNCTION = (
+    token_shift,
+    learned_activation,
+    response_normalisation,
+    rotary,
+    relative_positions,
+    recurrence,
+)
 
 
 @pytest.mark.parametrize("join", ONE_JUNCTION)
@@ -169,7 +176,7 @@ def test_element_wise_parameters_and_recurrences_are_no_branches(join: Any) -> N
 def low_rank_update(m: Written, x: Tensor) -> Tensor:
     """A weight with a low-rank update and a learned magnitude (Liu et al. 2024)."""
     base = m.layers[0](x)
-    update = functional.linear(functional.linear(x, m.layers[1].weight[:6]), m.layers[1].weight[:, :6])
+    update = functional.linear(functional.linear(x, m.weight[:6]), m.weight[:, :6])
     return x + torch.tanh(base + ((m.scale - 1) * base + m.scale * update))
 
 

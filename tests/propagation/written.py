@@ -14,6 +14,7 @@ class Written(nn.Module):
     def __init__(self, compute: Forward, layers: int = 2):
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(layers))
+        self.weight = nn.Parameter(torch.randn(8, 8))
         self.matrix = nn.Parameter(torch.randn(4, 4))
         self.scale = nn.Parameter(torch.rand(8))
         self.token = nn.Parameter(torch.randn(1, 1, 8))

@@ -115,7 +115,9 @@ def _scatter_add(input: Any, dim: int, index: Any, src: Any, *, out: Any = None)
     return _into_places(input, src, lambda: _zeros_like(input).scatter_add(dim, index, src))
 
 
-def _scatter(input: Any, dim: int, index: Any, src: Any, *, reduce: str = "", out: Any = None) -> Addends | None:
+def _scatter(
+    input: Any, dim: int, index: Any, src: Any, *, reduce: str = "", out: Any = None
+) -> Addends | None:
     return _scatter_add(input, dim, index, src, out=out) if reduce == "add" else None
 
 
@@ -128,9 +130,7 @@ def _scatter_reduce(
 def _index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Addends | None:
     if not accumulate or not _are_floating(input, values):
         return None
-    return _into_places(
-        input, values, lambda: _zeros_like(input).index_put(indices, values, accumulate=True)
-    )
+    return _into_places(input, values, lambda: _zeros_like(input).index_put(indices, values, accumulate=True))
 
 
 def _into_places(input: Tensor, source: Tensor, value: Callable[[], Tensor]) -> Addends:

@@ -8,6 +8,7 @@ from resunit.propagation.detect.layout import Layout, Shape
 from resunit.propagation.forward.call_tracing import CallSite
 from resunit.propagation.junction import ShortcutKind
 
+
 class TensorLocation(NamedTuple):
     """A tensor of a forward pass, identified by the call that returns it.
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
 from resunit.propagation.detect.layers import is_custom, is_nonlinear, is_normalisation, mixes
 
-
 # What lies on the ways from a value x to another value: bits of a number, because tables of enums are slow.
 OPEN = 1  # there is a way
 LAYER = 2  # a layer with parameters: weights, a normalisation, a custom autograd function

@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resunit.propagation.detect.additions import Addend, Addends, addends_of, adds_zero
+from resunit.propagation.detect.additions import ADDITIONS, Addend, Addends, addends_of, adds_zero
 from resunit.propagation.detect.found_junction import Shape, TensorLocation
 from resunit.propagation.detect.graph import Edge, Node
 from resunit.propagation.detect.origins import HiddenOrigins, Origin, edge_of
 from resunit.propagation.forward.call_tracing import CallSite
 from resunit.propagation.forward.nested import tensors_in
-
 
 MOST_NAMED_MODULES = 40  # in one sentence
 
@@ -97,12 +96,13 @@ class ForwardRecorder:
             self._overwritten.add(edge_before)
         if adds_zero(site.function, args):
             self.unchanged.add(result.grad_fn)
-        if addends and isinstance(result, Tensor):
+        # A compiled graph runs torch's operators without gradients; it is named as a compiled function.
+        is_compiled = isinstance(function, torch._ops.OpOverload) and not torch.is_grad_enabled()
+        if addends and isinstance(result, Tensor) and not is_compiled:
             self._record_addition(site, addends, edges, hidden, result)
-        elif site.function in ("add", "add_", "__add__", "__iadd__") and isinstance(result, Tensor):
-            if result.is_complex() and result.requires_grad:
-                self.complex_additions[site.module] += 1
-                self.complex_sums.add(result.grad_fn)
+        elif site.function in ADDITIONS and _is_complex(result):
+            self.complex_additions[site.module] += 1
+            self.complex_sums.add(result.grad_fn)
         return result
 
     def on_module_boundary(self, site: CallSite, value: Any) -> None:
@@ -182,6 +182,10 @@ def name_modules(modules: Iterable[str]) -> str:
     names = list(dict.fromkeys(module or "the model" for module in modules))
     others = len(names) - MOST_NAMED_MODULES
     return ", ".join(names[:MOST_NAMED_MODULES]) + (f" and {others} more" if others > 0 else "")
+
+
+def _is_complex(result: Any) -> bool:
+    return isinstance(result, Tensor) and result.is_complex() and result.requires_grad
 
 
 def _same_shape(addends: Addends) -> bool:

@@ -80,7 +80,9 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
         if node is not None and edges[0] and edges[1]:
             additions.append((addition, Join(edges, node, (weighted[0], weighted[1]))))
     recorded = {join.sum for _, join in additions} | recorder.complex_sums
-    others = [] if hidden else [(n, j) for n in graph.children if n not in recorded for j in _joins_of(graph, n)]
+    others = (
+        [] if hidden else [(n, j) for n in graph.children if n not in recorded for j in _joins_of(graph, n)]
+    )
     splitter = Splitter(graph, [*(join for _, join in additions), *(join for _, join in others)])
     joined: dict[int, JoinedAddition] = {}
     for addition, join in additions:

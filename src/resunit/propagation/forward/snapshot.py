@@ -70,7 +70,7 @@ class Snapshot:
             self._remember_tensor(value)
             return ()
         if isinstance(value, torch.Generator):
-            self._restorers.append(functools.partial(value.set_state, value.get_state()))
+            self._restorers.append(functools.partial(_set_state, value, value.get_state()))
         elif isinstance(value, random.Random):
             self._restorers.append(functools.partial(value.setstate, value.getstate()))
         elif isinstance(value, dict):
@@ -126,6 +126,10 @@ class Snapshot:
         generator = getattr(value, "bit_generator", None) or getattr(value, "_bit_generator", None)
         if generator is not None:
             self._restorers.append(functools.partial(setattr, generator, "state", generator.state))
+
+
+def _set_state(generator: torch.Generator, state: Tensor) -> None:
+    generator.set_state(state)
 
 
 def _held_by(value: Any) -> Iterator[Any]:

@@ -133,7 +133,13 @@ class ForwardSums:
             shortcut_branch_product = torch.dot(flat_h, flat_f)
             input_energy, shortcut_input_product = None, None
             kept = self.x.pop(number, None)
-            x = h if junction.x_is_addend else kept.laid_out_as(junction.x_layout, h) if kept is not None else None
+            x = (
+                h
+                if junction.x_is_addend
+                else kept.laid_out_as(junction.x_layout, h)
+                if kept is not None
+                else None
+            )
             if x is not None and not junction.x_is_addend:
                 flat_h, flat_x = self.flatten(h, x)
                 input_energy, shortcut_input_product = energy(flat_x), torch.dot(flat_h, flat_x)
