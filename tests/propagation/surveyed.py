@@ -1,6 +1,5 @@
 """More networks of other libraries, and how many junctions their configurations say they have."""
 
-
 from tests.propagation.networks import GROUPED, SMALL, TOKENS, Network, timm, torchvision
 from tests.propagation.networks import transformers as of_transformers
 
@@ -10,7 +9,7 @@ def total(blocks: int, additions: int = 1, more: int = 0) -> dict[str, int]:
     return {"junctions": blocks * additions + more}
 
 
-def language_model(name: str, model: str, options: dict[str, object], additions: int = 2) -> Network:
+def language_model(name: str, model: str, options: dict[str, Any], additions: int = 2) -> Network:
     """Return a language model of 3 layers."""
     network = of_transformers(name, model, options)
     return Network(network.library, network.name, network.build, total(3, additions))
@@ -48,13 +47,41 @@ SURVEYED = [
     torchvision("regnet_y_400mf", total(1 + 3 + 6 + 6)),
     torchvision("convnext_tiny", total(3 + 3 + 9 + 3)),
     torchvision("vit_b_32", total(12, 2), side=WIDE),
-    language_model("Mamba", "MambaForCausalLM", {"hidden_size": 32, "num_hidden_layers": 3, "vocab_size": 50, "state_size": 4}, 1),
-    language_model("RWKV", "RwkvForCausalLM", {"hidden_size": 32, "attention_hidden_size": 32, "num_hidden_layers": 3, "vocab_size": 50, "context_length": 32}),
-    language_model("RecurrentGemma", "RecurrentGemmaForCausalLM", GROUPED | {"attention_window_size": 8, "lru_width": 32}),
-    language_model("DeBERTa v2", "DebertaV2Model", SMALL | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}),
-    language_model("GPT-J (parallel branches)", "GPTJForCausalLM", {"n_embd": 32, "n_layer": 3, "n_head": 4, "rotary_dim": 4, "n_positions": 32} | TOKENS, 1),
+    language_model(
+        "Mamba",
+        "MambaForCausalLM",
+        {"hidden_size": 32, "num_hidden_layers": 3, "vocab_size": 50, "state_size": 4},
+        1,
+    ),
+    language_model(
+        "RWKV",
+        "RwkvForCausalLM",
+        {
+            "hidden_size": 32,
+            "attention_hidden_size": 32,
+            "num_hidden_layers": 3,
+            "vocab_size": 50,
+            "context_length": 32,
+        },
+    ),
+    language_model(
+        "RecurrentGemma", "RecurrentGemmaForCausalLM", GROUPED | {"attention_window_size": 8, "lru_width": 32}
+    ),
+    language_model(
+        "DeBERTa v2", "DebertaV2Model", SMALL | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+    ),
+    language_model(
+        "GPT-J (parallel branches)",
+        "GPTJForCausalLM",
+        {"n_embd": 32, "n_layer": 3, "n_head": 4, "rotary_dim": 4, "n_positions": 32} | TOKENS,
+        1,
+    ),
     language_model("Mixtral", "MixtralForCausalLM", GROUPED | {"num_local_experts": 4}),
-    language_model("Qwen 2 MoE", "Qwen2MoeForCausalLM", GROUPED | {"num_experts": 4, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16}),
+    language_model(
+        "Qwen 2 MoE",
+        "Qwen2MoeForCausalLM",
+        GROUPED | {"num_experts": 4, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16},
+    ),
     language_model("ALBERT", "AlbertModel", SMALL | {"embedding_size": 16}),
     language_model("RoBERTa", "RobertaModel", SMALL),
     language_model("ELECTRA", "ElectraModel", SMALL | {"embedding_size": 16}),
@@ -63,5 +90,16 @@ SURVEYED = [
     language_model("Gemma", "GemmaForCausalLM", GROUPED | {"head_dim": 8}),
     language_model("Phi (parallel branches)", "PhiForCausalLM", SMALL, 1),
     language_model("StableLM", "StableLmForCausalLM", GROUPED),
-    language_model("OPT", "OPTForCausalLM", {"hidden_size": 32, "ffn_dim": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "word_embed_proj_dim": 32} | TOKENS),
-]  # fmt: skip
+    language_model(
+        "OPT",
+        "OPTForCausalLM",
+        {
+            "hidden_size": 32,
+            "ffn_dim": 64,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "word_embed_proj_dim": 32,
+        }
+        | TOKENS,
+    ),
+]
