@@ -1,5 +1,7 @@
 """More networks of other libraries, and how many junctions their configurations say they have."""
 
+from typing import Any
+
 from tests.propagation.networks import GROUPED, SMALL, TOKENS, Network, timm, torchvision
 from tests.propagation.networks import transformers as of_transformers
 
