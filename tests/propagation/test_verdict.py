@@ -144,7 +144,7 @@ class Resized(nn.Module):
     def __init__(self, before: int, after: int, factor: float) -> None:
         super().__init__()
         self.shortcut = nn.Linear(before, after, bias=False)
-        self.branch = nn.Sequential(nn.Linear(before, 4 * after), nn.Linear(4 * after, after))
+        self.branch = nn.Sequential(nn.Linear(before, 4 * after), nn.Tanh(), nn.Linear(4 * after, after))
         with torch.no_grad():
             self.shortcut.weight.mul_(factor)
 

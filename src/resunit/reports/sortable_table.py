@@ -15,7 +15,7 @@ CHARACTERS_BETWEEN_COLUMNS = 2
 
 
 def narrowed(table: SortableTable, width: int) -> SortableTable:
-    """Return the table without so many of its optional columns, the last first, that it fits a terminal.
+    """Return the table without those of its last optional columns for which a terminal has no room.
 
     A note names the columns that were left out. A table that cannot fit keeps the columns that are needed.
 
