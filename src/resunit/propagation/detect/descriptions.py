@@ -11,6 +11,7 @@ from resunit.propagation.detect.after_addition import (
     find_f_at_the_end,
     split_between,
 )
+from resunit.propagation.detect.branches import Branch, count_nodes, first_weight_layers
 from resunit.propagation.detect.dominators import PostDominators
 from resunit.propagation.detect.found_junction import FoundJunction, Shape
 from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
@@ -49,6 +50,12 @@ class Describer:
         self.shared: list[tuple[Node, ...]] = []
         self.after: list[AfterAddition] = []
         self._follow_streams()
+        self.branches = [self._branch_of(joined) for joined in self.joined]
+        self.first_layers = first_weight_layers(graph, self.branches)
+        pairs = zip(self.joined, self.branches, strict=True)
+        self.branch_nodes = count_nodes(
+            graph, {branch for joined, branch in pairs if not self._is_exact(joined)}
+        )
         self.found: list[FoundJunction] = []
         self.custom_functions_after: Counter[str] = Counter()
         for number, name in enumerate(name_junctions(recorder, self.joined)):
@@ -84,11 +91,7 @@ class Describer:
         x_is_addend = kind == "identity" and not shortcut.nodes
         x_shape = addition.shape if x_is_addend else self._shape_of(shortcut.x)
         previous, after = self.previous[number], self.after[number]
-        branch_x, origin = shortcut.x, None
-        if joined.origin is not None:
-            origin = self.number_of_sum[joined.origin]
-            branch_x = self.joined[origin].paths.shortcut.x
-        branch = self.graph.on_ways(branch_x, paths.branch)
+        layer = self.first_layers[number]
         if previous.number is not None and self.found[previous.number].truncation is None:
             self.custom_functions_after.update(
                 {operation_of(node) for node in previous.between if is_custom(node)}
@@ -102,7 +105,7 @@ class Describer:
             operations=self._functions_of(shortcut.nodes) if kind != "identity" else (),
             x=None if x_is_addend else self.recorder.location_of(shortcut.x),
             x_is_addend=x_is_addend,
-            exact=origin is None and self.post_dominators.post_dominates(joined.sum, shortcut.x),
+            exact=self._is_exact(joined),
             previous=previous.number,
             previous_f=self._functions_of(self.previous_f[number]),
             shared_preactivation=self._functions_of(self.shared[number]),
@@ -115,10 +118,19 @@ class Describer:
             previous_layout=self._layout_of_previous(previous, shortcut.x, x_shape),
             stage=self._stage_of(addition.shape, x_shape, previous.number),
             sum_is_base=joined.sum is not addition.sum,
-            weight_input=find_weight_input(self.graph, self.recorder, branch, branch_x),
-            branch_x=origin,
-            branch_nodes=len(branch),
+            weight_input=layer
+            and find_weight_input(self.graph, self.recorder, layer, self.branches[number].x),
+            branch_x=None if joined.origin is None else self.number_of_sum[joined.origin],
+            branch_nodes=self.branch_nodes.get(self.branches[number], 0),
         )
+
+    def _branch_of(self, joined: JoinedAddition) -> Branch:
+        begins = joined if joined.origin is None else self.joined[self.number_of_sum[joined.origin]]
+        return Branch(begins.paths.shortcut.x, joined.paths.branch)
+
+    def _is_exact(self, joined: JoinedAddition) -> bool:
+        x = joined.paths.shortcut.x
+        return joined.origin is None and self.post_dominators.post_dominates(joined.sum, x)
 
     def _shape_of(self, value: Edge) -> Shape | None:
         number = self.number_of_sum.get(value[0])

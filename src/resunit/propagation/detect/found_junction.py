@@ -89,7 +89,7 @@ class FoundJunction:
         weight_input: the input of the branch's first weight layer, if it was seen.
         branch_x: the number of the junction whose x the branch is computed from, if it is not this one: in
             (x + F(x)) + G(x) with a first sum that is x_l itself, the second addition adds G(x) to it.
-        branch_nodes: the number of graph nodes on the ways from x to F.
+        branch_nodes: the number of graph nodes on the ways from x to F; 0 if `exact`, where nobody needs it.
         sum_is_base: whether the sum was written into a view, and the network goes on with what the view is of.
     """
 

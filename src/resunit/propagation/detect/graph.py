@@ -127,24 +127,6 @@ class Graph:
                 waiting += [edge for edge in self.children[node] if edge != x]
         return tuple(sorted(seen, key=lambda node: -self.rank[node]))
 
-    def on_ways(self, x: Edge, edges: Iterable[Edge]) -> tuple[Node, ...]:
-        """Return the nodes on the ways from x to `edges`, those nearest to x first.
-
-        Unlike `between`, it leaves out what `edges` take from elsewhere.
-        """
-        seen: set[Node] = set()
-        waiting = [node for node, _ in edges]
-        while waiting:
-            node = waiting.pop()
-            if node not in seen and self.rank[node] > self.rank[x[0]]:
-                seen.add(node)
-                waiting += [child for child, _ in self.children[node]]
-        of_x: dict[Node, None] = {}
-        for node in sorted(seen, key=self.rank.__getitem__):
-            if any(edge == x or edge[0] in of_x for edge in self.children[node]):
-                of_x[node] = None
-        return tuple(of_x)
-
     def weights_behind(self, edges: Iterable[Edge], x: Edge) -> dict[int, Tensor]:
         """Return the weights that take part between x and `edges`, by their ids."""
         weights: dict[int, Tensor] = {}

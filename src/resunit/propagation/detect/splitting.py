@@ -68,19 +68,21 @@ class Splitter:
         self._forks: dict[tuple[int, int], list[Fork]] = {}
         self._of_sum: dict[Node, Join] = {}
         asked_until: dict[Edge, int] = {}
-        asked_by_sum: dict[Node, list[Edge]] = {}
+        asked_by_sum: dict[Node, dict[Edge, None]] = {}
         for join in joins:
-            addends, asked = self._addends[id(join)], []
+            addends, asked = self._addends[id(join)], dict[Edge, None]()
             for index, edges in enumerate(addends):
                 others = addends[1 - index]
                 if len(edges) != 1 or not others or join.weighted[index]:
                     continue
                 forks = self._forks[id(join), index] = list(forks_on_chain(graph, edges[0]))
-                values = [fork.x for fork in forks] + asked_by_sum.get(edges[0][0], [])
+                values = dict.fromkeys(fork.x for fork in forks)
+                if self._goes_on_from(edges[0], join):
+                    values |= asked_by_sum.get(edges[0][0], {})
                 last = max(graph.rank[node] for node, _ in others)
                 for value in values:
                     asked_until[value] = max(asked_until.get(value, 0), last)
-                asked += values
+                asked |= values
             if join.sum is not None:
                 asked_by_sum[join.sum] = asked
                 self._of_sum[join.sum] = join
@@ -143,12 +145,16 @@ class Splitter:
             if len(edges) != 1 or (before := self._of_sum.get(edges[0][0])) is None or before is join:
                 continue
             paths = self.found.get(id(before))
-            if paths is None or self.graph.users_of_edge[edges[0]] != [join.sum]:
+            if paths is None or not self._goes_on_from(edges[0], join):
                 continue
             if self._way(paths.shortcut.x, join, 1 - index) & LAYER:
                 branch = (*paths.branch, *self._addends[id(join)][1 - index])
                 return ShortcutAndBranch(paths.shortcut, index, branch, before)
         return None
+
+    def _goes_on_from(self, value: Edge, join: Join) -> bool:
+        """Return whether a join takes a value that nothing else takes."""
+        return self.graph.users_of_edge[value] == [join.sum]
 
     def _way(self, x: Edge, join: Join, index: int) -> int:
         """Return what lies on the ways from x to an addend; 0 if there is no way."""
