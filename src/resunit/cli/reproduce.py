@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, FAILED, STOPPED, Common, app, fail, tell_json
 from resunit.cli.options import recipe_options
+from resunit.errors import UsageError
 from resunit.models.options import OPTIONS
 from resunit.reports.command import spelled_out_options
 
@@ -57,6 +58,7 @@ def reproduce(
     table
         Show table1 to table5, figure1, figure3, figure6, later (designs after the paper), signal (what reaches
         each depth, in the paper's designs, before training and after --steps steps, 200), or claims.
+        `resunit reproduce argument` shows the paper's statements one by one.
     run
         Train what is missing. At smoke scale it always is.
     scale
@@ -85,6 +87,10 @@ def reproduce(
     from resunit.reproduction.reproduce import make_plan, show, train_missing
     from resunit.reproduction.runner import Interrupted
 
+    if table == "argument":
+        raise UsageError(
+            "argument is a command of its own; write it right behind `reproduce`: resunit reproduce argument ..."
+        )
     changes = options.changes()
     plan = make_plan(
         table, scale=scale, seeds=seeds, only=only, data=data, changes=changes, add=add or [], out=out,
@@ -118,6 +124,10 @@ def reproduce(
         first = f"{failed[0].row}, seed {failed[0].seed}: {failed[0].error}"
         return fail(f"{len(failed)} runs failed, and the same command tries them again; {first}", FAILED)
     return DONE
+
+
+REPRODUCE = app["reproduce"]
+"""The command with its own commands."""
 
 
 def tell(reproduction: "Reproduction") -> None:

@@ -25,7 +25,7 @@ class Statement:
         sentence: the statement in our words.
         formula: the formula that says the same, if one does.
         measures: the attributes of `propagation.Junction` that show it.
-        command: the command that prints these measures.
+        command: the command that shows these measures.
         claims: the ids of the claims that decide it by runs.
     """
 
@@ -53,7 +53,7 @@ UNROLLED = (
         "layers.",
         formula="x_L = x_l + F(x_l) + ... + F(x_{L-1})",
         measures=("closure_error",),
-        command=PREACTIVATION,
+        command="resunit reproduce argument --only sum-not-product",
     ),
     Statement(
         "direct-term-between-any-units",
