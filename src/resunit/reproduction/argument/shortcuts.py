@@ -1,5 +1,6 @@
 """What is measured of section 3: shortcuts that are not the identity."""
 
+import math
 from collections.abc import Mapping
 from statistics import fmean
 
@@ -9,6 +10,7 @@ from resunit.reproduction.argument.show import Show
 from resunit.reproduction.argument.shown import Line, NumberTable, Shown, by_unit
 
 SCALES = (0.5, 0.9, 1.1)
+DROPPED = 0.5  # the probability of the paper's dropout
 GATE_BIASES = (0.0, -3.0, -6.0)
 
 # The designs whose direct term is measured through h alone and through h and f, with what h and f are.
@@ -106,13 +108,17 @@ def dropout_is_scaling_in_expectation(networks: Networks) -> Shown:
     dropped = first_stage(networks.fresh("dropout-shortcut"))
     scaled = first_stage(networks.fresh("constant-scaling", shortcut_scale=SCALES[0]))
     scales = known_of(dropped, "effective_lambda")
-    passed = known_of(dropped, "direct_gain")[1]
+    passed = known_of(dropped, "shortcut_gain")[1]
+    count = len(dropped) - 1
+    kept = (1 - DROPPED) ** count
     return Shown(
         (
-            f"Over the units, dropout with probability 0.5 scales the shortcut by {min(scales):.3g} to "
+            f"Over the units, dropout with probability {DROPPED:g} scales the shortcut by {min(scales):.3g} to "
             f"{max(scales):.3g}.",
-            f"Of the direct term it leaves {two_digits(passed)} at the second unit of the stage, and scaling by "
-            f"{SCALES[0]:g} leaves {two_digits(known_of(scaled, 'direct_gain')[1])}.",
+            f"Through h alone {two_digits(passed)} of the gradient's norm is left at the second unit of the stage: "
+            f"each value passes {count} masks with probability {1 - DROPPED:g}^{count} = {two_digits(kept)}, and "
+            f"the norm of so many values is the root of it, {two_digits(math.sqrt(kept))}.",
+            f"Scaling by {SCALES[0]:g} leaves {two_digits(known_of(scaled, 'shortcut_gain')[1])} of every value.",
         ),
         (
             by_unit(

@@ -81,10 +81,10 @@ def direct_term_between_any_units(networks: Networks) -> Shown:
         places = tuple(sorted({later for _, later in gains}))
         lines.append(Line(words, tuple(gains[first, later] for later in places)))
         low, high = min(gains.values()), max(gains.values())
-        whole = f"{two_digits(low)} in each" if low == high else f"between {low:.3g} and {high:.3g}"
+        times = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
         seen.append(
-            f"{words.capitalize()}: in {len(gains)} pairs of units of one stage, the direct term holds {whole} "
-            "of the gradient at the later unit."
+            f"{words.capitalize()}: in {len(gains)} pairs of units of one stage, the direct term at the earlier "
+            f"unit has {times} times the norm of the gradient at the later one."
         )
     ones = networks.fresh(FULL)
     total = known_of(first_stage(ones), "gradient_gain")[0]
