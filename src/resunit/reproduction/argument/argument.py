@@ -32,6 +32,10 @@ FORMAT = 1  # of the JSON document; it grows when a field changes its name or it
 SHOWN: Mapping[str, Show] = {**unrolled.SHOWN, **shortcuts.SHOWN, **placements.SHOWN, **analysis.SHOWN}
 
 
+# How words of names are spelled in titles.
+ABBREVIATIONS = {"relu": "ReLU", "Relu": "ReLU", "bn": "BN", "Bn": "BN"}
+
+
 @dataclass(frozen=True)
 class Section:
     """One statement with what shows it.
@@ -167,7 +171,8 @@ def make_argument(networks: Networks, *, only: str = "*", records: Path | None =
 
 def title_of(statement: Statement) -> str:
     """Return the name of a statement as words."""
-    return statement.name.replace("-", " ").capitalize()
+    first, *rest = statement.name.split("-")
+    return " ".join(ABBREVIATIONS.get(word, word) for word in (first.capitalize(), *rest))
 
 
 def what_shows(statements: Sequence[Statement] = STATEMENTS) -> NumberTable:

@@ -17,5 +17,5 @@ def as_mathtext(text: str) -> str:
 
 def with_indices(text: str) -> Markup:
     """Return a text as escaped HTML, with x_{l+1} and x_l as x with an index, and lambda as a letter."""
-    escaped = re.sub(r"\blambda(?=_|\b)", "λ", str(escape(text)))
+    escaped = re.sub(r"\blambda(?=_|\b)", "λ", str(escape(text)).replace("&#39;", "'"))
     return Markup(_INDEX.sub(lambda found: f"<sub>{found[1] or found[2]}</sub>", escaped))

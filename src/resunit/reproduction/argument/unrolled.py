@@ -174,7 +174,7 @@ def exact_for_identities(networks: Networks) -> Shown:
     )
     return Shown(
         tuple(seen),
-        (by_unit("What is left of x_L after x_l and all residuals are taken away", lines, logarithmic=True),),
+        (by_unit("What is left of x_L after x_l and all residuals are taken away", lines),),
         NumberTable(
             ("design", "stage", "units", "largest closure error", "direct term at its first unit"),
             tuple(rows),
