@@ -8,8 +8,8 @@ import resunit
 from resunit.inference import evaluate_weights
 from resunit.inference.subjects import find_subject
 from resunit.reports import write_run_page
+from resunit.reproduction.plan import make_plan
 from resunit.reproduction.report import write_report
-from resunit.reproduction.reproduce import make_plan
 from resunit.training.recipe import read_recipe, with_changes
 from resunit.training.recipes import named_recipe
 

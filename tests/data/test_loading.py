@@ -27,10 +27,10 @@ def test_a_path_that_is_not_there_is_a_missing_folder(tmp_path: Path) -> None:
         load(str(tmp_path / "absent"))
 
 
-def test_cifar_has_one_size() -> None:
-    with pytest.raises(UsageError, match=r"cifar10-sample .*image_size 64"):
-        load("cifar10-sample", image_size=64)
-    assert load("cifar10-sample", image_size=32).train.images.shape[-1] == 32
+@pytest.mark.parametrize("size", [64, 48, 31, 20, 4, 2, 1])
+def test_cifar_is_averaged_over_squares_of_whole_pixels_or_refused(size: int) -> None:
+    with pytest.raises(UsageError, match=rf"cifar10-sample .*image_size .*{size}"):
+        load("cifar10-sample", image_size=size)
 
 
 def test_the_sample_is_not_fetched(tmp_path: Path) -> None:

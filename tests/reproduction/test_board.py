@@ -38,3 +38,18 @@ def test_time_left_counts_arithmetic_and_not_steps(tmp_path: Path, monkeypatch: 
     board.steps["110-original"] = 200
     monkeypatch.setattr(module.time, "monotonic", lambda: 600.0)
     assert board.time_left() == f"about {10 * (1 + 2 * 8926215168 / 1516441344):.0f} min left"
+
+
+def test_time_left_is_known_at_once_where_steps_were_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier runner has logged is not counted again; later the board counts by what was done since."""
+    monkeypatch.setattr(module.time, "monotonic", lambda: 0.0)
+    both = [experiment("110-original"), experiment("1001-original")]
+    seconds = {"110-original": 1200.0, "1001-original": 6000.0}
+    board = Board(TABLES["table3"], both, [], tmp_path, quiet=True, seconds=seconds, jobs=2)
+    board.steps["1001-original"] = 200
+    assert board.time_left() == "about 35 min left"
+    board.steps["110-original"] = 200
+    monkeypatch.setattr(module.time, "monotonic", lambda: 900.0)
+    assert board.time_left() == f"about {900 / 600 * (600 + 3000) / 60:.0f} min left"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from resunit.reproduction.evidence import SHIPPED, read_records
-from resunit.reproduction.reproduce import Plan, make_plan, show, train_missing
+from resunit.reproduction.plan import Plan, make_plan
+from resunit.reproduction.reproduce import show, train_missing
 from resunit.runs.schema import append
 
 SCALE = "mini"

@@ -9,7 +9,7 @@ import pytest
 from resunit.errors import UsageError
 from resunit.models.network import build
 from resunit.models.registry import network_spec
-from resunit.reproduction.experiment import RowsLeftOut, experiments
+from resunit.reproduction.experiment import PlannedRun, RowsLeftOut, experiments
 from resunit.reproduction.identity import identity_of
 from resunit.reproduction.rows import FAIL
 from resunit.reproduction.scales import SCALES, recipe_for
@@ -114,6 +114,34 @@ def test_mini_is_the_papers_schedule_compressed() -> None:
     assert recipe_for(TABLES["table1"].rows[0], "mini", 3, None, {"steps": 40}).steps == 40
 
 
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_laptop_is_the_paper_with_smaller_images_and_batches_and_fewer_steps(
+    has_bf16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its runs can be pooled, because their setting depends on no machine; networks and rates are the paper's."""
+    monkeypatch.setattr("resunit.training.precision.supports_bf16", lambda _device: has_bf16)
+    row = TABLES["table1"].rows[0]
+    recipe = recipe_for(row, "laptop", 3, None, {})
+    assert recipe.steps is not None
+    assert recipe == replace(
+        named_recipe("paper"), model="resnet110", design="original", seed=3, precision="fp32", steps=recipe.steps,
+        image_size=16, padding=2, batch_size=32, ghost_batch_size=None, warmup=0.06,
+        evaluate_steps=recipe.steps // 20, evaluation_images=500, watch_propagation=recipe.steps // 20,
+    )  # fmt: skip
+    assert recipe.milestones == (0.5, 0.75)
+    assert recipe.steps % 20 == 0, "a twentieth is a whole number of steps"
+
+
+def test_held_out_images_make_other_runs_which_are_not_pooled_with_those_on_the_test_set() -> None:
+    row = TABLES["table1"].rows[0]
+    final, pilot = (
+        PlannedRun(row, "laptop", recipe_for(row, "laptop", 0, None, changes))
+        for changes in ({}, {"validation": 5000})
+    )
+    assert final.setting != pilot.setting
+    assert identity_of(final.recipe, "data") != identity_of(pilot.recipe, "data")
+
+
 def test_the_papers_length_measures_what_claims_need() -> None:
     """Truncation is compared between 5 % of the steps and the end; measurements precede a step."""
     row = TABLES["table1"].rows[0]
@@ -158,7 +186,7 @@ def test_runs_have_their_length_in_steps_and_two_test_crops_share_one(tmp_path: 
 def test_an_unknown_scale_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"'minni'.*'mini'"):
         recipe_for(TABLES["table1"].rows[0], "minni", 0, None, {})
-    assert list(SCALES) == ["paper", "mini", "smoke"]
+    assert list(SCALES) == ["paper", "laptop", "mini", "smoke"]
 
 
 def test_rows_whose_data_cannot_be_had_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

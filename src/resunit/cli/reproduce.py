@@ -17,7 +17,9 @@ from resunit.reports.command import spelled_out_options
 
 if TYPE_CHECKING:
     from resunit.reproduction.experiment import PlannedRun
-    from resunit.reproduction.reproduce import Plan, Reproduction
+    from resunit.reproduction.plan import Plan
+    from resunit.reproduction.plan_ahead import PlanAhead
+    from resunit.reproduction.reproduce import Reproduction
 
 RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", *OPTIONS))
 NONE_GIVEN = RecipeOptions()
@@ -27,7 +29,7 @@ NONE_GIVEN = RecipeOptions()
     help_epilogue="Examples:\n"
     "  resunit reproduce table1\n"
     "  resunit reproduce table2 --run --jobs 2 --only '110-*'\n"
-    "  resunit reproduce claims --scale mini\n"
+    "  resunit reproduce claims --scale laptop --plan --jobs 2\n"
     "  resunit reproduce figure3 --run --steps 200\n"
     "  resunit reproduce signal --out docs"
 )
@@ -35,6 +37,7 @@ def reproduce(
     table: str,
     *,
     run: Annotated[bool, Parameter(negative="")] = False,
+    plan: Annotated[bool, Parameter(negative="")] = False,
     scale: str = "mini",
     seeds: int | None = None,
     only: str = "*",
@@ -45,12 +48,13 @@ def reproduce(
     add: Annotated[list[str] | None, Parameter(negative="")] = None,
     out: Path = Path("results"),
     records: Path | None = None,
+    pool: Annotated[list[Path] | None, Parameter(negative="")] = None,
     options: RecipeOptions = NONE_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
 ) -> int:
     """Show a table, a figure or the claims of the paper beside what was measured here.
 
-    What is shown are the records that ship with resunit and those in --out; nothing is trained without --run.
+    The command shows the records that ship with resunit and the records in --out; it trains nothing without --run.
     The options below the first group vary the recipe of every run.
 
     Parameters
@@ -61,8 +65,12 @@ def reproduce(
         `resunit reproduce argument` shows the paper's statements one by one.
     run
         Train what is missing. At smoke scale it always is.
+    plan
+        Show which runs are recorded, begun or missing, and the hours that the rest takes on this machine, from a
+        few measured steps of each network; train nothing.
     scale
-        Show mini (400 steps a run), smoke (a few steps on the sample), or paper (64,000 steps).
+        Show mini (400 steps a run), laptop (the paper's schedule in a night on images of 16 x 16), smoke (a few
+        steps on the sample), or paper (64,000 steps).
     seeds
         Train each row this often; by default 3 times, which verdicts need, and once for smoke and signal.
     only
@@ -83,8 +91,13 @@ def reproduce(
         Keep new records, reproduce-SCALE.jsonl, and the runs in this folder. What is there is not run again.
     records
         Show the records in this file in place of all others.
+    pool
+        Add the records in this file, which somebody else made at the same settings; repeatable. What it holds is
+        not trained again.
     """
-    from resunit.reproduction.reproduce import make_plan, show, train_missing
+    from resunit.reproduction.plan import make_plan
+    from resunit.reproduction.plan_ahead import look_ahead
+    from resunit.reproduction.reproduce import show, train_missing
     from resunit.reproduction.runner import Interrupted
 
     if table == "argument":
@@ -92,19 +105,23 @@ def reproduce(
             "argument is a command of its own; write it right behind `reproduce`: resunit reproduce argument ..."
         )
     changes = options.changes()
-    plan = make_plan(
+    if plan and run:
+        raise UsageError("--plan only looks ahead; leave it out to train, or --run")
+    asked = make_plan(
         table, scale=scale, seeds=seeds, only=only, data=data, changes=changes, add=add or [], out=out,
-        records=records,
+        records=records, pool=pool or [],
     )  # fmt: skip
+    if plan:
+        return tell_plan(look_ahead(asked, jobs=jobs), common)
     try:
         trains = run or scale == "smoke"
-        trained = train_missing(plan, jobs=jobs, on=on, address=address, quiet=common.json) if trains else []
+        trained = train_missing(asked, jobs=jobs, on=on, address=address, quiet=common.json) if trains else []
     except Interrupted:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # The command ends already.
         return fail("stopped; the same command goes on from here", STOPPED)
-    reproduction = show(plan, trained)
+    reproduction = show(asked, trained)
     pictures = reproduction.draw()
-    command = _command_to_train(plan, changes, seeds=seeds, only=only, add=add or [])
+    command = _command_to_train(asked, changes, seeds=seeds, only=only, add=add or [])
     if common.json:
         tell_json(
             {
@@ -130,11 +147,24 @@ REPRODUCE = app["reproduce"]
 """The command with its own commands."""
 
 
-def tell(reproduction: "Reproduction") -> None:
-    """Print the table beside the paper's numbers, and what held; a smoke run only says that it runs."""
+def tell_plan(ahead: "PlanAhead", common: Common) -> int:
+    """Print what is recorded, begun and missing, with the hours ahead."""
     from rich.console import Console
 
-    from resunit.reports.comparison import claims_for_terminal, comparison_for_terminal
+    if common.json:
+        tell_json(ahead.to_json())
+    else:
+        console = Console(highlight=False)
+        console.print(ahead.picture())
+        console.print(ahead.summary())
+    return DONE
+
+
+def tell(reproduction: "Reproduction") -> None:
+    """Print the table beside the paper's numbers, and which claims held; at smoke scale, only that the runs work."""
+    from rich.console import Console
+
+    from resunit.reports.paper_comparison import claims_for_terminal, comparison_for_terminal
     from resunit.reproduction.publication import claim_rows
 
     console = Console(highlight=False)
@@ -183,6 +213,7 @@ def _command_to_train(
         yield "--only", None if only == "*" else only
         yield "--data", plan.data or ("FOLDER" if needs_folder else None)
         yield from (("--add", design) for design in add)
+        yield from (("--pool", file) for file in plan.pool)
         yield "--out", None if plan.out == Path("results") else plan.out
 
     given = [f"{name} {shlex.quote(str(value))}" for name, value in options() if value is not None]

@@ -1,7 +1,7 @@
-"""The board: shows a table's runs as they go on, live on a terminal and as lines elsewhere."""
+"""The board: shows the progress of a table's runs, live on a terminal and as lines elsewhere."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,9 @@ class Board:
         finished: the records of the runs that had ended before.
         out: the folder of results, which holds the runs' folders.
         quiet: whether to show nothing.
+        seconds: the seconds that each run that has not ended takes on this machine, by identity. Without them,
+            the time left is counted by arithmetic, and is known once some of it is done.
+        jobs: the runs at a time.
     """
 
     def __init__(
@@ -41,6 +44,8 @@ class Board:
         finished: Iterable[ExperimentRecord],
         out: Path,
         quiet: bool,
+        seconds: Mapping[str, float] | None = None,
+        jobs: int = 1,
     ):
         self.table, self.experiments, self.out = table, experiments, out
         self.records = {record.identity: record for record in finished}
@@ -48,13 +53,16 @@ class Board:
         self.console = progress_console(not quiet)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.started = self.last_line = time.monotonic()
-        self.flops_before: float | None = None
+        self.seconds, self.jobs = seconds or {}, jobs
+        self.done_before: float | None = None
 
     def __enter__(self) -> "Board":
         if self.console.is_interactive:
             self.live.start()
         left = [e for e in self.experiments if e.identity not in self.records]
-        self.say(f"{self.table.title}: {len(left)} of {len(self.experiments)} runs to do")
+        self.steps |= {e.identity: done for e in left if (done := steps_done(e, self.out)) is not None}
+        time_left = f"; {self.time_left()}" if self.seconds else ""
+        self.say(f"{self.table.title}: {len(left)} of {len(self.experiments)} runs to do{time_left}")
         return self
 
     def __exit__(
@@ -86,19 +94,26 @@ class Board:
         self.console.print(text, soft_wrap=True, markup=False)
 
     def time_left(self) -> str:
-        """Return the time left, by the arithmetic that was done since the start."""
+        """Return the time left, by the work that was done since the start, or by what it is expected to take."""
         done = total = 0.0
         for experiment in self.experiments:
-            flops = flops_of(experiment)
-            done += self.share_done(experiment) * flops
-            total += flops
-        if self.flops_before is None:
-            self.flops_before = done
-        new = done - self.flops_before
-        if new <= 0:
+            cost = self.cost_of(experiment)
+            done += self.share_done(experiment) * cost
+            total += cost
+        if self.done_before is None:
+            self.done_before = done
+        new, elapsed = done - self.done_before, time.monotonic() - self.started
+        if new > 0:
+            minutes = elapsed / new * (total - done) / 60
+        elif self.seconds:
+            minutes = (total - done) / self.jobs / 60
+        else:
             return "time left: not known yet"
-        minutes = (time.monotonic() - self.started) / new * (total - done) / 60
         return f"about {minutes:.0f} min left"
+
+    def cost_of(self, experiment: Experiment) -> float:
+        """Return what a run takes: its seconds on this machine where they are known, else its arithmetic."""
+        return self.seconds.get(experiment.identity, 0.0) if self.seconds else flops_of(experiment)
 
     def share_done(self, experiment: Experiment) -> float:
         """Return the share of a run's steps that are done."""

@@ -25,10 +25,11 @@ def records_path(out: Path, scale: str) -> Path:
 def read_evidence(out: Path, scale: str) -> list[ExperimentRecord]:
     """Return all records of a scale: those that ship with the package, then those in the folder `out`.
 
-    Of two records of one run that in `out` stays. Raises FileFormatError as `read_records` does.
+    If both have a record of the same run, the record in `out` is returned. Raises FileFormatError as
+    `read_records` does.
     """
     records = [*read_records(SHIPPED / f"{scale}.jsonl"), *read_records(records_path(out, scale))]
-    return _newest_of_each_run(records)
+    return newest_of_each_run(records)
 
 
 def read_records(path: Path) -> list[ExperimentRecord]:
@@ -45,11 +46,11 @@ def read_records(path: Path) -> list[ExperimentRecord]:
                 f"{path}, line {number}: made with NUMERICS {record.numerics}, and this is {NUMERICS}; such "
                 "numbers cannot be compared: move the file away or choose another --out"
             )
-    return _newest_of_each_run(records)
+    return newest_of_each_run(records)
 
 
 def has_ended(record: ExperimentRecord) -> bool:
-    """Return whether nothing is left to do for a run; a failed run is tried again."""
+    """Return whether the run of a record is over; a failed run is not, because it is tried again."""
     return record.status in ("done", "diverged")
 
 
@@ -66,7 +67,8 @@ def records_of(
     return [record for record in records if record.identity in wanted]
 
 
-def _newest_of_each_run(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+def newest_of_each_run(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+    """Return the records with each run once: the later of two records stays."""
     return list({record.identity: record for record in records}.values())
 
 

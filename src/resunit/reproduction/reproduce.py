@@ -1,204 +1,51 @@
-"""A table, figure or the claims of the paper: what is recorded, what is missing, and the training of that."""
+"""A table, a figure or the claims of the paper: the recorded runs, the missing runs, and their training."""
 
-import fnmatch
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from resunit.errors import FileFormatError, UsageError, unknown
+from resunit.errors import RunError, UsageError
 from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
-from resunit.io.places import user_path
-from resunit.models.custom import add_design
-from resunit.reports.comparison import Comparison
 from resunit.reports.curves import draw_curves
+from resunit.reports.paper_comparison import Comparison
 from resunit.reproduction.board import Board
 from resunit.reproduction.claims import ClaimOutcome, judge
-from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
-from resunit.reproduction.evidence import has_ended, read_evidence, read_records, records_of
-from resunit.reproduction.experiment import Experiment, PlannedRun, experiments, planned_runs
-from resunit.reproduction.networks import network
+from resunit.reproduction.evidence import (
+    has_ended,
+    records_of,
+)
+from resunit.reproduction.experiment import Experiment, PlannedRun, experiments
 from resunit.reproduction.on_ray import RayTasks
 from resunit.reproduction.pictures import figure
-from resunit.reproduction.publication import OWN, about, comparison, records_of_row
+from resunit.reproduction.plan import SIGNAL, Plan
+from resunit.reproduction.publication import about, comparison, records_of_row
 from resunit.reproduction.recorded_precision import in_recorded_precision, is_recorded
-from resunit.reproduction.rows import Row
 from resunit.reproduction.runner import LocalProcesses, perform_all
-from resunit.reproduction.scales import SCALES
 from resunit.reproduction.setting import setting_of
-from resunit.reproduction.signal import SignalComparison, changes_for_signal, compare_signals
+from resunit.reproduction.signal import SignalComparison, compare_signals
 from resunit.reproduction.signal_figure import save_figure
 from resunit.reproduction.statements import statements_of
-from resunit.reproduction.tables import TABLES, Table
-from resunit.runs.recipe_format import WITHOUT_EFFECT
+from resunit.reproduction.time_ahead import seconds_of_runs
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import free_memory, resolve_device
-
-SIGNAL = "signal"
-STEPS_OF_SIGNAL = 200  # at smoke scale the last measurement of its few steps
-FOLDER = "FOLDER"  # stands for the folder of images that the user has not named
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What `resunit reproduce` is asked for.
-
-    Attributes:
-        name: the name of the table.
-        table: the table with the rows that were chosen.
-        scale: the scale of the reproduction.
-        seeds: the number of seeds of each row.
-        data: the folder of images of the rows that name no data set.
-        changes: fields of every recipe that differ from the scale's own.
-        out: the folder of results.
-        records: a file whose records are shown in place of all others.
-        signal_steps: the steps before the second measurement of the signal.
-    """
-
-    name: str
-    table: Table
-    scale: str
-    seeds: int
-    data: str | None
-    changes: Mapping[str, Any]
-    out: Path
-    records: Path | None
-    signal_steps: int
-
-    @property
-    def changes_numbers(self) -> bool:
-        """Whether a change makes the runs other runs, and does not only watch or store them differently."""
-        return any(name not in WITHOUT_EFFECT for name in self.changes)
-
-    def evidence(self) -> list[ExperimentRecord]:
-        """Return the records that the table can show. Raises FileFormatError for a damaged file."""
-        if self.records is None:
-            return read_evidence(self.out, self.scale)
-        if not self.records.exists():
-            raise FileFormatError(f"{self.records}: no such file; --records takes one of JSON lines")
-        return read_records(self.records)
-
-    def runs(self) -> list[PlannedRun]:
-        """Return the runs that this machine would train, with a stand-in for a folder that was not named."""
-        return list(
-            planned_runs(
-                self.table,
-                scale=self.scale,
-                seeds=self.seeds,
-                data=self.data or FOLDER,
-                changes=self.changes,
-            )
-        )
-
-
-def make_plan(
-    name: str,
-    *,
-    scale: str,
-    seeds: int | None,
-    only: str,
-    data: str | None,
-    changes: Mapping[str, Any],
-    add: Sequence[str],
-    out: Path,
-    records: Path | None,
-) -> Plan:
-    """Return what is asked for, with every default filled in.
-
-    Args:
-        name: a key of `TABLES`.
-        scale: a key of `SCALES`.
-        seeds: the number of seeds; None means what verdicts need, and one seed for smoke and the signal.
-        only: a shell pattern of the ids of the rows.
-        data: the folder of images of the rows that name no data set; for the signal any data set.
-        changes: fields of every recipe that differ from the scale's own. For the signal, `steps` is the step
-            of the second measurement.
-        add: designs of the user's own, MODULE:CLASS, each one more row.
-        out: the folder of results.
-        records: a file whose records are shown in place of all others.
-
-    Raises:
-        UsageError: a name does not exist, or a value does not fit.
-    """
-    if name not in TABLES:
-        raise unknown("table", name, TABLES)
-    if scale not in SCALES:
-        raise unknown("scale", scale, SCALES)
-    out, records = user_path(out), None if records is None else user_path(records)
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file; name a folder")
-    if seeds is None:
-        seeds = 1 if scale == "smoke" or name == SIGNAL else SEEDS_FOR_A_VERDICT
-    if seeds < 1:
-        raise UsageError(f"--seeds must be at least 1, not {seeds}")
-    table = replace(TABLES[name], rows=select_rows(name, TABLES[name], only, add))
-    steps = 0
-    if name == SIGNAL:
-        table, changes, steps = _for_the_signal(table, scale, data, changes, shows_a_file=records is not None)
-    return Plan(name, table, scale, seeds, data, changes, out, records, steps)
-
-
-def select_rows(name: str, table: Table, only: str, add: Sequence[str]) -> tuple[Row, ...]:
-    """Return the rows whose id matches `only`, and the user's own rows.
-
-    If `only` matches none but own rows, these alone are returned. Raises UsageError if it matches nothing.
-    """
-    own = tuple(make_own_row(table, design) for design in add)
-    found = tuple(row for row in table.rows if fnmatch.fnmatch(row.id, only))
-    if found:
-        return found + own
-    found = tuple(row for row in own if fnmatch.fnmatch(row.id, only))
-    if not found:
-        raise unknown(f"row of {name}", only, [row.id for row in (*table.rows, *own)])
-    return found
-
-
-def make_own_row(table: Table, design: str) -> Row:
-    """Return a row for the user's MODULE:CLASS, on the network and the data that the table is about."""
-    add_design(design)
-    first = next(row for row in table.rows if row.network is not None)
-    assert first.network is not None
-    name = design.partition(":")[2]
-    return replace(
-        first, id=name, label=name, network=network(first.network.model, design), published=None,
-        published_top5=None, remark=OWN,
-    )  # fmt: skip
-
-
-def _for_the_signal(
-    table: Table, scale: str, data: str | None, changes: Mapping[str, Any], *, shows_a_file: bool
-) -> tuple[Table, Mapping[str, Any], int]:
-    """Return the table on other data, the changes of recipes, and the step of the second measurement.
-
-    A file of records is shown whatever the length of its runs, so that the step changes no recipe then.
-    """
-    recipe = SCALES[scale]()
-    assert recipe.steps is not None
-    changes = dict(changes)
-    steps = changes.pop("steps", recipe.watch_propagation if scale == "smoke" else STEPS_OF_SIGNAL)
-    watched = changes.get("watch_propagation", recipe.watch_propagation)
-    if data is not None:
-        table = replace(table, rows=tuple(replace(row, data=data) for row in table.rows))
-    if not shows_a_file:
-        changes = changes_for_signal(changes, steps, watched, recipe.steps)
-    return table, changes, steps
 
 
 def train_missing(
     plan: Plan, *, jobs: int | None, on: str, address: str | None, quiet: bool
 ) -> list[Experiment]:
-    """Bring all runs of the plan to their end, and return them; runs that ended before are not run again.
+    """Train all runs of the plan to their end, and return them; runs that ended earlier are not run again.
 
     Where all runs are recorded in another precision than this machine's, and none was asked for, nothing is run.
 
     Args:
-        plan: what is asked for.
+        plan: the request.
         jobs: the runs at a time; None means one, and at smoke scale one for each core, since such runs do
             little but start.
         on: "local", or "ray" for a Ray cluster.
         address: the address of the cluster; None starts one on this machine.
-        quiet: whether to show nothing on the way.
+        quiet: whether nothing is shown while runs train.
 
     Raises:
         UsageError: there is nothing to run, or an option does not fit.
@@ -210,10 +57,7 @@ def train_missing(
     """
     if plan.records is not None:
         raise UsageError("--records only shows a file; leave it out to train")
-    if jobs is None:
-        jobs = available_cores() if plan.scale == "smoke" else 1
-    if jobs < 1:
-        raise UsageError(f"--jobs must be at least 1, not {jobs}")
+    jobs, threads = threads_of_run(plan, jobs)
     if plan.scale != "smoke" and _is_recorded_in_another_precision(plan):
         return []
     wanted = experiments(
@@ -222,11 +66,40 @@ def train_missing(
     if not wanted:
         raise UsageError(f"{plan.name}: nothing to run; its rows' data cannot be had here")
     device = resolve_device(wanted[0].typed_recipe.device)
-    executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
     before = [record for record in records_of(wanted, plan.evidence()) if has_ended(record)]
-    with Board(plan.table, wanted, before, plan.out, quiet) as board:
-        perform_all(wanted, plan.out, plan.scale, executor, board)
+    pooled = {record.identity for record in plan.pooled}
+    own = [experiment for experiment in wanted if experiment.identity not in pooled]
+    shows_time = not quiet and on == "local" and plan.scale != "smoke"
+    seconds = _seconds_left(own, before, threads) if shows_time else {}
+    executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
+    with Board(plan.table, wanted, before, plan.out, quiet, seconds, jobs) as board:
+        perform_all(own, plan.out, plan.scale, executor, board)
     return wanted
+
+
+def threads_of_run(plan: Plan, jobs: int | None) -> tuple[int, int]:
+    """Return the runs at a time, and the threads of each. Raises UsageError if `jobs` is below 1."""
+    if jobs is None:
+        jobs = available_cores() if plan.scale == "smoke" else 1
+    if jobs < 1:
+        raise UsageError(f"--jobs must be at least 1, not {jobs}")
+    return jobs, max(1, available_cores() // jobs)
+
+
+def _seconds_left(
+    wanted: Sequence[Experiment], before: Sequence[ExperimentRecord], threads: int
+) -> dict[str, float]:
+    """Return the seconds of each run that has not ended, by identity; none if a network cannot be measured.
+
+    The run itself then says why, and the others go on.
+    """
+    ended = {record.identity for record in before}
+    left = [experiment for experiment in wanted if experiment.identity not in ended]
+    try:
+        seconds = seconds_of_runs([experiment.typed_recipe for experiment in left], threads)
+    except RunError:
+        return {}
+    return dict(zip((experiment.identity for experiment in left), seconds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -234,7 +107,7 @@ class Reproduction:
     """A table, figure or the claims of the paper, with the records of its runs.
 
     Attributes:
-        plan: what was asked for.
+        plan: the request.
         records: the records of the table's runs.
         comparable: all records of the same settings, for the claims that they decide together.
         missing: the runs that have no record yet.
@@ -257,7 +130,7 @@ class Reproduction:
 
     @property
     def signals(self) -> SignalComparison | None:
-        """The signal in the table's designs, if that is what was asked for. Raises UsageError."""
+        """The signal in the table's designs, if the table is "signal". Raises UsageError."""
         if self.plan.name != SIGNAL:
             return None
         origin = str(self.plan.records or f"scale {self.plan.scale}")
@@ -297,10 +170,10 @@ class Reproduction:
 
 
 def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
-    """Return what is recorded of the plan; nothing is trained, and no data set is read.
+    """Return the recorded runs of the plan; nothing is trained, and no data set is read.
 
     Args:
-        plan: what is asked for. Runs of the settings that are asked for are shown if all of them are recorded, or
+        plan: the request. Runs of the settings that are asked for are shown if all of them are recorded, or
             if recipes are changed; otherwise all runs of the scale are. A recorded run counts whatever precision
             this machine would train it in, unless a precision is asked for.
         trained: the runs that were just trained, which alone are shown then.
@@ -312,7 +185,7 @@ def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
     evidence = plan.evidence()
     if trained:
         return _reproduction(plan, records_of(trained, evidence), evidence, missing=())
-    planned = _runs_as_recorded(plan, evidence)
+    planned = runs_as_recorded(plan, evidence)
     missing = tuple(run for run in planned if not is_recorded(run, evidence))
     identities = {record.identity for row in plan.table.rows for record in records_of_row(row, evidence)}
     shown = [record for record in evidence if record.identity in identities]
@@ -332,7 +205,7 @@ def _reproduction(
     return Reproduction(plan, tuple(records), comparable, missing)
 
 
-def _runs_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
+def runs_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
     """Return the planned runs, in the precision that was asked for or else in which most are recorded."""
     planned = plan.runs()
     return planned if "precision" in plan.changes else in_recorded_precision(planned, evidence)
@@ -341,7 +214,7 @@ def _runs_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[
 def _is_recorded_in_another_precision(plan: Plan) -> bool:
     """Return whether all runs are recorded, in another precision than this machine would train them in."""
     evidence = plan.evidence()
-    runs = _runs_as_recorded(plan, evidence)
+    runs = runs_as_recorded(plan, evidence)
     own = {(run.row.id, run.recipe.seed): run.recipe.precision for run in plan.runs()}
     return all(is_recorded(run, evidence) for run in runs) and any(
         run.recipe.precision != own[run.row.id, run.recipe.seed] for run in runs

@@ -12,7 +12,7 @@ import torch
 import resunit
 from resunit.errors import FileFormatError, unknown
 from resunit.io.format import counted
-from resunit.reports.comparison import ClaimRow
+from resunit.reports.paper_comparison import ClaimRow
 from resunit.reproduction.argument import analysis, placements, shortcuts, unrolled
 from resunit.reproduction.argument.explanations import OF_GROUP
 from resunit.reproduction.argument.networks import Networks

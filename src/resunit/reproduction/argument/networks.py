@@ -12,7 +12,7 @@ from resunit.models.registry import NETWORKS, network_spec
 from resunit.propagation import Junction, Propagation
 from resunit.reproduction.argument.brief_training import BriefTraining, train_briefly
 from resunit.reproduction.scales import mini_scale
-from resunit.training.guest import isolated_random_numbers
+from resunit.training.process_state import isolated_random_numbers
 
 
 @dataclass

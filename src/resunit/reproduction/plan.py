@@ -1,0 +1,195 @@
+"""What `resunit reproduce` is asked for: a table with rows, a scale, seeds, and the records that count."""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from resunit.errors import FileFormatError, UsageError, unknown
+from resunit.io.places import user_path
+from resunit.models.custom import add_design
+from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
+from resunit.reproduction.evidence import newest_of_each_run, read_evidence, read_records
+from resunit.reproduction.experiment import PlannedRun, planned_runs
+from resunit.reproduction.networks import network
+from resunit.reproduction.pool import read_pool
+from resunit.reproduction.publication import OWN
+from resunit.reproduction.rows import Row
+from resunit.reproduction.scales import SCALES
+from resunit.reproduction.signal import changes_for_signal
+from resunit.reproduction.tables import TABLES, Table
+from resunit.runs.recipe_format import WITHOUT_EFFECT
+from resunit.runs.schema import ExperimentRecord
+
+SIGNAL = "signal"
+STEPS_OF_SIGNAL = 200  # at smoke scale the last measurement of its few steps
+FOLDER = "FOLDER"  # stands for the folder of images that the user has not named
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `resunit reproduce` is asked for.
+
+    Attributes:
+        name: the name of the table.
+        table: the table with the rows that were chosen.
+        scale: the scale of the reproduction.
+        seeds: the number of seeds of each row.
+        data: the folder of images of the rows that name no data set.
+        changes: fields of every recipe that differ from the scale's own.
+        out: the folder of results.
+        records: a file whose records are shown in place of all others.
+        signal_steps: the steps before the second measurement of the signal.
+        pool: files of somebody else's records, which count beside one's own.
+    """
+
+    name: str
+    table: Table
+    scale: str
+    seeds: int
+    data: str | None
+    changes: Mapping[str, Any]
+    out: Path
+    records: Path | None
+    signal_steps: int
+    pool: tuple[Path, ...] = ()
+
+    @property
+    def changes_numbers(self) -> bool:
+        """Whether a change makes the runs other runs, and does not only watch or store them differently."""
+        return any(name not in WITHOUT_EFFECT for name in self.changes)
+
+    @cached_property
+    def pooled(self) -> tuple[ExperimentRecord, ...]:
+        """Somebody else's records, of the settings of the plan's runs. Raises as `read_pool` does."""
+        if not self.pool:
+            return ()
+        machine_chooses = SCALES[self.scale]().precision == "auto" and "precision" not in self.changes
+        return tuple(
+            read_pool(self.pool, (run.setting for run in self.runs()), in_any_precision=machine_chooses)
+        )
+
+    def evidence(self) -> list[ExperimentRecord]:
+        """Return the records that the table can show; of two records of one run somebody else's goes.
+
+        Raises:
+            FileFormatError: a file is missing or damaged.
+            UsageError: somebody else's records are of other settings.
+        """
+        return newest_of_each_run([*self.pooled, *self._own_evidence()])
+
+    def _own_evidence(self) -> list[ExperimentRecord]:
+        if self.records is None:
+            return read_evidence(self.out, self.scale)
+        if not self.records.exists():
+            raise FileFormatError(f"{self.records}: no such file; --records takes one of JSON lines")
+        return read_records(self.records)
+
+    def runs(self) -> list[PlannedRun]:
+        """Return the runs that this machine would train, with a stand-in for a folder that was not named."""
+        return list(
+            planned_runs(
+                self.table,
+                scale=self.scale,
+                seeds=self.seeds,
+                data=self.data or FOLDER,
+                changes=self.changes,
+            )
+        )
+
+
+def make_plan(
+    name: str,
+    *,
+    scale: str,
+    seeds: int | None,
+    only: str,
+    data: str | None,
+    changes: Mapping[str, Any],
+    add: Sequence[str],
+    out: Path,
+    records: Path | None,
+    pool: Sequence[Path] = (),
+) -> Plan:
+    """Return what is asked for, with every default filled in.
+
+    Args:
+        name: a key of `TABLES`.
+        scale: a key of `SCALES`.
+        seeds: the number of seeds; None means what verdicts need, and one seed for smoke and the signal.
+        only: a shell pattern of the ids of the rows.
+        data: the folder of images of the rows that name no data set; for the signal any data set.
+        changes: fields of every recipe that differ from the scale's own. For the signal, `steps` is the step
+            of the second measurement.
+        add: designs of the user's own, MODULE:CLASS, each one more row.
+        out: the folder of results.
+        records: a file whose records are shown in place of all others.
+        pool: files of somebody else's records.
+
+    Raises:
+        UsageError: a name does not exist, or a value does not fit.
+    """
+    if name not in TABLES:
+        raise unknown("table", name, TABLES)
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    out, records = user_path(out), None if records is None else user_path(records)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; name a folder")
+    if seeds is None:
+        seeds = 1 if scale == "smoke" or name == SIGNAL else SEEDS_FOR_A_VERDICT
+    if seeds < 1:
+        raise UsageError(f"--seeds must be at least 1, not {seeds}")
+    table = replace(TABLES[name], rows=select_rows(name, TABLES[name], only, add))
+    steps = 0
+    if name == SIGNAL:
+        table, changes, steps = _for_the_signal(table, scale, data, changes, shows_a_file=records is not None)
+    return Plan(name, table, scale, seeds, data, changes, out, records, steps, tuple(map(user_path, pool)))
+
+
+def select_rows(name: str, table: Table, only: str, add: Sequence[str]) -> tuple[Row, ...]:
+    """Return the rows whose id matches `only`, and the user's own rows.
+
+    If `only` matches none but own rows, these alone are returned. Raises UsageError if it matches nothing.
+    """
+    own = tuple(make_own_row(table, design) for design in add)
+    found = tuple(row for row in table.rows if fnmatch.fnmatch(row.id, only))
+    if found:
+        return found + own
+    found = tuple(row for row in own if fnmatch.fnmatch(row.id, only))
+    if not found:
+        raise unknown(f"row of {name}", only, [row.id for row in (*table.rows, *own)])
+    return found
+
+
+def make_own_row(table: Table, design: str) -> Row:
+    """Return a row for the user's MODULE:CLASS, on the network and the data that the table is about."""
+    add_design(design)
+    first = next(row for row in table.rows if row.network is not None)
+    assert first.network is not None
+    name = design.partition(":")[2]
+    return replace(
+        first, id=name, label=name, network=network(first.network.model, design), published=None,
+        published_top5=None, remark=OWN,
+    )  # fmt: skip
+
+
+def _for_the_signal(
+    table: Table, scale: str, data: str | None, changes: Mapping[str, Any], *, shows_a_file: bool
+) -> tuple[Table, Mapping[str, Any], int]:
+    """Return the table on other data, the changes of recipes, and the step of the second measurement.
+
+    A file of records is shown whatever the length of its runs, so that the step changes no recipe then.
+    """
+    recipe = SCALES[scale]()
+    assert recipe.steps is not None
+    changes = dict(changes)
+    steps = changes.pop("steps", recipe.watch_propagation if scale == "smoke" else STEPS_OF_SIGNAL)
+    watched = changes.get("watch_propagation", recipe.watch_propagation)
+    if data is not None:
+        table = replace(table, rows=tuple(replace(row, data=data) for row in table.rows))
+    if not shows_a_file:
+        changes = changes_for_signal(changes, steps, watched, recipe.steps)
+    return table, changes, steps
