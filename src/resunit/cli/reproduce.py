@@ -62,6 +62,7 @@ def reproduce(
     table
         Show table1 to table5, figure1, figure3, figure6, later (designs after the paper), signal (what reaches
         each depth, in the paper's designs, before training and after --steps steps, 200), or claims.
+        `resunit reproduce argument` shows the paper's statements one by one.
     run
         Train what is missing. At smoke scale it always is.
     plan
@@ -99,6 +100,10 @@ def reproduce(
     from resunit.reproduction.reproduce import show, train_missing
     from resunit.reproduction.runner import Interrupted
 
+    if table == "argument":
+        raise UsageError(
+            "argument is a command of its own; write it right behind `reproduce`: resunit reproduce argument ..."
+        )
     changes = options.changes()
     if plan and run:
         raise UsageError("--plan only looks ahead; leave it out to train, or --run")
@@ -136,6 +141,10 @@ def reproduce(
         first = f"{failed[0].row}, seed {failed[0].seed}: {failed[0].error}"
         return fail(f"{len(failed)} runs failed, and the same command tries them again; {first}", FAILED)
     return DONE
+
+
+REPRODUCE = app["reproduce"]
+"""The command with its own commands."""
 
 
 def tell_plan(ahead: "PlanAhead", common: Common) -> int:

@@ -4,6 +4,7 @@ On a page, a no-break space keeps a number and its unit on one line. The functio
 terminal and to JSON, `share_in_percent`, `two_digits` and `counted`, use plain spaces.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -31,6 +32,11 @@ def two_digits(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
     return f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """Return a number for JSON, which has no infinite numbers and no NaN: None in their place."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

@@ -12,6 +12,8 @@ PREACTIVATION = "resunit propagation preresnet110"
 ORIGINAL = "resunit propagation resnet110"
 BOTH = "resunit propagation resnet110 preresnet110"
 
+WEIGHT_INPUT = ("weight_input_rms", "weight_input_mean", "weight_input_spread")
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -23,7 +25,7 @@ class Statement:
         sentence: the statement in our words.
         formula: the formula that says the same, if one does.
         measures: the attributes of `propagation.Junction` that show it.
-        command: the command that prints these measures.
+        command: the command that shows these measures.
         claims: the ids of the claims that decide it by runs.
     """
 
@@ -51,21 +53,22 @@ UNROLLED = (
         "layers.",
         formula="x_L = x_l + F(x_l) + ... + F(x_{L-1})",
         measures=("closure_error",),
-        command=PREACTIVATION,
+        command="resunit reproduce argument --only sum-not-product",
     ),
     Statement(
         "direct-term-between-any-units",
         "Section 2",
         "Between any two units the gradient has a term that passes no weight layer, beside one that does.",
         formula="dE/dx_l = dE/dx_L (1 + d/dx_l (F(x_l) + ... + F(x_{L-1})))",
-        measures=("gradient_direct", "gradient_branch"),
+        measures=("direct_gain", "shortcut_gain"),
         command=PREACTIVATION,
     ),
     Statement(
         "gradient-does-not-vanish",
         "Section 2",
         "The gradient does not vanish even with small weights, unless the other term is -1 for every sample.",
-        measures=("gradient_gain",),
+        formula="for each sample: <rest, direct> / <direct, direct> > -1",
+        measures=("cancellation_min", "cancellation_median", "cancellation_share"),
         command=PREACTIVATION,
     ),
     Statement(
@@ -83,7 +86,7 @@ SHORTCUTS = (
         "Section 3",
         "With scaled shortcuts the direct term is the product of the scales, which vanishes or explodes.",
         formula="dE/dx_l = dE/dx_L (lambda_l ... lambda_{L-1} + d/dx_l (...))",
-        measures=("effective_lambda", "gradient_gain"),
+        measures=("direct_gain", "shortcut_gain", "effective_lambda"),
         command="resunit propagation resnet110 --design constant-scaling",
     ),
     Statement(
@@ -91,7 +94,7 @@ SHORTCUTS = (
         "Section 3",
         "With any other shortcut the direct term is the product of its derivatives, which hinders optimisation.",
         formula="dE/dx_l = dE/dx_L (h'_l ... h'_{L-1} + d/dx_l (...))",
-        measures=("gradient_direct", "lambda_r2"),
+        measures=("direct_gain", "shortcut_gain", "lambda_r2"),
         command="resunit propagation resnet110 --design conv-shortcut",
         claims=tuple(f"identity-beats-{row}" for row in WORSE_ROWS),
     ),
@@ -186,7 +189,7 @@ PLACEMENTS = (
         "Section 4.1",
         "With ReLU before the addition no residual is negative, so the stream can only grow from unit to unit.",
         formula="x_{l+1} = x_l + F(x_l) >= x_l",
-        measures=("stream_growth",),
+        measures=("branch_minimum", "branch_negative_share", "stream_growth"),
         command="resunit propagation resnet110 --design relu-before-addition",
         claims=("relu-before-addition-grows",),
     ),
@@ -209,7 +212,7 @@ PLACEMENTS = (
         "relu-only-preactivation-lacks-bn",
         "Section 4.1",
         "No BN precedes its ReLU, which takes the stream as large as it has become.",
-        measures=("stream_rms",),
+        measures=WEIGHT_INPUT,
         command="resunit propagation resnet110 --design relu-only-preactivation",
     ),
     Statement(
@@ -281,7 +284,7 @@ ANALYSIS = (
         "Section 4.2",
         "In the original unit the next weight layer gets a sum that no BN normalises; with full pre-activation "
         "every weight layer gets normalised values.",
-        measures=("stream_rms",),
+        measures=WEIGHT_INPUT,
         command=BOTH,
     ),
 )

@@ -1,0 +1,82 @@
+"""A brief training on the sample, with the signal measured on the way."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch.nn import functional
+
+from resunit.errors import UsageError
+from resunit.io.progress import counting
+from resunit.propagation import Instrument, Propagation
+from resunit.reproduction.scales import mini_scale
+from resunit.training.loop import train_step
+from resunit.training.precision import autocast
+from resunit.training.process_state import isolated_process_state
+from resunit.training.setup import prepare
+
+MEASUREMENTS = 5  # at the beginning, at each quarter, and at the end
+
+
+@dataclass(frozen=True)
+class BriefTraining:
+    """What a brief training measured.
+
+    Attributes:
+        steps: the steps at which the signal was measured, from 0 to the last.
+        signals: the signal at each of them, always on the same images.
+        losses: the training loss of each step.
+    """
+
+    steps: tuple[int, ...]
+    signals: tuple[Propagation, ...]
+    losses: tuple[float, ...]
+
+
+@isolated_process_state()
+def train_briefly(
+    model: str, design: str, *, seed: int, steps: int, images: int, quiet: bool
+) -> BriefTraining:
+    """Train a network on the sample, by the recipe of the scale "mini" with fewer steps.
+
+    Args:
+        model: the name of the network.
+        design: the design of its units.
+        seed: determines weights, order and augmentation.
+        steps: the length of the training.
+        images: the images of the first batch, at most, on which the signal is measured.
+        quiet: whether no progress is shown.
+
+    Raises:
+        UsageError: a number does not fit, or the loss is no number after some step.
+    """
+    recipe = replace(mini_scale(), data="cifar10-sample", model=model, design=design, seed=seed, steps=steps)
+    setup = prepare(recipe)
+    device, precision = setup.distributed.device, setup.recipe.precision
+    network = setup.network.train()
+    instrument = Instrument(network)
+    due = sorted({steps * quarter // (MEASUREMENTS - 1) for quarter in range(MEASUREMENTS)})
+    batch = next(setup.batches.between(0, 1, setup.image_size_at))[0]
+    signals: list[Propagation] = []
+    losses: list[float] = []
+
+    def measure_if_due(step: int) -> None:
+        if step in due:
+            with autocast(device, precision):
+                signals.append(
+                    instrument.measure(
+                        batch.images[:images], batch.labels[:images], loss=functional.cross_entropy
+                    )
+                )
+
+    with counting(f"training {model}, {design}", steps, shown=not quiet) as advance:
+        for step, ghost_batches in enumerate(setup.batches.between(0, steps, setup.image_size_at)):
+            measure_if_due(step)
+            loss, _ = train_step(setup, network, ghost_batches, step)
+            if not torch.tensor(loss).isfinite():
+                raise UsageError(
+                    f"{model}, {design}: the loss is no number after {step + 1} steps; choose another --seed"
+                )
+            losses.append(loss)
+            advance(1)
+        measure_if_due(steps)
+    return BriefTraining(tuple(due), tuple(signals), tuple(losses))

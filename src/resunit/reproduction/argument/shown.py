@@ -1,0 +1,89 @@
+"""What shows a statement: sentences with numbers, charts and a table."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from resunit.io.format import finite_or_none
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart.
+
+    Attributes:
+        label: the words of the legend.
+        heights: a number for each place on the horizontal axis; None where there is none.
+        dashed: whether the line is dashed.
+    """
+
+    label: str
+    heights: tuple[float | None, ...]
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of lines over one axis.
+
+    Attributes:
+        title: what is drawn, as the words above the chart.
+        across: the places on the horizontal axis.
+        horizontal: the words of the horizontal axis.
+        lines: the lines.
+        logarithmic: whether the vertical axis is; numbers that are not above zero are not drawn then.
+    """
+
+    title: str
+    across: tuple[float, ...]
+    horizontal: str
+    lines: tuple[Line, ...]
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
+class NumberTable:
+    """A table of numbers as text.
+
+    Attributes:
+        headings: the words above the columns.
+        rows: the cells of each row.
+    """
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What measurements show of a statement.
+
+    Attributes:
+        seen: sentences about what was measured, each with its numbers.
+        charts: the curves.
+        table: the numbers that are no curve.
+    """
+
+    seen: tuple[str, ...]
+    charts: tuple[Chart, ...] = ()
+    table: NumberTable | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is shown as plain values; numbers that are not finite become null."""
+        charts = [asdict(chart) for chart in self.charts]
+        for chart in charts:
+            for line in chart["lines"]:
+                line["heights"] = [finite_or_none(height) for height in line["heights"]]
+        return {
+            "seen": list(self.seen),
+            "charts": charts,
+            "table": None if self.table is None else asdict(self.table),
+        }
+
+
+def by_unit(
+    title: str, lines: Sequence[Line], *, logarithmic: bool = False, horizontal: str = "unit"
+) -> Chart:
+    """Return a chart whose lines have a height for each unit, counted from 1."""
+    places = max((len(line.heights) for line in lines), default=0)
+    return Chart(title, tuple(range(1, places + 1)), horizontal, tuple(lines), logarithmic)
