@@ -27,6 +27,10 @@ class FileFormatError(ResunitError):
     """A file of weights, checkpoints or records is missing, foreign, damaged, or of a newer format."""
 
 
+class ForeignFile(FileFormatError):
+    """A file of tensors that resunit did not write."""
+
+
 class RunError(ResunitError):
     """A run's folder is in use, empty or damaged, or it belongs to another run."""
 

@@ -81,29 +81,29 @@ def drawn(capsys: pytest.CaptureFixture[str]) -> Drawn:
     return draw
 
 
-def test_a_network_by_name(drawn: Drawn) -> None:
+def test_a_network_is_drawn_by_name(drawn: Drawn) -> None:
     assert "stage 3: 17 units" in drawn("preresnet164")
 
 
-def test_a_network_in_a_design_with_its_option(drawn: Drawn) -> None:
+def test_a_network_is_drawn_in_a_design_with_an_option(drawn: Drawn) -> None:
     shown = drawn("resnet20", "--design", "constant-scaling", "--shortcut-scale", "0.9")
     assert "× 0.9" in shown
 
 
-def test_a_design_by_name(drawn: Drawn) -> None:
+def test_a_design_is_drawn_by_name(drawn: Drawn) -> None:
     assert "dropout 0.5" in drawn("dropout-shortcut")
 
 
-def test_a_shortcut_of_ones_own_with_its_option(drawn: Drawn) -> None:
+def test_an_own_shortcut_is_drawn_with_its_option(drawn: Drawn) -> None:
     assert "Tilted" in drawn("drawn_units:Tilted", "--tilt", "0.5")
 
 
-def test_a_design_of_ones_own_with_its_option(drawn: Drawn) -> None:
+def test_an_own_design_is_drawn_with_its_option(drawn: Drawn) -> None:
     assert "× 0.25" in drawn("resnet20", "--design", "drawn_units:DAMPED", "--damping", "0.25")
     assert "× 0.125" in drawn("drawn_units:DAMPED", "--damping", "0.125")
 
 
-def test_a_network_of_ones_own_that_holds_our_units(drawn: Drawn) -> None:
+def test_an_own_network_that_holds_our_units_is_drawn(drawn: Drawn) -> None:
     shown = drawn("drawn_units:Net")
     assert shown[0] == "stem: conv 3x3, 8"
     assert "stage 1: 1 unit" in shown

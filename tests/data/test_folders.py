@@ -114,7 +114,7 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
 def test_other_classes_to_evaluate_on_are_refused(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", "ab", images=1)
     write_classes(tmp_path / "val", "ac", images=1)
-    with pytest.raises(DataError, match=r"val: .*'b'"):
+    with pytest.raises(DataError, match=r"val: .*'c'"):
         load(str(tmp_path))
 
 

@@ -33,7 +33,7 @@ def test_pixel_is_the_mean_image_and_one_deviation(images: torch.Tensor) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_the_formula_in_channels_last(kind: Kind, images: torch.Tensor) -> None:
+def test_normalisation_is_its_formula_and_gives_channels_last(kind: Kind, images: torch.Tensor) -> None:
     fitted = Normalisation.fit(images, kind)
     result = fitted(images)
     assert result.dtype == torch.float32

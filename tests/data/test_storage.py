@@ -13,8 +13,9 @@ import torch
 from resunit.data import load, verify
 from resunit.data.cifar.facts import CIFAR10, Cifar
 from resunit.data.cifar.sample import FOLDER, SAMPLE
-from resunit.data.cifar.storage import check_stored, data_root, read_stored, store
+from resunit.data.cifar.storage import check_stored, read_stored, store
 from resunit.errors import DataError
+from resunit.io.places import data_root
 from tests.data.cifar_files import rows, small_cifar10, small_cifar100
 
 

@@ -1,7 +1,11 @@
 """Files are written whole or not at all, and locks end with the process that took them."""
 
+import errno
+import fcntl
 import os
 import signal
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,3 +62,59 @@ def test_a_forked_process_does_not_keep_a_lock(tmp_path: Path) -> None:
         os.waitpid(child, 0)
         os.close(started)
         os.close(child_started)
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Refuse to flush folders, as some shared and network file systems do."""
+
+    def refuse(number: int) -> None:
+        flush = os.fsync
+
+        def refuse_folders(descriptor: int) -> None:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(number, os.strerror(number))
+            flush(descriptor)
+
+        monkeypatch.setattr(os, "fsync", refuse_folders)
+
+    return refuse
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF])
+def test_a_folder_that_cannot_be_flushed_does_not_matter(
+    number: int, refused: Callable[[int], None], tmp_path: Path
+) -> None:
+    refused(number)
+    write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_disk_that_fails_while_a_folder_is_flushed_is_named(
+    number: int, refused: Callable[[int], None], tmp_path: Path
+) -> None:
+    refused(number)
+    with pytest.raises(WriteError, match="file"):
+        write_atomically(tmp_path / "file", b"new")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_without_locks_nobody_is_kept_out(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_file: int, _operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with only_user_of(tmp_path) as is_locked, only_user_of(tmp_path), only_writer(tmp_path) as is_alone:
+        assert (is_locked, is_alone) == (False, False)
+
+
+def test_other_failures_of_a_lock_are_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_file: int, _operation: int) -> None:
+        raise OSError(errno.EIO, "failed")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="failed"), only_user_of(tmp_path):
+        pass

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from resunit.data.cifar.storage import data_root
-from resunit.io.places import TemporaryCache, cache_folder, user_path
+from resunit.io.places import TemporaryCache, cache_folder, data_root, user_path
 
 
 def test_a_leading_tilde_is_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_whole_design_of_ones_own(my_units: Callable[..., Path]) -> None:
     torch.testing.assert_close(unit(x), x + 0.25 * branch(x))
 
 
-def test_the_pages_lines_of_python_measure_it(my_units: Callable[..., Path]) -> None:
+def test_the_python_lines_of_the_page_measure_the_shortcut(my_units: Callable[..., Path]) -> None:
     my_units(BLOCKS[0])
     (lines,) = re.findall(r"```python\n(import resunit\n.*?)```", PAGE.read_text(), re.DOTALL)
     batch = "import torch\nimages, labels = torch.randn(2, 3, 32, 32), torch.arange(2)\n"
@@ -91,7 +91,7 @@ class NormalisedShortcut(nn.Sequential):
 """
 
 
-def test_its_layers_stay_as_it_initialised_them(my_units: Callable[..., Path]) -> None:
+def test_layers_of_an_own_shortcut_keep_their_initialisation(my_units: Callable[..., Path]) -> None:
     my_units(NORMALISED)
     add_design("my_units:NormalisedShortcut")
     network = create_model("resnet20", design="my_units:NormalisedShortcut")
@@ -102,7 +102,7 @@ def test_its_layers_stay_as_it_initialised_them(my_units: Callable[..., Path]) -
     assert all(torch.equal(w[:, :, 0, 0], torch.eye(len(w))) for w in weights)
 
 
-def test_its_batch_norms_are_updated_once_where_maps_are_computed_again(
+def test_batch_norms_of_an_own_shortcut_are_updated_once_where_activations_are_computed_again(
     my_units: Callable[..., Path],
 ) -> None:
     my_units(NORMALISED)
@@ -114,7 +114,7 @@ def test_its_batch_norms_are_updated_once_where_maps_are_computed_again(
     assert counts == [1] * (1 + 15 * 3)
 
 
-def test_it_trains_from_the_command_line_with_its_options(my_units: Callable[..., Path]) -> None:
+def test_an_own_shortcut_trains_from_the_command_line_with_its_options(my_units: Callable[..., Path]) -> None:
     my_units(BLOCKS[0])
     arguments = [
         "train",
@@ -144,7 +144,7 @@ def test_it_trains_from_the_command_line_with_its_options(my_units: Callable[...
 
 
 @pytest.mark.full
-def test_it_is_a_row_beside_the_papers(my_units: Callable[..., Path]) -> None:
+def test_an_own_shortcut_is_a_row_beside_the_papers_rows(my_units: Callable[..., Path]) -> None:
     file = my_units(BLOCKS[0])
     arguments = ["reproduce", "claims", "--only", "20-original", "--scale", "smoke", "--seeds", "1", "--json"]
     finished = run(*arguments, "--add", EXAMPLE)
@@ -163,14 +163,14 @@ def test_it_is_a_row_beside_the_papers(my_units: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize(("table", "data"), [("table1", "cifar10"), ("table5", None)])
-def test_it_is_trained_on_the_data_of_its_table(
+def test_an_own_shortcut_is_trained_on_the_data_of_its_table(
     my_units: Callable[..., Path], table: str, data: str | None
 ) -> None:
     my_units(BLOCKS[0])
     assert make_own_row(TABLES[table], EXAMPLE).data == data
 
 
-def test_it_can_be_run_alone(my_units: Callable[..., Path]) -> None:
+def test_an_own_shortcut_can_be_run_alone(my_units: Callable[..., Path]) -> None:
     my_units(BLOCKS[0])
     ids = [[row.id for row in select_rows("table1", TABLES["table1"], only, [EXAMPLE])]
            for only in ("orig*", "Squeeze*")]  # fmt: skip
@@ -179,7 +179,7 @@ def test_it_can_be_run_alone(my_units: Callable[..., Path]) -> None:
         select_rows("table1", TABLES["table1"], "SqueezeShortcu", [EXAMPLE])
 
 
-def test_the_digest_is_of_the_users_file(my_units: Callable[..., Path]) -> None:
+def test_the_digest_of_an_own_design_is_that_of_its_file(my_units: Callable[..., Path]) -> None:
     my_units(BLOCKS[0])
     add_design(EXAMPLE)
     assert len(source_digest(EXAMPLE)) == 64

@@ -103,7 +103,7 @@ def test_a_bottlenecks_stride_is_where_it_was_asked_for(where: str, strides: tup
 
 
 @pytest.mark.parametrize(("option", "projections"), [("A", 0), ("B", 2), ("C", 9)])
-def test_widening_options(option: str, projections: int) -> None:
+def test_each_shortcut_option_has_its_number_of_projections(option: str, projections: int) -> None:
     model = create_model("resnet20", shortcut_option=option)
     convs = [m for unit in units(model) for m in unit.shortcut.modules() if isinstance(m, nn.Conv2d)]
     assert len(convs) == projections

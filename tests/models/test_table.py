@@ -20,7 +20,7 @@ QUICKLY_COUNTED = [
 ]
 
 
-def test_all_networks_and_designs_stand_in_it() -> None:
+def test_all_networks_and_designs_stand_in_the_table() -> None:
     assert [record["model"] for record in describe_models()] == list_models()
     assert design_names() == tuple(designs().values())
 

@@ -128,7 +128,7 @@ def test_a_mean_far_from_zero_does_not_cancel() -> None:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_what_is_not_a_number_stays_visible(activation: str, bad: float) -> None:
+def test_nan_stays_visible(activation: str, bad: float) -> None:
     x = channels_last((2, 16, 4, 4))
     x[0, 3, 0, 0] = bad
     y = NormAct(16, activation)(x)
@@ -196,7 +196,7 @@ def test_a_networks_gradients_are_as_exact_as_with_torchs_layers(
     assert distance(ours, exact) < 2 * distance(theirs, exact)
 
 
-def test_they_step_aside_where_torch_functions_are_watched() -> None:
+def test_kernels_step_aside_where_torch_functions_are_watched() -> None:
     norm, x = made(16, "relu"), channels_last((2, 16, 4, 4)).requires_grad_()
     assert "BatchNormFunction" in norm(x).grad_fn.name()
     with BaseTorchFunctionMode():

@@ -10,6 +10,7 @@ import resunit
 from resunit.errors import PropagationError
 from resunit.propagation import Instrument
 from tests.propagation.toy import Toy, detected, kinds
+from tests.propagation.written import Written
 
 
 class FusedAddition(torch.autograd.Function):
@@ -117,3 +118,146 @@ def test_checkpointed_units_are_seen_and_reentrant_ones_named() -> None:
     assert kinds(Checkpointed(False), torch.randn(2, 8)) == {"identity": 1}
     with pytest.raises(PropagationError, match=r"1 addition in unit .*use_reentrant=False"):
         Instrument(Checkpointed(True)).detect(torch.randn(2, 8))
+
+
+def plain(m: Written, x: Tensor) -> Tensor:
+    return x + m.layers[0](x).tanh()
+
+
+def under_no_grad(m: Written, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        branch = m.layers[0](x)
+    return x + branch
+
+
+@pytest.mark.parametrize(
+    "join",
+    [
+        lambda m, x: x + m.layers[0](x).detach(),
+        lambda m, x: x + m.layers[1](m.layers[0](x).detach()),
+        under_no_grad,
+    ],
+)
+def test_a_branch_without_gradient_is_named(join: Any) -> None:
+    detection = detected(nn.Sequential(*map(Written, (plain, join, plain))), torch.randn(2, 8))
+    assert [junction.name for junction in detection.junctions] == ["0", "2"]
+    (sentence,) = detection.unseen
+    assert sentence.startswith("1 junction could not be measured")
+    assert ": 1;" in sentence
+
+
+def test_a_codebook_that_is_averaged_is_no_hidden_addition() -> None:
+    class Quantises(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.codes = nn.Buffer(torch.randn(5, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            chosen = torch.cdist(x.detach(), self.codes).argmin(-1)
+            nearest = self.codes[chosen]
+            with torch.no_grad():
+                self.codes.mul_(0.9).add_(0.1 * x.mean(0))
+            return x + (nearest - x).detach()
+
+    model = nn.Sequential(Written(plain), Quantises(), Written(plain))
+    assert detected(model, torch.randn(2, 8)).unseen == ()
+
+
+def test_junctions_behind_another_output_are_named() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.trunk, self.one, self.two = Written(plain), Written(plain), Written(plain)
+
+        def forward(self, x: Tensor) -> list[Tensor]:
+            x = self.trunk(x)
+            return [self.one(x), self.two(x)]
+
+    detection = detected(Two(), torch.randn(2, 8))
+    assert [junction.name for junction in detection.junctions] == ["trunk", "one"]
+    (sentence,) = detection.unseen
+    assert ": two;" in sentence
+    instrument = Instrument(Two())
+    both = instrument.detect(torch.randn(2, 8), loss=lambda y, _: y[0].sum() + y[1].sum())
+    assert (len(both.junctions), both.unseen) == (3, ())
+
+
+def test_gradients_that_begin_behind_the_inputs() -> None:
+    class Frozen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.stem = nn.Embedding(10, 8), nn.Linear(8, 8)
+            self.body = nn.Sequential(Written(plain), Written(plain))
+
+        def forward(self, indices: Tensor) -> Tensor:
+            return self.body(self.stem(self.table(indices).detach()))
+
+    detection = detected(Frozen(), torch.tensor([[1, 2], [3, 4]]))
+    assert [junction.name for junction in detection.junctions] == ["body.0", "body.1"]
+    (sentence,) = detection.unseen
+    assert sentence.startswith("gradients begin in stem,")
+
+
+@pytest.mark.parametrize(
+    "join",
+    [
+        lambda m, x: torch.stack([x, m.layers[0](x)]).sum(0),
+        lambda m, x: torch.stack([m.layers[0](x), x], 1).mean(1),
+        lambda m, x: torch.cat([x[None], m.layers[0](x)[None]]).sum(0),
+    ],
+)
+def test_stacked_and_summed_branches_are_named(join: Any) -> None:
+    (sentence,) = detected(Written(join), torch.randn(2, 8)).unseen
+    assert sentence.startswith("1 junction in the model could not be measured")
+
+
+def test_features_that_are_joined_and_averaged_are_no_hidden_junction() -> None:
+    pooled = Written(lambda m, x: torch.cat([x, m.layers[0](x).relu()], 1).mean(0))
+    assert detected(pooled, torch.randn(2, 8)).unseen == ()
+
+
+def test_reentrant_checkpoints_are_named_in_one_sentence() -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    def chunked(m: Written, x: Tensor) -> Tensor:  # Views made without gradients have no node.
+        return torch.cat([part + m.layers[0](part) for part in x.chunk(2)])
+
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.units = nn.ModuleList(Written(chunked) for _ in range(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            for unit in self.units:
+                x = checkpoint(unit, x, use_reentrant=True)
+            return x
+
+    (sentence,) = detected(Checkpointed(), torch.randn(4, 8)).unseen
+    assert sentence.startswith("6 additions in units.0, units.1, units.2 ran without gradients")
+
+
+def test_complex_streams_are_named() -> None:
+    class Complex(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(8, 8, dtype=torch.complex64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            z = torch.complex(x, x)
+            return (z + z @ self.weight).abs()
+
+    with pytest.raises(PropagationError, match=r"complex .*view_as_real"):
+        Instrument(Complex()).detect(torch.randn(2, 8))
+
+
+def test_traced_modules_are_read() -> None:
+    module = nn.Sequential(resunit.ResidualUnit(nn.Linear(8, 8)), resunit.ResidualUnit(nn.Linear(8, 8)))
+    x = torch.randn(2, 8)
+    assert kinds(torch.fx.symbolic_trace(module), x) == {"identity": 2}
+
+
+@pytest.mark.full
+def test_exported_modules_are_read() -> None:
+    module = nn.Sequential(Written(plain, 1), Written(plain, 1))
+    x = torch.randn(2, 8)
+    assert kinds(torch.export.export(module, (x,)).module(), x) == {"identity": 2}

@@ -54,13 +54,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_network_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_network_is_measured_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     out = answered(capsys, "resnet20", "--batch-size", "8")
     assert out.startswith("resnet20, on 8 training images of 32 x 32 of cifar10-sample, weights of seed 0")
     assert "resnet20 has 9 junctions in 3 stages: 7 identity, 2 operations" in out
 
 
-def test_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["resnet20", "--batch-size", "8", "--design", "constant-scaling", "--also", "correlation"]
     record = json.loads(answered(capsys, *arguments, "--json"))
     assert [j["effective_lambda"] for j in record["junctions"][:3]] == pytest.approx([0.5] * 3)
@@ -69,7 +69,7 @@ def test_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert record == json.loads(answered(capsys, *arguments, "--json"))
 
 
-def test_two_networks_in_one_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_two_networks_are_drawn_in_one_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = tmp_path / "both.png"
     arguments = ["resnet20", "preresnet20", "--batch-size", "4", "--out", str(picture), "--json"]
     assert [record["name"] for record in json.loads(answered(capsys, *arguments))] == [
@@ -79,14 +79,14 @@ def test_two_networks_in_one_picture(capsys: pytest.CaptureFixture[str], tmp_pat
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_network_of_a_run_is_measured(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     settings = {"model": "preresnet20", "data": "cifar10-sample", "steps": 1, "batch_size": 16}
     resunit.train(with_changes(named_recipe("paper"), settings), out=tmp_path / "run", quiet=True)
     assert "9 junctions" in answered(capsys, str(tmp_path / "run"), "--batch-size", "4")
     assert "stored with the weights" in refused(capsys, str(tmp_path / "run"), "--design", "plain")
 
 
-def test_code(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+def test_a_network_made_by_code_is_measured(capsys: pytest.CaptureFixture[str], here: Path) -> None:
     assert "network has 1 junction in 1 stage" in answered(capsys, "mine:network")
     assert "on inputs of mine:with_targets" in answered(capsys, "mine:with_targets")
     assert "mine has no 'netwrok'" in refused(capsys, "mine:netwrok")
@@ -103,7 +103,7 @@ def test_code(capsys: pytest.CaptureFixture[str], here: Path) -> None:
     assert here == Path.cwd()
 
 
-def test_bad_input(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_bad_input_is_refused_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "unknown model 'resnett20'; did you mean 'resnet20'?" in refused(capsys, "resnett20")
     assert "unknown design" in refused(capsys, "resnet20", "--design", "gated")
     assert "--batch-size must be at least 1" in refused(capsys, "resnet20", "--batch-size", "0")

@@ -109,10 +109,18 @@ def test_each_way_to_write_an_addition(name: str) -> None:
     assert kinds(Toy(join), torch.randn(2, 8)) == ({} if kind is None else {kind: 1})
 
 
-def test_a_third_term_goes_on_from_the_sum() -> None:
-    model = Toy(lambda m, x: x + m.map(x) + m.other(x))
-    first, second = detected(model, torch.randn(2, 8)).junctions
-    assert (first.kind, second.kind, second.previous) == ("identity", "identity", 0)
+@pytest.mark.parametrize(
+    "join",
+    [
+        lambda m, x: x + m.map(x) + m.other(x),
+        lambda m, x: m.map(x) + x + m.other(x),
+        lambda m, x: m.map(x) + m.other(x) + x,
+        lambda m, x: m.map(x) + (x + m.other(x)),
+    ],
+)
+def test_parallel_branches_are_one_junction_however_they_are_added(join: Any) -> None:
+    (junction,) = detected(Toy(join), torch.randn(2, 8)).junctions
+    assert (junction.kind, junction.exact) == ("identity", True)
 
 
 def test_a_network_that_changes_values_in_place() -> None:

@@ -6,17 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
 import resunit
-from resunit.errors import PropagationError
 from resunit.inference.subjects import find_subject
 from resunit.models.residual_unit import ResidualUnit
 from resunit.models.shortcuts import Gate, GatedShortcut, Scale
 from resunit.propagation import Instrument, measure
-from tests.propagation.blocks import WIDTH, PostLN, transformer
 from tests.propagation.toy import X, known, scaled_network
 
 
@@ -217,107 +214,6 @@ def test_gated_shortcuts_by_the_derivative_of_the_gate() -> None:
         g = torch.sigmoid(2 * entry - 1)
         direct = direct * ((1 - g) - 2 * g * (1 - g) * entry)
     assert result.junctions[0].direct_gain == pytest.approx(norm(direct) / norm(arriving), rel=1e-5)
-
-
-def test_a_network_of_torchvision_against_a_forward_pass_with_detached_branches() -> None:
-    torch.manual_seed(0)
-    model = torchvision.models.resnet18(num_classes=4)
-    images, labels = torch.randn(4, 3, 64, 64), torch.arange(4)
-    result = measure(model, images, labels)
-
-    def stem(x: Tensor) -> Tensor:
-        return model.maxpool(model.relu(model.bn1(model.conv1(x))))
-
-    def branch(block: Any, x: Tensor) -> Tensor:
-        return block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(x)))))
-
-    entry = stem(images).detach().requires_grad_()
-    end = model.layer1(entry)
-    last = model.layer4(model.layer3(model.layer2(end)))
-    loss = functional.cross_entropy(model.fc(last.mean((2, 3))), labels)
-    (arriving,) = torch.autograd.grad(loss, end)
-    x = entry
-    for block in model.layer1.children():
-        x = torch.relu(x + branch(block, x).detach())
-    direct = gradient(x, entry, arriving)
-    assert [junction.stage for junction in result.junctions[:3]] == [1, 1, 2]
-    assert result.junctions[0].direct_gain == pytest.approx(norm(direct) / norm(arriving), rel=1e-3)
-    assert result.junctions[0].shortcut_gain == pytest.approx(1, rel=1e-6)
-
-
-def test_a_post_norm_transformer_against_a_forward_pass_with_detached_branches() -> None:
-    torch.manual_seed(0)
-    model = transformer(2, PostLN).double()
-    tokens, weights = torch.randn(2, 2, 5, WIDTH, dtype=torch.float64)
-    result = measure(model, tokens, loss=lambda output, _: (output * weights).sum())
-    entry = tokens.clone().requires_grad_()
-    x = entry
-    for block in model.children():
-        assert isinstance(block, PostLN)
-        x = block.norm(x + block.branch(x).detach())
-    direct = gradient(x, entry, weights)
-    assert result.junctions[0].direct_gain == pytest.approx(norm(direct) / norm(weights), rel=1e-9)
-    assert result.junctions[-1].f == ("layer_norm",)
-
-
-def test_direct_between_two_junctions_of_equation_8() -> None:
-    result = measure(scaled_network(0.5, 6), X)
-    for l in range(6):  # noqa: E741 - the paper's letter
-        for later in range(l + 1, 6):
-            assert result.direct(l, later) == pytest.approx(0.5 ** (later - l), rel=1e-5)
-
-
-def test_direct_runs_one_pass_for_each_later_junction() -> None:
-    class Counted(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network, self.calls = scaled_network(0.5, 6), 0
-
-        def forward(self, x: Tensor) -> Tensor:
-            self.calls += 1
-            return self.network(x)
-
-    model = Counted()
-    result = measure(model, X)
-    before = model.calls
-    result.direct(0, 5)
-    result.direct(1, 5)
-    result.direct(4, 5)
-    assert model.calls == before + 1
-    result.direct(0, 4)
-    assert model.calls == before + 2
-
-
-def test_direct_repeats_the_dropout_that_was_measured() -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(*(ResidualUnit(nn.Linear(8, 8), nn.Dropout(0.5)) for _ in range(3)))
-    state = torch.get_rng_state()
-    result = measure(model, X)
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.randn(7)
-    between = [result.direct(number, 2) for number in range(2)]
-    torch.set_rng_state(state)
-    again = measure(model, X)
-    assert between == [again.direct(number, 2) for number in range(2)]
-
-
-@pytest.mark.parametrize(("l", "later"), [(3, 1), (2, 2), (0, 9), (-1, 2), (0, 4)])
-def test_no_two_junctions_of_one_stage(l: int, later: int) -> None:  # noqa: E741
-    network = nn.Sequential(*scaled_network(0.5, 4), nn.Linear(8, 8), *scaled_network(0.5, 2))
-    result = measure(network, X)
-    assert [junction.stage for junction in result.junctions] == [1, 1, 1, 1, 2, 2]
-    with pytest.raises(PropagationError):
-        result.direct(l, later)
-
-
-def test_direct_refuses_a_network_that_has_changed() -> None:
-    model = scaled_network(0.5, 3)
-    result = measure(model, X)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(2)
-    with pytest.raises(PropagationError):
-        result.direct(0, 2)
 
 
 def test_the_direct_terms_visit_fewer_nodes_than_a_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ def test_what_hides_a_network_comes_first() -> None:
                 hidden = self.hidden(x)
             return self.seen(x) + 0 * hidden
 
-    assert measure(Half(), X).findings[0].startswith("1 addition in hidden.0 ran without gradients")
+    assert measure(Half(), X).findings[0].startswith("2 additions in hidden.0, hidden.1 ran")
 
 
 def test_where_transformers_put_the_norm() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from resunit.propagation import Instrument, measure
+from resunit.propagation.junction import Junction
 
 X = torch.randn(4, 8, generator=torch.Generator().manual_seed(1))
 
@@ -142,16 +143,56 @@ def test_units_visit_no_more_than_a_training_step(depth: int) -> None:
     assert visits <= 2 * nodes
 
 
-def test_parallel_branches_in_both_spellings() -> None:
-    def chained(layers: Any, x: Tensor) -> Tensor:
-        return x + torch.tanh(layers[0](x)) + torch.tanh(layers[1](x))
+def parallel(layers: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.tanh(layers[0](x)), torch.tanh(layers[1](x))
 
-    model = made(chained, 2)
-    first, second = measure(model, X).junctions
+
+def chained(layers: Any, x: Tensor) -> Tensor:
+    first, second = parallel(layers, x)
+    return x + first + second
+
+
+def added_first(layers: Any, x: Tensor) -> Tensor:
+    first, second = parallel(layers, x)
+    return x + (first + second)
+
+
+def in_place(layers: Any, x: Tensor) -> Tensor:
+    first, second = parallel(layers, x)
+    y = x.clone()
+    y += first
+    y += second
+    return y
+
+
+@pytest.mark.parametrize("compute", [chained, added_first])
+def test_parallel_branches_in_both_spellings(compute: Callable[[Any, Tensor], Tensor]) -> None:
+    model = made(compute, 2)
+    (junction,) = measure(model, X).junctions
     x = X.clone().requires_grad_()
-    branches = [torch.tanh(layer(x)) for layer in model.layers]
+    first, second = parallel(model.layers, x)
+    arriving = 2 * (x + first + second).detach() / x.numel()
+    (term,) = torch.autograd.grad(first + second, x, arriving)
+    assert junction.gradient_branch == pytest.approx(norm(term) / norm(arriving), rel=1e-5)
+    assert junction.gradient_gain == pytest.approx(norm(arriving + term) / norm(arriving), rel=1e-5)
+    assert junction.exact
+    check_input_and_sign(junction, x, first + second)
+
+
+def test_parallel_branches_that_are_added_in_place_one_by_one() -> None:
+    model = made(in_place, 2)
+    junctions = measure(model, X).junctions
+    x = X.clone().requires_grad_()
+    branches = parallel(model.layers, x)
     arriving = 2 * (x + branches[0] + branches[1]).detach() / x.numel()
-    for junction, branch in zip((first, second), branches, strict=True):
+    for junction, branch in zip(junctions, branches, strict=True):
         (term,) = torch.autograd.grad(branch, x, arriving, retain_graph=True)
         assert junction.gradient_branch == pytest.approx(norm(term) / norm(arriving), rel=1e-5)
         assert not junction.exact
+        check_input_and_sign(junction, x, branch)
+
+
+def check_input_and_sign(junction: Junction, taken: Tensor, branch: Tensor) -> None:
+    """Compare what the branch's first weight layer takes, and the minimum of the branch."""
+    assert junction.weight_input_rms == pytest.approx(taken.square().mean().sqrt().item(), rel=1e-5)
+    assert junction.branch_minimum == pytest.approx(branch.min().item(), rel=1e-5)

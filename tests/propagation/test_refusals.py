@@ -194,3 +194,22 @@ def test_no_grad_around_the_call_is_no_obstacle() -> None:
 
 def test_lazy_modules() -> None:
     refused("lazy", nn.Sequential(ResidualUnit(nn.LazyLinear(8))))
+
+
+def test_an_empty_batch() -> None:
+    refused(r"no sample.*\(0, 8\)", model(), X[:0])
+
+
+def test_a_network_that_waits_for_other_processes() -> None:
+    class Waits(nn.parallel.DistributedDataParallel):
+        def __init__(self, module: nn.Module) -> None:
+            nn.Module.__init__(self)
+            self.module = module
+
+    refused(r"DistributedDataParallel.*model\.module", Waits(model()))
+
+
+def test_weights_that_are_moved_away() -> None:
+    moved = model().to("meta")
+    vars(moved[0])["_hf_hook"] = object()  # as accelerate marks such modules
+    refused("accelerate .*cpu_offload", moved)

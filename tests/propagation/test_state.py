@@ -2,6 +2,8 @@
 
 import gc
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -211,3 +213,52 @@ def test_the_number_of_backward_passes_does_not_grow_with_depth(
     monkeypatch.setattr(torch.autograd, "grad", counted_grad)
     instrument.measure(X)
     assert passes == 1
+
+
+def test_tensors_within_an_object_are_inputs() -> None:
+    class Batch:
+        images = X
+
+        def __init__(self) -> None:
+            self.inner = X.clone()
+
+    class Unpacks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unit = resunit.ResidualUnit(nn.Linear(8, 8))
+
+        def forward(self, batch: Batch) -> torch.Tensor:
+            return self.unit(batch.inner)
+
+    batch = Batch()
+    assert len(measure(Unpacks(), [batch]).junctions) == 1
+    assert not batch.inner.requires_grad
+
+
+def test_float16_measures_what_float32_does() -> None:
+    class Small(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 64)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 1e-3 * self.layer(x)
+
+    torch.manual_seed(0)
+    model = nn.Sequential(*(resunit.ResidualUnit(nn.Linear(8, 8)) for _ in range(4)), Small())
+    tokens = torch.randn(32, 16, 8)
+    single = measure(model, tokens).junctions
+    half = measure(model.half(), tokens.half()).junctions
+    for one, other in zip(single, half, strict=True):
+        assert other.gradient_gain == pytest.approx(one.gradient_gain, rel=0.01)
+        assert other.gradient_branch == pytest.approx(one.gradient_branch, rel=0.01)
+
+
+@pytest.mark.full
+def test_measuring_does_not_import_torchs_compiler() -> None:
+    program = (
+        "import sys, torch, resunit; from torch import nn; from resunit.propagation import measure; "
+        "measure(nn.Sequential(resunit.ResidualUnit(nn.Linear(8, 8))), torch.randn(2, 8)); "
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -149,3 +149,16 @@ def test_nothing_is_concluded_about_one_class_of_few_images() -> None:
     assert finding_with(run, "1 class", "fewer than 5")
     assert finding_with(run, "hardest", "a ", "b ")
     assert not any("rare" in finding for finding in findings(run))
+
+
+def test_validation_and_test_errors_are_not_compared() -> None:
+    both = replace(RESULT, best_test_error=None, best_validation_error=8.19)
+    watched = replace(RUN, result=both, log=tuple(replace(line, split="validation") for line in log()))
+    assert finding_with(watched, "test error", "8.31 %")
+    assert "points" not in finding_with(watched, "validation error", "8.19 %", "epoch 17")
+    assert finding_with(watched, "4.10 %", "below the validation error")
+
+
+def test_notes_about_the_images_are_findings() -> None:
+    noted = replace(RUN, environment=replace(ENVIRONMENT, data_notes=("p/test: has no class folders",)))
+    assert finding_with(noted, "p/test: has no class folders")

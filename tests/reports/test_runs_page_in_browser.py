@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from resunit.reports.comparison import ClaimRow, Comparison, ComparisonRow
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Curve, Plot
+from resunit.reports.paper_comparison import ClaimRow, Comparison, ComparisonRow
 from resunit.reports.runs_comparison import compare
 from resunit.reports.runs_page import runs_page
 from resunit.runs.schema import CurvePoint

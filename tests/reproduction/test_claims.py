@@ -132,7 +132,7 @@ def test_a_loss_that_was_never_measured_is_not_compared() -> None:
     assert "some of its runs diverged" in found.sentence
 
 
-def test_interactions() -> None:
+def test_a_claim_about_a_larger_difference_compares_two_pairs() -> None:
     few, few_conv = network("resnet20"), network("resnet20", "conv-shortcut")
     many = [*runs(ORIGINAL, 60.0), *runs(CONV, 70.0)]
     found = outcome_of(

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from resunit.cli import main
-from resunit.reports.comparison import comparison_for_terminal
 from resunit.reports.curves import Curve, Plot, draw_curves
+from resunit.reports.paper_comparison import comparison_for_terminal
 from resunit.reproduction.claims import CLAIMS, judge
 from resunit.reproduction.claims.margins import MARGINS, Margins, describe_margins
 from resunit.reproduction.networks import NetworkChoice, network

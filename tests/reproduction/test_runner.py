@@ -59,7 +59,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_records_say_what_was_run_and_what_came_of_it(done: Path) -> None:
+def test_a_record_holds_the_settings_and_the_results_of_its_run(done: Path) -> None:
     record = records(done)["20-conv-shortcut"]
     assert record.model == "resnet20"
     assert record.design == "conv-shortcut"

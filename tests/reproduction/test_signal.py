@@ -102,7 +102,7 @@ def test_a_step_that_the_records_lack_is_refused_with_those_they_have(
     assert not (tmp_path / "out").exists()
 
 
-def test_of_each_design_the_run_with_default_options_and_the_lowest_seed() -> None:
+def test_each_design_is_drawn_by_its_run_with_default_options_and_the_lowest_seed() -> None:
     halves = {"shortcut_scale": 0.5, "branch_scale": 0.5}
     first = diverged(recorded("constant-scaling", seed=1))
     signals = compare(

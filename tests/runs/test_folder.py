@@ -91,7 +91,7 @@ def test_a_folder_in_use_is_refused(folder: RunFolder, tmp_path: Path) -> None:
         pass
 
 
-def test_no_run_there(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"recipe\.json"):
         RunFolder(tmp_path).read_recipe()
 

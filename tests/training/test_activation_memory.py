@@ -13,7 +13,7 @@ from resunit.errors import UsageError
 from resunit.models.registry import network_spec
 from resunit.models.summary import activation_memory
 from resunit.training.activation_memory import USABLE_SHARE, resolve_activation_checkpointing
-from resunit.training.devices import free_in_container, free_memory
+from resunit.training.devices import free_memory
 from resunit.training.distributed import Distributed
 from resunit.training.recipe import Recipe, with_changes
 
@@ -71,12 +71,3 @@ def test_activation_checkpointing_gives_bitwise_the_same_weights(tmp_path: Path)
         results.append(create_model(weights=tmp_path / mode / "weights.safetensors").state_dict())
     fast, small = results
     assert all(torch.equal(fast[name], small[name]) for name in fast)
-
-
-def test_a_containers_cached_files_count_as_free(tmp_path: Path) -> None:
-    (tmp_path / "memory.max").write_text("max\n")
-    assert free_in_container(tmp_path) is None
-    (tmp_path / "memory.max").write_text("1000\n")
-    (tmp_path / "memory.current").write_text("700\n")
-    (tmp_path / "memory.stat").write_text("anon 300\nfile 400\ninactive_file 350\n")
-    assert free_in_container(tmp_path) == 1000 - 700 + 350

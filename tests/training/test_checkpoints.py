@@ -24,7 +24,7 @@ def newest(folder: Path) -> Checkpoint:
     return checkpoint
 
 
-def test_only_the_newest_is_kept(tmp_path: Path) -> None:
+def test_only_the_newest_checkpoint_is_kept(tmp_path: Path) -> None:
     save(tmp_path, 5)
     save(tmp_path, 10)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000010.safetensors"]
@@ -39,7 +39,9 @@ def damaged(content: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("kind", range(4))
-def test_a_damaged_one_is_passed_over_and_none_left_is_said(tmp_path: Path, kind: int) -> None:
+def test_a_damaged_checkpoint_is_passed_over_and_refused_if_there_is_no_other(
+    tmp_path: Path, kind: int
+) -> None:
     save(tmp_path, 5)
     save(tmp_path / "other", 10)
     newer = tmp_path / "step-00000010.safetensors"
@@ -50,11 +52,11 @@ def test_a_damaged_one_is_passed_over_and_none_left_is_said(tmp_path: Path, kind
         newest_checkpoint(tmp_path)
 
 
-def test_none_yet(tmp_path: Path) -> None:
+def test_a_folder_that_is_absent_has_no_checkpoint(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path / "absent") is None
 
 
-def test_one_of_format_1_loads_with_absent_fields_at_their_defaults(tmp_path: Path) -> None:
+def test_a_checkpoint_of_format_1_loads_with_absent_fields_at_their_defaults(tmp_path: Path) -> None:
     tensors = {"network.w": torch.ones(2), "optimiser.w.momentum_buffer": torch.zeros(2)}
     write_tensors(tmp_path / "step-00000003.safetensors", KIND, {"step": 3, "log_bytes": 40}, tensors)
     checkpoint = newest(tmp_path)
@@ -63,7 +65,7 @@ def test_one_of_format_1_loads_with_absent_fields_at_their_defaults(tmp_path: Pa
     assert list(checkpoint.optimizer) == ["w.momentum_buffer"]
 
 
-def test_one_of_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_checkpoint_of_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
     save(tmp_path, 5)
     path = tmp_path / "step-00000005.safetensors"
     record, tensors = read_tensors(path, KIND)
@@ -73,7 +75,9 @@ def test_one_of_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
         newest_checkpoint(tmp_path)
 
 
-def test_the_previous_one_survives_a_failing_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_previous_checkpoint_survives_a_failing_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save(tmp_path, 5)
 
     def no_space(_descriptor: int) -> None:
@@ -86,7 +90,7 @@ def test_the_previous_one_survives_a_failing_write(tmp_path: Path, monkeypatch: 
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000005.safetensors"]
 
 
-def test_the_previous_one_survives_until_the_new_one_was_read_back(
+def test_the_previous_checkpoint_survives_until_the_new_one_was_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that loses what it was given leaves a file that is shorter."""

@@ -26,7 +26,9 @@ CPU = torch.device("cpu")
         ("preresnet20", False, "fp32"),
     ],
 )
-def test_auto(name: str, has_bf16: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_bf16_where_the_processor_has_it_and_the_network_tolerates_it(
+    name: str, has_bf16: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(precisions, "supports_bf16", lambda _device: has_bf16)
     recipe = named_recipe("paper")
     assert precisions.resolve_precision(recipe, network_spec(name), CPU) == expected

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from resunit.training import threads
-from resunit.training.guest import isolated_process_state
+from resunit.training.process_state import isolated_process_state
 from resunit.training.threads import limit_threads
 
 

@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Sequence
 
-from resunit.cli import data, inference, models, propagation, report, reproduce, training
+from resunit.cli import convert, data, inference, models, propagation, report, reproduce, training
 from resunit.cli.app import app, run
 from resunit.io.streams import prepare_streams
 
 __all__ = ["app", "main"]
 # Importing these modules registers their commands.
-COMMANDS = (training, inference, models, data, reproduce, propagation, report)
+COMMANDS = (training, inference, convert, models, data, reproduce, propagation, report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The command line itself: what every command shares."""
+"""What all commands share: --json and --debug, warnings and errors in one line, and exit codes."""
 
 import json
 import os
@@ -42,7 +42,7 @@ class Common:
 
 COMMON = Common()
 
-# The command that runs, as it was typed; None outside of the command line.
+# This is the command that runs, as it was typed, and None outside of the command line.
 typed_command: ContextVar[str | None] = ContextVar("typed_command", default=None)
 
 
@@ -63,7 +63,7 @@ def run(app: App, arguments: Sequence[str]) -> int:
         with signals_interrupt():
             code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
-    except BrokenPipeError:  # The reader of the pipe has ended, as `head` does.
+    except BrokenPipeError:  # The program that reads the pipe, such as `head`, has ended.
         _write_nothing_more()
         return FAILED
     except UnwritableOutput as error:

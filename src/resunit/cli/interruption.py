@@ -1,4 +1,4 @@
-"""Signals that end a command: each becomes what Ctrl-C is, so that a command ends with its line and exit code."""
+"""Signals that end a command: each raises KeyboardInterrupt, so a command ends with a message and its exit code."""
 
 import signal
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Interruption:
         raise KeyboardInterrupt
 
     def end_if_asked(self) -> None:
-        """Raise KeyboardInterrupt if a signal has come: a library that was being imported may have swallowed it."""
+        """Raise KeyboardInterrupt if a signal has come, because a library may have caught the first exception."""
         if self.is_asked_for:
             raise KeyboardInterrupt
 
@@ -35,8 +35,8 @@ INTERRUPTION = Interruption()  # Signals are sent to the process, of which there
 def signals_interrupt() -> Iterator[None]:
     """Raise KeyboardInterrupt for the signals `ENDING` while the context lasts.
 
-    Training and reproducing handle them in their own way while they can go on later. A signal that is ignored
-    already stays so, as `nohup` asks. In another thread than the main one nothing is changed.
+    Training and reproducing handle these signals themselves while they can be resumed later. A signal that is
+    already ignored stays ignored, as under `nohup`. Outside of the main thread nothing is changed.
     """
     INTERRUPTION.is_asked_for = False
     if current_thread() is not main_thread():

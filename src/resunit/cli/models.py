@@ -80,9 +80,9 @@ def draw_units(name: str, path: Path, design: str | None, options: dict[str, Any
     """Draw the units of the network that `name` names, or the paper's designs if it names none; return the path."""
     from resunit.models.drawing import draw, draw_designs
     from resunit.models.drawing.draw import checked_path
-    from resunit.models.drawing.subject import network_to_draw
+    from resunit.models.drawing.named_network import network_to_draw
 
-    checked_path(path)  # before a network is built
+    checked_path(path)  # The path is checked before a network is built, which takes time.
     if name != EVERY:
         return draw(network_to_draw(name, design, options), path)
     if design is not None or options:

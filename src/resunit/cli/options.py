@@ -18,7 +18,8 @@ from resunit.models.options import DESCRIPTIONS, OPTIONS
 from resunit.training.recipe import FIELDS, Recipe, is_own_design
 
 NOT_GIVEN: Any = type("NotGiven", (), {"__repr__": lambda _: "not given"})()
-NEVER_OPTIONS = ("name", "model_options")  # a recipe's name is --recipe; each model option has its own option
+# The option --recipe gives a recipe its name, and each model option has an option of its own.
+NEVER_OPTIONS = ("name", "model_options")
 
 # The arguments that no option of the command takes; they may be options of a design of the user's own.
 LEFT_OVER = Parameter(allow_leading_hyphen=True, show=False)
@@ -136,7 +137,7 @@ def _options(name: str, kinds: Mapping[str, Any], descriptions: Mapping[str, str
         return {key: value for key, value in values.items() if value is not NOT_GIVEN}
 
     made = make_dataclass(name, members, namespace={"changes": changes}, frozen=True, kw_only=True)
-    made.__module__ = __name__  # cyclopts takes a class of another module for a built-in one
+    made.__module__ = __name__  # cyclopts takes a class of another module for a built-in class.
     return Parameter(name="*")(made)
 
 

@@ -1,4 +1,4 @@
-"""Designs of the user's own that a run or a weights file names: a command imports them as `--design` does."""
+"""Designs of the user's own that a run or a weights file names; a command imports them, as `--design` does."""
 
 import warnings
 from pathlib import Path
@@ -13,7 +13,7 @@ class ChangedDesign(UserWarning):
 
 
 def import_design(design: str | None, origin: Path) -> None:
-    """Import a design, if it is the user's own; all others are known.
+    """Import a design if it is the user's own; other designs need no import.
 
     Args:
         design: the name of the design.
@@ -35,8 +35,8 @@ def import_design(design: str | None, origin: Path) -> None:
 def import_design_of(source: Path) -> None:
     """Import the design of the user's own that a run's folder or a weights file names, if it names one.
 
-    Code that has changed since the run was trained is said in a ChangedDesign warning. A file that is no weights
-    file is left to whoever reads it.
+    Code that has changed since the run was trained gives a ChangedDesign warning. A file that is no weights
+    file is ignored here, and refused by the code that reads it.
 
     Raises:
         FileFormatError: the weights file is damaged or foreign, or the design cannot be imported.

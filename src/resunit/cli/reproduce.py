@@ -55,7 +55,7 @@ def reproduce(
 ) -> int:
     """Show a table, a figure or the claims of the paper beside what was measured here.
 
-    What is shown are the records that ship with resunit and those in --out; nothing is trained without --run.
+    The command shows the records that ship with resunit and the records in --out; it trains nothing without --run.
     The options below the first group vary the recipe of every run. With --validation 5000 the runs are pilots:
     they are judged on held-out training images, never see the test set, and choose settings and decide no claim.
 
@@ -154,10 +154,10 @@ def tell_plan(ahead: "PlanAhead", common: Common) -> int:
 
 
 def tell(reproduction: "Reproduction") -> None:
-    """Print the table beside the paper's numbers, and what held; a smoke run only says that it runs."""
+    """Print the table beside the paper's numbers, and which claims held; at smoke scale, only that the runs work."""
     from rich.console import Console
 
-    from resunit.reports.comparison import claims_for_terminal, comparison_for_terminal
+    from resunit.reports.paper_comparison import claims_for_terminal, comparison_for_terminal
     from resunit.reproduction.publication import claim_rows
 
     console = Console(highlight=False)

@@ -1,4 +1,4 @@
-"""`resunit train`: a recipe in, a run's folder out."""
+"""`resunit train`: trains the network of a recipe and writes the folder of the run."""
 
 import os
 import sys
@@ -53,7 +53,7 @@ def train(
     recipe
         Start from this recipe: quick (default), fast94, paper, fb or imagenet.
     config
-        Start from the recipe.json of a run instead; options beside it win.
+        Start from the recipe.json of a run instead; options given beside it replace its fields.
     out
         Write the run into this new folder; by default one under runs/.
     resume
@@ -86,7 +86,7 @@ def _folder_for(name: str, out: Path | None) -> AbstractContextManager[Path]:
 
 
 def _or_go_on_later(folder: Path, work: Callable[[], int]) -> int:
-    """Do the work of a run and return the exit code; an interruption outside of its steps says how it goes on.
+    """Train or resume a run and return the exit code; an interruption outside of its steps prints how to resume it.
 
     An interruption before the run began has nothing to go on with, and is left to the command line.
     """
@@ -135,7 +135,7 @@ def _resume(folder: Path, common: Common) -> int:
 
 
 def tell_result(result: RunResult, folder: Path, common: Common) -> int:
-    """Print how a run ended, in the first process of several, and return the exit code that says it too."""
+    """Print how a run ended, on rank 0 alone, and return the exit code for it."""
     if os.environ.get("RANK", "0") != "0":
         return EXIT_CODES[result.status]
     if common.json:
@@ -163,7 +163,7 @@ def _tell_numbers(result: RunResult) -> None:
     print(f"{result.split} error    {result.error:.2f} %  (last epoch)")
     print(
         f"best          {result.best_error:.2f} %  (epoch {result.best_epoch:.4g}, chosen by its "
-        f"{result.split} error)"
+        f"{result.watched} error)"
     )
     tell_views(result.top5_error, result.views)
     print(f"cost          {result.train_flops / 1e15:.3g} PFLOP, {time}")

@@ -7,7 +7,7 @@ from cyclopts import App, CycloptsError, UnknownOptionError
 
 from resunit.errors import UsageError
 
-# Options of other tools, and of older versions, for what an option here means; a word stands for --word.
+# These options of other tools and of older versions have the meaning of an option here; a word stands for --word.
 _WORDS = {
     "--learning-rate": "lr lr0 l-r eta base-lr init-lr learningrate max-lr",
     "--batch-size": "batch bs b batchsize train-batch-size mini-batch-size",
@@ -49,7 +49,7 @@ def option_name(field_name: str) -> str:
 
 
 def option_names(command: App) -> list[str]:
-    """Return the names of all options of a command, but for those that switch something off."""
+    """Return the names of all options of a command, except those that switch something off."""
     arguments = command.assemble_argument_collection()
     return [name for one in arguments for name in one.parameter.name or () if name.startswith("--")]
 
@@ -84,7 +84,7 @@ def _remedy(name: str, known: Collection[str], command: str) -> str:
 
 
 def explained(error: CycloptsError) -> Exception:
-    """Return what a command line's error says better: our own refusal of a value, or an unknown option."""
+    """Return a clearer error: our own refusal of a value, or the nearest name of an unknown option."""
     if isinstance(error.__cause__, UsageError):
         return error.__cause__
     if isinstance(error, UnknownOptionError) and error.app is not None:

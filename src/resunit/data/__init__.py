@@ -6,8 +6,9 @@ Nothing in this room knows what a network is.
 from resunit.data.augmentation import Augmentation, EpochPlan, augment, epoch_plan
 from resunit.data.cifar.storage import FileCheck
 from resunit.data.dataset import Dataset, Split
+from resunit.data.folders import JudgedImages
 from resunit.data.images import centre, read_images
-from resunit.data.loading import fetch, load, noise_like, stream, verify
+from resunit.data.loading import fetch, load, load_judged, noise_like, stream, stream_judged, verify
 from resunit.data.normalisation import Normalisation
 from resunit.data.picture import show
 from resunit.data.streaming import EvaluationCrop, StreamedSplit
@@ -18,6 +19,7 @@ __all__ = [
     "EpochPlan",
     "EvaluationCrop",
     "FileCheck",
+    "JudgedImages",
     "Normalisation",
     "Split",
     "StreamedSplit",
@@ -26,9 +28,11 @@ __all__ = [
     "epoch_plan",
     "fetch",
     "load",
+    "load_judged",
     "noise_like",
     "read_images",
     "show",
     "stream",
+    "stream_judged",
     "verify",
 ]

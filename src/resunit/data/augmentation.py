@@ -30,8 +30,8 @@ class Augmentation:
 class EpochPlan:
     """The random choices of one epoch over N images.
 
-    All but `order` are looked up by an image's index, so neither the batch size nor the world size nor
-    resuming changes what happens to an image.
+    All fields except `order` are looked up by an image's index, so neither the batch size nor the world size
+    nor resuming changes what happens to an image.
     """
 
     order: Tensor
@@ -66,7 +66,7 @@ def augment(images: Tensor, offsets: Tensor, flips: Tensor, augmentation: Augmen
         images: (B, C, H, W), normalised, so that zeros are the mean colour.
         offsets: (B, 2) int64, down and to the right; an offset of `augmentation.padding` shifts nothing.
         flips: (B,) bool, whether each image is mirrored.
-        augmentation: its `padding` and `padding_mode` count.
+        augmentation: its `padding` and `padding_mode` are used.
 
     Returns:
         (B, C, H, W) in memory format channels last.
@@ -87,7 +87,7 @@ def augment(images: Tensor, offsets: Tensor, flips: Tensor, augmentation: Augmen
 
 
 def _half_of(images: int, generator: torch.Generator) -> Tensor:
-    # The type is stated, because the host may have set another default, which would draw other numbers.
+    # The dtype is given, because the host program may have set another default, which would draw other numbers.
     return torch.rand(images, generator=generator, dtype=torch.float32) < 0.5
 
 

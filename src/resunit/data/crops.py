@@ -10,7 +10,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from resunit.data.augmentation import Augmentation
-from resunit.data.images import centre, decode, open_upright
+from resunit.data.images import centre, decode, opened_upright
 from resunit.data.streaming import EvaluationCrop, scaled_side
 
 Crop = Callable[[Path], Tensor]
@@ -43,7 +43,8 @@ class TrainingCrop:
 
     def __call__(self, path: Path) -> Tensor:
         """Return one crop (3, side, side) uint8 of an image file. Raises DataError if it is no image."""
-        return self.steps(open_upright(path, self.least_side))
+        with opened_upright(path, self.least_side) as image:
+            return self.steps(image)
 
 
 class Lighting(nn.Module):
@@ -85,5 +86,6 @@ def _centre_crop(path: Path, side: int) -> Tensor:
 
 def _ten_crops(path: Path, side: int) -> Tensor:
     scale = scaled_side(side, 8)
-    image = v2.Resize(scale)(open_upright(path, scale))
+    with opened_upright(path, scale) as whole:
+        image = v2.Resize(scale)(whole)
     return torch.stack([functional.pil_to_tensor(crop) for crop in functional.ten_crop(image, [side, side])])

@@ -71,10 +71,29 @@ class Dataset(Generic[S]):
     """The address, archive or folder that the images came from."""
     split_name: Literal["test", "validation"] = "test"
     """What `test` holds: the "test" images, or "validation" images to choose settings with."""
+    validation: S | None = None
+    """The images to evaluate on while training goes on, where there are such images beside `test`."""
+    notes: tuple[str, ...] = ()
+    """What a user should know about the images: which files are not used, and which had to be changed."""
 
     def to(self, device: torch.device | str) -> Dataset[S]:
         """Return the same data set on `device`."""
-        return replace(self, train=self.train.to(device), test=self.test.to(device))
+        validation = None if self.validation is None else self.validation.to(device)
+        return replace(self, train=self.train.to(device), test=self.test.to(device), validation=validation)
+
+    @property
+    def watched(self) -> S:
+        """The images to evaluate on while training goes on; the test images where there are no others."""
+        return self.test if self.validation is None else self.validation
+
+    @property
+    def watched_name(self) -> Literal["test", "validation"]:
+        """What `watched` holds."""
+        return self.split_name if self.validation is None else "validation"
+
+    def judged_counts(self) -> list[int]:
+        """Return the number of test images of each class."""
+        return torch.bincount(self.test.labels, minlength=len(self.classes)).tolist()
 
     def hold_out(self, images: int, seed: int = 0) -> Dataset[S]:
         """Return the data set with `images` of its training images in the place of its test images.
@@ -84,7 +103,7 @@ class Dataset(Generic[S]):
 
         Args:
             images: how many training images are held out.
-            seed: which of them; the choice depends on nothing else.
+            seed: determines which images are held out; the choice depends on nothing else.
 
         Raises:
             UsageError: `images` is not between 0 and the number of training images.
@@ -93,22 +112,30 @@ class Dataset(Generic[S]):
         if not 0 < images < count:
             raise UsageError(f"cannot hold out {images} of the {count} training images of {self.name}")
         chosen = spread_over_classes(self.train.labels.cpu(), seed)[:images]
-        if isinstance(self.train, Split):  # Streamed images stay in an order that is spread over the classes.
+        # Streamed images keep this order, in which the first n are spread over the classes.
+        if isinstance(self.train, Split):
             chosen = chosen.sort().values
         left = torch.ones(count, dtype=torch.bool)
         left[chosen] = False
         device = self.train.labels.device
         train, validation = self.train[left.to(device)], self.train[chosen.to(device)]
         checksum = content_checksum(self.classes, train, validation)
-        return replace(self, train=train, test=validation, checksum=checksum, split_name="validation")
+        return replace(
+            self,
+            train=train,
+            test=validation,
+            checksum=checksum,
+            split_name="validation",
+            validation=None,
+        )
 
 
 def spread_over_classes(labels: Tensor, seed: int) -> Tensor:
-    """Return all indices in a random order whose every beginning holds about the same share of each class.
+    """Return all indices in a random order; for every n, the first n hold about the same share of each class.
 
     Args:
         labels: (N,) int64.
-        seed: which order; it depends on nothing else.
+        seed: determines the order, which depends on nothing else.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     shares = torch.empty(len(labels), dtype=torch.float64)
@@ -120,7 +147,7 @@ def spread_over_classes(labels: Tensor, seed: int) -> Tensor:
 
 def content_checksum(classes: tuple[str, ...], *splits: Split | StreamedSplit) -> str:
     """Return the SHA-256, in hexadecimal, of the class names and of what identifies every split."""
-    digest = hashlib.sha256("\0".join(classes).encode())
+    digest = hashlib.sha256("\0".join(classes).encode(errors="surrogateescape"))
     for split in splits:
         for part in split.identity():
             digest.update(part)

@@ -1,146 +1,208 @@
 """Any folder of images in class sub-folders, as a data set in memory or streamed from disk."""
 
-import hashlib
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Generic, Literal
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
-from resunit.data.dataset import Dataset, Split, content_checksum, spread_over_classes
-from resunit.data.images import SUFFIXES, read_images, shorter_side
-from resunit.data.streaming import StreamedSplit
+from resunit.data.dataset import Dataset, S, Split, content_checksum, spread_over_classes
+from resunit.data.holding_out import Paths
+from resunit.data.images import DecodedImages, check_all, decode_all, shorter_side
+from resunit.data.layout import JudgedLayout, Layout, find_judged_layout, find_layout
+from resunit.data.streaming import StreamedSplit, scaled_side
 from resunit.errors import DataError, UsageError
+from resunit.io.memory import free_memory
 
-HELD_OUT_SHARE = 0.1
 SAMPLED_IMAGES = 64  # Their sizes decide the default image size.
-Paths = dict[str, list[Path]]  # The image files of each class.
 
 
-def read_folder(folder: Path, image_size: int | None = None, progress: bool = True) -> Dataset[Split]:
+@dataclass(frozen=True)
+class JudgedImages(Generic[S]):
+    """Images that a trained network is judged on."""
+
+    name: str
+    """A known name, such as "cifar10", or the path of a folder."""
+    images: S
+    split_name: Literal["test", "validation"] = "test"
+    notes: tuple[str, ...] = ()
+    """What a user should know about the images, as in `Dataset`."""
+
+
+def read_folder(
+    folder: Path, image_size: int | None = None, progress: bool = True, skip_broken: int = 0
+) -> Dataset[Split]:
     """Return the images of a folder as a data set in memory.
 
-    FOLDER/train holds the images to train on, and FOLDER/test or FOLDER/val the images to evaluate on.
-    Where there is neither test nor val, 10 % of the images are held out. A hash of each file's path decides
-    which, so that every machine holds out the same images.
+    FOLDER/train holds the images to train on, and FOLDER/test or FOLDER/val the images to evaluate on; with
+    both, val is evaluated during training and test at the end. With neither, 10 % of the images are held out.
 
     Args:
-        folder: holds <class>/<image>, or train/<class>/<image> and so on.
+        folder: holds <class>/<image>, or train/<class>/<image> and so on (data/layout.py).
         image_size: the side in pixels that all images get; by default 32 if they are small, else 224.
         progress: whether progress is shown on stderr.
+        skip_broken: up to this number of unreadable images is left out and listed in the notes.
 
     Raises:
-        DataError: the folder has no such layout, an image is not readable, or the memory does not suffice.
+        DataError: the folder has no such layout, too many images are not readable, or the memory does not
+            suffice.
         UsageError: `image_size` is below 1.
     """
-    train_paths, test_paths, split_name = _find_splits(folder)
-    everything = _all_paths(train_paths, test_paths)
-    size = _image_size(everything, image_size)
-    _check_memory(folder, len(everything), size)
-    classes = tuple(train_paths)
-    train, test = (_read_split(paths, classes, size, progress) for paths in (train_paths, test_paths))
-    checksum = content_checksum(classes, train, test)
-    return Dataset(str(folder.resolve()), classes, train, test, checksum, str(folder), split_name)
+    layout = find_layout(folder)
+    classes, parts = layout.classes, _parts(layout)
+    files = [path for part in parts for path in _in_order(part, classes)]
+    size = _image_size(files, image_size)
+    _check_memory(folder, len(files), size)
+    decoded = decode_all(files, size, skip_broken=skip_broken, progress=progress)
+    labels = [_labels(part, classes) for part in parts]
+    whole = _whole_splits([len(part) for part in labels], decoded)
+    splits = [Split(images, part[kept]) for images, kept, part in zip(*whole, labels, strict=True)]
+    _check_what_is_left(folder, classes, splits)
+    notes = (*layout.notes, *decoded.remarks.lines(), *_skipped(decoded.broken))
+    return _dataset(folder, folder.resolve(), layout, splits, notes)
 
 
-def stream_folder(folder: Path, image_size: int | None = None) -> Dataset[StreamedSplit]:
+def stream_folder(
+    folder: Path, image_size: int | None = None, progress: bool = False, skip_broken: int = 0
+) -> Dataset[StreamedSplit]:
     """Return the images of a folder, as `read_folder` finds them, as a data set that stays on disk.
 
-    Any beginning of the images to evaluate on is spread over the classes.
+    The first n images to evaluate on are spread over the classes, for every n.
 
     Args:
         folder: holds <class>/<image>, or train/<class>/<image> and so on.
         image_size: the side in pixels of the crops that training takes; by default 32 or 224.
+        progress: whether progress is shown on stderr.
+        skip_broken: up to this number of unreadable images is left out; to find them, all images are decoded once.
 
     Raises:
-        DataError: the folder has no such layout, or cannot be read.
+        DataError: the folder has no such layout, cannot be read, or has too many unreadable images.
         UsageError: `image_size` is below 1.
     """
     root = folder.resolve()
-    train_paths, test_paths, split_name = _find_splits(root)
-    size = _image_size(_all_paths(train_paths, test_paths), image_size)
-    classes = tuple(train_paths)
-    train, test = (
-        StreamedSplit(root, _encoded(paths, classes), _labels(paths, classes), size)
-        for paths in (train_paths, test_paths)
-    )
-    test = test[spread_over_classes(test.labels, seed=0)]
-    checksum = content_checksum(classes, train, test)
-    return Dataset(str(root), classes, train, test, checksum, str(folder), split_name)
+    layout = find_layout(root)
+    classes, parts = layout.classes, _parts(layout)
+    files = [path for part in parts for path in _in_order(part, classes)]
+    size = _image_size(files, image_size)
+    broken = check_all(files, scaled_side(size, 8), skip_broken, progress) if skip_broken else {}
+    splits, start = [], 0
+    for part in parts:
+        labels = _labels(part, classes)
+        kept = _kept(start, len(labels), broken)
+        splits.append(StreamedSplit(root, _encoded(part, classes), labels, size)[kept])
+        start += len(labels)
+    _check_what_is_left(folder, classes, splits)
+    train, *judged = splits
+    judged = [split[spread_over_classes(split.labels, seed=0)] for split in judged]
+    return _dataset(folder, root, layout, [train, *judged], (*layout.notes, *_skipped(broken)))
 
 
-def _find_splits(folder: Path) -> tuple[Paths, Paths, Literal["test", "validation"]]:
-    """Return the files to train on, the files to evaluate on, and what the latter are."""
-    try:
-        return _splits_below(folder)
-    except OSError as error:
-        place = error.filename or folder
-        raise DataError(f"{place}: cannot be read ({error.strerror}); make it readable") from error
+def read_judged_folder(
+    folder: Path, classes: Sequence[str], image_size: int, progress: bool = True
+) -> JudgedImages[Split]:
+    """Return the images of a folder that a trained network is judged on, in memory: all of a folder of classes.
+
+    Args:
+        folder: holds <class>/<image>, or test/<class>/<image>, which is preferred to val/<class>/<image>.
+        classes: the classes that the network knows; the folder may lack some of them.
+        image_size: the side in pixels that all images get.
+        progress: whether progress is shown on stderr.
+
+    Raises:
+        DataError: the folder has no such layout or another class, an image is not readable, or the memory does
+            not suffice.
+    """
+    layout, notes = _find_judged(folder, classes)
+    files = _in_order(layout.images, classes)
+    _check_memory(folder, len(files), image_size)
+    decoded = decode_all(files, image_size, progress=progress)
+    split = Split(decoded.images, _labels(layout.images, classes))
+    return JudgedImages(str(folder.resolve()), split, layout.split, (*notes, *decoded.remarks.lines()))
 
 
-def _splits_below(folder: Path) -> tuple[Paths, Paths, Literal["test", "validation"]]:
-    if not folder.is_dir():
-        problem = "not a folder" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: {problem}; expected FOLDER/<class>/<image>")
-    train = folder / "train"
-    if not train.is_dir():
-        return *_hold_out(folder, _images_by_class(folder)), "test"
-    images = _images_by_class(train)
-    if (folder / "test").is_dir():
-        return images, _images_of_same_classes(folder / "test", images), "test"
-    if (folder / "val").is_dir():
-        return images, _images_of_same_classes(folder / "val", images), "validation"
-    return *_hold_out(train, images), "test"
+def stream_judged_folder(
+    folder: Path, classes: Sequence[str], image_size: int
+) -> JudgedImages[StreamedSplit]:
+    """Return what `read_judged_folder` does for images that stay on disk."""
+    root = folder.resolve()
+    layout, notes = _find_judged(root, classes)
+    images = layout.images
+    split = StreamedSplit(root, _encoded(images, classes), _labels(images, classes), image_size)
+    return JudgedImages(str(root), split, layout.split, notes)
 
 
-def _images_of_same_classes(folder: Path, train: Paths) -> Paths:
-    images = _images_by_class(folder)
-    if odd := sorted(images.keys() ^ train.keys()):
+def _find_judged(folder: Path, classes: Sequence[str]) -> tuple[JudgedLayout, tuple[str, ...]]:
+    layout = find_judged_layout(folder)
+    if unknown := [name for name in layout.images if name not in classes]:
         raise DataError(
-            f"{folder}: its classes are not the classes of train: only one of them has {odd[0]!r}; "
-            "add or remove that folder"
+            f"{folder}: has a class {unknown[0]!r} that the network does not know ({', '.join(classes[:3])}"
+            f"{', ...' if len(classes) > 3 else ''}); --data must have classes that the network was trained on"
         )
-    return images
+    lacking = [name for name in classes if name not in layout.images]
+    if not lacking:
+        return layout, layout.notes
+    more = f" and {len(lacking) - 3:,} more" if len(lacking) > 3 else ""
+    return layout, (*layout.notes, f"{folder}: has no images of {', '.join(lacking[:3])}{more}")
 
 
-def _images_by_class(folder: Path) -> Paths:
-    classes = {}
-    for inner in sorted(folder.iterdir()):
-        if inner.is_dir() and not inner.name.startswith("."):
-            paths = sorted(path for path in inner.rglob("*") if path.suffix.lower() in SUFFIXES)
-            if paths:
-                classes[inner.name] = paths
-    if not classes:
-        raise DataError(f"{folder}: has no class folders; expected FOLDER/<class>/<image>")
-    if len(classes) == 1:
-        raise DataError(f"{folder}: has one class folder, {next(iter(classes))!r}; two or more are needed")
-    return classes
+def _parts(layout: Layout) -> list[Paths]:
+    """Return the files to train on, those to judge the run on, and those to evaluate on during training, if any."""
+    return [layout.train, *(part for part in (layout.test, layout.validation) if part is not None)]
 
 
-def _hold_out(folder: Path, images: Paths) -> tuple[Paths, Paths]:
-    """Split the images; every class keeps one or more to train on, and gives one or more if it has two."""
-    train, test = {}, {}
-    for name, paths in images.items():
-        ranked = sorted(paths, key=lambda path: _rank_of(path, folder))
-        below = sum(_rank_of(path, folder) < HELD_OUT_SHARE for path in paths)
-        held = set(ranked[: min(max(below, 1), len(paths) - 1)])
-        train[name] = [path for path in paths if path not in held]
-        test[name] = [path for path in paths if path in held]
-    return train, test
+def _dataset(folder: Path, root: Path, layout: Layout, splits: list[S], notes: tuple[str, ...]) -> Dataset[S]:
+    train, test = splits[:2]
+    return Dataset(
+        name=str(root),
+        classes=layout.classes,
+        train=train,
+        test=test,
+        checksum=content_checksum(layout.classes, *splits),
+        source=str(folder),
+        split_name="validation" if layout.test is None else "test",
+        validation=splits[2] if len(splits) > 2 else None,
+        notes=notes,
+    )
 
 
-def _rank_of(path: Path, folder: Path) -> float:
-    """Return a number in [0, 1) that depends on the path within the folder and on nothing else."""
-    digest = hashlib.sha256(path.relative_to(folder).as_posix().encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
+def _whole_splits(counts: list[int], decoded: DecodedImages) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the images of each split, and which of its files they are; `counts` are its numbers of files."""
+    images, kept, file, image = [], [], 0, 0
+    for count in counts:
+        kept.append(_kept(file, count, decoded.broken))
+        images.append(decoded.images[image : image + len(kept[-1])])
+        file, image = file + count, image + len(kept[-1])
+    return images, kept
 
 
-def _all_paths(*splits: Paths) -> list[Path]:
-    return [path for split in splits for paths in split.values() for path in paths]
+def _kept(start: int, count: int, broken: dict[int, DataError]) -> Tensor:
+    """Return the indices in a split of the files `start`, ... that are not broken."""
+    return torch.tensor([index for index in range(count) if start + index not in broken], dtype=torch.int64)
+
+
+def _skipped(broken: dict[int, DataError]) -> Iterator[str]:
+    for error in broken.values():
+        yield f"skipped: {error}"
+
+
+def _check_what_is_left(
+    folder: Path, classes: tuple[str, ...], splits: Sequence[Split | StreamedSplit]
+) -> None:
+    """Raise DataError if a class has no image to train on, or no image is there to judge."""
+    counts = torch.bincount(splits[0].labels, minlength=len(classes)).tolist()
+    for name, count in zip(classes, counts, strict=True):
+        if not count:
+            raise DataError(
+                f"{folder}: none of the training images of class {name!r} is readable; replace them"
+            )
+    if not all(len(split) for split in splits):
+        raise DataError(f"{folder}: none of the images to evaluate on is readable; replace them")
 
 
 def _image_size(paths: list[Path], asked: int | None) -> int:
@@ -151,12 +213,15 @@ def _image_size(paths: list[Path], asked: int | None) -> int:
 
 
 def _default_size(paths: list[Path]) -> int:
-    sample = paths[:: max(1, len(paths) // SAMPLED_IMAGES)]
-    return 32 if median(shorter_side(path) for path in sample) <= 64 else 224
+    sides = []
+    for path in paths[:: max(1, len(paths) // SAMPLED_IMAGES)]:
+        with suppress(DataError):  # The code that decodes all images names the first broken one.
+            sides.append(shorter_side(path))
+    return 32 if not sides or median(sides) <= 64 else 224
 
 
 def _check_memory(folder: Path, images: int, image_size: int) -> None:
-    needed, free = images * 3 * image_size**2, psutil.virtual_memory().available
+    needed, free = images * 3 * image_size**2, free_memory()
     if needed > free:
         raise DataError(
             f"{folder}: {images:,} images of {image_size} x {image_size} need {needed / 2**30:.1f} GiB of"
@@ -165,15 +230,15 @@ def _check_memory(folder: Path, images: int, image_size: int) -> None:
         )
 
 
-def _read_split(paths: Paths, classes: tuple[str, ...], image_size: int, progress: bool) -> Split:
-    files = [path for name in classes for path in paths[name]]
-    return Split(read_images(files, image_size, progress), _labels(paths, classes))
+def _in_order(paths: Paths, classes: Sequence[str]) -> list[Path]:
+    return [path for name in classes for path in paths.get(name, ())]
 
 
-def _encoded(paths: Paths, classes: tuple[str, ...]) -> np.ndarray:
+def _encoded(paths: Paths, classes: Sequence[str]) -> np.ndarray:
     """Return the paths (N,) of all classes as one array of bytes."""
-    return np.array([os.fsencode(path) for name in classes for path in paths[name]])
+    return np.array([os.fsencode(path) for path in _in_order(paths, classes)])
 
 
-def _labels(paths: Paths, classes: tuple[str, ...]) -> Tensor:
-    return torch.tensor([label for label, name in enumerate(classes) for _ in paths[name]], dtype=torch.int64)
+def _labels(paths: Paths, classes: Sequence[str]) -> Tensor:
+    labels = [label for label, name in enumerate(classes) for _ in paths.get(name, ())]
+    return torch.tensor(labels, dtype=torch.int64)

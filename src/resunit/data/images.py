@@ -1,7 +1,9 @@
 """Image files of any kind and size, decoded to uint8 tensors of one size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,25 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from resunit.data.decoding_memory import DecodingMemory
+from resunit.data.image_files import image_formats
+from resunit.data.pixels import upright_rgb
+from resunit.data.remarks import Remarks, listening, pillow_warnings_heard
 from resunit.errors import DataError
 from resunit.io.progress import counting
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # What Pillow raises.
+memory = DecodingMemory()  # All threads of this process share it.
+
+
+@dataclass(frozen=True)
+class DecodedImages:
+    """Image files that were decoded, and those that could not be."""
+
+    images: Tensor
+    """(N, 3, H, W) uint8, in the order of the files; broken ones are left out."""
+    broken: dict[int, DataError]
+    """Why a file could not be read, by its index."""
+    remarks: Remarks
 
 
 def read_images(paths: Sequence[Path | str], image_size: int, progress: bool = False) -> Tensor:
@@ -30,17 +46,88 @@ def read_images(paths: Sequence[Path | str], image_size: int, progress: bool = F
     Raises:
         DataError: a file is not a readable image; the message names the first such file.
     """
-    images = torch.empty(len(paths), 3, image_size, image_size, dtype=torch.uint8)
-    with ThreadPoolExecutor() as threads, counting("decoding images", len(paths), progress) as advance:
+    return decode_all(paths, image_size, progress=progress).images
+
+
+def decode_all(
+    paths: Sequence[Path | str], image_size: int, *, skip_broken: int = 0, progress: bool = False
+) -> DecodedImages:
+    """Return the centre squares of image files, as `read_images` does, without up to `skip_broken` of them.
+
+    Raises:
+        DataError: more files than that are not readable images; the message names the first such file.
+    """
+    # Memory is given to a process when it is written to. Zeros take all of it before images are decoded, so
+    # that what is free for decoding is known.
+    images = torch.empty(len(paths), 3, image_size, image_size, dtype=torch.uint8).fill_(0)
+    remarks, broken = Remarks(), {}
+
+    def read(index: int) -> tuple[DataError | None, set[str]]:
+        with listening() as heard:
+            try:
+                images[index] = decode(Path(paths[index]), image_size)
+            except DataError as error:
+                return error, heard
+        return None, heard
+
+    with (
+        ThreadPoolExecutor() as threads,
+        counting("decoding images", len(paths), progress) as advance,
+        pillow_warnings_heard(),
+    ):
         try:
-            decoded = threads.map(lambda path: decode(Path(path), image_size), paths)
-            for index, pixels in enumerate(decoded):
-                images[index] = pixels
+            for index, (error, heard) in enumerate(threads.map(read, range(len(paths)))):
+                remarks.add(paths[index], sorted(heard))
+                if error is not None:
+                    broken[index] = error
+                    if len(broken) > skip_broken:
+                        raise too_many_broken(list(broken.values()), skip_broken)
                 advance(1)
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
-    return images
+    if broken:
+        images = images[[index for index in range(len(paths)) if index not in broken]]
+    return DecodedImages(images, broken, remarks)
+
+
+def check_all(
+    paths: Sequence[Path], least_side: int, skip_broken: int, progress: bool = False
+) -> dict[int, DataError]:
+    """Return why each unreadable image file cannot be read, by its index; all files are decoded for it.
+
+    Raises:
+        DataError: more than `skip_broken` files are not readable images.
+    """
+
+    def problem(path: Path) -> DataError | None:
+        try:
+            with listening(), opened_upright(path, least_side):
+                return None
+        except DataError as error:
+            return error
+
+    broken = {}
+    with (
+        ThreadPoolExecutor() as threads,
+        counting("looking for broken images", len(paths), progress) as advance,
+        pillow_warnings_heard(),
+    ):
+        for index, error in enumerate(threads.map(problem, paths)):
+            if error is not None:
+                broken[index] = error
+                if len(broken) > skip_broken:
+                    threads.shutdown(cancel_futures=True)
+                    raise too_many_broken(list(broken.values()), skip_broken)
+            advance(1)
+    return broken
+
+
+def too_many_broken(errors: Sequence[DataError], skip_broken: int) -> DataError:
+    """Return the error for more unreadable images than a run may skip; it names the first of them."""
+    if not skip_broken:
+        return errors[0]
+    return DataError(f"{errors[0]} (more than the {skip_broken:,} that skip_broken allows are unreadable)")
 
 
 def shorter_side(path: Path) -> int:
@@ -49,11 +136,8 @@ def shorter_side(path: Path) -> int:
     Raises:
         DataError: the file is not a readable image.
     """
-    try:
-        with Image.open(path) as image:
-            return min(image.size)
-    except UNREADABLE as error:
-        raise _unreadable(path, error) from error
+    with _named_failures(path), pillow_warnings_heard(), listening(), _opened(path) as image:
+        return min(image.size)
 
 
 def decode(path: Path, image_size: int) -> Tensor:
@@ -62,19 +146,18 @@ def decode(path: Path, image_size: int) -> Tensor:
     Raises:
         DataError: the file is not a readable image.
     """
-    return _square(open_upright(path, image_size), image_size)
+    with opened_upright(path, image_size) as image:
+        return _square(image, image_size)
 
 
 def square(image: Image.Image, image_size: int) -> Tensor:
     """Return the centre square (3, image_size, image_size) uint8 of a PIL image.
 
     Raises:
-        DataError: the image cannot be decoded, or has more than 8 bits a channel.
+        DataError: the image cannot be decoded.
     """
-    try:
-        return _square(_upright(image), image_size)
-    except UNREADABLE as error:
-        raise DataError(f"a PIL image: not readable ({error}); replace it") from error
+    with _named_failures("a PIL image"), pillow_warnings_heard(), listening():
+        return _square(upright_rgb(image), image_size)
 
 
 def _square(image: Image.Image, image_size: int) -> Tensor:
@@ -83,32 +166,45 @@ def _square(image: Image.Image, image_size: int) -> Tensor:
     return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())
 
 
-def open_upright(path: Path, least_side: int | None = None) -> Image.Image:
-    """Return an image file in RGB, turned upright as its EXIF data say.
+@contextmanager
+def opened_upright(path: Path, least_side: int | None = None) -> Iterator[Image.Image]:
+    """Give an image file in RGB, upright, as `upright_rgb` says, and hold the memory that it takes.
 
     Args:
         path: the file.
         least_side: a JPEG whose sides are far longer is decoded at a fraction of its size, which is faster.
 
     Raises:
-        DataError: the file is not a readable image, or has more than 8 bits a channel.
+        DataError: the file is not a readable image.
+    """
+    with _named_failures(path), _opened(path) as image:
+        if least_side is not None:
+            image.draft("RGB", (least_side, least_side))
+        with memory.reserved(*image.size, image.mode):
+            yield upright_rgb(_loaded(image, path))
+
+
+def _opened(path: Path) -> Image.Image:
+    return Image.open(path, formats=image_formats())
+
+
+def _loaded(image: Image.Image, path: Path) -> Image.Image:
+    """Return an opened image with its pixels.
+
+    After decoding a TIFF, Pillow reads all of its metadata and turns the image. If they are damaged, they are
+    left out.
     """
     try:
-        with Image.open(path) as image:
-            if least_side is not None:
-                image.draft("RGB", (least_side, least_side))
-            return _upright(image)
-    except UNREADABLE as error:
-        raise _unreadable(path, error) from error
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Return an image in RGB, turned upright. Raises ValueError if it has more than 8 bits a channel."""
-    if image.mode.startswith("I;16") or image.mode in "IF":
-        raise ValueError(f"mode {image.mode} has more than 8 bits a channel")
-    turned = ImageOps.exif_transpose(image)
-    # A palette goes through RGBA, because its transparent entries have no colour of their own.
-    return (turned.convert("RGBA") if turned.mode == "P" else turned).convert("RGB")
+        image.load()
+    except Exception:
+        if image.format != "TIFF":
+            raise
+        with _opened(path) as image:
+            image.load_end = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
+            image.load()
+            with suppress(Exception):  # What is damaged is left out, and the rest says how to turn the image.
+                image.getexif()
+    return image
 
 
 def centre(images: Tensor, side: int) -> Tensor:
@@ -117,12 +213,23 @@ def centre(images: Tensor, side: int) -> Tensor:
     return images[..., margin : margin + side, margin : margin + side]
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
+@contextmanager
+def _named_failures(path: Path | str) -> Iterator[None]:
+    """Raise DataError that names the file, whatever a decoder raises."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path | str, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such image; correct the path")
     if isinstance(error, IsADirectoryError):
         return DataError(f"{path}: is a folder; name the images in it, such as {path}/*.jpg")
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     # Pillow repeats the path in its own words.
-    reason = reason.splitlines()[0].replace(f" '{path}'", "").replace(f" {str(path)!r}", "")
+    reason = " ".join(reason.replace(f" '{path}'", "").replace(f" {str(path)!r}", "").split())
     return DataError(f"{path}: not a readable image ({reason}); replace or remove it")

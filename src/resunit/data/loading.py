@@ -1,6 +1,7 @@
 """Data sets by name: the first use fetches a data set, and every use checks its files."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,18 +11,29 @@ from resunit.data.averaging import with_averaged_images
 from resunit.data.cifar.facts import CIFAR10, CIFAR100, Cifar
 from resunit.data.cifar.fetching import fetch_cifar
 from resunit.data.cifar.sample import FOLDER, SAMPLE
-from resunit.data.cifar.storage import FileCheck, check_stored, data_root, is_stored, read_stored
+from resunit.data.cifar.storage import FileCheck, check_stored, is_stored, read_stored
 from resunit.data.dataset import Dataset, Split
-from resunit.data.folders import read_folder, stream_folder
+from resunit.data.folders import (
+    JudgedImages,
+    read_folder,
+    read_judged_folder,
+    stream_folder,
+    stream_judged_folder,
+)
 from resunit.data.streaming import StreamedSplit
-from resunit.errors import UsageError, unknown
-from resunit.io.places import user_path
+from resunit.errors import DataError, UsageError, unknown
+from resunit.io.places import data_root, user_path
 
 KNOWN = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100, SAMPLE)}
 
 
 def load(
-    name: str, *, root: Path | str | None = None, image_size: int | None = None, progress: bool = True
+    name: str,
+    *,
+    root: Path | str | None = None,
+    image_size: int | None = None,
+    progress: bool = True,
+    skip_broken: int = 0,
 ) -> Dataset[Split]:
     """Return a data set in memory.
 
@@ -32,6 +44,8 @@ def load(
         image_size: the side in pixels that all images get. Images of a folder are resized; by default to 32 or
             224. CIFAR's images of 32 can be averaged to 16 or 8.
         progress: whether progress is shown on stderr.
+        skip_broken: up to this number of unreadable images of a folder is left out and listed in the data set's
+            notes.
 
     Raises:
         UsageError: the name is unknown, or `image_size` does not fit the data set.
@@ -39,7 +53,7 @@ def load(
         DataError: a file or folder is missing, altered or unreadable; the message names it.
     """
     if name not in KNOWN:
-        return read_folder(_folder_called(name), image_size, progress)
+        return read_folder(_folder_called(name), image_size, progress, skip_broken)
     cifar = KNOWN[name]
     folder = _folder_of(cifar, root)
     if cifar.sources and not is_stored(folder):
@@ -74,25 +88,53 @@ def noise_like(name: str, *, image_size: int | None = None) -> Dataset[Split] | 
     return replace(dataset, train=train, test=test)
 
 
-def stream(name: str, *, image_size: int | None = None) -> Dataset[StreamedSplit]:
+def stream(
+    name: str, *, image_size: int | None = None, progress: bool = False, skip_broken: int = 0
+) -> Dataset[StreamedSplit]:
     """Return a folder of images as a data set that stays on disk.
 
     Args:
         name: the folder, which holds train/<class>/<image> and val/<class>/<image>.
         image_size: the side in pixels of the crops that training takes; by default 32 or 224.
+        progress: whether progress is shown on stderr.
+        skip_broken: up to this number of unreadable images is left out; to find them, all images are decoded once.
 
     Raises:
         UsageError: `name` is no folder.
         DataError: a file or folder is missing or unreadable; the message names it.
     """
-    if name in KNOWN:
-        raise UsageError(f"{name} has images of 32 x 32; crops at many scales need a folder of larger ones")
-    path = user_path(name)
-    if not path.exists():
-        raise UsageError(
-            f"no folder {name!r}; give --data FOLDER, with train/<class>/<image> and val/<class>/<image>"
+    return stream_folder(_streamable(name), image_size, progress, skip_broken)
+
+
+def load_judged(
+    name: str, classes: Sequence[str], image_size: int, *, progress: bool = True
+) -> JudgedImages[Split]:
+    """Return the images, in memory, that a trained network is judged on.
+
+    Args:
+        name: as for `load`. Of a folder of classes all images are judged; of one with splits its test images,
+            else its validation images.
+        classes: the classes that the network knows. A folder may lack some of them.
+        image_size: the side in pixels that the images of a folder get.
+        progress: whether progress is shown on stderr.
+
+    Raises:
+        UsageError: the name is unknown, or `image_size` does not fit the data set.
+        DataError: the data cannot be fetched or read, or have other classes.
+    """
+    if name not in KNOWN:
+        return read_judged_folder(_folder_called(name), classes, image_size, progress)
+    dataset = load(name, image_size=image_size, progress=progress)
+    if dataset.classes != tuple(classes):
+        raise DataError(
+            f"{name}: its classes are not those of the network; give --data with the network's classes"
         )
-    return stream_folder(path, image_size)
+    return JudgedImages(dataset.name, dataset.test)
+
+
+def stream_judged(name: str, classes: Sequence[str], image_size: int) -> JudgedImages[StreamedSplit]:
+    """Return what `load_judged` does for a folder of images that stay on disk."""
+    return stream_judged_folder(_streamable(name), classes, image_size)
 
 
 def fetch(
@@ -148,6 +190,17 @@ def _folder_called(name: str) -> Path:
     path = user_path(name)
     if not path.exists() and os.sep not in name:
         raise _unknown(name)
+    return path
+
+
+def _streamable(name: str) -> Path:
+    if name in KNOWN:
+        raise UsageError(f"{name} has images of 32 x 32; crops at many scales need a folder of larger ones")
+    path = user_path(name)
+    if not path.exists():
+        raise UsageError(
+            f"no folder {name!r}; give --data FOLDER, with train/<class>/<image> and val/<class>/<image>"
+        )
     return path
 
 

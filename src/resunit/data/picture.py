@@ -1,4 +1,4 @@
-"""The picture of augmentation: in a row for each class, an image and what each epoch makes of it."""
+"""The picture of augmentation: each row shows an image of one class, and the same image as several epochs see it."""
 
 from pathlib import Path
 
@@ -81,7 +81,8 @@ def _draw(columns: list[Tensor], names: list[str], headings: list[str]) -> Image
     pitch = cell + GAP_PIXELS
     font = ImageFont.load_default(size=FONT_PIXELS)
     margin = 2 * GAP_PIXELS + int(max(font.getlength(name) for name in names))
-    width = margin + len(columns) * pitch + GAP_PIXELS  # One more gap sets the originals apart.
+    # A wider gap separates the originals from the augmented images.
+    width = margin + len(columns) * pitch + GAP_PIXELS
     picture = Image.new("RGB", (width, HEADER_PIXELS + len(names) * pitch), PAPER_RGB)
     draw = ImageDraw.Draw(picture)
     for row, name in enumerate(names):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from resunit.data.augmentation import Augmentation, EpochPlan
+from resunit.data.images import memory
+from resunit.data.remarks import Remarks, hear_pillow_warnings, listening
 from resunit.errors import DataError
 from resunit.io.cores import available_cores
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
 IMAGES_PER_PART = 32  # Evaluation's images are decoded in parts of this many.
 MAX_DECODING_PROCESSES = 8
+
+REMARKS = Remarks()  # Each kind of remark about streamed images is shown once in a process.
+LOG = logging.getLogger("resunit")  # Without a handler, Python prints a warning as one line on stderr.
 
 EvaluationCrop = Literal["crop", "large crop", "ten crops"]
 
@@ -146,17 +152,30 @@ class Request:
     mirrored: bool = False
 
 
-class _Files(Dataset[Tensor]):
+Heard: TypeAlias = tuple[int, tuple[str, ...]]
+"""The index of a file, and the remarks about it."""
+
+
+class _Files(Dataset[tuple[Tensor, Heard]]):
     def __init__(self, files: np.ndarray, crop: Crop):
         self.files, self.crop = files, crop
 
-    def __getitem__(self, request: Request) -> Tensor:
+    def __getitem__(self, request: Request) -> tuple[Tensor, Heard]:
         # Torchvision's transforms draw from torch's default generator. Seeding it is right only because the
         # loader has num_workers >= 1: this runs in a decoding process, and the training program's own
         # generator stays as it is.
         torch.manual_seed(request.seed)
-        image = self.crop(Path(os.fsdecode(self.files[request.index])))
-        return image.flip(-1) if request.mirrored else image
+        with listening() as heard:
+            image = self.crop(_path(self.files, request.index))
+        return image.flip(-1) if request.mirrored else image, (request.index, tuple(sorted(heard)))
+
+
+def _path(files: np.ndarray, index: int) -> Path:
+    return Path(os.fsdecode(files[index].item()))
+
+
+def _together(images: list[tuple[Tensor, Heard]]) -> tuple[Tensor, list[Heard]]:
+    return default_collate([image for image, _ in images]), [heard for _, heard in images if heard[1]]
 
 
 def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request]]) -> Iterator[Tensor]:
@@ -164,6 +183,7 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
     loader = DataLoader(
         _Files(files, crop),
         batch_sampler=requests,
+        collate_fn=_together,
         num_workers=_decoding_processes(),
         worker_init_fn=_prepare_process,
         # From Python 3.14 on, other processes would import the program that calls, and start its work anew in each.
@@ -172,7 +192,11 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
     )
     processes = iter(loader)
     try:
-        yield from processes
+        for decoded, heard in processes:
+            for index, texts in heard:
+                for line in REMARKS.add(_path(files, index), texts):
+                    LOG.warning(line)
+            yield decoded
     except DataError as error:
         # The loader raises it anew with the traceback in its text, of which the last line is the message.
         raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
@@ -195,3 +219,5 @@ def _prepare_process(_process: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     torch.set_default_dtype(torch.float32)  # The parent's other default would be inherited.
+    hear_pillow_warnings()
+    memory.processes = _decoding_processes()

@@ -1,4 +1,4 @@
-"""Trained networks at work: loading, evaluating, predicting, and copies that are fast at it."""
+"""Inference: trained networks are loaded, evaluated and used for prediction, and copied into faster forms."""
 
 from resunit.inference.classifier import (
     Answers,

@@ -1,4 +1,4 @@
-"""Trained networks at work: a run's folder or a weights file alone is all that is needed."""
+"""A trained classifier, loaded from a run's folder or from a weights file alone."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from resunit.data import Normalisation, centre, read_images, stream
+from resunit.data import (
+    JudgedImages,
+    Normalisation,
+    StreamedSplit,
+    centre,
+    load_judged,
+    read_images,
+    stream,
+    stream_judged,
+)
+from resunit.data import Split as ImageSplit
 from resunit.data import load as load_data
 from resunit.data.images import square
 from resunit.errors import DataError, FileFormatError, UsageError
@@ -29,8 +39,8 @@ from resunit.runs.schema import Split, ViewError
 from resunit.training.devices import resolve_device
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import PIXELS_AT_ONCE, compute_logits, evaluate, evaluate_views
-from resunit.training.guest import isolated_process_state
 from resunit.training.precision import PRECISIONS
+from resunit.training.process_state import isolated_process_state
 from resunit.training.setup import AnyDataset
 
 Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]
@@ -142,19 +152,70 @@ class Classifier:
             DataError: the data cannot be fetched or read.
             FileFormatError: the data set has other classes than the network.
         """
-        name = name or self.file.result.get("data")
-        if not isinstance(name, str):
-            raise UsageError(f"{self.file.path} does not say what it was trained on; give --data")
-        if self.shorter_side == self.image_size:
-            dataset = load_data(name, image_size=self.image_size, progress=progress)
-        else:
-            dataset = stream(name, image_size=self.image_size)
+        name = name or self._own_data()
+        is_own = self._is_own(name)
+        load_set = stream if self.is_streamed else load_data
+        dataset = load_set(
+            name,
+            image_size=self.image_size,
+            progress=progress,
+            skip_broken=self.file.preprocessing.get("skip_broken", 0) if is_own else 0,
+        )
         if dataset.classes != self.classes:
             raise FileFormatError(
                 f"{self.file.path}: knows {_in_short(self.classes)}, and {name} has "
                 f"{_in_short(dataset.classes)}; --data must have the classes that the network was trained on"
             )
         return dataset
+
+    @isolated_process_state()
+    def load_judged(
+        self, name: str | None = None, *, progress: bool = False
+    ) -> JudgedImages[ImageSplit | StreamedSplit]:
+        """Return the images of a data set that the network is judged on, prepared as it was trained.
+
+        Of the data set that the network was trained on, these are the images that training judged it on.
+        Of another folder of classes they are all images, and of one with splits its test images, else its
+        validation images.
+
+        Args:
+            name: as for `load_dataset`.
+            progress: whether progress is shown on stderr.
+
+        Raises:
+            UsageError: no name is given, and the weights file has none.
+            DataError: the data cannot be fetched or read, or have a class that the network does not know.
+            FileFormatError: the data set that the network was trained on has other classes by now.
+        """
+        if name is not None and not self._is_own(name):
+            if self.is_streamed:
+                return stream_judged(name, self.classes, self.image_size)
+            return load_judged(name, self.classes, self.image_size, progress=progress)
+        dataset = self.load_dataset(name, progress=progress)
+        notes = dataset.notes
+        if name is not None and Path(dataset.name).is_absolute():
+            notes += (
+                f"{name}: the network was trained on it; only the images apart from training are judged",
+            )
+        return JudgedImages(dataset.name, dataset.test, dataset.split_name, notes)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the network was trained on crops of files, which stay on disk."""
+        return self.shorter_side != self.image_size
+
+    def _own_data(self) -> str:
+        name = self.file.result.get("data")
+        if not isinstance(name, str):
+            raise UsageError(f"{self.file.path} does not say what it was trained on; give --data")
+        return name
+
+    def _is_own(self, name: str) -> bool:
+        """Return whether the network was trained on the data set called `name`."""
+        own = self.file.result.get("data")
+        if not isinstance(own, str):
+            return False
+        return name == own or (Path(own).is_absolute() and Path(name).expanduser().resolve() == Path(own))
 
 
 @isolated_process_state()
@@ -213,6 +274,8 @@ class WeightsEvaluation:
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Counts; rows are the true class and columns the predicted one."""
+    notes: tuple[str, ...] = ()
+    """What a user should know about the images, such as which classes have none."""
     format: int = FORMAT
 
 
@@ -235,25 +298,27 @@ def evaluate_weights(
     """
     distributed = start_distributed("auto")
     classifier = load(path, device=str(distributed.device))
-    dataset = classifier.load_dataset(data, progress=progress).to(distributed.device)
+    judged = classifier.load_judged(data, progress=progress)
+    images = judged.images.to(distributed.device)
     network = packed(classifier.network, PRECISIONS[classifier.precision])
-    subject = (network, dataset.test, classifier.normalisation, classifier.precision, distributed)
+    subject = (network, images, classifier.normalisation, classifier.precision, distributed)
     predictions = evaluate(*subject)
     if not math.isfinite(predictions.loss):
         raise _not_finite(classifier.file)
     views = evaluate_views(*subject, tta)
     return WeightsEvaluation(
         weights=str(classifier.file.path),
-        data=dataset.name,
-        split=dataset.split_name,
-        images=len(dataset.test),
+        data=judged.name,
+        split=judged.split_name,
+        images=len(images),
         loss=predictions.loss,
         error=predictions.errors.error,
         top5_error=predictions.errors.top5_error,
         views=views.errors,
         precision=classifier.precision,
-        classes=dataset.classes,
+        classes=classifier.classes,
         confusion=predictions.confusion(),
+        notes=judged.notes,
     )
 
 

@@ -14,7 +14,7 @@ from resunit.models.residual_unit import ResidualUnit
 from resunit.ops.batch_norm_act import LayerSequence, is_plain
 from resunit.ops.processor import onednn_takes_bf16
 
-OPERATORS = torch.ops.mkldnn  # those that torch.compile calls on a CPU
+OPERATORS = torch.ops.mkldnn  # These are the operators that torch.compile calls on a CPU.
 ACTIVATIONS = {nn.ReLU: "relu", nn.GELU: "gelu"}
 
 
@@ -95,8 +95,8 @@ class PackedUnit(nn.Module):
 def packed(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> ResidualNetwork:
     """Return a copy of `network` for evaluation whose convolutions and linear layers compute in `dtype`.
 
-    It computes what `network.eval()` does, under autocast where `dtype` is bf16; weights are cast once. A network
-    that holds classes of somebody else is only copied, and computes under autocast as it is.
+    It computes what `network.eval()` does, under autocast where `dtype` is bf16; weights are cast once. A
+    network with a class that is neither ours nor torch's is only copied, and computes under autocast as it is.
     """
     network = deepcopy(network).eval().requires_grad_(False)
     if not has_foreign_code(network):
@@ -126,7 +126,7 @@ def pack(network: nn.Module, dtype: torch.dtype) -> None:
 
 
 def has_foreign_code(network: nn.Module) -> bool:
-    """Return whether there are other classes than ours and torch's, or hooks: they may use a layer in any way."""
+    """Return whether `network` has hooks or a foreign class, which may use a layer in any way."""
     return bool(_has_any_global_hook()) or any(
         not type(module).__module__.startswith(("resunit.", "torch.nn.")) or not is_plain(module)
         for module in network.modules()
@@ -156,7 +156,8 @@ def ending_in_sum(unit: ResidualUnit) -> list[nn.Module] | None:
 
 def keeps_size(layer: nn.Module) -> bool:
     """Return whether `layer` is a packed convolution that changes H and W by its stride alone."""
-    if not isinstance(layer, PackedConvolution) or len(layer.weight) == 1:  # One channel is added to all.
+    # The addition would broadcast a single channel over all channels.
+    if not isinstance(layer, PackedConvolution) or len(layer.weight) == 1:
         return False
     padding, _, dilation, _ = layer.place
     sides = zip(padding, dilation, layer.weight.shape[2:], strict=True)

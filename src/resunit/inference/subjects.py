@@ -18,7 +18,7 @@ from resunit.models.network import build
 from resunit.models.registry import network_spec
 from resunit.models.user_code import failure, imported
 from resunit.propagation import Propagation, measure
-from resunit.training.guest import isolated_process_state, isolated_random_numbers
+from resunit.training.process_state import isolated_process_state, isolated_random_numbers
 from resunit.training.setup import AnyDataset
 from resunit.training.whitening import fit_whitening
 
@@ -163,8 +163,8 @@ def _batch(
     """
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(dataset.train), generator=generator)[:count]
-    # The images are channels first: then no activation is fused with the norm before it, where the instrument
-    # could not see it.
+    # The images are channels first, because then no activation is fused with the norm before it, and the
+    # instrument sees both.
     images = normalisation(torch.cat(list(dataset.train.pictures(chosen)))).contiguous()
     if side is not None and images.shape[-1] < side:
         images = functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=False)

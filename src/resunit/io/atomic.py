@@ -1,17 +1,21 @@
 """Files that are written whole or not at all, locks on folders, and checksums of files."""
 
+import errno
 import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from resunit.errors import WriteError
 
+# What a file system answers that has no locks, or no flushing of folders.
+NOT_OFFERED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EBADF}
+
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` so that a reader, or a crash at any moment, sees the old file or the new one.
+    """Write `content` so that `path` always holds the whole old file or the whole new one, even after a crash.
 
     The file and its folder are both flushed to disk.
 
@@ -27,20 +31,33 @@ def write_atomically(path: Path, content: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            _flush(file.fileno())
         temporary.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
         raise WriteError(error.errno, error.strerror, str(path)) from error
     finally:
-        with suppress(OSError):  # The first error says more than one about the temporary file.
+        with suppress(OSError):  # The first error says more than an error about the temporary file would.
             temporary.unlink(missing_ok=True)
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _flush(descriptor: int) -> None:
+    """Flush a file or folder to disk, as far as its file system can."""
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush a folder's names to disk. Network and shared file systems may refuse it: the file is there already."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        _flush(descriptor)
     finally:
         os.close(descriptor)
 
@@ -61,40 +78,82 @@ os.register_at_fork(after_in_child=_release_locks)
 
 
 @contextmanager
-def only_user_of(folder: Path) -> Iterator[None]:
+def only_user_of(folder: Path) -> Iterator[bool]:
     """Hold the lock of `folder`, which ends with the process if not before.
+
+    The context gives whether others are kept out, which they are not on a file system without locks. On NFS a
+    folder's lock holds on one machine alone.
 
     Raises:
         BlockingIOError: another process holds the lock.
         OSError: the folder cannot be opened.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
-    _locks.add(descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        _locks.discard(descriptor)
-        os.close(descriptor)
+    with _locked(os.open(folder, os.O_RDONLY), wait=False) as is_locked:
+        yield is_locked
 
 
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
+def only_writer(folder: Path, waiting: AbstractContextManager[object] | None = None) -> Iterator[bool]:
     """Wait until no other process writes into `folder`, then hold the right to write there.
 
-    Runs that start side by side fetch a data set once by it.
+    With this lock, runs that start at the same time fetch a data set only once. The context gives whether
+    others are kept out, which they are not on a file system without locks.
+
+    Args:
+        folder: it must exist.
+        waiting: a context for the time that another process holds the right, such as `progress.working`.
 
     Raises:
         WriteError: the operating system refused to write the file of the lock.
     """
     path = folder / ".lock"
     try:
-        lock = path.open("w")
+        descriptor = _open_lock(path)
     except OSError as error:
         raise WriteError(error.errno, error.strerror, str(path)) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    with _locked(descriptor, wait=True, waiting=waiting) as is_locked:
+        yield is_locked
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        if not path.is_file():
+            raise
+        return os.open(path, os.O_RDONLY)  # Another user made it, whose lock can be waited for.
+
+
+@contextmanager
+def _locked(
+    descriptor: int, *, wait: bool, waiting: AbstractContextManager[object] | None = None
+) -> Iterator[bool]:
+    """Hold the lock of an open file or folder, and close it at the end; give whether there are locks at all."""
+    _locks.add(descriptor)
+    try:
+        is_locked = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise
+            with waiting or nullcontext():
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NOT_OFFERED:
+                raise
+            is_locked = False
+        yield is_locked
+    finally:
+        _locks.discard(descriptor)
+        os.close(descriptor)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove half-written files that killed processes left; no other process may write there now."""
+    for partial in folder.glob(".*.partial"):
+        with suppress(OSError):
+            partial.unlink()
 
 
 def file_digest(path: Path, algorithm: str) -> str:

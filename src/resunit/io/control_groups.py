@@ -12,7 +12,8 @@ def control_groups(
 ) -> Iterator[Path]:
     """Yield the folders of this process's group and of the groups above it, for one controller.
 
-    A limit of any of them holds. There are none where the kernel has no control groups.
+    A limit of each of these groups holds. Where the kernel has no control groups, nothing is yielded. Where the
+    kernel does not name the process's groups, only the top of the tree is known, which is a container's own group.
 
     Args:
         controller: "cpu" or "memory".
@@ -22,16 +23,17 @@ def control_groups(
     try:
         lines = membership.read_text().splitlines()
     except OSError:
+        yield from filter(Path.is_dir, (mounted_at, mounted_at / controller))
         return
     for line in lines:
         _number, controllers, path = line.split(":", 2)
         if not controllers:
             root = mounted_at
         elif controller in controllers.split(","):
-            root = mounted_at / controller  # It is a link where one folder serves several controllers.
+            root = mounted_at / controller  # This path is a link where one folder serves several controllers.
         else:
             continue
-        # A container may see its own group as the root, while its path is still the one of the host.
+        # A container may see its own group as the root, while the group's path is still that on the host machine.
         parts = [part for part in path.split("/") if part]
         for length in range(len(parts), -1, -1):
             folder = root.joinpath(*parts[:length])

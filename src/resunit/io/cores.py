@@ -10,7 +10,8 @@ from resunit.io.control_groups import MEMBERSHIP, MOUNTED_AT, control_groups
 def available_cores() -> int:
     """Return how many cores this process may keep busy, at least 1.
 
-    They are the cores that its affinity allows, and no more than the quota of a container or a batch system.
+    This is the number of cores that the affinity of the process allows, or the quota of a container or a batch
+    system if the quota is less.
     """
     has_affinity = hasattr(os, "sched_getaffinity")
     allowed = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
@@ -36,6 +37,7 @@ def _quota_of(group: Path) -> float:
         else:
             quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
         microseconds = math.inf if quota == "max" else float(quota)
-        return microseconds / float(period) if microseconds > 0 else math.inf  # Version 1 writes -1 for none.
+        # Version 1 writes -1 where there is no quota.
+        return microseconds / float(period) if microseconds > 0 else math.inf
     except (OSError, ValueError, ZeroDivisionError):
         return math.inf

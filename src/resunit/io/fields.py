@@ -1,7 +1,7 @@
 """Typed fields: the values of a frozen dataclass, checked against its annotations and read from JSON.
 
-A field's annotation is all that there is to know of it: its type, its bounds (`Bounds`), its choices (`Literal`).
-A recipe, a network's spec and every record of a run are read by the same two functions.
+A field's annotation holds everything about its values: their type, their bounds (`Bounds`) and their choices
+(`Literal`). A recipe, a network's spec and every record of a run are read by the same two functions.
 """
 
 import ast

@@ -68,7 +68,7 @@ def duration(seconds: float) -> str:
 
 
 def date_and_time(written: str) -> str:
-    """Return a time that ISO 8601 writes as people do: ``29 November 2026, 14:20 UTC``; another text stays."""
+    """Return a time in ISO 8601 format as people write it: ``29 November 2026, 14:20 UTC``; other texts stay."""
     try:
         time = datetime.fromisoformat(written)
     except ValueError:
@@ -95,3 +95,8 @@ def field_value(value: object) -> str:
 
 def _three_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def escaped_bytes(text: str) -> str:
+    r"""Return a text with the bytes of file names that are no UTF-8 written out: ``caf\xe9.png``."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""JSON from files that anybody may have written: parsed in bounded time, whatever is in it."""
+"""JSON from files of unknown origin, parsed so that no content takes unbounded time."""
 
 import json
 from typing import Any

@@ -69,7 +69,7 @@ def _content_of(path: Path) -> bytes:
 
 
 def _is_record(line: bytes) -> bool:
-    """Return whether a last line without its end is a whole record all the same, as `read_lines` takes it."""
+    """Return whether a last line that has no line end is a whole record, which `read_lines` then reads."""
     try:
         return isinstance(parse_json(line), dict)
     except ValueError:

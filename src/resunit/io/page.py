@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from resunit.io.format import escaped_bytes
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -44,9 +46,10 @@ def render_page(template: str, *, package: str, figures: Mapping[str, Figure], *
             '<div class="figure" id="{0}"><script type="application/json">{1}</script></div>'
         ).format(name, data)
 
-    return environment.get_template(template).render(
+    page = environment.get_template(template).render(
         **content, figures=figures, figure=figure, plotly=_plotly_javascript() if figures else None
     )
+    return escaped_bytes(page)
 
 
 def sentence(text: str) -> Markup:

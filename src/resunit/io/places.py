@@ -8,6 +8,9 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+IMAGENET_WEIGHTS = "imagenet-resnet50"
+"""The name of the published ResNet-50, as `resunit data fetch` takes it, and of its folder."""
+
 
 class TemporaryCache(UserWarning):
     """The user has no folder for cached files, so they are kept in the temporary folder."""
@@ -16,6 +19,20 @@ class TemporaryCache(UserWarning):
 def user_path(path: str | os.PathLike[str]) -> Path:
     """Return a path in which a leading ~ is the user's home, whether a shell has expanded it or not."""
     return Path(os.path.expanduser(path))
+
+
+def data_root(root: Path | str | None) -> Path:
+    """Return the folder of all stored data sets and weights: `root`, else $RESUNIT_DATA, else one in the cache."""
+    if root is not None:
+        return user_path(root)
+    if stated := os.environ.get("RESUNIT_DATA"):
+        return user_path(stated)
+    return cache_folder() / "data"
+
+
+def imagenet_weights(root: Path | str | None = None) -> Path:
+    """Return the path that the published ResNet-50 has once it was fetched; `root` is as for `data_root`."""
+    return data_root(root) / IMAGENET_WEIGHTS / "weights.safetensors"
 
 
 def cache_folder() -> Path:

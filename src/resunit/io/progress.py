@@ -1,4 +1,4 @@
-"""Progress on stderr for a user at a terminal, of work that takes more than a moment."""
+"""Progress on stderr, for a user who waits for work that takes more than a moment."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def downloading(title: str, total: int | None, shown: bool) -> AbstractContextMa
 
     Args:
         title: what is received.
-        total: all bytes that will come, or None if nobody knows.
+        total: the number of bytes that will come, or None if it is not known.
         shown: False for no output at all.
 
     Returns:
@@ -53,7 +53,7 @@ def counting(title: str, total: int, shown: bool) -> AbstractContextManager[Adva
 
 
 def working(title: str, shown: bool) -> AbstractContextManager[Advance]:
-    """Show that work of unknown length goes on.
+    """Show that work of unknown length is being done.
 
     Args:
         title: what is done.

@@ -1,4 +1,4 @@
-"""The standard streams, whatever is behind them: nothing, a terminal that has gone, one that is not UTF-8."""
+"""The standard streams: they may be closed, lead to a terminal that has gone, or have another encoding than UTF-8."""
 
 import errno
 import io
@@ -14,10 +14,10 @@ class UnwritableOutput(OSError):
 
 
 class LastingStream:
-    """Writes to a text stream, and goes on in silence once its terminal has gone.
+    """A text stream that ignores all writing once its terminal has gone.
 
     Args:
-        stream: the stream; whatever is not defined here is asked of it.
+        stream: the stream to write to, which also has every attribute that is not defined here.
         drops_everything: whether no failure at all is raised. Otherwise a pipe that nobody reads any more raises
             BrokenPipeError, and a full disk UnwritableOutput.
     """
@@ -60,8 +60,9 @@ class LastingStream:
 def prepare_streams() -> None:
     """Make stdout and stderr take any text, also where they are closed.
 
-    A stream that is closed becomes one that swallows everything. A character that the encoding does not have, and
-    a byte of a file name that is no character, is written escaped. What cannot be written to stderr is dropped.
+    A closed stream becomes a stream that ignores all writing. A character that the encoding does not have, or a
+    byte of a file name that is no character, is written escaped. Text that cannot be written to stderr is
+    dropped.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -78,7 +79,7 @@ def prepare_streams() -> None:
 
 
 def progress_console(shown: bool) -> Console:
-    """Return a console on stderr; what cannot be written there ends no work.
+    """Return a console on stderr; text that cannot be written there is dropped and raises no error.
 
     Args:
         shown: whether anything is written at all.

@@ -15,7 +15,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, uint8
 
-from resunit.errors import FileFormatError
+from resunit.errors import FileFormatError, ForeignFile
 from resunit.io.atomic import write_atomically
 from resunit.io.json_text import parse_json
 
@@ -56,7 +56,8 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
         The record, and the tensors by name, on the CPU.
 
     Raises:
-        FileFormatError: the file is missing, unreadable, of another kind, altered, or of a newer format.
+        ForeignFile: the file is of another kind: another program's safetensors file, or pickled weights.
+        FileFormatError: the file is missing, unreadable, altered, or of a newer format.
     """
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file")
@@ -81,7 +82,8 @@ def read_record(path: Path, kind: str) -> dict[str, Any]:
         kind: the metadata key that the file was written with.
 
     Raises:
-        FileFormatError: the file is missing, unreadable, of another kind, or of a newer format.
+        ForeignFile: the file is of another kind: another program's safetensors file, or pickled weights.
+        FileFormatError: the file is missing, unreadable, or of a newer format.
     """
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file")
@@ -95,9 +97,7 @@ def read_record(path: Path, kind: str) -> dict[str, Any]:
 def _record_in(path: Path, kind: str, metadata: Mapping[str, str] | None) -> tuple[int, str, dict[str, Any]]:
     """Return what `_open_envelope` returns for the metadata of a file."""
     if metadata is None or kind not in metadata:
-        raise FileFormatError(
-            f"{path}: a safetensors file that resunit did not write: it holds no {kind} record"
-        )
+        raise ForeignFile(f"{path}: a safetensors file that resunit did not write: it holds no {kind} record")
     return _open_envelope(path, metadata[kind])
 
 
@@ -141,9 +141,21 @@ def _digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _unreadable(path: Path, error: Exception) -> FileFormatError:
-    return FileFormatError(
+    kind_of_error = ForeignFile if _is_pickled(path) else FileFormatError
+    return kind_of_error(
         f"{path}: not a readable safetensors file ({error}); pickled weights are never loaded"
     )
+
+
+def _is_pickled(path: Path) -> bool:
+    """Return whether a file begins as torch.save's do: with a zip archive or, from older versions, a pickle."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4).startswith(
+                (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+            )
+    except OSError:
+        return False
 
 
 def _altered(path: Path) -> FileFormatError:

@@ -26,8 +26,8 @@ def add_design(name: str) -> Design:
     options are keyword arguments with defaults. A `resunit.models.designs.Design` has a placement of its own or
     a unit of its own.
 
-    The module is imported, which runs its code: name only code that you trust. Weight files and recipes never
-    import code by themselves.
+    The module is imported, which runs its code, so name only code that you trust. Weights files and recipes
+    never import code by themselves.
 
     Raises:
         UsageError: the name does not exist, does not import, or cannot be such a design.
@@ -44,7 +44,7 @@ def add_design(name: str) -> Design:
 
 
 def source_digest(name: str) -> str:
-    """Return the SHA-256, in hexadecimal, of the file of an added design: the numbers of a run depend on it."""
+    """Return the SHA-256, in hexadecimal, of the file of an added design; a run's numbers depend on the file."""
     file = sys.modules[name.partition(":")[0]].__file__
     if file is None:
         raise UsageError(f"{name} is in a folder without code of its own; name the module in a file")

@@ -12,7 +12,7 @@ class DesignSource:
     """The file of a design MODULE:NAME, as it was when the network was trained."""
 
     file: str
-    """The name of the module's file, without its folder: weights travel, and paths name people."""
+    """The name of the module's file without its folder, because weights are passed on and paths may name people."""
     sha256: str
     """The SHA-256 of the file, in hexadecimal."""
 

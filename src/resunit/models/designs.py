@@ -1,8 +1,9 @@
 """Designs: how a unit's parts are arranged, the paper's (Tables 1 and 2) and later ones.
 
 A design is one function and one row of `DESIGNS`. The function's keyword arguments are the design's options, with
-their defaults; `models/options.py` has their ranges. Where the paper is silent: a variant of the shortcut acts
-after the size change, gates have a bias and no BN, and the 1x1 shortcut makes the size change itself and has BN.
+their defaults; `models/options.py` has their ranges. Where the paper is silent: shortcuts other than the
+identity act after the size change, gates have a bias and no BN, and the 1x1 shortcut makes the size change
+itself and has BN.
 """
 
 import inspect
@@ -48,7 +49,7 @@ class UnitParts:
         in_channels: channels of x_l.
         out_channels: channels of x_{l+1}.
         stride: by how much H and W shrink.
-        norm_after_weights: BN follows the last weight layer of a path.
+        norm_after_weights: whether BN follows the last weight layer of a path.
         depth: l / L for the l-th of L units.
     """
 
@@ -138,7 +139,7 @@ def layer_scale(parts: UnitParts, initial_scale: float = 1e-5) -> nn.Module:
 
 
 def stochastic_depth(parts: UnitParts, final_survival: float = 0.5) -> nn.Module:
-    """Return the unit whose branch drops out in training, the deeper the more often (Huang et al. 2016)."""
+    """Return the unit whose branch is dropped at random in training, more often in deeper units (Huang et al. 2016)."""
     return parts.unit(after_branch=StochasticDepth(1 - parts.depth * (1 - final_survival)))
 
 

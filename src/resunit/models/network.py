@@ -11,12 +11,14 @@ from resunit.io.fields import Bounds
 from resunit.models.designs import DESIGNS, UnitParts
 from resunit.models.options import SharedPreactivation, ShortcutOption, StrideOn
 from resunit.models.residual_unit import (
+    QUARTER,
     BranchKind,
     Nonlinearity,
     Placement,
     activation,
     branch,
     chain,
+    convolution,
     weight_layers,
 )
 from resunit.models.shortcuts import Subsample, projection
@@ -24,6 +26,7 @@ from resunit.ops.activation_checkpointing import Stage
 from resunit.ops.batch_norm_act import LayerSequence
 
 Stem = Literal["cifar", "imagenet", "whitening"]
+StemActivation = Literal["one", "both"]
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,11 @@ class NetworkSpec:
     stem: Stem
     branch: BranchKind
     depths: Annotated[tuple[int, ...], Bounds(1, 10_000)]
-    """Units of each stage."""
+    """The number of units in each stage."""
     widths: Annotated[tuple[int, ...], Bounds(1, 100_000)]
-    """Channels that leave each stage."""
+    """The output channels of each stage."""
     strides: Annotated[tuple[int, ...], Bounds(1, 100)]
-    """Stride of each stage's first unit."""
+    """The stride of the first unit of each stage."""
     stem_channels: Annotated[int, Bounds(1, 100_000)]
     num_classes: Annotated[int, Bounds(1, 100_000)]
     in_channels: Annotated[int, Bounds(1, 100_000)] = 3
@@ -55,6 +58,14 @@ class NetworkSpec:
     """The shortcut where the size changes: A subsamples and pads zeros, B projects, C projects in every unit,
     D averages before it projects."""
     nonlinearity: Nonlinearity = "relu"
+    bottleneck_ratio: Annotated[float, Bounds(0, 4, low_is_open=True)] = QUARTER
+    """The share of a bottleneck unit's channels that its inner convolutions have; wide networks have a half."""
+    deep_stem: Annotated[tuple[int, ...], Bounds(1, 100_000)] = ()
+    """Channels of the 3x3 convolutions before the stem's last convolution, which then is 3x3 too (He et al. 2019);
+    none for a stem of one convolution."""
+    stem_activation: StemActivation = "one"
+    """Whether the activation before a pre-activation network's first unit stands once, or "both" in the stem and
+    in the unit (MXNet, pytorchcv)."""
 
     @property
     def placement(self) -> Placement:
@@ -63,7 +74,7 @@ class NetworkSpec:
 
     @property
     def image_size(self) -> int:
-        """The side, in pixels, of the images that the network is published for."""
+        """The side, in pixels, of the images in the publication of the network."""
         return 224 if self.stem == "imagenet" else 32
 
 
@@ -111,7 +122,7 @@ def projects(spec: NetworkSpec, plan: UnitPlan) -> bool:
 
 def stem_activates(spec: NetworkSpec) -> bool:
     """Return whether the stem has the first unit's activation, before the split into two paths (appendix)."""
-    return spec.shared_preactivation != "projection"
+    return spec.shared_preactivation != "projection" or spec.stem_activation == "both"
 
 
 def shares_preactivation(spec: NetworkSpec, plan: UnitPlan) -> bool:
@@ -136,8 +147,10 @@ def size_change(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
 def build_unit(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     """Return the unit that `plan` describes, joined as the design says."""
     placement = spec.placement
-    layers = weight_layers(spec.branch, plan.in_channels, plan.out_channels, plan.stride, spec.stride_on)
-    in_stem = plan.first_of_network and stem_activates(spec)
+    layers = weight_layers(
+        spec.branch, plan.in_channels, plan.out_channels, plan.stride, spec.stride_on, spec.bottleneck_ratio
+    )
+    in_stem = plan.first_of_network and stem_activates(spec) and spec.stem_activation == "one"
     shared = not in_stem and shares_preactivation(spec, plan)
     before = placement.before_first_conv if shared else ()
     parts = UnitParts(
@@ -165,10 +178,12 @@ def build_stem(spec: NetworkSpec) -> nn.Module:
     addition follow it too.
     """
     channels, placement = spec.stem_channels, spec.placement
-    pool: list[nn.Module] = []
-    if spec.stem == "imagenet":
+    pool: list[nn.Module] = [nn.MaxPool2d(3, stride=2, padding=1)] if spec.stem == "imagenet" else []
+    before: list[nn.Module] = []
+    if spec.deep_stem:
+        before, conv = deep_stem(spec)
+    elif spec.stem == "imagenet":
         conv = nn.Conv2d(spec.in_channels, channels, 7, stride=2, padding=3, bias=False)
-        pool = [nn.MaxPool2d(3, stride=2, padding=1)]
     elif spec.stem == "whitening":  # It is fitted to the images before training.
         conv = nn.Conv2d(spec.in_channels, channels, 2, bias=False).requires_grad_(False)
     else:
@@ -176,10 +191,22 @@ def build_stem(spec: NetworkSpec) -> nn.Module:
     layers = activation((*placement.after_last_conv, *placement.after_addition), channels, spec.nonlinearity)
     if stem_activates(spec):
         first_preact = activation(placement.before_first_conv, channels, spec.nonlinearity)
-        if first_preact and layers:  # Fused with the norm of conv1, the ReLU of (d) would round differently.
+        # If the ReLU of (d) were fused with the norm of conv1, it would round differently.
+        if first_preact and layers:
             first_preact = [UnfusedActivation(*first_preact)]
         layers += first_preact
-    return chain([conv, *layers, *pool])
+    return chain([*before, conv, *layers, *pool])
+
+
+def deep_stem(spec: NetworkSpec) -> tuple[list[nn.Module], nn.Conv2d]:
+    """Return the layers of a deep stem before its last convolution, and that convolution (He et al. 2019)."""
+    layers: list[nn.Module] = []
+    channels, stride = spec.in_channels, 2 if spec.stem == "imagenet" else 1
+    for width in spec.deep_stem:
+        layers.append(convolution(channels, width, 3, stride))
+        layers += activation(spec.placement.between_convs, width, spec.nonlinearity)
+        channels, stride = width, 1
+    return layers, convolution(channels, spec.stem_channels, 3)
 
 
 class ResidualNetwork(nn.Module):
@@ -199,7 +226,7 @@ class ResidualNetwork(nn.Module):
         x = self.stem(images)
         x = self.stages(x)
         x = self.final_activation(x)
-        x = x.mean(dim=(2, 3))  # Global average pooling.
+        x = x.mean(dim=(2, 3))  # global average pooling
         return self.classifier(x)
 
 
@@ -216,8 +243,8 @@ def build(spec: NetworkSpec) -> ResidualNetwork:
 def initialise(module: nn.Module) -> None:
     """Initialise convolutions with N(0, sqrt(2 / (k * k * c_out))) and the classifier's bias with 0.
 
-    Batch norms keep gamma 1 and beta 0. A module of a class that is neither ours nor torch's stays as it
-    initialised itself, with everything in it.
+    Batch norms keep gamma 1 and beta 0. A module whose class is neither ours nor torch's keeps its own
+    initialisation, and so do all modules in it.
     """
     if not type(module).__module__.startswith(("resunit.", "torch.nn.")):
         return

@@ -7,11 +7,16 @@ from typing import Any
 
 from resunit.errors import FileFormatError, UsageError, unknown
 from resunit.io.fields import check, check_fields
-from resunit.io.places import user_path
+from resunit.io.places import IMAGENET_WEIGHTS, imagenet_weights, user_path
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.models.options import CONVENTIONS, DESIGN_OPTIONS, check_option
 from resunit.models.weights import read_weights
+
+IMAGENET, NETWORK_OF_IMAGENET = (
+    "imagenet",
+    "resnet50",
+)  # what `weights` says, and the one network with such weights
 
 BASIC = NetworkSpec(  # depth 6n + 2
     stem="cifar",
@@ -45,7 +50,7 @@ IMAGENET_BASIC = NetworkSpec(
 )
 IMAGENET_BOTTLENECK = replace(IMAGENET_BASIC, branch="bottleneck", widths=(256, 512, 1024, 2048))
 
-# Shallow and wide, for the recipes `quick` and `fast94` (docs/lab-notes.md); these are not the paper's.
+# The paper does not have these two: they are shallow and wide, for `quick` and `fast94` (docs/lab-notes.md).
 QUICK = NetworkSpec(
     stem="whitening",
     branch="basic",
@@ -68,9 +73,8 @@ ORIGINAL_NETWORKS: dict[str, NetworkSpec] = {
     "resnet110-1layer": replace(ONE_LAYER, depths=(36, 36, 36)),
     "resnet164": replace(BOTTLENECK, depths=(18, 18, 18)),
     "resnet1001": replace(BOTTLENECK, depths=(111, 111, 111)),
-    "resnet10001": replace(
-        BOTTLENECK, depths=(1111, 1111, 1111)
-    ),  # not the paper's: for activation_checkpointing=small
+    # The paper does not have this network; it shows what activation_checkpointing=small allows.
+    "resnet10001": replace(BOTTLENECK, depths=(1111, 1111, 1111)),
     "resnet1202": replace(BASIC, depths=(200, 200, 200)),
     "resnet18": replace(IMAGENET_BASIC, depths=(2, 2, 2, 2)),
     "resnet34": replace(IMAGENET_BASIC, depths=(3, 4, 6, 3)),
@@ -109,7 +113,8 @@ def network_spec(
         raise unknown("model", name, NETWORKS)
     spec = replace(NETWORKS[name], in_channels=in_channels)
     if spec.stem == "whitening":
-        spec = replace(spec, stem_channels=2 * 2 * 2 * in_channels)  # 2x2 patches, each direction twice
+        # There are two filters for each direction of a patch of 2x2 pixels.
+        spec = replace(spec, stem_channels=2 * 2 * 2 * in_channels)
     if num_classes is not None:
         spec = replace(spec, num_classes=num_classes)
     check_fields(spec)
@@ -154,7 +159,7 @@ def checked_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(name: str, value: object, kind: type) -> object:
-    """Return the value of an option; options of somebody's own design have no range, only a type."""
+    """Return the value of an option; options of a design of the user's own have a type and no range."""
     return check_option(name, value) if name in DESIGN_OPTIONS else check(name, value, kind)
 
 
@@ -175,7 +180,9 @@ def create_model(
         in_channels: 3 unless given.
         design: a row of Tables 1 and 2 such as "shortcut-only-gating", or a later one such as "rezero"; by
             default "original", or "full-preactivation" for the names that start with "pre".
-        weights: a weights.safetensors of a run; nothing but tensors and JSON is read from it.
+        weights: a weights.safetensors of a run, or one that `resunit convert` wrote; nothing but tensors and JSON is
+            read from it. "imagenet" is the published ResNet-50, which `resunit data fetch imagenet-resnet50` stores;
+            its stride is on the first convolution of a bottleneck, and its images are RGB.
         options: those of the design (shortcut_scale, branch_scale, gate_bias, drop_probability,
             inverted_dropout, initial_scale, final_survival) and the conventions shared_preactivation,
             stride_on and shortcut_option.
@@ -191,12 +198,16 @@ def create_model(
         return build(
             network_spec(name, num_classes=num_classes, in_channels=channels, design=design, **options)
         )
+    if weights == IMAGENET:
+        weights = _published_weights(name)
+        name = None
     file = read_weights(user_path(weights))
     asked = {"num_classes": num_classes, "in_channels": in_channels}
     if name is not None:
         sizes = {key: getattr(file.spec, key) if value is None else value for key, value in asked.items()}
         spec = network_spec(name, design=design, **sizes, **options)
-        asked = vars(replace(spec, stem=file.spec.stem))  # the images it was trained on decided the stem
+        # The images that the network was trained on decided its stem.
+        asked = vars(replace(spec, stem=file.spec.stem))
     elif design is not None or options:
         raise UsageError("design and options are stored with the weights; leave them out")
     for key, value in asked.items():
@@ -204,3 +215,18 @@ def create_model(
         if value is not None and value != stored:
             raise FileFormatError(f"{weights}: its network has {key} {stored}, not {value}")
     return file.build()
+
+
+def _published_weights(name: str | None) -> Path:
+    """Return the path of the published weights of the network `name`.
+
+    Raises:
+        UsageError: there are none.
+        FileFormatError: they were not fetched.
+    """
+    if name not in (None, NETWORK_OF_IMAGENET):
+        raise UsageError(f"weights={IMAGENET!r} are those of {NETWORK_OF_IMAGENET}, not of {name}")
+    path = imagenet_weights()
+    if not path.exists():
+        raise FileFormatError(f"{path}: no such file; `resunit data fetch {IMAGENET_WEIGHTS}` stores it")
+    return path

@@ -20,6 +20,7 @@ BranchKind = Literal["one-layer", "basic", "bottleneck"]
 Nonlinearity = Literal["relu", "gelu"]
 Layer = Literal["norm", "relu"]
 """A layer of a `Placement`; "relu" stands for the network's nonlinearity, whichever it is."""
+QUARTER = 0.25  # The share of a bottleneck's channels that its inner convolutions have in the paper.
 
 
 class ResidualUnit(nn.Module):
@@ -113,24 +114,30 @@ def branch(
 
 
 def weight_layers(
-    kind: BranchKind, in_channels: int, out_channels: int, stride: int, stride_on: StrideOn = "3x3"
+    kind: BranchKind,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    stride_on: StrideOn = "3x3",
+    bottleneck_ratio: float = QUARTER,
 ) -> list[nn.Conv2d]:
     """Return the convolutions of a branch.
 
     Args:
-        kind: one 3x3 ("one-layer"), two 3x3 ("basic"), or 1x1, 3x3, 1x1 with a quarter of the channels inside
+        kind: one 3x3 ("one-layer"), two 3x3 ("basic"), or 1x1, 3x3, 1x1 with fewer channels inside
             ("bottleneck").
         in_channels: channels of x_l.
         out_channels: channels of x_{l+1}.
         stride: the stride of the whole branch.
         stride_on: the convolution of a bottleneck that has the stride: the first 1x1 (resnet-1k-layers) or
             the 3x3 (fb.resnet.torch).
+        bottleneck_ratio: the share of `out_channels` that the inner convolutions of a bottleneck have.
     """
     if kind == "one-layer":
         return [convolution(in_channels, out_channels, 3, stride)]
     if kind == "basic":
         return [convolution(in_channels, out_channels, 3, stride), convolution(out_channels, out_channels, 3)]
-    inner = out_channels // 4
+    inner = int(out_channels * bottleneck_ratio)
     return [
         convolution(in_channels, inner, 1, stride if stride_on == "1x1" else 1),
         convolution(inner, inner, 3, stride if stride_on == "3x3" else 1),

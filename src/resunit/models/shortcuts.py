@@ -34,8 +34,8 @@ def projection(in_channels: int, out_channels: int, stride: int, norm: bool, poo
         in_channels: channels of x_l.
         out_channels: channels of h(x_l).
         stride: by how much H and W shrink.
-        norm: BN follows the convolution, because it follows every weight layer of the unit.
-        pool: average over the stride instead of skipping pixels: option D (He et al. 2019).
+        norm: whether BN follows the convolution, as it then follows every weight layer of the unit.
+        pool: whether pixels are averaged over the stride instead of skipped: option D (He et al. 2019).
     """
     parts = convolution_layers(convolution(in_channels, out_channels, 1, 1 if pool else stride))
     if pool and stride > 1:
@@ -87,7 +87,7 @@ class GatedShortcut(nn.Module):
 class ExclusivelyGatedUnit(nn.Module):
     """Compute f((1 - g) h(x) + g F(x)): one gate opens F as far as it closes h (Fig. 2c).
 
-    The gate reads h(x), which is x but where the size changes, so that it fits both terms.
+    The gate reads h(x), which is x except where the size changes, so the gate has the shape of both terms.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class LearnedScale(nn.Module):
 
 
 class StochasticDepth(nn.Module):
-    """Return F(x) or zero: in training the whole batch's branch is kept with probability `survival`.
+    """Return F(x) or zero: in training F(x) of the whole batch is kept with the probability `survival`.
 
     Nothing is rescaled in training; in evaluation F(x) is multiplied by `survival`, its expectation.
     """

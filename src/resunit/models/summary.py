@@ -60,7 +60,7 @@ def training_flops(spec: NetworkSpec, image_size: int) -> int:
 
 
 def along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) -> int:
-    """Return `count(spec)`, from networks of at most two units a stage: a further unit counts like the second."""
+    """Return `count(spec)`, from networks of two units a stage at most; a further unit adds as much as the second."""
     depths = tuple(min(depth, 2) for depth in spec.depths)
     shallow = count(replace(spec, depths=depths))
     total = shallow
@@ -75,7 +75,7 @@ def along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) -> int:
 class ActivationMemory:
     """How many numbers training on one image stores between the forward and the backward pass.
 
-    `everything` counts all activations, `recomputed` those that activation checkpointing stores.
+    `everything` counts all activations, and `recomputed` only the activations that activation checkpointing stores.
     """
 
     everything: int

@@ -1,7 +1,8 @@
 """Weight files: a network's tensors with the record of what it is, so that the file alone rebuilds it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import resunit
-from resunit.errors import FileFormatError, UsageError
+from resunit.errors import FileFormatError, ForeignFile, UsageError
 from resunit.io.fields import from_json, to_json
 from resunit.io.tensors import read_record, read_tensors, write_tensors
 from resunit.models.design_source import DesignSource
@@ -23,6 +24,8 @@ WEIGHTS_FORMAT = 2
 
 # Format 1 named some parts of a network otherwise.
 PARTS_SINCE_FORMAT_1 = {"before": "shared_preact", "after": "after_addition", "closing": "final_activation"}
+# Files of networks without these stay byte for byte what they were.
+FIELDS_SINCE_FORMAT_2 = ("bottleneck_ratio", "deep_stem", "stem_activation")
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,11 @@ class WeightsFile:
         return network
 
     def _check_size(self) -> None:
-        """Raise ValueError for more units than tensors: a unit has weights, and building takes time for each."""
-        if (units := sum(self.spec.depths)) > len(self.tensors):
+        """Raise ValueError for more units than tensors: a unit has weights, and building takes time for each.
+
+        The convolutions of a deep stem count as well.
+        """
+        if (units := sum(self.spec.depths) + len(self.spec.deep_stem)) > len(self.tensors):
             raise ValueError(f"it has {units:,} units, and the file {len(self.tensors):,} tensors")
 
 
@@ -75,9 +81,11 @@ def recorded_design(path: Path) -> RecordedDesign:
     """Return the design that a weights file names; no tensor is read, and no code is imported.
 
     Raises:
-        FileFormatError: the file is missing, foreign or damaged; the message names it.
+        ForeignFile: resunit did not write the file; the message says how to convert it.
+        FileFormatError: the file is missing or damaged; the message names it.
     """
-    record = read_record(path, KIND)
+    with _advice_for_foreign(path):
+        record = read_record(path, KIND)
     try:
         source = record.get("design_source")
         return RecordedDesign(
@@ -135,7 +143,7 @@ def write_weights(
     record: dict[str, Any] = {
         "format": WEIGHTS_FORMAT,
         "resunit": resunit.__version__,
-        "network": to_json(spec),
+        "network": spec_to_json(spec),
         "classes": list(classes),
         "preprocessing": dict(preprocessing),
         "result": dict(result),
@@ -150,9 +158,11 @@ def read_weights(path: Path) -> WeightsFile:
     """Read a weights file of any format up to the newest.
 
     Raises:
-        FileFormatError: the file is missing, foreign, damaged, pickled, or of a newer format; the message names it.
+        ForeignFile: resunit did not write the file; the message says how to convert it.
+        FileFormatError: the file is missing, damaged, or of a newer format; the message names it.
     """
-    record, tensors = read_tensors(path, KIND)
+    with _advice_for_foreign(path):
+        record, tensors = read_tensors(path, KIND)
     try:
         format_of(record, WEIGHTS_FORMAT, str(path))
         spec = spec_from_json(record["network"])
@@ -168,6 +178,18 @@ def read_weights(path: Path) -> WeightsFile:
     return WeightsFile(path, spec, classes, preprocessing, result, tensors)
 
 
+@contextmanager
+def _advice_for_foreign(path: Path) -> Iterator[None]:
+    """Say in the message of a ForeignFile how another library's weights are converted."""
+    try:
+        yield
+    except ForeignFile as error:
+        raise ForeignFile(
+            f"{error}; to take another library's weights: resunit convert {path} --from LIBRARY --architecture "
+            "NAME --out weights.safetensors"
+        ) from error
+
+
 def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Raise FileFormatError for a tensor with NaN or infinity, which would make every answer NaN."""
     for name, tensor in tensors.items():
@@ -176,6 +198,13 @@ def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
                 f"{path}: {name} holds numbers that are not finite; the run diverged or the file was altered, "
                 "so take weights of another run"
             )
+
+
+def spec_to_json(spec: NetworkSpec) -> dict[str, Any]:
+    """Return a spec as JSON values; a field that is newer than the format is left out where it has its default."""
+    defaults = {field.name: field.default for field in fields(NetworkSpec)}
+    unchanged = {name for name in FIELDS_SINCE_FORMAT_2 if getattr(spec, name) == defaults[name]}
+    return {name: value for name, value in to_json(spec).items() if name not in unchanged}
 
 
 def spec_from_json(record: Mapping[str, Any]) -> NetworkSpec:

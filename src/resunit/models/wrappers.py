@@ -1,4 +1,4 @@
-"""Networks inside of wrappers, such as those of torch.compile, data parallelism and averaging."""
+"""Networks inside of wrappers, such as the wrappers of torch.compile, data parallelism and averaging."""
 
 from torch import nn
 
@@ -23,6 +23,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 def without_wrappers(name: str) -> str:
     """Return a tensor's name in a network as it is without the wrappers around the network and its parts."""
     parts = [part for part in name.split(".") if part != COMPILED]
-    while parts[:1] == [WRAPPED]:  # Only outermost: a part of the user's own may have this name.
+    # Only outermost names are those of wrappers, because a part of the user's own network may have this name.
+    while parts[:1] == [WRAPPED]:
         del parts[0]
     return ".".join(parts)

@@ -14,8 +14,8 @@ class LayerSequence(nn.Sequential):
     """Apply layers one after another, (N, C, H, W) -> (N, C', H', W'), like nn.Sequential.
 
     A batch norm that is followed by a ReLU or a GELU is computed together with it by a compiled kernel where
-    there is one for the device. The result equals that of the separate modules but for rounding (of the GELU's
-    distribution function: 1.5e-7).
+    there is one for the device. The result equals that of the separate modules except for rounding (of the
+    GELU's distribution function: 1.5e-7).
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ class LayerSequence(nn.Sequential):
             return self._apply_layers(input)
 
     def _apply_layers(self, x: Tensor) -> Tensor:
-        """Return the output of the last layer, by the kernel where nobody watches."""
+        """Return the output of the last layer, computed by the kernel where no tool follows torch's functions."""
         if kernels.is_watched():
             return super().forward(x)
         layers = list(self._modules.values())

@@ -1,6 +1,6 @@
 """What the processor can do: the one place that asks it.
 
-A capability is asked of whoever uses it. `torch.cpu` reads what the processor can do and knows no limits;
+Each library is asked for what it will use. `torch.cpu` reads what the processor can do and knows no limits;
 oneDNN also respects the environment variable ONEDNN_MAX_CPU_ISA, which restricts it to older instructions.
 """
 

@@ -190,5 +190,5 @@ def _explain_absence(name: str, detection: Detection) -> str:
     unseen = "".join(f"; {sentence}" for sentence in detection.unseen)
     return (
         f"{name} has no junction h(x) + F(x): {seen} a value with a function of it that has "
-        f"parameters{unseen or '; subtractions and sums over a stacked dimension are not looked for'}"
+        f"parameters{unseen}"
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-# These fields have an option of another name, or none: the format of the file is not part of the recipe.
+# These fields have an option of another name, or no option, because the file's format is not part of the recipe.
 OPTIONS_OF_FIELDS = {"name": "--recipe", "format": None}
 
 # A length in one of these units clears the other, so that a field without a value is not repeated.

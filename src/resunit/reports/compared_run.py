@@ -1,4 +1,4 @@
-"""Runs beside each other: what each of them was and ended with, and the fields in which their recipes differ."""
+"""Runs that are compared: their settings and results, and the fields in which their recipes differ."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resunit.errors import UsageError, unknown
-from resunit.runs.judged import are_few
+from resunit.runs.judged_images import are_few
 from resunit.runs.recipe_format import WITHOUT_EFFECT
 from resunit.runs.schema import CurvePoint, Split, Status
 
@@ -15,7 +15,7 @@ NETWORK_AND_DATA = ("data", "model", "design")
 
 DEFAULT = "default"
 
-# Runs that differ in these alone are the same training: some are watched in another way, some are other seeds.
+# Runs that differ only in these fields are the same training, watched in another way or with another seed.
 OF_ONE_SETTING = (*WITHOUT_EFFECT, "seed")
 
 
@@ -37,7 +37,7 @@ class ComparedRun:
         classes: the number of their classes.
         fields: the fields of the recipe by name; a field that the record does not hold is absent.
         options: the options of the network that have another value than their default.
-        curve: the errors on the way.
+        curve: the errors during training.
         page: the run's own page, if there is one.
     """
 
@@ -84,7 +84,7 @@ class ComparedRun:
 
 
 def with_all_options(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
-    """Return the runs with every option that one of them has among the fields, as "default" where it is absent."""
+    """Return the runs with the same options; an option that only other runs have has the value "default"."""
     names = dict.fromkeys(name for run in runs for name in run.options)
     return [
         replace(run, fields={**run.fields, **{name: run.options.get(name, DEFAULT) for name in names}})
@@ -105,7 +105,7 @@ def swept_field(runs: Sequence[ComparedRun], named: str | None = None) -> str | 
 
     Args:
         runs: the runs.
-        named: the field that the user names, spelled as in recipe.json or as an option; it need not be alone.
+        named: the field that the user names, spelled as in recipe.json or as an option; other fields may differ too.
 
     Raises:
         UsageError: no run has the named field, or all runs have one value of it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+from resunit.io.format import escaped_bytes
 from resunit.io.style import BLUE, FONT, ORANGE
 from resunit.runs.confusion import Confusion
 
@@ -74,8 +75,8 @@ def confusion_figure(confusion: Confusion) -> Figure | None:
 
 
 def _without_markup(name: str) -> str:
-    """Return a name as plotly shall show it: plotly reads tags in a text that is not escaped as markup."""
-    return html.escape(name, quote=False)
+    """Return a name as plotly shall show it: plotly reads tags as markup, and its JSON has to be UTF-8."""
+    return html.escape(escaped_bytes(name), quote=False)
 
 
 def _short(name: str) -> str:

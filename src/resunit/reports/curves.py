@@ -195,7 +195,7 @@ def draw_curves(plot: Plot, path: Path) -> Path:
     caption = textwrap.fill(plot.caption, CAPTION_CHARACTERS_PER_PANEL * columns)
     drawing.supxlabel(caption, fontsize=7, color="#5d6770")
     buffer = io.BytesIO()
-    # A PDF holds its date unless it is told not to, and equal plots would give other bytes.
+    # By default a PDF holds the date, and then equal plots would give different bytes.
     metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
     drawing.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata)
     write_atomically(path, buffer.getvalue())
@@ -238,8 +238,8 @@ def _drawn_lines(curves: Sequence[Curve], colours: Mapping[str, str]) -> Iterato
 def _colours(panels: Panels) -> dict[str, str]:
     """Return a colour for each network.
 
-    A network that all panels share gets the first colour, and the others the second, one in each panel.
-    Panels that share no network are pairs, whose first network is the one that the second is compared with.
+    A network that all panels share gets the first colour, and the other network of each panel gets the second.
+    Where panels share no network, each panel is a pair: the first network is the baseline of the second.
     """
     labels = [[curve.label for curve in curves] for curves in panels.values()]
     common = set.intersection(*map(set, labels)) if labels else set()

@@ -30,17 +30,17 @@ def main_number(run: Run) -> KeyNumber | None:
         when = "last epoch"
     else:
         when = f"last evaluation, epoch {run.errors[-1][0]:.4g}" if run.errors else "last evaluation"
-    return KeyNumber(percent(run.last_error), f"{run.split} error, {when}")
+    return KeyNumber(percent(run.last_error), f"{run.last_split} error, {when}")
 
 
 def further_numbers(run: Run) -> list[KeyNumber]:
-    """Return the smaller numbers beside the main one; a number that was not recorded is left out."""
+    """Return the numbers that a page shows smaller beside the main number; unrecorded numbers are left out."""
     return [*_errors(run), *_costs(run)]
 
 
 def _errors(run: Run) -> Iterator[KeyNumber]:
     if is_finite(best := run.result.best_error):
-        yield KeyNumber(percent(best), f"best epoch, chosen on the {run.split} set")
+        yield KeyNumber(percent(best), f"best epoch, chosen on the {run.watched} set")
     if is_finite(top5 := run.result.top5_error):
         yield KeyNumber(percent(top5), f"{run.split} top-5 error")
     for view, words in WORDS_FOR_VIEWS.items():

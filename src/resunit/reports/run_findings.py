@@ -5,23 +5,28 @@ import shlex
 from collections.abc import Iterator
 
 from resunit.io.format import counted, percent
-from resunit.runs.judged import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
+from resunit.runs.judged_images import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
 from resunit.runs.read import Run, is_finite
 
-# Two errors that differ by less are the same when asking where a curve became flat.
+# Two errors that differ by less count as equal in the search for the point where a curve became flat.
 SAME_ERROR_IN_POINTS = 0.1
+
+NOTES_SHOWN = 10  # The rest stands in environment.json.
 
 # An error this close to the error of guessing shows that nothing was learned.
 NEAR_CHANCE_IN_POINTS = 1.0
 
 
 def findings_about(run: Run) -> list[str]:
-    """Return the findings about a run; the ones that limit what its numbers mean come first."""
+    """Return the findings about a run; findings that limit the meaning of its numbers come first.
+
+    From few judged images no conclusion is drawn.
+    """
+    limits = [*_about_the_end(run), *_about_the_data(run)]
     if run.has_few_images:
-        return [*_about_the_end(run), *_about_the_data(run), *_about_few_images(run)]
+        return [*limits, *_about_few_images(run)]
     return [
-        *_about_the_end(run),
-        *_about_the_data(run),
+        *limits,
         *_about_the_error(run),
         *_about_certainty(run),
         *_about_training_error(run),
@@ -61,6 +66,8 @@ def _about_the_data(run: Run) -> Iterator[str]:
             "The error is measured on images that were held out of training, not on a test set. "
             "Use it to choose between runs, and report an error on the test set instead."
         )
+    if run.environment is not None:
+        yield from (f"About the images: {note}." for note in run.environment.data_notes[:NOTES_SHOWN])
 
 
 def _about_few_images(run: Run) -> Iterator[str]:
@@ -80,8 +87,16 @@ def _about_the_error(run: Run) -> Iterator[str]:
     last, best, best_epoch = run.last_error, run.result.best_error, run.result.best_epoch
     if last is None:
         return
+    if run.last_split != run.watched:
+        yield f"The {run.last_split} error is {percent(last)} at the last epoch."
+        if is_finite(best) and is_finite(best_epoch):
+            yield (
+                f"The lowest {run.watched} error is {percent(best)} at epoch {best_epoch:.4g}. "
+                f"The {run.last_split} images had no part in the training and in no choice."
+            )
+        return
     when = "at the last epoch" if run.result.status == "done" else "at the last evaluation"
-    error = f"The {run.split} error is {percent(last)} {when}"
+    error = f"The {run.last_split} error is {percent(last)} {when}"
     if len(run.errors) < 2 or not (is_finite(best) and is_finite(best_epoch)):
         yield f"{error}."
     elif last - best < 0.005:
@@ -90,7 +105,7 @@ def _about_the_error(run: Run) -> Iterator[str]:
         yield (
             f"{error}. The lowest error is {percent(best)} at epoch {best_epoch:.4g}, "
             f"{last - best:.2f} points lower. It is optimistic, because the epoch was chosen on the same "
-            f"{run.split} images."
+            f"{run.watched} images."
         )
 
 
@@ -111,7 +126,7 @@ def _about_certainty(run: Run) -> Iterator[str]:
 
 
 def _wilson_interval(share: float, images: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share that was measured on so many images (Wilson 1927).
+    """Return the 95 % interval of a share that was measured on a number of images (Wilson 1927).
 
     The interval is sound for few images and for shares near 0. scipy offers it too, but takes twice as long
     to import as the page takes to write.
@@ -132,12 +147,12 @@ def _about_training_error(run: Run) -> Iterator[str]:
     if train_error <= error:
         yield (
             f"The training error ends at {percent(train_error)}, "
-            f"{error - train_error:.2f} points below the {run.split} error."
+            f"{error - train_error:.2f} points below the {run.watched} error."
         )
     else:
         yield (
             f"The training error ends at {percent(train_error)}, {train_error - error:.2f} points above the "
-            f"{run.split} error, because it is counted during the epoch and on augmented images."
+            f"{run.watched} error, because it is counted during the epoch and on augmented images."
         )
 
 
@@ -149,12 +164,12 @@ def _about_progress(run: Run) -> Iterator[str]:
     last_epoch = run.errors[-1][0]
     if flat_from > 0.9 * last_epoch:
         yield (
-            f"The {run.split} error was still falling in the last tenth of the run, "
+            f"The {run.watched} error was still falling in the last tenth of the run, "
             "so longer training may lower it further."
         )
     else:
         yield (
-            f"The {run.split} error stopped improving at epoch {flat_from:.4g} of {last_epoch:.4g}: "
+            f"The {run.watched} error stopped improving at epoch {flat_from:.4g} of {last_epoch:.4g}: "
             f"no later evaluation is better by more than {SAME_ERROR_IN_POINTS:g} points."
         )
 

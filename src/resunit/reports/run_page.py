@@ -1,4 +1,4 @@
-"""The page of one run: its numbers, what they mean, and how to repeat the run."""
+"""The page of one run: its numbers, the findings about them, and the command that repeats the run."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | None = 
 
 def _figures(run: Run) -> dict[str, Figure]:
     figures = {
-        "curves": training_figure(run.log, run.split) if run.log else None,
+        "curves": training_figure(run.log, run.watched) if run.log else None,
         "propagation": propagation_figure(run.propagation),
         "confusion": confusion_figure(run.confusion) if run.confusion else None,
     }
@@ -82,7 +82,7 @@ def _figures(run: Run) -> dict[str, Figure]:
 
 
 def _with_own_image(answers: Sequence[Prediction]) -> list[Prediction]:
-    """Return the answers whose image is part of the record: a page fetches nothing."""
+    """Return the answers whose image is part of the record, because a page fetches nothing."""
     return [answer for answer in answers if answer.image.startswith("data:image/")]
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from resunit.io.format import counted, duration, field_value, percent
 from resunit.reports.compared_run import ComparedRun, differing_fields, is_number
 from resunit.reports.sortable_table import UNKNOWN, Cell, SortableTable
-from resunit.runs.judged import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
+from resunit.runs.judged_images import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
 from resunit.runs.read import is_finite
 
 COLUMNS_BEFORE_FIELDS = 4

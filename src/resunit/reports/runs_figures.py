@@ -73,7 +73,8 @@ def sweep_figure(runs: Sequence[ComparedRun], field: str, alone: bool) -> Figure
     Args:
         runs: the runs; those without an error or without the field are left out.
         field: the field that the sweep varies.
-        alone: whether nothing else differs, so that a line through the means over seeds makes sense.
+        alone: whether nothing but this field and the seed differs, so that a line through the means over seeds
+            makes sense.
     """
     from plotly.graph_objects import Figure
 

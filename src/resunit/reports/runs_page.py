@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from resunit.io.page import render_page
 from resunit.io.style import BLUE, FONT
-from resunit.reports.comparison import ClaimRow, Comparison
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Plot, interactive_curves
+from resunit.reports.paper_comparison import ClaimRow, Comparison
 from resunit.reports.runs_comparison import RunsComparison
 from resunit.reports.sortable_table import SortableTable
 

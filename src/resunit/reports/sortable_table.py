@@ -60,7 +60,7 @@ class SortableTable:
 
 
 def narrowed(table: SortableTable, width: int) -> SortableTable:
-    """Return the table without so many of its optional columns, the last first, that it fits a terminal.
+    """Return the table without those of its last optional columns for which a terminal has no room.
 
     A note names the columns that were left out. A table that cannot fit keeps the columns that are needed.
 

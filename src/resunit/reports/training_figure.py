@@ -19,7 +19,7 @@ MOST_MARKERS = 50
 def training_figure(log: Sequence[LogLine], split: Split) -> Figure:
     """Return error, loss and learning rate against the epoch, below each other.
 
-    Errors and losses on training images are dashed. In the paper only the training loss is. The legend names
+    Errors and losses on training images are dashed; the paper draws only the training loss dashed. The legend names
     each kind of line once; a click on a name hides its lines.
 
     Args:

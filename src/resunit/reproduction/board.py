@@ -1,4 +1,4 @@
-"""The board: shows a table's runs as they go on, live on a terminal and as lines elsewhere."""
+"""The board: shows the progress of a table's runs, live on a terminal and as lines elsewhere."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence

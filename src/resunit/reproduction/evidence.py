@@ -25,7 +25,8 @@ def records_path(out: Path, scale: str) -> Path:
 def read_evidence(out: Path, scale: str) -> list[ExperimentRecord]:
     """Return all records of a scale: those that ship with the package, then those in the folder `out`.
 
-    Of two records of one run that in `out` stays. Raises FileFormatError as `read_records` does.
+    If both have a record of the same run, the record in `out` is returned. Raises FileFormatError as
+    `read_records` does.
     """
     records = [*read_records(SHIPPED / f"{scale}.jsonl"), *read_records(records_path(out, scale))]
     return newest_of_each_run(records)
@@ -49,7 +50,7 @@ def read_records(path: Path) -> list[ExperimentRecord]:
 
 
 def has_ended(record: ExperimentRecord) -> bool:
-    """Return whether nothing is left to do for a run; a failed run is tried again."""
+    """Return whether the run of a record is over; a failed run is not, because it is tried again."""
     return record.status in ("done", "diverged")
 
 

@@ -1,4 +1,4 @@
-"""What determines a run's numbers, as hashes: all of it (the identity), and the rest of the recipe alone."""
+"""Hashes of what determines a run's numbers: of everything (the identity), and of the recipe's other fields."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from resunit.training.recipe import Recipe, is_own_design
 # This number is raised by hand whenever a change makes equal recipes give other numbers.
 NUMERICS = 1
 
-# These fields stand in a record by themselves: the network, the seed, the data and the length.
+# A record has fields of its own for the network, the seed, the data and the length.
 STATED = (
     "model", "design", "model_options", "seed", "data", "crop", "epochs", "steps", "batch_size", "precision",
 )  # fmt: skip

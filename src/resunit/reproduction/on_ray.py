@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import torch
 
 from resunit.errors import UsageError
+from resunit.io.memory import MEMORY
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.one_run import perform, when_free
 from resunit.runs.schema import ExperimentRecord
-from resunit.training.devices import MEMORY
 
 SECONDS_TO_CONNECT = 15
 # A run whose Ray worker dies is tried again this often, each time from its last checkpoint.

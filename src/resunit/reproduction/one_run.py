@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from resunit.errors import RunError
+from resunit.io.memory import MEMORY
 from resunit.models.custom import add_design
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.reproduction.experiment import Experiment
@@ -19,26 +20,25 @@ from resunit.reproduction.recording import record_of
 from resunit.runs.folder import RunFolder
 from resunit.runs.read import read_run
 from resunit.runs.schema import ExperimentRecord, write_file
-from resunit.training.devices import MEMORY
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import is_own_design
 
-# The process of a run prints into this file of the run's folder, and leaves its record in that one.
+# These files are in the run's folder: the process of the run prints into OUTPUT and writes its record to RECORD.
 OUTPUT, RECORD = "output.txt", "record.json"
-STOPPED = 4  # exit code of the process
+STOPPED = 4  # This is the exit code of a process that was stopped and can go on.
 SECONDS_BETWEEN_TRIES = 0.5
 NICENESS = 10  # Runs of a table take a night, and whoever works on the machine meanwhile goes first.
 
 
 def perform(folder: Path) -> ExperimentRecord | None:
-    """Train the experiment in `folder`, or go on with it, and return its record; None if it was stopped.
+    """Train the experiment in `folder`, from its checkpoint if there is one, and return its record; None if stopped.
 
     Raises what training raises.
     """
     experiment = Experiment.stored(folder)
     recipe = experiment.typed_recipe
     if recipe.design is not None and is_own_design(recipe.design):
-        add_design(recipe.design)  # Whoever runs the table has named it.
+        add_design(recipe.design)  # The user named this design on the command line of the table.
     train_or_resume(recipe, folder / "run", quiet=True)
     run = read_run(folder / "run")
     return None if run.result.status == "stopped" else record_of(experiment, run)
@@ -59,8 +59,8 @@ def stop_with_the_runner() -> None:
 def when_free(folder: Path) -> None:
     """Wait until no process of an earlier runner trains the run in `folder`.
 
-    A process whose runner was killed leaves after its step or its last evaluation, however long that takes.
-    Its lock ends with it, so that the wait does end.
+    A process whose runner was killed exits after its step or its last evaluation, however long that takes. Its
+    lock ends with the process, so the wait ends too.
     """
     run = RunFolder(folder / "run")
     while run.path.exists():

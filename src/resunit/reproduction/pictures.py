@@ -70,7 +70,7 @@ def _caption(drawn: RunsByLabel) -> str:
 
 
 def _images_on_the_way(runs: Sequence[ExperimentRecord]) -> str:
-    """Return a sentence on the test images of the curves, if evaluations on the way used fewer of them.
+    """Return a sentence on the test images of the curves, if evaluations during training used only a part of them.
 
     The last point of a run that is done is of all images.
     """

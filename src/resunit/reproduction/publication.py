@@ -1,10 +1,10 @@
-"""Rows and records side by side: a table, figure or claim of the paper with what was measured here."""
+"""Rows and records side by side: a table, a figure or the claims of the paper, with the measurements made here."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from resunit.reports.comparison import ClaimRow, Comparison, ComparisonRow
+from resunit.reports.paper_comparison import ClaimRow, Comparison, ComparisonRow
 from resunit.reproduction.claims import ClaimOutcome
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.claims.quantities import POINTS_BELOW_CHANCE, is_at_chance
@@ -85,7 +85,7 @@ def with_own_rows(name: str, table: Table, records: Iterable[ExperimentRecord]) 
 
 
 def comparison(table: Table, records: Sequence[ExperimentRecord]) -> Comparison:
-    """Return the table with what ran here.
+    """Return the table with the runs made here.
 
     A row shows runs of one setting: the table's most common one if the row has it, else its own longest.
     """
@@ -116,7 +116,7 @@ def _comparison_row(row: Row, records: list[ExperimentRecord], common: Setting |
 
 
 def _describe_status(records: Sequence[ExperimentRecord], done: Sequence[ExperimentRecord]) -> str:
-    """Return what there is to say of a row's runs beside their errors."""
+    """Return a note on a row's runs, which stands beside their errors."""
     if not records:
         return "not run"
     parts = []
@@ -138,7 +138,7 @@ def _describe_other_setting(records: Sequence[ExperimentRecord], common: Setting
 
 
 def _alike(setting: Setting, common: Setting | None) -> bool:
-    """Return whether two settings are equal but for the data, which each row names itself."""
+    """Return whether two settings are equal in everything but the data, which each row names itself."""
     return common is not None and setting._replace(data=common.data) == common
 
 
@@ -165,7 +165,7 @@ def describe_seeds(records: Iterable[ExperimentRecord]) -> str:
 
 
 def qualification(records: Sequence[ExperimentRecord]) -> str:
-    """Return sentences on what the numbers of the records are not, each after a space."""
+    """Return sentences on the limits of what the records' numbers mean, each after a space."""
     text = ""
     if any(record.split == "validation" for record in records):
         text += " Errors are of validation images, not of a test set."

@@ -1,10 +1,10 @@
-"""The record of a run: what is known before the run, and what the files in its folder add to it."""
+"""The record of a run: its settings, which are known before it starts, and its results, which its folder holds."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from resunit.models.designs import DESIGNS
-from resunit.reproduction.compared import point_of_curve
+from resunit.reproduction.compared_runs import point_of_curve
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.identity import recipe_hash
 from resunit.reproduction.networks import NetworkChoice, network
@@ -37,7 +37,7 @@ MEASURES = (
 def described(
     experiment: Experiment, status: Status = "failed", error: str | None = None
 ) -> ExperimentRecord:
-    """Return the record with what is known before the run.
+    """Return the record with the settings of a run and without results.
 
     Args:
         experiment: the run. Its design may be the user's own, which need not be imported.

@@ -10,18 +10,18 @@ from resunit.io.atomic import write_atomically
 from resunit.io.places import user_path
 from resunit.models.drawing.draw import design_svgs, draw_designs
 from resunit.reports.compared_run import ComparedRun, with_all_options
-from resunit.reports.comparison import Comparison, claims_in_markdown, comparison_in_markdown
 from resunit.reports.costs import Cost, costs_in_markdown
 from resunit.reports.curves import Curve, Plot, draw_curves
 from resunit.reports.measurement_table import measurement_table
+from resunit.reports.paper_comparison import Comparison, claims_in_markdown, comparison_in_markdown
 from resunit.reports.run_table import run_table
 from resunit.reports.runs_comparison import RunsComparison, compare
 from resunit.reports.runs_page import runs_page
 from resunit.reports.sortable_table import SortableTable, table_in_markdown
 from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.claims.margins import MARGINS, describe_margins
-from resunit.reproduction.compared import compared_experiment
-from resunit.reproduction.found import find_records
+from resunit.reproduction.compared_runs import compared_experiment
+from resunit.reproduction.find_records import find_records
 from resunit.reproduction.pictures import figure
 from resunit.reproduction.publication import (
     claim_rows,

@@ -1,4 +1,4 @@
-"""A table, figure or the claims of the paper: what is recorded, what is missing, and the training of that."""
+"""A table, a figure or the claims of the paper: the recorded runs, the missing runs, and their training."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,8 +8,8 @@ from typing import Any
 from resunit.errors import RunError, UsageError
 from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
-from resunit.reports.comparison import Comparison
 from resunit.reports.curves import draw_curves
+from resunit.reports.paper_comparison import Comparison
 from resunit.reproduction.board import Board
 from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.evidence import (
@@ -36,17 +36,17 @@ from resunit.training.devices import free_memory, resolve_device
 def train_missing(
     plan: Plan, *, jobs: int | None, on: str, address: str | None, quiet: bool
 ) -> list[Experiment]:
-    """Bring all runs of the plan to their end, and return them; runs that ended before are not run again.
+    """Train all runs of the plan to their end, and return them; runs that ended earlier are not run again.
 
     Where all runs are recorded in another precision than this machine's, and none was asked for, nothing is run.
 
     Args:
-        plan: what is asked for.
+        plan: the request.
         jobs: the runs at a time; None means one, and at smoke scale one for each core, since such runs do
             little but start.
         on: "local", or "ray" for a Ray cluster.
         address: the address of the cluster; None starts one on this machine.
-        quiet: whether to show nothing on the way.
+        quiet: whether nothing is shown while runs train.
 
     Raises:
         UsageError: there is nothing to run, or an option does not fit.
@@ -108,7 +108,7 @@ class Reproduction:
     """A table, figure or the claims of the paper, with the records of its runs.
 
     Attributes:
-        plan: what was asked for.
+        plan: the request.
         records: the records of the table's runs.
         comparable: all records of the same settings, for the claims that they decide together.
         missing: the runs that have no record yet.
@@ -131,7 +131,7 @@ class Reproduction:
 
     @property
     def signals(self) -> SignalComparison | None:
-        """The signal in the table's designs, if that is what was asked for. Raises UsageError."""
+        """The signal in the table's designs, if the table is "signal". Raises UsageError."""
         if self.plan.name != SIGNAL:
             return None
         origin = str(self.plan.records or f"scale {self.plan.scale}")
@@ -177,10 +177,10 @@ class Reproduction:
 
 
 def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
-    """Return what is recorded of the plan; nothing is trained, and no data set is read.
+    """Return the recorded runs of the plan; nothing is trained, and no data set is read.
 
     Args:
-        plan: what is asked for. Runs of the settings that are asked for are shown if all of them are recorded, or
+        plan: the request. Runs of the settings that are asked for are shown if all of them are recorded, or
             if recipes are changed; otherwise all runs of the scale are. A recorded run counts whatever precision
             this machine would train it in, unless a precision is asked for.
         trained: the runs that were just trained, which alone are shown then.

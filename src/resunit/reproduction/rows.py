@@ -1,4 +1,4 @@
-"""The rows of the paper's tables as data: what each trains, and what the paper measured."""
+"""The rows of the paper's tables as data: the network that each row trains, and the error that the paper measured."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,9 +19,9 @@ class Row:
         label: the row's name in the table.
         network: the network; None for another paper's method, whose error is quoted and which is not run.
         published: the paper's test error in percent (top-1 on ImageNet), "fail", or None without a number.
-        remark: what there is to know about the row.
+        remark: a note on the row.
         data: the data set; None for a folder of images that the user names.
-        recipe: the recipe of the row; scales.py has both.
+        recipe: which of the two recipes in scales.py the row has.
         published_top5: the paper's top-5 error in percent, on ImageNet.
         crop: how training images are cropped, as in `Recipe.crop`.
         large_crop: whether tests use crops of 320 pixels of images of 320, and not 224 of 256.

@@ -1,4 +1,4 @@
-"""The runner: brings several runs at a time to their end.
+"""The runner: trains several runs at a time to their end.
 
 Runs that ended are skipped, interrupted runs are resumed, and failures are recorded.
 """
@@ -35,7 +35,7 @@ class Interrupted(Exception):
 
 
 class Observer(Protocol):
-    """Shows the runs as they go on."""
+    """Shows the progress of runs."""
 
     def update(self, running: Sequence[Experiment]) -> None:
         """Show how far `running` are, some of which may not have begun."""
@@ -122,7 +122,7 @@ def start_forkserver() -> None:
 def perform_all(
     wanted: Sequence[Experiment], out: Path, scale: str, executor: Executor, observer: Observer
 ) -> None:
-    """Bring every run to its end, and add its record to the folder of results as soon as it ends.
+    """Train every run to its end, and add its record to the folder of results as soon as it ends.
 
     Runs whose record ships with the package, or stands in `out`, are not run again.
 
@@ -151,7 +151,7 @@ def perform_all(
                 experiment = running.pop(future)
                 record = _record_from(future, experiment)
                 if record is None and experiment.identity not in stopped:
-                    # Another process than this runner stopped it. It goes on from its checkpoint, once.
+                    # Another process stopped the run. The runner continues it from its checkpoint, once.
                     stopped.add(experiment.identity)
                     running[executor.submit(experiment, experiment.folder(out))] = experiment
                     continue

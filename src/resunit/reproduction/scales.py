@@ -52,8 +52,8 @@ def laptop_scale() -> Recipe:
 def mini_scale() -> Recipe:
     """Return the paper's schedule compressed to 400 steps of 64 images, with one milestone at 70 %.
 
-    Batch norm normalises over the whole batch. Evaluations on the way use the first 250 test images, and the
-    last evaluation uses all of them.
+    Batch norm normalises over the whole batch. Evaluations during training use the first 250 test images, and
+    the last evaluation uses all of them.
     """
     return replace(
         paper(),
@@ -128,7 +128,7 @@ IMAGENET_SCALES: dict[str, Callable[[], Recipe]] = {
 }
 
 
-# A row or its seed sets these fields; the options on the right choose them.
+# A row or its seed sets these fields, so they are no options; the options on the right choose the row or the seed.
 OF_THE_ROW = {
     "model": "--only",
     "design": "--only or --add",

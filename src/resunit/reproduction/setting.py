@@ -1,4 +1,4 @@
-"""The setting of a run: what runs have in common that are compared, or that are seeds of one row."""
+"""The setting of a run, which is the same for runs that are compared and for all seeds of a row."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -54,7 +54,7 @@ def describe_differences(settings: Iterable[Setting]) -> str:
 def most_common(records: Iterable[ExperimentRecord]) -> Setting | None:
     """Return the setting of most records, and of equally common ones the first; None without records.
 
-    Settings of smoke scale stand back behind all others.
+    A setting of smoke scale is returned only if there is no other.
     """
     counts = Counter(setting_of(record) for record in records)
     return max(counts, key=lambda setting: (setting.scale != "smoke", counts[setting]), default=None)

@@ -1,4 +1,4 @@
-"""The signal in the paper's designs: what their runs measured before the first step and after some steps."""
+"""The signal in the paper's designs, measured in runs before the first step and after some steps."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

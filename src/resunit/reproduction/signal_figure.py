@@ -1,4 +1,4 @@
-"""The figure of the paper's designs: what reaches each depth, at initialisation and after some training."""
+"""The figure of the signal at each depth in the paper's designs, at initialisation and after some training."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _draw(
 
 
 def _say_if_all_are_one(axes: Axes) -> None:
-    """Say that every line is at 1, so that lines that hide one another are no mistake of the drawing."""
+    """Write into a panel that every line is at 1, since lines that hide one another would look like a mistake."""
     heights = [value for line in axes.lines for value in np.asarray(line.get_ydata()) if math.isfinite(value)]
     if heights and min(heights) > 0.999 and max(heights) < 1.001:
         axes.annotate("every line is at 1", (0.5, 0.8), xycoords="axes fraction", ha="center", fontsize=9)

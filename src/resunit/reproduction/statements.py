@@ -1,4 +1,4 @@
-"""The paper's argument, statement by statement: what shows each, a measurement, a formula, or claims that runs decide.
+"""The paper's argument as a list of statements, each with the measurement, the formula or the claims that show it.
 
 The statements are those that the paper makes beside the numbers of its tables, in its order and in our words.
 """

@@ -37,7 +37,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Settings:
-    """What is equal for all entries that took turns; None where it does not apply."""
+    """The settings that all entries of a benchmark share; a setting that does not apply is None."""
 
     batch_size: int | None = None
     image_size: int | None = None
@@ -68,7 +68,7 @@ class SeedErrors:
 
 @dataclass(frozen=True)
 class Details:
-    """What is known of one entry beside its times; None where it does not apply."""
+    """Facts about one entry other than its times; a fact that does not apply is None."""
 
     precision: str | None = None
     layout: str | None = None

@@ -5,17 +5,17 @@ Single batches scatter, and a longer end would still hold the fall after the las
 
 from collections.abc import Iterable
 
-SHARE_AT_THE_END = 20
-"""One part in so many of a run's steps is its end."""
+PARTS = 20
+"""A run has this many equal parts, of which the end is the last one."""
 
 
 def steps_before_the_end(steps: int) -> int:
     """Return the number of steps that precede the end of a run of `steps` steps; the end has at least one."""
-    return steps * (SHARE_AT_THE_END - 1) // SHARE_AT_THE_END
+    return steps * (PARTS - 1) // PARTS
 
 
 def mean_at_the_end(means: Iterable[tuple[int, float | None]], steps: int) -> float | None:
-    """Return the mean over the end of a run, from means over the intervals that a log tells of.
+    """Return the mean over the end of a run, computed from the means over the intervals between log lines.
 
     Args:
         means: the last step of each interval, in ascending order, and the mean over the interval. An interval

@@ -91,7 +91,7 @@ class RunFolder:
         write_json(self.recipe, recipe)
 
     def read_environment(self) -> Environment | None:
-        """Return where the run happened; None if it did not come as far as recording it."""
+        """Return where the run happened; None if the run ended before it recorded that."""
         return read_file(Environment, self.environment) if self.environment.exists() else None
 
     def write_environment(self, environment: Environment) -> None:
@@ -107,7 +107,7 @@ class RunFolder:
         write_file(self.result, result)
 
     def finished_result(self) -> RunResult | None:
-        """Return the result if nothing is left to do, and None if the run can continue.
+        """Return the result of a run that is done, its page included, and None for a run that can continue.
 
         Raises:
             RunError: the run diverged.
@@ -141,7 +141,7 @@ class RunFolder:
         return self.log.stat().st_size if self.log.exists() else 0
 
     def truncate_log(self, length: int) -> None:
-        """Drop the lines of log.jsonl that were written after the checkpoint which resumes."""
+        """Drop the lines of log.jsonl that were written after the checkpoint from which the run resumes."""
         if self.log_bytes() > length:
             os.truncate(self.log, length)
 
@@ -154,9 +154,9 @@ class RunFolder:
         _append(self.propagation, line)
 
     def truncate_propagation(self, step: int) -> None:
-        """Drop the lines of propagation.jsonl from `step` on: a run that resumes there writes them again.
+        """Drop the lines of propagation.jsonl from `step` on, because a run that resumes there writes them again.
 
-        The lines before stay byte for byte as they are, whatever their format.
+        The earlier lines stay byte for byte as they are, whatever their format.
         """
         if self.propagation.exists():
             lines = self.propagation.read_bytes().splitlines(keepends=True)
@@ -259,7 +259,7 @@ def _not_writable(path: Path, error: OSError) -> RunError:
 
 
 def _append(path: Path, record: Record) -> None:
-    """Add a record to a file of JSON lines, at the cost of the record alone. Raises WriteError."""
+    """Add a record to a file of JSON lines without rewriting the file. Raises WriteError."""
     try:
         with path.open("ab") as file:
             file.write((json.dumps(to_json(record), allow_nan=False) + "\n").encode())

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from resunit.errors import RunError
 from resunit.runs.confusion import Confusion
 from resunit.runs.folder import resume_command
-from resunit.runs.judged import are_few
+from resunit.runs.judged_images import are_few
 from resunit.runs.recipe_format import upgrade_recipe
 from resunit.runs.schema import (
     Environment,
@@ -51,6 +51,16 @@ class Run:
     def split(self) -> Split:
         """The images that the run was judged on."""
         return self.result.split
+
+    @property
+    def watched(self) -> Split:
+        """The images of the evaluations during training."""
+        return self.log[-1].split if self.log else self.result.watched
+
+    @property
+    def last_split(self) -> Split:
+        """The images that `last_error` was measured on."""
+        return self.split if is_finite(self.result.error) else self.watched
 
     @property
     def confusion(self) -> Confusion | None:

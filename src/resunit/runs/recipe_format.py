@@ -1,4 +1,4 @@
-"""The format of recipe.json: the names that older recipes gave to fields of today, and fields without effect."""
+"""The format of recipe.json: the older names of fields, and the fields that change no number of a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,8 +27,8 @@ NAMES_SINCE_FORMAT_1 = {
 def upgrade_recipe(record: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Return a recipe's record in the newest format; its values are not checked.
 
-    A record without a format number is of format 1. Its fields and its model options get the names of
-    today; all other fields stay as they are.
+    A record without a format number is of format 1. Its fields and its model options get today's names; fields
+    whose name has not changed stay as they are.
 
     Args:
         record: the JSON object of recipe.json.

@@ -34,7 +34,7 @@ class RecipeRun:
     evaluation_flops: int
     wall_seconds: float | None
     alone: bool
-    """Whether the run was trained in one go; otherwise it may have shared the machine, and its time means nothing."""
+    """Whether the run was not interrupted; otherwise it may have shared the machine, and its time means nothing."""
     machine: str
     """Processor, threads, operating system and architecture."""
     resunit: str

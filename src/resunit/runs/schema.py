@@ -31,7 +31,7 @@ View = Literal["mirror", "tta", "large_crop", "ten_crops"]
 
 @dataclass(frozen=True)
 class ViewError:
-    """The errors, in percent, on other views of each image than the plain one."""
+    """The errors, in percent, on views of each image other than the plain one."""
 
     view: View
     """"mirror" averages over the image and its mirror image, "tta" over shifted and mirrored images."""
@@ -43,7 +43,8 @@ class ViewError:
 class RunResult:
     """The summary of one run, as result.json holds it; errors are in percent.
 
-    Errors on images that the run was not judged on are None. `test_error` is of the last epoch and of one
+    Errors on images that the run was not judged on are None. A run with validation and test images has the
+    lowest error on the former and the last one on the latter. `test_error` is of the last epoch and of one
     plain view of each image; errors on several views stand in `views`.
     """
 
@@ -65,7 +66,7 @@ class RunResult:
     wall_seconds: float
     images_per_second: float | None
     split: Split = "test"
-    """The images that the run was judged on."""
+    """The images that the run was judged on at its end."""
     test_error: float | None = None
     best_test_error: float | None = None
     test_top5_error: float | None = None
@@ -87,8 +88,13 @@ class RunResult:
 
     @property
     def best_error(self) -> float | None:
-        """The lowest error in percent of all evaluations on those images."""
-        return self.best_validation_error if self.split == "validation" else self.best_test_error
+        """The lowest error in percent of all evaluations during training, which were on the `watched` images."""
+        return self.best_validation_error if self.watched == "validation" else self.best_test_error
+
+    @property
+    def watched(self) -> Split:
+        """The images of the evaluations during training: validation images if there are both kinds."""
+        return "test" if self.best_validation_error is None and self.split == "test" else "validation"
 
     @property
     def top5_error(self) -> float | None:
@@ -102,7 +108,7 @@ class RunResult:
 
 @dataclass(frozen=True)
 class LogLine:
-    """One evaluation on the way, a line of log.jsonl; errors are in percent and None where not finite."""
+    """One evaluation during training, a line of log.jsonl; errors are in percent, and None if they are not finite."""
 
     FORMAT: ClassVar[int] = 2
 
@@ -125,10 +131,10 @@ class LogLine:
 
 @dataclass(frozen=True)
 class PropagationLine:
-    """One measurement of the signal on the way, a line of propagation.jsonl.
+    """One measurement of the signal during training, a line of propagation.jsonl.
 
     `measures` maps the name of a measure, an attribute of `propagation.Junction`, to its value at each junction.
-    `refused` says why nothing could be measured, where nothing could.
+    `refused` says why nothing could be measured; it is None if something was.
     """
 
     FORMAT: ClassVar[int] = 2
@@ -164,7 +170,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the final weights took for what, as evaluation.json holds it."""
+    """The confusion matrix of the final weights and examples of their answers, as evaluation.json holds them."""
 
     FORMAT: ClassVar[int] = 2
 
@@ -181,7 +187,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where, when and of which recipe a run happened: what bitwise repetition depends on, and what people ask for."""
+    """Where and when a run happened, its recipe, and everything else that its bitwise repetition depends on."""
 
     FORMAT: ClassVar[int] = 2
 
@@ -211,6 +217,8 @@ class Environment:
     """The command that started the run, as it was typed; None for a run that Python code started."""
     recipe: Mapping[str, Any] | None = None
     """The recipe that the run began with, as recipe.json held it; the first environments had none."""
+    data_notes: tuple[str, ...] = ()
+    """What a user should know about the images: which files were not used, and which had to be changed."""
     format: int = FORMAT
 
 
@@ -235,7 +243,7 @@ class PropagationPoint:
 
 @dataclass(frozen=True)
 class ExperimentRecord:
-    """One run of a row of the paper's tables: what it was, and what it ended with. Errors are in percent.
+    """The settings and the results of one run of a row of the paper's tables. Errors are in percent.
 
     `test_error` and the like are of the images that the run was judged on, which `split` names.
     `train_loss` and `train_error` are of the training batches, over the last twentieth of the steps.
@@ -259,7 +267,7 @@ class ExperimentRecord:
     numerics: int
     identity: str
     recipe: str = ""
-    """A hash of what the recipe says beside the fields that stand here; the first records had none."""
+    """A hash of the recipe's fields that this record does not have; the first records had no hash."""
     crop: str = "shift"
     error: str | None = None
     """Why the run failed, if it did."""

@@ -73,8 +73,8 @@ def upgrade_experiment(record: dict[str, Any]) -> dict[str, Any]:
 def upgrade_end_of_training(record: dict[str, Any]) -> dict[str, Any]:
     """Return an experiment in format 3, whose training loss and error are means over the last twentieth of the steps.
 
-    Format 2 had means over about the last tenth. The curve gives the new ones where it has a point at which
-    the last twentieth begins; elsewhere they are not known.
+    Format 2 had means over about the last tenth. The new means are computed from the curve if it has a point at
+    which the last twentieth begins; otherwise they are not known.
     """
     for name in ("train_loss", "train_error"):
         means = [(point["step"], point.get(name)) for point in record.get("curve") or ()]

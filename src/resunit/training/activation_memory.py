@@ -1,4 +1,4 @@
-"""Activation checkpointing: all activations are stored where they fit, else as few as sqrt(depth) needs."""
+"""The choice of activation checkpointing: all activations are stored if they fit, else about sqrt(depth) of them."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ from resunit.training.recipe import Recipe
 
 Mode = Literal["fast", "small"]
 BYTES_PER_NUMBER = {"bf16": 2, "fp32": 4}
-USABLE_SHARE = 0.8  # The rest of the free memory is for gradients and for what convolutions take themselves.
+USABLE_SHARE = 0.8  # Gradients and the work space of convolutions take the rest of the free memory.
 
 
 def resolve_activation_checkpointing(

@@ -12,7 +12,7 @@ from resunit.training.distributed import Distributed
 
 @dataclass(frozen=True)
 class GhostBatch:
-    """A micro-batch that batch norm normalises by its own statistics."""
+    """A micro-batch, which batch norm normalises by the micro-batch's own statistics."""
 
     images: Tensor
     """(n, C, H, W) float32, normalised and augmented."""
@@ -22,16 +22,16 @@ class GhostBatch:
 
 @dataclass(frozen=True)
 class Batches:
-    """One rank's share of every step's batch. An epoch is as many whole batches as the split has."""
+    """One rank's part of every step's batch; an epoch has as many steps as the split has whole batches."""
 
     split: Split | StreamedSplit
     normalisation: Normalisation
     augmentation: Augmentation
     seed: int
     batch_size: int
-    """Images a step, over all ranks."""
+    """The number of images in a step, over all ranks."""
     ghost_batch_size: int | None
-    """Images a ghost batch; None is a rank's whole share."""
+    """The number of images in a ghost batch; None means all images of a rank."""
     distributed: Distributed
 
     @property
@@ -59,8 +59,8 @@ class Batches:
             plan = epoch_plan(self.seed, epoch, len(self.split), self.augmentation)
             for batch in range(first, min(self.per_epoch, first + steps - step)):
                 order = plan.order[batch * self.batch_size : (batch + 1) * self.batch_size]
-                share = self.distributed.share(order)
-                yield plan, share.split(self.ghost_batch_size or len(share))
+                part = self.distributed.part(order)
+                yield plan, part.split(self.ghost_batch_size or len(part))
                 step += 1
 
     def _images(self, ghost_batches: Iterable[tuple[EpochPlan, Tensor]]) -> Iterator[Tensor]:

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from resunit.io.format import NO_BREAK_SPACE, duration
 from resunit.io.streams import progress_console
 from resunit.ops.processor import supports_bf16
+from resunit.runs.judged_images import remark_on_few
 from resunit.runs.schema import LogLine
 from resunit.training.estimate import measure_speed, seconds_of_run
 from resunit.training.setup import TrainingSetup
@@ -41,17 +42,31 @@ class Display:
         self.say(
             f"{recipe.model}: {setup.steps:,} steps of {setup.batches.batch_size} from {len(dataset.train):,} "
             f"images of {recipe.data} at {setup.image_size} pixels, "
-            f"{torch.get_num_threads()} threads, {recipe.precision} on {device}{remark}"
+            f"{torch.get_num_threads()} threads, {recipe.precision} on {device}{remark}{self._few_judged()}"
         )
+        during_training = ""
+        if dataset.validation is not None:
+            during_training = (
+                f"{len(dataset.validation):,} validation images during training and, at the end, on "
+            )
         self.say(
-            f"evaluated on {len(dataset.test):,} {dataset.split_name} images of {len(dataset.classes)} classes"
+            f"evaluated on {during_training}{len(dataset.test):,} {dataset.split_name} images of "
+            f"{len(dataset.classes)} classes"
         )
+        for note in dataset.notes:
+            self.say(note)
         if not self.console.quiet and self._is_long():
             seconds = seconds_of_run(setup, measure_speed(setup), self.steps_before)
             self.say(describe_time(seconds, recipe.epochs))
         if self.console.is_interactive:
             self.bars.start()
         return self
+
+    def _few_judged(self) -> str:
+        """Return what the first line says about few images to judge, or ""."""
+        dataset = self.setup.dataset
+        few = remark_on_few(dataset.classes, dataset.judged_counts(), dataset.split_name)
+        return f"; {few}" if few else ""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,4 +1,4 @@
-"""One process or many: the share of the work of this process, whether started alone or by torchrun."""
+"""One process or several: the rank of this process, and what the ranks exchange; torchrun starts several."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -24,7 +24,7 @@ class Distributed:
         """Whether this is the process that writes files and shows progress: rank 0."""
         return self.rank == 0
 
-    def share(self, batch: Tensor) -> Tensor:
+    def part(self, batch: Tensor) -> Tensor:
         """Return this rank's equal part of `batch`, along the first dimension."""
         return batch.chunk(self.world_size)[self.rank]
 
@@ -54,7 +54,7 @@ class Distributed:
             distributed.all_reduce(tensor)
 
     def average_running_statistics(self, model: nn.Module) -> None:
-        """Give all ranks the mean of their batch-norm statistics, as ghost batches are averaged."""
+        """Set the batch-norm statistics of every rank to the mean over all ranks, as ghost batches are averaged."""
         if self.world_size > 1:
             buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
             flat = torch.cat([buffer.flatten() for buffer in buffers])
@@ -64,7 +64,7 @@ class Distributed:
                 buffer.copy_(mean.view_as(buffer))
 
     def raise_together(self, error: Exception | None) -> None:
-        """Raise the `error` of rank 0, if it has one, and end the other ranks without a message.
+        """Raise `error` on rank 0, if there is one, and end the other ranks without a message.
 
         Raises:
             Exception: `error`, on rank 0.
@@ -81,7 +81,7 @@ class Distributed:
 
 
 def start_distributed(device: str) -> Distributed:
-    """Join this process to the others that torchrun started, if it did, and return its place among them.
+    """Return the place of this process among the ranks, and connect it to the others if torchrun started several.
 
     Args:
         device: a name as `resolve_device` takes it; one GPU is chosen for each process of a machine.

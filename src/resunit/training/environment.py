@@ -27,16 +27,18 @@ def describe_environment(
     data_checksum: str | None = None,
     command: str | None = None,
     recipe: Mapping[str, Any] | None = None,
+    data_notes: tuple[str, ...] = (),
 ) -> Environment:
-    """Return everything that bitwise repetition of a run depends on, its recipe, and time and place.
+    """Return what bitwise repetition of a run depends on, its recipe, and when and where it happens.
 
     Args:
         device: the device that computes.
         precision: "bf16" or "fp32".
         world_size: the number of processes.
         data_checksum: the checksum of the data set.
-        command: the command as it was typed, if one was.
+        command: the command as it was typed; None for a run that Python code starts.
         recipe: the recipe that the run begins with, as recipe.json holds it.
+        data_notes: what a user should know about the images.
     """
     is_anonymous = bool(os.environ.get(ANONYMOUS))
     return Environment(
@@ -61,6 +63,7 @@ def describe_environment(
         host=None if is_anonymous else platform.node() or None,
         command=None if is_anonymous else command,
         recipe=recipe,
+        data_notes=data_notes,
     )
 
 
@@ -73,7 +76,7 @@ def _version_of(package: str) -> str:
 
 
 def name_processor() -> str:
-    """Return the processor's name, as the kernel or else the Python build knows it."""
+    """Return the processor's name as the kernel gives it, or as Python gives it if the kernel does not."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

@@ -1,4 +1,4 @@
-"""How long a run takes on this machine, measured on a copy of its network before it begins."""
+"""The time that a run will take on this machine, measured on a copy of its network before the first step."""
 
 import time
 from collections import Counter
@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from resunit.training.guest import isolated_random_numbers
 from resunit.training.optimizer import RecipeOptimizer
+from resunit.training.process_state import isolated_random_numbers
 from resunit.training.setup import TrainingSetup
 
-IMAGES = 64  # of the passes that are measured
+IMAGES = 64  # These are the images of the passes that are measured.
 IMAGES_TO_WARM_UP = 8
 SECONDS_TO_WARM_UP = 3.0  # A machine on which eight images take longer is slow enough to be judged by them.
 FORWARD_SHARE = 1 / 3  # Of a training pass: the backward pass computes two gradients for each layer.
@@ -25,9 +25,9 @@ class Speed:
     """The seconds that the parts of a run take."""
 
     image: Mapping[int, float]
-    """To train on one image, by its side in pixels."""
+    """The seconds to train on one image, by its side in pixels."""
     update: float
-    """For one step of the optimizer."""
+    """The seconds for one step of the optimizer."""
 
 
 def measure_speed(setup: TrainingSetup) -> Speed:
@@ -36,7 +36,8 @@ def measure_speed(setup: TrainingSetup) -> Speed:
         network = deepcopy(setup.network).train()
         image = {side: _seconds_per_image(setup, network, side) for side in setup.flops}
         optimizer = RecipeOptimizer(setup.recipe, network)
-        optimizer.step(setup.recipe.learning_rate)  # The first step also makes the optimizer's state.
+        # The first step takes longer, because it also makes the optimizer's state.
+        optimizer.step(setup.recipe.learning_rate)
         _seconds_of_pass(setup, network, setup.image_size, IMAGES_TO_WARM_UP)  # Each step needs gradients.
         began = time.monotonic()
         optimizer.step(setup.recipe.learning_rate)

@@ -1,4 +1,4 @@
-"""Evaluation: a network's answers on a split, and the losses and errors that they amount to."""
+"""Evaluation: a network's answers on a split, and the loss and the errors of these answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,9 +15,7 @@ from resunit.training.precision import autocast
 
 AnySplit = Split | StreamedSplit
 PIXELS_AT_ONCE = 500 * 32 * 32  # A larger batch takes more memory and is no faster.
-CLASSES_WITH_TOP5 = (
-    100  # Of fewer classes, the label among five answers says little, and no paper reports it.
-)
+CLASSES_WITH_TOP5 = 100  # With fewer classes the top-5 error says little, and no paper reports it.
 CROPS: dict[View, EvaluationCrop] = {"large_crop": "large crop", "ten_crops": "ten crops"}
 
 
@@ -60,11 +58,11 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ViewPredictions:
-    """The errors on other views of each image than the plain one."""
+    """The errors on views of each image other than the plain one."""
 
     errors: tuple[ViewError, ...] = ()
     passes: Mapping[int, int] = field(default_factory=dict)
-    """How many views of each image were evaluated, by the side of a view in pixels."""
+    """The number of views that were evaluated for each image, by the side of a view in pixels."""
 
 
 @torch.inference_mode()
@@ -98,7 +96,7 @@ def evaluate(
     precision: str,
     distributed: Distributed,
 ) -> Predictions:
-    """Return the network's predictions on `split`; each rank computes its share and gets all of them."""
+    """Return the network's predictions on `split`; each rank computes a part of them and gets all."""
     logits = gather_logits(network, split, normalisation, precision, distributed)
     labels = split.labels.cpu()
     return Predictions(
@@ -110,7 +108,7 @@ def evaluate(
 
 
 def compute_errors(logits: Tensor, labels: Tensor) -> Errors:
-    """Return the percentages of labels (N,) that are not the first answer, and not among the first five."""
+    """Return two errors: the percentages of labels (N,) that are not the first answer, or not in the first five."""
     error = 100 * int((logits.argmax(1) != labels).sum()) / len(labels)
     if logits.shape[1] < CLASSES_WITH_TOP5:
         return Errors(error, None)
@@ -126,7 +124,7 @@ def evaluate_views(
     distributed: Distributed,
     tta: bool,
 ) -> ViewPredictions:
-    """Return the errors on other views than the plain one; each rank computes its share.
+    """Return the errors on views other than the plain one; each rank evaluates its part of the images.
 
     Streamed images are evaluated on the large crop, a whole image at its scale, and with `tta` also on ten
     crops together. Images in memory are evaluated with `tta` only: on mirrored and shifted views together.
@@ -182,7 +180,7 @@ def gather_logits(
 ) -> Tensor:
     """Return the logits (N, classes) of all images of `split`, on the CPU of every rank.
 
-    Each rank computes the logits of its share of the images. Where an image has several pictures
+    Each rank computes the logits of its part of the images. Where an image has several pictures
     (N, views, 3, H, W), their logits are averaged.
     """
     own = torch.arange(len(split))[distributed.rank :: distributed.world_size]

@@ -3,7 +3,7 @@
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-MOMENTUM = 0.1  # The weight of a step's statistics in the running ones, as in both codes of the authors.
+MOMENTUM = 0.1  # This is the weight of a step's statistics in the running ones, as in both code bases of the authors.
 
 
 def set_momentum(model: nn.Module, index: int, count: int) -> None:

@@ -17,8 +17,8 @@ from resunit.training.batches import GhostBatch
 from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.ghost_batch_norm import set_momentum
-from resunit.training.guest import isolated_process_state
 from resunit.training.precision import autocast
+from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, stored_recipe
 from resunit.training.recipes import quick
@@ -73,18 +73,18 @@ def train(
 def resume(path: str | Path, *, quiet: bool = False) -> RunResult:
     """Continue an interrupted run, to bitwise the weights of a run that was never interrupted.
 
-    That holds on the same machine and versions; the recorded number of threads is set while the run lasts, but
-    for a machine with fewer cores, where an OtherThreads warning says so.
+    That holds on the same machine and versions, with the recorded number of threads, which is set while the run
+    lasts. On a machine with fewer cores an OtherThreads warning says that the bits may differ.
 
     Args:
         path: the run's folder.
         quiet: whether nothing is shown on stderr.
 
     Returns:
-        The result; a finished run's is returned as it is.
+        The result; the stored result if the run was done already.
 
     Raises:
-        RunError: `path` is not a run's folder, is in use, or holds a run that diverged, of other data, or whose
+        RunError: `path` is not a run's folder or is in use; or the run diverged, its data have changed, or its
             recipe.json was edited.
         FileFormatError: a file of the run is damaged or of a newer format.
     """
@@ -161,6 +161,9 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
         if not math.isfinite(predictions.loss):
             return writer.finish("diverged", state)
         display.log_line(writer.log(predictions, state))
+        if setup.dataset.validation is not None:  # The test images had no part in anything before.
+            predictions = setup.judge()
+            state.evaluated += len(predictions.labels)
         views = setup.evaluate_views()
         state.seconds += clock.lap()
         return writer.finish("done", state, predictions, views)
@@ -177,7 +180,7 @@ def train_step(
     Args:
         setup: the run; its optimizer steps.
         model: the network, wrapped for several ranks.
-        ghost_batches: this rank's share of the step's batch.
+        ghost_batches: this rank's part of the step's batch.
         step: the number of the step, counted from 0.
 
     Returns:
@@ -185,7 +188,7 @@ def train_step(
     """
     recipe, distributed = setup.recipe, setup.distributed
     torch.manual_seed(step_seed(recipe.seed, step, distributed.rank))
-    share = sum(len(batch.labels) for batch in ghost_batches)
+    images_of_rank = sum(len(batch.labels) for batch in ghost_batches)
     totals = torch.zeros(2, device=distributed.device)
     # Autocast keeps the weights that it has cast for as long as its region lasts: one region serves a step.
     with autocast(distributed.device, recipe.precision):
@@ -194,7 +197,7 @@ def train_step(
             with distributed.gradient_sync(model, is_last=index + 1 == len(ghost_batches)):
                 logits = model(batch.images)
                 loss = functional.cross_entropy(logits, batch.labels, label_smoothing=recipe.label_smoothing)
-                (loss * (len(batch.labels) / share)).backward()
+                (loss * (len(batch.labels) / images_of_rank)).backward()
             with torch.no_grad():
                 plain = functional.cross_entropy(logits, batch.labels, reduction="sum")
                 totals += torch.stack([plain, (logits.argmax(1) != batch.labels).sum()])

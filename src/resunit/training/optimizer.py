@@ -10,7 +10,7 @@ from resunit.training.recipe import Recipe
 
 
 class RecipeOptimizer:
-    """Updates every trainable parameter of a network as a recipe says.
+    """An optimizer that updates every trainable parameter of a network as a recipe says.
 
     Its state is a flat dictionary of tensors named by parameter, which checkpoints store as it is.
     """
@@ -46,7 +46,7 @@ class RecipeOptimizer:
             parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """Return the momentum buffers and the like, as `<parameter>.<kind>`."""
+        """Return the tensors that the optimizers keep, such as momentum buffers, as `<parameter>.<kind>`."""
         return {
             f"{name}.{kind}": value
             for optimizer, named in self.stepped
@@ -64,7 +64,7 @@ class RecipeOptimizer:
 
 
 def _sgd(recipe: Recipe, named: Mapping[str, nn.Parameter]) -> SGD:
-    """Return SGD in two groups, with and without weight decay, as far as the recipe tells them apart."""
+    """Return SGD; parameters with and without weight decay are groups of their own if the recipe has both kinds."""
     decays = {name: recipe.decay_parameters == "all" or p.ndim > 1 for name, p in named.items()}
     groups = [
         {
@@ -91,6 +91,6 @@ def _muon(recipe: Recipe, matrices: Mapping[str, nn.Parameter]) -> Muon:
 def as_matrix(filters: Tensor) -> Tensor:
     """Return filters (C_out, C_in, k, k), channels last in memory, as a view (C_out, k k C_in).
 
-    Muon does not depend on the order of the columns, so it computes what it would for (C_out, C_in k k).
+    Muon does not depend on the order of the columns, so the result is the same as for (C_out, C_in k k).
     """
     return filters.permute(0, 2, 3, 1).flatten(1)

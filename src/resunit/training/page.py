@@ -1,4 +1,4 @@
-"""The page of a run, with its unit and beside the named recipe that the run started from."""
+"""The page of a run, with a picture of its unit and the differences from the named recipe."""
 
 from pathlib import Path
 

@@ -9,7 +9,8 @@ from resunit.models.network import NetworkSpec
 from resunit.ops.processor import supports_bf16
 from resunit.training.recipe import Recipe
 
-MAX_LOW_PRECISION_UNITS = 250  # ResNet-1001, with a ReLU after each of 333 additions, did not train stably.
+# In bf16, ResNet-1001 with a ReLU after each of its 333 additions did not train stably.
+MAX_LOW_PRECISION_UNITS = 250
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -25,8 +26,8 @@ def resolve_precision(recipe: Recipe, spec: NetworkSpec, device: torch.device) -
 def autocast(device: torch.device, precision: str) -> Iterator[None]:
     """Compute with bf16 autocast inside if `precision` is "bf16".
 
-    Autocast keeps the weights that it has cast until the outermost region ends, which may be the host's. Here
-    they go at the end of this region, because an optimizer step may follow.
+    Autocast keeps the weights that it has cast until the outermost region ends, which may be the host
+    program's. Here these copies are dropped at the end of this region, because an optimizer step may follow.
     """
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         try:

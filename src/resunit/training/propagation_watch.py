@@ -1,4 +1,4 @@
-"""The signal's propagation through the network while it trains: a measurement every so many steps."""
+"""The signal's propagation through the network while it trains, measured before every N-th step."""
 
 import math
 
@@ -15,7 +15,7 @@ from resunit.training.precision import autocast
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
 
-IMAGES = 64  # Norms and shares hardly change with more images of the step's batch.
+IMAGES = 64  # More images of the step's batch hardly change norms and shares.
 
 
 class PropagationWatch:

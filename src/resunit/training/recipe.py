@@ -49,7 +49,7 @@ class Recipe:
     """
 
     name: str
-    """The recipe's name, which the run's default folder gets too."""
+    """The recipe's name; the run's default folder is named after it."""
     model: Annotated[str, NETWORK]
     """The network is one of those that `resunit models` lists."""
     design: Annotated[str | None, NETWORK] = None
@@ -71,6 +71,9 @@ class Recipe:
     none lets the data set decide."""
     validation: Annotated[int, Bounds(0), DATA] = 0
     """This many training images are held out for evaluation, and the test set is then not touched."""
+    skip_broken: Annotated[int, Bounds(0), DATA] = 0
+    """Up to this many unreadable images of a folder are left out and listed; one more ends the run before it
+    trains. With crops of files, all images are decoded once to find them."""
     batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
     """A step takes this many images over all devices; none means 250, or a sixteenth of a small data set."""
     ghost_batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
@@ -79,14 +82,14 @@ class Recipe:
     """The mean image is subtracted (pixel), or each channel gets mean 0 and standard deviation 1 (channel)."""
 
     crop: Annotated[Literal["shift", "scale", "scale-aspect"], AUGMENTATION] = "shift"
-    """Images are shifted within their padding, or cropped from a folder's files as they are read (paper
+    """Images are shifted within their padding (shift), or cropped from a folder's files as they are read (paper
     appendix, ImageNet): after the shorter side was scaled to 256 to 480 pixels (scale), or with 8 to 100 % of
     the area and an aspect ratio of 3/4 to 4/3 (scale-aspect). Crops of files need no memory for the data set;
     tests then take the centre of images of 256 pixels, and at the end also of 320 pixels."""
     padding: Annotated[int, Bounds(0, 512), AUGMENTATION] = 4
     """A shift moves an image by up to this many pixels in each direction."""
     padding_mode: Annotated[Literal["zeros", "reflect"], AUGMENTATION] = "zeros"
-    """Pixels that a shift brings into the image are zeros after normalisation, or mirror the image."""
+    """Pixels that a shift brings in are zeros after normalisation (zeros), or mirror the image (reflect)."""
     flip: Annotated[Literal["random", "alternating", "none"], AUGMENTATION] = "random"
     """Images are mirrored at random, in every other epoch (alternating), or never (none)."""
     colour: Annotated[bool, AUGMENTATION] = False
@@ -97,7 +100,7 @@ class Recipe:
     """Each of `resize_scales` ends at this share of the run."""
 
     optimizer: Annotated[Literal["sgd", "muon"], OPTIMIZER] = "sgd"
-    """SGD trains all parameters, or Muon trains the convolutions and SGD the rest."""
+    """SGD trains all parameters (sgd), or Muon trains the convolutions and SGD the rest (muon)."""
     learning_rate: Annotated[float, ABOVE_ZERO, OPTIMIZER]
     """The peak learning rate of SGD."""
     momentum: Annotated[float, SHARE_BELOW_ONE, OPTIMIZER] = 0.9
@@ -107,7 +110,7 @@ class Recipe:
     weight_decay: Annotated[float, COEFFICIENT, OPTIMIZER]
     """The coefficient of weight decay of SGD."""
     decay_parameters: Annotated[Literal["all", "weights"], OPTIMIZER] = "all"
-    """Weight decay applies to all parameters, or to convolutions and the classifier but no norms and biases."""
+    """Weight decay applies to all parameters (all), or to all but norms and biases (weights)."""
     label_smoothing: Annotated[float, SHARE_BELOW_ONE, OPTIMIZER] = 0.0
     """This share of a label's probability is spread over all classes."""
     train_norm_scale: Annotated[bool, OPTIMIZER] = True
@@ -129,15 +132,16 @@ class Recipe:
     """The warm-up has this learning rate ("steps"), or rises from it in a line ("linear")."""
 
     evaluate_every: Annotated[int, COUNT, EVALUATION] = 1
-    """An evaluation follows every so many epochs, unless `evaluate_steps` is given."""
+    """The network is evaluated each time this many epochs have passed, unless `evaluate_steps` is given."""
     evaluate_steps: Annotated[int | None, COUNT, EVALUATION] = None
-    """An evaluation follows every so many steps; none leaves it to `evaluate_every`."""
+    """The network is evaluated each time this many steps have passed; none leaves it to `evaluate_every`."""
     evaluation_images: Annotated[int | None, COUNT, EVALUATION] = None
-    """Evaluations before the last one use the first so many images; none means all."""
+    """Evaluations before the last one use only this many images, the first of the split; none means all."""
     tta: Annotated[bool, EVALUATION] = False
     """At the end, test-time augmentation averages over mirrored and shifted views, or over ten crops."""
     watch_propagation: Annotated[int | None, COUNT, EVALUATION] = None
-    """The signal through the junctions is measured before every so many steps; none measures nothing."""
+    """The signal through the junctions is measured before the first step and then each time this many steps have
+    passed; none measures nothing."""
 
     precision: Annotated[Literal["auto", "bf16", "fp32"], MACHINE] = "auto"
     """Steps compute in fp32 or with bf16 autocast; auto means bf16 where the device is fast at it and the
@@ -146,7 +150,7 @@ class Recipe:
     """All activations are stored for the backward pass (fast), or most are computed again (small), which needs
     memory for the square root of the depth; auto means fast where that fits. The weights are the same."""
     checkpoint_every: Annotated[int | None, COUNT, MACHINE] = None
-    """A checkpoint follows every so many steps; none means every epoch or 10 minutes."""
+    """A checkpoint is written after each such number of steps (none: each epoch), and at least every 10 minutes."""
     device: Annotated[str, MACHINE] = "auto"
     """The device is auto or one of torch's, such as cpu or cuda:1."""
 

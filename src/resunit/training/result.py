@@ -36,7 +36,7 @@ def describe_result(
         state: its counts.
         status: how it ended.
         predictions: the final weights' answers, for a run that is done.
-        views: their errors on other views, for a run that is done.
+        views: the errors of the final weights on other views, for a run that is done.
     """
     views = views or ViewPredictions()
     split, recipe = setup.dataset.split_name, setup.recipe
@@ -44,8 +44,8 @@ def describe_result(
     passes = Counter({setup.image_size: state.evaluated})
     passes.update({side: count * len(setup.dataset.test) for side, count in views.passes.items()})
     error, top5_error = predictions.errors if predictions is not None else (None, None)
-    is_test = split == "test"
-    # A run that goes on from a checkpoint before format 3 may have counted only a part of its end.
+    is_test, watches_test = split == "test", setup.dataset.watched_name == "test"
+    # A run that was resumed from a checkpoint before format 3 may have counted only a part of its end.
     images_at_the_end = (setup.steps - steps_before_the_end(setup.steps)) * setup.batches.batch_size
     has_end = status == "done" and state.end_seen == images_at_the_end
     return RunResult(
@@ -65,10 +65,10 @@ def describe_result(
         images_per_second=images_seen / state.training_seconds if state.training_seconds else None,
         split=split,
         test_error=error if is_test else None,
-        best_test_error=state.best_error if is_test else None,
+        best_test_error=state.best_error if watches_test else None,
         test_top5_error=top5_error if is_test else None,
         validation_error=None if is_test else error,
-        best_validation_error=None if is_test else state.best_error,
+        best_validation_error=None if watches_test else state.best_error,
         validation_top5_error=None if is_test else top5_error,
         best_epoch=state.best_epoch,
         views=views.errors,
@@ -91,7 +91,7 @@ def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evalu
 
 
 def spread_over(images: int) -> list[int]:
-    """Return the indices of at most `PREDICTIONS_SHOWN` of so many images, at equal distances.
+    """Return at most `PREDICTIONS_SHOWN` indices below the number of images, at equal distances.
 
     Splits are often sorted by class, so the images are of many classes.
     """

@@ -1,4 +1,4 @@
-"""Whether a run that goes on is still the run that it began as."""
+"""The check that a resumed run still has the recipe with which it began."""
 
 import shlex
 
@@ -7,8 +7,8 @@ from resunit.runs.folder import RunFolder
 from resunit.runs.schema import Environment
 from resunit.training.recipe import Recipe, recipe_from_json
 
-# These fields may change between the parts of a run: they change none of its numbers. That `data` are still the
-# same images, wherever they lie now, is known by their checksum.
+# These fields may change when a run is resumed, because they change none of its numbers. The folder `data` may
+# have moved, because a checksum tells whether the images are the same.
 MAY_CHANGE = ("name", "data", "device", "activation_checkpointing", "checkpoint_every")
 
 

@@ -4,13 +4,14 @@ from resunit.training.recipe import Recipe
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Return the learning rate of one step, whose greatest value is `recipe.learning_rate`.
+    """Return the learning rate of one step; the greatest of all steps is `recipe.learning_rate`.
 
-    The schedule "steps" has the warm-up's rate first, then the peak, divided by 10 at each milestone. The
-    schedule "linear" rises in a line from the warm-up's rate to the peak and falls in a line to 0.
+    The schedule "steps" is the paper's (section 3.1 and appendix): first the warm-up's rate, then the peak,
+    which is divided by 10 at each milestone. The schedule "linear" rises in a line from the warm-up's rate to
+    the peak and falls in a line to 0.
 
     Args:
-        recipe: its `learning_rate`, `schedule`, `milestones`, `warmup` and `warmup_learning_rate` count.
+        recipe: its `learning_rate`, `schedule`, `milestones`, `warmup` and `warmup_learning_rate` are used.
         step: the number of steps before this one, at least 0 and below `steps`.
         steps: the number of all steps of the run.
     """
@@ -27,13 +28,13 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def train_size(recipe: Recipe, step: int, steps: int, side: int) -> int:
-    """Return the pixels a side of the training images of one step (progressive resizing).
+    """Return the side in pixels of the training images of one step (progressive resizing).
 
     Args:
-        recipe: its `resize_scales` and `resize_ends` count.
+        recipe: its `resize_scales` and `resize_ends` are used.
         step: the number of steps before this one.
         steps: the number of all steps of the run.
-        side: the pixels a side of the stored images.
+        side: the side in pixels of the stored images.
     """
     for scale, end in zip(recipe.resize_scales, recipe.resize_ends, strict=True):
         if step < round(end * steps):

@@ -15,7 +15,7 @@ from resunit.ops.activation_checkpointing import enable_activation_checkpointing
 from resunit.training.activation_memory import resolve_activation_checkpointing
 from resunit.training.batches import Batches
 from resunit.training.distributed import Distributed, start_distributed
-from resunit.training.evaluation import Predictions, ViewPredictions, evaluate, evaluate_views
+from resunit.training.evaluation import AnySplit, Predictions, ViewPredictions, evaluate, evaluate_views
 from resunit.training.ghost_batch_norm import fix_norm_scales
 from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.precision import resolve_precision
@@ -28,7 +28,7 @@ AnyDataset: TypeAlias = Dataset[Split | StreamedSplit]
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """Everything that a run computes with."""
+    """The network, the data and everything else that a run computes with."""
 
     recipe: Recipe
     """It is resolved: its batch size is a number, its precision is "bf16" or "fp32", and its activation
@@ -51,7 +51,7 @@ class TrainingSetup:
         return self.dataset.train.side
 
     def epoch_at(self, step: int) -> float:
-        """Return the number of epochs that `step` steps are."""
+        """Return how many epochs `step` steps make, as a fraction."""
         return step / self.batches.per_epoch
 
     def learning_rate_at(self, step: int) -> float:
@@ -68,12 +68,18 @@ class TrainingSetup:
         return sum(count * self.batches.batch_size * self.flops[size] for size, count in sizes.items())
 
     def evaluate(self, images: int | None = None) -> Predictions:
-        """Return the predictions on all images of the split that is evaluated, or on its first `images`."""
-        split, recipe = self.dataset.test[:images], self.recipe
-        return evaluate(self.network, split, self.normalisation, recipe.precision, self.distributed)
+        """Return the predictions on all images that are evaluated during training, or on the first `images`."""
+        return self._evaluate(self.dataset.watched[:images])
+
+    def judge(self) -> Predictions:
+        """Return the predictions on all images that the run is judged on at its end."""
+        return self._evaluate(self.dataset.test)
+
+    def _evaluate(self, split: AnySplit) -> Predictions:
+        return evaluate(self.network, split, self.normalisation, self.recipe.precision, self.distributed)
 
     def evaluate_views(self) -> ViewPredictions:
-        """Return the errors on other views of each image than the plain one, as the recipe asks."""
+        """Return the errors on views other than the plain one, as far as the recipe asks for them."""
         split, recipe = self.dataset.test, self.recipe
         return evaluate_views(
             self.network, split, self.normalisation, recipe.precision, self.distributed, recipe.tta
@@ -86,7 +92,7 @@ class TrainingSetup:
     def evaluates_after(self, step: int) -> bool:
         """Return whether an evaluation is due after `step` steps.
 
-        The evaluation after the last step is another one: it belongs to the result.
+        The evaluation after the last step is not meant here, because it belongs to the result.
         """
         every = self.recipe.evaluate_steps or self.batches.per_epoch * self.recipe.evaluate_every
         return step % every == 0 and step < self.steps
@@ -161,7 +167,7 @@ def assemble(
 def _resolve(
     recipe: Recipe, spec: NetworkSpec, dataset: AnyDataset, distributed: Distributed
 ) -> tuple[Recipe, dict[int, int]]:
-    """Return the recipe without an "auto", and the training arithmetic by image size. Raises UsageError."""
+    """Return the recipe with every "auto" resolved, and the training arithmetic by image size. Raises UsageError."""
     images, side = len(dataset.train), dataset.train.side
     batch_size = min(recipe.batch_size or min(250, max(16, images // 16)), images)
     if batch_size % distributed.world_size:
@@ -193,16 +199,17 @@ def load_dataset(recipe: Recipe, progress: bool) -> AnyDataset:
     """Return the data set of `recipe`: in memory, or streamed where crops are taken of the files' own pixels.
 
     Args:
-        recipe: its `data`, `image_size` and `crop` count.
+        recipe: its `data`, `image_size`, `crop` and `skip_broken` are used.
         progress: whether progress is shown on stderr.
 
     Raises:
         UsageError: the data set's name is unknown, or the image size does not fit it.
         DataError: the data cannot be fetched or read.
     """
-    if recipe.crop == "shift":
-        return load(recipe.data, image_size=recipe.image_size, progress=progress)
-    return stream(recipe.data, image_size=recipe.image_size)
+    load_set = load if recipe.crop == "shift" else stream
+    return load_set(
+        recipe.data, image_size=recipe.image_size, progress=progress, skip_broken=recipe.skip_broken
+    )
 
 
 def load_dataset_once(recipe: Recipe, distributed: Distributed) -> AnyDataset:

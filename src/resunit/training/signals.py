@@ -1,4 +1,4 @@
-"""Signals as a request to stop, which the training loop looks at between steps."""
+"""Signals as a request to stop, which the training loop checks between steps."""
 
 import signal
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ class StopRequest:
 def stop_requests() -> Iterator[StopRequest]:
     """Turn the signals `STOPPING` into a request to stop while the context lasts; a second Ctrl-C interrupts.
 
-    SIGHUP stays ignored where it was, as `nohup` asks. Python lets the main thread alone handle signals; in
-    another thread nothing is changed.
+    SIGHUP stays ignored if it was ignored before, as under `nohup`. Python lets only the main thread handle
+    signals, so in another thread nothing is changed.
     """
     request = StopRequest()
     if current_thread() is not main_thread():
@@ -35,7 +35,7 @@ def stop_requests() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.received = True
 
-    # A handler that was not installed from Python reads as None and could not be restored.
+    # A handler that was not installed by Python code is returned as None, which cannot be restored.
     handlers = {number: signal.getsignal(number) for number in STOPPING}
     replaced = {number: handler for number, handler in handlers.items() if handler is not None}
     if handlers[signal.SIGHUP] == signal.SIG_IGN:

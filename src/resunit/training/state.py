@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass
 class TrainingState:
-    """The counts of a run, from its first step or its last evaluation on."""
+    """The counts of a run: some since its first step, the others since its last evaluation."""
 
     FORMAT: ClassVar[int] = 3
 
@@ -67,7 +67,7 @@ class TrainingState:
         return self.seen / self.seen_seconds if self.seen_seconds else None
 
     def add_evaluation(self, error: float, epoch: float, images: int, is_whole: bool) -> None:
-        """Count one evaluation; what counts from the last evaluation on starts anew.
+        """Count one evaluation, and set the counts since the last evaluation to zero.
 
         Args:
             error: the error in percent; the best one so far is kept if the split was evaluated whole.

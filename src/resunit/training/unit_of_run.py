@@ -4,15 +4,15 @@ from pathlib import Path
 
 from resunit.errors import ResunitError
 from resunit.models.drawing import unit_svg
-from resunit.models.drawing.subject import network_without_weights
+from resunit.models.drawing.named_network import network_without_weights
 from resunit.training.recipe import read_recipe
 
 
 def unit_of_run(folder: Path) -> str:
-    """Return the SVG of the unit that the network of a run has most of.
+    """Return the SVG of the most frequent unit in the network of a run.
 
-    It is empty if the recipe cannot be read, or names a design of the user's that was not added: a recipe does
-    not import code.
+    The SVG is empty if the recipe cannot be read, or if it names a design of the user's own that was not added,
+    because a recipe does not import code.
     """
     try:
         recipe = read_recipe(folder)

@@ -8,14 +8,14 @@ from torch.nn import functional
 
 from resunit.data import Normalisation, Split, StreamedSplit
 
-IMAGES = 5_000  # Enough for a covariance of 12 x 12 numbers.
+IMAGES = 5_000  # These are enough for a covariance of 12 x 12 numbers.
 VARIANCE_FLOOR = 5e-4  # Without it, the faintest directions, mostly noise, would be amplified the most.
 
 
 def fit_whitening(stem: nn.Module, train: Split | StreamedSplit, normalisation: Normalisation) -> None:
     """Set the filters of the stem's convolution to the principal directions of image patches, each twice.
 
-    Every direction and its negative is a filter, so that the activation after them loses neither
+    Every direction and its negative is a filter, so that the activation after the stem loses neither
     (Page 2019, Jordan 2024).
 
     Args:

@@ -1,4 +1,4 @@
-"""The files of a run on its way: log lines, checkpoints and, at the end, weights, result and report."""
+"""The files that a run writes: log lines and checkpoints, and at the end weights, result and report."""
 
 import math
 from collections.abc import Iterator
@@ -22,7 +22,8 @@ from resunit.training.result import describe_evaluation, describe_result
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
 
-TIMINGS = ("wall_seconds", "images_per_second")  # Without them, equal runs write equal weights files.
+# Weights files leave these out, so that equal runs write equal weights files.
+TIMINGS = ("wall_seconds", "images_per_second")
 
 
 class RunWriter:
@@ -36,7 +37,7 @@ class RunWriter:
     def in_use(self, command: str | None = None) -> Iterator[None]:
         """Keep other processes out of the folder while the context lasts, and record the environment.
 
-        A run that goes on keeps the time and the command that it was started with.
+        A resumed run keeps the time and the command with which it was started.
 
         Args:
             command: the command that starts the run, as it was typed.
@@ -57,6 +58,7 @@ class RunWriter:
                 self.setup.dataset.checksum,
                 command,
                 self.setup.recipe.to_json(),
+                self.setup.dataset.notes,
             )
             if earlier is not None:
                 environment = replace(environment, started=earlier.started, command=earlier.command)
@@ -64,7 +66,7 @@ class RunWriter:
             yield
 
     def check_data(self) -> None:
-        """Raise RunError if the data are not the data that the run began with."""
+        """Raise RunError if the data have changed since the run began."""
         environment = self.folder.read_environment()
         if environment is None or environment.data_checksum is None:
             return
@@ -74,14 +76,14 @@ class RunWriter:
             )
 
     def log(self, predictions: Predictions, state: TrainingState) -> LogLine:
-        """Add a line to log.jsonl and return it; what `state` counts for a line starts anew."""
+        """Add a line to log.jsonl and return it; the counts of `state` since the last line become zero."""
         setup, images = self.setup, len(predictions.labels)
         line = LogLine(
             step=state.step,
             epoch=setup.epoch_at(state.step),
             train_loss=state.train_loss(),
             train_error=state.train_error(),
-            split=setup.dataset.split_name,
+            split=setup.dataset.watched_name,
             loss=predictions.loss if math.isfinite(predictions.loss) else None,
             error=predictions.errors.error,
             images=images,
@@ -89,7 +91,7 @@ class RunWriter:
             images_per_second=state.images_per_second(),
             seconds=state.seconds,
         )
-        is_whole = images == len(setup.dataset.test)
+        is_whole = images == len(setup.dataset.watched)
         state.add_evaluation(predictions.errors.error, line.epoch, images, is_whole)
         if setup.distributed.is_main:
             self.folder.append_log(line)
@@ -103,7 +105,7 @@ class RunWriter:
             save_checkpoint(self.folder.checkpoints, checkpoint)
 
     def restore(self) -> TrainingState:
-        """Load the newest whole checkpoint into the setup, and return its state; without one, a new state.
+        """Load the newest whole checkpoint into the setup and return its state; if there is none, return a new state.
 
         Log lines and measurements after the checkpoint are dropped: the run writes them again.
 
@@ -152,6 +154,8 @@ class RunWriter:
         preprocessing = {"image_size": setup.image_size, "normalisation": setup.normalisation.to_json()}
         if isinstance(split, StreamedSplit):
             preprocessing["shorter_side"] = split.shorter_side
+        if setup.recipe.skip_broken:
+            preprocessing["skip_broken"] = setup.recipe.skip_broken
         write_weights(
             self.folder.weights,
             setup.network,

@@ -43,9 +43,9 @@ def read_unit(svg: str) -> ReadUnit:
             found[x].append((y, text))
     columns = {x: sorted(column) for x, column in sorted(found.items())}
     x, addition = signs.get("+", (max(columns), float("inf")))
-    trunk = next(column for middle, column in columns.items() if abs(middle - x) < 0.1)
+    stream = next(column for middle, column in columns.items() if abs(middle - x) < 0.1)
     return ReadUnit(
         columns=[[text for _, text in column] for column in columns.values()],
-        branch=[text for y, text in trunk if y < addition],
-        after_addition=[text for y, text in trunk if y > addition],
+        branch=[text for y, text in stream if y < addition],
+        after_addition=[text for y, text in stream if y > addition],
     )

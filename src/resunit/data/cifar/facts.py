@@ -19,7 +19,7 @@ class Cifar:
     label_columns: tuple[str, ...] = ("label",)
     """The labels of a record in order; the last one is the class."""
     sha256: Mapping[str, str] = field(default_factory=dict)
-    """The published SHA-256 of each stored file; empty if nobody published any."""
+    """The published SHA-256 of each stored file; empty if none was published."""
     md5: Mapping[str, str] = field(default_factory=dict)
     """The published MD5 of each archive and of each Python pickle."""
     sources: tuple[Source, ...] = ()

@@ -1,13 +1,13 @@
-"""Fetching: from the first source that answers, through any container, to the same checked records."""
+"""Fetching CIFAR from the first source that answers; every source gives the same checked records."""
 
 from pathlib import Path
 
 from resunit.data.cifar.containers import read_container
 from resunit.data.cifar.facts import Cifar
-from resunit.data.cifar.storage import check_stored, not_writable, store
+from resunit.data.cifar.storage import is_stored, is_whole, not_writable, store
 from resunit.data.cifar.temporary import temporary_folder
 from resunit.errors import DataError, Unreachable, WriteError
-from resunit.io.atomic import only_writer
+from resunit.io.atomic import only_writer, remove_partial_files
 from resunit.io.progress import working
 
 
@@ -25,15 +25,21 @@ def fetch_cifar(cifar: Cifar, folder: Path, source: Path | None, progress: bool)
         Unreachable: every source failed; the message names each of them with the reason.
         DataError: `source` is not a whole container of `cifar`, or `folder` cannot be written.
     """
+    # A store that is whole is only read: it may lie on a disk that cannot be written.
+    if source is None and is_stored(folder) and is_whole(folder, cifar):
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise not_writable(folder, error) from error
     try:
-        with only_writer(folder):
+        waiting = working(f"waiting for {folder / '.lock'}, which another process holds", progress)
+        with only_writer(folder, waiting) as is_alone:
+            if is_alone:
+                remove_partial_files(folder)
             if source is not None:
                 _store_container(source, cifar, folder, str(source), progress)
-            elif not all(check.ok for check in check_stored(folder, cifar)):
+            elif not is_whole(folder, cifar):
                 _fetch_from_sources(cifar, folder, progress)
     except WriteError as error:
         raise not_writable(folder, error) from error

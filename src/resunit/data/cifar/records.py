@@ -33,7 +33,7 @@ def size_problem(content: bytes, cifar: Cifar, file: str) -> str:
 def check_records(records: dict[str, bytes], cifar: Cifar, origin: str) -> None:
     """Check that sizes, labels and the number of images of each class are those of `cifar`.
 
-    Nothing more can be checked where nobody published checksums of the records.
+    Nothing more can be checked where no checksums of the records were published.
 
     Args:
         records: the content of each stored file.

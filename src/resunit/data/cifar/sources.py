@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 from resunit.errors import DataError
 from resunit.io.progress import downloading, working
 
-SECONDS_WITHOUT_A_BYTE = 5.0  # Then the next source is tried.
+SECONDS_WITHOUT_A_BYTE = 5.0  # After this time the next source is tried.
 CHUNK_BYTES = 1 << 18
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,6 @@ from resunit.data.dataset import Dataset, Split, content_checksum
 from resunit.errors import DataError, WriteError
 from resunit.io.atomic import write_atomically
 from resunit.io.json_text import parse_json
-from resunit.io.places import cache_folder, user_path
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -39,15 +37,6 @@ class Manifest:
     """The SHA-256 of each stored file, in hexadecimal."""
     problem: str = ""
     """What is wrong with the manifest; "" if nothing is."""
-
-
-def data_root(root: Path | str | None) -> Path:
-    """Return the folder of all stored data sets: `root`, else $RESUNIT_DATA, else one in the cache."""
-    if root is not None:
-        return user_path(root)
-    if stated := os.environ.get("RESUNIT_DATA"):
-        return user_path(stated)
-    return cache_folder() / "data"
 
 
 def store(folder: Path, cifar: Cifar, records: Mapping[str, bytes], source: str) -> None:
@@ -88,7 +77,7 @@ def not_writable(folder: Path, error: OSError) -> DataError:
 
 
 def is_stored(folder: Path) -> bool:
-    """Return whether a data set was once stored in `folder` to the end; its files may be damaged since."""
+    """Return whether a data set was once stored in `folder` completely; its files may have been damaged since."""
     return (folder / MANIFEST).exists()
 
 
@@ -118,6 +107,11 @@ def check_stored(folder: Path, cifar: Cifar) -> list[FileCheck]:
     for file in cifar.files:
         _, problems[file] = _read_file(folder, cifar, file, manifest)
     return [FileCheck(folder / file, not problem, problem) for file, problem in problems.items()]
+
+
+def is_whole(folder: Path, cifar: Cifar) -> bool:
+    """Return whether the manifest and every stored file are as they should be; all are read and hashed."""
+    return all(check.ok for check in check_stored(folder, cifar))
 
 
 def _refuse(file: Path, problem: str, cifar: Cifar) -> None:

@@ -13,7 +13,7 @@ from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
 from resunit.models.designs import DESIGNS
 from resunit.models.drawing.layout import BETWEEN_UNITS, LEGIBLE_WIDTH, network_picture, unit_picture
-from resunit.models.drawing.paper import printed
+from resunit.models.drawing.png_and_pdf import printed
 from resunit.models.drawing.shapes import Picture, in_rows
 from resunit.models.drawing.svg import svg
 from resunit.models.drawing.units import UnitDrawing, network_drawing, unit_drawing
@@ -53,7 +53,7 @@ def draw_designs(path: str | Path) -> Path:
 
 
 def unit_svg(model: nn.Module, title: str = "") -> str:
-    """Return the SVG of the unit that `model` has most of, or of `model` if it is a unit.
+    """Return the SVG of the most frequent unit of `model`, or of `model` itself if it is a unit.
 
     Args:
         model: the network or the unit.
@@ -69,7 +69,7 @@ def unit_svg(model: nn.Module, title: str = "") -> str:
 
 
 def design_svgs(others: Iterable[str] = ()) -> list[str]:
-    """Return the SVG of a unit of each of the paper's designs, and of those `others` that are known."""
+    """Return the SVG of a unit of each of the paper's designs, and of each known design among `others`."""
     return [
         svg(unit_picture(drawing, design), f"The residual unit of the design {design}")
         for design, drawing in designs_drawn(others).items()
@@ -77,14 +77,14 @@ def design_svgs(others: Iterable[str] = ()) -> list[str]:
 
 
 def designs_drawn(others: Iterable[str] = ()) -> dict[str, UnitDrawing]:
-    """Return what is drawn of each design by name: of the paper's, and of those `others` that are known.
+    """Return the drawing of each of the paper's designs, and of each known design among `others`, by name.
 
-    It is a unit of ResNet-110 that keeps its size.
+    Each drawing shows a unit of ResNet-110 that keeps its size.
     """
     names = [name for name, design in DESIGNS.items() if design.of_the_paper and ":" not in name]
     names += [name for name in others if name in DESIGNS and name not in names]
     drawings = {}
-    with torch.random.fork_rng(devices=[]):  # The weights are not looked at.
+    with torch.random.fork_rng(devices=[]):  # The networks draw weights, which no picture shows.
         for name in names:
             spec = network_spec(NETWORK_OF_DESIGNS, design=name)
             drawings[name] = unit_drawing(build(replace(spec, depths=(2, 1, 1))).get_submodule("stages.0.1"))

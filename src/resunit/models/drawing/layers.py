@@ -168,7 +168,7 @@ def _(module: GatedShortcut) -> tuple[Layer, ...]:
 
 
 def steps_of(module: nn.Module) -> tuple[str, ...]:
-    """Return what a module of somebody else's class does: its calls in order, or the layers that it holds.
+    """Return the steps of a module whose class is foreign: its calls in order, or the layers that it holds.
 
     The order of the calls is read by torch.fx, which runs the module's forward on a stand-in for x. Where that
     is not possible, because forward depends on values, the layers stand as they were registered.

@@ -32,7 +32,7 @@ class UnitLayout:
     Attributes:
         shapes: the shapes so far.
         shortcut, gate, branch: the x of the column in which the layers of h, of g and of F stand.
-        y: how far the trunk, which becomes the branch, has come.
+        y: the lower end of what is drawn in the column of the branch so far.
         width: the width of everything but titles.
     """
 
@@ -40,7 +40,7 @@ class UnitLayout:
         self.shapes: list[Shape] = []
         self.y = top
         gate = unit.gate or next((layer.gate for layer in unit.shortcut if layer.gate), ())
-        trunk = [
+        stream = [
             *unit.shared_preact,
             *unit.branch,
             *unit.after_addition,
@@ -49,7 +49,7 @@ class UnitLayout:
         self.widths = {
             "shortcut": _width([layer for layer in unit.shortcut if not layer.gate]),
             "gate": _width([*gate, ONE_MINUS_G]) if gate else 0.0,
-            "branch": _width(trunk),
+            "branch": _width(stream),
         }
         ends = (_end("l", unit.in_channels), _end("l+1", unit.out_channels))
         half = max(self.widths["branch"], *(_end_width(end) for end in ends)) / 2
@@ -64,7 +64,7 @@ class UnitLayout:
         self._draw(unit, *ends)
 
     def _draw(self, unit: UnitDrawing, beginning: tuple[str, str], end: tuple[str, str]) -> None:
-        self._end_of_trunk(beginning)
+        self._end_of_stream(beginning)
         if unit.whole is not None:
             self.y = self._path([unit.whole], "branch", self.y)
         else:
@@ -77,9 +77,9 @@ class UnitLayout:
             self.y = self._path(unit.after_addition, "branch", self.y)
         self._arrow((self.branch, self.y), (self.branch, self.y + ARROW))
         self.y += ARROW + FONT_SIZE + 1
-        self._end_of_trunk(end)
+        self._end_of_stream(end)
 
-    def _end_of_trunk(self, end: tuple[str, str]) -> None:
+    def _end_of_stream(self, end: tuple[str, str]) -> None:
         index, rest = end
         self.shapes.append(Text(self.branch, self.y, "x", "italic", centred=True, index=index, rest=rest))
         self.y += 6

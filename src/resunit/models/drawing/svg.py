@@ -46,7 +46,7 @@ def svg(picture: Picture, description: str) -> str:
 
     Args:
         picture: the shapes.
-        description: what a reader hears who cannot see the picture.
+        description: the text that a screen reader speaks.
     """
     width, height = math.ceil(picture.width + 2 * EDGE), math.ceil(picture.height + 2 * EDGE)
     shapes = "\n".join(map(_element, picture.shapes))

@@ -1,4 +1,4 @@
-"""What is drawn of a unit and of a network, read from the module objects."""
+"""The parts of a unit and of a network that a picture shows, read from the module objects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class UnitDrawing:
         after_addition: f.
         in_channels: the channels of x_l; None if no layer tells.
         out_channels: the channels of x_{l+1}; None if no layer tells.
-        remark: what a reader has to know about the unit's own code; empty for our units.
+        remark: a note on the unit's own code; empty for our units.
         whole: the unit as one box, if its class does not tell shortcut and branch apart.
     """
 
@@ -73,7 +73,7 @@ def is_unit(module: nn.Module, parent: nn.Module | None = None) -> bool:
 
 
 def unit_drawing(unit: nn.Module) -> UnitDrawing:
-    """Return what is drawn of one unit."""
+    """Return the drawing of one unit."""
     parts = dict(unit.named_children())
     gated = isinstance(unit, ExclusivelyGatedUnit)
     if not {"shortcut", "branch"} <= parts.keys() <= PATHS | ({"gate"} if gated else set()):
@@ -95,14 +95,15 @@ def unit_drawing(unit: nn.Module) -> UnitDrawing:
 
 
 def network_drawing(model: nn.Module) -> NetworkDrawing:
-    """Return what is drawn of a network, or of a unit alone.
+    """Return the drawing of a network, or of a unit alone.
 
     Raises:
         UsageError: there is no residual unit of ours in `model`.
     """
     if is_unit(model):
         return NetworkDrawing((), (DrawnUnit(unit_drawing(model), type(model).__name__, 1),), ())
-    outside: list[list[nn.Module]] = [[], []]  # before the first unit, and behind it
+    # These are the layers before the first unit, and those after it.
+    outside: list[list[nn.Module]] = [[], []]
     stages: dict[str, list[nn.Module]] = {}
     for name, module, parent in _units_and_layers(model):
         if is_unit(module, parent):

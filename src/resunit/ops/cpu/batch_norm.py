@@ -31,12 +31,12 @@ FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functiona
 
 
 def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
-    """Return whether the kernel computes `norm` of `x`: it can, and nobody watches."""
+    """Return whether the kernel computes `norm` of `x`: it can, and no tool follows torch's own functions."""
     return not is_watched() and takes(x, norm)
 
 
 def is_watched() -> bool:
-    """Return whether torch's own functions have to be called, because somebody follows them.
+    """Return whether torch's own functions have to be called, because a tool follows them.
 
     These are compilers and tracers, hooks of all modules, function and dispatch modes (`resunit.propagation` has
     one), function transforms such as vmap, and forward-mode differentiation; no kernel is visible to them. A
@@ -62,7 +62,7 @@ def is_watched() -> bool:
 
 @contextmanager
 def repeating(watched: bool) -> Iterator[None]:
-    """Compute as in a pass that was `watched` or not, whoever watches now."""
+    """Compute as in a pass that was `watched` or not, whether or not a tool follows this pass."""
     token = WATCHED.set(watched)
     try:
         yield
@@ -185,7 +185,7 @@ class BatchNormFunction(Function):
         """Return the gradients to x, gamma and beta."""
         (dy,) = grad_outputs
         x, gamma, beta, mean, variance = ctx.saved_tensors
-        # The gradient shall have gradients itself, or is taken along a direction or of many dy at once.
+        # The caller asks for gradients of the gradient, for its change along a direction, or for many dy at once.
         if torch.is_grad_enabled() or is_watched() or is_legacy_batchedtensor(dy):
             return *gradients_by_torch(ctx, dy, x, gamma, beta), None, None, None, None
         dy = dy.contiguous(memory_format=torch.channels_last)

@@ -79,7 +79,7 @@ def fingerprint() -> str:
 
 
 def cache_folder() -> Path:
-    """Return kernels/ in resunit's cache, which nobody else can read or write. Raises OSError."""
+    """Return the folder kernels/ in resunit's cache, which no other user can read or write. Raises OSError."""
     folder = places.cache_folder() / "kernels"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder

@@ -1,4 +1,4 @@
-"""The calls that add: a + b, out += a, torch.add, and the functions that fuse an addition with a product."""
+"""The calls that add: a + b, out += a, a - b, additions into chosen places, and those fused with a product."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +16,13 @@ class Addend:
         inputs: the tensors that the call takes for it.
         value: a function that computes it from `inputs`.
         factor: what the call multiplies its only input by, a number or a tensor.
+        is_matrix_product: whether the call multiplies its inputs as matrices.
     """
 
     inputs: tuple[Tensor, ...]
     value: Callable[[], Tensor]
     factor: float | Tensor = 1.0
+    is_matrix_product: bool = False
 
 
 Addends = tuple[Addend, Addend]
@@ -29,7 +31,10 @@ Addends = tuple[Addend, Addend]
 def addends_of(function: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Addends | None:
     """Return the two addends of a call, or None if it does not add two floating-point tensors."""
     read = READERS.get(function)
-    return read(*args, **kwargs) if read else None
+    try:
+        return read(*args, **kwargs) if read else None
+    except TypeError:  # This is another function of the same name, with another signature.
+        return None
 
 
 def adds_zero(function: str, args: tuple[Any, ...]) -> bool:
@@ -55,6 +60,15 @@ def _add(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Addend
     return (_multiple(input, 1), _multiple(other, alpha)) if _are_floating(input, other) else None
 
 
+def _sub(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Addends | None:
+    del out
+    return (_multiple(input, 1), _multiple(other, -alpha)) if _are_floating(input, other) else None
+
+
+def _rsub(input: Any, other: Any, *, alpha: float = 1) -> Addends | None:
+    return (_multiple(input, -alpha), _multiple(other, 1)) if _are_floating(input, other) else None
+
+
 def _addmm(
     input: Any, *factors: Any, beta: float = 1, alpha: float = 1, out: Any = None, **named: Any
 ) -> Addends | None:
@@ -62,7 +76,7 @@ def _addmm(
     a, b = [*factors, *named.values()]
     if not _are_floating(input, a, b):
         return None
-    return _multiple(input, beta), Addend((a, b), lambda: alpha * torch.matmul(a, b))
+    return _multiple(input, beta), Addend((a, b), lambda: alpha * torch.matmul(a, b), is_matrix_product=True)
 
 
 def _addcmul(input: Any, *factors: Any, value: float = 1, out: Any = None, **named: Any) -> Addends | None:
@@ -85,7 +99,50 @@ def _lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Addends | No
     return _multiple(input, 1 - weight), _multiple(end, weight)
 
 
+def _index_add(
+    input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1, out: Any = None
+) -> Addends | None:
+    del out
+    if not _are_floating(input, source):
+        return None
+    return _into_places(input, source, lambda: _zeros_like(input).index_add(dim, index, source, alpha=alpha))
+
+
+def _scatter_add(input: Any, dim: int, index: Any, src: Any, *, out: Any = None) -> Addends | None:
+    del out
+    if not _are_floating(input, src):
+        return None
+    return _into_places(input, src, lambda: _zeros_like(input).scatter_add(dim, index, src))
+
+
+def _scatter(
+    input: Any, dim: int, index: Any, src: Any, *, reduce: str = "", out: Any = None
+) -> Addends | None:
+    return _scatter_add(input, dim, index, src, out=out) if reduce == "add" else None
+
+
+def _scatter_reduce(
+    input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, out: Any = None
+) -> Addends | None:
+    return _scatter_add(input, dim, index, src, out=out) if reduce == "sum" and include_self else None
+
+
+def _index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Addends | None:
+    if not accumulate or not _are_floating(input, values):
+        return None
+    return _into_places(input, values, lambda: _zeros_like(input).index_put(indices, values, accumulate=True))
+
+
+def _into_places(input: Tensor, source: Tensor, value: Callable[[], Tensor]) -> Addends:
+    return _multiple(input, 1), Addend((source,), value)
+
+
+def _zeros_like(input: Tensor) -> Tensor:
+    return torch.zeros_like(input, requires_grad=False)
+
+
 ADDITIONS = ("add", "add_", "__add__", "__radd__", "__iadd__")
+SUBTRACTIONS = ("sub", "sub_", "subtract", "subtract_", "__sub__", "__isub__")
 READERS: dict[str, Callable[..., Addends | None]] = {
     name + suffix: reader
     for name, reader in {
@@ -93,6 +150,13 @@ READERS: dict[str, Callable[..., Addends | None]] = {
         "baddbmm": _addmm,
         "addcmul": _addcmul,
         "lerp": _lerp,
+        "index_add": _index_add,
+        "scatter_add": _scatter_add,
+        "scatter": _scatter,
+        "scatter_reduce": _scatter_reduce,
+        "index_put": _index_put,
     }.items()
     for suffix in ("", "_")
-} | dict.fromkeys(ADDITIONS, _add)
+}
+READERS |= dict.fromkeys(ADDITIONS, _add) | dict.fromkeys(SUBTRACTIONS, _sub)
+READERS |= {"rsub": _rsub, "__rsub__": _rsub}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from resunit.propagation.detect.found_junction import TensorLocation, Truncation
 from resunit.propagation.detect.graph import Graph, Node, is_weight, operation_of
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
+from resunit.propagation.detect.search import JoinedAddition
 from resunit.propagation.detect.truncation import find_truncation, truncates
 
 
@@ -53,7 +54,7 @@ def split_between(
 
 
 def find_f_at_the_end(
-    graph: Graph, recorder: ForwardRecorder, own: Addition, f_before: tuple[Node, ...] | None
+    graph: Graph, recorder: ForwardRecorder, joined: JoinedAddition, f_before: tuple[Node, ...] | None
 ) -> tuple[Node, ...]:
     """Return the nodes of f of an addition after which no junction of the same stream comes.
 
@@ -63,16 +64,17 @@ def find_f_at_the_end(
     Args:
         graph: the graph of the forward pass.
         recorder: what the forward pass showed.
-        own: the addition.
+        joined: the addition.
         f_before: the nodes of f of the junction before it; None if there is none.
     """
+    own = joined.addition
     is_one_module = not own.call.module
     nodes: list[Node] = []
-    edge = (own.sum, 0)
+    edge = (joined.sum, 0)
     while len(users := graph.users_of_edge[edge]) == 1:
         node = users[0]
         edge = (node, 0)
-        is_outside = recorder.is_within(node, own.call) is False or node is graph.root
+        is_outside = recorder.is_within(node, own.call) is False or node in graph.roots
         if is_outside or len(graph.children[node]) != 1 or any(map(is_weight, graph.parameters[node])):
             break
         if math.prod(recorder.shapes.get(edge, own.shape)) != math.prod(own.shape):
@@ -90,9 +92,9 @@ def find_f_at_the_end(
     return tuple(reversed(nodes))
 
 
-def describe_f(graph: Graph, recorder: ForwardRecorder, own: Addition, f: tuple[Node, ...]) -> AfterAddition:
-    """Return what follows an addition, given the nodes of its f."""
+def describe_f(graph: Graph, recorder: ForwardRecorder, sum_node: Node, f: tuple[Node, ...]) -> AfterAddition:
+    """Return what follows an addition, given the node of its sum and the nodes of its f."""
     if not f:
         return AfterAddition()
-    truncation = find_truncation(graph, recorder, own.sum, within=set(f))
+    truncation = find_truncation(graph, recorder, sum_node, within=set(f))
     return AfterAddition(f, recorder.location_of((f[0], 0)), truncation)

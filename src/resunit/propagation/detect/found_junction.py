@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from resunit.propagation.detect.layout import Layout, Shape
 from resunit.propagation.forward.call_tracing import CallSite
 from resunit.propagation.junction import ShortcutKind
-
-Shape = tuple[int, ...]
 
 
 class TensorLocation(NamedTuple):
@@ -49,6 +48,18 @@ class WeightInput(NamedTuple):
     channels: int
 
 
+class EarlierCall(NamedTuple):
+    """A call that adds one branch of several, before the call that makes the sum y_l.
+
+    Attributes:
+        call: the call that adds.
+        shortcut_index: which of its addends holds the shortcut, 0 or 1.
+    """
+
+    call: CallSite
+    shortcut_index: int
+
+
 @dataclass(frozen=True)
 class FoundJunction:
     """A junction y_l = h(x_l) + F(x_l), as it was found in one forward pass.
@@ -57,6 +68,7 @@ class FoundJunction:
         name: the module that adds, or where it adds more than once, the module that computes the branch.
         call: the call that adds.
         shortcut_index: which addend of the call is the shortcut, 0 or 1.
+        earlier: the calls before it that add other branches of F, as in x + F(x) + G(x).
         kind: what h is.
         operations: the torch functions that h consists of; empty for the identity.
         x: where x_l is; None if no call returned it, or if the addend is x_l.
@@ -71,16 +83,20 @@ class FoundJunction:
         truncation: the activation after this addition that sets negative values to zero, if there is one.
         shape: the shape of y_l.
         x_shape: the shape of x_l, if it is known.
+        x_layout: where the elements of x_l are in h; None if that is unknown.
+        previous_layout: where the elements of the previous junction's sum are in x_l; None if that is unknown.
         stage: the number of the stage, from 1.
         weight_input: the input of the branch's first weight layer, if it was seen.
         branch_x: the number of the junction whose x the branch is computed from, if it is not this one: in
-            x + F(x) + G(x) the second addition adds G(x) to the first sum.
-        branch_nodes: the number of graph nodes from F back to x.
+            (x + F(x)) + G(x) with a first sum that is x_l itself, the second addition adds G(x) to it.
+        branch_nodes: the number of graph nodes on the ways from x to F.
+        sum_is_base: whether the sum was written into a view, and the network goes on with what the view is of.
     """
 
     name: str
     call: CallSite
     shortcut_index: int
+    earlier: tuple[EarlierCall, ...]
     kind: ShortcutKind
     operations: tuple[str, ...]
     x: TensorLocation | None
@@ -94,7 +110,10 @@ class FoundJunction:
     truncation: Truncation | None
     shape: Shape
     x_shape: Shape | None
+    x_layout: Layout | None
+    previous_layout: Layout | None
     stage: int
+    sum_is_base: bool
     weight_input: WeightInput | None
     branch_x: int | None
     branch_nodes: int

@@ -5,18 +5,15 @@ beside the nodes that take them. Otherwise a weight that two layers share would 
 signal.
 """
 
-import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 Node = Any  # torch.autograd.graph.Node
 Edge = tuple[Node, int]  # A node and the number of one of its outputs: together they stand for one value.
-
-FIRST, SECOND, BOTH = 1, 2, 3  # Bit masks: which addends a value takes part in.
+Hidden = Mapping[Node, Sequence[Edge]]  # For a node, the values that reach it without gradients.
 
 
 def operation_of(node: Node) -> str:
@@ -29,170 +26,164 @@ def is_weight(parameter: Tensor) -> bool:
     return sum(size > 1 for size in parameter.shape) >= 2
 
 
-@dataclass
-class Subgraph:
-    """The part of the graph between one addend and the value x that both addends are computed from.
-
-    Attributes:
-        edges: the edges of the addend itself, as far as they depend on the inputs.
-        parameters: the parameters that a fused addition takes directly.
-        nodes: the nodes between addend and x, those nearest to the addition first.
-        depends_on_x_alone: whether every way from the inputs to the addend leads through x.
-    """
-
-    edges: list[Edge]
-    parameters: list[Tensor] = field(default_factory=list)
-    nodes: list[Node] = field(default_factory=list)
-    depends_on_x_alone: bool = False
-
-
 class Graph:
     """The nodes that the loss depends on, and that depend on the inputs.
 
     Args:
-        root: the node of the loss.
+        roots: the node of the loss, or the nodes of several values.
         sources: the nodes at which inputs enter: as values, as the indices of an embedding, or as a mask.
         unchanged: the nodes whose result equals their input.
+        hidden: for some nodes, the edges of values that they depend on without gradients, which are followed
+            like those with gradients.
 
     Attributes:
-        root: the node of the loss.
+        roots: the node of the loss, or the nodes of several values.
         children: for each node, the edges that it takes its values from.
-        parameters: for each node, the parameters that it takes.
+        parameters: for each node, the parameters that it takes, each once.
         users: for each node, the nodes that take one of its outputs.
         users_of_edge: for each edge, the nodes that take it.
+        used_outputs: for each node, the numbers of its outputs that others take.
         parameters_alone: for each node that depends on parameters alone, these parameters.
         rank: the position of each node in an order of computation, in which each node stands after all nodes
             that it depends on. Autograd's own sequence numbers have exceptions.
     """
 
-    def __init__(self, root: Node, sources: Collection[Node], unchanged: Collection[Node]):
-        self.root = root
+    def __init__(
+        self,
+        roots: Sequence[Node],
+        sources: Collection[Node],
+        unchanged: Collection[Node],
+        hidden: Hidden | None = None,
+    ):
+        self.roots = frozenset(roots)
         self.unchanged = unchanged
-        order = _inputs_first(root)
+        hidden = hidden or {}
+        order = _inputs_first(roots, hidden)
         self.rank = {node: rank for rank, node in enumerate(order)}
         self.children: dict[Node, list[Edge]] = {}
-        self.parameters: dict[Node, list[Tensor]] = {}
+        self.parameters: dict[Node, tuple[Tensor, ...]] = {}
         self.users: defaultdict[Node, list[Node]] = defaultdict(list)
         self.users_of_edge: defaultdict[Edge, list[Node]] = defaultdict(list)
-        self.parameters_alone: dict[Node, list[Tensor]] = {}
+        self.used_outputs: defaultdict[Node, set[int]] = defaultdict(set)
+        self.parameters_alone: dict[Node, tuple[Tensor, ...]] = {}
         sources = set(sources)
         for node in order:
-            data, parameters = [], []
-            for child, output in node.next_functions:
+            data: list[Edge] = []
+            parameters: list[tuple[Tensor, ...]] = []
+            for child, output in (*node.next_functions, *hidden.get(node, ())):
                 if child is None:
                     continue
                 if child in self.children:
                     data.append((child, output))
                 else:
-                    parameters += self.parameters_alone[child]
+                    parameters.append(self.parameters_alone[child])
             if node in sources or data:
                 self.children[node] = data
                 # A table that inputs are looked up in is no weight of the node; what inputs only mask is one.
-                self.parameters[node] = parameters if data else []
+                self.parameters[node] = _distinct(parameters) if data else ()
                 for edge in data:
                     self.users[edge[0]].append(node)
+                    self.used_outputs[edge[0]].add(edge[1])
                     self.users_of_edge[edge].append(node)
             else:
                 variable = getattr(node, "variable", None)
-                self.parameters_alone[node] = parameters if variable is None else [variable]
+                self.parameters_alone[node] = _distinct(parameters) if variable is None else (variable,)
 
     def __contains__(self, node: Node) -> bool:
         return node in self.children
 
-    def common_origins(
-        self, first: list[Edge], second: list[Edge]
-    ) -> Iterator[tuple[Edge, Subgraph, Subgraph]]:
-        """Yield the values x that both addends are computed from, nearest first, with the part between.
+    def is_fork(self, edge: Edge) -> bool:
+        """Return whether more than one value is computed from a value directly."""
+        users = self.users_of_edge[edge]
+        return len(users) > 1 or any(len(self.used_outputs[user]) > 1 for user in users)
 
-        Only values that at least one addend is a function of alone are yielded. The two subgraphs are the
-        same objects each time, and grow.
+    def resolve(self, edges: Iterable[Edge]) -> list[Edge]:
+        """Return the edges that depend on the inputs, in place of the given ones.
 
-        The walk goes back from both addends in decreasing rank. So when it reaches a value, it has passed
-        everything on the way from this value to the addends.
-
-        Args:
-            first: the edges of the first addend.
-            second: the edges of the second addend.
+        An addition in place takes a view out of the graph if the view's base takes part in it; what the view
+        was made of stands for it. Edges of parameters are left out.
         """
-        subgraphs = self._subgraph(first), self._subgraph(second)
-        masks: defaultdict[Node, dict[int, int]] = defaultdict(dict)  # of each output of a node
-        heap: list[tuple[int, Node]] = []
-        waiting = [0, 0]  # how many nodes in the heap belong to each addend
+        resolved: dict[Edge, None] = {}
+        waiting = list(reversed(list(edges)))
+        while waiting:
+            node, output = waiting.pop()
+            if node in self.children:
+                resolved[node, output] = None
+            elif node not in self.parameters_alone:
+                waiting += [(child, out) for child, out in reversed(node.next_functions) if child is not None]
+        return list(resolved)
 
-        def reach(edges: list[Edge], mask: int) -> None:
-            for node, output in edges:
-                outputs = masks[node]
-                known = _union(outputs)
-                if not outputs:
-                    heapq.heappush(heap, (-self.rank[node], node))
-                outputs[output] = outputs.get(output, 0) | mask
-                for addend in (0, 1):
-                    waiting[addend] += bool(mask & ~known & (1 << addend))
+    def between(self, edges: Iterable[Edge], x: Edge) -> tuple[Node, ...]:
+        """Return the nodes on the way from x to `edges`, those nearest to `edges` first.
 
-        reach(subgraphs[0].edges, FIRST)
-        reach(subgraphs[1].edges, SECOND)
-        while waiting[0] and waiting[1]:
-            node = heapq.heappop(heap)[1]
-            outputs = masks[node]
-            mask = _union(outputs)
-            for addend in (0, 1):
-                waiting[addend] -= bool(mask & (1 << addend))
-            for output, reached in outputs.items():
-                if reached == BOTH:
-                    for addend in (0, 1):
-                        others = any(m & (1 << addend) for o, m in outputs.items() if o != output)
-                        subgraphs[addend].depends_on_x_alone = waiting[addend] == 0 and not others
-                    if subgraphs[0].depends_on_x_alone or subgraphs[1].depends_on_x_alone:
-                        yield (node, output), *subgraphs
-            for addend in (0, 1):
-                if mask & (1 << addend):
-                    subgraphs[addend].nodes.append(node)
-            for addend_mask in (FIRST, SECOND):
-                if mask & addend_mask:
-                    reach(self.children[node], addend_mask)
-
-    def _subgraph(self, edges: list[Edge]) -> Subgraph:
-        parameters = [parameter for node, _ in edges for parameter in self.parameters_alone.get(node, ())]
-        return Subgraph([edge for edge in edges if edge[0] in self], parameters)
-
-    def bottlenecks(self, edge: Edge) -> Iterator[tuple[Node, list[Node]]]:
-        """Yield the nodes that every way from the inputs to `edge` leads through, nearest first.
-
-        With each comes the list of the nodes between it and `edge`, which is the same object each time.
+        Every way from the inputs to `edges` must lead through x.
         """
-        between: list[Node] = []
-        heap = [(-self.rank[edge[0]], edge[0])]
-        seen = {edge[0]}
-        while heap:
-            node = heapq.heappop(heap)[1]
-            if not heap:
-                yield node, between
-            between.append(node)
-            for child, _ in self.children[node]:
-                if child not in seen:
+        seen: set[Node] = set()
+        waiting = [edge for edge in edges if edge != x]
+        while waiting:
+            node, _ = waiting.pop()
+            if node not in seen:
+                seen.add(node)
+                waiting += [edge for edge in self.children[node] if edge != x]
+        return tuple(sorted(seen, key=lambda node: -self.rank[node]))
+
+    def on_ways(self, x: Edge, edges: Iterable[Edge]) -> tuple[Node, ...]:
+        """Return the nodes on the ways from x to `edges`, those nearest to x first.
+
+        Unlike `between`, it leaves out what `edges` take from elsewhere.
+        """
+        seen: set[Node] = set()
+        waiting = [node for node, _ in edges]
+        while waiting:
+            node = waiting.pop()
+            if node not in seen and self.rank[node] > self.rank[x[0]]:
+                seen.add(node)
+                waiting += [child for child, _ in self.children[node]]
+        of_x: dict[Node, None] = {}
+        for node in sorted(seen, key=self.rank.__getitem__):
+            if any(edge == x or edge[0] in of_x for edge in self.children[node]):
+                of_x[node] = None
+        return tuple(of_x)
+
+    def weights_behind(self, edges: Iterable[Edge], x: Edge) -> dict[int, Tensor]:
+        """Return the weights that take part between x and `edges`, by their ids."""
+        weights: dict[int, Tensor] = {}
+        seen: set[Node] = set()
+        waiting = [node for node, _ in edges]
+        while waiting:
+            node = waiting.pop()
+            if node not in seen and self.rank[node] > self.rank[x[0]]:
+                seen.add(node)
+                weights |= {id(weight): weight for weight in self.parameters[node] if weight.ndim >= 2}
+                waiting += [child for child, _ in self.children[node]]
+        return weights
+
+
+def _distinct(groups: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """Return each parameter of the groups once; equal groups stay one object, and so cost no memory."""
+    groups = list({id(group): group for group in groups}.values())
+    if len(groups) == 1:
+        return groups[0]
+    return tuple({id(parameter): parameter for group in groups for parameter in group}.values())
+
+
+def _inputs_first(roots: Iterable[Node], hidden: Hidden) -> list[Node]:
+    """Return every node that the roots depend on, each after all nodes that it depends on itself."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        stack = [(root, iter((*root.next_functions, *hidden.get(root, ()))))]
+        while stack:
+            node, children = stack[-1]
+            for child, _ in children:
+                if child is not None and child not in seen:
                     seen.add(child)
-                    heapq.heappush(heap, (-self.rank[child], child))
-
-
-def _union(masks: dict[int, int]) -> int:
-    union = 0
-    for mask in masks.values():
-        union |= mask
-    return union
-
-
-def _inputs_first(root: Node) -> list[Node]:
-    """Return every node that `root` depends on, each after all nodes that it depends on itself."""
-    order, seen = [], {root}
-    stack = [(root, iter(root.next_functions))]
-    while stack:
-        node, children = stack[-1]
-        for child, _ in children:
-            if child is not None and child not in seen:
-                seen.add(child)
-                stack.append((child, iter(child.next_functions)))
-                break
-        else:
-            order.append(node)
-            stack.pop()
+                    stack.append((child, iter((*child.next_functions, *hidden.get(child, ())))))
+                    break
+            else:
+                order.append(node)
+                stack.pop()
     return order

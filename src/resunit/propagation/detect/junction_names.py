@@ -3,13 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from resunit.propagation.detect.recorder import Addition, ForwardRecorder
-from resunit.propagation.detect.shortcut_kinds import ShortcutAndBranch
+from resunit.propagation.detect.recorder import ForwardRecorder
+from resunit.propagation.detect.search import JoinedAddition
 
 
-def name_junctions(
-    recorder: ForwardRecorder, additions: Sequence[Addition], paths: Sequence[ShortcutAndBranch]
-) -> list[str]:
+def name_junctions(recorder: ForwardRecorder, joined: Sequence[JoinedAddition]) -> list[str]:
     """Return a name for each junction, all different.
 
     A junction is named after the module that adds. If a module adds more than once, the names are those of
@@ -17,16 +15,14 @@ def name_junctions(
 
     Args:
         recorder: what the forward pass showed.
-        additions: the additions that are junctions.
-        paths: the shortcut and the branch of each.
+        joined: the junctions.
     """
-    junctions_in = Counter(addition.call.module for addition in additions)
+    junctions_in = Counter(junction.addition.call.module for junction in joined)
     names = []
-    for addition, path in zip(additions, paths, strict=True):
-        name = module = addition.call.module
+    for junction in joined:
+        name = module = junction.addition.call.module
         if junctions_in[module] > 1:
-            edges = path.branch.edges
-            branch = recorder.returned_by.get(edges[0][0], "") if edges else ""
+            branch = recorder.returned_by.get(junction.paths.branch[0][0], "")
             is_within = branch.startswith(f"{module}." if module else "") and branch != module
             name = branch if is_within and branch else module
         names.append(name or "(model)")

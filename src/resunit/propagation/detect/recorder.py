@@ -1,19 +1,21 @@
 """Recording the additions of one forward pass, and which call makes each value of the autograd graph."""
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import get_gradient_edge
 
-from resunit.propagation.detect.additions import Addend, Addends, addends_of, adds_zero
+from resunit.propagation.detect.additions import ADDITIONS, Addend, Addends, addends_of, adds_zero
 from resunit.propagation.detect.found_junction import Shape, TensorLocation
 from resunit.propagation.detect.graph import Edge, Node
+from resunit.propagation.detect.origins import HiddenOrigins, Origin, edge_of
 from resunit.propagation.forward.call_tracing import CallSite
 from resunit.propagation.forward.nested import tensors_in
+
+MOST_NAMED_MODULES = 40  # in one sentence
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,24 @@ class Addition:
     Attributes:
         call: the call site.
         edges: the edges of each addend.
+        hidden: for each addend without gradients, what it was computed from.
         factors: what the call multiplied each addend by.
+        are_products: whether the call computed each addend as a product of matrices.
         shape: the shape of the sum.
         sum: the node of the sum.
+        in_place: whether the sum replaced an addend.
+        is_in_order: whether the elements of the sum have the order of those that it is a view of, if it is one.
     """
 
     call: CallSite
     edges: tuple[list[Edge], list[Edge]]
+    hidden: tuple[Origin | None, Origin | None]
     factors: tuple[float | Tensor, float | Tensor]
+    are_products: tuple[bool, bool]
     shape: Shape
     sum: Node
+    in_place: bool
+    is_in_order: bool
 
 
 class ForwardRecorder:
@@ -48,6 +58,9 @@ class ForwardRecorder:
         sources: the nodes at which integer inputs enter the graph.
         unchanged: the nodes of 0 + x, with which Python's `sum` begins.
         without_gradient: for each module, the number of its additions that ran without gradients.
+        complex_additions: for each module, the number of its additions of complex values.
+        complex_sums: the nodes of these additions.
+        hidden: for some nodes, the edges of values that reach them without gradients.
     """
 
     def __init__(self, identifiers: list[Tensor]):
@@ -57,6 +70,10 @@ class ForwardRecorder:
         self.sources: list[Node] = []
         self.unchanged: set[Node] = set()
         self.without_gradient: Counter[str] = Counter()
+        self.complex_additions: Counter[str] = Counter()
+        self.complex_sums: set[Node] = set()
+        self.hidden: defaultdict[Node, list[Edge]] = defaultdict(list)
+        self._origins = HiddenOrigins()
         self._locations: dict[Edge, tuple[CallSite, int]] = {}
         self._overwritten: set[Edge] = set()
         # The time of each value and the span of each call of a module, counted in recorded calls.
@@ -71,20 +88,28 @@ class ForwardRecorder:
         """Call the function, record its result, and return it."""
         addends = addends_of(site.function, args, kwargs)
         edges = (_edges_of(addends[0]), _edges_of(addends[1])) if addends else ([], [])
+        hidden = (self._origin_of(addends[0]), self._origin_of(addends[1])) if addends else (None, None)
         first = args[0] if args and isinstance(args[0], Tensor) else None
         edge_before = _edge_of(first) if first is not None else None
         takes_identifiers = any(id(tensor) in self._identifiers for tensor in tensors_in((args, kwargs)))
+        origin = self._origins.of_call(site.function, args, kwargs)
         result = function(*args, **kwargs)
         self._now += 1
         self._record_values(site, result)
         if takes_identifiers:
             self._follow_identifiers(result)
+        self._follow_hidden(result, origin)
         if result is first and edge_before is not None and _edge_of(result) != edge_before:
             self._overwritten.add(edge_before)
         if adds_zero(site.function, args):
             self.unchanged.add(result.grad_fn)
-        if addends and isinstance(result, Tensor):
-            self._record_addition(site, addends, edges, result)
+        # A compiled graph runs torch's operators without gradients; it is named as a compiled function.
+        is_compiled = isinstance(function, torch._ops.OpOverload) and not torch.is_grad_enabled()
+        if addends and isinstance(result, Tensor) and not is_compiled:
+            self._record_addition(site, addends, edges, hidden, result)
+        elif site.function in ADDITIONS and _is_complex(result):
+            self.complex_additions[site.module] += 1
+            self.complex_sums.add(result.grad_fn)
         return result
 
     def on_module_boundary(self, site: CallSite, value: Any) -> None:
@@ -116,6 +141,11 @@ class ForwardRecorder:
         begin, end = self._spans.get((call.module, call.module_call), (0, float("inf")))
         return begin <= time <= end
 
+    def modules_of(self, nodes: Iterable[Node]) -> str:
+        """Return the modules that made some values, as words for a sentence."""
+        known = (self._locations.get((node, 0)) for node in nodes)
+        return name_modules(found[0].module for found in known if found is not None)
+
     def _record_values(self, site: CallSite, value: Any) -> None:
         for index, tensor in enumerate(tensors_in(value)):
             edge = _edge_of(tensor)
@@ -131,15 +161,66 @@ class ForwardRecorder:
             else:
                 self._identifiers[id(tensor)] = tensor
 
+    def _follow_hidden(self, result: Any, origin: Origin | None) -> None:
+        """Note what the results of a call were computed from without gradients."""
+        if origin is None:
+            return
+        for tensor in tensors_in(result):
+            if tensor.grad_fn is not None:
+                self.hidden[tensor.grad_fn] += origin.hidden_edges
+            elif not tensor.requires_grad and tensor.is_floating_point():
+                self._origins.add(tensor, origin)
+
+    def _origin_of(self, addend: Addend) -> Origin | None:
+        return None if _edges_of(addend) else self._origins.of_tensors(addend.inputs)
+
     def _record_addition(
-        self, site: CallSite, addends: Addends, edges: tuple[list[Edge], list[Edge]], result: Tensor
+        self,
+        site: CallSite,
+        addends: Addends,
+        edges: tuple[list[Edge], list[Edge]],
+        hidden: tuple[Origin | None, Origin | None],
+        result: Tensor,
     ) -> None:
-        first, second = addends
-        if not torch.is_grad_enabled() and first.inputs[0].shape == second.inputs[0].shape:
-            self.without_gradient[site.module] += 1
-        elif edges[0] and edges[1]:
-            factors = first.factor, second.factor
-            self.additions.append(Addition(site, edges, factors, tuple(result.shape), result.grad_fn))
+        if not torch.is_grad_enabled():
+            if all(edges[index] or hidden[index] for index in (0, 1)) and _same_shape(addends):
+                self.without_gradient[site.module] += 1
+        elif result.grad_fn is not None and all(edges[index] or hidden[index] for index in (0, 1)):
+            self.additions.append(
+                Addition(
+                    call=site,
+                    edges=edges,
+                    hidden=hidden,
+                    factors=(addends[0].factor, addends[1].factor),
+                    are_products=(addends[0].is_matrix_product, addends[1].is_matrix_product),
+                    shape=tuple(result.shape),
+                    sum=result.grad_fn,
+                    in_place=any(result is tensor for addend in addends for tensor in addend.inputs),
+                    is_in_order=_is_in_order(result),
+                )
+            )
+
+
+def name_modules(modules: Iterable[str]) -> str:
+    """Return the names of modules, each once, as words for a sentence."""
+    names = list(dict.fromkeys(module or "the model" for module in modules))
+    others = len(names) - MOST_NAMED_MODULES
+    return ", ".join(names[:MOST_NAMED_MODULES]) + (f" and {others} more" if others > 0 else "")
+
+
+def _is_complex(result: Any) -> bool:
+    return isinstance(result, Tensor) and result.is_complex() and result.requires_grad
+
+
+def _is_in_order(tensor: Tensor) -> bool:
+    base = tensor._base
+    if base is None:
+        return True
+    return tensor.is_contiguous() and base.is_contiguous() and tensor.numel() == base.numel()
+
+
+def _same_shape(addends: Addends) -> bool:
+    return addends[0].inputs[0].shape == addends[1].inputs[0].shape
 
 
 def _edge_of(tensor: Tensor) -> Edge | None:
@@ -148,5 +229,4 @@ def _edge_of(tensor: Tensor) -> Edge | None:
 
 def _edges_of(addend: Addend) -> list[Edge]:
     """Return the edges into an addition; parameters have one too."""
-    edges = [get_gradient_edge(tensor) for tensor in addend.inputs if tensor.requires_grad]
-    return [(edge.node, edge.output_nr) for edge in edges]
+    return [edge for tensor in addend.inputs if (edge := edge_of(tensor)) is not None]

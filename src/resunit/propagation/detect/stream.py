@@ -1,21 +1,39 @@
 """Following the stream back from one junction to the one before it."""
 
-from resunit.propagation.detect.graph import Edge, Graph, Node, is_weight
+from typing import NamedTuple
+
+from resunit.propagation.detect.dominators import Dominators
+from resunit.propagation.detect.graph import Edge, Graph, Node
 
 
-def find_previous(graph: Graph, x: Edge, sums: dict[Node, int]) -> tuple[int, tuple[Node, ...]] | None:
-    """Return the number of the junction whose sum becomes x, and the nodes between the sum and x.
+class Previous(NamedTuple):
+    """The junction whose sum becomes x.
 
-    Returns None where a new stream begins: no junction comes before x, or a weight layer stands in between.
+    Attributes:
+        number: its number; None where a new stream begins.
+        between: the nodes between its sum and x, those nearest to x first.
+    """
+
+    number: int | None
+    between: tuple[Node, ...]
+
+
+def find_previous(graph: Graph, dominators: Dominators, x: Edge, sums: dict[Node, int]) -> Previous:
+    """Return the junction whose sum becomes x.
+
+    A new stream begins where no junction comes before x, or a weight layer stands in between.
 
     Args:
         graph: the graph of the forward pass.
+        dominators: the dominators of the graph; weight layers are its barriers.
         x: the edge of x_l.
         sums: the numbers of the known junctions, by the nodes of their sums.
     """
-    for node, between in graph.bottlenecks(x):
-        if any(is_weight(parameter) for passed in between for parameter in graph.parameters[passed]):
-            return None
-        if node in sums:
-            return sums[node], tuple(between)
-    return None
+    value: Edge | None = x
+    while value is not None:
+        if value[0] in sums:
+            return Previous(sums[value[0]], graph.between([x], value))
+        if dominators.passes_barrier(value):
+            break
+        value = dominators.nearest(value)
+    return Previous(None, ())

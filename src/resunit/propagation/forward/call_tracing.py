@@ -100,7 +100,8 @@ class CallTracer(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Count the call and pass it on; torch calls this method for every torch function."""
-        name = getattr(func, "__name__", "")
+        # An exported module calls "add.Tensor" where others call "add".
+        name = getattr(func, "__name__", "").split(".")[0]
         if name == "__get__":  # This is an attribute such as x.shape.
             return func(*args, **(kwargs or {}))
         call = self._stack[-1]

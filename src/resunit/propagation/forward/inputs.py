@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from resunit.errors import PropagationError
-from resunit.propagation.forward.nested import holds_numpy_arrays, tensors_in
+from resunit.propagation.forward.nested import holds_numpy_arrays
+from resunit.propagation.forward.snapshot import tensors_within
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,37 @@ class Inputs:
         return cls(tuple(map(_differentiable, args)), {})
 
     def tensors(self) -> list[Tensor]:
-        """Return all tensors among the arguments, nested ones as well."""
-        return list(tensors_in((self.args, self.kwargs)))
+        """Return all tensors among the arguments, those within containers and objects as well."""
+        return tensors_within([self.args, self.kwargs])
 
 
 def _differentiable(value: Any) -> Any:
+    """Return a copy in which floating-point tensors require gradients; nothing is shared with the original."""
+    tensors: dict[int, Any] = {}
+    for tensor in tensors_within([value]):
+        tensors[id(tensor)] = _copied_tensor(tensor)
+    try:
+        return copy.deepcopy(value, tensors)
+    except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError):
+        return _copied(value, tensors)  # It holds something that cannot be copied, such as a lock or a file.
+
+
+def _copied_tensor(tensor: Tensor) -> Tensor:
+    # The copy of a leaf is not a leaf: it has a node in the graph, and may be changed in place.
+    leaf = tensor.detach()
+    return leaf.requires_grad_().clone() if tensor.is_floating_point() else leaf.clone()
+
+
+def _copied(value: Any, tensors: dict[int, Any]) -> Any:
     if isinstance(value, Tensor):
-        # The copy of a leaf is not a leaf: it has a node in the graph, and may be changed in place.
-        return value.detach().requires_grad_().clone() if value.is_floating_point() else value
+        return tensors[id(value)]
     if isinstance(value, MutableMapping):
         copied = copy.copy(value)
         for name in value:
-            copied[name] = _differentiable(value[name])
+            copied[name] = _copied(value[name], tensors)
         return copied
     if isinstance(value, tuple | list):
-        items = map(_differentiable, value)
+        items = [_copied(item, tensors) for item in value]
         is_named_tuple = hasattr(value, "_fields")
         return type(value)(*items) if is_named_tuple else type(value)(items)
     return value

@@ -1,5 +1,6 @@
 """E, the scalar loss whose gradient is measured."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from resunit.errors import PropagationError
 from resunit.propagation.forward.nested import holds_numpy_arrays, tensors_in
 
 Loss = Callable[[Any, Any], Tensor]
+LARGEST_FACTOR = 2.0**15  # by which a loss in float16 may be multiplied
 TARGETS_ARE_ARRAYS = "the loss does not take NumPy arrays; make tensors of the targets with torch.from_numpy"
 
 
@@ -98,6 +100,27 @@ def _main_tensor(output: Any) -> Tensor:
         if tensor.is_floating_point():
             return tensor
     raise PropagationError(f"the model returns {type(output).__name__} without a floating tensor; give loss=")
+
+
+def scale_for_half_precision(loss: Tensor, output: Any) -> Tensor:
+    """Return E times a power of two with which gradients in float16 neither vanish nor overflow.
+
+    The mean over many outputs has gradients below the smallest number of float16. All measures are ratios of
+    gradients, so the factor has no part in them. Other precisions are left as they are.
+
+    Args:
+        loss: E.
+        output: what the network returned.
+    """
+    outputs = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
+    if not any(tensor.dtype == torch.float16 for tensor in outputs):
+        return loss
+    gradients = torch.autograd.grad(loss, outputs, retain_graph=True, allow_unused=True)
+    peak = max((float(gradient.abs().max()) for gradient in gradients if gradient is not None), default=0.0)
+    if peak == 0 or not math.isfinite(peak):
+        # Everything has vanished already: the largest factor that the loss itself can bear is tried.
+        return loss * LARGEST_FACTOR
+    return loss * 2.0 ** min(math.log2(LARGEST_FACTOR), math.floor(-math.log2(peak)))
 
 
 def check_differentiable(loss: Tensor) -> None:

@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from resunit.errors import PropagationError
 from resunit.propagation.detect.found_junction import Detection
 from resunit.propagation.measures.branch_products import affordable_branch_products
-from resunit.propagation.measures.direct_term import DirectTerm
+from resunit.propagation.measures.direct_term import DirectTerm, InPlaceOfSum
 from resunit.propagation.measures.junction_sums import JunctionSums
 from resunit.propagation.measures.reductions import difference_energy, energy, flatten_alike
 
@@ -117,9 +117,17 @@ class BackwardSums:
 
     def at_sum(self, number: int, y: Tensor) -> None:
         """Take note of y_l."""
+        base = y._base
+        if not self.junctions[number].sum_is_base or base is None:
+            self._take_sum(number, y)
+        elif base.is_contiguous():
+            place = y.size(), y.stride(), y.storage_offset()
+            self._take_sum(number, base, lambda gradient: gradient.contiguous().as_strided(*place))
+
+    def _take_sum(self, number: int, y: Tensor, to_sum: InPlaceOfSum | None = None) -> None:
         if y.requires_grad:
-            self.direct_term.take_sum(number, get_gradient_edge(y))
-        self._hook(y, lambda gradient: self._receive_sum_gradient(number, gradient))
+            self.direct_term.take_sum(number, get_gradient_edge(y), to_sum)
+        self._hook(y, lambda gradient: self._receive_sum_gradient(number, gradient, to_sum))
 
     def at_truncation_input(self, number: int, z: Tensor) -> None:
         """Take note of what the activation after the addition takes."""
@@ -166,15 +174,21 @@ class BackwardSums:
     def _energy(self, gradient: Tensor) -> Tensor:
         return energy(*self.flatten(gradient))
 
-    def _receive_sum_gradient(self, number: int, gradient: Tensor) -> None:
+    def _receive_sum_gradient(self, number: int, arriving: Tensor, to_sum: InPlaceOfSum | None) -> None:
         """Split dE/dy_l into the terms of dE/dx_l through h and through F.
 
         If the two terms add up to dE/dx_l, the term through F is the rest of it, which costs no product.
+
+        Args:
+            number: the number of the junction.
+            arriving: the gradient of the value that the network goes on with.
+            to_sum: it takes dE/dy_l from this gradient, if y_l is a view of that value.
         """
         junction, sums = self.junctions[number], self.sums[number]
+        gradient = arriving if to_sum is None else to_sum(arriving)
         sums.sum_gradient = self._energy(gradient)
         for following in self.with_sum_as_x[number]:
-            self._receive_x_gradient(following, gradient)
+            self._receive_x_gradient(following, arriving)
         direct = self._direct_term(number, gradient)
         if direct is not None:
             sums.direct_gradient = self._energy(direct)
@@ -182,7 +196,7 @@ class BackwardSums:
             self.direct[number] = direct
         elif number in self.with_branch_product:
             sums.branch_gradient = self._branch_energy(number, gradient)
-        self.direct_term.receive_at_sum(number, gradient, direct)
+        self.direct_term.receive_at_sum(number, arriving, gradient, direct)
 
     def _branch_energy(self, number: int, gradient: Tensor) -> Tensor | None:
         branch_x = self.junctions[number].branch_x

@@ -22,6 +22,8 @@ from resunit.propagation.measures.reductions import energy, flatten_alike
 Product = Callable[[GradientEdge, GradientEdge, Tensor], Tensor | None]
 # It is given the number of a junction and a gradient of y_l; it returns the gradient of x_l through h.
 ThroughShortcut = Callable[[int, Tensor], Tensor | None]
+# It is given the gradient of a value that y_l is a view of; it returns that of y_l.
+InPlaceOfSum = Callable[[Tensor], Tensor]
 
 
 class DirectTerm:
@@ -62,6 +64,7 @@ class DirectTerm:
             if junction.previous is not None and junctions[junction.previous].stage == junction.stage
         }
         self.y: dict[int, GradientEdge] = {}
+        self.to_sum: dict[int, InPlaceOfSum] = {}
         self.leaving: dict[int, GradientEdge] = {}
         self.at_y: dict[int, Tensor] = {}  # the direct term at y_l
         self.at_y_without_f: dict[int, Tensor] = {}
@@ -69,16 +72,18 @@ class DirectTerm:
 
     def release(self) -> None:
         """Let go of all tensors and edges."""
-        for kept in (self.y, self.leaving, self.at_y, self.at_y_without_f, self.at_x):
+        for kept in (self.y, self.to_sum, self.leaving, self.at_y, self.at_y_without_f, self.at_x):
             kept.clear()
 
     def is_end(self, number: int) -> bool:
         """Return whether a junction is the last of its stage."""
         return number not in self.next_in_stage
 
-    def take_sum(self, number: int, edge: GradientEdge) -> None:
-        """Take note of the edge of y_l."""
+    def take_sum(self, number: int, edge: GradientEdge, to_sum: InPlaceOfSum | None) -> None:
+        """Take note of the edge of y_l, or of the value that it is a view of."""
         self.y[number] = edge
+        if to_sum is not None:
+            self.to_sum[number] = to_sum
 
     def take_leaving(self, number: int, edge: GradientEdge) -> None:
         """Take note of the edge of the value that leaves the unit, f included."""
@@ -104,17 +109,20 @@ class DirectTerm:
                 sums.cancellation_median = cancellation.median
                 sums.cancellation_share = cancellation.share
 
-    def receive_at_sum(self, number: int, gradient: Tensor, through_h: Tensor | None) -> None:
+    def receive_at_sum(
+        self, number: int, arriving: Tensor, gradient: Tensor, through_h: Tensor | None
+    ) -> None:
         """Go from y_l through h to x_l, and on to the sum before it.
 
         Args:
             number: the number of the junction.
+            arriving: the gradient of the value whose edge was taken for that of y_l.
             gradient: dE/dy_l.
             through_h: the gradient of x_l through h, given `gradient`.
         """
         following = self.next_in_stage.get(number)
         if following is not None and following == self.start and self._is_sum_before(following, number):
-            self._begin_at_x(following, number, gradient)
+            self._begin_at_x(following, number, arriving)
         if self.junctions[number].leaves is None:
             self.receive_at_end(number, gradient)
         direct = self.at_y.pop(number, None)
@@ -148,7 +156,9 @@ class DirectTerm:
         if before is None:
             return
         if not junction.follows_directly:
-            self.at_y_without_f[before] = through_h
+            layout = junction.previous_layout
+            if layout is not None and (at_y := layout.undo(through_h)) is not None:
+                self.at_y_without_f[before] = at_y
         elif is_same and before in self.at_y:
             self.at_y_without_f[before] = self.at_y[before]
         elif (at_y := self._to_sum_before(number, before, through_h)) is not None:
@@ -160,7 +170,7 @@ class DirectTerm:
         elif number in self.y:
             self.at_y_without_f[number] = gradient
             leaving = self.leaving.get(number)
-            at_y = None if leaving is None else self.product(leaving, self.y[number], gradient)
+            at_y = None if leaving is None else self._product_at_sum(leaving, number, gradient)
             if at_y is not None:
                 self.at_y[number] = at_y
 
@@ -182,7 +192,16 @@ class DirectTerm:
     def _to_sum_before(self, number: int, before: int, gradient: Tensor) -> Tensor | None:
         """Return the gradient of the sum before x_l, given that of x_l."""
         if self._is_sum_before(number, before):
-            return gradient
+            return self._at_sum(before, gradient)
         if number not in self.x or before not in self.y:
             return None
-        return self.product(self.x[number], self.y[before], gradient)
+        return self._product_at_sum(self.x[number], before, gradient)
+
+    def _product_at_sum(self, of: GradientEdge, number: int, gradient: Tensor) -> Tensor | None:
+        """Return the gradient of y_l, given that at the edge `of`."""
+        product = self.product(of, self.y[number], gradient)
+        return None if product is None else self._at_sum(number, product)
+
+    def _at_sum(self, number: int, gradient: Tensor) -> Tensor:
+        """Return the gradient of y_l, given that at the edge taken for it."""
+        return gradient if number not in self.to_sum else self.to_sum[number](gradient)

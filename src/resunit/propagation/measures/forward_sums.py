@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from resunit.propagation.detect.found_junction import FoundJunction, TensorLocation
+from resunit.propagation.detect.layout import Layout
 from resunit.propagation.forward.call_tracing import CallSite
 from resunit.propagation.forward.nested import tensors_in
 from resunit.propagation.measures.backward_sums import BackwardSums
@@ -23,11 +24,19 @@ class _Kept(NamedTuple):
     tensor: Tensor
     version: int
 
-    def in_shape_of(self, like: Tensor) -> Tensor | None:
-        """Return the tensor in the shape of `like`, or None if it has changed or has another size."""
-        if self.tensor._version != self.version or self.tensor.numel() != like.numel():
+    def laid_out_as(self, layout: Layout | None, like: Tensor) -> Tensor | None:
+        """Return the tensor in the layout of `like`, or None if it has changed or does not fit."""
+        if self.tensor._version != self.version:
             return None
-        return self.tensor.reshape(like.shape)
+        return _laid_out(self.tensor, layout, like)
+
+
+def _laid_out(tensor: Tensor, layout: Layout | None, like: Tensor) -> Tensor | None:
+    """Return a tensor in the layout of `like`, or None if the layout is unknown or does not fit."""
+    moved = None if layout is None else layout.apply(tensor)
+    if moved is None or moved.numel() != like.numel():
+        return None
+    return moved.reshape(like.shape)
 
 
 class ForwardSums:
@@ -132,12 +141,18 @@ class ForwardSums:
             weight_input = self.weight_inputs.pop(number, (None, None, None))
             input_energy, shortcut_input_product = None, None
             kept = self.x.pop(number, None)
-            x = h if junction.x_is_addend else kept.in_shape_of(h) if kept is not None else None
+            x = (
+                h
+                if junction.x_is_addend
+                else kept.laid_out_as(junction.x_layout, h)
+                if kept is not None
+                else None
+            )
             if x is not None and not junction.x_is_addend:
                 flat_h, flat_x = self.flatten(h, x)
                 input_energy, shortcut_input_product = energy(flat_x), torch.dot(flat_h, flat_x)
-            if x is not None and junction.previous in self.y:
-                self._compare_with_sum(junction.previous, x)
+            if junction.previous in self.y and (own := h if junction.x_is_addend else kept) is not None:
+                self._compare_with_sum(junction, own.tensor if isinstance(own, _Kept) else own)
             expected = self._expected_sum(junction, x, f)
         result = original()
         with torch.no_grad():
@@ -164,9 +179,11 @@ class ForwardSums:
         self.backward.at_sum(number, result)
         return result
 
-    def _compare_with_sum(self, previous: int, x: Tensor) -> None:
+    def _compare_with_sum(self, junction: FoundJunction, x: Tensor) -> None:
         """Sum over x_{l+1} and the sum y_l that f made it of."""
-        y = self.y.pop(previous).in_shape_of(x)
+        if (previous := junction.previous) is None:
+            return
+        y = self.y.pop(previous).laid_out_as(junction.previous_layout, x)
         if y is not None:
             flat_x, flat_y = self.flatten(x, y)
             self.sums[previous].output_energy = energy(flat_x)
@@ -178,7 +195,9 @@ class ForwardSums:
             so_far = self.expected.pop(before, None)
             in_stage = self.junctions[before].stage == junction.stage
             if so_far is not None and in_stage and so_far.numel() == f.numel():
-                return so_far.reshape(f.shape).add_(f)
+                at_x = None if junction.previous_layout is None else junction.previous_layout.apply(so_far)
+                at_sum = None if at_x is None else _laid_out(at_x, junction.x_layout, f)
+                return None if at_sum is None else at_sum + f
         return None if x is None else x.to(torch.promote_types(x.dtype, torch.float32)) + f
 
     def _keep_sum(self, number: int, y: Tensor, expected: Tensor | None) -> None:

@@ -38,13 +38,37 @@ class JunctionCalls:
         self._known = {
             junction.call: (number, junction.shortcut_index) for number, junction in enumerate(junctions)
         }
+        self._earlier = {
+            earlier.call: (number, earlier.shortcut_index)
+            for number, junction in enumerate(junctions)
+            for earlier in junction.earlier
+        }
+        self._so_far: dict[int, tuple[Addend, list[Addend]]] = {}  # the shortcut and the first branches
 
     def recognise(self, site: CallSite, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JunctionCall | None:
-        """Return the junction that a call adds at, or None if it is no such call."""
-        if site not in self._known or (addends := addends_of(site.function, args, kwargs)) is None:
+        """Return the junction that a call adds at, or None if it is no such call.
+
+        In x + F(x) + G(x) the last call adds at the junction; the calls before it are remembered until then.
+        """
+        place = self._known.get(site) or self._earlier.get(site)
+        if place is None or (addends := addends_of(site.function, args, kwargs)) is None:
             return None
-        number, shortcut_index = self._known[site]
-        return JunctionCall(number, addends[shortcut_index], addends[1 - shortcut_index])
+        number, shortcut_index = place
+        shortcut, branch = addends[shortcut_index], addends[1 - shortcut_index]
+        begun = self._so_far.pop(number, None)
+        shortcut, branches = (shortcut, [branch]) if begun is None else (begun[0], [*begun[1], branch])
+        if site not in self._known:
+            self._so_far[number] = shortcut, branches
+            return None
+        return JunctionCall(number, shortcut, _sum_of(branches))
+
+
+def _sum_of(branches: list[Addend]) -> Addend:
+    """Return the sum of several branches as one addend."""
+    if len(branches) == 1:
+        return branches[0]
+    inputs = tuple(tensor for branch in branches for tensor in branch.inputs)
+    return Addend(inputs, lambda: sum((branch.value() for branch in branches[1:]), branches[0].value()))
 
 
 # It is given the call and a function that adds; it returns the sum that the network goes on with.

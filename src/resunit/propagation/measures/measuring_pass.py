@@ -8,7 +8,12 @@ from torch import Tensor, nn
 from resunit.propagation.detect.found_junction import Detection
 from resunit.propagation.forward.call_tracing import CallTracer
 from resunit.propagation.forward.inputs import Inputs, run_forward
-from resunit.propagation.forward.loss import Loss, check_differentiable, compute_loss
+from resunit.propagation.forward.loss import (
+    Loss,
+    check_differentiable,
+    compute_loss,
+    scale_for_half_precision,
+)
 from resunit.propagation.measures.backward_sums import BackwardSums
 from resunit.propagation.measures.forward_sums import ForwardSums
 from resunit.propagation.measures.junction_sums import JunctionSums, sums_in_numbers
@@ -51,6 +56,7 @@ def run_measuring_pass(
                 output = run_forward(model, given)
             value = compute_loss(output, targets, loss)
             check_differentiable(value)
+            value = scale_for_half_precision(value, output)
             del output
             backward.run_backward(value)
     finally:

@@ -1,4 +1,4 @@
-"""The choice of the runs that decide a claim: those of the setting that can tell most."""
+"""The choice of the runs that decide a claim: they have the setting that allows the surest verdict."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from resunit.reproduction.scales import SCALES
 from resunit.reproduction.setting import Setting, newest_of_each_seed, setting_of
 from resunit.runs.schema import ExperimentRecord
 
-SEEDS_FOR_A_VERDICT = 3  # Fewer seeds say nothing about spread.
+SEEDS_FOR_A_VERDICT = 3  # With fewer seeds the spread cannot be estimated well enough.
 
 RunsByNetwork = Mapping[NetworkKey, list[ExperimentRecord]]
 
@@ -44,7 +44,8 @@ class ChosenRuns:
     def rank(self) -> tuple[Any, ...]:
         """The order of preference, the best last.
 
-        Smoke decides only where there is nothing else; of settings with enough seeds, the larger scale does.
+        Smoke decides only where there are no other runs; of settings with enough seeds, the one of the larger
+        scale decides.
         """
         settings = list(self.settings.values())
         scale = settings[0].scale
@@ -90,7 +91,7 @@ def choose(claim: Claim, settings: Mapping[Setting, RunsByNetwork]) -> ChosenRun
 
 
 def describe_missing(claim: Claim, settings: Mapping[Setting, RunsByNetwork]) -> str:
-    """Return why nothing could be chosen, with the command that runs what is missing."""
+    """Return why no runs could be chosen, with the command that trains the missing runs."""
     fitting = [settings[setting] for setting in _on_the_data_of(claim, settings)]
     absent: NetworkChoice | None = next(
         (n for n in claim.networks if not any(n.key in runs for runs in fitting)), None

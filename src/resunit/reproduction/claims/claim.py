@@ -30,7 +30,7 @@ class Contrast:
         description: the sum in words.
         terms: what is summed.
         comparison: what the sum has to be. "within the margin" is similarity: the sum lies between the negative
-            and the positive margin of the scale. "below the margin" lets it be as low as it likes.
+            and the positive margin of the scale. "below the margin" sets no lower limit.
     """
 
     description: str
@@ -60,8 +60,8 @@ class Claim:
         table: the name of the table whose runs decide the claim.
         stuck: networks that must end at chance, or diverge, in every seed as well.
         learns: networks that must do better than chance in every seed as well.
-        where: networks without whose learning, in every seed, nothing is decided.
-        reported: contrasts that are shown and do not count.
+        where: networks that have to learn in every seed; otherwise the claim is undecided.
+        reported: contrasts that are shown and do not decide.
         apart: whether the networks of each model have a setting of their own.
         needs_the_end: whether only a training as long as the paper's can decide the claim.
         data: the data set.

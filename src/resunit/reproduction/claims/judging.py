@@ -1,4 +1,4 @@
-"""Verdicts: which claims held in the runs at hand."""
+"""Verdicts: which claims held in the recorded runs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -97,7 +97,7 @@ def _examine(
 
 
 def _by_convergence(claim: Claim, runs: RunsByNetwork) -> tuple[Verdict, str] | None:
-    """Return verdict and reason if networks that learned, or did not, settle the claim; else None."""
+    """Return verdict and reason if the claim is settled by which networks learned; else None."""
     for network in claim.stuck:
         if any(learned := _learned(network, runs)):
             return "not held" if all(learned) else "undecided", _errors(network, runs)
@@ -124,7 +124,7 @@ def _errors(network: NetworkChoice, runs: RunsByNetwork) -> str:
 
 
 def _compare(contrast: Contrast, runs: RunsByNetwork, margins: Margins | None) -> ContrastOutcome:
-    """Return the estimate of the contrast's sum, from what each run adds to it."""
+    """Return the estimate of the contrast's sum, from the contribution of each run."""
     terms, remark = contrast.terms, ""
     networks = {term.network.key for term in terms}
     if any(record.status == "diverged" for key in networks for record in runs[key]):
@@ -153,7 +153,7 @@ def _compare(contrast: Contrast, runs: RunsByNetwork, margins: Margins | None) -
 
 
 def _by_divergence(contrast: Contrast, runs: RunsByNetwork) -> ContrastOutcome:
-    """Return the outcome of a contrast with diverged runs, which have no number to compare.
+    """Return the outcome of a contrast in which runs diverged, which have no number to compare.
 
     A network that diverged in every seed has the worst of errors: it is worse than another that did not
     diverge, and similar to none that learned.
@@ -184,7 +184,7 @@ def _has_lost(network: NetworkChoice, other: NetworkChoice, runs: RunsByNetwork)
 def _decide(outcome: ClaimOutcome, corrected: Mapping[int, float]) -> ClaimOutcome:
     """Return the outcome with its verdict, from the corrected p-values by the place of the contrast.
 
-    The claim held if all contrasts surely do, and did not if one surely does not.
+    The claim held if all contrasts surely hold, and did not hold if one of them surely fails.
     """
     held: list[bool | None] = []
     for number, contrast in enumerate(outcome.compared):

@@ -11,7 +11,8 @@ class Margins:
     """The margins of one scale, in points.
 
     Each is half of the difference, in the pilots of the scale, between the original ResNet-110 and its full
-    pre-activation. That is the effect that the paper is about: half of it is too small to matter beside it.
+    pre-activation. This difference is the effect that the paper is about, and a difference of half its size is
+    too small to matter beside it.
 
     Attributes:
         test_error: the margin of the test error.

@@ -93,7 +93,7 @@ class ClaimOutcome:
         claim: the claim.
         verdict: held, not held or undecided.
         compared: the outcomes of the claim's contrasts.
-        reported: the outcomes of contrasts that are shown and do not count.
+        reported: the outcomes of contrasts that are shown and do not decide.
         seeds: the number of seeds of the network that has the fewest.
         settings: the setting of the runs, by model where each model has a setting of its own, else under "".
         machine: the machines that the runs were made on.

@@ -11,7 +11,7 @@ from resunit.runs.schema import ExperimentRecord, PropagationPoint
 
 CLASSES = {"cifar10": 10, "cifar10-sample": 10, "cifar100": 100}
 
-# An error at most this far below chance counts as chance: it is six standard errors of 10,000 images.
+# An error that is below chance by at most this many points counts as chance: six standard errors of 10,000 images.
 POINTS_BELOW_CHANCE = 2.0
 
 # The early part of a training, in percent of its steps. It ends with the paper's first milestone.
@@ -49,9 +49,9 @@ def is_at_chance(record: ExperimentRecord) -> bool:
 def _early_error(record: ExperimentRecord) -> float | None:
     """Return the mean training error over the early part, from the intervals of the curve that lie in it.
 
-    The training loss is no measure of how fast a net learns there: a few steps with a loss of 30, as nets with
-    f = ReLU have at first, outweigh all others. An error is at most 100 %, and every run has one, while a
-    threshold of the loss may never be reached.
+    The training loss does not measure how fast a network learns early: a few steps with a loss of 30, as
+    networks with f = ReLU have at first, outweigh all other steps. An error is at most 100 %, and every run has
+    one, while a threshold of the loss may never be reached.
     """
     begin, end = (share * record.steps for share in EARLY_PERCENT)
     steps, wrong, reached = 0, 0.0, 0
@@ -66,7 +66,8 @@ def _early_error(record: ExperimentRecord) -> float | None:
 def _growth(record: ExperimentRecord) -> float | None:
     """Return the doublings of the stream's root mean square from the first to the last unit of each stage, summed.
 
-    Where the size changes h is no identity, and so says nothing about what units add to the stream.
+    The unit that changes the size, the first of a stage, is left out. Its h is not the identity, so the growth
+    in this unit does not show what F adds to the stream.
     """
     if not record.propagation:
         return None

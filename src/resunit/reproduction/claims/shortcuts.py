@@ -50,7 +50,7 @@ def _does_not_converge(row: str, section: str) -> Claim:
 
 
 def _trains_worse(row: str, panel: str) -> Claim:
-    """Return the claim that a shortcut that can be the identity still has a higher training error than it."""
+    """Return the claim that a shortcut which can learn the identity has a higher training error than the identity."""
     return Claim(
         f"{row}-trains-worse",
         f"{ROW[row].label} ends with a higher training error than the identity, which it could represent",

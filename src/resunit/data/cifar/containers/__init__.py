@@ -3,11 +3,13 @@
 A container is one module of this folder, with a `NAME` and a function `read`, and one row of CONTAINERS.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from resunit.data.cifar.containers import binary, parquet, pickles, strips
-from resunit.data.cifar.containers.unpacking import unpacked
+from resunit.data.cifar.containers.file_kinds import describe_other_file
+from resunit.data.cifar.containers.unpacking import ENDINGS, unpacked
 from resunit.data.cifar.facts import Cifar
 from resunit.data.cifar.records import check_records
 from resunit.errors import DataError
@@ -44,7 +46,8 @@ def read_container(path: Path, cifar: Cifar) -> dict[str, bytes]:
     """Return the records of each stored file of `cifar`.
 
     Args:
-        path: an archive or a folder of any known container, or a folder that such a folder is in.
+        path: an archive or a folder of any known container, or a folder that such a folder or archive is in,
+            at any depth.
         cifar: the data set that the container should hold.
 
     Raises:
@@ -54,25 +57,71 @@ def read_container(path: Path, cifar: Cifar) -> dict[str, bytes]:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; give an archive or a folder of {cifar.name}")
     try:
-        if path.is_dir():
-            return _read_folder(path, path, cifar)
-        if path.name in cifar.md5 and file_digest(path, "md5") != cifar.md5[path.name]:
-            raise DataError(
-                f"{path}: damaged: its MD5 is not the published {cifar.md5[path.name]}; get it again"
-            )
-        with unpacked(path) as folder:
-            return _read_folder(folder, path, cifar)
+        return _read_folder(path, path, cifar) if path.is_dir() else _read_archive(path, cifar)
     except OSError as error:
         file = error.filename or path
         raise DataError(f"{file}: cannot be read ({error.strerror or error}); get it again") from error
 
 
+def _read_archive(path: Path, cifar: Cifar) -> dict[str, bytes]:
+    if (other := describe_other_file(path)) is not None:
+        raise DataError(f"{path}: no archive of {cifar.name} but {other}")
+    if path.name in cifar.md5 and file_digest(path, "md5") != cifar.md5[path.name]:
+        raise DataError(f"{path}: damaged: its MD5 is not the published {cifar.md5[path.name]}; get it again")
+    with unpacked(path) as folder:
+        try:
+            return _read_folder(folder, path, cifar)
+        except DataError as error:
+            # The temporary folder is gone by the time that the user reads the message.
+            raise DataError(str(error).replace(f"{folder}/", f"{path}/")) from error
+
+
 def _read_folder(folder: Path, origin: Path, cifar: Cifar) -> dict[str, bytes]:
-    for place in [folder, *sorted(inner for inner in folder.iterdir() if inner.is_dir())]:
+    """Return the records in the first folder or archive below `folder` that holds them.
+
+    Raises:
+        DataError: none does; the message is about the first that held something like them.
+    """
+    failures: list[DataError] = []
+    archives: list[Path] = []
+    for place in folders_below(folder):
         for container in CONTAINERS:
-            records = container.read(place, cifar)
-            if records is not None:
-                check_records(records, cifar, str(origin))
-                return records
+            try:
+                records = container.read(place, cifar)
+                if records is not None:
+                    check_records(records, cifar, str(origin))
+                    return records
+            except DataError as error:  # Another copy, or another data set's folder, may stand beside it.
+                failures.append(error)
+        archives += [
+            file for file in sorted(place.iterdir()) if file.name.endswith(ENDINGS) and file.is_file()
+        ]
+    for archive in archives:
+        if archive.name in cifar.md5 or "cifar" in archive.name.lower():
+            try:
+                return _read_archive(archive, cifar)
+            except DataError as error:
+                failures.append(error)
+    if failures:
+        raise failures[0]
     known = ", ".join(container.NAME for container in CONTAINERS)
-    raise DataError(f"{origin}: holds no {cifar.name}; known containers: {known}")
+    named = f"; give the archive {archives[0]} in it, if it is that" if archives else ""
+    raise DataError(f"{origin}: holds no {cifar.name}; known containers: {known}{named}")
+
+
+def folders_below(folder: Path) -> Iterator[Path]:
+    """Yield a folder and all folders below it, through links too, the higher ones first."""
+    waiting, known = [folder], set()
+    for place in waiting:
+        status = place.stat()
+        if (status.st_dev, status.st_ino) in known:
+            continue
+        known.add((status.st_dev, status.st_ino))
+        try:
+            inner = sorted(entry for entry in place.iterdir() if entry.is_dir())
+        except PermissionError:
+            if place is folder:
+                raise
+            continue
+        yield place
+        waiting += inner

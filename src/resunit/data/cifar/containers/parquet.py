@@ -1,26 +1,39 @@
-"""Parquet as the Hugging Face hub stores it: an image column of encoded PNGs and columns of labels."""
+"""Parquet as the hubs store it: a column of encoded images and columns of labels."""
 
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from resunit.data.cifar.containers.file_kinds import describe_other_file
 from resunit.data.cifar.facts import Cifar
 from resunit.data.cifar.records import PIXELS, encode
 from resunit.errors import DataError
 
 NAME = "parquet"
+ENDING = ".parquet"
+IMAGE_COLUMNS = ("img", "image", "images")
+LABEL_COLUMNS = {
+    "label": ("label", "labels", "class", "target"),
+    "fine_label": ("fine_label", "fine_labels", "label", "labels"),
+    "coarse_label": ("coarse_label", "coarse_labels", "superclass"),
+}
+"""The names that copies of the data sets give to a column of labels."""
 
 
 def read(folder: Path, cifar: Cifar) -> dict[str, bytes] | None:
-    """Return the records of the train*.parquet and test*.parquet in `folder`, or None if it has neither.
+    """Return the records of the Parquet files of `folder`, or None if it has none of either split.
+
+    A split's files are called train*.parquet or *-train-*.parquet, or lie in a folder called train.
 
     Raises:
         DataError: a file is missing or damaged, has another number of images, or pyarrow is not installed.
     """
-    found = {split: sorted(folder.glob(f"{split}*.parquet")) for split in ("train", "test")}
+    found = {split: _files_of(folder, split) for split in ("train", "test")}
     if not any(found.values()):
         return None
     records = {}
@@ -41,8 +54,21 @@ def read(folder: Path, cifar: Cifar) -> dict[str, bytes] | None:
     return records
 
 
+def _files_of(folder: Path, split: str) -> list[Path]:
+    """Return the Parquet files of a split, in order."""
+    at_a_words_start = re.compile(rf"(^|[-_.]){split}")
+    named = [path for path in _parquet_files(folder) if at_a_words_start.search(path.name.lower())]
+    return named or _parquet_files(folder / split)
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{ENDING}"))
+
+
 def _read_table(path: Path, cifar: Cifar) -> bytes:
     """Return the records in one parquet file, in its order."""
+    if (other := describe_other_file(path)) is not None and not other.startswith("a single Parquet file"):
+        raise DataError(f"{path}: no Parquet file but {other}")
     try:
         # No other part of resunit needs this library, so it is an extra, and it is loaded only here.
         import pyarrow
@@ -51,17 +77,34 @@ def _read_table(path: Path, cifar: Cifar) -> bytes:
         raise DataError(f"{path}: parquet needs pyarrow; pip install 'resunit[parquet]'") from error
 
     try:
-        table = parquet.read_table(path, columns=["img", *cifar.label_columns])
-        labels = np.stack([table[column].to_numpy() for column in cifar.label_columns], axis=1)
+        names = parquet.read_schema(path).names
+        image = _column(path, names, IMAGE_COLUMNS)
+        columns = [_column(path, names, LABEL_COLUMNS[column]) for column in cifar.label_columns]
+        table = parquet.read_table(path, columns=[image, *columns])
+        labels = np.stack([table[column].to_numpy() for column in columns], axis=1)
         with ThreadPoolExecutor() as threads:
-            images = list(threads.map(_decode_png, table["img"].to_pylist()))
+            images = list(threads.map(_decode_png, table[image].to_pylist()))
         return encode(labels, np.stack(images))
     except (pyarrow.ArrowException, OSError, SyntaxError, LookupError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: not the {cifar.name} of the hub ({reason}); get it again") from error
 
 
-def _decode_png(cell: dict[str, bytes]) -> np.ndarray:
-    """Return the pixels (3, 32, 32) uint8 of the PNG in one cell of the image column."""
-    with Image.open(io.BytesIO(cell["bytes"])) as image:
+def _column(path: Path, names: list[str], known: tuple[str, ...]) -> str:
+    """Return the name of a column, which is one of `known`."""
+    for name in known:
+        if name in names:
+            return name
+    raise DataError(
+        f"{path}: has the columns {', '.join(names)} and none of {', '.join(known)}; rename the one that is meant"
+    )
+
+
+def _decode_png(cell: dict[str, Any] | bytes) -> np.ndarray:
+    """Return the pixels (3, 32, 32) uint8 of the PNG in one cell of the image column.
+
+    A cell is the PNG itself, or a structure with its bytes and the path that it had.
+    """
+    encoded = cell if isinstance(cell, bytes) else cell["bytes"]
+    with Image.open(io.BytesIO(encoded)) as image:
         return np.asarray(image.convert("RGB")).transpose(2, 0, 1)

@@ -2,40 +2,77 @@
 
 import lzma
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import BadGzipFile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from resunit.data.cifar.temporary import temporary_folder, temporary_not_writable
 from resunit.errors import DataError
 
+ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+ZIP_BEGINNING = b"PK\x03\x04"
+DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    BadGzipFile,
+    NotImplementedError,  # A compression that Python does not know.
+    RuntimeError,  # A password is needed.
+    KeyError,  # A link leads to no file of the archive.
+)
+
 
 @contextmanager
 def unpacked(archive: Path) -> Iterator[Path]:
-    """Unpack a tar archive for the time of the context, and give the folder of its files.
+    """Unpack a tar or ZIP archive for the time of the context, and give the folder of its files.
 
-    Every file lies directly in that folder, so no path in the archive leads anywhere else. Links are skipped.
+    No path or link in the archive leads out of that folder.
 
     Raises:
-        DataError: the archive is no whole tar archive, or cannot be unpacked.
+        DataError: the archive is not whole, or cannot be unpacked.
         OSError: the operating system refused to read the archive.
     """
     with temporary_folder() as folder:
+        kind = "ZIP" if _is_zip(archive) else "tar"
         try:
-            with tarfile.open(archive) as tar:
-                for member in tar:
-                    content = tar.extractfile(member) if member.isfile() else None
-                    if content is not None:
-                        _write(folder / Path(member.name).name, content.read())
-        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, BadGzipFile) as error:
-            raise DataError(f"{archive}: not a whole tar archive; get it again") from error
+            for name, content in _zip_files(archive) if kind == "ZIP" else _tar_files(archive):
+                _write(folder, name, content)
+        except DAMAGED as error:
+            raise DataError(f"{archive}: not a whole {kind} archive ({error}); get it again") from error
         yield folder
 
 
-def _write(path: Path, content: bytes) -> None:
+def _is_zip(archive: Path) -> bool:
+    with archive.open("rb") as file:
+        return file.read(len(ZIP_BEGINNING)) == ZIP_BEGINNING
+
+
+def _zip_files(archive: Path) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(archive) as opened:
+        for member in opened.infolist():
+            if not member.is_dir():
+                yield member.filename, opened.read(member)
+
+
+def _tar_files(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a tar archive; a link to a file in it is that file once more."""
+    with tarfile.open(archive) as opened:
+        for member in opened:
+            content = opened.extractfile(member) if member.isfile() or member.issym() else None
+            if content is not None:
+                yield member.name, content.read()
+
+
+def _write(folder: Path, name: str, content: bytes) -> None:
+    steps = [step for step in PurePosixPath(name.replace("\\", "/")).parts if step not in ("/", "..")]
+    path = folder.joinpath(*steps)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
         raise temporary_not_writable(error) from error

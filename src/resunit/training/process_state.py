@@ -1,4 +1,4 @@
-"""The process that calls resunit is somebody else's program: a call leaves its state as it found it."""
+"""The state of the calling process, which belongs to another program: a call to resunit leaves it as it was."""
 
 import os
 import random
@@ -13,7 +13,7 @@ import torch
 
 @contextmanager
 def isolated_process_state() -> Iterator[None]:
-    """Compute with resunit's own settings of this process, and restore those of the host at the end.
+    """Compute with resunit's own settings of this process, and restore the host program's settings at the end.
 
     Inside, gradients are recorded, inference mode and autocast are off, and new tensors are float32 on the
     CPU. At the end, after an exception too, these are as before: the random generators of torch, NumPy and
@@ -50,7 +50,8 @@ def isolated_random_numbers() -> Iterator[None]:
         if gpus is not None:
             torch.cuda.set_rng_state_all(gpus)
         elif torch.cuda.is_available():
-            # A GPU that nobody has used yet has the seed of the CPU; asking it would initialise CUDA.
+            # The generator of a GPU that was not used yet has the seed of the CPU, and reading it would
+            # initialise CUDA.
             torch.cuda.manual_seed_all(torch.initial_seed())
         if mps is not None:
             torch.mps.set_rng_state(mps)

@@ -47,7 +47,7 @@ def network_to_draw(name: str, design: str | None, options: Mapping[str, Any]) -
 
 
 def network_without_weights(model: str, design: str | None, options: Mapping[str, Any]) -> nn.Module:
-    """Return a network to look at its modules; only the code of a design of the user's may need real numbers."""
+    """Return a network whose modules are looked at; only code of the user's own may need real weights."""
     own = design is not None and ":" in design
     with torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"):
         return create_model(model, design=design, **options)
@@ -74,7 +74,7 @@ def _from_code(name: str) -> nn.Module:
         except Exception as error:  # The user's code may raise anything.
             raise failure(f"{name}()", error) from error
     if isinstance(found, tuple) and found:
-        found = found[0]  # A network with its batch, as `resunit propagation` takes it.
+        found = found[0]  # `resunit propagation` takes a network with its batch, so a picture takes it too.
     if not isinstance(found, nn.Module):
         raise UsageError(
             f"{name} is a {type(found).__name__}; it has to be a design, or return a torch.nn.Module"

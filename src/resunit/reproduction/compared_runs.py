@@ -1,4 +1,4 @@
-"""Runs of every kind of record, as a comparison takes them."""
+"""The runs that a comparison takes, made of each kind of record."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -83,7 +83,7 @@ def point_of_curve(line: LogLine) -> CurvePoint:
 
 
 def with_own_names(runs: Sequence[ComparedRun], folders: Sequence[Path | None]) -> list[ComparedRun]:
-    """Return the runs with a name each: where names are equal, that of the folder in full, or a number.
+    """Return the runs with different names: equal names become the full name of the folder, or get a number.
 
     Args:
         runs: the runs.

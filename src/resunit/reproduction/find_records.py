@@ -8,7 +8,7 @@ from typing import Any, Literal
 from resunit.errors import FileFormatError, UsageError
 from resunit.io.jsonl import read_lines
 from resunit.reports.compared_run import ComparedRun, with_all_options
-from resunit.reproduction.compared import compared_recipe_run, compared_run, with_own_names
+from resunit.reproduction.compared_runs import compared_recipe_run, compared_run, with_own_names
 from resunit.reproduction.evidence import read_records
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.recording import record_of
@@ -22,7 +22,7 @@ Kind = Literal["experiment", "recipe run", "benchmark"]
 
 @dataclass(frozen=True)
 class Found:
-    """What stands in the paths that a user named.
+    """The records in the paths that a user named.
 
     Attributes:
         runs: ordinary runs, each with a name of its own.
@@ -41,7 +41,9 @@ class Found:
 
 
 def find_records(paths: Iterable[Path]) -> Found:
-    """Return the records in `paths`: folders of runs, folders that hold such or files of records, and such files.
+    """Return the records in `paths`.
+
+    A path is the folder of a run, a file of records, or a folder that holds folders of runs and files of records.
 
     A file in a run's folder stands for the run. In a folder that is searched, other files are passed over.
 
@@ -94,7 +96,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _add_records_of(path: Path, is_named: bool, found: Found) -> None:
-    """Add the records of a file; one that was not named by the user may hold something else."""
+    """Add the records of a file; a file that the user did not name may hold something else."""
     if not (lines := read_lines(path)):
         return
     kind = _kind_of(lines[0])

@@ -1,4 +1,4 @@
-"""The paper's tables and claims beside what was measured here, for a terminal, for docs and for a page."""
+"""The paper's tables and claims beside the measurements made here, for a terminal, for docs and for a page."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class ComparisonRow:
     Attributes:
         label: the row's name in the paper's table.
         errors: the test errors in percent, one for each seed whose run is done.
-        status: what there is to say beside the errors or in their place, such as "not run".
+        status: a note beside the errors or in their place, such as "not run".
         published: the paper's error in percent, the paper's word "fail", or None.
-        remark: what there is to know about the row.
+        remark: a note on the row.
         top5_errors: the top-5 errors in percent; they are shown where the paper has one.
         published_top5: the paper's top-5 error in percent, or None.
         train_errors: the errors in percent on the training batches at the end, one for each of these seeds.
@@ -72,7 +72,7 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table of the paper beside what was measured here.
+    """A table of the paper beside the measurements made here.
 
     Attributes:
         title: the table's title.

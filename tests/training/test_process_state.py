@@ -26,7 +26,7 @@ from resunit.runs.folder import RunFolder
 from resunit.runs.schema import write_json
 from resunit.training import loop
 from resunit.training.batches import GhostBatch
-from resunit.training.guest import isolated_process_state
+from resunit.training.process_state import isolated_process_state
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup

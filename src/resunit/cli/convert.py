@@ -1,0 +1,49 @@
+"""`resunit convert`: the weights of other libraries."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.io.fields import to_json
+
+
+@app.command(
+    help_epilogue="Examples:\n"
+    "  resunit convert resnet50.pth --from torchvision --architecture resnet50 --out weights.safetensors\n"
+    "  resunit convert model.safetensors --from timm --architecture resnetv2_50 --out weights.safetensors"
+)
+def convert(
+    file: Path,
+    *,
+    source: Annotated[str, Parameter(name="--from")],
+    architecture: str,
+    out: Path,
+    common: Common = COMMON,
+) -> int:
+    """Convert another library's weights, so that `create_model(weights=...)` and `predict` take them.
+
+    In evaluation the network gives the same logits, but for rounding. What training would do otherwise is printed.
+
+    Parameters
+    ----------
+    file
+        A safetensors file, what torch.save wrote of a state dict, NumPy's .npz, or a model.json of TensorFlow.js.
+    source
+        The library: torchvision, timm, pytorchcv, torch-resnet, transformers, keras, akamaster or kuangliu.
+    architecture
+        The library's name for the network, such as resnet50; for transformers also the path of a config.json.
+    out
+        Write this weights.safetensors file.
+    """
+    from resunit.interop.convert import convert as convert_file
+
+    done = convert_file(file, out, library=source, architecture=architecture)
+    if common.json:
+        tell_json(to_json(done))
+    else:
+        print(f"{done.weights}: {done.library}'s {done.architecture}, {done.parameters:,} parameters")
+        for note in done.notes:
+            print(note)
+    return DONE

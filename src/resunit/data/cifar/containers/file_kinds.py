@@ -1,0 +1,57 @@
+"""What a file is that should be an archive or a Parquet file: downloads often leave something else."""
+
+import codecs
+import zlib
+from pathlib import Path
+
+BYTES_LOOKED_AT = 2048
+GZIP = b"\x1f\x8b"
+BEGINNINGS = {
+    b"version https://git-lfs": "a Git LFS pointer; fetch the file itself with `git lfs pull`",
+    b"7z\xbc\xaf": "a 7-Zip archive; unpack it and give the folder",
+    b"Rar!": "a RAR archive; unpack it and give the folder",
+    b"\x28\xb5\x2f\xfd": "a Zstandard archive; unpack it and give the folder",
+    b"PAR1": "a single Parquet file; give the folder that holds it and the other one",
+    b"\x80\x02": "a single Python pickle; give the folder that holds it and the others",
+}
+
+
+def describe_other_file(path: Path) -> str | None:
+    """Return what a file is and what to do, if it is no archive; None if it may be one.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(BYTES_LOOKED_AT)
+    if not beginning:
+        return "an empty file; get it again"
+    content = _decompressed(beginning)
+    for start, meaning in BEGINNINGS.items():
+        if content.startswith(start):
+            return meaning
+    if not _is_text(content):
+        return None
+    lower = content.lower()
+    if b"<html" in lower or b"<!doctype html" in lower:
+        return "a web page; get the file that its address should have given"
+    return "a text; get the file that its address should have given"
+
+
+def _is_text(content: bytes) -> bool:
+    """Return whether bytes are the beginning of a text; archives have zeros in their first bytes."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(content)
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and all(character.isprintable() or character.isspace() for character in text)
+
+
+def _decompressed(beginning: bytes) -> bytes:
+    """Return the first bytes of a gzip file's content, or `beginning` if it is none."""
+    if not beginning.startswith(GZIP):
+        return beginning
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(beginning, BYTES_LOOKED_AT)
+    except zlib.error:
+        return beginning

@@ -1,0 +1,146 @@
+"""The image files below a folder, among the files that systems and programs leave there too."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from PIL import Image, ImageFile
+
+# Folders that systems make for themselves and that do not begin with a dot: of macOS's archives, of Synology
+# and QNAP devices, of file servers for macOS, of Windows and of Linux.
+SYSTEM_FOLDERS = {
+    "__macosx",
+    "@eadir",
+    "#recycle",
+    "#snapshot",
+    "@recycle",
+    "@recently-snapshot",
+    "@sharebin",
+    "@tmp",
+    "network trash folder",
+    "temporary items",
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "found.000",
+    "lost+found",
+    "__pycache__",
+}
+# Pillow looks for these first: some of the others have to open a file to know that it is none of theirs.
+COMMON_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
+# Pillow identifies files of these formats and cannot decode them; EPS runs another program.
+NOT_DECODED = {"MPEG", "EPS"}
+# Endings of photographs that Pillow does not read by itself; a message names them.
+OTHER_PHOTOGRAPHS = {
+    ".heic",
+    ".heif",
+    ".jxl",
+    ".svg",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".raf",
+    ".orf",
+    ".rw2",
+}
+
+
+def image_formats() -> tuple[str, ...]:
+    """Return the names of the formats that Pillow decodes, those of installed plugins too."""
+    Image.init()
+    return _decoded_among(tuple(Image.OPEN))
+
+
+@cache
+def _decoded_among(formats: tuple[str, ...]) -> tuple[str, ...]:
+    common = [name for name in COMMON_FORMATS if name in formats]
+    return (*common, *(name for name in formats if name not in COMMON_FORMATS and _is_decoded(name)))
+
+
+def image_suffixes() -> set[str]:
+    """Return the endings, in lower case and with the dot, of the files that Pillow decodes."""
+    formats = set(image_formats())
+    return {ending for ending, name in Image.registered_extensions().items() if name in formats}
+
+
+def _is_decoded(name: str) -> bool:
+    factory = Image.OPEN[name][0]
+    is_stub = isinstance(factory, type) and issubclass(factory, ImageFile.StubImageFile)
+    return not is_stub and name not in NOT_DECODED
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is a system's or a program's, and no one's image."""
+    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """The visible files below one folder."""
+
+    images: list[Path]
+    """The files with an ending that Pillow decodes, in the order of their paths."""
+    others: Counter[str]
+    """The number of other files by their ending, in lower case."""
+
+
+def find_files(folder: Path) -> FoundFiles:
+    """Return the visible files below a folder, at any depth and through links.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    suffixes = image_suffixes()
+    images: list[Path] = []
+    others: Counter[str] = Counter()
+    for path in _files_below(folder):
+        if path.suffix.lower() in suffixes:
+            images.append(path)
+        else:
+            others[path.suffix.lower()] += 1
+    return FoundFiles(sorted(images), others)
+
+
+def has_image(folder: Path) -> bool:
+    """Return whether an image lies below a folder, at any depth. Raises OSError as `find_files` does."""
+    suffixes = image_suffixes()
+    return any(path.suffix.lower() in suffixes for path in _files_below(folder))
+
+
+def has_loose_image(folder: Path) -> bool:
+    """Return whether an image lies in a folder itself. Raises OSError as `find_files` does."""
+    suffixes = image_suffixes()
+    return any(Path(entry.name).suffix.lower() in suffixes and _is_file(entry) for entry in _visible(folder))
+
+
+def visible_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder that are not hidden, by name. Raises OSError as `find_files` does."""
+    return sorted(Path(entry.path) for entry in _visible(folder) if entry.is_dir())
+
+
+def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Yield the visible files below `folder`; a link to one of the folders `above` it is not followed."""
+    status = folder.stat()
+    place = status.st_dev, status.st_ino
+    if place in above:
+        return
+    for entry in _visible(folder):
+        if entry.is_dir():
+            yield from _files_below(Path(entry.path), above | {place})
+        elif _is_file(entry):
+            yield Path(entry.path)
+
+
+def _visible(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return [entry for entry in entries if not is_hidden(entry.name)]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a file or a broken link to one, which is named when it is read."""
+    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))

@@ -1,0 +1,274 @@
+"""The layout of a folder of images: its splits, by the names that people give them, and its classes."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from resunit.data.holding_out import Paths, hold_out
+from resunit.data.image_files import (
+    OTHER_PHOTOGRAPHS,
+    find_files,
+    has_image,
+    has_loose_image,
+    visible_folders,
+)
+from resunit.errors import DataError
+
+Kind = Literal["train", "validation", "test"]
+KINDS: dict[str, Kind] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+}
+"""What a folder holds, by its name in lower case."""
+NAMES_IN_A_NOTE = 3
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The image files of a folder by split and class; a split that the folder does not have is None."""
+
+    train: Paths
+    validation: Paths | None
+    test: Paths | None
+    notes: tuple[str, ...]
+    """What a user should know about files and folders that are not used, a sentence each."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return tuple(self.train)
+
+
+@dataclass(frozen=True)
+class JudgedLayout:
+    """The image files of a folder that a trained network is judged on, by class."""
+
+    images: Paths
+    split: Literal["validation", "test"]
+    notes: tuple[str, ...]
+
+
+def find_layout(folder: Path) -> Layout:
+    """Return the files of a folder to train on and to evaluate on.
+
+    FOLDER/train holds the images to train on if it holds class folders, FOLDER/val the images to evaluate on
+    during training, and FOLDER/test the images to judge the run on; other tools' names for these folders are
+    known too. Otherwise FOLDER holds the class folders itself. Without val and test, a tenth of the images is
+    held out as a test set.
+
+    Raises:
+        DataError: the folder has no such layout, or cannot be read; the message names it.
+    """
+    with _named_failures(folder):
+        notes: list[str] = []
+        splits = _find_splits(folder, notes)
+        train_folder = splits.get("train", folder)
+        train = _images_by_class(train_folder, notes, apart_from=splits.values())
+        if len(train) == 1:
+            raise DataError(_one_class(train_folder, next(iter(train))))
+        validation, test = (
+            _images_of_classes(splits[kind], train, notes) if kind in splits else None
+            for kind in ("validation", "test")
+        )
+        if validation is None and test is None:
+            train, test = hold_out(train_folder, train)
+        return Layout(train, validation, test, tuple(notes))
+
+
+def find_judged_layout(folder: Path) -> JudgedLayout:
+    """Return the files of a folder to judge a trained network on: its test, else its val, else all of them.
+
+    Raises:
+        DataError: the folder holds no class folders, or cannot be read; the message names it.
+    """
+    with _named_failures(folder):
+        notes: list[str] = []
+        splits = _find_splits(folder, notes, needs_train=False)
+        for kind in ("test", "validation"):
+            if kind in splits:
+                return JudgedLayout(_images_by_class(splits[kind], notes), kind, tuple(notes))
+        where = splits.get("train", folder)
+        return JudgedLayout(_images_by_class(where, notes), "test", tuple(notes))
+
+
+@contextmanager
+def _named_failures(folder: Path) -> Iterator[None]:
+    """Raise DataError that names the folder or file which the operating system refuses to read."""
+    if not folder.is_dir():
+        problem = "not a folder" if folder.exists() else "no such folder"
+        raise DataError(f"{folder}: {problem}; expected FOLDER/<class>/<image>")
+    try:
+        yield
+    except OSError as error:
+        place = os.fsdecode(error.filename) if error.filename else folder
+        raise DataError(f"{place}: cannot be read ({error.strerror}); make it readable") from error
+
+
+def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> dict[Kind, Path]:
+    """Return the folders in `folder` that are splits; what is not used is added to `notes`.
+
+    A folder called train, val or test is a split if it holds class folders. Among other class folders it is a
+    class of that name.
+    """
+    children = visible_folders(folder)
+    kinds: tuple[Kind, ...] = ("train", "validation", "test")
+    named: dict[Kind, list[Path]] = {
+        kind: [child for child in children if _kind(child) == kind] for kind in kinds
+    }
+    classes = [child for child in children if _kind(child) is None and has_image(child)]
+    trains = [
+        child
+        for child in named["train"]
+        if _class_folders(child) and not (classes and has_loose_image(child))
+    ]
+    if trains:
+        if classes:
+            beside = f"beside {trains[0].name}/, so it is not used"
+            notes.append(f"{_in_short(map(str, classes))}: {beside}")
+        return {"train": _only("train", trains), **_judged_splits(named, notes)}
+    if classes:
+        return _splits_among(classes, named)
+    splits: dict[Kind, Path] = {
+        kind: _only(kind, usable) for kind in kinds if (usable := _labelled(named[kind]))
+    }
+    present = [child for child in children if has_image(child)]
+    if present and (needs_train or not splits):
+        unlabelled = next((child for child in present if not _class_folders(child)), None)
+        if unlabelled is not None:
+            raise DataError(f"{unlabelled}: has no class folders; expected {unlabelled.name}/<class>/<image>")
+        raise DataError(
+            f"{folder}: has {_in_short(child.name for child in present)} and no train; expected "
+            "FOLDER/train/<class>/<image>"
+        )
+    return splits
+
+
+def _judged_splits(named: Mapping[Kind, list[Path]], notes: list[str]) -> dict[Kind, Path]:
+    splits: dict[Kind, Path] = {}
+    kinds: tuple[Kind, ...] = ("validation", "test")
+    for kind in kinds:
+        if usable := _labelled(named[kind]):
+            splits[kind] = _only(kind, usable)
+        notes.extend(
+            f"{child}: has no class folders, so it is not used"
+            for child in named[kind]
+            if child not in usable
+        )
+    return splits
+
+
+def _splits_among(classes: list[Path], named: Mapping[Kind, list[Path]]) -> dict[Kind, Path]:
+    """Return the splits that stand among class folders: they hold class folders of the same names alone."""
+    names = {child.name for child in classes}
+    splits: dict[Kind, Path] = {}
+    kinds: tuple[Kind, ...] = ("validation", "test")
+    for kind in kinds:
+        usable = [
+            child
+            for child in _labelled(named[kind])
+            if not has_loose_image(child) and {inner.name for inner in _class_folders(child)} <= names
+        ]
+        if usable:
+            splits[kind] = _only(kind, usable)
+    return splits
+
+
+def _kind(folder: Path) -> Kind | None:
+    return KINDS.get(folder.name.lower())
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    return [inner for inner in visible_folders(folder) if has_image(inner)]
+
+
+def _labelled(folders: list[Path]) -> list[Path]:
+    return [folder for folder in folders if _class_folders(folder)]
+
+
+def _only(kind: Kind, folders: list[Path]) -> Path:
+    if len(folders) > 1:
+        raise DataError(
+            f"{folders[1]}: a second folder of {kind} images beside {folders[0].name}/; remove or rename one of them"
+        )
+    return folders[0]
+
+
+def _images_of_classes(folder: Path, train: Paths, notes: list[str]) -> Paths | None:
+    """Return the files of a split for every class of `train`; None if its only folder is no class of it."""
+    images = _images_by_class(folder, notes)
+    unknown = [name for name in images if name not in train]
+    if unknown and len(images) == 1:  # Competitions put the images without labels into a folder of that kind.
+        notes.append(f"{folder}: has no class folder of train, so it is not used")
+        return None
+    lacking = [name for name in train if name not in images]
+    if unknown:
+        others = f" and has {lacking[0]!r} instead" if lacking else ""
+        raise DataError(
+            f"{folder}: its classes are not the classes of train, which has no {unknown[0]!r}{others}; add, rename "
+            "or remove that folder"
+        )
+    if lacking:
+        notes.append(f"{folder}: has no images of {_in_short(lacking)}, on which nothing is judged")
+    return {name: images.get(name, []) for name in train}
+
+
+def _images_by_class(folder: Path, notes: list[str], apart_from: Iterable[Path] = ()) -> Paths:
+    left_out, classes, empty = set(apart_from), {}, []
+    for inner in visible_folders(folder):
+        if inner in left_out:
+            continue
+        found = find_files(inner)
+        photographs = {
+            ending: found.others[ending] for ending in sorted(OTHER_PHOTOGRAPHS & found.others.keys())
+        }
+        if not found.images:
+            empty.append(f"{inner}: {_without_image(found.others)}")
+        elif photographs:
+            count = sum(photographs.values())
+            empty.append(
+                f"{inner}: {count:,} files that Pillow does not read are left out ({', '.join(photographs)})"
+            )
+        if found.images:
+            classes[inner.name] = found.images
+    if not classes:
+        found = f" ({empty[0]})" if empty else ""
+        raise DataError(f"{folder}: has no class folders with images; expected FOLDER/<class>/<image>{found}")
+    notes.extend(empty)
+    return classes
+
+
+def _without_image(others: Counter[str]) -> str:
+    """Return a description of what a folder without a readable image holds."""
+    if not others:
+        return "holds no image"
+    count = others.total()
+    endings = ", ".join(ending or "none" for ending, _ in others.most_common(NAMES_IN_A_NOTE))
+    return f"{count:,} {'file' if count == 1 else 'files'}, none of an ending that Pillow reads ({endings})"
+
+
+def _one_class(folder: Path, name: str) -> str:
+    inner = folder / name
+    deeper = f"; is {inner} meant?" if len(_class_folders(inner)) > 1 else "; two or more are needed"
+    return f"{folder}: has one class folder, {name!r}{deeper}"
+
+
+def _in_short(names: Iterable[str]) -> str:
+    """Return a list of names in words, of which the first few are named."""
+    names = list(names)
+    more = len(names) - NAMES_IN_A_NOTE
+    shown = ", ".join(names[:NAMES_IN_A_NOTE])
+    return f"{shown} and {more:,} more" if more > 0 else shown

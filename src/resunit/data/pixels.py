@@ -1,0 +1,73 @@
+"""The pixels of a decoded image as a person would see them: upright, in RGB, with 8 bits a channel."""
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from resunit.data.remarks import DEEP, remark
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image upright, by its EXIF orientation."""
+WHITE = (255, 255, 255)
+GREATEST_16_BITS = 65_535
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an image in RGB, turned upright as its EXIF data say.
+
+    Transparent pixels stand on white. Grey values of more than 8 bits are scaled to 8: 16 bits from 0 to 65535,
+    floats from 0 to 1 where they lie there, and other ranges from the image's least value to its greatest.
+    """
+    image.load()
+    if (turn := TURNS.get(_orientation(image))) is not None:
+        image = image.transpose(turn)
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        remark(DEEP)
+        image = _scaled_to_8_bits(image)
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        return _on_white(image.convert("LA") if image.mode == "La" else image)
+    if image.mode == "P":  # Some palettes have alpha, without which their colours mean nothing.
+        return image.convert("RGBA").convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; 1, which is upright, where the metadata cannot be read.
+
+    Pillow's own function also rewrites the metadata, which fails for some metadata that are not needed here.
+    """
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # Damaged metadata raise errors of any kind.
+        remark("has damaged metadata, which are left out")
+        return 1
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    image = image.convert("RGBA")
+    ground = Image.new("RGB", image.size, WHITE)
+    ground.paste(image, mask=image.getchannel("A"))
+    return ground
+
+
+def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.float32)
+    values[~np.isfinite(values)] = 0
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if image.mode == "F":
+        if low >= 0 and high <= 1:
+            low, high = 0.0, 1.0
+        elif low >= 0 and high <= 255:
+            low, high = 0.0, 255.0
+    elif low >= 0 and high <= GREATEST_16_BITS:
+        low, high = 0.0, float(GREATEST_16_BITS)
+    values -= low
+    values *= 255 / max(high - low, np.finfo(np.float32).tiny)
+    return Image.fromarray(values.round(out=values).astype(np.uint8), "L")

@@ -1,0 +1,263 @@
+"""The conversion of tensors: another library's names and conventions to ours, and ours to another library's."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from resunit.errors import FileFormatError, UsageError
+from resunit.interop.exact_tricks import reordered, stream_orders, with_epsilon, without_bias
+from resunit.interop.layers import Layer, layers_of
+from resunit.interop.library import OUR_EPSILON, Architecture, Library
+from resunit.models.network import NetworkSpec, ResidualNetwork, build
+
+TRACKED = "num_batches_tracked"
+OTHER = "name the file's own architecture"  # what a user has to do whose file does not fit
+LARGEST_SIZE = 100_000  # of classes and of input channels, as in a spec
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One tensor under both names."""
+
+    layer: Layer
+    ours: str
+    """Empty for a bias that our convolution has not."""
+    theirs: str
+    shape: tuple[int, ...]
+    """The shape of their tensor."""
+    field: str
+    """What the tensor is: a field of `ParameterNames`."""
+
+
+def to_ours(
+    state: Mapping[str, Tensor], library: Library, architecture: Architecture, origin: str = "the state dict"
+) -> tuple[NetworkSpec, dict[str, Tensor]]:
+    """Return our spec and our tensors for a state dict of another library.
+
+    Args:
+        state: the tensors by the library's names.
+        library: the library.
+        architecture: the architecture that the tensors are of.
+        origin: the file, for the message.
+
+    Raises:
+        FileFormatError: a tensor is missing, superfluous or of another shape or type, or holds NaN.
+    """
+    state = library.renamed(state)
+    architecture = library.fitted(architecture, state)
+    spec = _sized(state, library, architecture, origin)
+    with torch.device("meta"):
+        network = build(spec)
+    layers = layers_of(network)
+    pairs = list(_pairs(network, layers, library, architecture))
+    _check(state, pairs, library, architecture, origin)
+    conventions = architecture.conventions
+    theirs = {pair.theirs: _as_numbers(state[pair.theirs]) for pair in pairs if pair.theirs in state}
+    for name, tensor in theirs.items():
+        if not torch.isfinite(tensor).all():
+            raise FileFormatError(f"{origin}: the tensor {name} holds NaN or infinity; take another file")
+    biases = {_spot(pair.layer): theirs[pair.theirs] for pair in pairs if not pair.ours}
+    tensors: dict[str, Tensor] = {}
+    for pair in pairs:
+        if not pair.ours:
+            continue
+        if pair.field == TRACKED:
+            tensors[pair.ours] = state.get(pair.theirs, torch.tensor(0)).reshape(()).long()
+            continue
+        tensor = _layout_of_ours(theirs[pair.theirs], pair, architecture)
+        if pair.field == "running_mean" and _spot(pair.layer) in biases:
+            tensor = without_bias(tensor, biases[_spot(pair.layer)])
+        elif pair.field == "running_var":
+            try:
+                tensor = with_epsilon(tensor, conventions.epsilon, OUR_EPSILON)
+            except ValueError as error:
+                raise FileFormatError(f"{origin}: {pair.theirs}: {error}") from error
+        tensors[pair.ours] = tensor.contiguous()
+    if conventions.zeros_on_both_sides and spec.shortcut_option == "A":
+        tensors = reordered(tensors, layers, spec, stream_orders(spec))
+    return spec, tensors
+
+
+def from_ours(
+    network: ResidualNetwork, spec: NetworkSpec, library: Library, architecture: Architecture
+) -> dict[str, Tensor]:
+    """Return a network's tensors under another library's names and in its conventions.
+
+    Args:
+        network: the network.
+        spec: the network's spec.
+        library: the library.
+        architecture: the architecture that takes the tensors.
+
+    Raises:
+        UsageError: the architecture is another network than `spec`.
+    """
+    architecture = library.for_spec(architecture, spec)
+    architecture = replace(
+        architecture,
+        spec=replace(architecture.spec, num_classes=spec.num_classes, in_channels=spec.in_channels),
+    )
+    if architecture.spec != spec:
+        raise UsageError(f"{library.name}'s {architecture.name} is another network than this one")
+    conventions = architecture.conventions
+    tensors = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    layers = layers_of(network)
+    if conventions.zeros_on_both_sides and spec.shortcut_option == "A":
+        back = [order.argsort() for order in stream_orders(spec)]
+        tensors = reordered(tensors, layers, spec, back)
+    state: dict[str, Tensor] = {}
+    for pair in _pairs(network, layers, library, architecture):
+        if not pair.ours:
+            state[pair.theirs] = torch.zeros(pair.shape)
+            continue
+        tensor = tensors[pair.ours]
+        if pair.field == "running_var":
+            try:
+                tensor = with_epsilon(tensor, OUR_EPSILON, conventions.epsilon)
+            except ValueError as error:
+                raise UsageError(f"{pair.ours}: {error}") from error
+        state[pair.theirs] = _layout_of_theirs(tensor, pair, architecture).contiguous()
+    return state
+
+
+def _pairs(
+    network: ResidualNetwork, layers: list[Layer], library: Library, architecture: Architecture
+) -> Iterator[Pair]:
+    """Yield every tensor of the library's network with our name for it."""
+    names, conventions = library.parameters, architecture.conventions
+    fields = {
+        "conv": {"weight": "weight"},
+        "linear": {"weight": "weight", "bias": "bias"},
+        "norm": {
+            "weight": "gamma",
+            "bias": "beta",
+            "running_mean": "running_mean",
+            "running_var": "running_var",
+            TRACKED: TRACKED,
+        },
+    }
+    tensors = network.state_dict()
+    for layer in layers:
+        path = architecture.layers.of(layer)
+        for ours, field in fields[layer.kind].items():
+            theirs = getattr(names, field)
+            if not theirs:
+                continue
+            tensor = tensors[f"{layer.path}.{ours}"]
+            pair = Pair(layer, f"{layer.path}.{ours}", f"{path}.{theirs}", tuple(tensor.shape), field)
+            yield replace(pair, shape=_their_shape(pair, architecture))
+        if conventions.convolution_biases and layer.kind == "conv":
+            channels = tensors[f"{layer.path}.weight"].shape[0]
+            yield Pair(layer, "", f"{path}.{names.bias}", (channels,), "bias")
+
+
+def _sized(
+    state: Mapping[str, Tensor], library: Library, architecture: Architecture, origin: str
+) -> NetworkSpec:
+    """Return the spec with the numbers of classes and input channels that the tensors have."""
+    conventions, weight = architecture.conventions, library.parameters.weight
+    axis_of_classes = 1 if conventions.classifier == "transposed" else 0
+    axis_of_channels = 2 if conventions.kernels == "HWIO" else 1
+    sizes = []
+    for path, axis in (
+        (architecture.layers.classifier, axis_of_classes),
+        (architecture.layers.stem_convs[0], axis_of_channels),
+    ):
+        tensor = state.get(f"{path}.{weight}")
+        if tensor is None:
+            raise FileFormatError(
+                f"{origin}: has no tensor {path}.{weight}, so it is not {library.name}'s {architecture.name} with "
+                f"its classifier; {OTHER}"
+            )
+        if tensor.ndim <= axis or not 0 < tensor.shape[axis] <= LARGEST_SIZE:
+            raise FileFormatError(
+                f"{origin}: the tensor {path}.{weight} has the shape {_shown(tensor.shape)}"
+            )
+        sizes.append(tensor.shape[axis])
+    return replace(architecture.spec, num_classes=sizes[0], in_channels=sizes[1])
+
+
+def _check(
+    state: Mapping[str, Tensor], pairs: list[Pair], library: Library, architecture: Architecture, origin: str
+) -> None:
+    whose = f"{library.name}'s {architecture.name}"
+    needed = [pair for pair in pairs if pair.field != TRACKED]
+    if missing := [pair.theirs for pair in needed if pair.theirs not in state]:
+        more = f", nor {len(missing) - 1} others" if len(missing) > 1 else ""
+        raise FileFormatError(f"{origin}: has no tensor {missing[0]}{more}, which {whose} has; {OTHER}")
+    if extra := sorted(set(state) - {pair.theirs for pair in pairs}):
+        more = f" and {len(extra) - 1} others" if len(extra) > 1 else ""
+        raise FileFormatError(f"{origin}: has the tensor {extra[0]}{more}, which {whose} has not; {OTHER}")
+    for pair in needed:
+        tensor = state[pair.theirs]
+        if tuple(tensor.shape) != pair.shape:
+            raise FileFormatError(
+                f"{origin}: the tensor {pair.theirs} has the shape {_shown(tensor.shape)}, and in {whose} "
+                f"{_shown(pair.shape)}; {OTHER}"
+            )
+    for pair in pairs:
+        tensor = state.get(pair.theirs)
+        if tensor is not None and (problem := _problem(tensor, pair)):
+            raise FileFormatError(
+                f"{origin}: the tensor {pair.theirs} {problem}; save the state dict in float32"
+            )
+
+
+def _problem(tensor: Tensor, pair: Pair) -> str:
+    """Return why a tensor is no plain array of numbers, or an empty text."""
+    if tensor.is_meta:
+        return "has no numbers"
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        return "is sparse or quantized"
+    if pair.field == TRACKED:
+        return "is no single number" if tensor.numel() != 1 else ""
+    return "" if tensor.is_floating_point() else f"holds {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _as_numbers(tensor: Tensor) -> Tensor:
+    return tensor.detach().to(torch.float32)
+
+
+def _layout_of_ours(tensor: Tensor, pair: Pair, architecture: Architecture) -> Tensor:
+    conventions, layer = architecture.conventions, pair.layer
+    if pair.field == "weight" and layer.kind == "conv":
+        if conventions.kernels == "HWIO":
+            tensor = tensor.permute(3, 2, 0, 1)
+        if layer.place == "stem" and layer.number == 0 and conventions.input_order == "BGR":
+            tensor = tensor.flip(1)
+    elif pair.field == "weight" and layer.kind == "linear":
+        if conventions.classifier == "transposed":
+            tensor = tensor.t()
+        elif conventions.classifier == "1x1":
+            tensor = tensor.flatten(1)
+    return tensor
+
+
+def _layout_of_theirs(tensor: Tensor, pair: Pair, architecture: Architecture) -> Tensor:
+    conventions, layer = architecture.conventions, pair.layer
+    if pair.field == "weight" and layer.kind == "conv":
+        if layer.place == "stem" and layer.number == 0 and conventions.input_order == "BGR":
+            tensor = tensor.flip(1)
+        if conventions.kernels == "HWIO":
+            tensor = tensor.permute(2, 3, 1, 0)
+    elif pair.field == "weight" and layer.kind == "linear":
+        if conventions.classifier == "transposed":
+            tensor = tensor.t()
+        elif conventions.classifier == "1x1":
+            tensor = tensor[:, :, None, None]
+    return tensor
+
+
+def _their_shape(pair: Pair, architecture: Architecture) -> tuple[int, ...]:
+    return tuple(_layout_of_theirs(torch.empty(pair.shape, device="meta"), pair, architecture).shape)
+
+
+def _spot(layer: Layer) -> tuple[str, int, int, int]:
+    """Return what a convolution has in common with the norm directly after it."""
+    return layer.place, layer.stage, layer.unit, layer.number
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, shape))})"

@@ -1,0 +1,74 @@
+"""Telling, for a node of the graph, what it does to the values that pass: weights, activations, copies."""
+
+import math
+
+import torch
+from torch.autograd.function import BackwardCFunction
+
+from resunit.propagation.detect.graph import Graph, Node, is_weight, operation_of
+
+# Parts of the names of nodes that sum over products with their weights. In all other operations a parameter
+# of any shape acts element by element, like a bias, a scale or a table of positions.
+MIXING = ("mm", "mv", "conv", "linear", "dot", "rnn", "lstm", "gru", "attention", "trilinear")
+# These operations change where elements are kept or in which precision, and keep every value.
+KEEPS_VALUES = (
+    "Clone", "ToCopy", "Alias", "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze",
+    "Transpose", "T", "Permute",
+)  # fmt: skip
+SIGMOID_LIKE = ("Sigmoid", "Hardsigmoid", "Softmax", "Tanh")
+NONLINEAR = (
+    *SIGMOID_LIKE, "Relu", "Gelu", "Silu", "Elu", "Mish", "Prelu", "Threshold", "Softplus", "Hardtanh",
+    "Hardswish", "Glu", "Attention", "Activation", "Clamp", "MaxPool",
+)  # fmt: skip
+NONLINEAR_FUNCTIONS = ("Exp", "Log", "Abs", "Pow", "Sqrt", "Sin", "Cos", "Erf", "Where", "Max", "Min")
+# These operations are linear in one of their inputs if the other one does not depend on the signal.
+PRODUCTS = ("Mul", "Div", "Mm", "Bmm", "Baddbmm", "Addmm", "Addcmul", "Convolution")
+
+
+def keeps_values(graph: Graph, node: Node) -> bool:
+    """Return whether a node passes every value on as it is, in another place or precision."""
+    return operation_of(node) in KEEPS_VALUES or node in graph.unchanged
+
+
+def mixes(graph: Graph, node: Node) -> bool:
+    """Return whether a node sums over products with a weight, as linear layers and convolutions do."""
+    parameters = graph.parameters[node]
+    if not any(parameter.ndim >= 2 for parameter in parameters):
+        return False
+    name = operation_of(node)
+    return any(part in name.lower() for part in MIXING) or (name == "Mul" and _is_outer_product(node))
+
+
+def is_weight_layer(graph: Graph, node: Node) -> bool:
+    """Return whether a node mixes channels or positions by a weight, which ends a stream."""
+    return mixes(graph, node) and any(is_weight(parameter) for parameter in graph.parameters[node])
+
+
+def is_custom(node: Node) -> bool:
+    """Return whether a node is a custom autograd function, which may hide anything."""
+    return isinstance(node, BackwardCFunction)
+
+
+def is_normalisation(graph: Graph, node: Node) -> bool:
+    """Return whether a node normalises and has parameters."""
+    return bool(graph.parameters[node]) and "Norm" in operation_of(node)
+
+
+def is_nonlinear(graph: Graph, node: Node) -> bool:
+    """Return whether a node is an activation, or a product of two values that depend on the inputs."""
+    name = operation_of(node)
+    if any(word in name for word in NONLINEAR) or name in NONLINEAR_FUNCTIONS or is_custom(node):
+        return True
+    return name in PRODUCTS and len(graph.children[node]) > 1
+
+
+def _is_outer_product(node: Node) -> bool:
+    """Return whether a product has more elements than either factor, so that a sum over it mixes values."""
+    try:
+        one, other = node._saved_self, node._saved_other
+    except RuntimeError:  # A factor was changed in place after the product.
+        return False
+    if one is None or other is None:
+        return False
+    total = math.prod(torch.broadcast_shapes(one.shape, other.shape))
+    return total > max(one.numel(), other.numel())

@@ -1,0 +1,156 @@
+"""Splitting additions into shortcut and branch, all those of a graph at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resunit.propagation.detect.dominators import Dominators
+from resunit.propagation.detect.graph import Edge, Graph, Node
+from resunit.propagation.detect.layers import is_weight_layer
+from resunit.propagation.detect.reach import LAYER, Reach, through_weight
+from resunit.propagation.detect.shortcut_kinds import (
+    PRECEDENCE,
+    Fork,
+    Shortcut,
+    forks_on_chain,
+    kind_of_chain,
+)
+from resunit.propagation.junction import ShortcutKind
+
+
+@dataclass(frozen=True)
+class Join:
+    """An addition that may be a junction.
+
+    Attributes:
+        addends: the edges of each addend.
+        sum: the node of the sum, if later additions may go on from it.
+        weighted: whether each addend goes through a weight that is no node of the graph, as in a call that
+            multiplies and adds.
+    """
+
+    addends: tuple[list[Edge], list[Edge]]
+    sum: Node | None = None
+    weighted: tuple[bool, bool] = (False, False)
+
+
+@dataclass(frozen=True)
+class ShortcutAndBranch:
+    """The two paths of an addition that is a junction.
+
+    Attributes:
+        shortcut: the shortcut h.
+        shortcut_index: which addend is the shortcut, 0 or 1.
+        branch: the edges of the addends that F consists of.
+        before: the earlier join that holds the shortcut, if this one only adds a further branch.
+    """
+
+    shortcut: Shortcut
+    shortcut_index: int
+    branch: tuple[Edge, ...]
+    before: Join | None = None
+
+
+class Splitter:
+    """Splits joins into shortcut and branch. It costs one pass over the graph, however many joins there are.
+
+    Args:
+        graph: the graph of the forward pass.
+        joins: the joins in the order of the forward pass.
+
+    Attributes:
+        dominators: the dominators of the graph; weight layers are its barriers.
+    """
+
+    def __init__(self, graph: Graph, joins: Sequence[Join]):
+        self.graph = graph
+        self.dominators = Dominators(graph, lambda node: is_weight_layer(graph, node))
+        self._addends = {id(join): tuple(graph.resolve(edges) for edges in join.addends) for join in joins}
+        self._forks: dict[tuple[int, int], list[Fork]] = {}
+        self._of_sum: dict[Node, Join] = {}
+        asked_until: dict[Edge, int] = {}
+        asked_by_sum: dict[Node, list[Edge]] = {}
+        for join in joins:
+            addends, asked = self._addends[id(join)], []
+            for index, edges in enumerate(addends):
+                others = addends[1 - index]
+                if len(edges) != 1 or not others or join.weighted[index]:
+                    continue
+                forks = self._forks[id(join), index] = list(forks_on_chain(graph, edges[0]))
+                values = [fork.x for fork in forks] + asked_by_sum.get(edges[0][0], [])
+                last = max(graph.rank[node] for node, _ in others)
+                for value in values:
+                    asked_until[value] = max(asked_until.get(value, 0), last)
+                asked += values
+            if join.sum is not None:
+                asked_by_sum[join.sum] = asked
+                self._of_sum[join.sum] = join
+        self._reach = Reach(graph, asked_until)
+        self.found: dict[int, ShortcutAndBranch] = {}
+        for join in joins:
+            paths = self._split(join) or self._go_on(join)
+            if paths is not None:
+                self.found[id(join)] = paths
+
+    def paths(self, join: Join) -> ShortcutAndBranch | None:
+        """Return the shortcut and the branch of a join, or None if it is no junction."""
+        return self.found.get(id(join))
+
+    def _split(self, join: Join) -> ShortcutAndBranch | None:
+        candidates = []
+        for index in (0, 1):
+            shortcut = self._shortcut(join, index)
+            if shortcut is not None:
+                branch = self._addends[id(join)][1 - index]
+                candidates.append(ShortcutAndBranch(shortcut, index, tuple(branch)))
+        return min(
+            candidates,
+            key=lambda paths: (
+                -self.graph.rank[paths.shortcut.x[0]],
+                PRECEDENCE.index(paths.shortcut.kind),
+            ),
+            default=None,
+        )
+
+    def _shortcut(self, join: Join, index: int) -> Shortcut | None:
+        """Return one addend as a shortcut with the other one as its branch, or None if it is none."""
+        for fork in self._forks.get((id(join), index), ()):
+            way = self._way(fork.x, join, 1 - index)
+            if not way:
+                continue
+            if not fork.gated:
+                kind = self._kind(fork, join, index, way) if way & LAYER else None
+                return None if kind is None else Shortcut(kind, fork.x, fork.nodes)
+            addend = self._addends[id(join)][index][0]
+            if way & LAYER and self.dominators.dominates(fork.x, addend):
+                return Shortcut("gate", fork.x, self.graph.between([addend], fork.x))
+        return None
+
+    def _kind(self, fork: Fork, join: Join, index: int, way: int) -> ShortcutKind | None:
+        def is_smaller(node: Node) -> bool:
+            own = {id(weight) for weight in self.graph.parameters[node]}
+            branch = self.graph.weights_behind(self._addends[id(join)][1 - index], fork.x)
+            return not own & branch.keys() and (
+                sum(weight.numel() for weight in self.graph.parameters[node] if weight.ndim >= 2)
+                < sum(weight.numel() for weight in branch.values())
+            )
+
+        return kind_of_chain(self.graph, fork.nodes, way, is_smaller)
+
+    def _go_on(self, join: Join) -> ShortcutAndBranch | None:
+        """Return the paths of the second addition in x + F(x) + G(x): both branches together are F."""
+        for index in (0, 1):
+            edges = self._addends[id(join)][index]
+            if len(edges) != 1 or (before := self._of_sum.get(edges[0][0])) is None or before is join:
+                continue
+            paths = self.found.get(id(before))
+            if paths is None or self.graph.users_of_edge[edges[0]] != [join.sum]:
+                continue
+            if self._way(paths.shortcut.x, join, 1 - index) & LAYER:
+                branch = (*paths.branch, *self._addends[id(join)][1 - index])
+                return ShortcutAndBranch(paths.shortcut, index, branch, before)
+        return None
+
+    def _way(self, x: Edge, join: Join, index: int) -> int:
+        """Return what lies on the ways from x to an addend; 0 if there is no way."""
+        way = self._reach.way(x, self._addends[id(join)][index])
+        return through_weight(way) if way and join.weighted[index] else way
