@@ -31,7 +31,8 @@ NONE_GIVEN = RecipeOptions()
     "  resunit reproduce table2 --run --jobs 2 --only '110-*'\n"
     "  resunit reproduce claims --scale laptop --plan --jobs 2\n"
     "  resunit reproduce figure3 --run --steps 200\n"
-    "  resunit reproduce signal --out docs"
+    "  resunit reproduce signal --out docs\n"
+    "  resunit reproduce table2 --scale laptop --only '110-*' --validation 5000 --run --out pilots"
 )
 def reproduce(
     table: str,
@@ -55,7 +56,8 @@ def reproduce(
     """Show a table, a figure or the claims of the paper beside what was measured here.
 
     The command shows the records that ship with resunit and the records in --out; it trains nothing without --run.
-    The options below the first group vary the recipe of every run.
+    The options below the first group vary the recipe of every run. With --validation 5000 the runs are pilots:
+    they are judged on held-out training images, never see the test set, and choose settings and decide no claim.
 
     Parameters
     ----------
@@ -182,6 +184,9 @@ def tell(reproduction: "Reproduction") -> None:
             f"\n{counts['done'] + counts['diverged']} of {counts.total()} runs went through{diverged}. "
             "So few steps say nothing about a network; --scale mini does."
         )
+    elif pilots := reproduction.pilots:
+        for each in pilots:
+            console.print("\n" + "\n".join(each.lines()))
     elif reproduction.records and (outcomes := reproduction.outcomes):
         console.print()
         console.print(claims_for_terminal(claim_rows(outcomes)))

@@ -72,12 +72,11 @@ def when_free(folder: Path) -> None:
 
 
 def prepare_process(threads: int) -> None:
-    """Make this process one that computes for a runner: with its threads, behind all other work, and no longer.
+    """Make this process one that computes for a runner, with its threads and for as long as the runner lives.
 
     Args:
         threads: the threads that torch may use, unless OMP_NUM_THREADS says otherwise.
     """
-    os.nice(NICENESS)
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # Libraries that are loaded later read it.
         torch.set_num_threads(threads)
@@ -104,6 +103,8 @@ def one_run(folder: Path, threads: int, memory: int | None) -> None:
     prepare_process(threads)
     try:
         when_free(folder)
+        if Experiment.stored(folder).scale != "smoke":  # Somebody waits for a smoke run.
+            os.nice(NICENESS)
         record = perform(folder)
     except Exception as error:  # The last line of the output becomes the error in the record.
         traceback.print_exc()

@@ -19,6 +19,7 @@ from resunit.reproduction.evidence import (
 from resunit.reproduction.experiment import Experiment, PlannedRun, experiments
 from resunit.reproduction.on_ray import RayTasks
 from resunit.reproduction.pictures import figure
+from resunit.reproduction.pilots import Pilots, examine_pilots
 from resunit.reproduction.plan import SIGNAL, Plan
 from resunit.reproduction.publication import about, comparison, records_of_row
 from resunit.reproduction.recorded_precision import in_recorded_precision, is_recorded
@@ -136,6 +137,11 @@ class Reproduction:
         origin = str(self.plan.records or f"scale {self.plan.scale}")
         return compare_signals(self.plan.table, self.records, steps=self.plan.signal_steps, origin=origin)
 
+    @property
+    def pilots(self) -> list[Pilots]:
+        """What the pilots among the records say, for each of their settings."""
+        return examine_pilots(self.records)
+
     def draw(self) -> list[Path]:
         """Draw the figure's curves, or the signal, into the folder of results; a table draws nothing.
 
@@ -163,6 +169,7 @@ class Reproduction:
             "claims": [
                 outcome.to_json() | {"statements": statements_of(outcome.claim)} for outcome in self.outcomes
             ],
+            "pilots": [pilots.to_json() for pilots in self.pilots],
             "records": [to_json(record) for record in self.records],
             "missing": [{"row": run.row.id, "seed": run.recipe.seed} for run in self.missing],
             **({} if signals is None else {"designs": signals.to_json()}),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, variance
 from typing import Any
 
+from scipy.stats import nct as noncentral_student
 from scipy.stats import t as student
 
 LEVEL = 0.95
@@ -58,6 +59,32 @@ def welch(coefficients: Sequence[float], samples: Sequence[Sequence[float]]) -> 
     reach = error * float(student.ppf((1 + LEVEL) / 2, freedom))
     p = 2 * float(student.sf(abs(value) / error, freedom))
     return Estimate(value, value - reach, value + reach, p, error, freedom)
+
+
+def pooled_deviation(samples: Sequence[Sequence[float]]) -> float | None:
+    """Return the one standard deviation of samples whose means may differ; None if each has fewer than two values.
+
+    It is the root of sum (n_i - 1) s_i^2 / sum (n_i - 1).
+    """
+    varying = [sample for sample in samples if len(sample) > 1]
+    freedom = sum(len(sample) - 1 for sample in varying)
+    if not freedom:
+        return None
+    return math.sqrt(sum((len(sample) - 1) * variance(sample) for sample in varying) / freedom)
+
+
+def power(difference: float, deviation: float, seeds: int, level: float) -> float:
+    """Return the probability that a two-sided t-test of two means shows the sign of their true difference.
+
+    Args:
+        difference: the true difference.
+        deviation: the true standard deviation over seeds, above 0, of both.
+        seeds: the values of each mean, at least 2.
+        level: the level of the test.
+    """
+    freedom = 2 * (seeds - 1)
+    needed = float(student.isf(level / 2, freedom))
+    return float(noncentral_student.sf(needed, freedom, abs(difference) / (deviation * math.sqrt(2 / seeds))))
 
 
 def equivalence_p(estimate: Estimate, margin: float) -> float:

@@ -31,7 +31,8 @@ def judge(
 ) -> list[ClaimOutcome]:
     """Return the outcome of every claim, from the runs in `records` that ended.
 
-    Only runs of one setting are compared; `choosing.choose` says which. All p-values are corrected together,
+    Only runs of one setting are compared; `choosing.choose` says which. Runs that were judged on held-out training
+    images decide nothing, because settings and margins are chosen by them. All p-values are corrected together,
     one for each contrast of a claim.
 
     Args:
@@ -39,7 +40,7 @@ def judge(
         claims: the claims.
         margins: the margins of similarity, by scale. A claim that needs one is undecided at other scales.
     """
-    settings = by_setting(records)
+    settings = by_setting(record for record in records if record.split != "validation")
     examined = [_examine(claim, settings, margins) for claim in claims]
     corrected = holm(
         {
