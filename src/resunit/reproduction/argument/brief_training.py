@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn import functional
 
-from resunit.errors import UsageError
+from resunit.errors import RunError
 from resunit.io.progress import counting
 from resunit.propagation import Instrument, Propagation
 from resunit.reproduction.scales import mini_scale
@@ -47,7 +47,8 @@ def train_briefly(
         quiet: whether no progress is shown.
 
     Raises:
-        UsageError: a number does not fit, or the loss is no number after some step.
+        UsageError: a number does not fit.
+        RunError: the loss is no number after some step.
     """
     recipe = replace(mini_scale(), data="cifar10-sample", model=model, design=design, seed=seed, steps=steps)
     setup = prepare(recipe)
@@ -73,7 +74,7 @@ def train_briefly(
             measure_if_due(step)
             loss, _ = train_step(setup, network, ghost_batches, step)
             if not torch.tensor(loss).isfinite():
-                raise UsageError(
+                raise RunError(
                     f"{model}, {design}: the loss is no number after {step + 1} steps; choose another --seed"
                 )
             losses.append(loss)
