@@ -46,6 +46,17 @@ SURVEYED = [
     timm("convmixer_768_32", total(32)),
     timm("deit_tiny_patch16_224", total(12, 2), side=WIDE),
     timm("vit_tiny_r_s16_p8_224", total(12, 2), side=WIDE),
+    # Within each block but the first of a stage, 2 sums join a quarter of the channels with a function of another
+    # quarter; its authors call them residual-like connections.
+    timm("res2net50_26w_4s", total(3 + 4 + 6 + 3, 1, 2 * (2 + 3 + 5 + 2))),
+    timm("hrnet_w18_small", total(1 + 2 * 2 + 3 * 2 + 4 * 2, 1, 4)),  # 4 blocks in the head
+    timm("dla34", total(2 + 2 * 2 + 2 * 2 + 2)),
+    timm("ghostnet_100", total(1 + 2 + 2 + 6 + 5)),
+    timm("gcresnext50ts", total(3 + 4 + 6 + 3, 2)),  # the global context is added to the branch's features
+    timm("volo_d1_224", total(4 + 4 + 8 + 2, 2, 2 * 2), side=WIDE),  # 2 class blocks at the end
+    timm(
+        "crossvit_9_240", total(3 * (1 + 3), 2, 3 * 2), side=240
+    ),  # 2 cross attentions behind every 4 blocks
     torchvision("regnet_y_400mf", total(1 + 3 + 6 + 6)),
     torchvision("convnext_tiny", total(3 + 3 + 9 + 3)),
     torchvision("vit_b_32", total(12, 2), side=WIDE),
@@ -105,3 +116,6 @@ SURVEYED = [
         | TOKENS,
     ),
 ]
+
+# In its first block the sum of both streams counts, because one is made of the other; in later blocks it does not.
+WRONGLY_COUNTED = [timm("tnt_s_patch16_224", total(12, 2 * 2), side=WIDE)]
