@@ -35,6 +35,7 @@ def allocate_beyond_everything() -> Prepared:
     return lambda: torch.empty(1 << 60, dtype=torch.uint8), Details()
 
 
+@pytest.mark.full
 def test_memory_sees_an_allocation_of_200_mebibytes() -> None:
     with WorkProcess(allocate, 200) as process:
         process.seconds(2)

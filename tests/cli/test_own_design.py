@@ -104,6 +104,7 @@ def test_it_is_dissected_and_reported(capsys: pytest.CaptureFixture[str]) -> Non
     assert DESIGN in Path("run/report.html").read_text()
 
 
+@pytest.mark.full
 def test_it_is_repeated_and_resumed() -> None:
     assert main(["train", "--config", "run/recipe.json", "--out", "again", "--json"]) == 0
     weights = [Path(run, "weights.safetensors").read_bytes() for run in ("run", "again")]

@@ -114,6 +114,7 @@ def test_batch_norms_of_an_own_shortcut_are_updated_once_where_activations_are_c
     assert counts == [1] * (1 + 15 * 3)
 
 
+@pytest.mark.full
 def test_an_own_shortcut_trains_from_the_command_line_with_its_options(my_units: Callable[..., Path]) -> None:
     my_units(BLOCKS[0])
     arguments = [

@@ -72,7 +72,13 @@ def counted_by_hand(name: str) -> int:
 PAPER = [name for name in list_models() if not name.endswith(("-quick", "-fast94"))]
 
 
-@pytest.mark.parametrize("name", PAPER)
+VERY_DEEP = ("1001", "1202")  # Such a network takes seconds to build.
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.full) if name.endswith(VERY_DEEP) else name for name in PAPER],
+)
 def test_parameter_counts(name: str) -> None:
     count = parameters(create_model(name))
     assert count == counted_by_hand(name)

@@ -100,6 +100,7 @@ def test_a_plan_that_cannot_be_made_is_refused(tmp_path: Path, capsys: pytest.Ca
         look_ahead(plan(tmp_path), jobs=0)
 
 
+@pytest.mark.full
 def test_each_network_is_measured_in_a_process_like_that_of_a_run_and_needs_no_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_file_without_records_is_named(tmp_path: Path, text: str | None) -> No
         show(plan(tmp_path, file))
 
 
+@pytest.mark.full
 def test_what_others_have_run_is_not_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Their record of a run that this machine would train counts as the run itself."""
     of_smoke = make_plan(

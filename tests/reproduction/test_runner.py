@@ -19,7 +19,6 @@ from resunit.runs.schema import ExperimentRecord, LogLine, RunResult, read_all, 
 from tests.cli.command_lines import refused
 from tests.data.photographs import write_photographs
 
-pytestmark = pytest.mark.xdist_group("runner")  # Its tests share two undisturbed runs.
 
 FEW = ["claims", "--only", "20-*", "--scale", "smoke", "--jobs", "1"]  # two runs of ResNet-20, one a seed
 THREADS = ("OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
@@ -161,6 +160,7 @@ def test_a_killed_run_is_recorded_and_the_rest_goes_on_and_it_is_tried_again(tmp
     assert records(tmp_path)[first.row].status == "done"
 
 
+@pytest.mark.full
 def test_a_diverging_run_is_recorded_as_it_is(tmp_path: Path) -> None:
     settings = ["--learning-rate=1e29", "--warmup-learning-rate=1e29"]
     only = ["claims", "--only", "20-original", "--scale", "smoke"]
@@ -255,6 +255,7 @@ def test_records_go_into_a_folder_and_not_into_a_file(capsys: pytest.CaptureFixt
     assert "test_runner.py" in said
 
 
+@pytest.mark.full
 def test_a_part_of_table_1_smokes(tmp_path: Path) -> None:
     finished = run(tmp_path, "table1", "--scale", "smoke", "--only", "scaling*")
     assert finished.returncode == 0, finished.stderr
@@ -293,6 +294,7 @@ def test_recorded_tables_are_shown_on_a_machine_without_the_data(tmp_path: Path)
     """Nothing is trained, fetched or written; the command trains what is missing."""
     environment = {
         "RESUNIT_DATA": str(tmp_path / "none"),
+        "COLUMNS": "200",
         "PATH": "",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }

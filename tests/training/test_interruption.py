@@ -24,7 +24,6 @@ from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup
 from tests.training.command_lines import resume_command, train_command
 
-pytestmark = pytest.mark.xdist_group("interruption")  # Its tests share one undisturbed run.
 
 
 def start(out: Path) -> list[str]:

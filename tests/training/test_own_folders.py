@@ -91,7 +91,7 @@ def test_few_judged_images_are_said_in_the_first_line_and_in_the_report(
     first, second = capsys.readouterr().err.splitlines()[:2]
     assert "only 12 test images" in first
     assert "9 validation images" in second
-    assert "only 12 test images" in (tmp_path / "run" / "report.html").read_text()
+    assert "Only 12 images were judged" in (tmp_path / "run" / "report.html").read_text()
     assert main(["evaluate", str(tmp_path / "run")]) == 0
     assert "only 12 test images" in capsys.readouterr().out.splitlines()[0]
 

@@ -65,20 +65,20 @@ def test_a_norm_after_the_addition_is_seen_to_truncate(tmp_path: Path) -> None:
     assert all(cut is not None and 0.1 < cut < 0.9 for cut in line.measures["energy_cut"][:8])
 
 
-class Subtracts(nn.Module):
+class Multiplies(nn.Module):
     def __init__(self, parts: UnitParts):
         super().__init__()
         self.branch, self.shortcut, self.after = parts.branch, parts.size_change(), parts.after_addition
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.after(self.shortcut(x) - self.branch(x))
+        return self.after(self.shortcut(x) * self.branch(x))
 
 
 def test_a_network_without_junctions_trains_and_says_why_it_is_not_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(DESIGNS, "subtracting", Design(ORIGINAL, Subtracts, of_the_paper=False))
-    chosen = recipe(watch_propagation=2, design="subtracting")
+    monkeypatch.setitem(DESIGNS, "multiplying", Design(ORIGINAL, Multiplies, of_the_paper=False))
+    chosen = recipe(watch_propagation=2, design="multiplying")
     assert resunit.train(chosen, out=tmp_path / "run", quiet=True).status == "done"
     assert [line.step for line in lines(tmp_path / "run")] == [0, 2]
     refusal = lines(tmp_path / "run")[0].refused

@@ -146,6 +146,7 @@ def wait_for_checkpoint(folder: Path) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.full), signal.SIGKILL])
 def test_a_disturbed_run_ends_as_an_undisturbed_one(
     folder: Path, undisturbed: Path, tmp_path: Path, number: signal.Signals
