@@ -19,7 +19,6 @@ from resunit.runs.schema import ExperimentRecord, LogLine, RunResult, read_all, 
 from tests.cli.command_lines import refused
 from tests.data.photographs import write_photographs
 
-
 FEW = ["claims", "--only", "20-*", "--scale", "smoke", "--jobs", "1"]  # two runs of ResNet-20, one a seed
 THREADS = ("OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
 LONGER = ["--steps=40", "--checkpoint-every=5", "--evaluate-steps=5", "--watch-propagation=20"]

@@ -25,7 +25,6 @@ from resunit.training.setup import TrainingSetup
 from tests.training.command_lines import resume_command, train_command
 
 
-
 def start(out: Path) -> list[str]:
     """Dropout draws random numbers in every step, so that their state is part of what has to resume."""
     changes = {

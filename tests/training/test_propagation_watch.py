@@ -71,7 +71,7 @@ class Multiplies(nn.Module):
         self.branch, self.shortcut, self.after = parts.branch, parts.size_change(), parts.after_addition
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.after(self.shortcut(x) * self.branch(x))
+        return self.after(self.shortcut(x) * torch.sigmoid(self.branch(x)))
 
 
 def test_a_network_without_junctions_trains_and_says_why_it_is_not_measured(
