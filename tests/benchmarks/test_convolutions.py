@@ -11,7 +11,12 @@ from resunit.models.network import build
 from resunit.models.registry import network_spec
 from resunit.models.summary import multiply_adds, parameters, training_flops
 
-NETWORKS = [("preresnet20", 32), ("preresnet164", 32), ("preresnet10-quick", 32), ("preresnet50", 64)]
+NETWORKS = [
+    ("preresnet20", 32),
+    pytest.param("preresnet164", 32, marks=pytest.mark.full),
+    ("preresnet10-quick", 32),
+    pytest.param("preresnet50", 64, marks=pytest.mark.full),
+]
 
 
 @pytest.mark.parametrize(("name", "image_size"), NETWORKS)

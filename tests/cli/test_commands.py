@@ -157,6 +157,7 @@ def test_every_command_has_help_with_an_example(
     assert f"resunit {' '.join(command)}" in text.partition("Example")[2]
 
 
+@pytest.mark.full
 def test_without_a_data_source_the_sample_is_used_and_said(tmp_path: Path) -> None:
     """A machine that reaches nothing: no npm on the path, addresses that do not resolve."""
     code = (

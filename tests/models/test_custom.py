@@ -72,6 +72,7 @@ def test_a_whole_design_of_ones_own(my_units: Callable[..., Path]) -> None:
     torch.testing.assert_close(unit(x), x + 0.25 * branch(x))
 
 
+@pytest.mark.full
 def test_the_python_lines_of_the_page_measure_the_shortcut(my_units: Callable[..., Path]) -> None:
     my_units(BLOCKS[0])
     (lines,) = re.findall(r"```python\n(import resunit\n.*?)```", PAGE.read_text(), re.DOTALL)

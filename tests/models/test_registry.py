@@ -72,7 +72,7 @@ def counted_by_hand(name: str) -> int:
 PAPER = [name for name in list_models() if not name.endswith(("-quick", "-fast94"))]
 
 
-VERY_DEEP = ("1001", "1202")  # Such a network takes seconds to build.
+VERY_DEEP = ("1001", "10001", "1202")  # Such a network takes seconds to build.
 
 
 @pytest.mark.parametrize(

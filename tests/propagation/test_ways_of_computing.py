@@ -34,7 +34,9 @@ def test_reductions_over_any_layout_are_the_same() -> None:
                 assert getattr(b, name) == pytest.approx(value, rel=2e-3, abs=1e-5), name
 
 
-@pytest.mark.parametrize("design", ["original", "full-preactivation", "exclusive-gating"])
+@pytest.mark.parametrize(
+    "design", ["original", pytest.param("full-preactivation", marks=pytest.mark.full), "exclusive-gating"]
+)
 def test_units_that_are_computed_again_measure_the_same(design: str) -> None:
     torch.manual_seed(0)
     model = resunit.create_model("resnet20", design=design).to(memory_format=torch.channels_last)

@@ -1,5 +1,6 @@
 """The tables as data: the paper's numbers, and networks that exist."""
 
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,8 @@ def test_rows_whose_data_cannot_be_had_are_left_out(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("RESUNIT_DATA", str(tmp_path))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # refuses at once
+    # urllib keeps the proxies that it saw first: neither those of earlier tests nor these may stay.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     monkeypatch.setenv("PATH", str(tmp_path))  # no npm
     table = Table("both", tuple(row for row in TABLES["table3"].rows if "164" in row.id))
     on_sample = replace(table, rows=tuple(replace(row, data="cifar10-sample") for row in table.rows[:2]))

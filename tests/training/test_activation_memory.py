@@ -60,6 +60,7 @@ def test_what_the_refusal_proposes_fits() -> None:
     )
 
 
+@pytest.mark.full
 def test_activation_checkpointing_gives_bitwise_the_same_weights(tmp_path: Path) -> None:
     results = []
     for mode in ("fast", "small"):

@@ -140,7 +140,7 @@ def test_the_end_of_its_terminal_stops_a_run_and_a_run_under_nohup_goes_on(tmp_p
         assert result.status == ("stopped" if ended else "done")
 
 
-@pytest.mark.parametrize("last", [2, 4])
+@pytest.mark.parametrize("last", [2, pytest.param(4, marks=pytest.mark.full)])
 def test_stopping_waits_for_no_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
     """In a step after which an evaluation is due, and in the last one: it comes when the run goes on."""
     changes = {

@@ -38,11 +38,11 @@ def small(**changes: Any) -> Recipe:
 @pytest.mark.parametrize("design", DESIGNS)
 def test_every_design_trains_on_real_images(design: str, tmp_path: Path) -> None:
     recipe = small(
-        design=design, steps=6, batch_size=32, warmup=0.0, learning_rate=0.02, evaluation_images=100
+        design=design, steps=4, batch_size=16, warmup=0.0, learning_rate=0.02, evaluation_images=100
     )
     result = resunit.train(recipe, out=tmp_path / design, quiet=True)
     assert result.status == "done"
-    assert result.images_seen == 192
+    assert result.images_seen == 64
     assert result.test_error is not None
     assert 0 < result.test_error < 100
     train_loss = RunFolder(tmp_path / design).read_log()[-1].train_loss
@@ -53,6 +53,7 @@ def test_every_design_trains_on_real_images(design: str, tmp_path: Path) -> None
     assert stored.keys() == fresh.keys()
 
 
+@pytest.mark.full
 def test_training_lowers_the_loss_on_images_it_sees_again(tmp_path: Path) -> None:
     recipe = small(
         model="preresnet20", steps=60, flip="none", padding=0, evaluate_every=100, learning_rate=0.05, warmup=0.0

@@ -202,7 +202,9 @@ HOSTS = [
 ]
 
 
-@pytest.mark.parametrize("chosen", [recipe(), QUICK], ids=["paper", "quick"])
+@pytest.mark.parametrize(
+    "chosen", [recipe(), pytest.param(QUICK, marks=pytest.mark.full)], ids=["paper", "quick"]
+)
 def test_training_is_bitwise_the_same_in_any_host(chosen: Recipe, tmp_path: Path) -> None:
     weights = []
     for number, enter in enumerate([nullcontext, *HOSTS]):

@@ -87,6 +87,7 @@ def test_a_network_without_junctions_trains_and_says_why_it_is_not_measured(
     assert "was not measured: " in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.full
 def test_a_resumed_run_writes_each_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     resunit.train(recipe(watch_propagation=1), out=whole, quiet=True)

@@ -214,6 +214,7 @@ def test_crops_are_refused_where_they_do_not_apply(
         assert message in lines[0]
 
 
+@pytest.mark.full
 def test_the_picture_of_augmentation_shows_crops(folder: Path, tmp_path: Path) -> None:
     arguments = ["data", "show", str(folder), "--recipe", "imagenet"]
     for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
@@ -222,6 +223,7 @@ def test_the_picture_of_augmentation_shows_crops(folder: Path, tmp_path: Path) -
     assert first == same != other
 
 
+@pytest.mark.full
 def test_a_run_that_meets_a_broken_image_ends(tmp_path: Path) -> None:
     """Its decoding processes end with it, whoever still holds the error."""
     folder = write_photographs(tmp_path / "photos", train=2)

@@ -48,6 +48,7 @@ def test_views_are_weighed_as_written() -> None:
     assert [view.error for view in views.errors] == pytest.approx(expected)
 
 
+@pytest.mark.full
 def test_errors_on_other_views_stand_beside_the_plain_error(tmp_path: Path) -> None:
     changes = {
         "model": "preresnet20", "data": "cifar10-sample", "steps": 2, "batch_size": 64, "precision": "fp32",
