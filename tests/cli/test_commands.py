@@ -112,7 +112,11 @@ def test_models_lists_the_zoo_as_a_table_and_as_json(capsys: pytest.CaptureFixtu
     assert main(["models", "resnet2*"]) == 0
     out = capsys.readouterr().out
     assert "269,722" in out
-    assert all(design in out for design in DESIGNS)
+    shown = "".join(out.split())  # A terminal breaks lines.
+    of_the_package = [
+        design for design in DESIGNS if ":" not in design
+    ]  # Other tests may have added their own.
+    assert all(design in shown for design in of_the_package)
 
 
 def test_a_closed_pipe_ends_a_command_quietly() -> None:
