@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.recipe_runs import finish_run, path_of_runs, read_runs
 from benchmarks.records import Details, Measurement, SeedErrors
 from benchmarks.session import Session
-from resunit.runs import schema
+from resunit.runs import record_files
 from resunit.runs.recipe_run import RecipeRun
 
 RECIPES = ("quick", "fast94")
@@ -47,7 +47,7 @@ def measure(session: Session, *, out: Path, train_seeds: int = 0) -> None:
         for seed in range(train_seeds):
             run = finish_run(recipe, seed, out / "runs" / f"{recipe}-{seed}", quiet=not session.shown)
             if not any(known.seed == seed and known.recipe == run.recipe for known in read_runs(path)):
-                schema.append(path, [run])
+                record_files.append(path, [run])
         done = [run for run in read_runs(path) if run.status == "done"]
         if done:
             session.measurements.append(summarise(recipe, done))

@@ -17,7 +17,7 @@ from benchmarks.tables import tabulate_measurements, tabulate_targets
 from benchmarks.targets import check_targets
 from resunit.errors import UsageError, unknown
 from resunit.ops.processor import supports_bf16
-from resunit.runs import schema
+from resunit.runs import record_files
 
 SUBJECTS: dict[str, Callable[..., None]] = {
     "train": train.measure,
@@ -62,7 +62,7 @@ def measure_subject(subject: str, options: Mapping[str, Any], out: Path, quiet: 
     if not session.measurements:
         raise MeasurementError(f"nothing was measured: {'; '.join(session.notices)}")
     path = path_of(out, subject)
-    schema.append(
+    record_files.append(
         path, [BenchmarkRecord(started, machine, measurement) for measurement in session.measurements]
     )
     checks = check_targets(subject, session.measurements)

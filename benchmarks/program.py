@@ -16,7 +16,8 @@ from benchmarks.session import Session
 from benchmarks.timing import Spread, Timed, interleave
 from resunit.io.progress import counting
 from resunit.models.registry import network_spec
-from resunit.runs.schema import LogLine, read_all
+from resunit.runs.record_files import read_all
+from resunit.runs.schema import LogLine
 
 DATA = "cifar10-sample"
 EPOCHS, EPOCHS_BETWEEN_EVALUATIONS = 12, 4  # The time up to the first evaluation is not counted: it warms up.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import MeasurementError
-from resunit.runs import schema
+from resunit.runs import record_files
 from resunit.runs.folder import RunFolder
 from resunit.runs.recipe_run import RecipeRun, upgrade_recipe_run
 from resunit.training.loop import train_or_resume
@@ -28,7 +28,7 @@ def read_runs(path: Path) -> list[RecipeRun]:
     Raises:
         FileFormatError: a line is damaged or of a newer format; the message names the file and the line.
     """
-    return schema.read_all(RecipeRun, path, upgrade=_upgrade)
+    return record_files.read_all(RecipeRun, path, upgrade=_upgrade)
 
 
 def finish_run(name: str, seed: int, path: Path, quiet: bool) -> RecipeRun:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from resunit.runs import schema
+from resunit.runs import record_files
 from resunit.runs.benchmark_record import (
     Axis,
     BenchmarkRecord,
@@ -73,7 +73,7 @@ def read_records(path: Path) -> list[BenchmarkRecord]:
     Raises:
         FileFormatError: a line is damaged or of a newer format; the message names the file and the line.
     """
-    return schema.read_all(BenchmarkRecord, path, upgrade=upgrade_benchmark)
+    return record_files.read_all(BenchmarkRecord, path, upgrade=upgrade_benchmark)
 
 
 def read_newest_records(folder: Path, subject: str) -> list[BenchmarkRecord]:

@@ -15,7 +15,7 @@ from benchmarks.recipe_runs import path_of_runs, read_runs
 from benchmarks.records import read_records
 from resunit.io.atomic import write_atomically
 from resunit.io.fields import to_json
-from resunit.runs.schema import Record
+from resunit.runs.record_files import Record
 
 RESULTS = Path("results")
 

@@ -15,14 +15,14 @@ from benchmarks.records import (
     path_of,
 )
 from resunit.errors import UsageError
-from resunit.runs import schema
+from resunit.runs import record_files
 
 OLDER, NEWER = "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"
 
 
 def write_records(folder: Path, started: str, measurements: list[Measurement]) -> None:
     records = [BenchmarkRecord(started, describe_machine(), measurement) for measurement in measurements]
-    schema.append(path_of(folder, measurements[0].subject), records)
+    record_files.append(path_of(folder, measurements[0].subject), records)
 
 
 def step(entry: str, *seconds: float) -> Measurement:

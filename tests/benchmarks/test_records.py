@@ -20,7 +20,7 @@ from benchmarks.records import (
 )
 from resunit.errors import CutOffRecord, FileFormatError
 from resunit.io.jsonl import append_lines
-from resunit.runs import schema
+from resunit.runs import record_files
 from resunit.runs.recipe_run import RecipeRun
 from tests.benchmarks.examples import recipe_run
 from tools.migrate_records import migrate_benchmarks
@@ -65,7 +65,7 @@ def test_a_record_that_is_written_is_read_again(tmp_path: Path) -> None:
         "train", "resunit", (1.0, 2.0), 128, "images", settings=Settings(1, 32), details=details
     )
     record = BenchmarkRecord("2026-11-25T01:58:13+00:00", describe_machine(), measurement)
-    schema.append(path_of(tmp_path, "train"), [record])
+    record_files.append(path_of(tmp_path, "train"), [record])
     assert read_records(path_of(tmp_path, "train")) == [record]
     assert json.loads(path_of(tmp_path, "train").read_text())["format"] == BenchmarkRecord.FORMAT
 
@@ -117,11 +117,11 @@ def test_a_line_that_was_cut_off_is_dropped_and_not_glued_to_the_next(tmp_path: 
     path = path_of(tmp_path, "train")
     measurement = Measurement("train", "resunit", (1.0,), 128, "images")
     first, second = (BenchmarkRecord(time, describe_machine(), measurement) for time in ("a", "b"))
-    schema.append(path, [first])
+    record_files.append(path, [first])
     path.write_text(path.read_text() + '{"started": "c", "mach')
     with pytest.warns(CutOffRecord):
         assert read_newest_records(tmp_path, "train") == [first]
-    schema.append(path, [second])
+    record_files.append(path, [second])
     assert read_records(path) == [first, second]
     assert read_newest_records(tmp_path, "train") == [second]
 
@@ -145,5 +145,5 @@ def test_the_committed_records_are_of_the_newest_format() -> None:
 
 def test_a_run_of_a_recipe_that_is_written_is_read_again(tmp_path: Path) -> None:
     run = recipe_run(seed=3)
-    schema.append(tmp_path / "quick.jsonl", [run])
+    record_files.append(tmp_path / "quick.jsonl", [run])
     assert read_runs(tmp_path / "quick.jsonl") == [run]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from resunit.runs.record_files import append, write_file, write_json
 from resunit.runs.schema import (
     Environment,
     Evaluation,
@@ -17,9 +18,6 @@ from resunit.runs.schema import (
     PropagationLine,
     RunResult,
     Split,
-    append,
-    write_file,
-    write_json,
 )
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

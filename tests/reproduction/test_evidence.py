@@ -14,7 +14,8 @@ from resunit.reproduction.identity import identity_of, recipe_hash
 from resunit.reproduction.scales import SCALES, recipe_for
 from resunit.reproduction.setting import recipe_of_scale
 from resunit.reproduction.tables import TABLES
-from resunit.runs.schema import ExperimentRecord, append
+from resunit.runs.record_files import append
+from resunit.runs.schema import ExperimentRecord
 
 CIFAR10 = "c67dd30998a25b124ee62587bee072f9840db8fbf53d28d28ec00ee196d3159c"  # `load("cifar10").checksum`
 

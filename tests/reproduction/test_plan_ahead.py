@@ -14,7 +14,8 @@ from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.plan import Plan, make_plan
 from resunit.reproduction.plan_ahead import PlanAhead, RunAhead, look_ahead
 from resunit.reproduction.time_ahead import seconds_of_runs
-from resunit.runs.schema import LogLine, append
+from resunit.runs.record_files import append
+from resunit.runs.schema import LogLine
 from resunit.training.recipe import Recipe, with_changes
 from tests.cli.command_lines import refused
 from tests.reproduction.made_up_runs import runs as made_up

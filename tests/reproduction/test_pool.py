@@ -16,7 +16,8 @@ from resunit.reproduction.plan import Plan, make_plan
 from resunit.reproduction.pool import RecordsLeftOut
 from resunit.reproduction.reproduce import show, train_missing
 from resunit.reproduction.tables import TABLES
-from resunit.runs.schema import ExperimentRecord, append
+from resunit.runs.record_files import append
+from resunit.runs.schema import ExperimentRecord
 from tests.cli.command_lines import refused
 from tests.reproduction.made_up_runs import runs
 

@@ -19,7 +19,8 @@ from resunit.reproduction.pictures import figure
 from resunit.reproduction.publication import comparison, tally
 from resunit.reproduction.setting import recipe_of_scale
 from resunit.reproduction.tables import TABLES
-from resunit.runs.schema import CurvePoint, ExperimentRecord, append
+from resunit.runs.record_files import append
+from resunit.runs.schema import CurvePoint, ExperimentRecord
 from tests.reproduction.made_up_runs import BY_ID, PLAIN, runs
 
 ORIGINAL, CONV = network("resnet110"), network("resnet110", "conv-shortcut")

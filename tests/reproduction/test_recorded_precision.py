@@ -9,7 +9,7 @@ import pytest
 from resunit.reproduction.evidence import SHIPPED, read_records
 from resunit.reproduction.plan import Plan, make_plan
 from resunit.reproduction.reproduce import show, train_missing
-from resunit.runs.schema import append
+from resunit.runs.record_files import append
 
 SCALE = "mini"
 

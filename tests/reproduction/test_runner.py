@@ -15,7 +15,8 @@ import pytest
 
 from resunit.io.atomic import only_user_of
 from resunit.reproduction.evidence import read_records, records_path
-from resunit.runs.schema import ExperimentRecord, LogLine, RunResult, read_all, read_file
+from resunit.runs.record_files import read_all, read_file
+from resunit.runs.schema import ExperimentRecord, LogLine, RunResult
 from tests.cli.command_lines import refused
 from tests.data.photographs import write_photographs
 

@@ -15,7 +15,8 @@ from resunit.reproduction.networks import network
 from resunit.reproduction.signal import SignalComparison, changes_for_signal, compare_signals
 from resunit.reproduction.signal_figure import FLOOR, STROKES, figure
 from resunit.reproduction.tables import TABLES
-from resunit.runs.schema import ExperimentRecord, append
+from resunit.runs.record_files import append
+from resunit.runs.schema import ExperimentRecord
 from tests.reproduction.made_up_runs import measurement, runs
 
 PAPER = [name for name, design in DESIGNS.items() if design.of_the_paper]

@@ -23,7 +23,7 @@ from resunit.inference import evaluate_weights
 from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
 from resunit.runs.folder import RunFolder
-from resunit.runs.schema import write_json
+from resunit.runs.record_files import write_json
 from resunit.training import loop
 from resunit.training.batches import GhostBatch
 from resunit.training.process_state import isolated_process_state

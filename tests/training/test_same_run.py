@@ -10,7 +10,7 @@ import pytest
 import resunit
 from resunit.errors import RunError
 from resunit.runs.folder import RunFolder
-from resunit.runs.schema import read_json, write_json
+from resunit.runs.record_files import read_json, write_json
 from resunit.training import loop
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe

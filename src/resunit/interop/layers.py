@@ -33,11 +33,6 @@ class Layer:
     stage: int = 0
     unit: int = 0
 
-    @property
-    def in_unit(self) -> bool:
-        """Whether the layer belongs to a residual unit."""
-        return self.place in ("branch", "shortcut")
-
 
 def layers_of(network: ResidualNetwork) -> list[Layer]:
     """Return the layers with weights of a network whose units have a branch, a shortcut and a shared pre-activation.

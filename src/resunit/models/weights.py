@@ -17,7 +17,7 @@ from resunit.models.design_source import DesignSource
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.models.wrappers import unwrapped, without_wrappers
-from resunit.runs.schema import format_of
+from resunit.runs.record_files import format_of
 
 KIND = "resunit"
 WEIGHTS_FORMAT = 2

@@ -12,7 +12,8 @@ from resunit.errors import FileFormatError
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.identity import NUMERICS
 from resunit.reproduction.setting import recipe_of_scale
-from resunit.runs.schema import ExperimentRecord, append, read_all
+from resunit.runs.record_files import append, read_all
+from resunit.runs.schema import ExperimentRecord
 
 SHIPPED = Path(__file__).with_name("records")
 

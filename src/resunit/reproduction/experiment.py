@@ -14,7 +14,8 @@ from resunit.reproduction.scales import recipe_for
 from resunit.reproduction.setting import Setting, setting_of
 from resunit.reproduction.tables import Table
 from resunit.runs.recipe_format import upgrade_recipe
-from resunit.runs.schema import ExperimentRecord, read_file, write_file
+from resunit.runs.record_files import read_file, write_file
+from resunit.runs.schema import ExperimentRecord
 from resunit.training.recipe import Recipe, recipe_from_json
 from resunit.training.setup import load_dataset
 

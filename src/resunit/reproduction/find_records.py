@@ -15,7 +15,8 @@ from resunit.reproduction.recording import record_of
 from resunit.runs.benchmark_record import BenchmarkRecord, upgrade_benchmark
 from resunit.runs.read import read_run
 from resunit.runs.recipe_run import RecipeRun, upgrade_recipe_run
-from resunit.runs.schema import ExperimentRecord, read_all
+from resunit.runs.record_files import read_all
+from resunit.runs.schema import ExperimentRecord
 
 Kind = Literal["experiment", "recipe run", "benchmark"]
 

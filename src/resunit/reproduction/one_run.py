@@ -19,7 +19,8 @@ from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.recording import record_of
 from resunit.runs.folder import RunFolder
 from resunit.runs.read import read_run
-from resunit.runs.schema import ExperimentRecord, write_file
+from resunit.runs.record_files import write_file
+from resunit.runs.schema import ExperimentRecord
 from resunit.training.loop import train_or_resume
 from resunit.training.recipe import is_own_design
 

@@ -21,7 +21,8 @@ from resunit.reproduction.evidence import add_record, has_ended, read_evidence, 
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.one_run import OUTPUT, RECORD, STOPPED, one_run
 from resunit.reproduction.recording import described
-from resunit.runs.schema import ExperimentRecord, LogLine, read, read_file
+from resunit.runs.record_files import read, read_file
+from resunit.runs.schema import ExperimentRecord, LogLine
 from resunit.training.signals import STOPPING
 
 # Each run's process is forked from one that has imported torch and its compiler, which optimizers load.

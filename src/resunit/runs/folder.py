@@ -14,19 +14,8 @@ from resunit.errors import FileFormatError, RunError, WriteError
 from resunit.io.atomic import only_user_of, write_atomically
 from resunit.io.fields import to_json
 from resunit.io.json_text import parse_json
-from resunit.runs.schema import (
-    Environment,
-    Evaluation,
-    LogLine,
-    PropagationLine,
-    Record,
-    RunResult,
-    read_all,
-    read_file,
-    read_json,
-    write_file,
-    write_json,
-)
+from resunit.runs.record_files import Record, read_all, read_file, read_json, write_file, write_json
+from resunit.runs.schema import Environment, Evaluation, LogLine, PropagationLine, RunResult
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,8 @@ from resunit.runs.confusion import Confusion
 from resunit.runs.folder import resume_command
 from resunit.runs.judged_images import are_few
 from resunit.runs.recipe_format import upgrade_recipe
-from resunit.runs.schema import (
-    Environment,
-    Evaluation,
-    LogLine,
-    PropagationLine,
-    RunResult,
-    Split,
-    read_all,
-    read_file,
-    read_json,
-)
+from resunit.runs.record_files import read_all, read_file, read_json
+from resunit.runs.schema import Environment, Evaluation, LogLine, PropagationLine, RunResult, Split
 
 
 @dataclass(frozen=True)

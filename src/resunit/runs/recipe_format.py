@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from resunit.runs.schema import format_of
+from resunit.runs.record_files import format_of
 
 RECIPE_FORMAT = 2
 

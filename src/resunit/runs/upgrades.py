@@ -1,4 +1,4 @@
-"""Records of older formats brought to the next format, step by step; `runs/schema.py` calls these.
+"""Records of older formats brought to the next format, step by step; `runs/record_files.py` calls these.
 
 Records of format 1 had no format number.
 """

@@ -13,7 +13,7 @@ from torch import Tensor
 from resunit.errors import FileFormatError, RunError
 from resunit.io.fields import to_json
 from resunit.io.tensors import read_tensors, write_tensors
-from resunit.runs.schema import read
+from resunit.runs.record_files import read
 from resunit.training.state import TrainingState
 
 KIND = "resunit-checkpoint"

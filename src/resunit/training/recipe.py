@@ -24,7 +24,7 @@ from resunit.io.places import user_path
 from resunit.models.options import NETWORK, OPTIONS, check_option
 from resunit.runs.folder import RunFolder
 from resunit.runs.recipe_format import RECIPE_FORMAT, upgrade_recipe
-from resunit.runs.schema import read_json
+from resunit.runs.record_files import read_json
 
 LENGTH, DATA, AUGMENTATION = Topic("Length"), Topic("Data"), Topic("Augmentation")
 OPTIMIZER, SCHEDULE = Topic("Optimizer"), Topic("Learning rate schedule")

@@ -94,11 +94,6 @@ class Layout:
 
     steps: tuple[Step, ...] = ()
 
-    @property
-    def keeps_order(self) -> bool:
-        """Whether the elements keep their order, so that a reshape undoes all steps."""
-        return all(isinstance(step, View) for step in self.steps)
-
     def apply(self, tensor: Tensor) -> Tensor | None:
         """Return a tensor in the layout of the other value, or None if its size does not fit."""
         moved: Tensor | None = tensor
