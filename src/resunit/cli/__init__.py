@@ -15,6 +15,7 @@ from resunit.cli import (
     training,
 )
 from resunit.cli.app import app, run
+from resunit.cli.process import shorten_spin
 from resunit.io.streams import prepare_streams
 
 __all__ = ["app", "main"]
@@ -24,5 +25,6 @@ COMMANDS = (training, inference, convert, models, data, reproduce, reproduce_arg
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; the program exits with it."""
+    shorten_spin()
     prepare_streams()
     return run(app, sys.argv[1:] if arguments is None else arguments)
