@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+import resunit
 from resunit.cli import main
 from resunit.data import Normalisation, stream
 from resunit.inference.classifier import evaluate_weights, load
@@ -21,6 +22,7 @@ from resunit.runs.schema import RunResult
 from resunit.training.batches import Batches, GhostBatch
 from resunit.training.distributed import Distributed
 from resunit.training.evaluation import Errors, compute_errors, evaluate_views
+from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import describe_augmentation
 from tests.data.photographs import CLASSES, write_photographs
@@ -51,7 +53,8 @@ def result_of(folder: Path) -> RunResult:
 @pytest.fixture(scope="module")
 def undisturbed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    subprocess.run(command(folder, out, tta=True), check=True, capture_output=True)
+    changes = CHANGES | {"data": str(folder), "tta": True}
+    resunit.train(with_changes(named_recipe("imagenet"), changes), out=out, quiet=True)
     return out
 
 

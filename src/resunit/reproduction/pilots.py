@@ -82,7 +82,8 @@ class Pilots:
             verdict = "below" if self.is_steady else "not below"
             lines.append(
                 "Standard deviation over seeds: original ResNet-110 "
-                f"{to_two_digits(self.deviation_of_original)} points, {verdict} the {GREATEST_DEVIATION:g} that the scale needs"
+                f"{to_two_digits(self.deviation_of_original)} points, "
+                f"{verdict} the {GREATEST_DEVIATION:g} that the scale needs"
             )
         if self.deviation is not None:
             lines.append(
