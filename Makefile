@@ -12,13 +12,20 @@ run: .venv/run  ## train a pre-activation network on CIFAR-10 and report its tes
 	@echo "Training on CIFAR-10. For a shorter run stop with Ctrl-C: make run TRAIN='--epochs 3'"
 	$(BIN)/resunit train $(TRAIN)
 
-check: .venv/test  ## formatting, lint, imports and types
+check: format types  ## formatting, lint, imports and types
+
+format: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+
+types: .venv/test
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
-test: check  ## what `check` does and the everyday tests
+test: format  ## what `check` does and the everyday tests; types are checked while the tests run
+	$(MAKE) --jobs=2 types pytest
+
+pytest: .venv/test
 	$(BIN)/pytest
 
 test-avx2: .venv/test  ## the tests of all arithmetic, as an x86-64 processor without AVX-512 computes
@@ -50,4 +57,4 @@ chromium:
 	$(BIN)/pip install --disable-pip-version-check --constraint $(CONSTRAINTS) $(addprefix --extra-index-url ,$(TORCH_INDEX)) --editable '.[$(EXTRAS)]'
 	touch $@
 
-.PHONY: run check test test-avx2 test-full docs bench chromium
+.PHONY: run check format types test pytest test-avx2 test-full docs bench chromium

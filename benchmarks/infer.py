@@ -16,7 +16,7 @@ from benchmarks.steps import CPU, build_peer, make_images, normalise, open_autoc
 from benchmarks.timing import time_least
 from resunit.data import Normalisation
 from resunit.inference.fuse import fold
-from resunit.inference.onednn import packed
+from resunit.inference.onednn import copy_packed
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.processor import supports_bf16
@@ -59,7 +59,7 @@ def measure(
                 if name in peer.networks
                 for configuration in get_args(InferenceConfiguration)
             ]
-            ours = Entry(OURS, prepare_our_inference, (packed, spec, *workload.shape), images)
+            ours = Entry(OURS, prepare_our_inference, (copy_packed, spec, *workload.shape), images)
             folded = Entry(FOLDED, prepare_our_inference, (fold, spec, *workload.shape), images)
             measure_in_turn(session, "infer", workload, [*theirs, ours, folded], rounds)
 
@@ -81,7 +81,7 @@ def prepare_our_inference(
     """Return the computation of logits from uint8 images by resunit.
 
     Args:
-        prepared: what makes the network ready: `packed` as in `resunit evaluate`, or `fold` as in
+        prepared: what makes the network ready: `copy_packed` as in `resunit evaluate`, or `fold` as in
             `resunit predict`.
         spec: the network.
         batch_size: images a batch.

@@ -9,7 +9,7 @@ from resunit.runs import record_files
 from resunit.runs.folder import RunFolder
 from resunit.runs.recipe_run import RecipeRun, upgrade_recipe_run
 from resunit.training.loop import train_or_resume
-from resunit.training.recipe import Recipe, recipe_from_json, stored_recipe
+from resunit.training.recipe import Recipe, read_stored_recipe, recipe_from_json
 from resunit.training.recipes import named_recipe
 
 
@@ -73,7 +73,7 @@ def finish_run(name: str, seed: int, path: Path, quiet: bool) -> RecipeRun:
         machine=f"{environment.processor}, {environment.threads} threads, {environment.machine}",
         resunit=environment.resunit,
         commit=environment.commit,
-        recipe=without_seed(stored_recipe(folder)),
+        recipe=without_seed(read_stored_recipe(folder)),
     )
 
 

@@ -16,7 +16,7 @@ from benchmarks.records import Details
 from benchmarks.timing import time_least
 from resunit.data import Dataset, Split
 from resunit.models.network import NetworkSpec
-from resunit.models.summary import parameters
+from resunit.models.summary import count_parameters
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.processor import supports_bf16
 from resunit.training.distributed import start_distributed
@@ -55,7 +55,7 @@ def prepare_our_step(
     details = Details(
         precision=setup.recipe.precision,
         activation_checkpointing=setup.recipe.activation_checkpointing,
-        parameters=parameters(setup.network),
+        parameters=count_parameters(setup.network),
     )
     return lambda: train_step(setup, model, ghost_batches, 0), details
 
@@ -121,7 +121,7 @@ def prepare_peer_step(
     """Return the body of a training loop as users of the library `library` write it."""
     images, labels = make_images(spec, batch_size, image_size)
     images, model = normalise(images), build_peer(library, name, spec).train()
-    details = Details(precision="fp32", parameters=parameters(model))
+    details = Details(precision="fp32", parameters=count_parameters(model))
     if configuration == "default":
         return make_step(model, images, labels, make_sgd(model, None), nullcontext), details
     if configuration == "best+allocator":

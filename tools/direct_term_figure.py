@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from resunit.inference.subjects import find_subject, measured
+from resunit.inference.subjects import find_subject, measure_subject
 from resunit.io.atomic import write_atomically
 from resunit.models.designs import DESIGNS
 from resunit.reproduction.signal import DRAWN_MEASURES, Measured
@@ -23,7 +23,7 @@ def signal_of(design: str) -> tuple[Measured, str]:
     """Return the drawn measures of a design at each unit, and where the images are from."""
     torch.manual_seed(0)  # of dropout
     subject = find_subject(NETWORK, design=design)
-    junctions = measured(subject).junctions
+    junctions = measure_subject(subject).junctions
     values = {name: tuple(getattr(junction, name) for junction in junctions) for name in DRAWN_MEASURES}
     return values, subject.note
 

@@ -7,7 +7,7 @@ from typing import Any
 from resunit.io.atomic import write_atomically
 from resunit.models.designs import DESIGNS
 from resunit.models.registry import list_models, network_spec
-from resunit.models.summary import multiply_adds, spec_parameters
+from resunit.models.summary import count_multiply_adds, count_spec_parameters
 
 FILE = Path(__file__).parents[1] / "src" / "resunit" / "models" / "table.json"
 WEIGHT_LAYERS = {"one-layer": 1, "basic": 2, "bottleneck": 3}  # of a unit's branch
@@ -17,7 +17,10 @@ WEIGHT_LAYERS_OUTSIDE_UNITS = 2  # The stem's convolution and the classifier.
 def counted(name: str) -> dict[str, Any]:
     """Return the record of a network, its costs counted from its modules."""
     spec = network_spec(name)
-    costs = {"parameters": spec_parameters(spec), "multiply_adds": multiply_adds(spec, spec.image_size)}
+    costs = {
+        "parameters": count_spec_parameters(spec),
+        "multiply_adds": count_multiply_adds(spec, spec.image_size),
+    }
     return {"model": name, "depth": depth(name), **costs, **described(name)}
 
 

@@ -21,8 +21,8 @@ from torch.nn.functional import cross_entropy
 
 import resunit
 from resunit.errors import PropagationError
-from resunit.inference.subjects import find_subject, measured
-from resunit.io.format import two_digits
+from resunit.inference.subjects import find_subject, measure_subject
+from resunit.io.format import to_two_digits
 from resunit.models.designs import DESIGNS
 from resunit.propagation import Instrument, Propagation, measure, measure_mixing
 from tests.propagation.blocks import WIDTH, HyperNetwork, PostLN, PreLN, deep_norm, step, transformer
@@ -66,7 +66,7 @@ def normal_row(row: NormalMeasure, results: Iterable[Propagation]) -> str:
         # A junction that changes the size, at the beginning of a stage, has its own scale.
         found = [getattr(j, row.measure) for j in result.junctions if j.effective_lambda is not None]
         known = [value for value in found if value is not None]
-        cells.append(two_digits(row.choose(known)) if known else "")
+        cells.append(to_two_digits(row.choose(known)) if known else "")
     low, high = row.healthy
     return f"| `{row.measure}`, {row.which} | {low:g} to {high:g} | {' | '.join(cells)} |"
 
@@ -110,7 +110,7 @@ def designs() -> list[str]:
         "|---" * 7 + "|",
     ]
     for design in (name for name, row in DESIGNS.items() if row.of_the_paper):
-        junctions = measured(find_subject("resnet110", design=design)).junctions
+        junctions = measure_subject(find_subject("resnet110", design=design)).junctions
         stage = [junction for junction in junctions if junction.stage == 1]
         second = stage[1]
         cuts = [junction.energy_cut for junction in stage if junction.energy_cut is not None]
@@ -122,8 +122,8 @@ def designs() -> list[str]:
             second.gradient_gain,
             statistics.median(cuts) if len(cuts) == len(stage) else 0.0,
         )
-        columns = ["" if value is None else two_digits(value) for value in numbers]
-        columns.append(f"{two_digits(min(taken))} to {two_digits(max(taken))}")
+        columns = ["" if value is None else to_two_digits(value) for value in numbers]
+        columns.append(f"{to_two_digits(min(taken))} to {to_two_digits(max(taken))}")
         rows.append(f"| {design} | {' | '.join(columns)} |")
     return rows
 
@@ -142,7 +142,9 @@ def normal() -> list[str]:
             transformer(DEPTH // 2, PreLN), tokens, loss=lambda output, _: (output * weights).sum()
         )
     }
-    results |= {name: measured(find_subject(of, design=design)) for name, (of, design) in subjects.items()}
+    results |= {
+        name: measure_subject(find_subject(of, design=design)) for name, (of, design) in subjects.items()
+    }
     rows = [f"| measure | healthy | {' | '.join(results)} |", "|---" * (2 + len(results)) + "|"]
     rows.append(f"| verdict | direct | {' | '.join(result.verdict.kind for result in results.values())} |")
     return [*rows, *(normal_row(row, results.values()) for row in NORMAL)]
@@ -170,7 +172,9 @@ def blocks() -> list[str]:
             first.gradient_gain,
             last.branch_share,
         )
-        rows.append(f"| {name} | {' | '.join(two_digits(value) for value in numbers if value is not None)} |")
+        rows.append(
+            f"| {name} | {' | '.join(to_two_digits(value) for value in numbers if value is not None)} |"
+        )
     return rows
 
 
@@ -183,7 +187,7 @@ def mixing() -> list[str]:
     for name, constrained in {"hyper-connections": False, "with doubly stochastic mixing": True}.items():
         last = measure_mixing(HyperNetwork(DEPTH, constrained), torch.randn(4, 16, WIDTH), step)[-1]
         numbers = last.product_row_sum, last.product_column_sum, last.closure_error
-        rows.append(f"| {name} | {' | '.join(map(two_digits, numbers))} |")
+        rows.append(f"| {name} | {' | '.join(map(to_two_digits, numbers))} |")
     return rows
 
 

@@ -9,7 +9,7 @@ from benchmarks.convolutions import build_pass, list_convolutions
 from benchmarks.peers import PEERS, Peer, build_peer_spec
 from resunit.models.network import build
 from resunit.models.registry import network_spec
-from resunit.models.summary import multiply_adds, parameters, training_flops
+from resunit.models.summary import count_multiply_adds, count_parameters, count_training_flops
 
 NETWORKS = [
     ("preresnet20", 32),
@@ -23,9 +23,9 @@ NETWORKS = [
 def test_convolutions_and_classifier_are_all_arithmetic_of_the_network(name: str, image_size: int) -> None:
     spec = network_spec(name)
     layers, classifier = list_convolutions(spec, 1, image_size), spec.widths[-1] * spec.num_classes
-    assert sum(layer.multiply_adds for layer in layers) + classifier == multiply_adds(spec, image_size)
+    assert sum(layer.multiply_adds for layer in layers) + classifier == count_multiply_adds(spec, image_size)
     trained = sum(layer.training_flops for layer in layers) + 3 * 2 * classifier
-    assert trained == training_flops(spec, image_size)
+    assert trained == count_training_flops(spec, image_size)
 
 
 def test_only_gradients_that_training_needs_are_computed() -> None:
@@ -68,12 +68,12 @@ def test_libraries_have_the_same_network(library: str, name: str, size: int) -> 
         return sorted(tuple(m.weight.shape)[:2] for m in model.modules() if isinstance(m, kinds))
 
     assert shapes(ours) == shapes(theirs)
-    assert abs(parameters(ours) - parameters(theirs)) <= 128
+    assert abs(count_parameters(ours) - count_parameters(theirs)) <= 128
     with torch.device("meta"):
         image = torch.empty(1, 3, size, size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         theirs.to("meta").eval()(image)
-    assert counter.get_total_flops() == 2 * multiply_adds(spec, size)
+    assert counter.get_total_flops() == 2 * count_multiply_adds(spec, size)
 
 
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)

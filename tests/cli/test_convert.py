@@ -177,7 +177,7 @@ def test_places_that_cannot_be_written(
 
 
 def test_names_are_taken_as_people_write_them() -> None:
-    from resunit.interop.registry import architecture_called, library_called
+    from resunit.interop.registry import find_architecture, find_library
 
     pairs = {
         ("timm", "resnet50.a1_in1k"): "resnet50",
@@ -187,7 +187,7 @@ def test_names_are_taken_as_people_write_them() -> None:
         ("keras", "resnet50"): "ResNet50",
     }
     for (library, name), expected in pairs.items():
-        assert architecture_called(library_called(library), name).name == expected
+        assert find_architecture(find_library(library), name).name == expected
 
 
 def test_the_spec_says_only_what_differs_from_older_files() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from resunit.cli import main
 from resunit.models.designs import DESIGNS
-from resunit.models.weights import recorded_design
+from resunit.models.weights import read_design
 from tests.cli.command_lines import refused
 
 DESIGN = "units_of_ones_own:Halved"
@@ -74,7 +74,7 @@ def new_process(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_weights_record_the_file_of_the_code(trained: Path) -> None:
-    recorded = recorded_design(trained / "run" / "weights.safetensors")
+    recorded = read_design(trained / "run" / "weights.safetensors")
     assert recorded.name == DESIGN
     assert recorded.source is not None
     assert recorded.source.file == "units_of_ones_own.py"

@@ -38,7 +38,7 @@ def stream_a_folder(photographs: Path, out: Path) -> torch.Tensor:
     dataset = stream(str(photographs), image_size=28)
     show(dataset, PHOTOGRAPHIC, Normalisation.of_imagenet(), out / "shown.png")
     plan = epoch_plan(0, 0, len(dataset.train), PHOTOGRAPHIC)
-    augmented = dataset.train.augmented([(plan, plan.order)], PHOTOGRAPHIC)
+    augmented = dataset.train.augment([(plan, plan.order)], PHOTOGRAPHIC)
     return torch.cat([*augmented, *dataset.test.pictures(torch.arange(6))])
 
 

@@ -28,7 +28,7 @@ def streamed(folder: Path) -> Dataset[StreamedSplit]:
 def in_groups(split: StreamedSplit, plan: EpochPlan, size: int) -> torch.Tensor:
     """Every image as training sees it, by its index, though decoded in the plan's order."""
     groups = list(plan.order.split(size))
-    images = torch.cat(list(split.augmented(((plan, group) for group in groups), SCALE)))
+    images = torch.cat(list(split.augment(((plan, group) for group in groups), SCALE)))
     return images[torch.cat(groups).argsort()]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from resunit import create_model
 from resunit.inference.fuse import fold
-from resunit.inference.onednn import PackedConvolution, PackedUnit, packed
+from resunit.inference.onednn import PackedConvolution, PackedUnit, copy_packed
 from resunit.models.designs import DESIGNS
 from resunit.models.network import ResidualNetwork
 from resunit.models.residual_unit import ResidualUnit, convolution
@@ -140,7 +140,7 @@ def test_hooks_and_smaller_branches_count() -> None:
     pixel = nn.Conv2d(16, 16, 32)  # F of one pixel, added everywhere
     smaller.set_submodule("stages.0.1.branch.conv2", pixel)
     for network in (hooked, smaller):
-        for quick in (fold(network), packed(network)):
+        for quick in (fold(network), copy_packed(network)):
             torch.testing.assert_close(quick(images), network(images), rtol=1e-4, atol=1e-4)
 
 
@@ -165,7 +165,7 @@ def test_low_precision_weights_give_what_autocast_gives(design: str) -> None:
         model.float()
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
             expected = model(images)
-            found, unfolded = fold(model, dtype)(images), packed(model, dtype)(images)
+            found, unfolded = fold(model, dtype)(images), copy_packed(model, dtype)(images)
     assert torch.equal(unfolded, expected)  # Evaluation repeats what training measured.
     assert (found - exact).norm() < 1.5 * (expected - exact).norm() + 1e-6 * exact.norm()
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from resunit.interop.library import Architecture
 from resunit.interop.mapping import from_ours, to_ours
-from resunit.interop.registry import architecture_called, library_called
+from resunit.interop.registry import find_architecture, find_library
 from resunit.models.network import ResidualNetwork, build
 
 RELATIVE = 1e-4
@@ -38,15 +38,15 @@ def gain(norms: int) -> float:
 
 def converted(state: Mapping[str, Tensor], library: str, architecture: str | Architecture) -> ResidualNetwork:
     """Return our network with the weights of `state`, in evaluation mode, after a way back that changes nothing."""
-    chosen = library_called(library)
+    chosen = find_library(library)
     if isinstance(architecture, str):
-        architecture = architecture_called(chosen, architecture)
+        architecture = find_architecture(chosen, architecture)
     spec, tensors = to_ours(state, chosen, architecture)
     with torch.device("meta"):
         network = build(spec)
     network.load_state_dict(tensors, assign=True)
     network.eval()
-    returned = from_ours(network, spec, chosen, chosen.fitted(architecture, chosen.renamed(state)))
+    returned = from_ours(network, spec, chosen, chosen.fit(architecture, chosen.rename(state)))
     if not architecture.conventions.convolution_biases:  # A bias stays where it went, in the running mean.
         assert returned.keys() == state.keys()
         for name, tensor in state.items():

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.errors import UsageError
-from resunit.interop.registry import architecture_called, library_called
+from resunit.interop.registry import find_architecture, find_library
 from tests.interop.parity import assert_parity
 
 
@@ -89,4 +89,4 @@ def test_kuangliu(name: str, depths: tuple[int, ...]) -> None:
 
 def test_what_activates_nothing_at_its_end_is_refused() -> None:
     with pytest.raises(UsageError, match="PreActResNet18"):
-        architecture_called(library_called("kuangliu"), "PreActResNet18")
+        find_architecture(find_library("kuangliu"), "PreActResNet18")

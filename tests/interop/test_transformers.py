@@ -7,7 +7,7 @@ from transformers import ResNetConfig, ResNetForImageClassification
 
 from resunit.errors import UsageError
 from resunit.interop.convert import convert
-from resunit.interop.registry import architecture_called
+from resunit.interop.registry import find_architecture
 from resunit.interop.transformers import TRANSFORMERS
 from tests.interop.parity import assert_parity
 
@@ -60,4 +60,4 @@ def test_a_name_that_the_configuration_beside_the_file_contradicts(tmp_path: Pat
 def test_an_activation_that_cannot_be_expressed(tmp_path: Path) -> None:
     ResNetConfig(hidden_act="gelu").save_pretrained(tmp_path)
     with pytest.raises(UsageError, match="gelu"):
-        architecture_called(TRANSFORMERS, str(tmp_path / "config.json"))
+        find_architecture(TRANSFORMERS, str(tmp_path / "config.json"))

@@ -3,7 +3,7 @@ import re
 
 from plotly.graph_objects import Figure
 
-from resunit.io.page import render_page, sentence
+from resunit.io.page import render_page, render_sentence
 
 EMPTY = {
     "title": "<b>runs</b>",
@@ -21,7 +21,7 @@ EMPTY = {
 
 
 def test_backticks_become_code_and_markup_does_not() -> None:
-    assert sentence("a <b> `c <d>`") == "a &lt;b&gt; <code>c &lt;d&gt;</code>"
+    assert render_sentence("a <b> `c <d>`") == "a &lt;b&gt; <code>c &lt;d&gt;</code>"
 
 
 def test_texts_are_escaped_and_a_page_without_figures_carries_no_script() -> None:

@@ -8,19 +8,19 @@ import torch
 from resunit.inference import fold
 from resunit.models.network import build
 from resunit.models.registry import NETWORKS
-from resunit.models.summary import spec_parameters
+from resunit.models.summary import count_spec_parameters
 from tests.models.parts import draw_norms
 
 
 def test_a_wide_bottleneck() -> None:
     wide = replace(NETWORKS["resnet50"], bottleneck_ratio=0.5)
-    assert spec_parameters(wide) == 68_883_240  # of wide_resnet50_2, as torchvision documents it
+    assert count_spec_parameters(wide) == 68_883_240  # of wide_resnet50_2, as torchvision documents it
 
 
 def test_a_deep_stem_has_three_convolutions_in_the_place_of_one() -> None:
     plain = NETWORKS["resnet50"]
     convolutions, norms = 9 * (3 * 32 + 32 * 32 + 32 * 64), 2 * (32 + 32)
-    added = spec_parameters(replace(plain, deep_stem=(32, 32))) - spec_parameters(plain)
+    added = count_spec_parameters(replace(plain, deep_stem=(32, 32))) - count_spec_parameters(plain)
     assert added == convolutions + norms - 49 * 3 * 64
 
 

@@ -12,7 +12,7 @@ from resunit.errors import UsageError
 from resunit.models.designs import DESIGNS
 from resunit.models.network import build
 from resunit.models.registry import network_spec
-from resunit.models.summary import multiply_adds, parameters, training_flops
+from resunit.models.summary import count_multiply_adds, count_parameters, count_training_flops
 
 PUBLISHED = {  # torchvision's and resnet-1k-layers' networks
     "resnet18": 11_689_512,
@@ -80,7 +80,7 @@ VERY_DEEP = ("1001", "10001", "1202")  # Such a network takes seconds to build.
     [pytest.param(name, marks=pytest.mark.full) if name.endswith(VERY_DEEP) else name for name in PAPER],
 )
 def test_parameter_counts(name: str) -> None:
-    count = parameters(create_model(name))
+    count = count_parameters(create_model(name))
     assert count == counted_by_hand(name)
     assert count == PUBLISHED.get(name, count)
 
@@ -126,9 +126,9 @@ def test_cost_counts_multiply_adds_of_a_small_network_by_hand() -> None:
     forward = 3 * 3 * 3 * 16 * 32**2 + 6 * 9 * 16 * 16 * 32**2
     forward += 9 * 16 * 32 * 16**2 + 5 * 9 * 32 * 32 * 16**2
     forward += 9 * 32 * 64 * 8**2 + 5 * 9 * 64 * 64 * 8**2 + 64 * 10
-    assert multiply_adds(spec, 32) == forward
+    assert count_multiply_adds(spec, 32) == forward
     first_layer = 3 * 3 * 3 * 16 * 32**2
-    assert training_flops(spec, 32) == 2 * (3 * forward - first_layer)  # images need no gradient
+    assert count_training_flops(spec, 32) == 2 * (3 * forward - first_layer)  # images need no gradient
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from resunit import create_model
 from resunit.models.network import ResidualNetwork
 from resunit.models.registry import network_spec
-from resunit.models.summary import activation_memory
+from resunit.models.summary import count_activations
 from resunit.ops.activation_checkpointing import enable_activation_checkpointing, segment_length
 from tests.models.parts import conv, units
 
@@ -129,13 +129,13 @@ def test_the_need_is_foretold(name: str) -> None:
     spec = network_spec(name)
     model = create_model(name).to(memory_format=torch.channels_last)
     images = torch.randn(4, 3, 16, 16).to(memory_format=torch.channels_last)
-    assert activation_memory(spec, 16).everything * 4 == pytest.approx(
+    assert count_activations(spec, 16).everything * 4 == pytest.approx(
         stored_numbers(model, images), rel=0.02
     )
 
 
 def test_memory_grows_as_the_square_root_of_depth() -> None:
-    at = {n: activation_memory(network_spec(f"preresnet{n}"), 32).recomputed for n in (164, 1001, 10001)}
+    at = {n: count_activations(network_spec(f"preresnet{n}"), 32).recomputed for n in (164, 1001, 10001)}
     assert at[1001] / at[164] < 1.1 * (333 / 54) ** 0.5
     assert at[10001] / at[1001] < 1.1 * (3333 / 333) ** 0.5
     assert [segment_length(units) for units in (0, 1, 2, 4, 5, 111)] == [1, 1, 2, 2, 3, 11]

@@ -16,7 +16,7 @@ from resunit import create_model
 from resunit.ops.batch_norm_act import LayerSequence
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.cpu.batch_norm import applies
-from resunit.ops.cpu.library import library
+from resunit.ops.cpu.library import load_library
 
 ACTIVATIONS = {"identity": lambda z: z, "relu": lambda z: z.clamp(min=0), "gelu": functional.gelu}
 SHAPES = [
@@ -74,7 +74,7 @@ def gradient(leaf: Tensor) -> Tensor:
 
 
 def test_there_is_a_compiler_here() -> None:
-    assert library() is not None
+    assert load_library() is not None
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 5e-6), (torch.bfloat16, 4e-3)])
@@ -188,7 +188,7 @@ def test_a_networks_gradients_are_as_exact_as_with_torchs_layers(
     model = create_model(name).to(memory_format=torch.channels_last)
     images = channels_last((8, 3, 16, 16))
     ours = gradients()
-    monkeypatch.setattr("resunit.ops.cpu.batch_norm.library", lambda: None)
+    monkeypatch.setattr("resunit.ops.cpu.batch_norm.load_library", lambda: None)
     theirs = gradients()
     model, images = model.double(), images.double()
     exact = gradients()
@@ -277,7 +277,7 @@ def test_without_a_compiler_torch_does_it_and_it_is_said_once(tmp_path: Path) ->
 
 def test_what_was_compiled_once_needs_no_compiler_again() -> None:
     cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-    assert library() is not None
+    assert load_library() is not None
     assert run_without_compiler(Path(cache)).stderr == ""
 
 

@@ -14,8 +14,8 @@ from resunit.errors import PropagationError, WriteError
 from resunit.models.residual_unit import ResidualUnit
 from resunit.propagation import Propagation, measure
 from resunit.propagation.measure import OnRequest
-from resunit.propagation.show.paper_figure import paper_figure
-from resunit.propagation.show.web_figure import web_figures
+from resunit.propagation.show.paper_figure import draw_paper_figure
+from resunit.propagation.show.web_figure import draw_web_figures
 from tests.propagation.toy import X, scaled_network
 
 FULL = pytest.mark.full
@@ -67,7 +67,7 @@ def test_a_page_has_the_style_of_all_pages_and_fits_a_narrow_screen(tmp_path: Pa
 
 
 def test_networks_that_are_compared_have_the_same_vertical_axes() -> None:
-    rows = web_figures([measure(scaled_network(0.5, 3), X), measure(scaled_network(1.0, 3), X)])
+    rows = draw_web_figures([measure(scaled_network(0.5, 3), X), measure(scaled_network(1.0, 3), X)])
     assert len(rows) == PANELS_OF_TOYS
     for one, other in rows:
         assert layout_of(one).yaxis.range == layout_of(other).yaxis.range
@@ -76,7 +76,7 @@ def test_networks_that_are_compared_have_the_same_vertical_axes() -> None:
 
 @pytest.mark.parametrize("scale", [0.5, 0.95, 1.0])
 def test_a_short_logarithmic_axis_has_ticks_that_are_numbers(scale: float) -> None:
-    (direct,) = web_figures([measure(scaled_network(scale, 4), X)])[2]
+    (direct,) = draw_web_figures([measure(scaled_network(scale, 4), X)])[2]
     axis = layout_of(direct).yaxis
     low, high = (10**end for end in axis.range)
     assert 3 <= len(axis.tickvals) <= 10
@@ -88,10 +88,10 @@ def test_stage_boundaries_are_marked_between_junctions() -> None:
     result = measure(resunit.create_model("resnet20"), torch.randn(2, 3, 16, 16))
     assert [junction.stage for junction in result.junctions] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
     beside = measure(scaled_network(0.5, 3), X)
-    for figure, unmarked in web_figures([result, beside]):
+    for figure, unmarked in draw_web_figures([result, beside]):
         assert [(line.x0, line.x1) for line in layout_of(figure).shapes] == [(3.5, 3.5), (6.5, 6.5)]
         assert layout_of(unmarked).shapes == ()
-    for axes in paper_figure([result]).axes:
+    for axes in draw_paper_figure([result]).axes:
         marks = [np.asarray(line.get_xdata()).tolist() for line in axes.lines if line.get_linestyle() == ":"]
         assert marks == [[3.5, 3.5], [6.5, 6.5]]
 
@@ -99,15 +99,15 @@ def test_stage_boundaries_are_marked_between_junctions() -> None:
 @pytest.mark.parametrize("depth", [1, 2, 3, 7, 24])
 def test_no_tick_is_between_junctions(depth: int) -> None:
     results = [measure(scaled_network(0.5, depth), X)]
-    ticks = [tick for axes in paper_figure(results).axes for tick in axes.get_xticks()]
+    ticks = [tick for axes in draw_paper_figure(results).axes for tick in axes.get_xticks()]
     assert ticks
     assert all(float(tick).is_integer() for tick in ticks)
-    for (figure,) in web_figures(results):
+    for (figure,) in draw_web_figures(results):
         assert layout_of(figure).xaxis.dtick == (1 if depth <= 10 else None)
 
 
 def test_no_legend_covers_a_line() -> None:
-    figure = paper_figure([measure(scaled_network(0.5, 5), X), measure(scaled_network(1.0, 5), X)])
+    figure = draw_paper_figure([measure(scaled_network(0.5, 5), X), measure(scaled_network(1.0, 5), X)])
     figure.draw_without_rendering()  # It places everything.
     legends = [legend for axes in figure.axes if (legend := axes.get_legend())]
     assert len(legends) == 4, "for gradient, direct term, cancellation and the input of weight layers"

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import resunit
-from resunit.io.format import two_digits
+from resunit.io.format import to_two_digits
 from resunit.propagation import Propagation, measure
-from resunit.propagation.show.junction_table import junction_table
+from resunit.propagation.show.junction_table import make_junction_table
 from tests.propagation.toy import X, known, scaled_network
 from tests.reports.conftest import OpenPage, Scheme
 
@@ -77,12 +77,12 @@ def test_the_table_of_junctions_sorts_by_the_direct_term(
 
 def test_the_table_has_a_row_for_each_junction_and_a_column_for_each_measure() -> None:
     result = measure(scaled_network(0.5, 3), X, also=["lesion"])
-    table = junction_table(result.junctions)
+    table = make_junction_table(result.junctions)
     cells = [dict(zip(table.headings, row, strict=True)) for row in table.rows]
     for number, (row, junction) in enumerate(zip(cells, result.junctions, strict=True), start=1):
         assert (row["junction"].text, row["number"].key, row["stage"].key) == (junction.name, number, 1)
         assert row["direct_gain"].key == junction.direct_gain
-        assert row["direct_gain"].text == two_digits(known(junction.direct_gain))
+        assert row["direct_gain"].text == to_two_digits(known(junction.direct_gain))
         assert row["lesion"].key == junction.loss_change
         assert row["h"].text == "scale (mul)"
         assert row["f"].text == "none"

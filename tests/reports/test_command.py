@@ -1,7 +1,7 @@
 import shlex
 from pathlib import Path
 
-from resunit.reports.command import repeat_command, spelled_out_command
+from resunit.reports.command import repeat_command, spell_out_command
 
 RECIPE = {
     "name": "quick",
@@ -22,7 +22,7 @@ RECIPE = {
 
 
 def test_the_spelled_out_command_survives_the_shell() -> None:
-    assert shlex.split(" ".join(spelled_out_command(RECIPE))) == [
+    assert shlex.split(" ".join(spell_out_command(RECIPE))) == [
         "resunit", "train", "--recipe", "quick", "--model", "my net", "--design", "exclusive-gating",
         "--gate-bias", "-6.0", "--no-inverted-dropout", "--inner", "none", "--seed", "3", "--epochs", "2.5",
         "--ghost-batch-size", "none", "--learning-rate", "0.05", "--nesterov", "--no-train-norm-scale",
@@ -31,7 +31,7 @@ def test_the_spelled_out_command_survives_the_shell() -> None:
 
 
 def test_only_the_length_that_was_given_is_repeated() -> None:
-    in_steps = spelled_out_command({"name": "quick", "epochs": None, "steps": 60})
+    in_steps = spell_out_command({"name": "quick", "epochs": None, "steps": 60})
     assert in_steps == ["resunit train", "--recipe quick", "--steps 60"]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from resunit.reports.measurement_table import measurement_table
+from resunit.reports.measurement_table import make_measurement_table
 from resunit.runs.benchmark_record import BenchmarkRecord, Details, Machine, Measurement, SeedErrors, WorkUnit
 
 MACHINE = Machine("0.1.0", None, "3", "2", "0", "2", "Linux x86_64", "P", "AVX2", "torch", 2, 2)
@@ -23,7 +23,7 @@ def test_time_is_a_median_and_speed_follows_from_it(
     record = BenchmarkRecord(
         "2026-11-25T01:58:13+00:00", MACHINE, Measurement("train", "e", seconds, work, unit)
     )
-    (row,) = measurement_table([record]).rows
+    (row,) = make_measurement_table([record]).rows
     assert (row[4].text, row[5].text) == (time, speed)
     assert row[-1].text == "25 November 2026, 01:58 UTC"
 
@@ -33,4 +33,4 @@ def test_errors_are_means_over_seeds() -> None:
     record = BenchmarkRecord(
         "then", MACHINE, Measurement("accuracy", "quick", (), 1, "FLOP", details=details)
     )
-    assert measurement_table([record]).rows[0][6].key == 8.5
+    assert make_measurement_table([record]).rows[0][6].key == 8.5

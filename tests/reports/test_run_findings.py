@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resunit.reports.run_findings import findings_about
+from resunit.reports.run_findings import find_in_run
 from resunit.runs.confusion import Confusion
 from resunit.runs.read import Run
 from tests.reports.run_records import ENVIRONMENT, RECIPE, RESULT, evaluation, log
@@ -15,7 +15,7 @@ NO_ERRORS = replace(RESULT, test_error=None, best_test_error=None, best_epoch=No
 
 
 def findings(run: Run) -> list[str]:
-    return [finding.replace("\N{NO-BREAK SPACE}", " ") for finding in findings_about(run)]
+    return [finding.replace("\N{NO-BREAK SPACE}", " ") for finding in find_in_run(run)]
 
 
 def finding_with(run: Run, *parts: str) -> str:
@@ -106,7 +106,7 @@ def test_an_error_at_chance_is_called_so() -> None:
 
 def test_a_matrix_without_mistakes_gives_no_finding_about_classes() -> None:
     right = replace(evaluation(), classes=("a", "b"), confusion=((5, 0), (0, 5)))
-    assert Confusion(right.classes, right.confusion).most_confused() is None
+    assert Confusion(right.classes, right.confusion).find_most_confused() is None
     assert not any("hardest" in finding for finding in findings(replace(RUN, evaluation=right)))
 
 

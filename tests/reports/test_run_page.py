@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from resunit.errors import FileFormatError, RunError
-from resunit.io.format import percent
+from resunit.io.format import format_percent
 from resunit.reports import write_run_page
 from resunit.reports.confusion_figure import MOST_DRAWABLE_CLASSES
 from resunit.runs.schema import Evaluation, PropagationLine, Status, ViewError
@@ -69,7 +69,7 @@ def test_the_numbers_at_the_top(folder: Path) -> None:
     result = replace(RESULT, views=views, test_top5_error=5.31, images_per_second=235.41728)
     page = own_markup(write_run(folder, result=result))
     errors = [8.31, 8.19, 5.31, 7.91, 7.55]
-    assert numbers_in(page)[: len(errors)] == list(map(percent, errors))
+    assert numbers_in(page)[: len(errors)] == list(map(format_percent, errors))
     costs = [text.replace("\N{NO-BREAK SPACE}", " ") for text in numbers_in(page)[len(errors) :]]
     assert costs == ["272 k", "0.219 PFLOP", "16 min 08 s", "235"]
 
@@ -123,7 +123,7 @@ def test_a_stopped_run_shows_its_last_evaluation(folder: Path) -> None:
     page = own_markup(write_run(folder, lines=log(7), result=replace(NO_ERRORS, status="stopped")))
     error = log(7)[-1].error
     assert error is not None
-    assert numbers_in(page)[0] == percent(error)
+    assert numbers_in(page)[0] == format_percent(error)
     assert "epoch 7" in page
     assert figures_in(page) == ["curves"]
 
@@ -131,7 +131,7 @@ def test_a_stopped_run_shows_its_last_evaluation(folder: Path) -> None:
 def test_a_validation_run(folder: Path) -> None:
     result = replace(NO_ERRORS, split="validation", validation_error=8.31, best_validation_error=8.19)
     page = own_markup(write_run(folder, lines=log(split="validation"), result=result))
-    assert numbers_in(page)[:2] == [percent(8.31), percent(8.19)]
+    assert numbers_in(page)[:2] == [format_percent(8.31), format_percent(8.19)]
     assert "validation error" in page
     assert "test error" not in page
 

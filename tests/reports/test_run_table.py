@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from resunit.io.sortable_table import SortableTable
-from resunit.reports.run_table import run_table
-from resunit.reports.sortable_table import narrowed, table_for_terminal, table_in_markdown
+from resunit.reports.run_table import make_run_table
+from resunit.reports.sortable_table import narrow_table, table_for_terminal, table_in_markdown
 from tests.reports.compared_runs import compared
 
 RUNS = [
@@ -24,7 +24,7 @@ def texts(table: SortableTable) -> list[list[str]]:
 
 
 def test_each_differing_field_is_a_column_and_the_lowest_error_stands_first() -> None:
-    table = run_table(RUNS)
+    table = make_run_table(RUNS)
     assert table.headings == (
         "run", "data", "model", "design", "learning rate", "milestones", "test error", "best", "time", "status",
     )  # fmt: skip
@@ -35,7 +35,7 @@ def test_each_differing_field_is_a_column_and_the_lowest_error_stands_first() ->
 
 
 def test_errors_on_different_images_are_told_apart() -> None:
-    table = run_table([RUNS[0], replace(RUNS[2], split="validation")])
+    table = make_run_table([RUNS[0], replace(RUNS[2], split="validation")])
     assert table.headings[-5:] == ("error", "judged on", "best", "time", "status")
     assert [row[-4] for row in texts(table)] == ["validation", "test"]
     assert any("held out" in note for note in table.notes)
@@ -44,29 +44,31 @@ def test_errors_on_different_images_are_told_apart() -> None:
 def test_few_judged_images_are_said_by_run() -> None:
     few = replace(RUNS[0], images=12)
     of_many_classes = replace(RUNS[2], name="many", images=400, classes=100)
-    (note,) = (note for note in run_table([few, of_many_classes, RUNS[1]]).notes if "conclusion" in note)
+    (note,) = (note for note in make_run_table([few, of_many_classes, RUNS[1]]).notes if "conclusion" in note)
     assert "slow (12 images)" in note
     assert "many (400 images)" in note
     assert "lost" not in note
 
 
 def test_runs_on_different_data_are_said_not_to_compare() -> None:
-    notes = run_table([RUNS[0], replace(RUNS[2], data="photos")]).notes
+    notes = make_run_table([RUNS[0], replace(RUNS[2], data="photos")]).notes
     assert any("data" in note for note in notes)
-    assert not any("data" in note for note in run_table(RUNS).notes)
+    assert not any("data" in note for note in make_run_table(RUNS).notes)
 
 
 def test_a_run_leads_to_its_page_relative_to_the_table(tmp_path: Path) -> None:
     run = replace(RUNS[0], page=tmp_path / "runs" / "50 %: a#b" / "report.html")
-    (row,) = run_table([run], tmp_path / "pages" / "all.html").rows
+    (row,) = make_run_table([run], tmp_path / "pages" / "all.html").rows
     assert row[0].link == "./../runs/50%20%25%3A%20a%23b/report.html"
-    (row,) = run_table([RUNS[0]], tmp_path / "all.html").rows
+    (row,) = make_run_table([RUNS[0]], tmp_path / "all.html").rows
     assert row[0].link is None
 
 
 def test_a_terminal_shows_markup_in_names_as_it_is() -> None:
     out = StringIO()
-    Console(file=out, width=200).print(table_for_terminal(run_table([replace(RUNS[0], name="[red]a[/red]")])))
+    Console(file=out, width=200).print(
+        table_for_terminal(make_run_table([replace(RUNS[0], name="[red]a[/red]")]))
+    )
     assert "[red]a[/red]" in out.getvalue()
 
 
@@ -76,7 +78,7 @@ def test_a_narrow_terminal_gets_fewer_fields_and_is_told_which() -> None:
         compared("a", 8.0, **fields),
         compared("b", 9.0, **{name: value + 1 for name, value in fields.items()}),
     ]
-    narrow = narrowed(run_table(runs), 100)
+    narrow = narrow_table(make_run_table(runs), 100)
     assert narrow.headings[:5] == ["run", "data", "model", "design", "field 0"]
     assert narrow.headings[-4:] == ["test error", "best", "time", "status"]
     assert "field 8" in narrow.notes[-1]
@@ -84,11 +86,11 @@ def test_a_narrow_terminal_gets_fewer_fields_and_is_told_which() -> None:
     out = StringIO()
     Console(file=out, width=100).print(table_for_terminal(narrow))
     assert len(out.getvalue().splitlines()) == 3
-    assert narrowed(run_table(runs), 1000) == run_table(runs)
+    assert narrow_table(make_run_table(runs), 1000) == make_run_table(runs)
 
 
 def test_markdown_holds_the_table_and_its_notes() -> None:
-    text = table_in_markdown("Runs", run_table(RUNS[:1]))
+    text = table_in_markdown("Runs", make_run_table(RUNS[:1]))
     assert (
         "| slow | cifar10 | preresnet20 | full-preactivation | 9.50 % | 9.50 % | 1 min 00 s | done |" in text
     )

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from resunit.reports.runs_figures import overlaid_curves, sweep_figure
+from resunit.reports.runs_figures import draw_overlaid_curves, draw_sweep
 from resunit.runs.schema import CurvePoint
 from tests.reports.compared_runs import CURVE, compared
 
 
 def test_all_curves_are_in_one_plot_with_a_name_each_in_the_legend() -> None:
     lines = (*CURVE, CurvePoint(40, train_error=None, test_error=float("nan")))
-    figure = overlaid_curves([replace(compared("a<b>", 8.0), curve=lines), compared("b", 9.0)])
+    figure = draw_overlaid_curves([replace(compared("a<b>", 8.0), curve=lines), compared("b", 9.0)])
     assert figure is not None
     traces = figure.to_dict()["data"]
     assert [trace["name"] for trace in traces if trace["showlegend"]] == ["a&lt;b&gt;", "b"]
@@ -22,7 +22,7 @@ def test_all_curves_are_in_one_plot_with_a_name_each_in_the_legend() -> None:
 
 
 def test_runs_without_curves_have_no_plot() -> None:
-    assert overlaid_curves([replace(compared("a", 8.0), curve=())]) is None
+    assert draw_overlaid_curves([replace(compared("a", 8.0), curve=())]) is None
 
 
 def test_a_sweep_is_drawn_through_the_means_over_seeds() -> None:
@@ -31,7 +31,7 @@ def test_a_sweep_is_drawn_through_the_means_over_seeds() -> None:
         for rate in (0.3, 0.02)
         for seed in (0, 1)
     ]
-    figure = sweep_figure(
+    figure = draw_sweep(
         [*runs, compared("lost", None, learning_rate=5.0)], "learning_rate", alone=True
     ).to_dict()
     line, dots = figure["data"]
@@ -49,13 +49,13 @@ def test_a_sweep_is_drawn_through_the_means_over_seeds() -> None:
 
 def test_where_more_differs_no_line_is_drawn() -> None:
     runs = [compared("a", 8.0, padding=2), compared("b", 9.0, padding=4)]
-    figure = sweep_figure(runs, "padding", alone=False).to_dict()
+    figure = draw_sweep(runs, "padding", alone=False).to_dict()
     assert len(figure["data"]) == 1
     assert figure["layout"]["xaxis"]["type"] == "linear"
 
 
 def test_a_field_of_words_is_drawn_by_category() -> None:
     runs = [compared("a", 8.0, flip="random"), compared("b", 9.0, flip="none")]
-    figure = sweep_figure(runs, "flip", alone=True).to_dict()
+    figure = draw_sweep(runs, "flip", alone=True).to_dict()
     assert figure["layout"]["xaxis"]["type"] == "category"
     assert list(figure["data"][0]["x"]) == ["random", "none"]

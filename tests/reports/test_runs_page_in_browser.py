@@ -6,7 +6,7 @@ from resunit.reports.costs import Cost
 from resunit.reports.curves import Curve, Plot
 from resunit.reports.paper_comparison import ClaimRow, Comparison, ComparisonRow
 from resunit.reports.runs_comparison import compare
-from resunit.reports.runs_page import runs_page
+from resunit.reports.runs_page import render_runs_page
 from resunit.runs.schema import CurvePoint
 from tests.reports.compared_runs import compared
 from tests.reports.conftest import OpenPage, Scheme
@@ -31,7 +31,7 @@ def a_page() -> str:
         runs="3 seeds",
     )
     curves = [Curve("original", [POINTS, POINTS[::-1]]), Curve(HOSTILE, [POINTS])]
-    return runs_page(
+    return render_runs_page(
         "The paper's experiments",
         [Comparison("Table 1", "Scale mini: 400 steps of 64, bf16, seeds 0, 1, on a machine.", rows)],
         [claim],
@@ -70,7 +70,7 @@ def test_compared_runs_are_sorted_by_a_click_or_a_key(
         for seed, (rate, error) in enumerate([(0.1, 9.0), (0.02, 10.5), (10.0, None), (1.0, 100.0)])
     ]
     path = tmp_path / "page.html"
-    path.write_text(runs_page("Runs", [], [], "", [], {}, [], compared=compare(runs, path)))
+    path.write_text(render_runs_page("Runs", [], [], "", [], {}, [], compared=compare(runs, path)))
     with open_page(path, width, scheme) as page:
         page.wait_for_selector("#overlay svg.main-svg .legend .traces")
         page.wait_for_selector("#sweep svg.main-svg .scatterlayer .points path")

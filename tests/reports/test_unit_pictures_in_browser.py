@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from resunit.models.drawing.draw import design_svgs, draw
+from resunit.models.drawing.draw import draw, render_designs
 from resunit.models.registry import create_model
 from tests.reports.conftest import OpenPage, Scheme
 
@@ -36,7 +36,7 @@ BOXES_OF_TEXTS = """() => [...document.querySelectorAll("svg")].map(svg => {
 
 
 def pictures(tmp_path: Path) -> list[str]:
-    svgs = design_svgs()
+    svgs = render_designs()
     for name, design in [
         ("resnet110", "exclusive-gating"), ("resnet50", "shortcut-only-gating"), ("preresnet1001", None),
         ("resnet110", "stochastic-depth"), ("resnet10-quick", None),

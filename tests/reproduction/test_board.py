@@ -8,7 +8,7 @@ import pytest
 from resunit.reproduction import board as module
 from resunit.reproduction.board import Board
 from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.recording import described
+from resunit.reproduction.recording import describe
 from resunit.reproduction.scales import recipe_for
 from resunit.reproduction.tables import TABLES
 
@@ -21,11 +21,11 @@ def experiment(row: str) -> Experiment:
 
 def test_a_cell_shows_what_there_is_to_know_of_a_run(tmp_path: Path) -> None:
     runs = [experiment(row) for row in ("110-original", "110-preactivation", "164-original", "1001-original")]
-    done = replace(described(runs[0], "done"), test_error=61.25)
+    done = replace(describe(runs[0], "done"), test_error=61.25)
     board = Board(TABLES["table3"], runs, [done], tmp_path, quiet=True)
     board.steps |= {"110-original": 400, "110-preactivation": 20, "164-original": 400}
-    board.records["164-original"] = described(runs[2], "diverged")
-    assert [board.in_a_cell(run) for run in runs] == ["61.2 %", "20/400", "diverged", "waiting"]
+    board.records["164-original"] = describe(runs[2], "diverged")
+    assert [board.describe(run) for run in runs] == ["61.2 %", "20/400", "diverged", "waiting"]
     assert [board.share_done(run) for run in runs] == [1.0, 0.05, 1.0, 0.0]
 
 

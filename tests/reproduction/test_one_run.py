@@ -15,9 +15,9 @@ from resunit.errors import FileFormatError
 from resunit.io.atomic import only_user_of
 from resunit.reproduction import one_run
 from resunit.reproduction.evidence import read_records, records_path
-from resunit.reproduction.experiment import Experiment, experiments
-from resunit.reproduction.one_run import perform, when_free
-from resunit.reproduction.recording import described
+from resunit.reproduction.experiment import Experiment, plan_experiments
+from resunit.reproduction.one_run import perform, wait_until_free
+from resunit.reproduction.recording import describe
 from resunit.reproduction.runner import LocalProcesses, perform_all
 from resunit.reproduction.tables import TABLES
 from resunit.runs.schema import ExperimentRecord
@@ -29,7 +29,7 @@ FEW = TABLES["claims"]
 def smoke(**changes: Any) -> list[Experiment]:
     rows = [row for row in FEW.rows if row.id == "20-original"]
     table = type(FEW)(FEW.title, tuple(rows))
-    return experiments("claims", table, scale="smoke", seeds=1, data=None, changes=changes)
+    return plan_experiments("claims", table, scale="smoke", seeds=1, data=None, changes=changes)
 
 
 def test_errors_are_those_of_the_images_that_the_run_was_judged_on(tmp_path: Path) -> None:
@@ -49,27 +49,27 @@ def test_errors_are_those_of_the_images_that_the_run_was_judged_on(tmp_path: Pat
 def test_a_run_of_somebody_elses_design_is_described_without_it() -> None:
     (experiment,) = smoke()
     recipe = {**experiment.recipe, "design": "nowhere:Squeeze", "model_options": {"reduction": 4}}
-    record = described(replace(experiment, recipe=recipe))
+    record = describe(replace(experiment, recipe=recipe))
     assert (record.design, record.options) == ("nowhere:Squeeze", {"reduction": 4})
 
 
 def test_an_experiment_of_format_1_is_read_with_its_old_names(tmp_path: Path) -> None:
     (experiment,) = smoke(ghost_batch_size=8)
     experiment.store(tmp_path)
-    assert Experiment.stored(tmp_path) == experiment
+    assert Experiment.read(tmp_path) == experiment
     path = tmp_path / "experiment.json"
     older = json.loads(path.read_text())
     del older["format"], older["recipe"]["format"]
     older["recipe"]["group_size"] = older["recipe"].pop("ghost_batch_size")
     older["recipe"]["drops"] = older["recipe"].pop("milestones")
     path.write_text(json.dumps(older))
-    assert Experiment.stored(tmp_path) == experiment
+    assert Experiment.read(tmp_path) == experiment
     path.write_text(json.dumps({**older, "format": 3}))
     with pytest.raises(FileFormatError, match=r"experiment\.json"):
-        Experiment.stored(tmp_path)
+        Experiment.read(tmp_path)
     path.write_text(json.dumps({**older, "sead": 3}))
     with pytest.raises(FileFormatError, match="sead"):
-        Experiment.stored(tmp_path)
+        Experiment.read(tmp_path)
 
 
 def test_a_run_waits_for_its_folder_however_long_it_takes(
@@ -89,7 +89,7 @@ def test_a_run_waits_for_its_folder_however_long_it_takes(
     now = time.monotonic()
     monkeypatch.setattr(one_run.time, "sleep", an_hour)
     monkeypatch.setattr(one_run.time, "monotonic", lambda: now + sum(waits))
-    when_free(tmp_path)
+    wait_until_free(tmp_path)
     assert len(waits) == 3
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from resunit.errors import FileFormatError, UsageError
 from resunit.reproduction.evidence import records_path
-from resunit.reproduction.experiment import planned_runs
+from resunit.reproduction.experiment import plan_runs
 from resunit.reproduction.networks import network
 from resunit.reproduction.plan import Plan, make_plan
 from resunit.reproduction.pool import RecordsLeftOut
@@ -27,7 +27,7 @@ ORIGINAL = network("resnet110", "original")
 def records_of_scale(scale: str = "laptop", seeds: int = 3, **changes: Any) -> list[ExperimentRecord]:
     """Return records of the original ResNet-110 as runs of the scale leave them."""
     table = replace(TABLES["table1"], rows=TABLES["table1"].rows[:1])
-    planned = list(planned_runs(table, scale=scale, seeds=1, data=None, changes={}))
+    planned = list(plan_runs(table, scale=scale, seeds=1, data=None, changes={}))
     fields: dict[str, Any] = planned[0].setting._asdict() | {"machine": "theirs"} | changes
     return runs(ORIGINAL, 50.0, seeds=seeds, **fields)
 

@@ -15,8 +15,8 @@ from resunit.reports.paper_comparison import comparison_for_terminal
 from resunit.reproduction.claims import CLAIMS, judge
 from resunit.reproduction.claims.margins import MARGINS, Margins, describe_margins
 from resunit.reproduction.networks import NetworkChoice, network
-from resunit.reproduction.pictures import figure
-from resunit.reproduction.publication import comparison, tally
+from resunit.reproduction.pictures import make_curves
+from resunit.reproduction.publication import make_comparison, tally
 from resunit.reproduction.setting import recipe_of_scale
 from resunit.reproduction.tables import TABLES
 from resunit.runs.record_files import append
@@ -50,7 +50,7 @@ def changed(records: list[ExperimentRecord], **changes: Any) -> list[ExperimentR
 
 
 def rows_of(name: str, records: list[ExperimentRecord]) -> dict[str, tuple[str, str, str, str]]:
-    table = comparison(TABLES[name], records)
+    table = make_comparison(TABLES[name], records)
     return {row.label: (row.here, row.seeds, row.paper, row.remark) for row in table.rows}
 
 
@@ -66,12 +66,12 @@ def test_rows_show_median_range_seeds_and_the_papers_number() -> None:
 def test_the_training_error_has_a_column_of_its_own() -> None:
     records = recorded(runs(ORIGINAL, 70.0, train_error=64.0), runs(CONV, 80.0, seeds=1, train_error=75.0))
     older = changed(recorded(runs(PLAIN, 90.0)), train_error=None)
-    columns = {row.label: row.training for row in comparison(TABLES["table1"], [*records, *older]).rows}
+    columns = {row.label: row.training for row in make_comparison(TABLES["table1"], [*records, *older]).rows}
     assert columns["original"] == "64.0 (63.7 to 64.3)"
     assert columns["1x1 convolution"] == "74.7"
     assert columns["scaling: shortcut 0, branch 1"] == columns["dropout 0.5"] == ""
     console = Console(width=80, record=True, file=StringIO())
-    console.print(comparison_for_terminal(comparison(TABLES["table1"], records)))
+    console.print(comparison_for_terminal(make_comparison(TABLES["table1"], records)))
     lines = console.export_text().splitlines()
     assert any(line.startswith("original") and "64.0" in line for line in lines), "the median alone"
     assert not any("63.7" in line for line in lines)
@@ -94,7 +94,7 @@ def test_a_smoke_run_stands_in_for_cifar_10_alone() -> None:
 def test_a_figure_of_some_rows_has_the_panels_that_they_are_in() -> None:
     table = TABLES["figure3"]
     some = replace(table, rows=table.rows[:2])
-    plot = figure(some, recorded(runs(ORIGINAL, 70.0)))
+    plot = make_curves(some, recorded(runs(ORIGINAL, 70.0)))
     assert plot is not None
     assert {curve.label for curves in plot.panels.values() for curve in curves} == {"original"}
 
@@ -140,10 +140,10 @@ def test_runs_of_other_lengths_are_not_mixed_and_are_told_apart() -> None:
 
 
 def test_captions_say_what_numbers_are_of() -> None:
-    caption = comparison(TABLES["table1"], recorded(runs(ORIGINAL, 70.0))).caption
+    caption = make_comparison(TABLES["table1"], recorded(runs(ORIGINAL, 70.0))).caption
     assert "Scale mini: 400 steps of 64, bf16, seeds 0, 1, 2, on a machine." in caption
     assert "only the order counts" in caption
-    assert "only the order counts" not in comparison(
+    assert "only the order counts" not in make_comparison(
         TABLES["table1"], recorded(runs(ORIGINAL, 7.0, scale="paper", steps=64_000))
     ).caption  # fmt: skip
 
@@ -165,7 +165,7 @@ def test_one_run_fills_the_rows_of_both_test_crops() -> None:
 
 def test_panels_hold_the_curves_of_all_seeds() -> None:
     conv = network("resnet110", "conv-shortcut")
-    plot = figure(TABLES["figure3"], recorded(runs(ORIGINAL, 70.0), runs(conv, 80.0)))
+    plot = make_curves(TABLES["figure3"], recorded(runs(ORIGINAL, 70.0), runs(conv, 80.0)))
     assert plot is not None
     curves = plot.panels["(d) 1x1 convolution"]
     assert [(curve.label, len(curve.runs)) for curve in curves] == [("original", 3), ("1x1 convolution", 3)]
@@ -177,7 +177,7 @@ def test_a_captions_seeds_are_those_of_the_panel_and_the_curve() -> None:
     curve = (*CURVE, CurvePoint(400, test_error=50.0, test_images=10_000))
     records = recorded(runs(ORIGINAL, 70.0), runs(bn, 80.0, seeds=1), runs(deep, 80.0, seeds=2))
     records = changed(records, curve=curve)
-    plot = figure(TABLES["figure6"], records)
+    plot = make_curves(TABLES["figure6"], records)
     assert plot is not None
     left = "seeds 0, 1, 2 (ResNet-110, original (a)), seed 0 (ResNet-110, BN after addition (b))"
     scale = "Scale mini: 400 steps of 64, bf16"
@@ -187,7 +187,7 @@ def test_a_captions_seeds_are_those_of_the_panel_and_the_curve() -> None:
         f"BN after addition, ResNet-110: {scale}, {left}, on a machine. {on_the_way} "
         f"pre-activation, ResNet-164: {scale}, seeds 0, 1, on a machine. {on_the_way} {drawn}"
     )
-    same = figure(TABLES["figure6"], records[:3])
+    same = make_curves(TABLES["figure6"], records[:3])
     assert same is not None
     assert same.caption.startswith(f"{scale}, seeds 0, 1, 2, on a machine. {on_the_way} {drawn}")
 
@@ -221,7 +221,7 @@ def test_other_recipes_are_not_pooled_and_smoke_stands_behind() -> None:
 
 def test_errors_of_validation_images_are_told() -> None:
     records = recorded(runs(ORIGINAL, 70.0, split="validation"))
-    assert "of validation images, not of a test set" in comparison(TABLES["table1"], records).caption
+    assert "of validation images, not of a test set" in make_comparison(TABLES["table1"], records).caption
 
 
 def test_undecided_is_explained_where_runs_are_short() -> None:

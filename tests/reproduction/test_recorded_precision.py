@@ -52,7 +52,7 @@ def test_nothing_is_trained_that_is_recorded(
     (in_results / f"reproduce-{SCALE}.jsonl").write_bytes(recorded.read_bytes())
     monkeypatch.setattr("resunit.reproduction.evidence.SHIPPED", tmp_path / "nothing ships")
     monkeypatch.setattr(
-        "resunit.reproduction.reproduce.experiments", lambda *_rows, **_how: pytest.fail("trains")
+        "resunit.reproduction.reproduce.plan_experiments", lambda *_rows, **_how: pytest.fail("trains")
     )
     wanted = plan(None, in_results)
     (record,) = show(wanted).records

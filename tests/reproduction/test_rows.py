@@ -10,7 +10,7 @@ import pytest
 from resunit.errors import UsageError
 from resunit.models.network import build
 from resunit.models.registry import network_spec
-from resunit.reproduction.experiment import PlannedRun, RowsLeftOut, experiments
+from resunit.reproduction.experiment import PlannedRun, RowsLeftOut, plan_experiments
 from resunit.reproduction.identity import identity_of
 from resunit.reproduction.rows import FAIL
 from resunit.reproduction.scales import SCALES, recipe_for
@@ -175,7 +175,9 @@ def test_imagenet_is_trained_as_the_paper_says_or_in_miniature() -> None:
 def test_runs_have_their_length_in_steps_and_two_test_crops_share_one(tmp_path: Path) -> None:
     folder = write_photographs(tmp_path / "photos")
     table = TABLES["table5"]
-    found = experiments("table5", table, scale="paper", seeds=1, data=str(folder), changes={"batch_size": 7})
+    found = plan_experiments(
+        "table5", table, scale="paper", seeds=1, data=str(folder), changes={"batch_size": 7}
+    )
     assert [run.row for run in found] == [
         "152-original-scale-224", "152-pre-activation-scale-320", "200-original-scale-320",
         "200-pre-activation-scale-320", "200-pre-activation-scale-aspect-320", "101-original-scale-224",
@@ -201,7 +203,7 @@ def test_rows_whose_data_cannot_be_had_are_left_out(tmp_path: Path, monkeypatch:
     on_sample = replace(table, rows=tuple(replace(row, data="cifar10-sample") for row in table.rows[:2]))
     mixed = replace(table, rows=on_sample.rows + table.rows[2:])
     with pytest.warns(RowsLeftOut, match="cifar100"):
-        found = experiments("table3", mixed, scale="mini", seeds=2, data=None, changes={})
+        found = plan_experiments("table3", mixed, scale="mini", seeds=2, data=None, changes={})
     assert [run.row for run in found] == ["164-original", "164-preactivation"] * 2
 
 

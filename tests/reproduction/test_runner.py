@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from resunit.cli import main
 from resunit.io.atomic import only_user_of
 from resunit.reproduction.evidence import read_records, records_path
 from resunit.runs.record_files import read_all, read_file
@@ -20,9 +21,11 @@ from resunit.runs.schema import ExperimentRecord, LogLine, RunResult
 from tests.cli.command_lines import refused
 from tests.data.photographs import write_photographs
 
-FEW = ["claims", "--only", "20-*", "--scale", "smoke", "--jobs", "1"]  # two runs of ResNet-20, one a seed
+SMOKE = ["--scale", "smoke", "--jobs", "1"]
+FEW = ["claims", "--only", "20-*", *SMOKE]  # two runs of ResNet-20, one a seed
+ONE = ["claims", "--only", "20-conv-shortcut", *SMOKE]
 THREADS = ("OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
-LONGER = ["--steps=40", "--checkpoint-every=5", "--evaluate-steps=5", "--watch-propagation=20"]
+LONGER = ["--steps=20", "--checkpoint-every=5", "--evaluate-steps=5", "--watch-propagation=10"]
 
 
 def command(out: Path, *arguments: str) -> list[str]:
@@ -62,16 +65,16 @@ def test_a_record_holds_the_settings_and_the_results_of_its_run(done: Path) -> N
     record = records(done)["20-conv-shortcut"]
     assert record.model == "resnet20"
     assert record.design == "conv-shortcut"
-    assert (record.scale, record.steps, record.batch_size, record.seed) == ("smoke", 40, 16, 0)
+    assert (record.scale, record.steps, record.batch_size, record.seed) == ("smoke", 20, 16, 0)
     assert record.status == "done"
     lines = read_all(LogLine, next(done.glob("runs/*20-conv-shortcut*/run/log.jsonl")))
-    assert [point.step for point in record.curve] == list(range(5, 41, 5))
+    assert [point.step for point in record.curve] == list(range(5, 21, 5))
     result = read_file(RunResult, next(done.glob("runs/*20-conv-shortcut*/run/result.json")))
     assert record.train_loss == result.train_loss is not None
     assert record.train_error == result.train_error is not None
     assert record.test_error == lines[-1].error
-    assert [line.images for line in lines] == [16] * 7 + [500]
-    assert [point.step for point in record.propagation] == [0, 20]
+    assert [line.images for line in lines] == [16] * 3 + [500]
+    assert [point.step for point in record.propagation] == [0, 10]
     assert len(record.propagation[0].measures["negative_share"]) == 9, "one for each of ResNet-20's units"
     for value in (record.machine, record.precision, record.version, record.torch, record.threads):
         assert value
@@ -79,12 +82,11 @@ def test_a_record_holds_the_settings_and_the_results_of_its_run(done: Path) -> N
     assert record.wall_seconds
 
 
-def test_finished_runs_are_not_run_again(done: Path) -> None:
+def test_finished_runs_are_not_run_again(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (done / "reproduce-smoke.jsonl").read_bytes()
     shutil.rmtree(done / "runs")  # the records are enough
-    again = run(done, *FEW, *LONGER)
-    assert again.returncode == 0
-    assert "0 of 2 runs to do" in again.stderr
+    assert main(("reproduce", *FEW, *LONGER, "--out", str(done))) == 0
+    assert "0 of 2 runs to do" in capsys.readouterr().err
     assert (done / "reproduce-smoke.jsonl").read_bytes() == before
 
 
@@ -104,10 +106,18 @@ def test_a_run_that_somebody_else_stops_goes_on_and_so_does_the_table(done: Path
         assert records(tmp_path)[row].test_error == record.test_error
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
-def test_a_stopped_runner_goes_on_from_checkpoints(done: Path, tmp_path: Path, stop: signal.Signals) -> None:
-    runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: steps_logged(tmp_path) >= 15)
+@pytest.mark.parametrize(
+    ("stop", "runs"),
+    [
+        pytest.param(signal.SIGKILL, ONE, id="one run, SIGKILL"),
+        pytest.param(signal.SIGTERM, FEW, id="two runs, SIGTERM", marks=pytest.mark.full),
+    ],
+)
+def test_a_stopped_runner_goes_on_from_checkpoints(
+    done: Path, tmp_path: Path, stop: signal.Signals, runs: list[str]
+) -> None:
+    runner = subprocess.Popen(command(tmp_path, *runs, *LONGER), stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: steps_logged(tmp_path) >= 10)
     children = psutil.Process(runner.pid).children(recursive=True)
     runner.send_signal(stop)
     runner.wait()
@@ -117,10 +127,10 @@ def test_a_stopped_runner_goes_on_from_checkpoints(done: Path, tmp_path: Path, s
     checkpoints = list(tmp_path.glob("runs/*/run/checkpoints/*.safetensors"))
     assert checkpoints, "what was in flight has left a checkpoint"
 
-    again = run(tmp_path, *FEW, *LONGER)
+    again = run(tmp_path, *runs, *LONGER)
     assert again.returncode == 0, again.stderr
-    for row, record in records(done).items():
-        resumed = records(tmp_path)[row]
+    for row, resumed in records(tmp_path).items():
+        record = records(done)[row]
         assert resumed.identity == record.identity
         assert (resumed.test_error, resumed.test_loss) == (record.test_error, record.test_loss)
         assert (resumed.train_loss, resumed.train_error) == (record.train_loss, record.train_error)
@@ -184,11 +194,10 @@ def test_a_full_disk_ends_in_one_line_and_finished_runs_stay(done: Path, tmp_pat
     assert next(iter(records(tmp_path).values())) == next(iter(records(done).values()))
 
 
-def test_a_second_runner_is_refused(tmp_path: Path) -> None:
+def test_a_second_runner_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with only_user_of(tmp_path):
-        second = run(tmp_path, *FEW)
-    assert second.returncode == 1
-    assert str(tmp_path) in second.stderr
+        assert main(("reproduce", *FEW, "--out", str(tmp_path))) == 1
+    assert str(tmp_path) in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "runs").exists()
 
 
@@ -309,17 +318,25 @@ def test_recorded_tables_are_shown_on_a_machine_without_the_data(tmp_path: Path)
     )
     assert document["command"].endswith("--precision fp32")
     assert {run["seed"] for run in document["missing"]} == {0, 1, 2, 3}
-    shown = subprocess.run(
-        command(tmp_path / "out", "table1"), capture_output=True, text=True, env=environment, check=True
-    )
-    assert "90.0 (89.6 to 90.0)" in shown.stdout
     assert list(tmp_path.iterdir()) == []
 
 
-def test_records_are_shown_without_running_and_missing_ones_are_listed(done: Path) -> None:
+def test_a_recorded_table_shows_medians_and_ranges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(("reproduce", "table1", "--out", str(tmp_path / "out"))) == 0
+    assert "90.0 (89.6 to 90.0)" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_records_are_shown_without_running_and_missing_ones_are_listed(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """At other scales than smoke, --run is what trains."""
-    rows = ["--only", "20-*"]
-    shown = json.loads(run(done, "claims", *rows, "--scale", "mini", "--steps", "7", "--json").stdout)
+    of_mini = ["--only", "20-*", "--scale", "mini", "--steps", "7", "--json"]
+    assert main(("reproduce", "claims", *of_mini, "--out", str(done))) == 0
+    shown = json.loads(capsys.readouterr().out)
     assert shown["records"] == []
     assert {(run["row"], run["seed"]) for run in shown["missing"]} == {
         (row, seed) for row in ("20-original", "20-conv-shortcut") for seed in range(3)

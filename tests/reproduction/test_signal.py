@@ -13,7 +13,7 @@ from resunit.errors import UsageError
 from resunit.models.designs import DESIGNS
 from resunit.reproduction.networks import network
 from resunit.reproduction.signal import SignalComparison, changes_for_signal, compare_signals
-from resunit.reproduction.signal_figure import FLOOR, STROKES, figure
+from resunit.reproduction.signal_figure import FLOOR, STROKES, draw_signals
 from resunit.reproduction.tables import TABLES
 from resunit.runs.record_files import append
 from resunit.runs.schema import ExperimentRecord
@@ -144,7 +144,7 @@ def test_a_setting_that_has_every_design_is_drawn_beside_others() -> None:
 def test_every_line_can_be_told_apart_and_zero_is_said() -> None:
     records = [recorded(name) for name in PAPER]
     records[5] = diverged(records[5])
-    drawing = figure(compare(records))
+    drawing = draw_signals(compare(records))
     for strokes in STROKES.values():
         assert len(set(strokes.values())) == len(strokes)
     assert {design for strokes in STROKES.values() for design in strokes} == set(PAPER)
@@ -156,7 +156,10 @@ def test_every_line_can_be_told_apart_and_zero_is_said() -> None:
     assert f"{PAPER[5]}\n(diverged: initialisation only)" in legends
     assert str(FLOOR) in drawing.get_suptitle()
     assert all(float(tick).is_integer() for axes in drawing.axes for tick in axes.get_xticks())
-    assert "; without plain;" in figure(compare([r for r in records if r.design != "plain"])).get_suptitle()
+    assert (
+        "; without plain;"
+        in draw_signals(compare([r for r in records if r.design != "plain"])).get_suptitle()
+    )
 
 
 def test_the_direct_term_with_f_stands_beside_that_of_h_alone() -> None:
@@ -174,7 +177,7 @@ def test_the_direct_term_with_f_stands_beside_that_of_h_alone() -> None:
         )
         for design, (alone, both) in paths.items()
     ]
-    drawing = figure(compare(records))
+    drawing = draw_signals(compare(records))
     panels = [axes for axes in drawing.axes if "direct" in axes.get_ylabel()]
     assert len(panels) == 2 * 2 * len(STROKES), "two times, h alone and with f, for each table"
     for left, right in zip(panels[::2], panels[1::2], strict=True):
@@ -199,7 +202,7 @@ def test_records_without_a_direct_term_are_drawn_without_it() -> None:
     signals = compare([old])
     assert signals.drawn == ("gradient_gain",)
     assert signals.initially("original") == {"gradient_gain": (3.0, 1.0)}
-    drawing = figure(signals)
+    drawing = draw_signals(signals)
     assert len(drawing.axes) == 2 * len(STROKES)
     assert all(name in drawing.get_suptitle() for name in ("direct_gain", "shortcut_gain"))
 

@@ -40,7 +40,7 @@ def test_a_new_folder_holds_the_recipe_and_nothing_else(folder: RunFolder) -> No
     assert folder.read_recipe() == {"name": "paper"}
     assert folder.read_log() == folder.read_propagation() == []
     assert folder.read_result() is folder.read_environment() is folder.read_evaluation() is None
-    assert folder.finished_result() is None
+    assert folder.read_finished_result() is None
 
 
 def test_log_lines_after_a_checkpoint_are_dropped(folder: RunFolder) -> None:
@@ -62,14 +62,14 @@ def test_measurements_from_a_step_on_are_dropped_with_a_line_that_was_cut_off(fo
 
 def test_a_finished_run_needs_its_result_and_its_report(folder: RunFolder) -> None:
     folder.write_result(result("done"))
-    assert folder.finished_result() is None
+    assert folder.read_finished_result() is None
     folder.report.touch()
-    assert folder.finished_result() == folder.read_result() == result("done")
+    assert folder.read_finished_result() == folder.read_result() == result("done")
     folder.write_result(result("stopped"))
-    assert folder.finished_result() is None
+    assert folder.read_finished_result() is None
     folder.write_result(result("diverged"))
     with pytest.raises(RunError, match="--learning-rate"):
-        folder.finished_result()
+        folder.read_finished_result()
 
 
 def test_a_damaged_record_is_named(folder: RunFolder) -> None:

@@ -11,7 +11,7 @@ import torch
 from resunit import create_model, named_recipe, train
 from resunit.errors import UsageError
 from resunit.models.registry import network_spec
-from resunit.models.summary import activation_memory
+from resunit.models.summary import count_activations
 from resunit.training.activation_memory import USABLE_SHARE, resolve_activation_checkpointing
 from resunit.training.devices import free_memory
 from resunit.training.distributed import Distributed
@@ -41,7 +41,7 @@ def test_all_activations_are_stored_where_they_fit() -> None:
 
 
 def test_auto_computes_them_again_where_they_do_not_fit() -> None:
-    images = 2 * images_that_fill(activation_memory(SPEC, 32).everything)
+    images = 2 * images_that_fill(count_activations(SPEC, 32).everything)
     assert resolve_activation_checkpointing(recipe(images), SPEC, 32, CPU) == "small"
     assert resolve_activation_checkpointing(recipe(images, ghost_batch_size=2), SPEC, 32, CPU) == "fast"
     with pytest.raises(UsageError, match="--activation-checkpointing small fits"):
@@ -49,7 +49,7 @@ def test_auto_computes_them_again_where_they_do_not_fit() -> None:
 
 
 def test_what_the_refusal_proposes_fits() -> None:
-    images = 3 * images_that_fill(activation_memory(SPEC, 32).recomputed)
+    images = 3 * images_that_fill(count_activations(SPEC, 32).recomputed)
     with pytest.raises(UsageError, match="preresnet1001") as refusal:
         resolve_activation_checkpointing(recipe(images), SPEC, 32, CPU)
     proposed = re.search(r"--activation-checkpointing small --ghost-batch-size (\d+)", str(refusal.value))

@@ -9,7 +9,7 @@ from resunit.errors import FileFormatError, WriteError
 from resunit.io import atomic as files
 from resunit.io import tensors as tensor_files
 from resunit.io.tensors import read_tensors, write_tensors
-from resunit.training.checkpoints import KIND, Checkpoint, newest_checkpoint, save_checkpoint
+from resunit.training.checkpoints import KIND, Checkpoint, find_newest_checkpoint, save_checkpoint
 from resunit.training.state import TrainingState
 
 
@@ -19,7 +19,7 @@ def save(folder: Path, step: int) -> None:
 
 
 def newest(folder: Path) -> Checkpoint:
-    checkpoint = newest_checkpoint(folder)
+    checkpoint = find_newest_checkpoint(folder)
     assert checkpoint is not None
     return checkpoint
 
@@ -49,11 +49,11 @@ def test_a_damaged_checkpoint_is_passed_over_and_refused_if_there_is_no_other(
     assert newest(tmp_path).state.step == 5
     (tmp_path / "step-00000005.safetensors").unlink()
     with pytest.raises(FileFormatError, match="step-00000010"):
-        newest_checkpoint(tmp_path)
+        find_newest_checkpoint(tmp_path)
 
 
 def test_a_folder_that_is_absent_has_no_checkpoint(tmp_path: Path) -> None:
-    assert newest_checkpoint(tmp_path / "absent") is None
+    assert find_newest_checkpoint(tmp_path / "absent") is None
 
 
 def test_a_checkpoint_of_format_1_loads_with_absent_fields_at_their_defaults(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_checkpoint_of_a_newer_format_is_refused_by_name(tmp_path: Path) -> No
     assert record["format"] == TrainingState.FORMAT
     write_tensors(path, KIND, {**record, "format": TrainingState.FORMAT + 1}, tensors)
     with pytest.raises(FileFormatError, match="step-00000005"):
-        newest_checkpoint(tmp_path)
+        find_newest_checkpoint(tmp_path)
 
 
 def test_the_previous_checkpoint_survives_a_failing_write(

@@ -24,14 +24,15 @@ from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup
 from tests.training.command_lines import resume_command, train_command
 
+# Dropout draws random numbers in every step, so that their state is part of what has to resume.
+CHANGES = {
+    "model": "resnet20", "design": "dropout-shortcut", "data": "cifar10-sample", "steps": 12,
+    "batch_size": 32, "ghost_batch_size": 16, "checkpoint_every": 2, "validation": 20,
+}  # fmt: skip
+
 
 def start(out: Path) -> list[str]:
-    """Dropout draws random numbers in every step, so that their state is part of what has to resume."""
-    changes = {
-        "model": "resnet20", "design": "dropout-shortcut", "data": "cifar10-sample", "steps": 12,
-        "batch_size": 32, "ghost_batch_size": 16, "checkpoint_every": 2,
-    }  # fmt: skip
-    return train_command(out, changes)
+    return train_command(out, CHANGES)
 
 
 def final(folder: Path) -> tuple[dict[str, torch.Tensor], list[LogLine]]:
@@ -54,8 +55,9 @@ def assert_same(one: Path, other: Path) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that Python code trains in this process, with the weights that the command gives."""
     folder = tmp_path_factory.mktemp("runs") / "undisturbed"
-    subprocess.run(start(folder), check=True, capture_output=True)
+    resunit.train(with_changes(named_recipe("paper"), CHANGES), out=folder, quiet=True)
     return folder
 
 
@@ -119,7 +121,7 @@ def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path, number: signal.S
     result = RunFolder(folder).read_result()
     assert result is not None
     assert result.status == "stopped"
-    subprocess.run(resume_command(folder), check=True, capture_output=True)
+    resunit.resume(folder, quiet=True)
     assert_same(undisturbed, folder)
 
 

@@ -17,8 +17,8 @@ from resunit.training.recipe import (
     FIELDS,
     Recipe,
     read_recipe,
+    read_stored_recipe,
     recipe_from_json,
-    stored_recipe,
     with_changes,
 )
 from resunit.training.recipes import RECIPES, named_recipe
@@ -196,7 +196,7 @@ def test_a_damaged_file_names_itself_and_the_field(
 ) -> None:
     file = tmp_path / "recipe.json"
     file.write_text(json.dumps(named_recipe("paper").to_json() | changes))
-    for read in (lambda: read_recipe(file), lambda: stored_recipe(RunFolder(tmp_path))):
+    for read in (lambda: read_recipe(file), lambda: read_stored_recipe(RunFolder(tmp_path))):
         with pytest.raises(FileFormatError, match=rf"recipe\.json: .*{field}"):
             read()
 
@@ -205,7 +205,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match=r"none\.json"):
         read_recipe(tmp_path / "none.json")
     with pytest.raises(RunError, match=r"recipe\.json"):
-        stored_recipe(RunFolder(tmp_path))
+        read_stored_recipe(RunFolder(tmp_path))
 
 
 def test_unknown_recipe() -> None:

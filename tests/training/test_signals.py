@@ -10,8 +10,9 @@ from resunit.training.signals import STOPPING, stop_requests
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """The handlers of the test's own process come back."""
+    """The handlers of the test's own process come back; nohup, which may have started it, ignores SIGHUP."""
     before = {number: signal.getsignal(number) for number in STOPPING}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

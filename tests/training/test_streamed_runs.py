@@ -11,16 +11,18 @@ import pytest
 import torch
 from torch import nn
 
+import resunit
 from resunit.cli import main
 from resunit.data import Normalisation, stream
 from resunit.inference.classifier import evaluate_weights, load
 from resunit.models.registry import network_spec
-from resunit.models.summary import multiply_adds
+from resunit.models.summary import count_multiply_adds
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import RunResult
 from resunit.training.batches import Batches, GhostBatch
 from resunit.training.distributed import Distributed
 from resunit.training.evaluation import Errors, compute_errors, evaluate_views
+from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import describe_augmentation
 from tests.data.photographs import CLASSES, write_photographs
@@ -51,7 +53,8 @@ def result_of(folder: Path) -> RunResult:
 @pytest.fixture(scope="module")
 def undisturbed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    subprocess.run(command(folder, out, tta=True), check=True, capture_output=True)
+    changes = CHANGES | {"data": str(folder), "tta": True}
+    resunit.train(with_changes(named_recipe("imagenet"), changes), out=out, quiet=True)
     return out
 
 
@@ -121,7 +124,7 @@ def test_a_run_gives_the_errors_of_both_crops_and_of_ten(undisturbed: Path) -> N
     assert evaluated.top5_error is result.top5_error is None
     spec = network_spec("preresnet20", num_classes=6)
     passes = {14: 12 * (4 + 10), 20: 12}  # four evaluations, ten crops; a large crop
-    flops = sum(2 * multiply_adds(spec, side) * count for side, count in passes.items())
+    flops = sum(2 * count_multiply_adds(spec, side) * count for side, count in passes.items())
     assert result.evaluation_flops == flops
     record = RunFolder(undisturbed).read_evaluation()
     assert record is not None

@@ -10,7 +10,7 @@ import resunit
 from resunit.models.designs import DESIGNS
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.unit_of_run import unit_of_run
+from resunit.training.unit_of_run import draw_unit_of_run
 from tests.models.drawing.pictures import texts
 
 
@@ -33,7 +33,7 @@ def test_the_unit_is_the_one_that_was_trained(tmp_path: Path) -> None:
     resunit.train(recipe, out=tmp_path / "run", quiet=True)
     trained = unit_in(tmp_path / "run" / "report.html")
     assert "× 0.7" in trained
-    assert trained == texts(unit_of_run(tmp_path / "run"))
+    assert trained == texts(draw_unit_of_run(tmp_path / "run"))
 
 
 def test_a_recipe_imports_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +41,6 @@ def test_a_recipe_imports_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "unseen_units.py").write_text("raise SystemExit(1)\n")
     recipe = with_changes(named_recipe("paper"), {"model": "resnet20", "design": "unseen_units:Own"})
     (tmp_path / "recipe.json").write_text(json.dumps(recipe.to_json()))
-    assert unit_of_run(tmp_path) == ""
+    assert draw_unit_of_run(tmp_path) == ""
     assert "unseen_units" not in sys.modules
     assert "unseen_units:Own" not in DESIGNS

@@ -10,7 +10,7 @@ import resunit
 from resunit.data import Normalisation, Split, load
 from resunit.inference.classifier import evaluate_weights
 from resunit.models.registry import network_spec
-from resunit.models.summary import multiply_adds
+from resunit.models.summary import count_multiply_adds
 from resunit.runs.folder import RunFolder
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import evaluate_views, shift
@@ -60,7 +60,7 @@ def test_errors_on_other_views_stand_beside_the_plain_error(tmp_path: Path) -> N
     assert record is not None
     confusion = torch.tensor(record.confusion)
     assert result.test_error == pytest.approx(100 * (1 - confusion.trace() / confusion.sum()).item())
-    one_view = 2 * 500 * multiply_adds(network_spec("preresnet20"), 32)
+    one_view = 2 * 500 * count_multiply_adds(network_spec("preresnet20"), 32)
     assert result.evaluation_flops == (1 + 6) * one_view
     evaluated = evaluate_weights(tmp_path / "run", tta=True)
     assert evaluated.error == result.test_error

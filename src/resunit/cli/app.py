@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from resunit import __version__
 from resunit.cli.interruption import signals_interrupt
-from resunit.cli.unknown_options import explained
+from resunit.cli.unknown_options import explain
 from resunit.errors import ResunitError, UsageError
 from resunit.io.streams import UnwritableOutput
 
@@ -74,7 +74,7 @@ def run(app: App, arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return fail("interrupted; nothing was begun that could go on, so give the command again", FAILED)
     except CycloptsError as error:
-        return fail(explained(error), USAGE, "--debug" in arguments)
+        return fail(explain(error), USAGE, "--debug" in arguments)
     except Exception as error:
         return fail(error, USAGE if isinstance(error, UsageError) else FAILED, "--debug" in arguments)
     return DONE if code is None else code

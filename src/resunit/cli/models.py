@@ -79,10 +79,10 @@ def models(
 def draw_units(name: str, path: Path, design: str | None, options: dict[str, Any]) -> Path:
     """Draw the units of the network that `name` names, or the paper's designs if it names none; return the path."""
     from resunit.models.drawing import draw, draw_designs
-    from resunit.models.drawing.draw import checked_path
+    from resunit.models.drawing.draw import check_path
     from resunit.models.drawing.named_network import network_to_draw
 
-    checked_path(path)  # The path is checked before a network is built, which takes time.
+    check_path(path)  # The path is checked before a network is built, which takes time.
     if name != EVERY:
         return draw(network_to_draw(name, design, options), path)
     if design is not None or options:

@@ -42,12 +42,12 @@ def import_design_of(source: Path) -> None:
         FileFormatError: the weights file is damaged or foreign, or the design cannot be imported.
     """
     from resunit.models.custom import source_digest
-    from resunit.models.weights import recorded_design
+    from resunit.models.weights import read_design
 
     path = RunFolder(source).weights if source.is_dir() else source
     if not path.is_file() or path.suffix != ".safetensors":
         return
-    recorded = recorded_design(path)
+    recorded = read_design(path)
     import_design(recorded.name, path)
     if recorded.source is not None and source_digest(recorded.name) != recorded.source.sha256:
         warnings.warn(

@@ -61,7 +61,7 @@ def propagation(
     out
         Draw a picture into this file: .png, .pdf, .svg, or .html for an interactive page.
     """
-    from resunit.inference.subjects import draw, find_subject, measured
+    from resunit.inference.subjects import draw, find_subject, measure_subject
 
     others, own = split_arguments(beside)
     if len(others) > 1:
@@ -71,7 +71,7 @@ def propagation(
     for target in (network, *others):
         import_design_of(Path(target))
     subjects = [find_subject(target, **how) for target in (network, *others)]
-    results = [measured(subject, also or ()) for subject in subjects]
+    results = [measure_subject(subject, also or ()) for subject in subjects]
     picture = None if out is None else draw(results, out)
     if common.json:
         records = [result.to_record() for result in results]

@@ -54,11 +54,11 @@ def _tell(written: "Report") -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from resunit.reports.sortable_table import narrowed, table_for_terminal
+    from resunit.reports.sortable_table import narrow_table, table_for_terminal
 
     # What is not a terminal is a file or a program, which wants each run on one line.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else CHARACTERS_OF_A_FILE)
-    for table in (narrowed(table, console.width) for table in written.tables):
+    for table in (narrow_table(table, console.width) for table in written.tables):
         console.print(table_for_terminal(table))
         for note in table.notes:
             console.print(Text(note), soft_wrap=True)

@@ -13,7 +13,7 @@ from resunit.cli.app import COMMON, DONE, FAILED, STOPPED, Common, app, fail, te
 from resunit.cli.options import recipe_options
 from resunit.errors import UsageError
 from resunit.models.options import OPTIONS
-from resunit.reports.command import spelled_out_options
+from resunit.reports.command import spell_out_options
 
 if TYPE_CHECKING:
     from resunit.reproduction.experiment import PlannedRun
@@ -222,4 +222,4 @@ def _command_to_train(
         yield "--out", None if plan.out == Path("results") else plan.out
 
     given = [f"{name} {shlex.quote(str(value))}" for name, value in options() if value is not None]
-    return " ".join(["resunit reproduce", plan.name, "--run", *given, *spelled_out_options(changes)])
+    return " ".join(["resunit reproduce", plan.name, "--run", *given, *spell_out_options(changes)])

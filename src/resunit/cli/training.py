@@ -16,7 +16,7 @@ from resunit.errors import Unreachable, UsageError
 from resunit.io.fields import to_json
 from resunit.runs.folder import RunFolder, default_folder, resume_command
 from resunit.runs.schema import RunResult, View, ViewError
-from resunit.training.recipe import Recipe, read_recipe, stored_recipe, with_changes
+from resunit.training.recipe import Recipe, read_recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import named_recipe
 
 SAMPLE = "cifar10-sample"  # `resunit train` takes it on a machine that reaches no source of CIFAR-10.
@@ -124,8 +124,8 @@ def _resume(folder: Path, common: Common) -> int:
         from resunit.training.loop import resume as resume_run
 
         run = RunFolder(folder)
-        if run.finished_result() is None:
-            import_design(stored_recipe(run).design, run.recipe)
+        if run.read_finished_result() is None:
+            import_design(read_stored_recipe(run).design, run.recipe)
         elif not common.json:
             print(f"{folder} is finished; nothing is left to do")
         claim_process()

@@ -83,7 +83,7 @@ def _remedy(name: str, known: Collection[str], command: str) -> str:
     return f"did you mean {plain[near[0]]}?" if near else f"see `resunit {command} --help`"
 
 
-def explained(error: CycloptsError) -> Exception:
+def explain(error: CycloptsError) -> Exception:
     """Return a clearer error: our own refusal of a value, or the nearest name of an unknown option."""
     if isinstance(error.__cause__, UsageError):
         return error.__cause__

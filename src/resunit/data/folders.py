@@ -56,7 +56,7 @@ def read_folder(
     """
     layout = find_layout(folder)
     classes, parts = layout.classes, _parts(layout)
-    files = [path for part in parts for path in _in_order(part, classes)]
+    files = [path for part in parts for path in _sort_by_path(part, classes)]
     size = _image_size(files, image_size)
     _check_memory(folder, len(files), size)
     decoded = decode_all(files, size, skip_broken=skip_broken, progress=progress)
@@ -64,7 +64,7 @@ def read_folder(
     whole = _whole_splits([len(part) for part in labels], decoded)
     splits = [Split(images, part[kept]) for images, kept, part in zip(*whole, labels, strict=True)]
     _check_what_is_left(folder, classes, splits)
-    notes = (*layout.notes, *decoded.remarks.lines(), *_skipped(decoded.broken))
+    notes = (*layout.notes, *decoded.remarks.lines(), *_describe_skipped(decoded.broken))
     return _dataset(folder, folder.resolve(), layout, splits, notes)
 
 
@@ -88,19 +88,19 @@ def stream_folder(
     root = folder.resolve()
     layout = find_layout(root)
     classes, parts = layout.classes, _parts(layout)
-    files = [path for part in parts for path in _in_order(part, classes)]
+    files = [path for part in parts for path in _sort_by_path(part, classes)]
     size = _image_size(files, image_size)
     broken = check_all(files, scaled_side(size, 8), skip_broken, progress) if skip_broken else {}
     splits, start = [], 0
     for part in parts:
         labels = _labels(part, classes)
-        kept = _kept(start, len(labels), broken)
-        splits.append(StreamedSplit(root, _encoded(part, classes), labels, size)[kept])
+        kept = _select_kept(start, len(labels), broken)
+        splits.append(StreamedSplit(root, _encode(part, classes), labels, size)[kept])
         start += len(labels)
     _check_what_is_left(folder, classes, splits)
     train, *judged = splits
     judged = [split[spread_over_classes(split.labels, seed=0)] for split in judged]
-    return _dataset(folder, root, layout, [train, *judged], (*layout.notes, *_skipped(broken)))
+    return _dataset(folder, root, layout, [train, *judged], (*layout.notes, *_describe_skipped(broken)))
 
 
 def read_judged_folder(
@@ -119,7 +119,7 @@ def read_judged_folder(
             not suffice.
     """
     layout, notes = _find_judged(folder, classes)
-    files = _in_order(layout.images, classes)
+    files = _sort_by_path(layout.images, classes)
     _check_memory(folder, len(files), image_size)
     decoded = decode_all(files, image_size, progress=progress)
     split = Split(decoded.images, _labels(layout.images, classes))
@@ -133,7 +133,7 @@ def stream_judged_folder(
     root = folder.resolve()
     layout, notes = _find_judged(root, classes)
     images = layout.images
-    split = StreamedSplit(root, _encoded(images, classes), _labels(images, classes), image_size)
+    split = StreamedSplit(root, _encode(images, classes), _labels(images, classes), image_size)
     return JudgedImages(str(root), split, layout.split, notes)
 
 
@@ -175,18 +175,18 @@ def _whole_splits(counts: list[int], decoded: DecodedImages) -> tuple[list[Tenso
     """Return the images of each split, and which of its files they are; `counts` are its numbers of files."""
     images, kept, file, image = [], [], 0, 0
     for count in counts:
-        kept.append(_kept(file, count, decoded.broken))
+        kept.append(_select_kept(file, count, decoded.broken))
         images.append(decoded.images[image : image + len(kept[-1])])
         file, image = file + count, image + len(kept[-1])
     return images, kept
 
 
-def _kept(start: int, count: int, broken: dict[int, DataError]) -> Tensor:
+def _select_kept(start: int, count: int, broken: dict[int, DataError]) -> Tensor:
     """Return the indices in a split of the files `start`, ... that are not broken."""
     return torch.tensor([index for index in range(count) if start + index not in broken], dtype=torch.int64)
 
 
-def _skipped(broken: dict[int, DataError]) -> Iterator[str]:
+def _describe_skipped(broken: dict[int, DataError]) -> Iterator[str]:
     for error in broken.values():
         yield f"skipped: {error}"
 
@@ -230,13 +230,13 @@ def _check_memory(folder: Path, images: int, image_size: int) -> None:
         )
 
 
-def _in_order(paths: Paths, classes: Sequence[str]) -> list[Path]:
+def _sort_by_path(paths: Paths, classes: Sequence[str]) -> list[Path]:
     return [path for name in classes for path in paths.get(name, ())]
 
 
-def _encoded(paths: Paths, classes: Sequence[str]) -> np.ndarray:
+def _encode(paths: Paths, classes: Sequence[str]) -> np.ndarray:
     """Return the paths (N,) of all classes as one array of bytes."""
-    return np.array([os.fsencode(path) for path in _in_order(paths, classes)])
+    return np.array([os.fsencode(path) for path in _sort_by_path(paths, classes)])
 
 
 def _labels(paths: Paths, classes: Sequence[str]) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from resunit.data.decoding_memory import DecodingMemory
 from resunit.data.image_files import image_formats
-from resunit.data.pixels import upright_rgb
+from resunit.data.pixels import turn_upright
 from resunit.data.remarks import Remarks, listening, pillow_warnings_heard
 from resunit.errors import DataError
 from resunit.io.progress import counting
@@ -136,7 +136,7 @@ def shorter_side(path: Path) -> int:
     Raises:
         DataError: the file is not a readable image.
     """
-    with _named_failures(path), pillow_warnings_heard(), listening(), _opened(path) as image:
+    with _named_failures(path), pillow_warnings_heard(), listening(), _open(path) as image:
         return min(image.size)
 
 
@@ -157,7 +157,7 @@ def square(image: Image.Image, image_size: int) -> Tensor:
         DataError: the image cannot be decoded.
     """
     with _named_failures("a PIL image"), pillow_warnings_heard(), listening():
-        return _square(upright_rgb(image), image_size)
+        return _square(turn_upright(image), image_size)
 
 
 def _square(image: Image.Image, image_size: int) -> Tensor:
@@ -168,7 +168,7 @@ def _square(image: Image.Image, image_size: int) -> Tensor:
 
 @contextmanager
 def opened_upright(path: Path, least_side: int | None = None) -> Iterator[Image.Image]:
-    """Give an image file in RGB, upright, as `upright_rgb` says, and hold the memory that it takes.
+    """Give an image file in RGB, upright, as `turn_upright` says, and hold the memory that it takes.
 
     Args:
         path: the file.
@@ -177,18 +177,18 @@ def opened_upright(path: Path, least_side: int | None = None) -> Iterator[Image.
     Raises:
         DataError: the file is not a readable image.
     """
-    with _named_failures(path), _opened(path) as image:
+    with _named_failures(path), _open(path) as image:
         if least_side is not None:
             image.draft("RGB", (least_side, least_side))
         with memory.reserved(*image.size, image.mode):
-            yield upright_rgb(_loaded(image, path))
+            yield turn_upright(_load(image, path))
 
 
-def _opened(path: Path) -> Image.Image:
+def _open(path: Path) -> Image.Image:
     return Image.open(path, formats=image_formats())
 
 
-def _loaded(image: Image.Image, path: Path) -> Image.Image:
+def _load(image: Image.Image, path: Path) -> Image.Image:
     """Return an opened image with its pixels.
 
     After decoding a TIFF, Pillow reads all of its metadata and turns the image. If they are damaged, they are
@@ -199,7 +199,7 @@ def _loaded(image: Image.Image, path: Path) -> Image.Image:
     except Exception:
         if image.format != "TIFF":
             raise
-        with _opened(path) as image:
+        with _open(path) as image:
             image.load_end = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
             image.load()
             with suppress(Exception):  # What is damaged is left out, and the rest says how to turn the image.

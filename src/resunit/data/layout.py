@@ -138,12 +138,12 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
     if trains:
         if classes:
             beside = f"beside {trains[0].name}/, so it is not used"
-            notes.append(f"{_in_short(map(str, classes))}: {beside}")
+            notes.append(f"{_shorten(map(str, classes))}: {beside}")
         return {"train": _only("train", trains), **_judged_splits(named, notes)}
     if classes:
         return _splits_among(classes, named)
     splits: dict[Kind, Path] = {
-        kind: _only(kind, usable) for kind in kinds if (usable := _labelled(named[kind]))
+        kind: _only(kind, usable) for kind in kinds if (usable := _describe_folders(named[kind]))
     }
     present = [child for child in children if has_image(child)]
     if present and (needs_train or not splits):
@@ -151,7 +151,7 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
         if unlabelled is not None:
             raise DataError(f"{unlabelled}: has no class folders; expected {unlabelled.name}/<class>/<image>")
         raise DataError(
-            f"{folder}: has {_in_short(child.name for child in present)} and no train; expected "
+            f"{folder}: has {_shorten(child.name for child in present)} and no train; expected "
             "FOLDER/train/<class>/<image>"
         )
     return splits
@@ -161,7 +161,7 @@ def _judged_splits(named: Mapping[Kind, list[Path]], notes: list[str]) -> dict[K
     splits: dict[Kind, Path] = {}
     kinds: tuple[Kind, ...] = ("validation", "test")
     for kind in kinds:
-        if usable := _labelled(named[kind]):
+        if usable := _describe_folders(named[kind]):
             splits[kind] = _only(kind, usable)
         notes.extend(
             f"{child}: has no class folders, so it is not used"
@@ -179,7 +179,7 @@ def _splits_among(classes: list[Path], named: Mapping[Kind, list[Path]]) -> dict
     for kind in kinds:
         usable = [
             child
-            for child in _labelled(named[kind])
+            for child in _describe_folders(named[kind])
             if not has_loose_image(child) and {inner.name for inner in _class_folders(child)} <= names
         ]
         if usable:
@@ -195,7 +195,7 @@ def _class_folders(folder: Path) -> list[Path]:
     return [inner for inner in visible_folders(folder) if has_image(inner)]
 
 
-def _labelled(folders: list[Path]) -> list[Path]:
+def _describe_folders(folders: list[Path]) -> list[Path]:
     return [folder for folder in folders if _class_folders(folder)]
 
 
@@ -222,7 +222,7 @@ def _images_of_classes(folder: Path, train: Paths, notes: list[str]) -> Paths | 
             "or remove that folder"
         )
     if lacking:
-        notes.append(f"{folder}: has no images of {_in_short(lacking)}, on which nothing is judged")
+        notes.append(f"{folder}: has no images of {_shorten(lacking)}, on which nothing is judged")
     return {name: images.get(name, []) for name in train}
 
 
@@ -266,7 +266,7 @@ def _one_class(folder: Path, name: str) -> str:
     return f"{folder}: has one class folder, {name!r}{deeper}"
 
 
-def _in_short(names: Iterable[str]) -> str:
+def _shorten(names: Iterable[str]) -> str:
     """Return a list of names in words, of which the first few are named."""
     names = list(names)
     more = len(names) - NAMES_IN_A_NOTE

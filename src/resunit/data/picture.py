@@ -47,9 +47,9 @@ def show(
     rows = torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique()[:MAX_ROWS]])
     plans = [epoch_plan(seed, epoch, len(labels), augmentation) for epoch in range(EPOCHS)]
     if isinstance(split, StreamedSplit):
-        epochs = list(split.augmented(((plan, rows) for plan in plans), augmentation))
+        epochs = list(split.augment(((plan, rows) for plan in plans), augmentation))
     else:
-        epochs = _augmented(split.images[rows], rows, plans, augmentation, normalisation.to("cpu"))
+        epochs = _augment(split.images[rows], rows, plans, augmentation, normalisation.to("cpu"))
     columns = [torch.cat(list(split.pictures(rows))), *epochs]
     names = [dataset.classes[int(label)] for label in labels[rows]]
     headings = ["original", *(f"epoch {epoch + 1}" for epoch in range(EPOCHS))]
@@ -59,7 +59,7 @@ def show(
         raise DataError(f"{path}: cannot be written ({error.strerror}); give another file") from error
 
 
-def _augmented(
+def _augment(
     images: Tensor,
     rows: Tensor,
     plans: list[EpochPlan],

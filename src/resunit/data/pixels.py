@@ -19,7 +19,7 @@ WHITE = (255, 255, 255)
 GREATEST_16_BITS = 65_535
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def turn_upright(image: Image.Image) -> Image.Image:
     """Return an image in RGB, turned upright as its EXIF data say.
 
     Transparent pixels stand on white. Grey values of more than 8 bits are scaled to 8: 16 bits from 0 to 65535,
@@ -30,9 +30,9 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         image = image.transpose(turn)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         remark(DEEP)
-        image = _scaled_to_8_bits(image)
+        image = _scale_to_8_bits(image)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        return _on_white(image.convert("LA") if image.mode == "La" else image)
+        return _put_on_white(image.convert("LA") if image.mode == "La" else image)
     if image.mode == "P":  # Some palettes have alpha, without which their colours mean nothing.
         return image.convert("RGBA").convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
@@ -50,14 +50,14 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def _put_on_white(image: Image.Image) -> Image.Image:
     image = image.convert("RGBA")
     ground = Image.new("RGB", image.size, WHITE)
     ground.paste(image, mask=image.getchannel("A"))
     return ground
 
 
-def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
+def _scale_to_8_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.float32)
     values[~np.isfinite(values)] = 0
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)

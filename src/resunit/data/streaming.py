@@ -98,7 +98,7 @@ class StreamedSplit:
             yield b"%s\0%d\0" % (file[beginning:], size)
         yield self.labels.cpu().contiguous().numpy().data
 
-    def augmented(
+    def augment(
         self, groups: Iterable[tuple[EpochPlan, Tensor]], augmentation: Augmentation
     ) -> Iterator[Tensor]:
         """Return the images as training sees them.
@@ -174,7 +174,7 @@ def _path(files: np.ndarray, index: int) -> Path:
     return Path(os.fsdecode(files[index].item()))
 
 
-def _together(images: list[tuple[Tensor, Heard]]) -> tuple[Tensor, list[Heard]]:
+def _stack(images: list[tuple[Tensor, Heard]]) -> tuple[Tensor, list[Heard]]:
     return default_collate([image for image, _ in images]), [heard for _, heard in images if heard[1]]
 
 
@@ -183,7 +183,7 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
     loader = DataLoader(
         _Files(files, crop),
         batch_sampler=requests,
-        collate_fn=_together,
+        collate_fn=_stack,
         num_workers=_decoding_processes(),
         worker_init_fn=_prepare_process,
         # From Python 3.14 on, other processes would import the program that calls, and start its work anew in each.

@@ -28,7 +28,7 @@ from resunit.data import load as load_data
 from resunit.data.images import square
 from resunit.errors import DataError, FileFormatError, UsageError
 from resunit.inference.fuse import fold
-from resunit.inference.onednn import packed
+from resunit.inference.onednn import copy_packed
 from resunit.io.fields import Bounds, check
 from resunit.io.places import user_path
 from resunit.models.network import ResidualNetwork
@@ -94,8 +94,8 @@ class Classifier:
         if top < 1:
             raise UsageError(f"top must be at least 1, not {top}")
         if isinstance(images, str | Path | Image.Image | np.ndarray):
-            return self._answers([images], top)[0]
-        return self._answers(images, top)
+            return self._answer([images], top)[0]
+        return self._answer(images, top)
 
     def predict_files(
         self, paths: Sequence[Path], top: int = 5
@@ -122,7 +122,7 @@ class Classifier:
                 for path, image in read:
                     yield path, image if isinstance(image, DataError) else next(answers)
 
-    def _answers(self, images: Sequence[Picture], top: int) -> list[Answers]:
+    def _answer(self, images: Sequence[Picture], top: int) -> list[Answers]:
         if not images:
             return []
         pixels = centre(_read(images, self.shorter_side), self.image_size).to(self.normalisation.mean.device)
@@ -163,8 +163,8 @@ class Classifier:
         )
         if dataset.classes != self.classes:
             raise FileFormatError(
-                f"{self.file.path}: knows {_in_short(self.classes)}, and {name} has "
-                f"{_in_short(dataset.classes)}; --data must have the classes that the network was trained on"
+                f"{self.file.path}: knows {_shorten(self.classes)}, and {name} has "
+                f"{_shorten(dataset.classes)}; --data must have the classes that the network was trained on"
             )
         return dataset
 
@@ -300,7 +300,7 @@ def evaluate_weights(
     classifier = load(path, device=str(distributed.device))
     judged = classifier.load_judged(data, progress=progress)
     images = judged.images.to(distributed.device)
-    network = packed(classifier.network, PRECISIONS[classifier.precision])
+    network = copy_packed(classifier.network, PRECISIONS[classifier.precision])
     subject = (network, images, classifier.normalisation, classifier.precision, distributed)
     predictions = evaluate(*subject)
     if not math.isfinite(predictions.loss):
@@ -356,6 +356,6 @@ def _read_one(image: Any, side: int) -> Tensor:
     return square(Image.fromarray(image), side)
 
 
-def _in_short(classes: tuple[str, ...]) -> str:
+def _shorten(classes: tuple[str, ...]) -> str:
     more = ", ..." if len(classes) > 3 else ""
     return f"{len(classes)} classes ({', '.join(classes[:3])}{more})"

@@ -92,7 +92,7 @@ class PackedUnit(nn.Module):
         return self.after_addition(self.last_conv(self.branch(x), self.shortcut(x)))
 
 
-def packed(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> ResidualNetwork:
+def copy_packed(network: ResidualNetwork, dtype: torch.dtype = torch.float32) -> ResidualNetwork:
     """Return a copy of `network` for evaluation whose convolutions and linear layers compute in `dtype`.
 
     It computes what `network.eval()` does, under autocast where `dtype` is bf16; weights are cast once. A
@@ -137,11 +137,11 @@ def join_additions(network: nn.Module) -> None:
     """Replace each unit whose branch ends in a packed convolution by a packed unit."""
     for parent in list(network.modules()):
         for name, unit in list(parent._modules.items()):
-            if isinstance(unit, ResidualUnit) and (branch := ending_in_sum(unit)):
+            if isinstance(unit, ResidualUnit) and (branch := find_layers_ending_in_sum(unit)):
                 setattr(parent, name, PackedUnit(unit, branch))
 
 
-def ending_in_sum(unit: ResidualUnit) -> list[nn.Module] | None:
+def find_layers_ending_in_sum(unit: ResidualUnit) -> list[nn.Module] | None:
     """Return the layers of F if the last one is a convolution whose output is as large as the shortcut's."""
     if type(unit) is not ResidualUnit or not isinstance(unit.branch, nn.Sequential):
         return None

@@ -16,7 +16,7 @@ from resunit.io.places import user_path
 from resunit.models.custom import add_design
 from resunit.models.network import build
 from resunit.models.registry import network_spec
-from resunit.models.user_code import failure, imported
+from resunit.models.user_code import failure, import_object
 from resunit.propagation import Propagation, measure
 from resunit.training.process_state import isolated_process_state, isolated_random_numbers
 from resunit.training.setup import AnyDataset
@@ -80,7 +80,7 @@ def find_subject(
     return _from_name(target, design, options or {}, data, batch_size, seed)
 
 
-def measured(subject: Subject, also: Sequence[Any] = ()) -> Propagation:
+def measure_subject(subject: Subject, also: Sequence[Any] = ()) -> Propagation:
     """Return the measurement of `subject`. Raises UsageError where the instrument refuses it."""
     try:
         return measure(subject.model, subject.inputs, subject.targets, also=also, name=subject.name)
@@ -131,7 +131,7 @@ def _from_run(path: Path, data: str | None, batch_size: int | None, seed: int) -
 
 def _from_code(target: str, data: str | None, batch_size: int | None, seed: int) -> Subject:
     # The user's code is not isolated: it may add to the import path what its forward pass imports.
-    make, name = imported(target, EXAMPLE), target.partition(":")[2]
+    make, name = import_object(target, EXAMPLE), target.partition(":")[2]
     if not callable(make):
         raise UsageError(f"{target} is not callable")
     with isolated_random_numbers():

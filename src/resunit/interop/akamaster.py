@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from resunit.interop.library import Architecture, Conventions, LayerNames, Library, Preparation, by_name
+from resunit.interop.library import Architecture, Conventions, LayerNames, Library, Preparation, index_by_name
 from resunit.models.network import NetworkSpec
 from resunit.models.registry import BASIC
 
@@ -25,13 +25,13 @@ LAYERS = LayerNames(
 UNITS_A_STAGE = {20: 3, 32: 5, 44: 7, 56: 9, 110: 18, 1202: 200}
 
 
-def fitted(architecture: Architecture, tensors: Mapping[str, Tensor]) -> Architecture:
+def fit(architecture: Architecture, tensors: Mapping[str, Tensor]) -> Architecture:
     """Return the architecture with shortcut option B, which the code has too, if the tensors have projections."""
     option = "B" if any(".shortcut." in name for name in tensors) else "A"
     return replace(architecture, spec=replace(architecture.spec, shortcut_option=option))
 
 
-def for_spec(architecture: Architecture, spec: NetworkSpec) -> Architecture:
+def adapt_to_spec(architecture: Architecture, spec: NetworkSpec) -> Architecture:
     """Return the architecture with the shortcut option of `spec`, if it is A or B."""
     if spec.shortcut_option not in ("A", "B"):
         return architecture
@@ -40,7 +40,7 @@ def for_spec(architecture: Architecture, spec: NetworkSpec) -> Architecture:
 
 AKAMASTER = Library(
     "akamaster",
-    by_name(
+    index_by_name(
         *(
             Architecture(
                 f"resnet{depth}",
@@ -52,6 +52,6 @@ AKAMASTER = Library(
             for depth, units in UNITS_A_STAGE.items()
         )
     ),
-    fitted=fitted,
-    for_spec=for_spec,
+    fit=fit,
+    adapt_to_spec=adapt_to_spec,
 )

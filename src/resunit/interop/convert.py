@@ -12,14 +12,14 @@ from torch import Tensor
 from resunit.data.normalisation import Normalisation
 from resunit.errors import FileFormatError, UsageError
 from resunit.interop.class_names import class_names
-from resunit.interop.fitting import fitting
+from resunit.interop.fitting import find_fitting
 from resunit.interop.foreign_file import ForeignState, read_foreign
 from resunit.interop.library import OUR_EPSILON, Architecture, Library, Preparation
 from resunit.interop.mapping import to_ours
-from resunit.interop.registry import architecture_called, library_called
+from resunit.interop.registry import find_architecture, find_library
 from resunit.io.places import user_path
 from resunit.models.network import NetworkSpec, build
-from resunit.models.summary import parameters
+from resunit.models.summary import count_parameters
 from resunit.models.weights import write_weights
 
 OUR_MOMENTUM = 0.1
@@ -70,8 +70,8 @@ def convert(source: str | Path, out: str | Path, *, library: str, architecture: 
         WriteError: the operating system refused to write the file.
     """
     source, out = user_path(source), user_path(out)
-    chosen = library_called(library)
-    named = architecture_called(chosen, architecture)
+    chosen = find_library(library)
+    named = find_architecture(chosen, architecture)
     check_configuration(source, chosen, named)
     if out.suffix != ".safetensors":
         raise UsageError(f"{out}: a weights file ends in .safetensors")
@@ -85,15 +85,15 @@ def convert(source: str | Path, out: str | Path, *, library: str, architecture: 
     try:
         spec, tensors = to_ours(state.tensors, chosen, named, str(source))
     except FileFormatError as error:
-        others = islice(fitting(state.tensors, chosen), MOST_NAMED)
+        others = islice(find_fitting(state.tensors, chosen), MOST_NAMED)
         if named_others := " or ".join(f"--from {whose} --architecture {name}" for whose, name in others):
             raise FileFormatError(f"{error}: {named_others}") from error
         raise
     with torch.device("meta"):
         network = build(spec)
     network.load_state_dict(tensors, assign=True)
-    fitted = chosen.fitted(named, chosen.renamed(state.tensors))
-    notes = notes_on(state, chosen, fitted, spec)
+    fitted = chosen.fit(named, chosen.rename(state.tensors))
+    notes = describe_conversion(state, chosen, fitted, spec)
     classes = class_names(spec, fitted.preparation)
     write_weights(
         out,
@@ -111,7 +111,7 @@ def convert(source: str | Path, out: str | Path, *, library: str, architecture: 
         },
     )
     return Conversion(
-        str(out), str(source), chosen.name, named.name, parameters(network), len(classes), notes
+        str(out), str(source), chosen.name, named.name, count_parameters(network), len(classes), notes
     )
 
 
@@ -133,7 +133,7 @@ def check_configuration(source: Path, library: Library, architecture: Architectu
         )
 
 
-def notes_on(
+def describe_conversion(
     state: ForeignState, library: Library, architecture: Architecture, spec: NetworkSpec
 ) -> tuple[str, ...]:
     """Return what a user has to know of a conversion, as sentences."""

@@ -51,7 +51,7 @@ def stream_orders(spec: NetworkSpec) -> list[Tensor]:
     return orders
 
 
-def reordered(
+def reorder(
     tensors: Mapping[str, Tensor], layers: Iterable[Layer], spec: NetworkSpec, orders: Sequence[Tensor]
 ) -> dict[str, Tensor]:
     """Return a network's tensors with the channels of the stream in another order.

@@ -13,15 +13,13 @@ from resunit.models.network import NetworkSpec, projects, unit_plans
 WEIGHT_LAYERS = {"one-layer": 1, "basic": 2, "bottleneck": 3}
 
 
-def fitting(tensors: Mapping[str, Tensor], first: Library) -> Iterator[tuple[str, str]]:
+def find_fitting(tensors: Mapping[str, Tensor], first: Library) -> Iterator[tuple[str, str]]:
     """Yield the library and the name of each architecture that `tensors` fit, those of the library `first` first."""
     for library in (first, *(library for library in LIBRARIES.values() if library is not first)):
-        state = library.renamed(tensors)
+        state = library.rename(tensors)
         kernels = sum(tensor.ndim == 4 for tensor in state.values())
         for architecture in library.architectures.values():
-            if _kernels(library.fitted(architecture, state)) == kernels and _fits(
-                state, library, architecture
-            ):
+            if _kernels(library.fit(architecture, state)) == kernels and _fits(state, library, architecture):
                 yield library.name, architecture.name
 
 

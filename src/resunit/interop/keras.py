@@ -18,7 +18,7 @@ from resunit.interop.library import (
     ParameterNames,
     Preparation,
     Refusal,
-    by_name,
+    index_by_name,
 )
 from resunit.models.registry import IMAGENET_BOTTLENECK
 
@@ -68,14 +68,14 @@ PREPARATION = Preparation(
 DEPTHS = {"ResNet50": (3, 4, 6, 3), "ResNet101": (3, 4, 23, 3), "ResNet152": (3, 8, 36, 3)}
 
 
-def renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def rename(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors by "layer.tensor", where a file has "model/layer/layer/tensor:0" or the like."""
     return {
         ".".join(name.partition(":")[0].replace("/", ".").split(".")[-2:]): t for name, t in tensors.items()
     }
 
 
-def fitted(architecture: Architecture, tensors: Mapping[str, Tensor]) -> Architecture:
+def fit(architecture: Architecture, tensors: Mapping[str, Tensor]) -> Architecture:
     """Return the architecture with the older names and epsilon, if the tensors have these names."""
     if "bn_conv1.gamma" not in tensors:
         return architecture
@@ -84,7 +84,7 @@ def fitted(architecture: Architecture, tensors: Mapping[str, Tensor]) -> Archite
 
 KERAS = Library(
     "keras",
-    by_name(
+    index_by_name(
         *(
             Architecture(
                 name,
@@ -102,6 +102,6 @@ KERAS = Library(
         Refusal("resnext", "its convolutions have groups, which resunit has not"),
         Refusal("rs", "its units have attention"),
     ),
-    renamed=renamed,
-    fitted=fitted,
+    rename=rename,
+    fit=fit,
 )

@@ -6,12 +6,12 @@ Source: models/resnet.py and preact_resnet.py of github.com/kuangliu/pytorch-cif
 from dataclasses import replace
 
 from resunit.interop.akamaster import LAYERS
-from resunit.interop.library import FOR_CIFAR, Architecture, Library, Refusal, by_name
+from resunit.interop.library import FOR_CIFAR, Architecture, Library, Refusal, index_by_name
 from resunit.interop.torchvision import SPECS
 
 KUANGLIU = Library(
     "kuangliu",
-    by_name(
+    index_by_name(
         *(
             Architecture(
                 name.replace("resnet", "ResNet"),

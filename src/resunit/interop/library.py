@@ -129,11 +129,11 @@ class Refusal:
     reason: str
 
 
-def _as_they_are(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def _keep_tensors(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return tensors
 
 
-def _as_named(architecture: Architecture, _: object) -> Architecture:
+def _keep_architecture(architecture: Architecture, _: object) -> Architecture:
     return architecture
 
 
@@ -145,17 +145,17 @@ class Library:
     architectures: Mapping[str, Architecture]
     parameters: ParameterNames = ParameterNames()
     refusals: tuple[Refusal, ...] = ()
-    renamed: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = field(default=_as_they_are)
+    rename: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = field(default=_keep_tensors)
     """Gives the tensors of one file format the names of the others."""
-    fitted: Callable[[Architecture, Mapping[str, Tensor]], Architecture] = field(default=_as_named)
+    fit: Callable[[Architecture, Mapping[str, Tensor]], Architecture] = field(default=_keep_architecture)
     """Returns the architecture with those choices made that its name leaves open and the tensors show."""
     from_config: Callable[[Path], Architecture] | None = None
     """Reads an architecture from the library's own configuration file, where there is one."""
-    for_spec: Callable[[Architecture, NetworkSpec], Architecture] = field(default=_as_named)
+    adapt_to_spec: Callable[[Architecture, NetworkSpec], Architecture] = field(default=_keep_architecture)
     """Returns the architecture with those choices made as in a spec."""
 
 
-def by_name(*architectures: Architecture) -> dict[str, Architecture]:
+def index_by_name(*architectures: Architecture) -> dict[str, Architecture]:
     """Return architectures by their names."""
     return {architecture.name: architecture for architecture in architectures}
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from resunit.errors import FileFormatError, UsageError
-from resunit.interop.exact_tricks import reordered, stream_orders, with_epsilon, without_bias
+from resunit.interop.exact_tricks import reorder, stream_orders, with_epsilon, without_bias
 from resunit.interop.layers import Layer, layers_of
 from resunit.interop.library import OUR_EPSILON, Architecture, Library
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
@@ -45,16 +45,16 @@ def to_ours(
     Raises:
         FileFormatError: a tensor is missing, superfluous or of another shape or type, or holds NaN.
     """
-    state = library.renamed(state)
-    architecture = library.fitted(architecture, state)
-    spec = _sized(state, library, architecture, origin)
+    state = library.rename(state)
+    architecture = library.fit(architecture, state)
+    spec = _take_sizes(state, library, architecture, origin)
     with torch.device("meta"):
         network = build(spec)
     layers = layers_of(network)
     pairs = list(_pairs(network, layers, library, architecture))
     _check(state, pairs, library, architecture, origin)
     conventions = architecture.conventions
-    theirs = {pair.theirs: _as_numbers(state[pair.theirs]) for pair in pairs if pair.theirs in state}
+    theirs = {pair.theirs: _convert_to_numbers(state[pair.theirs]) for pair in pairs if pair.theirs in state}
     for name, tensor in theirs.items():
         if not torch.isfinite(tensor).all():
             raise FileFormatError(f"{origin}: the tensor {name} holds NaN or infinity; take another file")
@@ -76,7 +76,7 @@ def to_ours(
                 raise FileFormatError(f"{origin}: {pair.theirs}: {error}") from error
         tensors[pair.ours] = tensor.contiguous()
     if conventions.zeros_on_both_sides and spec.shortcut_option == "A":
-        tensors = reordered(tensors, layers, spec, stream_orders(spec))
+        tensors = reorder(tensors, layers, spec, stream_orders(spec))
     return spec, tensors
 
 
@@ -94,7 +94,7 @@ def from_ours(
     Raises:
         UsageError: the architecture is another network than `spec`.
     """
-    architecture = library.for_spec(architecture, spec)
+    architecture = library.adapt_to_spec(architecture, spec)
     architecture = replace(
         architecture,
         spec=replace(architecture.spec, num_classes=spec.num_classes, in_channels=spec.in_channels),
@@ -106,7 +106,7 @@ def from_ours(
     layers = layers_of(network)
     if conventions.zeros_on_both_sides and spec.shortcut_option == "A":
         back = [order.argsort() for order in stream_orders(spec)]
-        tensors = reordered(tensors, layers, spec, back)
+        tensors = reorder(tensors, layers, spec, back)
     state: dict[str, Tensor] = {}
     for pair in _pairs(network, layers, library, architecture):
         if not pair.ours:
@@ -153,7 +153,7 @@ def _pairs(
             yield Pair(layer, "", f"{path}.{names.bias}", (channels,), "bias")
 
 
-def _sized(
+def _take_sizes(
     state: Mapping[str, Tensor], library: Library, architecture: Architecture, origin: str
 ) -> NetworkSpec:
     """Return the spec with the numbers of classes and input channels that the tensors have."""
@@ -173,7 +173,7 @@ def _sized(
             )
         if tensor.ndim <= axis or not 0 < tensor.shape[axis] <= LARGEST_SIZE:
             raise FileFormatError(
-                f"{origin}: the tensor {path}.{weight} has the shape {_shown(tensor.shape)}"
+                f"{origin}: the tensor {path}.{weight} has the shape {_show_shape(tensor.shape)}"
             )
         sizes.append(tensor.shape[axis])
     return replace(architecture.spec, num_classes=sizes[0], in_channels=sizes[1])
@@ -194,8 +194,8 @@ def _check(
         tensor = state[pair.theirs]
         if tuple(tensor.shape) != pair.shape:
             raise FileFormatError(
-                f"{origin}: the tensor {pair.theirs} has the shape {_shown(tensor.shape)}, and in {whose} "
-                f"{_shown(pair.shape)}; {OTHER}"
+                f"{origin}: the tensor {pair.theirs} has the shape {_show_shape(tensor.shape)}, and in {whose} "
+                f"{_show_shape(pair.shape)}; {OTHER}"
             )
     for pair in pairs:
         tensor = state.get(pair.theirs)
@@ -216,7 +216,7 @@ def _problem(tensor: Tensor, pair: Pair) -> str:
     return "" if tensor.is_floating_point() else f"holds {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def _as_numbers(tensor: Tensor) -> Tensor:
+def _convert_to_numbers(tensor: Tensor) -> Tensor:
     return tensor.detach().to(torch.float32)
 
 
@@ -259,5 +259,5 @@ def _spot(layer: Layer) -> tuple[str, int, int, int]:
     return layer.place, layer.stage, layer.unit, layer.number
 
 
-def _shown(shape: tuple[int, ...]) -> str:
+def _show_shape(shape: tuple[int, ...]) -> str:
     return f"({', '.join(map(str, shape))})"

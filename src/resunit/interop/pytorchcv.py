@@ -14,7 +14,7 @@ from resunit.interop.library import (
     Library,
     Preparation,
     Refusal,
-    by_name,
+    index_by_name,
 )
 from resunit.models.network import NetworkSpec
 from resunit.models.registry import BASIC, BOTTLENECK, IMAGENET_BASIC, IMAGENET_BOTTLENECK
@@ -63,7 +63,7 @@ CIFAR_BOTTLENECK = {"164bn": 18, "272bn": 30, "542bn": 60, "1001": 111}
 CIFAR_CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10}
 
 
-def for_imagenet() -> dict[str, NetworkSpec]:
+def make_imagenet_specs() -> dict[str, NetworkSpec]:
     """Return the specs of the ImageNet networks by what follows "resnet" in their names."""
     on_1x1, on_3x3 = (replace(IMAGENET_BOTTLENECK, stride_on=stride) for stride in ("1x1", "3x3"))
     families = (
@@ -74,7 +74,7 @@ def for_imagenet() -> dict[str, NetworkSpec]:
     return {name: replace(spec, depths=depths) for spec, named in families for name, depths in named.items()}
 
 
-def for_cifar() -> dict[str, NetworkSpec]:
+def make_cifar_specs() -> dict[str, NetworkSpec]:
     """Return the specs of the CIFAR networks by what follows "resnet" in their names."""
     families = (
         (replace(BASIC, shortcut_option="B"), CIFAR_BASIC),
@@ -88,7 +88,7 @@ def for_cifar() -> dict[str, NetworkSpec]:
     }
 
 
-def preactivated(spec: NetworkSpec) -> NetworkSpec:
+def preactivate(spec: NetworkSpec) -> NetworkSpec:
     """Return the spec of the PreResNet of the same size."""
     return replace(
         spec,
@@ -105,13 +105,16 @@ def preparation_of(name: str) -> Preparation:
 
 PYTORCHCV = Library(
     "pytorchcv",
-    by_name(
-        *(Architecture(f"resnet{n}", s, RESNET) for n, s in for_imagenet().items() if n != "269b"),
-        *(Architecture(f"preresnet{n}", preactivated(s), PRERESNET) for n, s in for_imagenet().items()),
-        *(Architecture(f"resnet{n}", s, RESNET_CIFAR, preparation=FOR_CIFAR) for n, s in for_cifar().items()),
+    index_by_name(
+        *(Architecture(f"resnet{n}", s, RESNET) for n, s in make_imagenet_specs().items() if n != "269b"),
+        *(Architecture(f"preresnet{n}", preactivate(s), PRERESNET) for n, s in make_imagenet_specs().items()),
         *(
-            Architecture(f"preresnet{n}", preactivated(s), PRERESNET_CIFAR, preparation=preparation_of(n))
-            for n, s in for_cifar().items()
+            Architecture(f"resnet{n}", s, RESNET_CIFAR, preparation=FOR_CIFAR)
+            for n, s in make_cifar_specs().items()
+        ),
+        *(
+            Architecture(f"preresnet{n}", preactivate(s), PRERESNET_CIFAR, preparation=preparation_of(n))
+            for n, s in make_cifar_specs().items()
         ),
     ),
     refusals=(

@@ -20,14 +20,14 @@ LIBRARIES: dict[str, Library] = {
 }
 
 
-def library_called(name: str) -> Library:
+def find_library(name: str) -> Library:
     """Return the library called `name`. Raises UsageError if resunit does not know it."""
     if name not in LIBRARIES:
         raise unknown("library", name, LIBRARIES)
     return LIBRARIES[name]
 
 
-def architecture_called(library: Library, name: str) -> Architecture:
+def find_architecture(library: Library, name: str) -> Architecture:
     """Return an architecture of `library`.
 
     Args:

@@ -8,7 +8,7 @@ into two paths where it projects, and its classifier is a 1x1 convolution.
 from dataclasses import replace
 
 from resunit.interop import torchvision
-from resunit.interop.library import Architecture, Conventions, LayerNames, Library, Refusal, by_name
+from resunit.interop.library import Architecture, Conventions, LayerNames, Library, Refusal, index_by_name
 from resunit.models.network import NetworkSpec
 from resunit.models.registry import IMAGENET_BASIC, IMAGENET_BOTTLENECK
 
@@ -95,7 +95,7 @@ def v2(depth: int, letter: str) -> Architecture:
 WIDE = [torchvision.TORCHVISION.architectures[name] for name in ("wide_resnet50_2", "wide_resnet101_2")]
 TIMM = Library(
     "timm",
-    by_name(
+    index_by_name(
         *(v1(depth, letter) for letter, depths in V1_NAMES.items() for depth in depths),
         *(v2(depth, letter) for letter, depths in V2_NAMES.items() for depth in depths),
         *WIDE,

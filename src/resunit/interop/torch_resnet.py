@@ -18,7 +18,7 @@ from resunit.interop.library import (
     LayerNames,
     Library,
     Refusal,
-    by_name,
+    index_by_name,
 )
 from resunit.models.network import NetworkSpec
 from resunit.models.registry import BASIC, BOTTLENECK, IMAGENET_BASIC, IMAGENET_BOTTLENECK
@@ -62,12 +62,12 @@ SPECS: dict[str, NetworkSpec] = {
 }
 
 
-def preactivated(spec: NetworkSpec) -> NetworkSpec:
+def preactivate(spec: NetworkSpec) -> NetworkSpec:
     """Return the spec of the PreActResNet of the same size."""
     return replace(spec, design="full-preactivation", shared_preactivation="projection")
 
 
-def fitted(architecture: Architecture, tensors: Mapping[str, Tensor]) -> Architecture:
+def fit(architecture: Architecture, tensors: Mapping[str, Tensor]) -> Architecture:
     """Return the architecture with the shortcut option, the width and the stem that the tensors show."""
     spec = architecture.spec
     stems = ("init_layer.weight", "init_layer.0.weight")
@@ -82,10 +82,10 @@ def fitted(architecture: Architecture, tensors: Mapping[str, Tensor]) -> Archite
     else:
         times = max(inner // width, 1)
         found = replace(found, widths=tuple(times * width for width in spec.widths))
-    return for_spec(architecture, found)
+    return adapt_to_spec(architecture, found)
 
 
-def for_spec(architecture: Architecture, spec: NetworkSpec) -> Architecture:
+def adapt_to_spec(architecture: Architecture, spec: NetworkSpec) -> Architecture:
     """Return the architecture with the stem, the shortcut option, the widths and the ratio of `spec`."""
     layers, is_small = architecture.layers, spec.stem == "cifar"
     if architecture.spec.design == "full-preactivation":
@@ -103,11 +103,11 @@ def for_spec(architecture: Architecture, spec: NetworkSpec) -> Architecture:
 
 TORCH_RESNET = Library(
     "torch-resnet",
-    by_name(
+    index_by_name(
         *(Architecture(name, spec, RESNET) for name, spec in SPECS.items()),
-        *(Architecture(f"PreAct{name}", preactivated(spec), PREACT) for name, spec in SPECS.items()),
+        *(Architecture(f"PreAct{name}", preactivate(spec), PREACT) for name, spec in SPECS.items()),
     ),
     refusals=(Refusal("convolutionshortcut", "its shortcuts are 3x3 convolutions"),),
-    fitted=fitted,
-    for_spec=for_spec,
+    fit=fit,
+    adapt_to_spec=adapt_to_spec,
 )

@@ -5,7 +5,7 @@ Source: torchvision/models/resnet.py, 0.29. The stride of a bottleneck is on the
 
 from dataclasses import replace
 
-from resunit.interop.library import Architecture, LayerNames, Library, Refusal, by_name
+from resunit.interop.library import Architecture, LayerNames, Library, Refusal, index_by_name
 from resunit.models.network import NetworkSpec
 from resunit.models.registry import IMAGENET_BASIC, IMAGENET_BOTTLENECK
 
@@ -30,6 +30,6 @@ SPECS: dict[str, NetworkSpec] = {
 }
 TORCHVISION = Library(
     "torchvision",
-    by_name(*(Architecture(name, spec, LAYERS) for name, spec in SPECS.items())),
+    index_by_name(*(Architecture(name, spec, LAYERS) for name, spec in SPECS.items())),
     refusals=(Refusal("resnext", "its convolutions have groups, which resunit has not"),),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resunit.errors import FileFormatError, UsageError
-from resunit.interop.library import Architecture, LayerNames, Library, Refusal, by_name
+from resunit.interop.library import Architecture, LayerNames, Library, Refusal, index_by_name
 from resunit.io.fields import check_fields, from_json
 from resunit.io.json_text import parse_json
 from resunit.models.registry import IMAGENET_BASIC, IMAGENET_BOTTLENECK
@@ -89,7 +89,9 @@ def from_config(path: Path) -> Architecture:
 
 TRANSFORMERS = Library(
     "transformers",
-    by_name(*(Architecture(name, spec, LAYERS) for name, spec in (STRIDE_ON_3X3 | STRIDE_ON_1X1).items())),
+    index_by_name(
+        *(Architecture(name, spec, LAYERS) for name, spec in (STRIDE_ON_3X3 | STRIDE_ON_1X1).items())
+    ),
     from_config=from_config,
     refusals=(
         Refusal("regnet", "its convolutions have groups, which resunit has not"),

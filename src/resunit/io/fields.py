@@ -88,7 +88,7 @@ def check(name: str, value: object, kind: Any) -> Any:
                 return check(name, value, argument)
             except UsageError:
                 continue
-        raise _wrong(name, value, " or ".join(map(_in_words, inner)))
+        raise _wrong(name, value, " or ".join(map(_describe_kind, inner)))
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise _wrong(name, value, "a list")
@@ -114,7 +114,7 @@ def check(name: str, value: object, kind: Any) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
-        raise _wrong(name, value, _in_words(kind))
+        raise _wrong(name, value, _describe_kind(kind))
     return value
 
 
@@ -170,12 +170,12 @@ def topic_of(kind: Any) -> str | None:
 
 def is_optional(kind: Any) -> bool:
     """Return whether a field annotated with `kind` may be None."""
-    return type(None) in get_args(_without_extras(kind))
+    return type(None) in get_args(_drop_extras(kind))
 
 
 def plain_kind(kind: Any) -> Any:
     """Return the type in an annotation: without bounds and topics, and without "or None"."""
-    kind = _without_extras(kind)
+    kind = _drop_extras(kind)
     members = [member for member in get_args(kind) if member is not type(None)]
     return plain_kind(members[0]) if is_optional(kind) and len(members) == 1 else kind
 
@@ -209,7 +209,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _without_extras(kind: Any) -> Any:
+def _drop_extras(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
@@ -222,5 +222,5 @@ def _wrong(name: str, value: object, expected: str) -> UsageError:
     return UsageError(f"{name} must be {expected}, not {shown if len(shown) < 60 else type(value).__name__}")
 
 
-def _in_words(kind: Any) -> str:
+def _describe_kind(kind: Any) -> str:
     return KIND_NAMES.get(kind, getattr(kind, "__name__", str(kind)))

@@ -1,7 +1,7 @@
 """Numbers as people write them.
 
 On a page, a no-break space keeps a number and its unit on one line. The functions whose text also goes to a
-terminal and to JSON, `share_in_percent`, `two_digits` and `counted`, use plain spaces.
+terminal and to JSON, `format_share`, `to_two_digits` and `format_count`, use plain spaces.
 """
 
 import math
@@ -17,34 +17,34 @@ MONTHS = (
 )  # fmt: skip
 
 
-def percent(value_in_percent: float) -> str:
+def format_percent(value_in_percent: float) -> str:
     """Return a value that is already in percent, such as an error, to two decimals: ``7.92 %``."""
     return f"{value_in_percent:.2f}{NO_BREAK_SPACE}%"
 
 
-def share_in_percent(share: float) -> str:
+def format_share(share: float) -> str:
     """Return a share between 0 and 1 as a percentage to two digits: ``12 %`` for 0.12."""
     return f"{100 * share:.2g} %" if 100 * share < 99.5 else f"{100 * share:.0f} %"
 
 
-def two_digits(value: float) -> str:
+def to_two_digits(value: float) -> str:
     """Return a number to two digits: ``0.87``, ``13``, ``220``, ``4e-06``, ``2.8e3``."""
     if abs(value) >= 1000:
         return f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
     return f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
 
 
-def finite_or_none(value: float | None) -> float | None:
+def drop_nonfinite(value: float | None) -> float | None:
     """Return a number for JSON, which has no infinite numbers and no NaN: None in their place."""
     return value if value is not None and math.isfinite(value) else None
 
 
-def counted(count: int, noun: str, plural: str | None = None) -> str:
+def format_count(count: int, noun: str, plural: str | None = None) -> str:
     """Return a count with its noun: ``1 junction``, ``2,000 junctions``; `plural` is needed for ``2 classes``."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
-def rounded_count(count: float) -> str:
+def format_rounded_count(count: float) -> str:
     """Return a count to three digits, in thousands, millions or billions: ``931``, ``270 k``, ``1.73 M``."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= size:
@@ -52,17 +52,17 @@ def rounded_count(count: float) -> str:
     return f"{count:g}"
 
 
-def per_second(rate: float) -> str:
+def format_rate(rate: float) -> str:
     """Return a number of things per second, whole from 10 on: ``1,240``, ``235``, ``2.4``."""
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
-def in_petaflop(operations: float) -> str:
+def format_operations(operations: float) -> str:
     """Return a number of floating-point operations in units of 10^15: ``12.3 PFLOP``."""
     return f"{_three_digits(operations / 1e15)}{NO_BREAK_SPACE}PFLOP"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a time by its two largest units: ``1 h 02 min``, ``16 min 08 s``, ``7 s``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -73,7 +73,7 @@ def duration(seconds: float) -> str:
     )
 
 
-def date_and_time(written: str) -> str:
+def format_time(written: str) -> str:
     """Return a time in ISO 8601 format as people write it: ``29 November 2026, 14:20 UTC``; other texts stay."""
     try:
         time = datetime.fromisoformat(written)
@@ -83,7 +83,7 @@ def date_and_time(written: str) -> str:
     return f"{time.day} {MONTHS[time.month - 1]} {time.year}, {time:%H:%M}{zone}"
 
 
-def field_value(value: object) -> str:
+def format_field_value(value: object) -> str:
     """Return a record's value as a table shows it: ``none``, ``yes``, ``0.5, 0.75``, ``gate_bias -6.0``.
 
     A number of more than eight characters, such as 81 / 164, is rounded to six digits.
@@ -91,9 +91,9 @@ def field_value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {field_value(part)}" for name, part in value.items()) or "none"
+        return ", ".join(f"{name} {format_field_value(part)}" for name, part in value.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(map(field_value, value)) or "none"
+        return ", ".join(map(format_field_value, value)) or "none"
     if isinstance(value, float) and len(str(value)) > 8:
         return f"{value:.6g}"
     return "none" if value is None else str(value)
@@ -103,6 +103,6 @@ def _three_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def escaped_bytes(text: str) -> str:
+def escape_bytes(text: str) -> str:
     r"""Return a text with the bytes of file names that are no UTF-8 written out: ``caf\xe9.png``."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")

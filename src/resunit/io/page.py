@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from resunit.io.format import escaped_bytes
+from resunit.io.format import escape_bytes
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -37,7 +37,7 @@ def render_page(template: str, *, package: str, figures: Mapping[str, Figure], *
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["sentence"] = sentence
+    environment.filters["sentence"] = render_sentence
 
     def figure(name: str) -> Markup:
         # Plotly writes "<" and "/" in its JSON as \u003c and \u002f, so that no text can end the element.
@@ -49,10 +49,10 @@ def render_page(template: str, *, package: str, figures: Mapping[str, Figure], *
     page = environment.get_template(template).render(
         **content, figures=figures, figure=figure, plotly=_plotly_javascript() if figures else None
     )
-    return escaped_bytes(page)
+    return escape_bytes(page)
 
 
-def sentence(text: str) -> Markup:
+def render_sentence(text: str) -> Markup:
     """Return a sentence as escaped HTML; a part between backticks becomes a code element."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 

@@ -12,7 +12,7 @@ from torch import nn
 from resunit.errors import UsageError
 from resunit.models.designs import DESIGNS, Design, UnitParts
 from resunit.models.residual_unit import ORIGINAL
-from resunit.models.user_code import failure, imported
+from resunit.models.user_code import failure, import_object
 
 EXAMPLE = "MODULE:CLASS, such as my_units:SqueezeShortcut"
 OPTION_TYPES = (bool, int, float, str)
@@ -33,7 +33,7 @@ def add_design(name: str) -> Design:
         UsageError: the name does not exist, does not import, or cannot be such a design.
     """
     if name not in DESIGNS:
-        found = imported(name, EXAMPLE)
+        found = import_object(name, EXAMPLE)
         if inspect.isclass(found) and issubclass(found, nn.Module):
             DESIGNS[name] = _shortcut_design(name, found)
         elif isinstance(found, Design):

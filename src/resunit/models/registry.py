@@ -123,7 +123,7 @@ def network_spec(
             raise unknown_design(design)
         spec = replace(spec, design=design)
     conventions = {key: options.pop(key) for key in list(options) if key in CONVENTIONS}
-    return replace(with_conventions(spec, conventions), design_options=checked_options(spec.design, options))
+    return replace(with_conventions(spec, conventions), design_options=check_options(spec.design, options))
 
 
 def with_conventions(spec: NetworkSpec, conventions: dict[str, object]) -> NetworkSpec:
@@ -145,7 +145,7 @@ def with_conventions(spec: NetworkSpec, conventions: dict[str, object]) -> Netwo
     return replace(spec, **conventions)  # pyright: ignore[reportArgumentType]
 
 
-def checked_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
+def check_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return all options of `design`; options that are not given are at their defaults.
 
     Raises:
@@ -155,10 +155,10 @@ def checked_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
     for key in options:
         if key not in known:
             raise unknown(f"option of design {design!r}:", key, [*known, *CONVENTIONS])
-    return known | {key: _checked(key, value, type(known[key])) for key, value in options.items()}
+    return known | {key: _check(key, value, type(known[key])) for key, value in options.items()}
 
 
-def _checked(name: str, value: object, kind: type) -> object:
+def _check(name: str, value: object, kind: type) -> object:
     """Return the value of an option; options of a design of the user's own have a type and no range."""
     return check_option(name, value) if name in DESIGN_OPTIONS else check(name, value, kind)
 

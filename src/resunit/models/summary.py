@@ -12,22 +12,22 @@ from resunit.models.network import NetworkSpec, build
 from resunit.ops.activation_checkpointing import segment_length
 
 
-def parameters(model: nn.Module) -> int:
+def count_parameters(model: nn.Module) -> int:
     """Return the number of parameters of `model`."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def spec_parameters(spec: NetworkSpec) -> int:
+def count_spec_parameters(spec: NetworkSpec) -> int:
     """Return the number of parameters of the network that `build(spec)` makes."""
 
     def count(spec: NetworkSpec) -> int:
         with torch.device("meta"):
-            return parameters(build(spec))
+            return count_parameters(build(spec))
 
-    return along_depth(spec, count)
+    return count_along_depth(spec, count)
 
 
-def multiply_adds(spec: NetworkSpec, image_size: int) -> int:
+def count_multiply_adds(spec: NetworkSpec, image_size: int) -> int:
     """Return the multiply-adds of convolutions and linear layers for one image, forward."""
 
     def count(spec: NetworkSpec) -> int:
@@ -38,10 +38,10 @@ def multiply_adds(spec: NetworkSpec, image_size: int) -> int:
             model(image)
         return counter.get_total_flops() // 2  # The counter counts 2 for a multiply-add.
 
-    return along_depth(spec, count)
+    return count_along_depth(spec, count)
 
 
-def training_flops(spec: NetworkSpec, image_size: int) -> int:
+def count_training_flops(spec: NetworkSpec, image_size: int) -> int:
     """Return the operations to train on one image: convolutions and linear layers, 2 per multiply-add.
 
     Forward, gradient to the inputs and gradient to the weights: three times the forward count, but twice for
@@ -56,10 +56,10 @@ def training_flops(spec: NetworkSpec, image_size: int) -> int:
             model(images).sum().backward()
         return counter.get_total_flops() // len(images)
 
-    return along_depth(spec, count)
+    return count_along_depth(spec, count)
 
 
-def along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) -> int:
+def count_along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) -> int:
     """Return `count(spec)`, from networks of two units a stage at most; a further unit adds as much as the second."""
     depths = tuple(min(depth, 2) for depth in spec.depths)
     shallow = count(replace(spec, depths=depths))
@@ -82,31 +82,31 @@ class ActivationMemory:
     recomputed: int
 
 
-def activation_memory(spec: NetworkSpec, image_size: int) -> ActivationMemory:
+def count_activations(spec: NetworkSpec, image_size: int) -> ActivationMemory:
     """Return the count, from the first two units of each stage: a further unit counts like the second."""
     shallow = replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
     with torch.device("meta"):
         model = build(shallow)
         x = torch.empty(2, spec.in_channels, image_size, image_size)
     stored: dict[int, int] = {}
-    x, ends = stored_numbers(model.stem, x, stored)
+    x, ends = count_stored_numbers(model.stem, x, stored)
     everything, streams, segments = 0, 0, []
     for stage, depth in zip(model.stages.children(), spec.depths, strict=True):
         length = segment_length(depth)
         streams += x.numel()  # The first segment's input; the last segment of a stage stores its activations.
         units = []
         for unit in stage.children():
-            x, numbers = stored_numbers(unit, x, stored)
+            x, numbers = count_stored_numbers(unit, x, stored)
             units.append(numbers)
         everything += sum(units) + (depth - len(units)) * units[-1]
         streams += (-(-depth // length) - 1) * x.numel()
         segments.append(length * units[-1])
-    _, last = stored_numbers(model.final_activation, x, stored)
+    _, last = count_stored_numbers(model.final_activation, x, stored)
     ends += last
     return ActivationMemory((ends + everything) // 2, (ends + streams + sum(segments)) // 2)
 
 
-def stored_numbers(module: nn.Module, x: Tensor, stored: dict[int, int]) -> tuple[Tensor, int]:
+def count_stored_numbers(module: nn.Module, x: Tensor, stored: dict[int, int]) -> tuple[Tensor, int]:
     """Return module(x), and how many numbers autograd stores for its backward pass, parameters apart.
 
     `stored` has the sizes of the storages that earlier modules store; the storages of this module are added.

@@ -9,7 +9,7 @@ from pathlib import Path
 from resunit.errors import UsageError
 
 
-def imported(target: str, example: str) -> object:
+def import_object(target: str, example: str) -> object:
     """Return the object that `target`, MODULE:NAME, names; its module is imported.
 
     Args:

@@ -16,7 +16,7 @@ from resunit.io.tensors import read_record, read_tensors, write_tensors
 from resunit.models.design_source import DesignSource
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
-from resunit.models.wrappers import unwrapped, without_wrappers
+from resunit.models.wrappers import drop_wrappers, unwrap
 from resunit.runs.record_files import format_of
 
 KIND = "resunit"
@@ -77,7 +77,7 @@ class RecordedDesign:
     source: DesignSource | None
 
 
-def recorded_design(path: Path) -> RecordedDesign:
+def read_design(path: Path) -> RecordedDesign:
     """Return the design that a weights file names; no tensor is read, and no code is imported.
 
     Raises:
@@ -105,7 +105,7 @@ def with_current_names(tensors: Mapping[str, Tensor], network: nn.Module) -> dic
     known = network.state_dict().keys()
 
     def current(name: str) -> str:
-        own = without_wrappers(name)
+        own = drop_wrappers(name)
         renamed = ".".join(PARTS_SINCE_FORMAT_1.get(part, part) for part in own.split("."))
         return next((candidate for candidate in (name, own, renamed) if _is_known(candidate)), name)
 
@@ -150,7 +150,7 @@ def write_weights(
     }
     if design_source is not None:
         record["design_source"] = to_json(design_source)
-    tensors = {without_wrappers(name): tensor for name, tensor in unwrapped(model).state_dict().items()}
+    tensors = {drop_wrappers(name): tensor for name, tensor in unwrap(model).state_dict().items()}
     write_tensors(path, KIND, record, tensors)
 
 

@@ -10,7 +10,7 @@ WRAPPED = "module"
 """Where DataParallel, DistributedDataParallel and torch.optim.swa_utils.AveragedModel keep the network."""
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> nn.Module:
     """Return the network that wrappers hold, however many are around each other; else `model` itself."""
     while type(model) is not ResidualNetwork:
         inner = model._modules.get(COMPILED) or model._modules.get(WRAPPED)
@@ -20,7 +20,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
-def without_wrappers(name: str) -> str:
+def drop_wrappers(name: str) -> str:
     """Return a tensor's name in a network as it is without the wrappers around the network and its parts."""
     parts = [part for part in name.split(".") if part != COMPILED]
     # Only outermost names are those of wrappers, because a part of the user's own network may have this name.

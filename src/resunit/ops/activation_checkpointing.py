@@ -39,7 +39,7 @@ class Stage(nn.Sequential):
         units = list(self)
         while len(units) > self.segment:
             count = len(units) % self.segment or self.segment
-            x = checkpointed(nn.Sequential(*units[:count]), x)
+            x = compute_checkpointed(nn.Sequential(*units[:count]), x)
             del units[:count]
         return nn.Sequential(*units)(x)
 
@@ -56,7 +56,7 @@ def enable_activation_checkpointing(stages: nn.Sequential) -> None:
         stage.segment = segment_length(len(stage))
 
 
-def checkpointed(units: nn.Module, x: Tensor) -> Tensor:
+def compute_checkpointed(units: nn.Module, x: Tensor) -> Tensor:
     """Return units(x) and store x alone; random layers repeat their draws, batch norm tracks the first pass only."""
     return checkpoint(  # pyright: ignore[reportReturnType]
         units, x, use_reentrant=False, context_fn=lambda: (nullcontext(), WithoutTracking(units))

@@ -12,10 +12,10 @@ from resunit.io.places import user_path
 from resunit.propagation.junction import Junction
 from resunit.propagation.measures.direct_between import DirectBetween
 from resunit.propagation.show.judgement import judge
-from resunit.propagation.show.notebook import notebook_html
+from resunit.propagation.show.notebook import render_notebook
 from resunit.propagation.show.plot import plot
 from resunit.propagation.show.remedies import remedies
-from resunit.propagation.show.sentences import describe, reached_junctions, summarise
+from resunit.propagation.show.sentences import describe, select_reached, summarise
 from resunit.propagation.verdict import Verdict
 
 FORMAT = 2  # of the JSON document; it grows when a field changes its name or its meaning.
@@ -62,7 +62,7 @@ class Propagation:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the signal passes directly; if not, where, by what, and how much is left."""
-        return judge(reached_junctions(self.junctions), self.absent)
+        return judge(select_reached(self.junctions), self.absent)
 
     @cached_property
     def evidence(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class Propagation:
     @cached_property
     def remedies(self) -> tuple[str, ...]:
         """What to change, in sentences; empty if the signal passes directly."""
-        return tuple(remedies(reached_junctions(self.junctions)))
+        return tuple(remedies(select_reached(self.junctions)))
 
     @property
     def summary(self) -> str:
@@ -120,7 +120,7 @@ class Propagation:
         return plot([self] if beside is None else [self, beside], user_path(path))
 
     def _repr_html_(self) -> str:
-        return notebook_html(self)
+        return render_notebook(self)
 
 
 def _plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ def repeat_command(folder: Path) -> str:
     return f"resunit train --config {shlex.quote(str(folder / 'recipe.json'))}"
 
 
-def spelled_out_command(recipe: Mapping[str, Any]) -> list[str]:
+def spell_out_command(recipe: Mapping[str, Any]) -> list[str]:
     """Return the parts of the command that repeats a run without its folder, one part an option.
 
     Every field is spelled out, so that later defaults cannot change the run.
@@ -25,17 +25,17 @@ def spelled_out_command(recipe: Mapping[str, Any]) -> list[str]:
     Args:
         recipe: the JSON object of recipe.json.
     """
-    return ["resunit train", *spelled_out_options(recipe)]
+    return ["resunit train", *spell_out_options(recipe)]
 
 
-def spelled_out_options(fields: Mapping[str, Any]) -> Iterator[str]:
+def spell_out_options(fields: Mapping[str, Any]) -> Iterator[str]:
     """Yield the options of a recipe's fields with their values, one part an option."""
     for name, value in fields.items():
         option = OPTIONS_OF_FIELDS.get(name, "--" + name.replace("_", "-"))
         if option is None or (name in LENGTHS and value is None):
             continue
         if isinstance(value, Mapping):
-            yield from spelled_out_options(value)
+            yield from spell_out_options(value)
         elif isinstance(value, bool):
             yield option if value else option.replace("--", "--no-", 1)
         else:

@@ -92,13 +92,13 @@ def with_all_options(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
     ]
 
 
-def differing_fields(runs: Sequence[ComparedRun]) -> list[str]:
+def find_differing_fields(runs: Sequence[ComparedRun]) -> list[str]:
     """Return the fields of the recipes that have several values; records without a field do not count."""
     names = dict.fromkeys(name for run in runs for name in run.fields if name not in NETWORK_AND_DATA)
     return [name for name in names if name != "format" and _has_several_values(runs, name)]
 
 
-def swept_field(runs: Sequence[ComparedRun], named: str | None = None) -> str | None:
+def find_swept_field(runs: Sequence[ComparedRun], named: str | None = None) -> str | None:
     """Return the field that a sweep varies; None if the runs are no sweep.
 
     Runs are a sweep if one field with an effect differs, and its values are numbers. Seeds may differ too.
@@ -111,7 +111,7 @@ def swept_field(runs: Sequence[ComparedRun], named: str | None = None) -> str | 
         UsageError: no run has the named field, or all runs have one value of it.
     """
     differing = [
-        name for name in (*NETWORK_AND_DATA, *differing_fields(runs)) if _has_several_values(runs, name)
+        name for name in (*NETWORK_AND_DATA, *find_differing_fields(runs)) if _has_several_values(runs, name)
     ]
     if named is None:
         with_effect = [name for name in differing if name not in OF_ONE_SETTING]

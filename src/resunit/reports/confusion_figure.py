@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from resunit.io.format import escaped_bytes
+from resunit.io.format import escape_bytes
 from resunit.io.style import BLUE, FONT, ORANGE
 from resunit.runs.confusion import Confusion
 
@@ -21,7 +21,7 @@ MOST_DRAWABLE_CLASSES = 250
 LONGEST_NAME_IN_CHARACTERS = 16
 
 
-def confusion_figure(confusion: Confusion) -> Figure | None:
+def draw_confusion(confusion: Confusion) -> Figure | None:
     """Return the matrix with correct images in blue and mistakes in orange; None if it is too large.
 
     Each colour has a scale of its own, so that rare mistakes are seen beside many correct images.
@@ -30,7 +30,7 @@ def confusion_figure(confusion: Confusion) -> Figure | None:
 
     if len(confusion.classes) > MOST_DRAWABLE_CLASSES:
         return None
-    names = [_without_markup(name) for name in confusion.classes]
+    names = [_escape_markup(name) for name in confusion.classes]
     shares = [[count / max(sum(row), 1) for count in row] for row in confusion.counts]
     mistaken = [share for true, row in enumerate(shares) for share in row[:true] + row[true + 1 :]]
     legible = len(names) <= MOST_LEGIBLE_CLASSES
@@ -43,7 +43,7 @@ def confusion_figure(confusion: Confusion) -> Figure | None:
             ],
             zmin=0,
             zmax=1 if correct else max(mistaken, default=0) or 1,
-            colorscale=[[0, _translucent(colour, 0)], [1, _translucent(colour, 0.65)]],
+            colorscale=[[0, _fade(colour, 0)], [1, _fade(colour, 0.65)]],
             showscale=False,
             xgap=1 if legible else 0,
             ygap=1 if legible else 0,
@@ -61,7 +61,7 @@ def confusion_figure(confusion: Confusion) -> Figure | None:
     labelled = range(0, len(names), -(-len(names) // MOST_LEGIBLE_CLASSES))
     axis = {
         "tickvals": list(labelled),
-        "ticktext": [_without_markup(_short(confusion.classes[i])) for i in labelled],
+        "ticktext": [_escape_markup(_shorten(confusion.classes[i])) for i in labelled],
         "tickfont_size": 11,
         "ticks": "",
         "showgrid": False,
@@ -74,16 +74,16 @@ def confusion_figure(confusion: Confusion) -> Figure | None:
     return figure
 
 
-def _without_markup(name: str) -> str:
+def _escape_markup(name: str) -> str:
     """Return a name as plotly shall show it: plotly reads tags as markup, and its JSON has to be UTF-8."""
-    return html.escape(escaped_bytes(name), quote=False)
+    return html.escape(escape_bytes(name), quote=False)
 
 
-def _short(name: str) -> str:
+def _shorten(name: str) -> str:
     within = len(name) <= LONGEST_NAME_IN_CHARACTERS
     return name if within else f"{name[: LONGEST_NAME_IN_CHARACTERS - 1]}…"
 
 
-def _translucent(colour: str, opacity: float) -> str:
+def _fade(colour: str, opacity: float) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity})"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resunit.reports.markdown import markdown_table
+from resunit.reports.markdown import render_markdown_table
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Cost:
     machine: str
 
 
-def costs_in_markdown(costs: Sequence[Cost]) -> str:
+def write_costs_in_markdown(costs: Sequence[Cost]) -> str:
     """Return the costs and their total as a section of Markdown."""
     rows = [
         (
@@ -40,7 +40,7 @@ def costs_in_markdown(costs: Sequence[Cost]) -> str:
         )
         for cost in costs
     ]
-    table = markdown_table(("", "runs", "PFLOP per run", "images/s", "hours", "machine"), rows)
+    table = render_markdown_table(("", "runs", "PFLOP per run", "images/s", "hours", "machine"), rows)
     total = (
         f"{sum(cost.runs for cost in costs)} runs, {sum(cost.hours for cost in costs):.1f} hours of training."
     )

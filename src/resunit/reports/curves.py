@@ -125,7 +125,7 @@ class DrawnLine(NamedTuple):
     banded: bool
 
 
-def interactive_curves(panels: Panels) -> Figure:
+def draw_interactive_curves(panels: Panels) -> Figure:
     """Return all panels in one interactive figure, two beside each other; bands span the seeds."""
     from plotly.subplots import make_subplots
 
@@ -137,7 +137,7 @@ def interactive_curves(panels: Panels) -> Figure:
     for place, curves in enumerate(panels.values()):
         row, column = divmod(place, columns)
         where = {"row": row + 1, "col": column + 1}
-        for drawn in _drawn_lines(curves, colours):
+        for drawn in _select_lines(curves, colours):
             steps, means, lowest, highest = zip(*drawn.points, strict=True)
             if drawn.banded:
                 figure.add_scatter(x=[*steps, *reversed(steps)], y=[*highest, *reversed(lowest)],
@@ -186,7 +186,7 @@ def draw_curves(plot: Plot, path: Path) -> Path:
     grid = drawing.subplots(rows, columns, squeeze=False, sharey=True).flatten()
     colours = _colours(plot.panels)
     for axes, (title, curves) in zip(grid, plot.panels.items(), strict=False):
-        _draw_panel(axes, title, list(_drawn_lines(curves, colours)))
+        _draw_panel(axes, title, list(_select_lines(curves, colours)))
     for axes in grid[::columns]:
         axes.set_ylabel("error (%)")
     for axes in grid[len(plot.panels) :]:
@@ -226,7 +226,7 @@ def _grid(panels: Panels) -> tuple[int, int]:
     return -(-len(panels) // columns), columns
 
 
-def _drawn_lines(curves: Sequence[Curve], colours: Mapping[str, str]) -> Iterator[DrawnLine]:
+def _select_lines(curves: Sequence[Curve], colours: Mapping[str, str]) -> Iterator[DrawnLine]:
     """Yield the lines of one panel that have points."""
     for curve in curves:
         for line in ERROR_LINES:

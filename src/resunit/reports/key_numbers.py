@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from resunit.io.format import duration, in_petaflop, per_second, percent, rounded_count
+from resunit.io.format import (
+    format_duration,
+    format_operations,
+    format_percent,
+    format_rate,
+    format_rounded_count,
+)
 from resunit.runs.read import Run, is_finite
 from resunit.runs.schema import View
 
@@ -22,7 +28,7 @@ class KeyNumber(NamedTuple):
     meaning: str
 
 
-def main_number(run: Run) -> KeyNumber | None:
+def select_main_number(run: Run) -> KeyNumber | None:
     """Return the error of the newest weights that were evaluated; None if there was no evaluation."""
     if run.last_error is None:
         return None
@@ -30,28 +36,28 @@ def main_number(run: Run) -> KeyNumber | None:
         when = "last epoch"
     else:
         when = f"last evaluation, epoch {run.errors[-1][0]:.4g}" if run.errors else "last evaluation"
-    return KeyNumber(percent(run.last_error), f"{run.last_split} error, {when}")
+    return KeyNumber(format_percent(run.last_error), f"{run.last_split} error, {when}")
 
 
-def further_numbers(run: Run) -> list[KeyNumber]:
+def select_further_numbers(run: Run) -> list[KeyNumber]:
     """Return the numbers that a page shows smaller beside the main number; unrecorded numbers are left out."""
     return [*_errors(run), *_costs(run)]
 
 
 def _errors(run: Run) -> Iterator[KeyNumber]:
     if is_finite(best := run.result.best_error):
-        yield KeyNumber(percent(best), f"best epoch, chosen on the {run.watched} set")
+        yield KeyNumber(format_percent(best), f"best epoch, chosen on the {run.watched} set")
     if is_finite(top5 := run.result.top5_error):
-        yield KeyNumber(percent(top5), f"{run.split} top-5 error")
+        yield KeyNumber(format_percent(top5), f"{run.split} top-5 error")
     for view, words in WORDS_FOR_VIEWS.items():
         if (found := run.result.view(view)) is not None and is_finite(found.error):
-            yield KeyNumber(percent(found.error), f"{run.split} error, {words}")
+            yield KeyNumber(format_percent(found.error), f"{run.split} error, {words}")
 
 
 def _costs(run: Run) -> Iterator[KeyNumber]:
     result = run.result
-    yield KeyNumber(rounded_count(result.parameters), "parameters")
-    yield KeyNumber(in_petaflop(result.train_flops), "training arithmetic")
-    yield KeyNumber(duration(result.wall_seconds), "wall-clock time")
+    yield KeyNumber(format_rounded_count(result.parameters), "parameters")
+    yield KeyNumber(format_operations(result.train_flops), "training arithmetic")
+    yield KeyNumber(format_duration(result.wall_seconds), "wall-clock time")
     if is_finite(result.images_per_second):
-        yield KeyNumber(per_second(result.images_per_second), "images per second")
+        yield KeyNumber(format_rate(result.images_per_second), "images per second")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 
-from resunit.io.format import date_and_time, per_second, percent
+from resunit.io.format import format_percent, format_rate, format_time
 from resunit.io.sortable_table import UNKNOWN, Cell, SortableTable
 from resunit.runs.benchmark_record import BenchmarkRecord, Measurement, Settings
 
@@ -18,7 +18,7 @@ NOTE = (
 )
 
 
-def measurement_table(records: Sequence[BenchmarkRecord]) -> SortableTable:
+def make_measurement_table(records: Sequence[BenchmarkRecord]) -> SortableTable:
     """Return the table of `records` in their order."""
     headings = (
         "entry",
@@ -40,7 +40,7 @@ def measurement_table(records: Sequence[BenchmarkRecord]) -> SortableTable:
             *_time_and_speed(record.measurement),
             _error(record.measurement),
             Cell(record.machine.processor),
-            Cell(date_and_time(record.started)),
+            Cell(format_time(record.started)),
         )
         for record in records
     ]
@@ -64,7 +64,7 @@ def _time_and_speed(measurement: Measurement) -> tuple[Cell, Cell]:
     if not seconds:
         return shown, Cell(UNKNOWN)
     speed = measurement.work / seconds / (1e9 if measurement.unit in PER_BILLION else 1)
-    return shown, Cell(f"{per_second(speed)} {WORDS_FOR_UNITS[measurement.unit]}", speed)
+    return shown, Cell(f"{format_rate(speed)} {WORDS_FOR_UNITS[measurement.unit]}", speed)
 
 
 def _error(measurement: Measurement) -> Cell:
@@ -72,4 +72,4 @@ def _error(measurement: Measurement) -> Cell:
     if accuracy is None or not accuracy.plain:
         return Cell(UNKNOWN)
     error = fmean(accuracy.plain)
-    return Cell(percent(error), error)
+    return Cell(format_percent(error), error)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from resunit.reports.markdown import markdown_table
+from resunit.reports.markdown import render_markdown_table
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -42,7 +42,7 @@ class ComparisonRow:
         """The median error over the seeds, with the range if there are several, and the status."""
         if not self.errors:
             return self.status
-        text = median_with_range(self.errors)
+        text = format_median_and_range(self.errors)
         if self.top5_errors and self.published_top5 is not None:
             text += f" / {median(self.top5_errors):.1f}"
         return f"{text}, {self.status}" if self.status else text
@@ -50,7 +50,7 @@ class ComparisonRow:
     @property
     def training(self) -> str:
         """The median training error over the seeds, with the range if there are several; empty without any."""
-        return median_with_range(self.train_errors) if self.train_errors else ""
+        return format_median_and_range(self.train_errors) if self.train_errors else ""
 
     @property
     def training_median(self) -> str:
@@ -107,7 +107,7 @@ class ClaimRow:
 HEADINGS = ("row", "here, test error %", "training error %", "seeds", "paper %", "remark")
 
 
-def median_with_range(errors: Sequence[float]) -> str:
+def format_median_and_range(errors: Sequence[float]) -> str:
     """Return the median of errors in percent, with the range if there are several: "58.4 (57.0 to 59.0)"."""
     text = f"{median(errors):.1f}"
     return f"{text} ({min(errors):.1f} to {max(errors):.1f})" if len(errors) > 1 else text
@@ -142,7 +142,7 @@ def claims_for_terminal(claims: Sequence[ClaimRow]) -> RichTable:
 
 def comparison_in_markdown(comparison: Comparison) -> str:
     """Return the table with its title and caption as a section of Markdown."""
-    table = markdown_table(HEADINGS, [_cells(row) for row in comparison.rows])
+    table = render_markdown_table(HEADINGS, [_cells(row) for row in comparison.rows])
     return f"## {comparison.title}\n\n{table}\n\n{comparison.caption}\n"
 
 
@@ -153,5 +153,5 @@ def _cells(row: ComparisonRow) -> tuple[str, ...]:
 def claims_in_markdown(claims: Sequence[ClaimRow], tally: str) -> str:
     """Return the claims as a section of Markdown; `tally` says how many held."""
     rows = [(row.claim, row.source, row.verdict, row.numbers, row.runs) for row in claims]
-    table = markdown_table(("claim", "source", "here", "numbers", "runs"), rows)
+    table = render_markdown_table(("claim", "source", "here", "numbers", "runs"), rows)
     return f"## The paper's claims\n\n{tally}\n\n{table}\n"

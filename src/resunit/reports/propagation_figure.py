@@ -44,7 +44,7 @@ DRAWN_MEASURES = (
 )
 
 
-def propagation_figure(lines: Sequence[PropagationLine]) -> Figure | None:
+def draw_propagation(lines: Sequence[PropagationLine]) -> Figure | None:
     """Return a heat map of each measure by junction and step; None if nothing was measured.
 
     A measure that the network does not have is left out.

@@ -4,7 +4,7 @@ import math
 import shlex
 from collections.abc import Iterator
 
-from resunit.io.format import counted, percent
+from resunit.io.format import format_count, format_percent
 from resunit.runs.judged_images import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
 from resunit.runs.read import Run, is_finite
 
@@ -17,25 +17,25 @@ NOTES_SHOWN = 10  # The rest stands in environment.json.
 NEAR_CHANCE_IN_POINTS = 1.0
 
 
-def findings_about(run: Run) -> list[str]:
+def find_in_run(run: Run) -> list[str]:
     """Return the findings about a run; findings that limit the meaning of its numbers come first.
 
     From few judged images no conclusion is drawn.
     """
-    limits = [*_about_the_end(run), *_about_the_data(run)]
+    limits = [*_judge_end(run), *_judge_data(run)]
     if run.has_few_images:
-        return [*limits, *_about_few_images(run)]
+        return [*limits, *_judge_number_of_images(run)]
     return [
         *limits,
-        *_about_the_error(run),
-        *_about_certainty(run),
-        *_about_training_error(run),
-        *_about_progress(run),
-        *_about_classes(run),
+        *_judge_error(run),
+        *_judge_certainty(run),
+        *_judge_training_error(run),
+        *_judge_progress(run),
+        *_judge_classes(run),
     ]
 
 
-def _about_the_end(run: Run) -> Iterator[str]:
+def _judge_end(run: Run) -> Iterator[str]:
     steps = run.result.steps
     if run.result.status == "stopped":
         planned = run.recipe.get("steps")
@@ -55,7 +55,7 @@ def _about_the_end(run: Run) -> Iterator[str]:
         yield "The run ended before its first evaluation, so there is no error to report."
 
 
-def _about_the_data(run: Run) -> Iterator[str]:
+def _judge_data(run: Run) -> Iterator[str]:
     if run.result.data == "cifar10-sample":
         yield (
             "The data set is a small sample of CIFAR-10 with 1,000 training images. The error shows that "
@@ -70,46 +70,50 @@ def _about_the_data(run: Run) -> Iterator[str]:
         yield from (f"About the images: {note}." for note in run.environment.data_notes[:NOTES_SHOWN])
 
 
-def _about_few_images(run: Run) -> Iterator[str]:
-    images = counted(run.judged_images or 0, "image")
+def _judge_number_of_images(run: Run) -> Iterator[str]:
+    images = format_count(run.judged_images or 0, "image")
     limit = f"fewer than {FEWEST_IMAGES}"
     if (run.judged_images or 0) >= FEWEST_IMAGES and run.confusion is not None:
         images += f" of {len(run.confusion.classes)} classes"
         limit = f"fewer than {FEWEST_IMAGES_A_CLASS} a class"
-    error = "" if run.last_error is None else f" The {run.split} error on them is {percent(run.last_error)}."
+    error = (
+        ""
+        if run.last_error is None
+        else f" The {run.split} error on them is {format_percent(run.last_error)}."
+    )
     yield (
         f"Only {images} were judged, {limit}, so this page draws no conclusion from them.{error} "
         "Put more images into the test or val folder, or hold out more with `--validation`."
     )
 
 
-def _about_the_error(run: Run) -> Iterator[str]:
+def _judge_error(run: Run) -> Iterator[str]:
     last, best, best_epoch = run.last_error, run.result.best_error, run.result.best_epoch
     if last is None:
         return
     if run.last_split != run.watched:
-        yield f"The {run.last_split} error is {percent(last)} at the last epoch."
+        yield f"The {run.last_split} error is {format_percent(last)} at the last epoch."
         if is_finite(best) and is_finite(best_epoch):
             yield (
-                f"The lowest {run.watched} error is {percent(best)} at epoch {best_epoch:.4g}. "
+                f"The lowest {run.watched} error is {format_percent(best)} at epoch {best_epoch:.4g}. "
                 f"The {run.last_split} images had no part in the training and in no choice."
             )
         return
     when = "at the last epoch" if run.result.status == "done" else "at the last evaluation"
-    error = f"The {run.last_split} error is {percent(last)} {when}"
+    error = f"The {run.last_split} error is {format_percent(last)} {when}"
     if len(run.errors) < 2 or not (is_finite(best) and is_finite(best_epoch)):
         yield f"{error}."
     elif last - best < 0.005:
         yield f"{error}, which is also the lowest error of the run."
     else:
         yield (
-            f"{error}. The lowest error is {percent(best)} at epoch {best_epoch:.4g}, "
+            f"{error}. The lowest error is {format_percent(best)} at epoch {best_epoch:.4g}, "
             f"{last - best:.2f} points lower. It is optimistic, because the epoch was chosen on the same "
             f"{run.watched} images."
         )
 
 
-def _about_certainty(run: Run) -> Iterator[str]:
+def _judge_certainty(run: Run) -> Iterator[str]:
     last, confusion = run.last_error, run.confusion
     if last is None or confusion is None:
         return
@@ -120,7 +124,7 @@ def _about_certainty(run: Run) -> Iterator[str]:
         low, high = _wilson_interval(last / 100, confusion.images)
         yield (
             f"The error was measured on {confusion.images:,} images, so its 95 % interval is "
-            f"{percent(100 * low)} to {percent(100 * high)}. "
+            f"{format_percent(100 * low)} to {format_percent(100 * high)}. "
             "A run with another seed gives another error as well."
         )
 
@@ -138,7 +142,7 @@ def _wilson_interval(share: float, images: int) -> tuple[float, float]:
     return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
 
 
-def _about_training_error(run: Run) -> Iterator[str]:
+def _judge_training_error(run: Run) -> Iterator[str]:
     if not run.log:
         return
     train_error, error = run.log[-1].train_error, run.log[-1].error
@@ -146,17 +150,17 @@ def _about_training_error(run: Run) -> Iterator[str]:
         return
     if train_error <= error:
         yield (
-            f"The training error ends at {percent(train_error)}, "
+            f"The training error ends at {format_percent(train_error)}, "
             f"{error - train_error:.2f} points below the {run.watched} error."
         )
     else:
         yield (
-            f"The training error ends at {percent(train_error)}, {train_error - error:.2f} points above the "
+            f"The training error ends at {format_percent(train_error)}, {train_error - error:.2f} points above the "
             f"{run.watched} error, because it is counted during the epoch and on augmented images."
         )
 
 
-def _about_progress(run: Run) -> Iterator[str]:
+def _judge_progress(run: Run) -> Iterator[str]:
     if len(run.errors) < 3:
         return
     lowest = min(error for _, error in run.errors)
@@ -174,17 +178,17 @@ def _about_progress(run: Run) -> Iterator[str]:
         )
 
 
-def _about_classes(run: Run) -> Iterator[str]:
+def _judge_classes(run: Run) -> Iterator[str]:
     confusion = run.confusion
     if confusion is None:
         return
-    enough = [error for error in confusion.hardest_first() if error.images >= FEWEST_IMAGES_A_CLASS]
+    enough = [error for error in confusion.sort_hardest_first() if error.images >= FEWEST_IMAGES_A_CLASS]
     if thin := len(confusion.classes) - len(enough):
         yield (
-            f"Of {counted(thin, 'class', 'classes')} fewer than {FEWEST_IMAGES_A_CLASS} images were judged, "
+            f"Of {format_count(thin, 'class', 'classes')} fewer than {FEWEST_IMAGES_A_CLASS} images were judged, "
             "so no conclusion is drawn about them."
         )
-    pair = confusion.most_confused()
+    pair = confusion.find_most_confused()
     if pair is not None and {confusion.classes[i] for i in pair} <= {error.name for error in enough}:
         a, b = pair
         a_as_b, b_as_a = confusion.counts[a][b], confusion.counts[b][a]
@@ -196,6 +200,6 @@ def _about_classes(run: Run) -> Iterator[str]:
     if enough and enough[0].error > enough[-1].error:
         hardest, easiest = enough[0], enough[-1]
         yield (
-            f"The hardest class is {hardest.name} with an error of {percent(hardest.error)}; "
-            f"the easiest is {easiest.name} with {percent(easiest.error)}."
+            f"The hardest class is {hardest.name} with an error of {format_percent(hardest.error)}; "
+            f"the easiest is {easiest.name} with {format_percent(easiest.error)}."
         )

@@ -10,17 +10,17 @@ from markupsafe import Markup
 
 from resunit.io.atomic import write_atomically
 from resunit.io.fields import to_json
-from resunit.io.format import counted, date_and_time, field_value, percent
+from resunit.io.format import format_count, format_field_value, format_percent, format_time
 from resunit.io.page import render_page
 from resunit.io.places import user_path
-from resunit.reports.class_table import class_table
-from resunit.reports.command import repeat_command, spelled_out_command
-from resunit.reports.confusion_figure import confusion_figure
-from resunit.reports.key_numbers import further_numbers, main_number
-from resunit.reports.propagation_figure import propagation_figure
-from resunit.reports.run_findings import findings_about
-from resunit.reports.run_settings import settings_beside
-from resunit.reports.training_figure import training_figure
+from resunit.reports.class_table import make_class_table
+from resunit.reports.command import repeat_command, spell_out_command
+from resunit.reports.confusion_figure import draw_confusion
+from resunit.reports.key_numbers import select_further_numbers, select_main_number
+from resunit.reports.propagation_figure import draw_propagation
+from resunit.reports.run_findings import find_in_run
+from resunit.reports.run_settings import select_settings
+from resunit.reports.training_figure import draw_training
 from resunit.runs.read import Run, read_run
 from resunit.runs.schema import Environment, Prediction
 
@@ -43,11 +43,11 @@ def write_run_page(folder: Path, unit: str = "", named_recipe: Mapping[str, Any]
     """
     folder = user_path(folder)
     path = folder / "report.html"
-    write_atomically(path, run_page(read_run(folder), unit, named_recipe).encode())
+    write_atomically(path, render_run_page(read_run(folder), unit, named_recipe).encode())
     return path
 
 
-def run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | None = None) -> str:
+def render_run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | None = None) -> str:
     """Return the page of one run as HTML; see `write_run_page`."""
     return render_page(
         "run.html",
@@ -55,28 +55,28 @@ def run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | None = 
         figures=_figures(run),
         unit=Markup(unit),
         run=run,
-        main_number=main_number(run),
-        further_numbers=further_numbers(run),
-        findings=findings_about(run),
-        classes=class_table(run.confusion) if run.confusion else None,
+        main_number=select_main_number(run),
+        further_numbers=select_further_numbers(run),
+        findings=find_in_run(run),
+        classes=make_class_table(run.confusion) if run.confusion else None,
         pictures=_with_own_image(run.evaluation.predictions if run.evaluation else ()),
         mistakes=_with_own_image(run.evaluation.mistakes if run.evaluation else ()),
         repeat_command=repeat_command(run.folder),
-        spelled_out_command=spelled_out_command(run.recipe),
-        settings=settings_beside(run.recipe, named_recipe),
-        when=date_and_time(run.environment.started) if run.environment and run.environment.started else None,
+        spelled_out_command=spell_out_command(run.recipe),
+        settings=select_settings(run.recipe, named_recipe),
+        when=format_time(run.environment.started) if run.environment and run.environment.started else None,
         environment=_environment(run.environment) if run.environment else {},
-        percent=percent,
-        counted=counted,
-        field_value=field_value,
+        format_percent=format_percent,
+        format_count=format_count,
+        format_field_value=format_field_value,
     )
 
 
 def _figures(run: Run) -> dict[str, Figure]:
     figures = {
-        "curves": training_figure(run.log, run.watched) if run.log else None,
-        "propagation": propagation_figure(run.propagation),
-        "confusion": confusion_figure(run.confusion) if run.confusion else None,
+        "curves": draw_training(run.log, run.watched) if run.log else None,
+        "propagation": draw_propagation(run.propagation),
+        "confusion": draw_confusion(run.confusion) if run.confusion else None,
     }
     return {name: figure for name, figure in figures.items() if figure is not None}
 
@@ -90,7 +90,7 @@ def _environment(environment: Environment) -> dict[str, Any]:
     """Return where the run happened, as a table shows it; fields that old records lack are left out."""
     record = to_json(environment)
     if environment.started is not None:
-        record["started"] = date_and_time(environment.started)
+        record["started"] = format_time(environment.started)
     shown_elsewhere = ("format", "command", "recipe")
     optional = ("started", "host")
     return {

@@ -35,14 +35,14 @@ class RunSettings(NamedTuple):
     others: list[RunSetting]
 
 
-def settings_beside(recipe: Mapping[str, Any], named: Mapping[str, Any] | None) -> RunSettings:
+def select_settings(recipe: Mapping[str, Any], named: Mapping[str, Any] | None) -> RunSettings:
     """Return the settings of a run.
 
     Args:
         recipe: the JSON object of recipe.json.
         named: the named recipe that the run started from, as a JSON object too; None if it is not known.
     """
-    own, start = _flat(recipe), _flat(named or {})
+    own, start = _flatten(recipe), _flatten(named or {})
     found = RunSettings([], [], [])
     for name in dict.fromkeys([*own, *start]):
         setting = RunSetting(name, own.get(name), start.get(name))
@@ -55,7 +55,7 @@ def settings_beside(recipe: Mapping[str, Any], named: Mapping[str, Any] | None) 
     return found
 
 
-def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _flatten(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a recipe with the options of its network among them, and without the format."""
     fields = {name: value for name, value in recipe.items() if name not in ("format", "model_options")}
     options = recipe.get("model_options")

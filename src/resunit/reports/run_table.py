@@ -5,23 +5,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from resunit.io.format import counted, duration, field_value, percent
+from resunit.io.format import format_count, format_duration, format_field_value, format_percent
 from resunit.io.sortable_table import UNKNOWN, Cell, SortableTable
-from resunit.reports.compared_run import ComparedRun, differing_fields, is_number
+from resunit.reports.compared_run import ComparedRun, find_differing_fields, is_number
 from resunit.runs.judged_images import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
 from resunit.runs.read import is_finite
 
 COLUMNS_BEFORE_FIELDS = 4
 
 
-def run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> SortableTable:
+def make_run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> SortableTable:
     """Return the table of `runs`, the lowest error first.
 
     Args:
         runs: the runs, at least one.
         page: the page that shows the table; without it, no cell is a link.
     """
-    differing = differing_fields(runs)
+    differing = find_differing_fields(runs)
     splits = {run.split for run in runs}
     error = f"{splits.pop()} error" if len(splits) == 1 else "error"
     judged_on = [] if error != "error" else ["judged on"]
@@ -44,7 +44,7 @@ def run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> Sortable
                 _error_cell(run.error),
                 *split,
                 _error_cell(run.best_error),
-                Cell(UNKNOWN) if run.seconds is None else Cell(duration(run.seconds), run.seconds),
+                Cell(UNKNOWN) if run.seconds is None else Cell(format_duration(run.seconds), run.seconds),
                 Cell(run.status),
             )
         )
@@ -62,11 +62,11 @@ def _field_cell(run: ComparedRun, name: str) -> Cell:
     value = run.value(name)
     if is_number(value):
         return Cell(f"{value:g}" if isinstance(value, float) else str(value), float(value))
-    return Cell(field_value(value))
+    return Cell(format_field_value(value))
 
 
 def _error_cell(error: float | None) -> Cell:
-    return Cell(percent(error), error) if is_finite(error) else Cell(UNKNOWN)
+    return Cell(format_percent(error), error) if is_finite(error) else Cell(UNKNOWN)
 
 
 def _link(run: ComparedRun, page: Path | None) -> str | None:
@@ -87,7 +87,7 @@ def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
     if len({run.data for run in runs}) > 1:
         yield "Errors on different data are not comparable."
     if few := [run for run in runs if run.has_few_images]:
-        names = ", ".join(f"{run.name} ({counted(run.images or 0, 'image')})" for run in few)
+        names = ", ".join(f"{run.name} ({format_count(run.images or 0, 'image')})" for run in few)
         yield (
             f"Judged on few images, under {FEWEST_IMAGES} or under {FEWEST_IMAGES_A_CLASS} a class, so that no "
             f"conclusion can be drawn: {names}."

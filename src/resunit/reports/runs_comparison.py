@@ -12,11 +12,11 @@ from resunit.reports.compared_run import (
     NETWORK_AND_DATA,
     OF_ONE_SETTING,
     ComparedRun,
-    differing_fields,
-    swept_field,
+    find_differing_fields,
+    find_swept_field,
 )
-from resunit.reports.run_table import run_table
-from resunit.reports.runs_figures import overlaid_curves, sweep_figure
+from resunit.reports.run_table import make_run_table
+from resunit.reports.runs_figures import draw_overlaid_curves, draw_sweep
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -41,10 +41,10 @@ class RunsComparison:
     def figures(self) -> dict[str, Figure]:
         """Return the interactive figures by name."""
         found = {}
-        if (overlay := overlaid_curves(self.runs)) is not None:
+        if (overlay := draw_overlaid_curves(self.runs)) is not None:
             found["overlay"] = overlay
         if self.swept is not None:
-            found["sweep"] = sweep_figure(self.runs, self.swept, alone=not self.differs_too)
+            found["sweep"] = draw_sweep(self.runs, self.swept, alone=not self.differs_too)
         return found
 
 
@@ -65,10 +65,10 @@ def compare(
     Raises:
         UsageError: no run has the field `against`, or all have one value of it.
     """
-    swept = swept_field(runs, against)
+    swept = find_swept_field(runs, against)
     networks = [name for name in NETWORK_AND_DATA if len({run.value(name) for run in runs}) > 1]
-    differing = [*networks, *(name for name in differing_fields(runs) if name not in OF_ONE_SETTING)]
-    table = run_table(runs, page)
+    differing = [*networks, *(name for name in find_differing_fields(runs) if name not in OF_ONE_SETTING)]
+    table = make_run_table(runs, page)
     if unfinished:
         names = ", ".join(folder.name for folder in unfinished)
         table = replace(table, notes=(*table.notes, f"Left out, because they have not ended: {names}."))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from resunit.io.format import field_value
+from resunit.io.format import format_field_value
 from resunit.io.style import BLUE, COLOURS_OF_RUNS, FONT
 from resunit.reports.compared_run import ComparedRun, is_number
 from resunit.runs.read import is_finite
@@ -26,7 +26,7 @@ WIDE_RANGE = 8
 MOST_MARKERS = 50
 
 
-def overlaid_curves(runs: Sequence[ComparedRun]) -> Figure | None:
+def draw_overlaid_curves(runs: Sequence[ComparedRun]) -> Figure | None:
     """Return the errors of all runs by step in one plot with a legend; None if no run has a curve.
 
     Training errors are dashed and thin. A click on a run's name hides both of its lines.
@@ -38,7 +38,7 @@ def overlaid_curves(runs: Sequence[ComparedRun]) -> Figure | None:
         return None
     figure = Figure()
     for place, run in enumerate(with_curve):
-        colour, name = COLOURS_OF_RUNS[place % len(COLOURS_OF_RUNS)], _shown(run.name)
+        colour, name = COLOURS_OF_RUNS[place % len(COLOURS_OF_RUNS)], _escape_name(run.name)
         for is_training in (True, False):
             errors = [point.train_error if is_training else point.test_error for point in run.curve]
             figure.add_scatter(
@@ -67,7 +67,7 @@ def overlaid_curves(runs: Sequence[ComparedRun]) -> Figure | None:
     return figure
 
 
-def sweep_figure(runs: Sequence[ComparedRun], field: str, alone: bool) -> Figure:
+def draw_sweep(runs: Sequence[ComparedRun], field: str, alone: bool) -> Figure:
     """Return the error of each run against the value of a field.
 
     Args:
@@ -81,7 +81,7 @@ def sweep_figure(runs: Sequence[ComparedRun], field: str, alone: bool) -> Figure
     drawn = [run for run in runs if is_finite(run.error) and run.states(field)]
     are_numbers = all(is_number(run.value(field)) for run in drawn)
     values: list[Any] = [
-        run.value(field) if are_numbers else html.escape(field_value(run.value(field)), quote=False)
+        run.value(field) if are_numbers else html.escape(format_field_value(run.value(field)), quote=False)
         for run in drawn
     ]
     figure = Figure()
@@ -95,7 +95,7 @@ def sweep_figure(runs: Sequence[ComparedRun], field: str, alone: bool) -> Figure
     figure.add_scatter(
         x=values,
         y=[run.error for run in drawn],
-        text=[_shown(run.name) for run in drawn],
+        text=[_escape_name(run.name) for run in drawn],
         mode="markers",
         marker={"size": 9, "color": BLUE, "opacity": 0.75},
         hovertemplate="%{text}<br>%{x}: %{y:.2f} %<extra></extra>",
@@ -106,7 +106,7 @@ def sweep_figure(runs: Sequence[ComparedRun], field: str, alone: bool) -> Figure
         is_wide = places[0] > 0 and places[-1] / places[0] >= WIDE_RANGE
         figure.update_xaxes(type="log" if is_wide else "linear")
         if len(places) <= 12:
-            figure.update_xaxes(tickvals=places, ticktext=[field_value(place) for place in places])
+            figure.update_xaxes(tickvals=places, ticktext=[format_field_value(place) for place in places])
     else:
         figure.update_xaxes(type="category")
     splits = {run.split for run in drawn}
@@ -121,7 +121,7 @@ def sweep_figure(runs: Sequence[ComparedRun], field: str, alone: bool) -> Figure
     return figure
 
 
-def _shown(name: str) -> str:
+def _escape_name(name: str) -> str:
     """Return a name as plotly shall show it: short, and escaped, because plotly reads tags as markup."""
     short = name if len(name) <= LONGEST_NAME_IN_CHARACTERS else f"…{name[1 - LONGEST_NAME_IN_CHARACTERS :]}"
     return html.escape(short, quote=False)

@@ -12,7 +12,7 @@ from resunit.io.page import render_page
 from resunit.io.sortable_table import SortableTable
 from resunit.io.style import BLUE, FONT
 from resunit.reports.costs import Cost
-from resunit.reports.curves import Plot, interactive_curves
+from resunit.reports.curves import Plot, draw_interactive_curves
 from resunit.reports.paper_comparison import ClaimRow, Comparison
 from resunit.reports.runs_comparison import RunsComparison
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-def runs_page(
+def render_runs_page(
     title: str,
     comparisons: Sequence[Comparison],
     claims: Sequence[ClaimRow],
@@ -49,12 +49,12 @@ def runs_page(
         recorded: the recorded runs of the paper's tables.
     """
     figures: dict[str, Figure] = {
-        f"curves{i}": interactive_curves(plot.panels) for i, plot in enumerate(plots)
+        f"curves{i}": draw_interactive_curves(plot.panels) for i, plot in enumerate(plots)
     }
     if compared is not None:
         figures |= compared.figures()
     if spread:
-        figures["spread"] = spread_figure(spread)
+        figures["spread"] = draw_spread(spread)
     return render_page(
         "runs.html",
         package="resunit.reports",
@@ -73,7 +73,7 @@ def runs_page(
     )
 
 
-def spread_figure(spread: Mapping[str, Sequence[float]]) -> Figure:
+def draw_spread(spread: Mapping[str, Sequence[float]]) -> Figure:
     """Return a figure with a line for each network and a dot for each seed; the lowest median is on top.
 
     Args:

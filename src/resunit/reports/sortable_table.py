@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from resunit.io.format import NO_BREAK_SPACE
 from resunit.io.sortable_table import SortableTable
-from resunit.reports.markdown import markdown_table
+from resunit.reports.markdown import render_markdown_table
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CHARACTERS_BETWEEN_COLUMNS = 2
 
 
-def narrowed(table: SortableTable, width: int) -> SortableTable:
+def narrow_table(table: SortableTable, width: int) -> SortableTable:
     """Return the table without those of its last optional columns for which a terminal has no room.
 
     A note names the columns that were left out. A table that cannot fit keeps the columns that are needed.
@@ -54,16 +54,16 @@ def table_for_terminal(table: SortableTable) -> RichTable:
         justify = "right" if table.has_numbers(column) else "left"
         printed.add_column(Text(heading), justify=justify, overflow="fold")
     for row in table.rows:
-        printed.add_row(*(Text(_in_plain_spaces(cell.text)) for cell in row))
+        printed.add_row(*(Text(_write_plain_spaces(cell.text)) for cell in row))
     return printed
 
 
 def table_in_markdown(title: str, table: SortableTable) -> str:
     """Return the table with its notes as a section of Markdown."""
-    rows = [[_in_plain_spaces(cell.text) for cell in row] for row in table.rows]
+    rows = [[_write_plain_spaces(cell.text) for cell in row] for row in table.rows]
     notes = [" ".join(table.notes)] if table.notes else []
-    return "\n\n".join([f"## {title}", markdown_table(table.headings, rows), *notes]) + "\n"
+    return "\n\n".join([f"## {title}", render_markdown_table(table.headings, rows), *notes]) + "\n"
 
 
-def _in_plain_spaces(text: str) -> str:
+def _write_plain_spaces(text: str) -> str:
     return text.replace(NO_BREAK_SPACE, " ")

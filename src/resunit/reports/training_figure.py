@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_MARKERS = 50
 
 
-def training_figure(log: Sequence[LogLine], split: Split) -> Figure:
+def draw_training(log: Sequence[LogLine], split: Split) -> Figure:
     """Return error, loss and learning rate against the epoch, below each other.
 
     Errors and losses on training images are dashed; the paper draws only the training loss dashed. The legend names

@@ -13,9 +13,9 @@ from rich.table import Table as RichTable
 
 from resunit.io.streams import progress_console
 from resunit.models.registry import network_spec
-from resunit.models.summary import training_flops
+from resunit.models.summary import count_training_flops
 from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.runner import steps_done
+from resunit.reproduction.runner import count_steps_done
 from resunit.reproduction.tables import Table
 from resunit.runs.schema import ExperimentRecord
 
@@ -60,7 +60,7 @@ class Board:
         if self.console.is_interactive:
             self.live.start()
         left = [e for e in self.experiments if e.identity not in self.records]
-        self.steps |= {e.identity: done for e in left if (done := steps_done(e, self.out)) is not None}
+        self.steps |= {e.identity: done for e in left if (done := count_steps_done(e, self.out)) is not None}
         time_left = f"; {self.time_left()}" if self.seconds else ""
         self.say(f"{self.table.title}: {len(left)} of {len(self.experiments)} runs to do{time_left}")
         return self
@@ -73,7 +73,7 @@ class Board:
 
     def update(self, running: Sequence[Experiment]) -> None:
         """Show how far `running` are, some of which may not have begun."""
-        begun = {e.identity: done for e in running if (done := steps_done(e, self.out)) is not None}
+        begun = {e.identity: done for e in running if (done := count_steps_done(e, self.out)) is not None}
         self.steps |= begun
         now = time.monotonic()
         if self.console.is_interactive:
@@ -81,7 +81,7 @@ class Board:
         elif now - self.last_line >= SECONDS_BETWEEN_LINES and begun:
             self.last_line = now
             shown = (e for e in running if e.identity in begun)
-            progress = ", ".join(f"{e.row} seed {e.seed}: {self.in_a_cell(e)}" for e in shown)
+            progress = ", ".join(f"{e.row} seed {e.seed}: {self.describe(e)}" for e in shown)
             self.say(f"{progress}; {self.time_left()}")
 
     def add(self, record: ExperimentRecord) -> None:
@@ -121,7 +121,7 @@ class Board:
             return 1.0
         return self.steps.get(experiment.identity, 0) / experiment.steps
 
-    def in_a_cell(self, experiment: Experiment) -> str:
+    def describe(self, experiment: Experiment) -> str:
         """Return a run's test error, its status if it has none, or how far it is."""
         record, steps = self.records.get(experiment.identity), self.steps.get(experiment.identity)
         if record is not None:
@@ -138,7 +138,7 @@ class Board:
         places = {(e.row, e.seed): e for e in self.experiments}
         for row in self.table.rows:
             if (row.id, seeds[0]) in places:
-                picture.add_row(row.label, *(self.in_a_cell(places[row.id, seed]) for seed in seeds))
+                picture.add_row(row.label, *(self.describe(places[row.id, seed]) for seed in seeds))
         return picture
 
 
@@ -154,7 +154,7 @@ def flops_of(experiment: Experiment) -> float:
 
 @cache
 def _flops_of_an_image(model: str, design: str, options: tuple[tuple[str, Any], ...], pixels: int) -> int:
-    return training_flops(network_spec(model, design=design, **dict(options)), pixels)
+    return count_training_flops(network_spec(model, design=design, **dict(options)), pixels)
 
 
 def describe_end(record: ExperimentRecord) -> str:

@@ -15,7 +15,7 @@ from resunit.training.recipe import Recipe, recipe_from_json
 RECIPE_FIELDS_OF_EXPERIMENTS = ("scale", "steps", "batch_size", "precision", "crop", "seed")
 
 
-def compared_run(run: Run) -> ComparedRun:
+def compare_run(run: Run) -> ComparedRun:
     """Return the run in a folder. Raises FileFormatError if its recipe is damaged."""
     recipe = recipe_from_json(run.recipe, str(run.folder / "recipe.json"))
     result, page = run.result, run.folder / "report.html"
@@ -38,7 +38,7 @@ def compared_run(run: Run) -> ComparedRun:
     )
 
 
-def compared_recipe_run(run: RecipeRun, origin: str) -> ComparedRun:
+def compare_recipe_run(run: RecipeRun, origin: str) -> ComparedRun:
     """Return a run of a named recipe. Raises FileFormatError naming `origin` if its recipe is damaged."""
     recipe = replace(recipe_from_json(run.recipe, origin), seed=run.seed, precision=run.precision)
     return ComparedRun(
@@ -55,7 +55,7 @@ def compared_recipe_run(run: RecipeRun, origin: str) -> ComparedRun:
     )
 
 
-def compared_experiment(record: ExperimentRecord) -> ComparedRun:
+def compare_experiment(record: ExperimentRecord) -> ComparedRun:
     """Return a recorded run of a row of a table, whose record holds some fields of the recipe."""
     fields = {name: value for name in RECIPE_FIELDS_OF_EXPERIMENTS if (value := getattr(record, name)) != ""}
     if record.recipe:

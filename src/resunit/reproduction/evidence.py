@@ -30,7 +30,7 @@ def read_evidence(out: Path, scale: str) -> list[ExperimentRecord]:
     `read_records` does.
     """
     records = [*read_records(SHIPPED / f"{scale}.jsonl"), *read_records(records_path(out, scale))]
-    return newest_of_each_run(records)
+    return select_newest_of_each_run(records)
 
 
 def read_records(path: Path) -> list[ExperimentRecord]:
@@ -47,7 +47,7 @@ def read_records(path: Path) -> list[ExperimentRecord]:
                 f"{path}, line {number}: made with NUMERICS {record.numerics}, and this is {NUMERICS}; such "
                 "numbers cannot be compared: move the file away or choose another --out"
             )
-    return newest_of_each_run(records)
+    return select_newest_of_each_run(records)
 
 
 def has_ended(record: ExperimentRecord) -> bool:
@@ -60,7 +60,7 @@ def add_record(path: Path, record: ExperimentRecord) -> None:
     append(path, [record])
 
 
-def records_of(
+def select_records(
     experiments: Iterable[Experiment], records: Iterable[ExperimentRecord]
 ) -> list[ExperimentRecord]:
     """Return the records of these experiments."""
@@ -68,7 +68,7 @@ def records_of(
     return [record for record in records if record.identity in wanted]
 
 
-def newest_of_each_run(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+def select_newest_of_each_run(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
     """Return the records with each run once: the later of two records stays."""
     return list({record.identity: record for record in records}.values())
 

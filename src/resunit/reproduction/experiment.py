@@ -71,7 +71,7 @@ class Experiment:
         write_file(folder / "experiment.json", self)
 
     @classmethod
-    def stored(cls, folder: Path) -> "Experiment":
+    def read(cls, folder: Path) -> "Experiment":
         """Return the experiment in `folder`. Raises FileFormatError naming the file."""
         path = folder / "experiment.json"
         experiment = read_file(cls, path)
@@ -109,7 +109,7 @@ class PlannedRun:
         )
 
 
-def planned_runs(
+def plan_runs(
     table: Table, *, scale: str, seeds: int, data: str | None, changes: Mapping[str, Any]
 ) -> Iterator[PlannedRun]:
     """Yield the runs of a table: all rows with the first seed, then all rows with the next seed.
@@ -130,27 +130,27 @@ def planned_runs(
                 yield PlannedRun(row, scale, recipe_for(row, scale, seed, data, changes))
 
 
-def experiments(
+def plan_experiments(
     name: str, table: Table, *, scale: str, seeds: int, data: str | None, changes: Mapping[str, Any]
 ) -> list[Experiment]:
-    """Return the experiments of the table called `name`, in the order of `planned_runs`.
+    """Return the experiments of the table called `name`, in the order of `plan_runs`.
 
     Rows whose data no source gives are left out, with a RowsLeftOut warning. Two rows that are one run tested
     in two ways have one experiment.
 
     Raises:
-        UsageError: as `planned_runs`.
+        UsageError: as `plan_runs`.
         DataError: a data set is damaged.
     """
     known: dict[str, DataFacts | None] = {}
     found: dict[str, Experiment] = {}
-    for planned in planned_runs(table, scale=scale, seeds=seeds, data=data, changes=changes):
+    for planned in plan_runs(table, scale=scale, seeds=seeds, data=data, changes=changes):
         recipe = planned.recipe
         if recipe.data not in known:
             known[recipe.data] = _facts_of_data(recipe)
         if (facts := known[recipe.data]) is None:
             continue
-        recipe = in_steps(recipe, facts.train_images)
+        recipe = count_in_steps(recipe, facts.train_images)
         identity = identity_of(recipe, facts.checksum)
         found.setdefault(identity, Experiment(name, planned.row.id, scale, recipe.to_json(), identity))
     return list(found.values())
@@ -168,7 +168,7 @@ class DataFacts:
     train_images: int
 
 
-def in_steps(recipe: Recipe, train_images: int) -> Recipe:
+def count_in_steps(recipe: Recipe, train_images: int) -> Recipe:
     """Return `recipe` with its length in steps, by which runs are shown and compared."""
     if recipe.epochs is None:
         return recipe

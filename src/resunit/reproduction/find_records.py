@@ -8,7 +8,7 @@ from typing import Any, Literal
 from resunit.errors import FileFormatError, UsageError
 from resunit.io.jsonl import read_lines
 from resunit.reports.compared_run import ComparedRun, with_all_options
-from resunit.reproduction.compared_runs import compared_recipe_run, compared_run, with_own_names
+from resunit.reproduction.compared_runs import compare_recipe_run, compare_run, with_own_names
 from resunit.reproduction.evidence import read_records
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.recording import record_of
@@ -79,9 +79,9 @@ def find_records(paths: Iterable[Path]) -> Found:
             continue
         run = read_run(folder)
         if (folder.parent / "experiment.json").exists():
-            found.experiments.append(record_of(Experiment.stored(folder.parent), run))
+            found.experiments.append(record_of(Experiment.read(folder.parent), run))
         else:
-            found.runs.append(compared_run(run))
+            found.runs.append(compare_run(run))
             places.append(folder)
     for file in files.values():
         _add_records_of(file, file in named, found)
@@ -116,7 +116,7 @@ def _add_records_of(path: Path, is_named: bool, found: Found) -> None:
 
 def _recipe_runs_in(path: Path) -> Iterator[ComparedRun]:
     for number, run in enumerate(read_all(RecipeRun, path, upgrade_recipe_run), 1):
-        yield compared_recipe_run(run, f"{path}, line {number}")
+        yield compare_recipe_run(run, f"{path}, line {number}")
 
 
 def _kind_of(record: dict[str, Any]) -> Kind | None:

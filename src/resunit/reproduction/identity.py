@@ -36,7 +36,7 @@ def identity_of(recipe: Recipe, data_checksum: str) -> str:
             machines.
         data_checksum: the checksum of the data set.
     """
-    determining = _determining(recipe.to_json()) | {"data": data_checksum, "numerics": NUMERICS}
+    determining = _select_determining(recipe.to_json()) | {"data": data_checksum, "numerics": NUMERICS}
     if recipe.design is not None and is_own_design(recipe.design):
         determining["own design"] = source_digest(recipe.design)
     return _hash(determining)[:16]
@@ -48,10 +48,12 @@ def recipe_hash(recipe: Mapping[str, Any]) -> str:
     Args:
         recipe: what `Recipe.to_json` returns.
     """
-    return _hash({name: value for name, value in _determining(recipe).items() if name not in STATED})[:8]
+    return _hash({name: value for name, value in _select_determining(recipe).items() if name not in STATED})[
+        :8
+    ]
 
 
-def _determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _select_determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that determine numbers and differ from their defaults.
 
     A field at its default does not count, so that a field that is added later leaves old identities alone.
@@ -69,11 +71,11 @@ DEFAULTS: dict[str, Any] = json.loads(
 
 
 def _hash(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(_under_first_names(values), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_restore_first_names(values), sort_keys=True).encode()).hexdigest()
 
 
-def _under_first_names(values: Mapping[str, Any]) -> dict[str, Any]:
+def _restore_first_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        FIRST_NAMES.get(name, name): _under_first_names(value) if isinstance(value, dict) else value
+        FIRST_NAMES.get(name, name): _restore_first_names(value) if isinstance(value, dict) else value
         for name, value in values.items()
     }

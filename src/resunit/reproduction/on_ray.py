@@ -15,7 +15,7 @@ from resunit.errors import UsageError
 from resunit.io.memory import MEMORY
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.one_run import perform, when_free
+from resunit.reproduction.one_run import perform, wait_until_free
 from resunit.runs.schema import ExperimentRecord
 
 SECONDS_TO_CONNECT = 15
@@ -97,5 +97,5 @@ def _perform(folder: Path, memory: int | None) -> ExperimentRecord | None:
     if memory is not None:
         os.environ[MEMORY] = str(memory)
     keep_freed_memory(torch.device("cpu"))  # Training on a CPU is faster with it.
-    when_free(folder)
+    wait_until_free(folder)
     return perform(folder)

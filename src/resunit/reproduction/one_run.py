@@ -36,7 +36,7 @@ def perform(folder: Path) -> ExperimentRecord | None:
 
     Raises what training raises.
     """
-    experiment = Experiment.stored(folder)
+    experiment = Experiment.read(folder)
     recipe = experiment.typed_recipe
     if recipe.design is not None and is_own_design(recipe.design):
         add_design(recipe.design)  # The user named this design on the command line of the table.
@@ -57,7 +57,7 @@ def stop_with_the_runner() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def when_free(folder: Path) -> None:
+def wait_until_free(folder: Path) -> None:
     """Wait until no process of an earlier runner trains the run in `folder`.
 
     A process whose runner was killed exits after its step or its last evaluation, however long that takes. Its
@@ -85,7 +85,7 @@ def prepare_process(threads: int) -> None:
     stop_with_the_runner()
 
 
-def one_run(folder: Path, threads: int, memory: int | None) -> None:
+def train_one_run(folder: Path, threads: int, memory: int | None) -> None:
     """Train the experiment in `folder`; the process of a run does nothing else.
 
     It leaves `RECORD`, or the reason of its failure in the last line of `OUTPUT`. It exits with `STOPPED` if
@@ -103,8 +103,8 @@ def one_run(folder: Path, threads: int, memory: int | None) -> None:
         os.environ[MEMORY] = str(memory)
     prepare_process(threads)
     try:
-        when_free(folder)
-        if Experiment.stored(folder).scale != "smoke":  # Somebody waits for a smoke run.
+        wait_until_free(folder)
+        if Experiment.read(folder).scale != "smoke":  # Somebody waits for a smoke run.
             os.nice(NICENESS)
         record = perform(folder)
     except Exception as error:  # The last line of the output becomes the error in the record.

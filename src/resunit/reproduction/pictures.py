@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from resunit.reports.curves import Curve, Plot
 from resunit.reproduction.publication import (
-    conditions,
+    describe_limits,
     describe_seeds,
-    qualification,
-    records_of_row,
+    describe_setting,
+    select_records_of_row,
 )
-from resunit.reproduction.setting import most_common, setting_of
+from resunit.reproduction.setting import find_most_common, setting_of
 from resunit.reproduction.tables import Table
 from resunit.runs.schema import ExperimentRecord
 
@@ -20,7 +20,7 @@ IN_THE_PAPER = " The paper's dashed lines are the training loss, on an axis of i
 RunsByLabel = Mapping[str, Sequence[ExperimentRecord]]
 
 
-def figure(table: Table, records: Sequence[ExperimentRecord]) -> Plot | None:
+def make_curves(table: Table, records: Sequence[ExperimentRecord]) -> Plot | None:
     """Return the curves of the rows that ran, in the table's panels; None if there are none.
 
     The curves of a panel are of one setting.
@@ -28,8 +28,12 @@ def figure(table: Table, records: Sequence[ExperimentRecord]) -> Plot | None:
     rows = {row.id: row for row in table.rows}
     panels = {}
     for panel in table.panels:
-        found = {rows[name].label: records_of_row(rows[name], records) for name in panel.rows if name in rows}
-        common = most_common(record for runs in found.values() for record in runs)
+        found = {
+            rows[name].label: select_records_of_row(rows[name], records)
+            for name in panel.rows
+            if name in rows
+        }
+        common = find_most_common(record for runs in found.values() for record in runs)
         panels[panel.title] = {
             label: [record for record in runs if setting_of(record) == common]
             for label, runs in found.items()
@@ -56,7 +60,7 @@ def _plot(title: str, panels: Mapping[str, RunsByLabel], lines: str) -> Plot | N
         return None
     of_all = len(captions) == 1
     sentences = [text if of_all else f"{', '.join(names)}: {text}" for text, names in captions.items()]
-    return Plot(title, curves, f"{' '.join(sentences)} {lines}{qualification(shown)}")
+    return Plot(title, curves, f"{' '.join(sentences)} {lines}{describe_limits(shown)}")
 
 
 def _caption(drawn: RunsByLabel) -> str:
@@ -66,10 +70,10 @@ def _caption(drawn: RunsByLabel) -> str:
         description = next(iter(seeds.values()))
     else:
         description = ", ".join(f"{text} ({label})" for label, text in seeds.items())
-    return conditions(setting_of(runs[0]), runs, description) + _images_on_the_way(runs)
+    return describe_setting(setting_of(runs[0]), runs, description) + _describe_images_on_the_way(runs)
 
 
-def _images_on_the_way(runs: Sequence[ExperimentRecord]) -> str:
+def _describe_images_on_the_way(runs: Sequence[ExperimentRecord]) -> str:
     """Return a sentence on the test images of the curves, if evaluations during training used only a part of them.
 
     The last point of a run that is done is of all images.

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from resunit.io.format import two_digits
+from resunit.io.format import to_two_digits
 from resunit.reproduction.claims import CLAIMS
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.claims.claim import describe_network
@@ -14,7 +14,7 @@ from resunit.reproduction.claims.judging import SIGNIFICANCE_LEVEL
 from resunit.reproduction.claims.margins import Margins
 from resunit.reproduction.claims.quantities import is_at_chance
 from resunit.reproduction.networks import NetworkChoice, NetworkKey, network, network_of
-from resunit.reproduction.setting import Setting, newest_of_each_seed, setting_of
+from resunit.reproduction.setting import Setting, select_newest_of_each_seed, setting_of
 from resunit.reproduction.statistics import pooled_deviation, power
 from resunit.runs.schema import ExperimentRecord
 
@@ -81,11 +81,14 @@ class Pilots:
         else:
             verdict = "below" if self.is_steady else "not below"
             lines.append(
-                f"Standard deviation over seeds: original ResNet-110 {two_digits(self.deviation_of_original)} points, "
+                "Standard deviation over seeds: original ResNet-110 "
+                f"{to_two_digits(self.deviation_of_original)} points, "
                 f"{verdict} the {GREATEST_DEVIATION:g} that the scale needs"
             )
         if self.deviation is not None:
-            lines.append(f"One variance for all networks that learned: {two_digits(self.deviation)} points")
+            lines.append(
+                f"One variance for all networks that learned: {to_two_digits(self.deviation)} points"
+            )
         if self.margins is not None:
             lines.append(
                 f"Margins: {self.margins.test_error:.2f} points of test error, "
@@ -114,20 +117,20 @@ def _examine(setting: Setting, records: Iterable[ExperimentRecord]) -> Pilots:
         chosen = network_of(record)
         networks[chosen.key] = chosen
         runs[chosen.key].append(record)
-    runs = {key: newest_of_each_seed(found) for key, found in runs.items()}
+    runs = {key: select_newest_of_each_seed(found) for key, found in runs.items()}
     learned = [_errors(found) for found in runs.values() if not any(map(is_at_chance, found))]
     deviation = pooled_deviation(learned)
     original = _errors(runs.get(ORIGINAL.key, ()))
     return Pilots(
         setting=f"{setting.data}, scale {setting.scale}, {setting.description}",
-        networks=tuple(_of_network(each, networks, runs, deviation) for each in networks.values()),
+        networks=tuple(_examine_network(each, networks, runs, deviation) for each in networks.values()),
         deviation_of_original=stdev(original) if len(original) > 1 else None,
         deviation=deviation,
         margins=_margins(runs),
     )
 
 
-def _of_network(
+def _examine_network(
     chosen: NetworkChoice,
     networks: Mapping[NetworkKey, NetworkChoice],
     runs: Mapping[NetworkKey, list[ExperimentRecord]],

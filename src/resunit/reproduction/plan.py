@@ -11,8 +11,8 @@ from resunit.errors import FileFormatError, UsageError, unknown
 from resunit.io.places import user_path
 from resunit.models.custom import add_design
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
-from resunit.reproduction.evidence import newest_of_each_run, read_evidence, read_records
-from resunit.reproduction.experiment import PlannedRun, planned_runs
+from resunit.reproduction.evidence import read_evidence, read_records, select_newest_of_each_run
+from resunit.reproduction.experiment import PlannedRun, plan_runs
 from resunit.reproduction.networks import network
 from resunit.reproduction.pool import read_pool
 from resunit.reproduction.publication import OWN
@@ -78,7 +78,7 @@ class Plan:
             FileFormatError: a file is missing or damaged.
             UsageError: somebody else's records are of other settings.
         """
-        return newest_of_each_run([*self.pooled, *self._own_evidence()])
+        return select_newest_of_each_run([*self.pooled, *self._own_evidence()])
 
     def _own_evidence(self) -> list[ExperimentRecord]:
         if self.records is None:
@@ -90,7 +90,7 @@ class Plan:
     def runs(self) -> list[PlannedRun]:
         """Return the runs that this machine would train, with a stand-in for a folder that was not named."""
         return list(
-            planned_runs(
+            plan_runs(
                 self.table,
                 scale=self.scale,
                 seeds=self.seeds,
@@ -145,7 +145,9 @@ def make_plan(
     table = replace(TABLES[name], rows=select_rows(name, TABLES[name], only, add))
     steps = 0
     if name == SIGNAL:
-        table, changes, steps = _for_the_signal(table, scale, data, changes, shows_a_file=records is not None)
+        table, changes, steps = _change_for_the_signal(
+            table, scale, data, changes, shows_a_file=records is not None
+        )
     return Plan(name, table, scale, seeds, data, changes, out, records, steps, tuple(map(user_path, pool)))
 
 
@@ -176,7 +178,7 @@ def make_own_row(table: Table, design: str) -> Row:
     )  # fmt: skip
 
 
-def _for_the_signal(
+def _change_for_the_signal(
     table: Table, scale: str, data: str | None, changes: Mapping[str, Any], *, shows_a_file: bool
 ) -> tuple[Table, Mapping[str, Any], int]:
     """Return the table on other data, the changes of recipes, and the step of the second measurement.

@@ -11,8 +11,8 @@ from resunit.errors import FileFormatError, UsageError
 from resunit.reproduction.experiment import Experiment, PlannedRun
 from resunit.reproduction.plan import FOLDER, Plan
 from resunit.reproduction.recorded_precision import is_recorded
-from resunit.reproduction.reproduce import runs_as_recorded, threads_of_run
-from resunit.reproduction.runner import steps_done
+from resunit.reproduction.reproduce import plan_as_recorded, threads_of_run
+from resunit.reproduction.runner import count_steps_done
 from resunit.reproduction.time_ahead import seconds_of_runs
 from resunit.runs.recipe_format import WITHOUT_EFFECT
 
@@ -121,17 +121,17 @@ def look_ahead(plan: Plan, *, jobs: int | None) -> PlanAhead:
     """
     jobs, threads = threads_of_run(plan, jobs)
     evidence = plan.evidence()
-    planned = _each_once(runs_as_recorded(plan, evidence))
+    planned = _select_each_once(plan_as_recorded(plan, evidence))
     recorded = [is_recorded(run, evidence) for run in planned]
     left = [run for run, is_done in zip(planned, recorded, strict=True) if not is_done]
     if any(run.recipe.data == FOLDER for run in left):
         raise UsageError("rows on ImageNet need a folder of images; give --data FOLDER")
     seconds = iter(seconds_of_runs([run.recipe for run in left], threads))
-    begun = list(_stored_experiments(plan.out))
+    begun = list(_read_experiments(plan.out))
     runs = []
     for run, is_done in zip(planned, recorded, strict=True):
         steps = run.recipe.steps or 0
-        done = None if is_done else _steps_done(run, begun, plan.out)
+        done = None if is_done else _count_steps_done(run, begun, plan.out)
         state: State = "recorded" if is_done else "missing" if done is None else "begun"
         share_left = 0.0 if is_done else 1 - (done or 0) / steps if steps else 1.0
         time = 0.0 if is_done else next(seconds) * share_left
@@ -140,7 +140,7 @@ def look_ahead(plan: Plan, *, jobs: int | None) -> PlanAhead:
     return PlanAhead(plan.name, plan.table.title, plan.scale, tuple(runs), jobs)
 
 
-def _each_once(planned: Iterable[PlannedRun]) -> list[PlannedRun]:
+def _select_each_once(planned: Iterable[PlannedRun]) -> list[PlannedRun]:
     """Return the runs without a second row that is the same run tested in another way."""
     found: list[PlannedRun] = []
     for run in planned:
@@ -149,23 +149,23 @@ def _each_once(planned: Iterable[PlannedRun]) -> list[PlannedRun]:
     return found
 
 
-def _stored_experiments(out: Path) -> Iterable[Experiment]:
+def _read_experiments(out: Path) -> Iterable[Experiment]:
     """Yield the experiments whose folders are in the folder of results; damaged ones begin anew."""
     for file in sorted(out.glob("runs/*/experiment.json")):
         try:
-            yield Experiment.stored(file.parent)
+            yield Experiment.read(file.parent)
         except FileFormatError:
             continue
 
 
-def _steps_done(run: PlannedRun, begun: Sequence[Experiment], out: Path) -> int | None:
+def _count_steps_done(run: PlannedRun, begun: Sequence[Experiment], out: Path) -> int | None:
     """Return the steps that a run has logged, whichever table it was made for first; None if it has not begun."""
-    wanted = _determining(run.recipe.to_json())
-    found = (experiment for experiment in begun if _determining(experiment.recipe) == wanted)
-    return max((done for e in found if (done := steps_done(e, out)) is not None), default=None)
+    wanted = _select_determining(run.recipe.to_json())
+    found = (experiment for experiment in begun if _select_determining(experiment.recipe) == wanted)
+    return max((done for e in found if (done := count_steps_done(e, out)) is not None), default=None)
 
 
-def _determining(recipe: Any) -> dict[str, Any]:
+def _select_determining(recipe: Any) -> dict[str, Any]:
     return {name: value for name, value in recipe.items() if name not in WITHOUT_EFFECT}
 
 

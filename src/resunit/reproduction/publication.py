@@ -10,7 +10,7 @@ from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.claims.quantities import POINTS_BELOW_CHANCE, is_at_chance
 from resunit.reproduction.networks import network_of
 from resunit.reproduction.rows import Row
-from resunit.reproduction.setting import Setting, most_common, newest_of_each_seed, setting_of
+from resunit.reproduction.setting import Setting, find_most_common, select_newest_of_each_seed, setting_of
 from resunit.reproduction.tables import RECIPE_OF_ROW, Table
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.recipe import is_own_design
@@ -26,7 +26,7 @@ NUMBERS_OF_TABLES = (
 )
 
 
-def records_of_row(row: Row, records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+def select_records_of_row(row: Row, records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
     """Return the runs of a row's network on its data, whichever table they were made for.
 
     They are ordered by length and seed. At smoke scale, rows of CIFAR-10 are trained on its sample. Errors
@@ -35,7 +35,7 @@ def records_of_row(row: Row, records: Iterable[ExperimentRecord]) -> list[Experi
     if row.network is None:
         return []
     found = [
-        on_large_crop(record) if row.large_crop else record
+        take_large_crop(record) if row.large_crop else record
         for record in records
         if (row.data is None or record.data == row.data or stands_in(record, row))
         and record.crop == row.crop
@@ -43,7 +43,7 @@ def records_of_row(row: Row, records: Iterable[ExperimentRecord]) -> list[Experi
         # A row of the user's own is in no table here, and has the paper's recipe.
         and RECIPE_OF_ROW.get(record.row, "paper") == row.recipe
     ]
-    found = newest_of_each_seed(found)
+    found = select_newest_of_each_seed(found)
     return sorted(found, key=lambda record: (record.scale != "smoke", record.steps, record.seed))
 
 
@@ -52,7 +52,7 @@ def stands_in(record: ExperimentRecord, row: Row) -> bool:
     return record.scale == "smoke" and row.data == "cifar10"
 
 
-def on_large_crop(record: ExperimentRecord) -> ExperimentRecord:
+def take_large_crop(record: ExperimentRecord) -> ExperimentRecord:
     """Return the record with the errors of the large test crop in place of the other's."""
     return replace(
         record,
@@ -63,7 +63,7 @@ def on_large_crop(record: ExperimentRecord) -> ExperimentRecord:
 
 def has_any(table: Table, records: Sequence[ExperimentRecord]) -> bool:
     """Return whether there is a run of any row of the table."""
-    return any(records_of_row(row, records) for row in table.rows)
+    return any(select_records_of_row(row, records) for row in table.rows)
 
 
 def with_own_rows(name: str, table: Table, records: Iterable[ExperimentRecord]) -> Table:
@@ -84,21 +84,21 @@ def with_own_rows(name: str, table: Table, records: Iterable[ExperimentRecord]) 
     return replace(table, rows=(*table.rows, *own.values())) if own else table
 
 
-def comparison(table: Table, records: Sequence[ExperimentRecord]) -> Comparison:
+def make_comparison(table: Table, records: Sequence[ExperimentRecord]) -> Comparison:
     """Return the table with the runs made here.
 
     A row shows runs of one setting: the table's most common one if the row has it, else its own longest.
     """
-    of_rows = {row.id: records_of_row(row, records) for row in table.rows}
-    common = most_common(record for found in of_rows.values() for record in found)
+    of_rows = {row.id: select_records_of_row(row, records) for row in table.rows}
+    common = find_most_common(record for found in of_rows.values() for record in found)
     shown: dict[str, list[ExperimentRecord]] = {}
     for name, found in of_rows.items():
         settings = [setting_of(record) for record in found]
-        chosen = next((s for s in settings if _alike(s, common)), settings[-1] if settings else None)
+        chosen = next((s for s in settings if _is_alike(s, common)), settings[-1] if settings else None)
         shown[name] = [record for record in found if setting_of(record) == chosen]
     rows = tuple(_comparison_row(row, shown[row.id], common) for row in table.rows)
     everything = [record for found in shown.values() for record in found]
-    return Comparison(table.title, caption(everything, common), rows)
+    return Comparison(table.title, describe_conditions(everything, common), rows)
 
 
 def _comparison_row(row: Row, records: list[ExperimentRecord], common: Setting | None) -> ComparisonRow:
@@ -131,27 +131,25 @@ def _describe_status(records: Sequence[ExperimentRecord], done: Sequence[Experim
 
 def _describe_other_setting(records: Sequence[ExperimentRecord], common: Setting | None) -> str:
     """Return the setting of a row's runs if it is not the table's."""
-    if not records or common is None or _alike(setting := setting_of(records[0]), common):
+    if not records or common is None or _is_alike(setting := setting_of(records[0]), common):
         return ""
     scale = f"{setting.scale}, " if setting.scale != common.scale else ""
     return scale + setting.description
 
 
-def _alike(setting: Setting, common: Setting | None) -> bool:
+def _is_alike(setting: Setting, common: Setting | None) -> bool:
     """Return whether two settings are equal in everything but the data, which each row names itself."""
     return common is not None and setting._replace(data=common.data) == common
 
 
-def caption(records: Sequence[ExperimentRecord], common: Setting | None) -> str:
+def describe_conditions(records: Sequence[ExperimentRecord], common: Setting | None) -> str:
     """Return the conditions under which the numbers of a table were measured, and what qualifies them."""
     if common is None:
         return "No row of it was run here."
-    return (
-        f"{conditions(common, records, describe_seeds(records))} {NUMBERS_OF_TABLES}{qualification(records)}"
-    )
+    return f"{describe_setting(common, records, describe_seeds(records))} {NUMBERS_OF_TABLES}{describe_limits(records)}"
 
 
-def conditions(setting: Setting, records: Iterable[ExperimentRecord], seeds: str) -> str:
+def describe_setting(setting: Setting, records: Iterable[ExperimentRecord], seeds: str) -> str:
     """Return a sentence with scale, steps, batch, precision, seeds and machines."""
     scale = f"Scale {setting.scale}: " if setting.scale else ""
     machines = ", ".join(sorted({record.machine for record in records if record.machine is not None}))
@@ -164,7 +162,7 @@ def describe_seeds(records: Iterable[ExperimentRecord]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
-def qualification(records: Sequence[ExperimentRecord]) -> str:
+def describe_limits(records: Sequence[ExperimentRecord]) -> str:
     """Return sentences on the limits of what the records' numbers mean, each after a space."""
     text = ""
     if any(record.split == "validation" for record in records):
@@ -224,7 +222,7 @@ def _is_of_full_length(outcome: ClaimOutcome) -> bool:
     return bool(outcome.settings) and all(s.scale == "paper" for s in outcome.settings.values())
 
 
-def about(table: Table, outcomes: Iterable[ClaimOutcome]) -> list[ClaimOutcome]:
+def select_outcomes(table: Table, outcomes: Iterable[ClaimOutcome]) -> list[ClaimOutcome]:
     """Return the outcomes of the claims that the table's networks alone decide."""
     keys = {row.network.key for row in table.rows if row.network is not None}
     return [outcome for outcome in outcomes if {n.key for n in outcome.claim.networks} <= keys]

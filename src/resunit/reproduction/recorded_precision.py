@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from resunit.reproduction.evidence import has_ended
 from resunit.reproduction.experiment import PlannedRun
-from resunit.reproduction.publication import records_of_row
+from resunit.reproduction.publication import select_records_of_row
 from resunit.runs.schema import ExperimentRecord
 
 
-def in_recorded_precision(
+def take_recorded_precision(
     planned: Iterable[PlannedRun], evidence: Sequence[ExperimentRecord]
 ) -> list[PlannedRun]:
     """Return the runs in the precision in which most of them are recorded.
@@ -21,24 +21,24 @@ def in_recorded_precision(
     of_network: dict[str, list[PlannedRun]] = defaultdict(list)
     for run in planned:
         of_network[run.recipe.model].append(run)
-    return [run for runs in of_network.values() for run in _most_recorded(runs, evidence)]
+    return [run for runs in of_network.values() for run in _find_most_recorded(runs, evidence)]
 
 
 def is_recorded(run: PlannedRun, evidence: Sequence[ExperimentRecord]) -> bool:
     """Return whether a run of this row, seed and setting has ended."""
     return any(
         record.seed == run.recipe.seed and has_ended(record) and run.has_setting_of(record)
-        for record in records_of_row(run.row, evidence)
+        for record in select_records_of_row(run.row, evidence)
     )
 
 
-def _most_recorded(runs: list[PlannedRun], evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
+def _find_most_recorded(runs: list[PlannedRun], evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
     precisions = dict.fromkeys(
-        record.precision for run in runs for record in records_of_row(run.row, evidence)
+        record.precision for run in runs for record in select_records_of_row(run.row, evidence)
     )
-    choices = [runs, *(_in_precision(runs, precision) for precision in precisions)]
+    choices = [runs, *(_set_precision(runs, precision) for precision in precisions)]
     return max(choices, key=lambda choice: sum(is_recorded(run, evidence) for run in choice))
 
 
-def _in_precision(runs: Iterable[PlannedRun], precision: str) -> list[PlannedRun]:
+def _set_precision(runs: Iterable[PlannedRun], precision: str) -> list[PlannedRun]:
     return [replace(run, recipe=replace(run.recipe, precision=precision)) for run in runs]

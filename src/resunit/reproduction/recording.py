@@ -34,9 +34,7 @@ MEASURES = (
 )
 
 
-def described(
-    experiment: Experiment, status: Status = "failed", error: str | None = None
-) -> ExperimentRecord:
+def describe(experiment: Experiment, status: Status = "failed", error: str | None = None) -> ExperimentRecord:
     """Return the record with the settings of a run and without results.
 
     Args:
@@ -78,7 +76,7 @@ def record_of(experiment: Experiment, run: Run) -> ExperimentRecord:
     done = result.status == "done"
     large_crop = result.view("large_crop")
     record = replace(
-        described(experiment, result.status),
+        describe(experiment, result.status),
         steps_done=result.steps,
         split=result.split,
         classes=len(run.evaluation.classes) if done and run.evaluation else None,
@@ -87,8 +85,8 @@ def record_of(experiment: Experiment, run: Run) -> ExperimentRecord:
         test_top5_error=result.top5_error,
         test_error_large_crop=large_crop.error if large_crop else None,
         test_top5_error_large_crop=large_crop.top5_error if large_crop else None,
-        train_loss=_at_the_end(run, result.train_loss, lambda line: line.train_loss),
-        train_error=_at_the_end(run, result.train_error, lambda line: line.train_error),
+        train_loss=_count_at_the_end(run, result.train_loss, lambda line: line.train_loss),
+        train_error=_count_at_the_end(run, result.train_error, lambda line: line.train_error),
         parameters=result.parameters,
         train_flops=result.train_flops,
         wall_seconds=result.wall_seconds,
@@ -126,7 +124,9 @@ def _point_of_propagation(line: PropagationLine) -> PropagationPoint:
     return PropagationPoint(line.step, measures)
 
 
-def _at_the_end(run: Run, counted: float | None, number: Callable[[LogLine], float | None]) -> float | None:
+def _count_at_the_end(
+    run: Run, counted: float | None, number: Callable[[LogLine], float | None]
+) -> float | None:
     """Return what the run counted over its last twentieth; results before format 3 have only the log to tell."""
     if counted is not None or run.result.status != "done":
         return counted

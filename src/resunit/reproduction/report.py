@@ -9,26 +9,26 @@ from resunit.errors import RunError, UsageError
 from resunit.io.atomic import write_atomically
 from resunit.io.places import user_path
 from resunit.io.sortable_table import SortableTable
-from resunit.models.drawing.draw import design_svgs, draw_designs
+from resunit.models.drawing.draw import draw_designs, render_designs
 from resunit.reports.compared_run import ComparedRun, with_all_options
-from resunit.reports.costs import Cost, costs_in_markdown
+from resunit.reports.costs import Cost, write_costs_in_markdown
 from resunit.reports.curves import Curve, Plot, draw_curves
-from resunit.reports.measurement_table import measurement_table
+from resunit.reports.measurement_table import make_measurement_table
 from resunit.reports.paper_comparison import Comparison, claims_in_markdown, comparison_in_markdown
-from resunit.reports.run_table import run_table
+from resunit.reports.run_table import make_run_table
 from resunit.reports.runs_comparison import RunsComparison, compare
-from resunit.reports.runs_page import runs_page
+from resunit.reports.runs_page import render_runs_page
 from resunit.reports.sortable_table import table_in_markdown
 from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.claims.margins import MARGINS, describe_margins
-from resunit.reproduction.compared_runs import compared_experiment
+from resunit.reproduction.compared_runs import compare_experiment
 from resunit.reproduction.find_records import find_records
-from resunit.reproduction.pictures import figure
+from resunit.reproduction.pictures import make_curves
 from resunit.reproduction.publication import (
     claim_rows,
-    comparison,
     has_any,
     label_of,
+    make_comparison,
     tally,
     with_own_rows,
 )
@@ -85,20 +85,20 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
             "--against needs runs of `resunit train`; rows of the paper's tables have their figures"
         )
     compared = compare(found.runs, out, against, found.unfinished) if found.runs else None
-    measured = measurement_table(found.measurements) if found.measurements else None
+    measured = make_measurement_table(found.measurements) if found.measurements else None
     recorded = (
-        run_table(with_all_options(list(map(compared_experiment, found.experiments))))
+        make_run_table(with_all_options(list(map(compare_experiment, found.experiments))))
         if found.experiments
         else None
     )
     of_tables = found.experiments
     tables = {name: with_own_rows(name, table, of_tables) for name, table in TABLES.items()}
     comparisons = [
-        comparison(table, of_tables)
+        make_comparison(table, of_tables)
         for name, table in tables.items()
         if has_any(table, of_tables) and (table is not TABLES[name] or name.startswith("table"))
     ]
-    figures = {name: plot for name, table in tables.items() if (plot := figure(table, of_tables))}
+    figures = {name: plot for name, table in tables.items() if (plot := make_curves(table, of_tables))}
     outcomes = judge(of_tables) if of_tables else []
     if out.suffix == ".md":
         parts = _markdown_of_runs(compared, measured, out)
@@ -111,7 +111,7 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
             parts = ["# Runs compared\n", *parts]
         write_atomically(out, "\n".join(parts).encode())
     else:
-        page = runs_page(
+        page = render_runs_page(
             "The paper's experiments" if of_tables else "Runs compared",
             comparisons,
             claim_rows(outcomes),
@@ -119,7 +119,7 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
             list(figures.values()),
             _spread(of_tables),
             _costs(of_tables),
-            design_svgs(sorted({record.design for record in of_tables})) if of_tables else (),
+            render_designs(sorted({record.design for record in of_tables})) if of_tables else (),
             compared=compared,
             measurements=measured,
             recorded=recorded,
@@ -166,7 +166,7 @@ def _markdown(
         parts.append(
             f"## {plot.title}\n\n![{plot.title}]({name}.png)\n\n{plot.caption} [As PDF]({name}.pdf).\n"
         )
-    parts.append(costs_in_markdown(_costs(records)))
+    parts.append(write_costs_in_markdown(_costs(records)))
     return "\n".join(parts)
 
 

@@ -14,15 +14,15 @@ from resunit.reproduction.board import Board
 from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.evidence import (
     has_ended,
-    records_of,
+    select_records,
 )
-from resunit.reproduction.experiment import Experiment, PlannedRun, experiments
+from resunit.reproduction.experiment import Experiment, PlannedRun, plan_experiments
 from resunit.reproduction.on_ray import RayTasks
-from resunit.reproduction.pictures import figure
+from resunit.reproduction.pictures import make_curves
 from resunit.reproduction.pilots import Pilots, examine_pilots
 from resunit.reproduction.plan import SIGNAL, Plan
-from resunit.reproduction.publication import about, comparison, records_of_row
-from resunit.reproduction.recorded_precision import in_recorded_precision, is_recorded
+from resunit.reproduction.publication import make_comparison, select_outcomes, select_records_of_row
+from resunit.reproduction.recorded_precision import is_recorded, take_recorded_precision
 from resunit.reproduction.runner import LocalProcesses, perform_all
 from resunit.reproduction.setting import setting_of
 from resunit.reproduction.signal import SignalComparison, compare_signals
@@ -61,13 +61,13 @@ def train_missing(
     jobs, threads = threads_of_run(plan, jobs)
     if plan.scale != "smoke" and _is_recorded_in_another_precision(plan):
         return []
-    wanted = experiments(
+    wanted = plan_experiments(
         plan.name, plan.table, scale=plan.scale, seeds=plan.seeds, data=plan.data, changes=plan.changes
     )
     if not wanted:
         raise UsageError(f"{plan.name}: nothing to run; its rows' data cannot be had here")
     device = resolve_device(wanted[0].typed_recipe.device)
-    before = [record for record in records_of(wanted, plan.evidence()) if has_ended(record)]
+    before = [record for record in select_records(wanted, plan.evidence()) if has_ended(record)]
     pooled = {record.identity for record in plan.pooled}
     own = [experiment for experiment in wanted if experiment.identity not in pooled]
     shows_time = not quiet and on == "local" and plan.scale != "smoke"
@@ -122,12 +122,12 @@ class Reproduction:
     @property
     def comparison(self) -> Comparison:
         """The table beside the paper's numbers."""
-        return comparison(self.plan.table, self.records)
+        return make_comparison(self.plan.table, self.records)
 
     @property
     def outcomes(self) -> list[ClaimOutcome]:
         """The outcomes of the claims about these networks, corrected for all that can be tested."""
-        return about(self.plan.table, judge(self.comparable))
+        return select_outcomes(self.plan.table, judge(self.comparable))
 
     @property
     def signals(self) -> SignalComparison | None:
@@ -147,7 +147,7 @@ class Reproduction:
 
         Raises UsageError if there is no signal to draw, and WriteError.
         """
-        plot, signals = figure(self.plan.table, self.records), self.signals
+        plot, signals = make_curves(self.plan.table, self.records), self.signals
         if plot is None and signals is None:
             return []
         self.plan.out.mkdir(parents=True, exist_ok=True)
@@ -191,10 +191,12 @@ def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
     """
     evidence = plan.evidence()
     if trained:
-        return _reproduction(plan, records_of(trained, evidence), evidence, missing=())
-    planned = runs_as_recorded(plan, evidence)
+        return _reproduction(plan, select_records(trained, evidence), evidence, missing=())
+    planned = plan_as_recorded(plan, evidence)
     missing = tuple(run for run in planned if not is_recorded(run, evidence))
-    identities = {record.identity for row in plan.table.rows for record in records_of_row(row, evidence)}
+    identities = {
+        record.identity for row in plan.table.rows for record in select_records_of_row(row, evidence)
+    }
     shown = [record for record in evidence if record.identity in identities]
     if plan.changes_numbers or not missing:
         shown = [record for record in shown if any(run.has_setting_of(record) for run in planned)]
@@ -212,16 +214,16 @@ def _reproduction(
     return Reproduction(plan, tuple(records), comparable, missing)
 
 
-def runs_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
+def plan_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
     """Return the planned runs, in the precision that was asked for or else in which most are recorded."""
     planned = plan.runs()
-    return planned if "precision" in plan.changes else in_recorded_precision(planned, evidence)
+    return planned if "precision" in plan.changes else take_recorded_precision(planned, evidence)
 
 
 def _is_recorded_in_another_precision(plan: Plan) -> bool:
     """Return whether all runs are recorded, in another precision than this machine would train them in."""
     evidence = plan.evidence()
-    runs = runs_as_recorded(plan, evidence)
+    runs = plan_as_recorded(plan, evidence)
     own = {(run.row.id, run.recipe.seed): run.recipe.precision for run in plan.runs()}
     return all(is_recorded(run, evidence) for run in runs) and any(
         run.recipe.precision != own[run.row.id, run.recipe.seed] for run in runs

@@ -19,8 +19,8 @@ from resunit.io.cores import available_cores
 from resunit.io.json_text import parse_json
 from resunit.reproduction.evidence import add_record, has_ended, read_evidence, records_path
 from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.one_run import OUTPUT, RECORD, STOPPED, one_run
-from resunit.reproduction.recording import described
+from resunit.reproduction.one_run import OUTPUT, RECORD, STOPPED, train_one_run
+from resunit.reproduction.recording import describe
 from resunit.runs.record_files import read, read_file
 from resunit.runs.schema import ExperimentRecord, LogLine
 from resunit.training.signals import STOPPING
@@ -79,7 +79,7 @@ class LocalProcesses:
         return self.pool.submit(self._run, experiment, folder)
 
     def _run(self, experiment: Experiment, folder: Path) -> ExperimentRecord | None:
-        child = CONTEXT.Process(target=one_run, args=(folder, self.threads, self.memory))
+        child = CONTEXT.Process(target=train_one_run, args=(folder, self.threads, self.memory))
         with self.lock:
             if self.closing.is_set():
                 return None
@@ -95,7 +95,7 @@ class LocalProcesses:
             return read_file(ExperimentRecord, folder / RECORD)
         lines = (folder / OUTPUT).read_text(errors="replace").splitlines()
         error = f"killed by signal {-code}" if code < 0 else (lines or [f"exit code {code}"])[-1]
-        return described(experiment, "failed", error)
+        return describe(experiment, "failed", error)
 
     def close(self) -> None:
         """Stop all runs, each with a checkpoint."""
@@ -156,7 +156,7 @@ def perform_all(
                     stopped.add(experiment.identity)
                     running[executor.submit(experiment, experiment.folder(out))] = experiment
                     continue
-                record = record or described(experiment, "failed", "stopped twice by another process")
+                record = record or describe(experiment, "failed", "stopped twice by another process")
                 add_record(path, record)
                 observer.add(record)
 
@@ -165,7 +165,7 @@ def _record_from(future: Future[ExperimentRecord | None], experiment: Experiment
     try:
         return future.result()
     except Exception as error:  # One run failed, and the others go on.
-        return described(experiment, "failed", " ".join(f"{type(error).__name__}: {error}".split()))
+        return describe(experiment, "failed", " ".join(f"{type(error).__name__}: {error}".split()))
 
 
 @contextmanager
@@ -209,7 +209,7 @@ def terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def steps_done(experiment: Experiment, out: Path) -> int | None:
+def count_steps_done(experiment: Experiment, out: Path) -> int | None:
     """Return how many steps a run has logged; None if it has not begun."""
     run = experiment.folder(out) / "run"
     if not run.exists():

@@ -51,7 +51,7 @@ def describe_differences(settings: Iterable[Setting]) -> str:
     return ", ".join(f"{name} {' and '.join(found)}" for name, found in values.items() if len(found) > 1)
 
 
-def most_common(records: Iterable[ExperimentRecord]) -> Setting | None:
+def find_most_common(records: Iterable[ExperimentRecord]) -> Setting | None:
     """Return the setting of most records, and of equally common ones the first; None without records.
 
     A setting of smoke scale is returned only if there is no other.
@@ -67,7 +67,7 @@ def recipe_of_scale(scale: str, imagenet: bool = False) -> str | None:
     return recipe_hash(scales[scale]().to_json()) if scale in scales else None
 
 
-def newest_of_each_seed(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+def select_newest_of_each_seed(records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
     """Return the records with each seed of a setting once: the later of two records stays.
 
     Two runs of one network, setting and seed differ if a folder of images, or a design of the user's own,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from resunit.errors import UsageError
-from resunit.reproduction.publication import records_of_row
+from resunit.reproduction.publication import select_records_of_row
 from resunit.reproduction.rows import Row
-from resunit.reproduction.setting import Setting, describe_differences, most_common, setting_of
+from resunit.reproduction.setting import Setting, describe_differences, find_most_common, setting_of
 from resunit.reproduction.tables import Table
 from resunit.runs.schema import ExperimentRecord
 
@@ -38,11 +38,11 @@ class SignalComparison:
 
     def initially(self, design: str) -> Measured | None:
         """Return the drawn measures at each junction before the first step, if they were taken."""
-        return _measured(self.records[design], 0)
+        return _read_measures(self.records[design], 0)
 
     def trained(self, design: str) -> Measured | None:
         """Return the drawn measures at each junction after the steps, if the run came as far."""
-        return _measured(self.records[design], self.steps)
+        return _read_measures(self.records[design], self.steps)
 
     @property
     def drawn(self) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def compare_signals(
         UsageError: no design has a run, no setting has a run of every design that has any, or no run
             measured the signal at the steps asked for.
     """
-    found = {row.network.design: _runs_with_signal(row, records) for row in table.rows if row.network}
+    found = {row.network.design: _select_runs_with_signal(row, records) for row in table.rows if row.network}
     recorded = {design: runs for design, runs in found.items() if runs}
     if not recorded:
         raise UsageError(f"{origin}: no run of these designs measured the signal; --run trains them")
@@ -123,8 +123,8 @@ def changes_for_signal(
     return needed | dict(changes)
 
 
-def _runs_with_signal(row: Row, records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
-    runs = (record for record in records_of_row(row, records) if record.propagation)
+def _select_runs_with_signal(row: Row, records: Iterable[ExperimentRecord]) -> list[ExperimentRecord]:
+    runs = (record for record in select_records_of_row(row, records) if record.propagation)
     return sorted(runs, key=lambda record: record.seed)
 
 
@@ -138,17 +138,21 @@ def _common_setting(recorded: Mapping[str, Sequence[ExperimentRecord]], origin: 
             f"{origin}: these runs cannot be compared, for they differ in {differing}; give the options of one "
             "setting, such as --steps or --precision, or --records FILE with one setting"
         )
-    common = most_common(r for runs in recorded.values() for r in runs if setting_of(r) in shared)
+    common = find_most_common(r for runs in recorded.values() for r in runs if setting_of(r) in shared)
     assert common is not None
     return common
 
 
-def _measured(record: ExperimentRecord, step: int) -> Measured | None:
+def _read_measures(record: ExperimentRecord, step: int) -> Measured | None:
     for point in record.propagation:
         if point.step == step:
-            return {name: _finite(point.measures[name]) for name in DRAWN_MEASURES if name in point.measures}
+            return {
+                name: _drop_nonfinite(point.measures[name])
+                for name in DRAWN_MEASURES
+                if name in point.measures
+            }
     return None
 
 
-def _finite(values: Iterable[float | None]) -> tuple[float | None, ...]:
+def _drop_nonfinite(values: Iterable[float | None]) -> tuple[float | None, ...]:
     return tuple(value if value is not None and math.isfinite(value) else None for value in values)

@@ -77,12 +77,12 @@ STROKES: dict[str, dict[str, Stroke]] = {
 def save_figure(signals: SignalComparison, path: Path) -> Path:
     """Draw the comparison into the .png `path`, and return the path. Raises WriteError."""
     buffer = io.BytesIO()
-    figure(signals).savefig(buffer, format="png", dpi=150)
+    draw_signals(signals).savefig(buffer, format="png", dpi=150)
     write_atomically(path, buffer.getvalue())
     return path
 
 
-def figure(signals: SignalComparison) -> Figure:
+def draw_signals(signals: SignalComparison) -> Figure:
     """Return the figure, in rows of two panels.
 
     The gradient before training stands beside the gradient after it. Below, before and after training, the

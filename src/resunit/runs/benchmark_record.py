@@ -132,14 +132,14 @@ def upgrade_benchmark(record: dict[str, Any]) -> dict[str, Any]:
     machine["omp_num_threads"] = machine.pop("OMP_NUM_THREADS", None)
     settings["peer"] = settings.pop("beside", None)
     if "seeds" in details:
-        details = {"accuracy": _upgraded_errors(details)}
+        details = {"accuracy": _upgrade_errors(details)}
     details = {_DETAILS_SINCE_FORMAT_1.get(name, name): value for name, value in details.items()}
     measurement = {name: record[name] for name in ("subject", "seconds", "work", "unit", "network")}
     measurement |= {"entry": record["contestant"], "settings": settings, "details": details}
     return {"started": record["run"], "machine": machine, "measurement": measurement}
 
 
-def _upgraded_errors(details: Mapping[str, Any]) -> dict[str, Any]:
+def _upgrade_errors(details: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "seeds": details["seeds"],
         "plain": details["test_errors"],

@@ -41,23 +41,23 @@ class Confusion:
         """The number of images."""
         return sum(map(sum, self.counts))
 
-    def hardest_first(self) -> list[ClassError]:
+    def sort_hardest_first(self) -> list[ClassError]:
         """Return the error of every class that has images, the highest error first."""
-        errors = [self._class_error(true) for true, row in enumerate(self.counts) if sum(row)]
+        errors = [self._count_class_error(true) for true, row in enumerate(self.counts) if sum(row)]
         return sorted(errors, key=lambda found: (found.error, found.name), reverse=True)
 
-    def most_confused(self) -> tuple[int, int] | None:
+    def find_most_confused(self) -> tuple[int, int] | None:
         """Return the two classes that were mistaken for each other most often; None without mistakes.
 
         The class whose images were mistaken more often comes first.
         """
         pairs = combinations(range(len(self.classes)), 2)
-        a, b = max(pairs, key=lambda pair: self._exchanged(*pair), default=(0, 0))
-        if a == b or not self._exchanged(a, b):
+        a, b = max(pairs, key=lambda pair: self._count_exchanged(*pair), default=(0, 0))
+        if a == b or not self._count_exchanged(a, b):
             return None
         return (a, b) if self.counts[a][b] >= self.counts[b][a] else (b, a)
 
-    def _class_error(self, true: int) -> ClassError:
+    def _count_class_error(self, true: int) -> ClassError:
         row = self.counts[true]
         wrong = {predicted: count for predicted, count in enumerate(row) if predicted != true and count}
         most = max(wrong, key=wrong.__getitem__, default=None)
@@ -69,5 +69,5 @@ class Confusion:
             times=0 if most is None else wrong[most],
         )
 
-    def _exchanged(self, a: int, b: int) -> int:
+    def _count_exchanged(self, a: int, b: int) -> int:
         return self.counts[a][b] + self.counts[b][a]

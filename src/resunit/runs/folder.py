@@ -95,7 +95,7 @@ class RunFolder:
         """Write result.json."""
         write_file(self.result, result)
 
-    def finished_result(self) -> RunResult | None:
+    def read_finished_result(self) -> RunResult | None:
         """Return the result of a run that is done, its page included, and None for a run that can continue.
 
         Raises:
@@ -194,10 +194,10 @@ def create_run_folder(path: Path, recipe: Mapping[str, Any]) -> RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         with only_user_of(path):  # Of two runs that begin here together, one finds the recipe of the other.
             if any(not entry.name.endswith(".partial") for entry in path.iterdir()):
-                raise _used(path)
+                raise _is_used(path)
             folder.write_recipe(recipe)
     except BlockingIOError:
-        raise _used(path) from None
+        raise _is_used(path) from None
     except OSError as error:
         raise _not_writable(path, error) from error
     return folder
@@ -237,7 +237,7 @@ def default_folder(name: str) -> Iterator[Path]:
             path.rmdir()
 
 
-def _used(path: Path) -> RunError:
+def _is_used(path: Path) -> RunError:
     return RunError(
         f"{path}: already used; choose another --out, or continue it with `{resume_command(path)}`"
     )

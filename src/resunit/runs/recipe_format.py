@@ -39,11 +39,11 @@ def upgrade_recipe(record: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """
     upgraded = dict(record)
     if format_of(record, RECIPE_FORMAT, origin) == 1:
-        upgraded = _renamed(upgraded)
+        upgraded = _rename(upgraded)
         if isinstance(options := upgraded.get("model_options"), Mapping):
-            upgraded["model_options"] = _renamed(options)
+            upgraded["model_options"] = _rename(options)
     return {**upgraded, "format": RECIPE_FORMAT}
 
 
-def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _rename(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {NAMES_SINCE_FORMAT_1.get(name, name): value for name, value in fields.items()}

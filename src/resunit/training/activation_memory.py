@@ -4,7 +4,7 @@ from typing import Literal
 
 from resunit.errors import UsageError
 from resunit.models.network import NetworkSpec
-from resunit.models.summary import ActivationMemory, activation_memory
+from resunit.models.summary import ActivationMemory, count_activations
 from resunit.training.devices import free_memory
 from resunit.training.distributed import Distributed
 from resunit.training.recipe import Recipe
@@ -33,7 +33,7 @@ def resolve_activation_checkpointing(
         return "small" if recipe.activation_checkpointing == "small" else "fast"
     assert recipe.batch_size is not None
     images = min(recipe.ghost_batch_size or recipe.batch_size, recipe.batch_size // distributed.world_size)
-    needs = bytes_per_image(activation_memory(spec, image_size), recipe.precision)
+    needs = bytes_per_image(count_activations(spec, image_size), recipe.precision)
     asked = recipe.activation_checkpointing
     modes: tuple[Mode, ...] = ("fast", "small") if asked == "auto" else (asked,)
     for mode in modes:

@@ -67,7 +67,7 @@ class Batches:
         """Yield the images of each ghost batch, augmented and normalised."""
         device = self.distributed.device
         if isinstance(self.split, StreamedSplit):  # Other processes decode its images ahead of time.
-            for pixels in self.split.augmented(ghost_batches, self.augmentation):
+            for pixels in self.split.augment(ghost_batches, self.augmentation):
                 yield self.normalisation(pixels.to(device))
         else:
             for plan, part in ghost_batches:

@@ -54,7 +54,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         old.unlink(missing_ok=True)
 
 
-def newest_checkpoint(folder: Path) -> Checkpoint | None:
+def find_newest_checkpoint(folder: Path) -> Checkpoint | None:
     """Return the newest checkpoint that is whole, or None if there is none yet.
 
     Raises:
@@ -76,11 +76,11 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
 def _checkpoint(state: TrainingState, tensors: Mapping[str, Tensor]) -> Checkpoint:
     return Checkpoint(
         state,
-        network=_named(tensors, NETWORK),
-        optimizer=_named(tensors, OPTIMIZER) | _named(tensors, OPTIMIZER_IN_FORMAT_1),
+        network=_select_named(tensors, NETWORK),
+        optimizer=_select_named(tensors, OPTIMIZER) | _select_named(tensors, OPTIMIZER_IN_FORMAT_1),
     )
 
 
-def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _select_named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the tensors whose name begins with `prefix`, by the rest of their name."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

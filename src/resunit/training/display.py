@@ -7,7 +7,7 @@ from types import TracebackType
 import torch
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from resunit.io.format import NO_BREAK_SPACE, duration
+from resunit.io.format import NO_BREAK_SPACE, format_duration
 from resunit.io.streams import progress_console
 from resunit.ops.processor import supports_bf16
 from resunit.runs.judged_images import remark_on_few
@@ -42,7 +42,7 @@ class Display:
         self.say(
             f"{recipe.model}: {setup.steps:,} steps of {setup.batches.batch_size} from {len(dataset.train):,} "
             f"images of {recipe.data} at {setup.image_size} pixels, "
-            f"{torch.get_num_threads()} threads, {recipe.precision} on {device}{remark}{self._few_judged()}"
+            f"{torch.get_num_threads()} threads, {recipe.precision} on {device}{remark}{self._describe_few_judged()}"
         )
         during_training = ""
         if dataset.validation is not None:
@@ -62,7 +62,7 @@ class Display:
             self.bars.start()
         return self
 
-    def _few_judged(self) -> str:
+    def _describe_few_judged(self) -> str:
         """Return what the first line says about few images to judge, or ""."""
         dataset = self.setup.dataset
         few = remark_on_few(dataset.classes, dataset.judged_counts(), dataset.split_name)
@@ -98,7 +98,7 @@ class Display:
             minutes = seconds_a_step * (setup.steps - state.step) / 60
             self.say(f"  {text}  about {minutes:.1f} min left")
 
-    def log_line(self, line: LogLine) -> None:
+    def show_line(self, line: LogLine) -> None:
         """Show one evaluation."""
         training = ""
         if line.train_loss is not None:
@@ -132,4 +132,4 @@ def _plain(seconds: float) -> str:
     """Return a time in whole minutes, or in hours and minutes, with spaces that any terminal has."""
     if seconds < SECONDS_AN_HOUR:
         return f"{max(1, round(seconds / 60))} min"
-    return duration(seconds).replace(NO_BREAK_SPACE, " ")
+    return format_duration(seconds).replace(NO_BREAK_SPACE, " ")

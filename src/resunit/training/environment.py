@@ -13,7 +13,7 @@ import numpy
 import torch
 
 import resunit
-from resunit.ops.cpu.library import library
+from resunit.ops.cpu.library import load_library
 from resunit.runs.schema import Environment
 
 # With this environment variable set, records name neither the host nor the command, which may hold paths.
@@ -51,7 +51,7 @@ def describe_environment(
         machine=f"{platform.system()} {platform.machine()}",
         processor=name_processor(),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
-        batch_norm="torch" if library() is None else "compiled",
+        batch_norm="torch" if load_library() is None else "compiled",
         threads=torch.get_num_threads(),
         cores=os.cpu_count(),
         device=str(device),

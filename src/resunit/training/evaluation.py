@@ -49,7 +49,7 @@ class Predictions:
         cells = torch.bincount(self.labels * classes + self.predicted, minlength=classes**2)
         return tuple(map(tuple, cells.view(classes, classes).tolist()))
 
-    def worst_mistakes(self, count: int) -> list[int]:
+    def find_worst_mistakes(self, count: int) -> list[int]:
         """Return the indices of the `count` wrong answers with the highest probabilities, the highest first."""
         confidence = self.probabilities.amax(1)
         wrong = (self.predicted != self.labels).nonzero().flatten()

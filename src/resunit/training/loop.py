@@ -20,7 +20,7 @@ from resunit.training.ghost_batch_norm import set_momentum
 from resunit.training.precision import autocast
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
-from resunit.training.recipe import Recipe, stored_recipe
+from resunit.training.recipe import Recipe, read_stored_recipe
 from resunit.training.recipes import quick
 from resunit.training.same_run import check_recipe_of_run
 from resunit.training.setup import TrainingSetup, prepare
@@ -89,8 +89,8 @@ def resume(path: str | Path, *, quiet: bool = False) -> RunResult:
         FileFormatError: a file of the run is damaged or of a newer format.
     """
     folder = RunFolder(user_path(path))
-    recipe = stored_recipe(folder)
-    if (result := folder.finished_result()) is not None:
+    recipe = read_stored_recipe(folder)
+    if (result := folder.read_finished_result()) is not None:
         return result
     if (environment := folder.read_environment()) is not None:
         check_recipe_of_run(folder, recipe, environment)
@@ -111,7 +111,7 @@ def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) ->
     folder = RunFolder(user_path(path))
     if not folder.recipe.exists():
         return train(recipe, out=path, quiet=quiet)
-    stored, asked = stored_recipe(folder).to_json(), recipe.to_json()
+    stored, asked = read_stored_recipe(folder).to_json(), recipe.to_json()
     for name in asked.keys() - RESOLVED_FIELDS:
         if stored[name] != asked[name]:
             raise RunError(
@@ -160,7 +160,7 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
         state.seconds += clock.lap()
         if not math.isfinite(predictions.loss):
             return writer.finish("diverged", state)
-        display.log_line(writer.log(predictions, state))
+        display.show_line(writer.log(predictions, state))
         if setup.dataset.validation is not None:  # The test images had no part in anything before.
             predictions = setup.judge()
             state.evaluated += len(predictions.labels)
@@ -226,7 +226,7 @@ def _evaluate_if_due(
         # An infinite loss does not end the run here: running statistics can overflow early in a sound run.
         predictions = setup.evaluate(setup.recipe.evaluation_images)
         state.seconds += clock.lap()
-        display.log_line(writer.log(predictions, state))
+        display.show_line(writer.log(predictions, state))
 
 
 def _create_folder(setup: TrainingSetup, path: Path | None) -> RunFolder:

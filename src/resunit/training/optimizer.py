@@ -22,7 +22,7 @@ class RecipeOptimizer:
         filters = {name: p for name, p in self.parameters.items() if uses_muon and p.ndim == 4}
         rest = {name: p for name, p in self.parameters.items() if name not in filters}
         self.stepped: list[tuple[Optimizer, dict[str, nn.Parameter]]] = [(_sgd(recipe, rest), rest)]
-        self.matrices = {name: nn.Parameter(as_matrix(bank.detach())) for name, bank in filters.items()}
+        self.matrices = {name: nn.Parameter(view_as_matrix(bank.detach())) for name, bank in filters.items()}
         if filters:
             self.stepped.append((_muon(recipe, self.matrices), self.matrices))
         for optimizer, _ in self.stepped:
@@ -37,7 +37,7 @@ class RecipeOptimizer:
         """
         for name, matrix in self.matrices.items():
             gradient = self.parameters[name].grad
-            matrix.grad = None if gradient is None else as_matrix(gradient)
+            matrix.grad = None if gradient is None else view_as_matrix(gradient)
         for optimizer, _ in self.stepped:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * learning_rate / self.peak
@@ -88,7 +88,7 @@ def _muon(recipe: Recipe, matrices: Mapping[str, nn.Parameter]) -> Muon:
     )
 
 
-def as_matrix(filters: Tensor) -> Tensor:
+def view_as_matrix(filters: Tensor) -> Tensor:
     """Return filters (C_out, C_in, k, k), channels last in memory, as a view (C_out, k k C_in).
 
     Muon does not depend on the order of the columns, so the result is the same as for (C_out, C_in k k).

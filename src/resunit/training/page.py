@@ -5,7 +5,7 @@ from pathlib import Path
 from resunit.reports import write_run_page
 from resunit.runs.folder import RunFolder
 from resunit.training.recipes import RECIPES
-from resunit.training.unit_of_run import unit_of_run
+from resunit.training.unit_of_run import draw_unit_of_run
 
 
 def write_page(folder: Path, unit: str | None = None) -> Path:
@@ -22,4 +22,4 @@ def write_page(folder: Path, unit: str | None = None) -> Path:
     """
     name = RunFolder(folder).read_recipe().get("name")
     named = RECIPES[name]().to_json() if isinstance(name, str) and name in RECIPES else None
-    return write_run_page(folder, unit_of_run(folder) if unit is None else unit, named)
+    return write_run_page(folder, draw_unit_of_run(folder) if unit is None else unit, named)

@@ -59,7 +59,7 @@ class PropagationWatch:
 
 
 def _line(step: int, epoch: float, result: Propagation) -> PropagationLine:
-    columns = {name: tuple(_rounded(getattr(j, name)) for j in result.junctions) for name in MEASURES}
+    columns = {name: tuple(_round(getattr(j, name)) for j in result.junctions) for name in MEASURES}
     return PropagationLine(
         step,
         epoch,
@@ -71,6 +71,6 @@ def _line(step: int, epoch: float, result: Propagation) -> PropagationLine:
     )
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     """Return five digits, which is more than a batch of images determines; None if JSON cannot hold it."""
     return float(f"{value:.5g}") if value is not None and math.isfinite(value) else None

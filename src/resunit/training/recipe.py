@@ -156,7 +156,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        object.__setattr__(self, "model_options", _checked_options(self.design, self.model_options))
+        object.__setattr__(self, "model_options", _check_options(self.design, self.model_options))
         _check_together(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def read_recipe(path: Path) -> Recipe:
     return recipe_from_json(read_json(file), str(file))
 
 
-def stored_recipe(folder: RunFolder) -> Recipe:
+def read_stored_recipe(folder: RunFolder) -> Recipe:
     """Return the recipe in a run's folder.
 
     Raises:
@@ -233,7 +233,7 @@ def is_own_design(design: str | None) -> bool:
     return design is not None and ":" in design
 
 
-def _checked_options(design: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+def _check_options(design: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return `options` with checked values; a design of the user's own checks its own where it is built."""
     if is_own_design(design):
         return dict(options)

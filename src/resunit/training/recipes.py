@@ -1,6 +1,6 @@
 """The named recipes: each function returns the complete configuration of a run.
 
-A docstring says the command, the cost (`resunit.models.summary.training_flops`; 1 PFLOP is 10^15 floating-point
+A docstring says the command, the cost (`resunit.models.summary.count_training_flops`; 1 PFLOP is 10^15 floating-point
 operations) and the error to expect, measured or cited. A variant is `dataclasses.replace` of one of them.
 """
 

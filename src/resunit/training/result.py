@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from resunit.models.summary import multiply_adds, parameters
+from resunit.models.summary import count_multiply_adds, count_parameters
 from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.schema import Evaluation, Prediction, RunResult, Status
 from resunit.training.evaluation import Predictions, ViewPredictions
@@ -56,11 +56,13 @@ def describe_result(
         precision=recipe.precision,
         seed=recipe.seed,
         status=status,
-        parameters=parameters(setup.network),
+        parameters=count_parameters(setup.network),
         steps=state.step,
         images_seen=images_seen,
         train_flops=setup.train_flops(state.step),
-        evaluation_flops=sum(2 * multiply_adds(setup.spec, side) * count for side, count in passes.items()),
+        evaluation_flops=sum(
+            2 * count_multiply_adds(setup.spec, side) * count for side, count in passes.items()
+        ),
         wall_seconds=state.seconds,
         images_per_second=images_seen / state.training_seconds if state.training_seconds else None,
         split=split,
@@ -79,7 +81,7 @@ def describe_result(
 
 def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evaluation:
     """Return the confusion matrix of the final weights, their worst mistakes, and a sample of their answers."""
-    worst, spread = predictions.worst_mistakes(MISTAKES_SHOWN), spread_over(len(predictions.labels))
+    worst, spread = predictions.find_worst_mistakes(MISTAKES_SHOWN), spread_over(len(predictions.labels))
     answers = _answers_to([*worst, *spread], setup, predictions)
     return Evaluation(
         split=setup.dataset.split_name,

@@ -10,7 +10,7 @@ from resunit.data import Augmentation, Dataset, Normalisation, Split, StreamedSp
 from resunit.errors import ResunitError, UsageError
 from resunit.models.network import NetworkSpec, ResidualNetwork, build, stem_for
 from resunit.models.registry import network_spec
-from resunit.models.summary import training_flops
+from resunit.models.summary import count_training_flops
 from resunit.ops.activation_checkpointing import enable_activation_checkpointing
 from resunit.training.activation_memory import resolve_activation_checkpointing
 from resunit.training.batches import Batches
@@ -180,7 +180,7 @@ def _resolve(
         raise UsageError(f"padding {recipe.padding} cannot be reflected in images of {side} pixels")
     sides = {side, *(round(scale * side) for scale in recipe.resize_scales)}
     try:
-        flops = {size: training_flops(spec, size) for size in sides}
+        flops = {size: count_training_flops(spec, size) for size in sides}
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(

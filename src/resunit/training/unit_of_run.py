@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from resunit.errors import ResunitError
-from resunit.models.drawing import unit_svg
+from resunit.models.drawing import render_unit
 from resunit.models.drawing.named_network import network_without_weights
 from resunit.training.recipe import read_recipe
 
 
-def unit_of_run(folder: Path) -> str:
+def draw_unit_of_run(folder: Path) -> str:
     """Return the SVG of the most frequent unit in the network of a run.
 
     The SVG is empty if the recipe cannot be read, or if it names a design of the user's own that was not added,
@@ -16,6 +16,6 @@ def unit_of_run(folder: Path) -> str:
     """
     try:
         recipe = read_recipe(folder)
-        return unit_svg(network_without_weights(recipe.model, recipe.design, recipe.model_options))
+        return render_unit(network_without_weights(recipe.model, recipe.design, recipe.model_options))
     except ResunitError:
         return ""

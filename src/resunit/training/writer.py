@@ -9,11 +9,11 @@ from resunit.data import StreamedSplit
 from resunit.errors import RunError
 from resunit.io.fields import to_json
 from resunit.models.design_source import source_of
-from resunit.models.drawing import unit_svg
+from resunit.models.drawing import render_unit
 from resunit.models.weights import with_current_names, write_weights
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine, RunResult, Status
-from resunit.training.checkpoints import Checkpoint, newest_checkpoint, save_checkpoint
+from resunit.training.checkpoints import Checkpoint, find_newest_checkpoint, save_checkpoint
 from resunit.training.environment import describe_environment
 from resunit.training.evaluation import Predictions, ViewPredictions
 from resunit.training.page import write_page
@@ -113,7 +113,7 @@ class RunWriter:
             RunError: the checkpoint is of another network.
             FileFormatError: no checkpoint is whole, or the newest is of a newer format.
         """
-        checkpoint = newest_checkpoint(self.folder.checkpoints)
+        checkpoint = find_newest_checkpoint(self.folder.checkpoints)
         state = checkpoint.state if checkpoint is not None else TrainingState()
         if checkpoint is not None:
             try:
@@ -146,7 +146,7 @@ class RunWriter:
                 self._write_weights(result)
                 self.folder.write_evaluation(describe_evaluation(self.setup, predictions))
             self.folder.write_result(result)
-            write_page(self.folder.path, unit_svg(self.setup.network))
+            write_page(self.folder.path, render_unit(self.setup.network))
         return result
 
     def _write_weights(self, result: RunResult) -> None:

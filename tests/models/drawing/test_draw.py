@@ -10,8 +10,8 @@ from torch import nn
 import resunit
 from resunit.errors import UsageError, WriteError
 from resunit.models.designs import DESIGNS
-from resunit.models.drawing import draw_designs, unit_svg
-from resunit.models.drawing.draw import designs_drawn
+from resunit.models.drawing import draw_designs, render_unit
+from resunit.models.drawing.draw import draw_each_design
 from resunit.models.network import ResidualNetwork
 from resunit.models.registry import create_model
 from resunit.ops.activation_checkpointing import Stage
@@ -56,7 +56,7 @@ def test_each_design_has_its_parts_here() -> None:
 @pytest.mark.parametrize("design", PARTS)
 def test_the_layers_of_each_path_stand_in_their_order(design: str) -> None:
     shortcut, gate, branch, after_addition = PARTS[design]
-    read = read_unit(unit_svg(second_unit(network(design=design))))
+    read = read_unit(render_unit(second_unit(network(design=design))))
     assert read.columns == [column for column in (shortcut, gate, branch + after_addition) if column]
     assert (read.branch, read.after_addition) == (branch, after_addition)
 
@@ -65,7 +65,7 @@ def test_the_layers_of_each_path_stand_in_their_order(design: str) -> None:
     ("design", "products"), [("exclusive-gating", 2), ("shortcut-only-gating", 1), ("original", 0)]
 )
 def test_a_gate_multiplies_the_paths_that_it_acts_on(design: str, products: int) -> None:
-    svg = unit_svg(second_unit(network(design=design)))
+    svg = render_unit(second_unit(network(design=design)))
     assert texts(svg).count("×") == products
     assert texts(svg).count("+") == 1
     assert ("g" in texts(svg)) is (design == "exclusive-gating"), "only exclusive gating opens the branch"
@@ -73,12 +73,12 @@ def test_a_gate_multiplies_the_paths_that_it_acts_on(design: str, products: int)
 
 def test_a_unit_that_changes_size_activates_before_the_split() -> None:
     unit = network("preresnet164").get_submodule("stages.1.0")
-    read = read_unit(unit_svg(unit))
+    read = read_unit(render_unit(unit))
     assert read.branch == [
         "BN", "ReLU", "conv 1x1, 32, /2", "BN", "ReLU", "conv 3x3, 32", "BN", "ReLU", "conv 1x1, 128",
     ]  # fmt: skip
     assert read.columns[0] == ["conv 1x1, 128, /2"]
-    root = ElementTree.fromstring(unit_svg(unit))
+    root = ElementTree.fromstring(render_unit(unit))
     split = next(e for e in root.iter(f"{SVG}text") if e.text == "F")
     boxes = sorted(float(box.get("y", 0)) for box in root.iter(f"{SVG}rect") if box.get("class") != "paper")
     assert boxes[1] < float(split.get("y", 0)) < boxes[2], "norm and ReLU are above the split"
@@ -88,7 +88,7 @@ def test_a_replaced_activation_shows() -> None:
     unit = second_unit(network())
     unit.get_submodule("branch").relu1 = nn.SiLU()
     unit.after_addition = nn.Hardtanh()
-    read = read_unit(unit_svg(unit))
+    read = read_unit(render_unit(unit))
     assert read.branch[2] == "SiLU"
     assert read.after_addition == ["Hardtanh"]
 
@@ -140,7 +140,7 @@ def test_somebody_elses_module_is_one_box_with_its_steps() -> None:
     shortcut = Squeeze(16)
     unit = resunit.ResidualUnit(nn.Conv2d(16, 16, 3, padding=1), shortcut)
     state = torch.random.get_rng_state()
-    read = read_unit(unit_svg(unit))
+    read = read_unit(render_unit(unit))
     assert [text for text in read.columns[0] if text not in ("rand", "+")] == [
         "Squeeze", "mean", "linear, 4", "relu", "linear, 16", "sigmoid",
     ]  # fmt: skip
@@ -149,7 +149,7 @@ def test_somebody_elses_module_is_one_box_with_its_steps() -> None:
 
 
 def test_a_forward_that_depends_on_values_shows_the_layers_that_it_holds() -> None:
-    read = read_unit(unit_svg(resunit.ResidualUnit(nn.Conv2d(16, 16, 3), Refusing(16))))
+    read = read_unit(render_unit(resunit.ResidualUnit(nn.Conv2d(16, 16, 3), Refusing(16))))
     assert read.columns[0] == ["Refusing", "linear, 16", "linear, 4"]
 
 
@@ -183,7 +183,7 @@ def test_texts_are_escaped() -> None:
         pass
 
     Hostile.__name__ = "<script>alert(1)</script>\x07&"
-    svg = unit_svg(resunit.ResidualUnit(nn.Conv2d(3, 3, 1), Hostile()))
+    svg = render_unit(resunit.ResidualUnit(nn.Conv2d(3, 3, 1), Hostile()))
     assert "<script>" not in svg
     assert read_unit(svg).columns[0] == ["<script>alert(1)</script>?&"]
 
@@ -199,7 +199,7 @@ def test_each_kind_of_picture(tmp_path: Path, suffix: str, beginning: bytes) -> 
 def test_the_designs_in_the_documentation_are_those_of_today(tmp_path: Path) -> None:
     assert draw_designs(tmp_path / "units.svg").read_text() == (ROOT / "docs" / "units.svg").read_text()
     titles = [t for t in texts((ROOT / "docs" / "units.svg").read_text()) if t in DESIGNS]
-    assert titles == list(designs_drawn()) == [name for name, d in DESIGNS.items() if d.of_the_paper]
+    assert titles == list(draw_each_design()) == [name for name, d in DESIGNS.items() if d.of_the_paper]
     assert len(titles) == 11
 
 

@@ -13,9 +13,9 @@ from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
 from resunit.models.designs import DESIGNS
 from resunit.models.drawing.layout import BETWEEN_UNITS, LEGIBLE_WIDTH, network_picture, unit_picture
-from resunit.models.drawing.png_and_pdf import printed
-from resunit.models.drawing.shapes import Picture, in_rows
-from resunit.models.drawing.svg import svg
+from resunit.models.drawing.png_and_pdf import print_picture
+from resunit.models.drawing.shapes import Picture, arrange_in_rows
+from resunit.models.drawing.svg import render_svg
 from resunit.models.drawing.units import UnitDrawing, network_drawing, unit_drawing
 from resunit.models.network import build
 from resunit.models.registry import network_spec
@@ -39,20 +39,20 @@ def draw(model: nn.Module, path: str | Path) -> Path:
         UsageError: `model` has no unit of resunit, or `path` another ending.
         WriteError: the file cannot be written.
     """
-    path = checked_path(path)
+    path = check_path(path)
     picture = network_picture(network_drawing(model))
     return _write(picture, f"The residual units of {type(model).__name__}", path)
 
 
 def draw_designs(path: str | Path) -> Path:
     """Draw a unit of each of the paper's designs side by side, and return the path. Raises as `draw` does."""
-    path = checked_path(path)
-    pictures = [unit_picture(drawing, design) for design, drawing in designs_drawn().items()]
-    picture = in_rows(pictures, LEGIBLE_WIDTH, BETWEEN_UNITS)
+    path = check_path(path)
+    pictures = [unit_picture(drawing, design) for design, drawing in draw_each_design().items()]
+    picture = arrange_in_rows(pictures, LEGIBLE_WIDTH, BETWEEN_UNITS)
     return _write(picture, "The residual units of the paper's designs", path)
 
 
-def unit_svg(model: nn.Module, title: str = "") -> str:
+def render_unit(model: nn.Module, title: str = "") -> str:
     """Return the SVG of the most frequent unit of `model`, or of `model` itself if it is a unit.
 
     Args:
@@ -65,18 +65,18 @@ def unit_svg(model: nn.Module, title: str = "") -> str:
     units = network_drawing(model).units
     most = max(units, key=lambda unit: unit.count)
     title = title or most.title
-    return svg(unit_picture(most.drawing, title), f"The residual unit: {title}")
+    return render_svg(unit_picture(most.drawing, title), f"The residual unit: {title}")
 
 
-def design_svgs(others: Iterable[str] = ()) -> list[str]:
+def render_designs(others: Iterable[str] = ()) -> list[str]:
     """Return the SVG of a unit of each of the paper's designs, and of each known design among `others`."""
     return [
-        svg(unit_picture(drawing, design), f"The residual unit of the design {design}")
-        for design, drawing in designs_drawn(others).items()
+        render_svg(unit_picture(drawing, design), f"The residual unit of the design {design}")
+        for design, drawing in draw_each_design(others).items()
     ]
 
 
-def designs_drawn(others: Iterable[str] = ()) -> dict[str, UnitDrawing]:
+def draw_each_design(others: Iterable[str] = ()) -> dict[str, UnitDrawing]:
     """Return the drawing of each of the paper's designs, and of each known design among `others`, by name.
 
     Each drawing shows a unit of ResNet-110 that keeps its size.
@@ -91,7 +91,7 @@ def designs_drawn(others: Iterable[str] = ()) -> dict[str, UnitDrawing]:
     return drawings
 
 
-def checked_path(path: str | Path) -> Path:
+def check_path(path: str | Path) -> Path:
     """Return the path of a picture. Raises UsageError if its ending is none of a picture's."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -102,10 +102,10 @@ def checked_path(path: str | Path) -> Path:
 def _write(picture: Picture, description: str, path: Path) -> Path:
     match path.suffix.lower():
         case ".svg":
-            content = svg(picture, description).encode()
+            content = render_svg(picture, description).encode()
         case ".png":
-            content = printed(picture, "png")
+            content = print_picture(picture, "png")
         case _:
-            content = printed(picture, "pdf")
+            content = print_picture(picture, "pdf")
     write_atomically(path, content)
     return path

@@ -65,17 +65,17 @@ def layers_of(module: nn.Module) -> tuple[Layer, ...]:
     if isinstance(module, nn.Identity):
         return ()
     if isinstance(module, nn.Sequential):
-        return chained(module)
-    return described(module)
+        return chain(module)
+    return describe(module)
 
 
-def chained(modules: Iterable[nn.Module]) -> tuple[Layer, ...]:
+def chain(modules: Iterable[nn.Module]) -> tuple[Layer, ...]:
     """Return the layers of modules that act one after another."""
     return tuple(layer for module in modules for layer in layers_of(module))
 
 
 @singledispatch
-def described(module: nn.Module) -> tuple[Layer, ...]:
+def describe(module: nn.Module) -> tuple[Layer, ...]:
     """Return the layers of a module, by its class or the nearest class that it inherits from."""
     kind = type(module)
     if kind.__module__.startswith("torch.nn.modules.activation"):
@@ -83,7 +83,7 @@ def described(module: nn.Module) -> tuple[Layer, ...]:
     return (Layer(kind.__name__, "other", steps_of(module)),)
 
 
-@described.register
+@describe.register
 def _(module: _ConvNd) -> tuple[Layer, ...]:
     parts = [f"{_words(module, 'conv')} {_by(module.kernel_size)}", str(module.out_channels)]
     if module.groups > 1:
@@ -95,74 +95,74 @@ def _(module: _ConvNd) -> tuple[Layer, ...]:
     return (Layer(", ".join(parts), "weight"),)
 
 
-@described.register
+@describe.register
 def _(module: nn.Linear) -> tuple[Layer, ...]:
     return (Layer(f"linear, {module.out_features}", "weight"),)
 
 
-@described.register
+@describe.register
 def _(module: _BatchNorm) -> tuple[Layer, ...]:
     return (Layer("sync BN" if isinstance(module, nn.SyncBatchNorm) else "BN", "norm"),)
 
 
-@described.register
+@describe.register
 def _(module: nn.GroupNorm) -> tuple[Layer, ...]:
     return (Layer(f"GN, {module.num_groups} groups", "norm"),)
 
 
-@described.register
+@describe.register
 def _(module: nn.LayerNorm) -> tuple[Layer, ...]:  # noqa: ARG001
     return (Layer("LN", "norm"),)
 
 
-@described.register
+@describe.register
 def _(module: _DropoutNd) -> tuple[Layer, ...]:
     return (Layer(f"dropout {module.p:g}, inverted"),)
 
 
-@described.register
+@describe.register
 def _(module: nn.AvgPool2d) -> tuple[Layer, ...]:
     return (Layer(f"mean {_by(module.kernel_size)}{_over(module.stride)}"),)
 
 
-@described.register
+@describe.register
 def _(module: nn.MaxPool2d) -> tuple[Layer, ...]:
     return (Layer(f"max {_by(module.kernel_size)}{_over(module.stride)}"),)
 
 
-@described.register
+@describe.register
 def _(module: Subsample) -> tuple[Layer, ...]:
     subsampled = [Layer(f"subsample, /{module.stride}")] if module.stride > 1 else []
     padded = [Layer(f"pad {module.new_channels} zeros")] if module.new_channels else []
     return (*subsampled, *padded)
 
 
-@described.register
+@describe.register
 def _(module: Scale) -> tuple[Layer, ...]:
     return (Layer(f"× {module.scale:g}"),)
 
 
-@described.register
+@describe.register
 def _(module: LearnedScale) -> tuple[Layer, ...]:
     return (Layer("× a, learned" if module.scale.numel() == 1 else "× a, by channel"),)
 
 
-@described.register
+@describe.register
 def _(module: DropoutShortcut) -> tuple[Layer, ...]:
     return (Layer(f"dropout {module.probability:g}{', inverted' if module.inverted else ''}"),)
 
 
-@described.register
+@describe.register
 def _(module: StochasticDepth) -> tuple[Layer, ...]:
     return (Layer("kept with p", share=module.survival),)
 
 
-@described.register
+@describe.register
 def _(module: Gate) -> tuple[Layer, ...]:
     return (*layers_of(module.conv), Layer("sigmoid", "activation"))
 
 
-@described.register
+@describe.register
 def _(module: GatedShortcut) -> tuple[Layer, ...]:
     return (Layer("1 − g", gate=layers_of(module.gate)),)
 

@@ -14,7 +14,7 @@ from resunit.models.drawing.shapes import (
     Shape,
     Sign,
     Text,
-    in_rows,
+    arrange_in_rows,
     text_width,
 )
 from resunit.models.drawing.units import NetworkDrawing, UnitDrawing
@@ -66,16 +66,16 @@ class UnitLayout:
     def _draw(self, unit: UnitDrawing, beginning: tuple[str, str], end: tuple[str, str]) -> None:
         self._end_of_stream(beginning)
         if unit.whole is not None:
-            self.y = self._path([unit.whole], "branch", self.y)
+            self.y = self._add_path([unit.whole], "branch", self.y)
         else:
-            self.y = self._path(unit.shared_preact, "branch", self.y)
-            self._paths(unit)
+            self.y = self._add_path(unit.shared_preact, "branch", self.y)
+            self._add_paths(unit)
             first = self.y + ARROW + BOX_HEIGHT / 2
             if unit.after_addition:
                 x = self.branch - self.widths["branch"] / 2 - 9
                 self.shapes.append(Text(x, first + 4, "f", "italic", centred=True))
-            self.y = self._path(unit.after_addition, "branch", self.y)
-        self._arrow((self.branch, self.y), (self.branch, self.y + ARROW))
+            self.y = self._add_path(unit.after_addition, "branch", self.y)
+        self._add_arrow((self.branch, self.y), (self.branch, self.y + ARROW))
         self.y += ARROW + FONT_SIZE + 1
         self._end_of_stream(end)
 
@@ -84,7 +84,7 @@ class UnitLayout:
         self.shapes.append(Text(self.branch, self.y, "x", "italic", centred=True, index=index, rest=rest))
         self.y += 6
 
-    def _paths(self, unit: UnitDrawing) -> None:
+    def _add_paths(self, unit: UnitDrawing) -> None:
         """Add both paths from the split to the addition; `y` is then the addition's lower edge."""
         split = self.y + ARROW
         self.shapes += [
@@ -94,25 +94,25 @@ class UnitLayout:
             Line(((self.branch, split), (self.shortcut, split)), head=False),
         ]
         extra = max(0.0, self._height(unit.branch) - self._height(unit.shortcut) - 2 * RADIUS) / 2
-        h_end = self._path(unit.shortcut, "shortcut", split, 0 if unit.gate else extra)
-        f_end = self._path(unit.branch, "branch", split)
+        h_end = self._add_path(unit.shortcut, "shortcut", split, 0 if unit.gate else extra)
+        f_end = self._add_path(unit.branch, "branch", split)
         if unit.gate:
-            h_end = f_end = self._exclusive_gate(unit.gate, h_end, f_end)
+            h_end = f_end = self._add_exclusive_gate(unit.gate, h_end, f_end)
         addition = max(h_end + RADIUS, f_end + ARROW + RADIUS)
-        self._arrow((self.branch, f_end), (self.branch, addition - RADIUS))
-        self._arrow((self.shortcut, h_end), (self.shortcut, addition), (self.branch - RADIUS, addition))
+        self._add_arrow((self.branch, f_end), (self.branch, addition - RADIUS))
+        self._add_arrow((self.shortcut, h_end), (self.shortcut, addition), (self.branch - RADIUS, addition))
         self.shapes.append(Sign(self.branch, addition, "+"))
         self.y = addition + RADIUS
 
-    def _path(self, layers: Sequence[Layer], column: str, y: float, skip: float = 0) -> float:
+    def _add_path(self, layers: Sequence[Layer], column: str, y: float, skip: float = 0) -> float:
         """Add arrows and boxes downwards from `y` and `skip` pixels of line; return the last one's lower edge."""
         x = getattr(self, column)
         for layer in layers:
             if layer.gate:
-                y = self._gated(layer, y + skip, y)
+                y = self._add_gate(layer, y + skip, y)
             else:
                 height = _box_height(layer)
-                self._arrow((x, y), (x, y + skip + ARROW))
+                self._add_arrow((x, y), (x, y + skip + ARROW))
                 y += skip + ARROW
                 width = self.widths[column]
                 self.shapes.append(Box(x - width / 2, y, width, height, layer.lines, layer.kind))
@@ -120,40 +120,42 @@ class UnitLayout:
             skip = 0
         return y
 
-    def _gated(self, layer: Layer, y: float, line_from: float) -> float:
+    def _add_gate(self, layer: Layer, y: float, line_from: float) -> float:
         """Add g, which reads the shortcut, and the product (1 - g(x)) x; return the product's lower edge."""
-        self._arrow((self.shortcut, y), (self.gate, y), (self.gate, y + ARROW))
-        bottom = self._boxes((*layer.gate, ONE_MINUS_G), y)
-        return self._product(self.shortcut, self.gate, line_from, bottom, bottom + ARROW)
+        self._add_arrow((self.shortcut, y), (self.gate, y), (self.gate, y + ARROW))
+        bottom = self._add_boxes((*layer.gate, ONE_MINUS_G), y)
+        return self._add_product(self.shortcut, self.gate, line_from, bottom, bottom + ARROW)
 
-    def _exclusive_gate(self, gate: tuple[Layer, ...], h_end: float, f_end: float) -> float:
+    def _add_exclusive_gate(self, gate: tuple[Layer, ...], h_end: float, f_end: float) -> float:
         """Add g between the paths, and a product at the end of each; return the products' lower edge."""
         y = h_end + ARROW
-        self._arrow((self.shortcut, y), (self.gate, y), (self.gate, y + ARROW))
-        opened = self._boxes(gate, y)
-        closed = self._path([ONE_MINUS_G], "gate", opened)
+        self._add_arrow((self.shortcut, y), (self.gate, y), (self.gate, y + ARROW))
+        opened = self._add_boxes(gate, y)
+        closed = self._add_path([ONE_MINUS_G], "gate", opened)
         product = max(closed + ARROW, f_end + ARROW + RADIUS)
         g = opened + ARROW / 2
-        self._arrow((self.gate, g), (self.gutter, g), (self.gutter, product), (self.branch - RADIUS, product))
+        self._add_arrow(
+            (self.gate, g), (self.gutter, g), (self.gutter, product), (self.branch - RADIUS, product)
+        )
         self.shapes.append(Text(self.gutter + 8, product - 5, "g", "italic"))
-        self._arrow((self.branch, f_end), (self.branch, product - RADIUS))
+        self._add_arrow((self.branch, f_end), (self.branch, product - RADIUS))
         self.shapes.append(Sign(self.branch, product, "×"))
-        return self._product(self.shortcut, self.gate, h_end, closed, product)
+        return self._add_product(self.shortcut, self.gate, h_end, closed, product)
 
-    def _product(self, x: float, gate: float, y: float, gate_y: float, product: float) -> float:
-        self._arrow((x, y), (x, product - RADIUS))
-        self._arrow((gate, gate_y), (gate, product), (x + RADIUS, product))
+    def _add_product(self, x: float, gate: float, y: float, gate_y: float, product: float) -> float:
+        self._add_arrow((x, y), (x, product - RADIUS))
+        self._add_arrow((gate, gate_y), (gate, product), (x + RADIUS, product))
         self.shapes.append(Sign(x, product, "×"))
         return product + RADIUS
 
-    def _boxes(self, layers: Sequence[Layer], y: float) -> float:
+    def _add_boxes(self, layers: Sequence[Layer], y: float) -> float:
         """Add a gate's boxes; the arrow to the first of them is there already."""
         first, *others = layers
         width = self.widths["gate"]
         self.shapes.append(
             Box(self.gate - width / 2, y + ARROW, width, _box_height(first), first.lines, first.kind)
         )
-        return self._path(others, "gate", y + ARROW + _box_height(first))
+        return self._add_path(others, "gate", y + ARROW + _box_height(first))
 
     def _height(self, layers: Sequence[Layer]) -> float:
         return sum(
@@ -161,7 +163,7 @@ class UnitLayout:
             for layer in layers
         )
 
-    def _arrow(self, *points: tuple[float, float]) -> None:
+    def _add_arrow(self, *points: tuple[float, float]) -> None:
         self.shapes.append(Line(points))
 
 
@@ -177,12 +179,16 @@ def unit_picture(unit: UnitDrawing, title: str) -> Picture:
 
 def network_picture(network: NetworkDrawing) -> Picture:
     """Return the picture of a network: the stem in a line, its distinct units, and the head in a line."""
-    parts = [in_rows([unit_picture(u.drawing, u.title) for u in network.units], LEGIBLE_WIDTH, BETWEEN_UNITS)]
+    parts = [
+        arrange_in_rows(
+            [unit_picture(u.drawing, u.title) for u in network.units], LEGIBLE_WIDTH, BETWEEN_UNITS
+        )
+    ]
     if network.stem:
         parts.insert(0, _line("stem", network.stem))
     if network.head:
         parts.append(_line("head", network.head))
-    return in_rows(parts, 0, BETWEEN_UNITS)
+    return arrange_in_rows(parts, 0, BETWEEN_UNITS)
 
 
 def _line(name: str, layers: Sequence[Layer]) -> Picture:

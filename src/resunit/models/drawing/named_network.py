@@ -12,7 +12,7 @@ from resunit.models.custom import add_design
 from resunit.models.designs import DESIGNS, Design
 from resunit.models.drawing.draw import NETWORK_OF_DESIGNS
 from resunit.models.registry import NETWORKS, create_model
-from resunit.models.user_code import failure, imported
+from resunit.models.user_code import failure, import_object
 
 EXAMPLE = "MODULE:NAME, such as my_units:SqueezeShortcut"
 
@@ -55,7 +55,7 @@ def network_without_weights(model: str, design: str | None, options: Mapping[str
 
 def is_design(name: str) -> bool:
     """Return whether MODULE:NAME is a design: an object of that class, or a shortcut's class, which needs channels."""
-    found = imported(name, EXAMPLE)
+    found = import_object(name, EXAMPLE)
     if not inspect.isclass(found) or not issubclass(found, nn.Module):
         return isinstance(found, Design)
     return any(_is_required(parameter) for parameter in inspect.signature(found).parameters.values())
@@ -67,7 +67,7 @@ def _is_required(parameter: inspect.Parameter) -> bool:
 
 
 def _from_code(name: str) -> nn.Module:
-    found = imported(name, EXAMPLE)
+    found = import_object(name, EXAMPLE)
     if not isinstance(found, nn.Module) and callable(found):
         try:
             found = found()

@@ -18,7 +18,7 @@ FACES = {"weight": "#dbe9f8", "norm": "#fdebd3", "activation": "#ddf2e3", "other
 EDGES = {"weight": "#2c6cb0", "norm": "#b46a00", "activation": "#2f8a4c", "other": QUIET}
 
 
-def printed(picture: Picture, kind: Literal["png", "pdf"]) -> bytes:
+def print_picture(picture: Picture, kind: Literal["png", "pdf"]) -> bytes:
     """Return a picture as the bytes of a PNG or PDF file."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure

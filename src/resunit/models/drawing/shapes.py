@@ -69,7 +69,7 @@ class Picture:
     shapes: tuple[Shape, ...]
 
 
-def moved(shape: Shape, right: float, down: float) -> Shape:
+def move(shape: Shape, right: float, down: float) -> Shape:
     """Return the shape at another place."""
     if isinstance(shape, Line):
         return replace(shape, points=tuple((x + right, y + down) for x, y in shape.points))
@@ -81,7 +81,7 @@ def text_width(text: str, bold: bool = False) -> float:
     return len(text) * CHARACTER_WIDTH * (1.1 if bold else 1.0)
 
 
-def in_rows(pictures: Iterable[Picture], width: float, gap: float) -> Picture:
+def arrange_in_rows(pictures: Iterable[Picture], width: float, gap: float) -> Picture:
     """Return the pictures in rows, as words stand in lines; a picture that is wider than `width` has its own row."""
     rows: list[list[Picture]] = []
     for picture in pictures:
@@ -94,7 +94,7 @@ def in_rows(pictures: Iterable[Picture], width: float, gap: float) -> Picture:
     for row in rows:
         left = 0.0
         for picture in row:
-            shapes += [moved(shape, left, top) for shape in picture.shapes]
+            shapes += [move(shape, left, top) for shape in picture.shapes]
             left += picture.width + gap
         right = max(right, left - gap)
         top += max(picture.height for picture in row) + gap

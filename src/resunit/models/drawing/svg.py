@@ -41,7 +41,7 @@ STYLE = """
 """
 
 
-def svg(picture: Picture, description: str) -> str:
+def render_svg(picture: Picture, description: str) -> str:
     """Return a picture as one SVG element, to be a file or to stand in a page.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from resunit.errors import UsageError
-from resunit.models.drawing.layers import Layer, chained, layers_of, steps_of
+from resunit.models.drawing.layers import Layer, chain, layers_of, steps_of
 from resunit.models.network import ResidualNetwork
 from resunit.models.residual_unit import ResidualUnit
 from resunit.models.shortcuts import ExclusivelyGatedUnit
@@ -118,12 +118,12 @@ def network_drawing(model: nn.Module) -> NetworkDrawing:
     units = [
         drawn
         for number, stage in enumerate(stages.values(), 1)
-        for drawn in _distinct([unit_drawing(unit) for unit in stage], f"stage {number}")
+        for drawn in _select_distinct([unit_drawing(unit) for unit in stage], f"stage {number}")
     ]
     head = [layer for module in outside[1] for layer in layers_of(module)]
     if any(isinstance(module, ResidualNetwork) for module in model.modules()):
         head.insert(len(head) - 1, Layer("mean over H and W"))
-    return NetworkDrawing(chained(outside[0]), tuple(units), tuple(head))
+    return NetworkDrawing(chain(outside[0]), tuple(units), tuple(head))
 
 
 def _units_and_layers(model: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module, nn.Module]]:
@@ -136,7 +136,7 @@ def _units_and_layers(model: nn.Module, name: str = "") -> Iterator[tuple[str, n
             yield from _units_and_layers(child, path)
 
 
-def _distinct(drawings: list[UnitDrawing], stage: str) -> list[DrawnUnit]:
+def _select_distinct(drawings: list[UnitDrawing], stage: str) -> list[DrawnUnit]:
     """Return the drawings of a stage that differ, in order of their first unit, each with its count."""
     found: dict[UnitDrawing, list[UnitDrawing]] = {}
     for drawing in drawings:

@@ -2,7 +2,7 @@
 
 import torch
 
-from resunit.ops.cpu.library import library
+from resunit.ops.cpu.library import load_library
 
 
 def keep_freed_memory(device: torch.device) -> None:
@@ -13,6 +13,6 @@ def keep_freed_memory(device: torch.device) -> None:
     three times what it stores. The process stays as large as its largest step. This changes the whole process, so
     the command line calls it and the library does not. Nothing changes where there are no compiled kernels.
     """
-    compiled = library() if device.type == "cpu" else None
+    compiled = load_library() if device.type == "cpu" else None
     if compiled is not None:
         compiled.keep_freed_memory()

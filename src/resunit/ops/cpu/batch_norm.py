@@ -21,7 +21,7 @@ from torch.nn.modules.module import _has_any_global_hook
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
-from resunit.ops.cpu.library import library
+from resunit.ops.cpu.library import load_library
 
 Activation = Literal["identity", "relu", "gelu"]
 CODES: dict[Activation, int] = {"identity": 0, "relu": 1, "gelu": 2}  # enum Activation in batch_norm.cpp
@@ -86,7 +86,7 @@ def takes(x: Tensor, norm: nn.BatchNorm2d) -> bool:
         and norm.track_running_stats
         and type(norm.momentum) in (int, float)
         and all(is_column(numbers, x.shape[1]) for numbers in columns(norm))
-        and library() is not None
+        and load_library() is not None
     )
 
 
@@ -150,7 +150,7 @@ def normalise(
 ) -> Tensor:
     """Return act(gamma (x - mean) / sqrt(variance + eps) + beta), without a graph."""
     y = torch.empty_like(x)
-    functions()["batch_norm_apply"](
+    declare_functions()["batch_norm_apply"](
         x.data_ptr(), y.data_ptr(), gamma.data_ptr(), beta.data_ptr(), mean.data_ptr(), variance.data_ptr(),
         eps, *layout(x), CODES[act],
     )  # fmt: skip
@@ -175,7 +175,7 @@ class BatchNormFunction(Function):
         y, mean, variance = torch.empty_like(x), torch.empty_like(gamma), torch.empty_like(gamma)
         addresses = (t.data_ptr() for t in (x, y, gamma, beta, mean, variance))
         tracked = (running[0].data_ptr(), running[1].data_ptr()) if running else (None, None)
-        functions()["batch_norm_forward"](*addresses, *tracked, momentum, eps, *layout(x), CODES[act])
+        declare_functions()["batch_norm_forward"](*addresses, *tracked, momentum, eps, *layout(x), CODES[act])
         ctx.save_for_backward(x, gamma, beta, mean, variance)
         ctx.eps, ctx.act = eps, act
         return y
@@ -192,7 +192,7 @@ class BatchNormFunction(Function):
         dx, dgamma, dbeta = torch.empty_like(x), torch.empty_like(gamma), torch.empty_like(gamma)
         inputs = (t.data_ptr() for t in (x, dy, dx, gamma, beta, mean, variance))
         outputs = dgamma.data_ptr(), dbeta.data_ptr()
-        functions()["batch_norm_backward"](*inputs, ctx.eps, *outputs, *layout(x), CODES[ctx.act])
+        declare_functions()["batch_norm_backward"](*inputs, ctx.eps, *outputs, *layout(x), CODES[ctx.act])
         return dx, dgamma, dbeta, None, None, None, None
 
 
@@ -213,9 +213,9 @@ def layout(x: Tensor) -> tuple[int, int, int]:
 
 
 @cache
-def functions() -> dict[str, Any]:
+def declare_functions() -> dict[str, Any]:
     """Return the library's functions, which know the types of their arguments."""
-    compiled = library()
+    compiled = load_library()
     pointer, number, count = ctypes.c_void_p, ctypes.c_float, ctypes.c_int64
     arguments = {
         "batch_norm_apply": [pointer] * 6 + [number] + [count] * 4,

@@ -31,15 +31,15 @@ class KernelWarning(RuntimeWarning):
 
 
 @cache
-def library() -> ctypes.CDLL | None:
+def load_library() -> ctypes.CDLL | None:
     """Return the compiled kernels, or None with one warning where they cannot be compiled.
 
     The compiler is $CXX, or c++. Each machine and version needs it once, for about five seconds.
     """
     try:
-        path = cache_folder() / f"kernels-{fingerprint()}.so"
+        path = cache_folder() / f"kernels-{hash_machine()}.so"
         if not path.exists():
-            write_atomically(path, compiled())
+            write_atomically(path, compile_kernels())
         return ctypes.CDLL(str(path))
     except (OSError, subprocess.CalledProcessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip()
@@ -53,27 +53,27 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
-def compiled() -> bytes:
+def compile_kernels() -> bytes:
     """Return the bytes of the shared library. Raises OSError or CalledProcessError."""
     compiler = os.environ.get("CXX") or "c++"
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "kernels.so"
-        command = [*compiler.split(), *map(str, sources()), *FLAGS, "-o", str(target)]
+        command = [*compiler.split(), *map(str, list_sources()), *FLAGS, "-o", str(target)]
         subprocess.run(command, check=True, capture_output=True, text=True)
         return target.read_bytes()
 
 
-def sources() -> list[Path]:
+def list_sources() -> list[Path]:
     """Return the C++ files."""
     return sorted(HERE.glob("*.cpp"))
 
 
-def fingerprint() -> str:
+def hash_machine() -> str:
     """Return a hash of what the machine code depends on, since machines may share a cache."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     processor = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
-    texts = [source.read_text() for source in sources()]
+    texts = [source.read_text() for source in list_sources()]
     parts = [*texts, *FLAGS, torch.__version__, platform.machine(), processor]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

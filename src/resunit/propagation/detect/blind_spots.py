@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from resunit.io.format import counted
+from resunit.io.format import format_count
 from resunit.propagation.detect.graph import Graph, operation_of
 from resunit.propagation.detect.layers import is_custom
 from resunit.propagation.detect.recorder import ForwardRecorder, name_modules
@@ -25,30 +25,30 @@ def describe_blind_spots(
     sentences = []
     if without := recorder.without_gradient:
         sentences.append(
-            f"{counted(without.total(), 'addition')} in {name_modules(without)} ran without gradients "
+            f"{format_count(without.total(), 'addition')} in {name_modules(without)} ran without gradients "
             "(torch.no_grad, re-entrant checkpointing, a custom autograd function): what they join was not "
             "seen; use checkpointing with use_reentrant=False"
         )
     if complex_sums := recorder.complex_additions:
         sentences.append(
-            f"{counted(complex_sums.total(), 'addition')} of complex values in {name_modules(complex_sums)} "
+            f"{format_count(complex_sums.total(), 'addition')} of complex values in {name_modules(complex_sums)} "
             "could not be measured; write the stream in real numbers, as with torch.view_as_real"
         )
     if compiled := sum(operation_of(node) in COMPILED for node in graph.children):
         sentences.append(
-            f"{counted(compiled, 'compiled or scripted function')} could not be looked into; "
+            f"{format_count(compiled, 'compiled or scripted function')} could not be looked into; "
             "measure with the Python functions they were made of"
         )
     joining = {node: paths for node, paths in junctions.unrecorded if operation_of(node) not in COMPILED}
     stacked = [node for node in joining if operation_of(node) in SUMS_OF_A_STACK]
     if stacked:
         sentences.append(
-            f"{counted(len(stacked), 'junction')} in {recorder.modules_of(stacked)} could not be measured, "
+            f"{format_count(len(stacked), 'junction')} in {recorder.modules_of(stacked)} could not be measured, "
             "because shortcut and branch are stacked and summed; write the addition out, as x + f"
         )
     if inside := [node for node in joining if not is_custom(node) and node not in stacked]:
         sentences.append(
-            f"{counted(len(inside), 'junction')} inside functions whose additions Python does not see "
+            f"{format_count(len(inside), 'junction')} inside functions whose additions Python does not see "
             "(TorchScript, vmap, recurrent layers) could not be measured; "
             "write the addition out in forward()"
         )
@@ -59,12 +59,12 @@ def describe_blind_spots(
     ]
     if custom:
         sentences.append(
-            f"{counted(len(custom), 'custom autograd function')} "
+            f"{format_count(len(custom), 'custom autograd function')} "
             f"({', '.join(dict.fromkeys(custom))}) may add a value and a function of it, which is not seen; "
             "write the addition out in forward()"
         )
     sentences += [
-        f"what {name} does after {counted(count, 'addition')} was not seen: it may set values to zero; "
+        f"what {name} does after {format_count(count, 'addition')} was not seen: it may set values to zero; "
         "measure with torch's own functions in its place"
         for name, count in custom_functions_after.items()
     ]

@@ -1,6 +1,6 @@
 """Naming the junctions that no gradient of the loss reaches."""
 
-from resunit.io.format import counted
+from resunit.io.format import format_count
 from resunit.propagation.detect.graph import Graph, Node
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder, name_modules
 from resunit.propagation.detect.search import Junctions, find_junctions, node_of_sum
@@ -43,13 +43,13 @@ def describe_unmeasurable(
     sentences = []
     if without_gradient:
         sentences.append(
-            f"{counted(len(without_gradient), 'junction')} could not be measured, because a branch or shortcut "
+            f"{format_count(len(without_gradient), 'junction')} could not be measured, because a branch or shortcut "
             f"without gradient ends there (detach, torch.no_grad or a quantised layer): "
             f"{_names(without_gradient)}; measure the network with gradients there"
         )
     if elsewhere:
         sentences.append(
-            f"{counted(len(elsewhere), 'junction')} could not be measured, because the loss does not depend "
+            f"{format_count(len(elsewhere), 'junction')} could not be measured, because the loss does not depend "
             f"on their outputs: {_names(elsewhere)}; give loss=, a function that uses all outputs"
         )
     return sentences

@@ -27,42 +27,42 @@ class Inputs:
             inputs: a tensor, a tuple or list of arguments, or a mapping of keyword arguments.
         """
         if isinstance(inputs, Mapping):
-            return cls((), {name: _differentiable(value) for name, value in inputs.items()})
+            return cls((), {name: _copy_differentiable(value) for name, value in inputs.items()})
         args = inputs if isinstance(inputs, tuple | list) else (inputs,)
-        return cls(tuple(map(_differentiable, args)), {})
+        return cls(tuple(map(_copy_differentiable, args)), {})
 
     def tensors(self) -> list[Tensor]:
         """Return all tensors among the arguments, those within containers and objects as well."""
         return tensors_within([self.args, self.kwargs])
 
 
-def _differentiable(value: Any) -> Any:
+def _copy_differentiable(value: Any) -> Any:
     """Return a copy in which floating-point tensors require gradients; nothing is shared with the original."""
     tensors: dict[int, Any] = {}
     for tensor in tensors_within([value]):
-        tensors[id(tensor)] = _copied_tensor(tensor)
+        tensors[id(tensor)] = _copy_tensor(tensor)
     try:
         return copy.deepcopy(value, tensors)
     except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError):
-        return _copied(value, tensors)  # It holds something that cannot be copied, such as a lock or a file.
+        return _copy(value, tensors)  # It holds something that cannot be copied, such as a lock or a file.
 
 
-def _copied_tensor(tensor: Tensor) -> Tensor:
+def _copy_tensor(tensor: Tensor) -> Tensor:
     # The copy of a leaf is not a leaf: it has a node in the graph, and may be changed in place.
     leaf = tensor.detach()
     return leaf.requires_grad_().clone() if tensor.is_floating_point() else leaf.clone()
 
 
-def _copied(value: Any, tensors: dict[int, Any]) -> Any:
+def _copy(value: Any, tensors: dict[int, Any]) -> Any:
     if isinstance(value, Tensor):
         return tensors[id(value)]
     if isinstance(value, MutableMapping):
         copied = copy.copy(value)
         for name in value:
-            copied[name] = _copied(value[name], tensors)
+            copied[name] = _copy(value[name], tensors)
         return copied
     if isinstance(value, tuple | list):
-        items = [_copied(item, tensors) for item in value]
+        items = [_copy(item, tensors) for item in value]
         is_named_tuple = hasattr(value, "_fields")
         return type(value)(*items) if is_named_tuple else type(value)(items)
     return value

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from resunit.io.format import counted
+from resunit.io.format import format_count
 from resunit.propagation.detect.found_junction import Detection, FoundJunction
 from resunit.propagation.measures.branch_products import affordable_branch_products
 from resunit.propagation.measures.junction_sums import JunctionSums
@@ -27,24 +27,24 @@ def explain_absences(detection: Detection, sums: Mapping[int, JunctionSums[float
     without = [number for number in reached if not sums[number].sum_gradient]
     if without:
         sentences.append(
-            f"no gradient of the loss reaches {_named(detection.junctions, without)}: "
+            f"no gradient of the loss reaches {_name_junctions(detection.junctions, without)}: "
             "the measures of the gradient are absent there; give a loss that uses their outputs"
         )
     affordable = affordable_branch_products(detection)
     if costly := [number for number in reached if number not in affordable]:
         sentences.append(
-            f"gradient_branch is absent at {_named(detection.junctions, costly)}: the branch reaches back "
+            f"gradient_branch is absent at {_name_junctions(detection.junctions, costly)}: the branch reaches back "
             "through most of the network, and a backward pass for each would be needed"
         )
     unseen = [number for number in reached if sums[number].sum_gradient and sums[number].direct_term is None]
     if unseen:
         sentences.append(
-            f"direct_gain is absent at {_named(detection.junctions, unseen)}: x, or what stands between two "
+            f"direct_gain is absent at {_name_junctions(detection.junctions, unseen)}: x, or what stands between two "
             "junctions, is a step within a function that torch does not show; write it as calls of its own"
         )
     return sentences
 
 
-def _named(junctions: Sequence[FoundJunction], numbers: Sequence[int]) -> str:
+def _name_junctions(junctions: Sequence[FoundJunction], numbers: Sequence[int]) -> str:
     others = len(numbers) - 1
-    return junctions[numbers[0]].name + (f" and {counted(others, 'other')}" if others else "")
+    return junctions[numbers[0]].name + (f" and {format_count(others, 'other')}" if others else "")

@@ -98,13 +98,13 @@ class BackwardSums:
         self.direct_term.release()
         del self.direct_term  # It knows this object, and a circle would be freed by the collector alone.
 
-    def at_x(self, number: int, x: Tensor) -> None:
+    def note_x(self, number: int, x: Tensor) -> None:
         """Take note of x_l."""
         if x.requires_grad:
             self.x[number] = get_gradient_edge(x)
             self._hook(x, lambda gradient: self._receive_x_gradient(number, gradient))
 
-    def before_addition(self, number: int, h: Tensor, f: Tensor) -> None:
+    def note_addends(self, number: int, h: Tensor, f: Tensor) -> None:
         """Take note of both addends, before an addition in place moves their edges."""
         junction = self.junctions[number]
         if junction.x_is_addend and h.requires_grad:
@@ -115,7 +115,7 @@ class BackwardSums:
             self.stream_beginnings.append(self.x[number])
         self.addends[number] = _AddendEdge.of(h), _AddendEdge.of(f)
 
-    def at_sum(self, number: int, y: Tensor) -> None:
+    def note_sum(self, number: int, y: Tensor) -> None:
         """Take note of y_l."""
         base = y._base
         if not self.junctions[number].sum_is_base or base is None:
@@ -129,7 +129,7 @@ class BackwardSums:
             self.direct_term.take_sum(number, get_gradient_edge(y), to_sum)
         self._hook(y, lambda gradient: self._receive_sum_gradient(number, gradient, to_sum))
 
-    def at_truncation_input(self, number: int, z: Tensor) -> None:
+    def note_truncation_input(self, number: int, z: Tensor) -> None:
         """Take note of what the activation after the addition takes."""
 
         def receive(gradient: Tensor) -> None:
@@ -139,7 +139,7 @@ class BackwardSums:
         if truncation is not None and truncation.input is not None:
             self._hook(z, receive)
 
-    def at_truncation_output(self, number: int, activated: Tensor) -> None:
+    def note_truncation_output(self, number: int, activated: Tensor) -> None:
         """Take note of what the activation after the addition returns."""
 
         def receive(gradient: Tensor) -> None:
@@ -148,7 +148,7 @@ class BackwardSums:
         if number in self.sums:
             self._hook(activated, receive)
 
-    def at_leaving(self, number: int, leaving: Tensor) -> None:
+    def note_leaving(self, number: int, leaving: Tensor) -> None:
         """Take note of the value that leaves the unit, f included."""
         if leaving.requires_grad and self.direct_term.is_end(number):
             self.direct_term.take_leaving(number, get_gradient_edge(leaving))

@@ -70,9 +70,9 @@ class ForwardSums:
             if junction.truncation is not None:
                 if junction.truncation.input is not None:
                     self._want(junction.truncation.input, number, self._sum_truncation)
-                self._want(junction.truncation.output, number, backward.at_truncation_output)
+                self._want(junction.truncation.output, number, backward.note_truncation_output)
             if junction.leaves is not None:
-                self._want(junction.leaves, number, backward.at_leaving)
+                self._want(junction.leaves, number, backward.note_leaving)
             if junction.weight_input is not None:
                 self._want(junction.weight_input.location, number, self._sum_weight_input)
         # The junctions whose sum y_l is compared with x_{l+1}, because f is more than a truncation.
@@ -120,7 +120,7 @@ class ForwardSums:
         is_overwritten = location is not None and location.is_overwritten
         kept = x.detach().clone() if is_overwritten else x.detach()
         self.x[number] = _Kept(kept, kept._version)
-        self.backward.at_x(number, x)
+        self.backward.note_x(number, x)
 
     def _add(self, call: JunctionCall, original: Callable[[], Tensor]) -> Tensor:
         """Sum over the addends, add, and sum over the result."""
@@ -128,7 +128,7 @@ class ForwardSums:
         with torch.enable_grad():
             # Both are computed before the addition, because the addition may be in place.
             h, f = call.shortcut.value(), call.branch.value()
-        self.backward.before_addition(number, h, f)
+        self.backward.note_addends(number, h, f)
         with torch.no_grad():
             h, f = h.detach(), f.detach()
             if h.shape != f.shape:
@@ -176,7 +176,7 @@ class ForwardSums:
                 nonfinite_share=1 - flat_y.isfinite().float().mean() if self.careful else None,
             )
             self._keep_sum(number, y, expected)
-        self.backward.at_sum(number, result)
+        self.backward.note_sum(number, result)
         return result
 
     def _compare_with_sum(self, junction: FoundJunction, x: Tensor) -> None:
@@ -241,4 +241,4 @@ class ForwardSums:
             negative = torch.clamp(flat, max=0)
             sums.cut_energy, sums.activated_energy = energy(negative), energy(flat)
             sums.negative_share = torch.lt(flat, 0, out=negative).sum() / max(1, flat.numel())
-        self.backward.at_truncation_input(number, z)
+        self.backward.note_truncation_input(number, z)

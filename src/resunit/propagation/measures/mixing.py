@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from resunit.errors import PropagationError
-from resunit.io.format import share_in_percent, two_digits
+from resunit.io.format import format_share, to_two_digits
 from resunit.propagation.forward.checks import check_measurable
 from resunit.propagation.forward.inputs import Inputs, run_forward
 from resunit.propagation.forward.state import preserved_state
@@ -81,13 +81,13 @@ class Mixing:
             return f"{self.name}: its equation closes with the mixing matrix transposed, not as it is given"
         if self.closure_error > LARGEST_CLOSURE_ERROR:
             return (
-                f"{self.name}: its streams differ by {share_in_percent(self.closure_error)} from M X + w F; "
+                f"{self.name}: its streams differ by {format_share(self.closure_error)} from M X + w F; "
                 "something else takes part"
             )
         return (
             f"{self.name}: of the first streams the product of all mixing so far passes on at most "
-            f"{two_digits(self.product_row_sum)} times forward, "
-            f"{two_digits(self.product_column_sum)} times backward"
+            f"{to_two_digits(self.product_row_sum)} times forward, "
+            f"{to_two_digits(self.product_column_sum)} times backward"
         )
 
 

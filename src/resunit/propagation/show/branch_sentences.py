@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from resunit.io.format import share_in_percent, two_digits
+from resunit.io.format import format_share, to_two_digits
 from resunit.propagation.junction import Junction
-from resunit.propagation.show.ranked_sentence import RankedSentence, and_others
+from resunit.propagation.show.ranked_sentence import RankedSentence, count_others
 
 NORMALISED_WITHIN = 1.25  # the largest over the smallest root mean square of normalised inputs
 
@@ -21,14 +21,14 @@ def _sizes(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
     if idle:
         yield RankedSentence(
             0.4 * len(idle) / len(junctions),
-            f"the branch at {idle[0].name}{and_others(idle)} adds less than 1 % to what the shortcut brings",
+            f"the branch at {idle[0].name}{count_others(idle)} adds less than 1 % to what the shortcut brings",
         )
     flooded = [j for j in junctions if j.branch_share is not None and j.branch_share > 0.9]
     if flooded:
         yield RankedSentence(
             0.4 * len(flooded) / len(junctions),
-            f"the branch at {flooded[0].name}{and_others(flooded)} drowns the shortcut: "
-            f"{share_in_percent(flooded[0].branch_share or 0)} of the sum of both norms",
+            f"the branch at {flooded[0].name}{count_others(flooded)} drowns the shortcut: "
+            f"{format_share(flooded[0].branch_share or 0)} of the sum of both norms",
         )
 
 
@@ -37,7 +37,7 @@ def _signs(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
     if rising:
         yield RankedSentence(
             0.5 * len(rising) / len(junctions),
-            f"F is never negative at {rising[0].name}{and_others(rising)}: "
+            f"F is never negative at {rising[0].name}{count_others(rising)}: "
             "there the branch can only add, so the stream can only grow",
         )
 
@@ -47,7 +47,7 @@ def _weight_inputs(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
     if len(sizes) < 2 or min(sizes) <= 0:
         return
     low, high = min(sizes), max(sizes)
-    ends = list(dict.fromkeys((two_digits(low), two_digits(high))))
+    ends = list(dict.fromkeys((to_two_digits(low), to_two_digits(high))))
     span = f"its root mean square is {' to '.join(ends)}"
     if high < NORMALISED_WITHIN * low:
         yield RankedSentence(0.03, f"what the first weight layer of each branch takes is normalised: {span}")

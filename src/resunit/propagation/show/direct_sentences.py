@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from resunit.io.format import counted, share_in_percent, two_digits
+from resunit.io.format import format_count, format_share, to_two_digits
 from resunit.propagation.junction import Junction
 from resunit.propagation.show.direct_path import SMALLEST_CHANGE, DirectPath
 from resunit.propagation.show.ranked_sentence import RUIN, RankedSentence
@@ -31,7 +31,7 @@ def cancellation_sentences(junctions: Sequence[Junction]) -> Iterator[RankedSent
         yield RankedSentence(
             0.3 * share,
             f"at {worst.name} the rest of the gradient takes away 90 % of the direct term or more in "
-            f"{share_in_percent(share)} of the samples (<rest, direct> / <direct, direct> below -0.9): "
+            f"{format_share(share)} of the samples (<rest, direct> / <direct, direct> below -0.9): "
             "no other junction has a larger share",
         )
     else:
@@ -39,7 +39,7 @@ def cancellation_sentences(junctions: Sequence[Junction]) -> Iterator[RankedSent
         yield RankedSentence(
             0.02,
             "the gradient through the weights cancels the direct term in no sample: "
-            f"<rest, direct> / <direct, direct> is at least {two_digits(lowest.cancellation_min or 0.0)}, at "
+            f"<rest, direct> / <direct, direct> is at least {to_two_digits(lowest.cancellation_min or 0.0)}, at "
             f"{lowest.name}, and -1 would cancel it",
         )
 
@@ -57,23 +57,21 @@ def _direct_gain(path: Sequence[Junction], gain: float, alone: float | None) -> 
     if size < SMALLEST_CHANGE:
         return
     gates = sum(j.kind == "gate" for j in path)
-    behind = f", behind {counted(gates, 'gate')}," if gates else ""
+    behind = f", behind {format_count(gates, 'gate')}," if gates else ""
     parts = _power_of_lambda(path)
     functions = dict.fromkeys(function for j in path for function in j.f)
     if functions and alone is not None:
         of_f = f" ({', '.join(functions)})"
-        parts = (
-            f"{parts or two_digits(alone)} through h alone, {two_digits(gain / alone)} of it left by f{of_f}"
-        )
+        parts = f"{parts or to_two_digits(alone)} through h alone, {to_two_digits(gain / alone)} of it left by f{of_f}"
     if gain < 1e-3:
         meaning = "the gradient has no direct path"
     elif gain < 1:
-        meaning = f"{share_in_percent(gain)} of the gradient comes through directly"
+        meaning = f"{format_share(gain)} of the gradient comes through directly"
     else:
         meaning = "the direct path amplifies the gradient"
     yield RankedSentence(
         size,
-        f"the direct term of stage {first.stage}{behind} is {two_digits(gain)} at {first.name}"
+        f"the direct term of stage {first.stage}{behind} is {to_two_digits(gain)} at {first.name}"
         f"{f' ({parts})' if parts else ''}, relative to the gradient at the stage's end: {meaning}",
     )
 
@@ -89,7 +87,7 @@ def _power_of_lambda(path: Sequence[Junction]) -> str:
     if any((j.lambda_r2 or 0.0) < MULTIPLE_OF_X for j in path):
         return ""
     base = f"{first:.4g}" if first > 0 else f"({first:.4g})"
-    return f"{base}^{len(path)} = {two_digits(first ** len(path))}"
+    return f"{base}^{len(path)} = {to_two_digits(first ** len(path))}"
 
 
 def _norms_after_addition(path: Sequence[Junction], gain: float, alone: float) -> Iterator[RankedSentence]:
@@ -101,13 +99,13 @@ def _norms_after_addition(path: Sequence[Junction], gain: float, alone: float) -
     names = " and ".join(dict.fromkeys(", ".join(j.f) for j in normed))
     effect = "shrinks" if of_f < 1 else "amplifies"
     scaled = (
-        f", and h alone multiplies it by {two_digits(alone)}"
+        f", and h alone multiplies it by {to_two_digits(alone)}"
         if abs(math.log10(alone)) >= SMALLEST_CHANGE
         else ""
     )
     yield RankedSentence(
         min(abs(math.log10(of_f)), abs(math.log10(gain))),  # h may undo what the norms do.
         f"{names} after the additions of stage {path[0].stage} {effect} the direct term to "
-        f"{two_digits(of_f)} of it over {counted(len(normed), 'junction')}, "
-        f"{two_digits(of_f ** (1 / len(normed)))} each{scaled}",
+        f"{to_two_digits(of_f)} of it over {format_count(len(normed), 'junction')}, "
+        f"{to_two_digits(of_f ** (1 / len(normed)))} each{scaled}",
     )

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from resunit.io.format import counted, share_in_percent, two_digits
+from resunit.io.format import format_count, format_share, to_two_digits
 from resunit.propagation.junction import Junction
 from resunit.propagation.show.direct_path import (
     NOTHING_LEFT,
     DirectPath,
     direct_paths,
 )
-from resunit.propagation.show.ranked_sentence import and_others
+from resunit.propagation.show.ranked_sentence import count_others
 from resunit.propagation.verdict import Verdict, VerdictKind
 
 WHOLE_WITHIN = 5e-3  # of 1, for a direct term that two digits show as 1
@@ -74,8 +74,8 @@ def _not_finite(junctions: Sequence[Junction]) -> Verdict | None:
     if streams := [j for j in junctions if j.nonfinite_share]:
         place = streams[0]
         sentence = (
-            f"blocked: {share_in_percent(place.nonfinite_share or 0)} of the stream at {place.name} is infinite or "
-            f"NaN, the first of {counted(len(streams), 'such junction')}: what follows it means nothing"
+            f"blocked: {format_share(place.nonfinite_share or 0)} of the stream at {place.name} is infinite or "
+            f"NaN, the first of {format_count(len(streams), 'such junction')}: what follows it means nothing"
         )
     elif gradients := [
         j for j in junctions if j.gradient_gain is not None and not math.isfinite(j.gradient_gain)
@@ -83,7 +83,7 @@ def _not_finite(junctions: Sequence[Junction]) -> Verdict | None:
         place = gradients[-1]
         sentence = (
             f"blocked: the gradient at {place.name} is infinite or NaN on its way back, and so at "
-            f"{counted(len(gradients), 'junction')}"
+            f"{format_count(len(gradients), 'junction')}"
         )
     else:
         return None
@@ -118,11 +118,13 @@ def causes_of(path: DirectPath) -> list[Cause]:
         add("truncation", of_truncation, junction)
         add("norm" if has_norm(junction) else "other f", of_the_rest, junction)
     least = SHARE_OF_A_SECOND_CAUSE * max(sizes.values())
-    found = [Cause(kind, _named(kind, places[kind], path), path) for kind in sizes if sizes[kind] >= least]
+    found = [
+        Cause(kind, _name_junctions(kind, places[kind], path), path) for kind in sizes if sizes[kind] >= least
+    ]
     return sorted(found, key=lambda cause: -sizes[cause.kind])
 
 
-def _named(
+def _name_junctions(
     kind: CauseKind, places: Sequence[tuple[float, Junction]], path: DirectPath
 ) -> tuple[Junction, ...]:
     """Return the junctions to name of a cause, by its size at each junction; the strongest comes first."""
@@ -165,7 +167,7 @@ def _direct(paths: Sequence[DirectPath], worst: DirectPath) -> Verdict:
     passed = "the junction" if count == 1 else f"all {count} junctions"
     where = "" if len(paths) == 1 else f" of each of the {len(paths)} stages"
     whole = abs(worst.gain - 1) < WHOLE_WITHIN
-    amount = "whole" if whole else f"nearly whole, {two_digits(worst.gain)} times its norm at the least"
+    amount = "whole" if whole else f"nearly whole, {to_two_digits(worst.gain)} times its norm at the least"
     return Verdict(
         "direct",
         f"direct: past the branches, the gradient at the end{where} passes {passed} {amount} (direct_gain)",
@@ -181,16 +183,16 @@ def _sentence(found: Sequence[Cause]) -> str:
     if path.gain == 0:
         return f"{start} no gradient passes (direct_gain 0): it is stopped by {by}"
     amount = (
-        f"the gradient at its end grows to {two_digits(path.gain)} times its norm on the way to {first}"
+        f"the gradient at its end grows to {to_two_digits(path.gain)} times its norm on the way to {first}"
         if path.change > 0
-        else f"only {two_digits(path.gain)} of the gradient at its end reaches {first}"
+        else f"only {to_two_digits(path.gain)} of the gradient at its end reaches {first}"
     )
     return f"{start} {amount} (direct_gain), most of all by {by}"
 
 
 def _where(found: Cause) -> str:
     place = found.junctions or found.path.junctions[:1]
-    return f"{place[0].name}{and_others(place)}"
+    return f"{place[0].name}{count_others(place)}"
 
 
 def _what(found: Cause) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from resunit.io.format import two_digits
+from resunit.io.format import to_two_digits
 from resunit.io.sortable_table import UNKNOWN, Cell, SortableTable
 from resunit.propagation.junction import Junction
 
@@ -23,7 +23,7 @@ COLUMNS = {
 NO_FUNCTION = "none"
 
 
-def junction_table(junctions: Sequence[Junction]) -> SortableTable:
+def make_junction_table(junctions: Sequence[Junction]) -> SortableTable:
     """Return a row for each junction, in the order of the forward pass."""
     measures = [name for name in COLUMNS if any(getattr(j, name) is not None for j in junctions)]
     headings = ["junction", "number", "stage", "direct_gain", "through h alone", "h", "f"]
@@ -52,4 +52,4 @@ def _shortcut(junction: Junction) -> str:
 def _number(value: float | None) -> Cell:
     if value is None:
         return Cell(UNKNOWN)
-    return Cell(two_digits(value), value) if math.isfinite(value) else Cell(str(value))
+    return Cell(to_two_digits(value), value) if math.isfinite(value) else Cell(str(value))

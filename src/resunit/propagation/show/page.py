@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from resunit.io.page import render_page
-from resunit.propagation.show.junction_table import junction_table
+from resunit.propagation.show.junction_table import make_junction_table
 from resunit.propagation.show.panels import MeasurePanel, note_of, panels_of
-from resunit.propagation.show.web_figure import web_figures
+from resunit.propagation.show.web_figure import draw_web_figures
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -30,11 +30,11 @@ class PanelOnPage(NamedTuple):
     figures: tuple[str, ...]
 
 
-def propagation_page(results: Sequence[Propagation]) -> str:
+def render_propagation_page(results: Sequence[Propagation]) -> str:
     """Return the page as HTML: one file that needs no internet connection."""
     figures: dict[str, Figure] = {}
     panels: list[PanelOnPage] = []
-    for row, (panel, drawn) in enumerate(zip(panels_of(results), web_figures(results), strict=True)):
+    for row, (panel, drawn) in enumerate(zip(panels_of(results), draw_web_figures(results), strict=True)):
         named = {f"measures{row}-{number}": figure for number, figure in enumerate(drawn)}
         figures |= named
         panels.append(PanelOnPage(panel, note_of(panel, results), tuple(named)))
@@ -44,5 +44,5 @@ def propagation_page(results: Sequence[Propagation]) -> str:
         figures=figures,
         results=results,
         panels=panels,
-        tables=[junction_table(result.junctions) for result in results],
+        tables=[make_junction_table(result.junctions) for result in results],
     )

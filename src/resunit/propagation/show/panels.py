@@ -152,7 +152,7 @@ def heights(junctions: Sequence[Junction], line: MeasureLine, panel: MeasurePane
     return [None if value is None else max(abs(value), FLOOR) for value in finite]
 
 
-def drawn_at_floor(panel: MeasurePanel, results: Sequence[Propagation]) -> bool:
+def draws_at_floor(panel: MeasurePanel, results: Sequence[Propagation]) -> bool:
     """Return whether a panel draws values at the floor of a logarithmic axis."""
     return any(FLOOR in heights(result.junctions, line, panel) for result in results for line in panel.lines)
 
@@ -166,7 +166,7 @@ def note_of(panel: MeasurePanel, results: Sequence[Propagation]) -> str:
     if panel.axis == "near -1":
         drawn = [h for r in results for line in panel.lines for h in heights(r.junctions, line, panel)]
         return FARTHEST_NOTE if any(h is not None and abs(h) == FARTHEST for h in drawn) else ""
-    return FLOOR_NOTE if drawn_at_floor(panel, results) else ""
+    return FLOOR_NOTE if draws_at_floor(panel, results) else ""
 
 
 def needs_markers(drawn: Sequence[float | None]) -> bool:

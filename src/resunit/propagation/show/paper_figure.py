@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DOTS_PER_INCH = 150
 
 
-def paper_figure(results: Sequence[Propagation]) -> Figure:
+def draw_paper_figure(results: Sequence[Propagation]) -> Figure:
     """Return the figure: a column for each measurement, a row for each panel."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -82,7 +82,7 @@ def _set_plain_ticks(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def image_of(figure: Figure, kind: str) -> bytes:
+def encode_figure(figure: Figure, kind: str) -> bytes:
     """Return a figure as the content of a file of a kind: "png", "pdf" or "svg"."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from resunit.errors import PropagationError
 from resunit.io.atomic import write_atomically
-from resunit.propagation.show.page import propagation_page
-from resunit.propagation.show.paper_figure import image_of, paper_figure
+from resunit.propagation.show.page import render_propagation_page
+from resunit.propagation.show.paper_figure import draw_paper_figure, encode_figure
 
 if TYPE_CHECKING:
     from resunit.propagation.result import Propagation
@@ -26,9 +26,9 @@ def plot(results: Sequence[Propagation], path: Path) -> Path:
     """
     ending = path.suffix.lower()
     if ending in IMAGES:
-        content = image_of(paper_figure(results), ending[1:])
+        content = encode_figure(draw_paper_figure(results), ending[1:])
     elif ending == ".html":
-        content = propagation_page(results).encode()
+        content = render_propagation_page(results).encode()
     else:
         raise PropagationError(f"{path} does not say what to draw; end it in .png, .pdf, .svg or .html")
     write_atomically(path, content)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from resunit.io.format import counted
+from resunit.io.format import format_count
 from resunit.propagation.junction import Junction
 
 # The weight of a sentence is the number of decades by which the signal or its gradient changes. Values that
@@ -18,7 +18,7 @@ class RankedSentence(NamedTuple):
     text: str
 
 
-def and_others(junctions: Sequence[Junction]) -> str:
+def count_others(junctions: Sequence[Junction]) -> str:
     """Return how many junctions there are beside the first, as the end of a list of names."""
     others = len(junctions) - 1
-    return f" and {counted(others, 'other')}" if others else ""
+    return f" and {format_count(others, 'other')}" if others else ""

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from resunit.io.format import counted, two_digits
+from resunit.io.format import format_count, to_two_digits
 from resunit.propagation.junction import Junction
 from resunit.propagation.show.judgement import Cause, CauseKind, causes, has_norm
-from resunit.propagation.show.ranked_sentence import and_others
+from resunit.propagation.show.ranked_sentence import count_others
 
 LEFT_BY_A_NORM = 1e-3  # of a gradient: a norm that leaves less stands before a loss that it makes constant
 SMALLEST_STREAM = 1e-4  # root mean square below which the epsilon of a norm (1e-5 of the squares) decides
@@ -33,13 +33,13 @@ def remedies(junctions: Sequence[Junction]) -> list[str]:
     by_kind: dict[CauseKind, list[Cause]] = {}
     for cause in causes(junctions):
         by_kind.setdefault(cause.kind, []).append(cause)
-    found = [_of_the_loss(cause) for same in by_kind.values() for cause in same if _is_of_the_loss(cause)]
+    found = [_remedy_in_loss(cause) for same in by_kind.values() for cause in same if _is_of_the_loss(cause)]
     found += [_remedy(same) for same in by_kind.values()]
-    found += _of_the_stream(junctions)
+    found += _remedy_in_stream(junctions)
     rising = [j for j in junctions if j.branch_minimum is not None and j.branch_minimum >= 0]
     if rising:
         found.append(
-            f"end the branch of {rising[0].name}{and_others(rising)} in a weight layer and not in an activation, so "
+            f"end the branch of {rising[0].name}{count_others(rising)} in a weight layer and not in an activation, so "
             "that F can be negative"
         )
     return found
@@ -51,7 +51,7 @@ def _is_of_the_loss(cause: Cause) -> bool:
     return cause.kind == "norm" and has_norm(last) and (last.direct_gain or 0.0) < LEFT_BY_A_NORM
 
 
-def _of_the_loss(cause: Cause) -> str:
+def _remedy_in_loss(cause: Cause) -> str:
     return (
         f"give targets or another loss= first: the norm at {cause.path.junctions[-1].name}, behind the last addition, "
         "lets hardly any gradient of this loss through, as of the mean square of what a norm returns"
@@ -60,7 +60,7 @@ def _of_the_loss(cause: Cause) -> str:
 
 def _remedy(same: Sequence[Cause]) -> str:
     where = [junction for cause in same for junction in cause.junctions]
-    at = f"{where[0].name}{and_others(where)}" if where else f"stage {same[0].path.stage}"
+    at = f"{where[0].name}{count_others(where)}" if where else f"stage {same[0].path.stage}"
     match same[0].kind:
         case "multiple":
             return (
@@ -94,18 +94,18 @@ def _remedy(same: Sequence[Cause]) -> str:
             )
 
 
-def _of_the_stream(junctions: Sequence[Junction]) -> list[str]:
+def _remedy_in_stream(junctions: Sequence[Junction]) -> list[str]:
     found = []
     small = [j for j in junctions if j.stream_rms is not None and 0 <= j.stream_rms < SMALLEST_STREAM]
     if small:
         found.append(
             f"scale up what the network adds to before {small[0].name} (the embedding or the first layer): a stream of "
-            f"{two_digits(small[0].stream_rms or 0.0)} is below what norms and half precision tell from zero"
+            f"{to_two_digits(small[0].stream_rms or 0.0)} is below what norms and half precision tell from zero"
         )
     large = [j for j in junctions if j.headroom_fp16 is not None and j.headroom_fp16 <= 0]
     if large:
         found.append(
             f"compute the stream from {large[0].name} on in bfloat16 or float32, or scale the branches down: it "
-            f"overflows float16 at {counted(len(large), 'junction')}"
+            f"overflows float16 at {format_count(len(large), 'junction')}"
         )
     return found

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 
-from resunit.io.format import counted, share_in_percent, two_digits
+from resunit.io.format import format_count, format_share, to_two_digits
 from resunit.propagation.junction import Junction
 from resunit.propagation.show.branch_sentences import branch_sentences
 from resunit.propagation.show.direct_path import direct_paths
 from resunit.propagation.show.direct_sentences import cancellation_sentences, direct_sentences
-from resunit.propagation.show.ranked_sentence import RUIN, RankedSentence, and_others
+from resunit.propagation.show.ranked_sentence import RUIN, RankedSentence, count_others
 from resunit.propagation.show.remedies import SMALLEST_STREAM
 from resunit.propagation.verdict import Verdict
 
@@ -27,8 +27,8 @@ def describe(junctions: Sequence[Junction], verdict: Verdict, unseen: Sequence[s
         unseen: sentences about calls that could not be looked into, and about absent measures. They come
             after the sentences about large effects, because they can be about what does not matter.
     """
-    reached = reached_junctions(junctions)
-    finite = [_without_nonfinite(junction) for junction in reached]
+    reached = select_reached(junctions)
+    finite = [_drop_nonfinite(junction) for junction in reached]
     stages = [[j for j in finite if j.stage == stage] for stage in dict.fromkeys(j.stage for j in finite)]
     sentences = [
         *(RankedSentence(UNSEEN, text) for text in unseen if text != verdict.sentence),
@@ -51,12 +51,12 @@ def describe(junctions: Sequence[Junction], verdict: Verdict, unseen: Sequence[s
     return [sentence.text for sentence in sentences]
 
 
-def reached_junctions(junctions: Sequence[Junction]) -> list[Junction]:
+def select_reached(junctions: Sequence[Junction]) -> list[Junction]:
     """Return the junctions that the batch reached."""
     return [junction for junction in junctions if junction.stream_rms is not None]
 
 
-def _without_nonfinite(junction: Junction) -> Junction:
+def _drop_nonfinite(junction: Junction) -> Junction:
     """Return the junction without the measures that are infinite or NaN, which no sentence can compare."""
     values = {field.name: getattr(junction, field.name) for field in fields(junction)}
     bad = [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]
@@ -71,16 +71,16 @@ def _truncation(junctions: list[Junction]) -> Iterator[RankedSentence]:
     worst = max(cut, key=lambda j: j.energy_cut or 0.0)
     left = math.prod(1 - (j.energy_cut or 0.0) for j in cut)
     blocks = worst.gradient_blocked
-    blocked = f" and blocks {share_in_percent(blocks)} of the gradient's energy" if blocks else ""
+    blocked = f" and blocks {format_share(blocks)} of the gradient's energy" if blocks else ""
     before = worst.f[: worst.f.index("relu")] if "relu" in worst.f else ()
     where = f" ({', '.join(before)} in between)" if before else ""
-    median = share_in_percent(statistics.median(j.energy_cut or 0.0 for j in cut))
+    median = format_share(statistics.median(j.energy_cut or 0.0 for j in cut))
     others = f"; the median of {len(cut)} such junctions is {median}" if len(cut) > 1 else ""
     yield RankedSentence(
         -math.log10(max(left, 1e-30)) / 2,
         f"the ReLU after the addition at {worst.name}{where} "
-        f"cuts {share_in_percent(worst.energy_cut or 0)} of the signal's energy "
-        f"(P(y < 0) = {share_in_percent(worst.negative_share or 0)}){blocked}{others}",
+        f"cuts {format_share(worst.energy_cut or 0)} of the signal's energy "
+        f"(P(y < 0) = {format_share(worst.negative_share or 0)}){blocked}{others}",
     )
 
 
@@ -91,8 +91,8 @@ def _shortcuts_unlike_x(junctions: list[Junction]) -> Iterator[RankedSentence]:
         fit = statistics.median(j.lambda_r2 or 0 for j in odd)
         yield RankedSentence(
             len(odd) * 0.5,
-            f"the shortcut at {odd[0].name}{and_others(odd)} is no multiple of x "
-            f"({kinds}; R^2 = {two_digits(fit)}): its derivatives decide what passes, and no lambda",
+            f"the shortcut at {odd[0].name}{count_others(odd)} is no multiple of x "
+            f"({kinds}; R^2 = {to_two_digits(fit)}): its derivatives decide what passes, and no lambda",
         )
 
 
@@ -108,7 +108,7 @@ def _gradient(junctions: list[Junction]) -> Iterator[RankedSentence]:
         yield RankedSentence(
             abs(math.log10(first)),
             f"on its way back from the last junction to {gains[0].name} the gradient {word} to "
-            f"{two_digits(first)} times its norm",
+            f"{to_two_digits(first)} times its norm",
         )
 
 
@@ -123,9 +123,9 @@ def _direct_share(junctions: list[Junction]) -> Iterator[RankedSentence]:
         middle = statistics.median(shares)
         yield RankedSentence(
             0.5 if middle < 0.5 else 0.05,
-            f"over a single junction, {share_in_percent(middle)} of the gradient's norm comes through the shortcut "
-            f"and {share_in_percent(1 - middle)} through the branch, Eq. (5) with L = l + 1 "
-            f"(medians over {counted(len(shares), 'junction')})",
+            f"over a single junction, {format_share(middle)} of the gradient's norm comes through the shortcut "
+            f"and {format_share(1 - middle)} through the branch, Eq. (5) with L = l + 1 "
+            f"(medians over {format_count(len(shares), 'junction')})",
         )
 
 
@@ -137,8 +137,8 @@ def _growth(stage: list[Junction]) -> Iterator[RankedSentence]:
         yield RankedSentence(
             0.5 * abs(math.log10(growth)),
             f"the stream {'grows' if growth > 1 else 'shrinks'} "
-            f"{two_digits(max(growth, 1 / growth))}-fold over the {len(stage)} junctions "
-            f"of stage {stage[0].stage}, to a root mean square of {two_digits(stage[-1].stream_rms)}",
+            f"{to_two_digits(max(growth, 1 / growth))}-fold over the {len(stage)} junctions "
+            f"of stage {stage[0].stage}, to a root mean square of {to_two_digits(stage[-1].stream_rms)}",
         )
 
 
@@ -147,10 +147,10 @@ def _small_stream(junctions: list[Junction]) -> Iterator[RankedSentence]:
     if small:
         least = min(small, key=lambda j: j.stream_rms or 0.0)
         rms = least.stream_rms or 0.0
-        size = f"has a root mean square of {two_digits(rms)}" if rms else "is zero"
+        size = f"has a root mean square of {to_two_digits(rms)}" if rms else "is zero"
         yield RankedSentence(
             -math.log10(rms) if rms else RUIN / 4,
-            f"the stream at {least.name}{and_others(small)} {size}: nearly nothing passes forward, and the epsilon "
+            f"the stream at {least.name}{count_others(small)} {size}: nearly nothing passes forward, and the epsilon "
             "of a norm or half precision hides it",
         )
 
@@ -162,12 +162,12 @@ def _headroom(junctions: list[Junction]) -> Iterator[RankedSentence]:
         bits = tightest.headroom_fp16 or 0.0
         if bits <= 0:
             yield RankedSentence(
-                RUIN / 4, f"the stream at {tightest.name} overflows fp16 by {two_digits(-bits)} bits"
+                RUIN / 4, f"the stream at {tightest.name} overflows fp16 by {to_two_digits(-bits)} bits"
             )
         elif bits < 4:
             yield RankedSentence(
                 1.0,
-                f"the stream at {tightest.name} is within {two_digits(bits)} bits of fp16's largest number",
+                f"the stream at {tightest.name} is within {to_two_digits(bits)} bits of fp16's largest number",
             )
 
 
@@ -178,7 +178,7 @@ def _closure(junctions: list[Junction], verdict: Verdict) -> Iterator[RankedSent
     last = max(plain, key=lambda j: j.closure_error or 0.0)
     worst = last.closure_error or 0.0
     if worst < 1e-3:
-        how = f"to {two_digits(worst)} of the stream" if worst else "exactly"
+        how = f"to {to_two_digits(worst)} of the stream" if worst else "exactly"
         odd = any(j.kind in ("scale", "gate") for j in junctions)
         within = "where h is the identity" if odd else "within every stage"
         # Eq. (4) is about the forward pass; the verdict is about the gradient too.
@@ -196,11 +196,11 @@ def _closure(junctions: list[Junction], verdict: Verdict) -> Iterator[RankedSent
         if before and before[0].kind == "projection":  # Eq. (4) begins after it.
             before = before[1:]
         odd = [j for j in before if j.kind != "identity"]
-        causes = [f"h at {odd[0].name}{and_others(odd)}, which is no identity"] if odd else []
+        causes = [f"h at {odd[0].name}{count_others(odd)}, which is no identity"] if odd else []
         causes += ["what follows the additions"] if followed else []
         yield RankedSentence(
             0.01,
-            f"forward, x_L differs from x_l + sum F by up to {share_in_percent(worst)} of the stream "
+            f"forward, x_L differs from x_l + sum F by up to {format_share(worst)} of the stream "
             "within a stage, Eq. (4): the stream is changed on the way by "
             f"{', and by '.join(causes) or 'rounding'}",
         )
@@ -211,7 +211,7 @@ def _lesions(junctions: list[Junction]) -> Iterator[RankedSentence]:
     if measured:
         most = max(measured, key=lambda j: j.loss_change or 0.0)
         helpful = sum((j.loss_change or 0.0) > 0 for j in measured)
-        rise = two_digits(most.loss_change or 0.0)
+        rise = to_two_digits(most.loss_change or 0.0)
         worth = f"without the branch at {most.name} the loss rises most, by {rise}; "
         yield RankedSentence(
             0.2,
@@ -223,7 +223,7 @@ def _singular_values(junctions: list[Junction]) -> Iterator[RankedSentence]:
     measured = [j for j in junctions if j.singular_value is not None]
     if measured:
         most = max(measured, key=lambda j: j.singular_value or 0.0)
-        value = two_digits(most.singular_value or 0.0)
+        value = to_two_digits(most.singular_value or 0.0)
         yield RankedSentence(
             0.1,
             f"the junction at {most.name} can stretch a change of its input most, to {value} times its norm"
@@ -239,17 +239,17 @@ def _correlation(junctions: list[Junction]) -> Iterator[RankedSentence]:
         first, last = measured[0].sample_correlation or 0.0, measured[-1].sample_correlation or 0.0
         yield RankedSentence(
             1.0 if last > 0.99 else 0.1,
-            f"two samples' streams have a cosine of {two_digits(first)} at {measured[0].name} and "
-            f"{two_digits(last)} at {measured[-1].name}",
+            f"two samples' streams have a cosine of {to_two_digits(first)} at {measured[0].name} and "
+            f"{to_two_digits(last)} at {measured[-1].name}",
         )
 
 
 def summarise(name: str, junctions: Sequence[Junction]) -> str:
     """Return how many junctions a network has, of which kinds, and how many a pass did not reach."""
-    reached = len(reached_junctions(junctions))
+    reached = len(select_reached(junctions))
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(j.kind for j in junctions).items())
     stages = len({j.stage for j in junctions})
     missing = len(junctions) - reached
     absent = f"; this batch did not reach {missing} of them" if missing else ""
-    counts = f"{counted(len(junctions), 'junction')} in {counted(stages, 'stage')}"
+    counts = f"{format_count(len(junctions), 'junction')} in {format_count(stages, 'stage')}"
     return f"{name} has {counts}: {kinds}{absent}"

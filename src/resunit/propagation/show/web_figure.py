@@ -23,7 +23,7 @@ FEWEST_TICKS, MOST_TICKS = 3, 5
 MOST_JUNCTIONS_WITH_A_TICK_EACH = 10
 
 
-def web_figures(results: Sequence[Propagation]) -> list[list[Figure]]:
+def draw_web_figures(results: Sequence[Propagation]) -> list[list[Figure]]:
     """Return for each panel a figure for each measurement; the figures of a panel have one vertical axis."""
     has_few = max(len(result.junctions) for result in results) <= MOST_JUNCTIONS_WITH_A_TICK_EACH
     rows = []

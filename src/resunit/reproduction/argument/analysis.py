@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from statistics import fmean, median
 
-from resunit.io.format import share_in_percent, two_digits
+from resunit.io.format import format_share, to_two_digits
 from resunit.propagation import Propagation
 from resunit.reproduction.argument.brief_training import BriefTraining
 from resunit.reproduction.argument.networks import Networks, known_of, values_of
@@ -18,7 +18,8 @@ def relu_harms_little_with_fewer_layers(networks: Networks) -> Shown:
     trained = {design: networks.trained(design) for design in WORDS}
     steps = trained["original"].steps[-1]
     seen = [
-        f"{WORDS[design]} {two_digits(fmean(_last_losses(training)))}" for design, training in trained.items()
+        f"{WORDS[design]} {to_two_digits(fmean(_last_losses(training)))}"
+        for design, training in trained.items()
     ]
     return Shown(
         (
@@ -43,10 +44,10 @@ def truncation_needs_a_very_negative_branch(networks: Networks) -> Shown:
     negative = known_of(junctions, "branch_negative_share")
     return Shown(
         (
-            f"In the fresh original net {share_in_percent(median(negative))} of the values of a branch are below "
-            f"zero (median over the units), and {share_in_percent(median(shares))} of the sums are.",
-            f"What ReLU sets to zero holds {share_in_percent(median(cuts))} of the energy of the sum (median; at "
-            f"most {share_in_percent(max(cuts))}).",
+            f"In the fresh original net {format_share(median(negative))} of the values of a branch are below "
+            f"zero (median over the units), and {format_share(median(shares))} of the sums are.",
+            f"What ReLU sets to zero holds {format_share(median(cuts))} of the energy of the sum (median; at "
+            f"most {format_share(max(cuts))}).",
         ),
         (
             by_unit(
@@ -70,7 +71,7 @@ def truncation_becomes_rarer(networks: Networks) -> Shown:
         (
             "Mean share of y < 0 over the units of the original net, by step: "
             + ", ".join(
-                f"{share_in_percent(share)} at {step}"
+                f"{format_share(share)} at {step}"
                 for step, share in zip(training.steps, shares, strict=True)
             )
             + f"; from step {training.steps[1]} on it "
@@ -108,9 +109,13 @@ def preactivation_normalises_what_weights_get(networks: Networks) -> Shown:
                 Line(f"{words}, {when}", values_of(signal.junctions, "weight_input_rms"), when != "fresh")
             )
             rows.append(
-                (words, when, *(f"{two_digits(min(v))} to {two_digits(max(v))}" for v in (rms, spread)))
+                (
+                    words,
+                    when,
+                    *(f"{to_two_digits(min(v))} to {to_two_digits(max(v))}" for v in (rms, spread)),
+                )
             )
-            seen.append(f"{words}, {when}: {two_digits(min(rms))} to {two_digits(max(rms))}")
+            seen.append(f"{words}, {when}: {to_two_digits(min(rms))} to {to_two_digits(max(rms))}")
     return Shown(
         (f"The root mean square of what the first weight layers take: {'; '.join(seen)}.",),
         (by_unit("Input of each branch's first weight layer, root mean square", lines),),

@@ -11,7 +11,7 @@ import torch
 
 import resunit
 from resunit.errors import FileFormatError, unknown
-from resunit.io.format import counted
+from resunit.io.format import format_count
 from resunit.reports.paper_comparison import ClaimRow
 from resunit.reproduction.argument import analysis, placements, shortcuts, unrolled
 from resunit.reproduction.argument.explanations import OF_GROUP
@@ -109,7 +109,7 @@ class Argument:
         return (
             f"Fresh networks are {self.model} in the paper's designs, measured in training mode on {self.images} "
             "training images of the sample of CIFAR-10 that comes with the package.",
-            f"Two of them are trained for {counted(self.steps, 'step')} on the sample.",
+            f"Two of them are trained for {format_count(self.steps, 'step')} on the sample.",
             f"Weights, images and order come from seed {self.seed}.",
             f"The verdicts are from {self.records}.",
             f"Measured on {self.machine}.",
@@ -163,9 +163,9 @@ def make_argument(networks: Networks, *, only: str = "*", records: Path | None =
         networks.seed,
         networks.steps,
         networks.images,
-        f"{name_processor()}, {counted(torch.get_num_threads(), 'thread')}, torch {torch.__version__}, "
+        f"{name_processor()}, {format_count(torch.get_num_threads(), 'thread')}, torch {torch.__version__}, "
         f"resunit {resunit.__version__}",
-        f"{origin} ({counted(len(evidence), 'run')})",
+        f"{origin} ({format_count(len(evidence), 'run')})",
     )
 
 
@@ -205,4 +205,4 @@ def _tally(outcomes: Sequence[ClaimOutcome]) -> str:
     verdicts = ", ".join(
         f"{counts[verdict]} {verdict}" for verdict in ("held", "not held", "undecided") if counts[verdict]
     )
-    return f"{counted(len(outcomes), 'claim')}, by recorded runs: {verdicts}."
+    return f"{format_count(len(outcomes), 'claim')}, by recorded runs: {verdicts}."

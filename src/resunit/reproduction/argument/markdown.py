@@ -6,7 +6,7 @@ from pathlib import Path
 
 from resunit.io.atomic import make_folder, write_atomically
 from resunit.models.drawing.draw import draw_designs
-from resunit.reports.markdown import markdown_table
+from resunit.reports.markdown import render_markdown_table
 from resunit.reproduction.argument.argument import Argument, Section, title_of, what_shows
 from resunit.reproduction.argument.explanations import (
     INTRODUCTION,
@@ -41,7 +41,7 @@ def table_of_statements(statements: Iterable[Statement] = STATEMENTS) -> str:
     """Return the table of what shows each statement; names link to the sections."""
     table = what_shows(list(statements))
     rows = [(f"[{name}](#{name})", *rest) for name, *rest in table.rows]
-    return markdown_table(table.headings, rows)
+    return render_markdown_table(table.headings, rows)
 
 
 def _lines(argument: Argument, folder: str, command: str) -> Iterator[str]:
@@ -70,13 +70,16 @@ def _section(section: Section, folder: str) -> Iterator[str]:
             yield from (f"![{chart.title}]({folder}/{_picture_name(section, number)})", "")
         if section.shown.table is not None:
             table = section.shown.table
-            yield from (markdown_table([str(with_indices(text)) for text in table.headings], table.rows), "")
+            yield from (
+                render_markdown_table([str(with_indices(text)) for text in table.headings], table.rows),
+                "",
+            )
     if section.claims:
         rows = [
             (row.claim, row.verdict, f"{row.numbers} ({row.runs})" if row.runs else row.numbers)
             for row in section.claims
         ]
-        yield from (markdown_table(("claim", "recorded runs", "numbers"), rows), "")
+        yield from (render_markdown_table(("claim", "recorded runs", "numbers"), rows), "")
 
 
 def _sentences(texts: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from resunit.errors import UsageError
-from resunit.inference.subjects import Subject, find_subject, measured
+from resunit.inference.subjects import Subject, find_subject, measure_subject
 from resunit.io.progress import working
 from resunit.models.registry import NETWORKS, network_spec
 from resunit.propagation import Junction, Propagation
@@ -74,7 +74,7 @@ class Networks:
                 )
                 with isolated_random_numbers():
                     torch.manual_seed(self.seed)  # Dropout draws its masks while it is measured.
-                    self._fresh[key] = subject, measured(subject)
+                    self._fresh[key] = subject, measure_subject(subject)
         return self._fresh[key]
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from resunit.io.atomic import write_atomically
 from resunit.io.page import render_page
-from resunit.models.drawing.draw import design_svgs
+from resunit.models.drawing.draw import render_designs
 from resunit.reproduction.argument.argument import Argument, what_shows
 from resunit.reproduction.argument.explanations import (
     INTRODUCTION,
@@ -53,7 +53,7 @@ def write_page(argument: Argument, path: Path, command: str) -> None:
         introduction=INTRODUCTION,
         explanations=OF_STATEMENT,
         shows=what_shows([section.statement for section in argument.sections]),
-        units=[Markup(svg) for svg in design_svgs()],
+        units=[Markup(svg) for svg in render_designs()],
         command=command,
         with_indices=with_indices,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from statistics import median
 
-from resunit.io.format import share_in_percent, two_digits
+from resunit.io.format import format_share, to_two_digits
 from resunit.reproduction.argument.networks import Networks, first_stage, known_of, values_of
 from resunit.reproduction.argument.show import Show
 from resunit.reproduction.argument.shown import Line, Shown, by_unit
@@ -26,8 +26,8 @@ def bn_after_addition_alters_the_signal(networks: Networks) -> Shown:
         (
             f"In (b) f scales the sum by {min(scales):.2g} to {max(scales):.2g}, with a median of "
             f"{median(scales):.2g} over the units.",
-            f"Of the direct term {two_digits(kept['(b)'])} is left at the second unit of the stage; in (a) it is "
-            f"{two_digits(kept['(a)'])}.",
+            f"Of the direct term {to_two_digits(kept['(b)'])} is left at the second unit of the stage; in (a) it is "
+            f"{to_two_digits(kept['(a)'])}.",
         ),
         (
             by_unit(
@@ -64,8 +64,8 @@ def relu_before_addition_only_grows(networks: Networks) -> Shown:
     return Shown(
         (
             f"In (c) the smallest value of any branch is {smallest:.2g}: {ending}, and its root mean square goes "
-            f"from {two_digits(rms[0])} to {two_digits(rms[-1])} within the stage.",
-            f"In (e) {share_in_percent(min(negative))} to {share_in_percent(max(negative))} of the values of a "
+            f"from {to_two_digits(rms[0])} to {to_two_digits(rms[-1])} within the stage.",
+            f"In (e) {format_share(min(negative))} to {format_share(max(negative))} of the values of a "
             "branch are below zero, so that it can also make the stream smaller.",
         ),
         (
@@ -91,7 +91,7 @@ def relu_only_preactivation_lacks_bn(networks: Networks) -> Shown:
         junctions = networks.fresh(design).junctions
         taken = known_of(junctions, "weight_input_rms")
         lines.append(Line(LETTERS[design], values_of(junctions, "weight_input_rms")))
-        seen.append(f"{LETTERS[design]}: {two_digits(min(taken))} to {two_digits(max(taken))}")
+        seen.append(f"{LETTERS[design]}: {to_two_digits(min(taken))} to {to_two_digits(max(taken))}")
     return Shown(
         (f"The root mean square of what the first weight layers take: {'; '.join(seen)}.",),
         (by_unit("Input of each branch's first weight layer, root mean square", lines),),

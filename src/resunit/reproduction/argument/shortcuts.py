@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from statistics import fmean
 
-from resunit.io.format import two_digits
+from resunit.io.format import to_two_digits
 from resunit.reproduction.argument.networks import Networks, first_stage, known_of, values_of
 from resunit.reproduction.argument.show import Show
 from resunit.reproduction.argument.shown import Line, NumberTable, Shown, by_unit
@@ -34,9 +34,9 @@ def scaling_multiplies_lambdas(networks: Networks) -> Shown:
         lines.append(Line(f"lambda {scale:g}: through h and f", values_of(stage, "direct_gain"), dashed=True))
         alone, both = known_of(stage, "shortcut_gain")[1], known_of(stage, "direct_gain")[1]
         seen.append(
-            f"lambda {scale:g}: at the second unit of the stage {two_digits(alone)} of the gradient is left "
-            f"through h alone, where {scale:g}^{count - 1} = {two_digits(scale ** (count - 1))}, and "
-            f"{two_digits(both)} through h and f."
+            f"lambda {scale:g}: at the second unit of the stage {to_two_digits(alone)} of the gradient is left "
+            f"through h alone, where {scale:g}^{count - 1} = {to_two_digits(scale ** (count - 1))}, and "
+            f"{to_two_digits(both)} through h and f."
         )
     return Shown(
         tuple(seen),
@@ -56,18 +56,18 @@ def other_shortcuts_multiply_derivatives(networks: Networks) -> Shown:
             (
                 design,
                 what,
-                *map(two_digits, measured[design]),
-                two_digits(fmean(fitted)) if fitted else "",
+                *map(to_two_digits, measured[design]),
+                to_two_digits(fmean(fitted)) if fitted else "",
             )
         )
     alone, with_f = measured["conv-shortcut"]
     gated, gated_with_f = measured["shortcut-only-gating"]
     return Shown(
         (
-            f"The 1x1 convolutions multiply the direct term by {two_digits(alone)} through h alone and leave "
-            f"{two_digits(with_f)} of it with f; gates with bias -6 leave {two_digits(gated)} and "
-            f"{two_digits(gated_with_f)}.",
-            f"Identity shortcuts with f the identity leave {two_digits(measured['full-preactivation'][1])}.",
+            f"The 1x1 convolutions multiply the direct term by {to_two_digits(alone)} through h alone and leave "
+            f"{to_two_digits(with_f)} of it with f; gates with bias -6 leave {to_two_digits(gated)} and "
+            f"{to_two_digits(gated_with_f)}.",
+            f"Identity shortcuts with f the identity leave {to_two_digits(measured['full-preactivation'][1])}.",
         ),
         (
             by_unit(
@@ -87,10 +87,10 @@ def exclusive_gating_has_two_roles(networks: Networks) -> Shown:
         stage = first_stage(networks.fresh("exclusive-gating", gate_bias=bias))
         scale, share = fmean(known_of(stage, "effective_lambda")), fmean(known_of(stage, "branch_share"))
         direct = known_of(stage, "direct_gain")[1]
-        rows.append((f"{bias:g}", two_digits(scale), two_digits(share), two_digits(direct)))
+        rows.append((f"{bias:g}", to_two_digits(scale), to_two_digits(share), to_two_digits(direct)))
         lines.append(Line(f"bias {bias:g}", values_of(stage, "branch_share")))
         seen.append(
-            f"Bias {bias:g}: the shortcut is scaled by {scale:.3g}, and the gated branch has {two_digits(share)} "
+            f"Bias {bias:g}: the shortcut is scaled by {scale:.3g}, and the gated branch has {to_two_digits(share)} "
             "of the sum of both norms."
         )
     return Shown(
@@ -115,10 +115,10 @@ def dropout_is_scaling_in_expectation(networks: Networks) -> Shown:
         (
             f"Over the units, dropout with probability {DROPPED:g} scales the shortcut by {min(scales):.3g} to "
             f"{max(scales):.3g}.",
-            f"Through h alone {two_digits(passed)} of the gradient's norm is left at the second unit of the stage: "
-            f"each value passes {count} masks with probability {1 - DROPPED:g}^{count} = {two_digits(kept)}, and "
-            f"the norm of so many values is the root of it, {two_digits(math.sqrt(kept))}.",
-            f"Scaling by {SCALES[0]:g} leaves {two_digits(known_of(scaled, 'shortcut_gain')[1])} of every value.",
+            f"Through h alone {to_two_digits(passed)} of the gradient's norm is left at the second unit of the stage: "
+            f"each value passes {count} masks with probability {1 - DROPPED:g}^{count} = {to_two_digits(kept)}, and "
+            f"the norm of so many values is the root of it, {to_two_digits(math.sqrt(kept))}.",
+            f"Scaling by {SCALES[0]:g} leaves {to_two_digits(known_of(scaled, 'shortcut_gain')[1])} of every value.",
         ),
         (
             by_unit(

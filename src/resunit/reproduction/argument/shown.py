@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from resunit.io.format import finite_or_none
+from resunit.io.format import drop_nonfinite
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Shown:
         charts = [asdict(chart) for chart in self.charts]
         for chart in charts:
             for line in chart["lines"]:
-                line["heights"] = [finite_or_none(height) for height in line["heights"]]
+                line["heights"] = [drop_nonfinite(height) for height in line["heights"]]
         return {
             "seen": list(self.seen),
             "charts": charts,

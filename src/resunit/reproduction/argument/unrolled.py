@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from resunit.io.format import counted, share_in_percent, two_digits
+from resunit.io.format import format_count, format_share, to_two_digits
 from resunit.models.network import ResidualNetwork
 from resunit.models.residual_unit import ResidualUnit
 from resunit.propagation import Propagation
@@ -26,13 +26,17 @@ def sum_not_product(networks: Networks) -> Shown:
     whole = unroll([unit.branch for unit in units], x)
     product = unroll([weight_layers(unit) for unit in units], x).product_gains
     small = unroll([weight_layers(unit, SMALL) for unit in units], x).product_gains
-    count = counted(len(units), "residual")
+    count = format_count(len(units), "residual")
     terms = NumberTable(
         ("term of the sum", "norm, relative to x_L", "share of x_L"),
         (
-            ("x at the beginning", two_digits(1 / whole.sum_gains[-1]), share_in_percent(whole.start_share)),
+            (
+                "x at the beginning",
+                to_two_digits(1 / whole.sum_gains[-1]),
+                format_share(whole.start_share),
+            ),
             *(
-                (f"F of unit {number}", two_digits(norm), share_in_percent(share))
+                (f"F of unit {number}", to_two_digits(norm), format_share(share))
                 for number, (norm, share) in enumerate(
                     zip(whole.residual_norms, whole.residual_shares, strict=True), 1
                 )
@@ -41,12 +45,12 @@ def sum_not_product(networks: Networks) -> Shown:
     )
     return Shown(
         (
-            f"In the full pre-activation net x_L is x_l, which is {share_in_percent(whole.start_share)} of it, "
-            f"and {count}, the largest {share_in_percent(max(whole.residual_shares))}; the sum misses x_L by "
-            f"{two_digits(whole.closure_error)} of its norm.",
-            f"The stream of this residual net becomes {two_digits(whole.sum_gains[-1])} times as large as x_l.",
+            f"In the full pre-activation net x_L is x_l, which is {format_share(whole.start_share)} of it, "
+            f"and {count}, the largest {format_share(max(whole.residual_shares))}; the sum misses x_L by "
+            f"{to_two_digits(whole.closure_error)} of its norm.",
+            f"The stream of this residual net becomes {to_two_digits(whole.sum_gains[-1])} times as large as x_l.",
             f"In the plain net of the same weight layers the signal is multiplied by "
-            f"{two_digits(product[-1])}, and by {two_digits(small[-1])} if each weight is "
+            f"{to_two_digits(product[-1])}, and by {to_two_digits(small[-1])} if each weight is "
             f"{SMALL:g} times as large.",
         ),
         (
@@ -90,7 +94,7 @@ def direct_term_between_any_units(networks: Networks) -> Shown:
     total = known_of(first_stage(ones), "gradient_gain")[0]
     seen.append(
         f"With the term through weights the whole gradient at the first unit of the full pre-activation net is "
-        f"{two_digits(total)} times that at its last unit."
+        f"{to_two_digits(total)} times that at its last unit."
     )
     return Shown(
         tuple(seen),
@@ -122,12 +126,12 @@ def gradient_does_not_vanish(networks: Networks) -> Shown:
         smallest = min(known_of(junctions, "cancellation_min"), default=0.0)
         seen.append(
             f"Full pre-activation, {words}: over all units and samples the ratio is at least {smallest:.2g}, where "
-            f"-1 would cancel; at most {share_in_percent(cancelled)} of the samples of a unit are below -0.9."
+            f"-1 would cancel; at most {format_share(cancelled)} of the samples of a unit are below -0.9."
         )
     seen.append(
         f"With weights {SMALL:g} times as large, and the weight layers alone, the gradient at the first unit is "
-        f"{two_digits(small.sum_gradients[0])} of that at the last in the sum, and "
-        f"{two_digits(small.product_gradients[0])} in the product."
+        f"{to_two_digits(small.sum_gradients[0])} of that at the last in the sum, and "
+        f"{to_two_digits(small.product_gradients[0])} in the product."
     )
     return Shown(
         tuple(seen),
@@ -159,14 +163,14 @@ def exact_for_identities(networks: Networks) -> Shown:
                     words,
                     str(stage),
                     str(len(of_stage)),
-                    two_digits(max(errors)) if errors else "",
-                    two_digits(direct[0]) if direct else "",
+                    to_two_digits(max(errors)) if errors else "",
+                    to_two_digits(direct[0]) if direct else "",
                 )
             )
         worst = max(known_of(junctions, "closure_error"), default=0.0)
         seen.append(
             f"{words.capitalize()}: within the stages x_L differs from x_l and its residuals by at most "
-            f"{two_digits(worst)} of its norm."
+            f"{to_two_digits(worst)} of its norm."
         )
     stages = max(junction.stage for junction in networks.fresh(FULL).junctions)
     seen.append(

@@ -10,7 +10,7 @@ from resunit.reproduction.claims.claim import Claim, describe_network
 from resunit.reproduction.evidence import has_ended
 from resunit.reproduction.networks import NetworkChoice, NetworkKey, network_of
 from resunit.reproduction.scales import SCALES
-from resunit.reproduction.setting import Setting, newest_of_each_seed, setting_of
+from resunit.reproduction.setting import Setting, select_newest_of_each_seed, setting_of
 from resunit.runs.schema import ExperimentRecord
 
 SEEDS_FOR_A_VERDICT = 3  # With fewer seeds the spread cannot be estimated well enough.
@@ -64,7 +64,7 @@ def by_setting(
         ended[network_of(record).key].append(record)
     settings: dict[Setting, dict[NetworkKey, list[ExperimentRecord]]] = defaultdict(lambda: defaultdict(list))
     for network, found in ended.items():
-        for record in newest_of_each_seed(found):
+        for record in select_newest_of_each_seed(found):
             settings[setting_of(record)][network].append(record)
     return settings
 

@@ -26,7 +26,7 @@ def describe_other_file(path: Path) -> str | None:
         beginning = file.read(BYTES_LOOKED_AT)
     if not beginning:
         return "an empty file; get it again"
-    content = _decompressed(beginning)
+    content = _decompress(beginning)
     for start, meaning in BEGINNINGS.items():
         if content.startswith(start):
             return meaning
@@ -47,7 +47,7 @@ def _is_text(content: bytes) -> bool:
     return bool(text) and all(character.isprintable() or character.isspace() for character in text)
 
 
-def _decompressed(beginning: bytes) -> bytes:
+def _decompress(beginning: bytes) -> bytes:
     """Return the first bytes of a gzip file's content, or `beginning` if it is none."""
     if not beginning.startswith(GZIP):
         return beginning
