@@ -84,6 +84,7 @@ class BackwardSums:
         """
         if not self.stream_beginnings:
             return
+        self.direct_term.begin_backward()
         try:
             torch.autograd.grad(loss, self.stream_beginnings, allow_unused=True)
         except RuntimeError as error:
@@ -150,7 +151,7 @@ class BackwardSums:
 
     def at_leaving(self, number: int, leaving: Tensor) -> None:
         """Take note of the value that leaves the unit, f included."""
-        if leaving.requires_grad and self.direct_term.is_end(number):
+        if leaving.requires_grad:
             self.direct_term.take_leaving(number, get_gradient_edge(leaving))
             self._hook(leaving, lambda gradient: self.direct_term.receive_at_end(number, gradient))
 
