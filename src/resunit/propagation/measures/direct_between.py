@@ -61,7 +61,7 @@ class DirectBetween:
                 measured, or a gradient is missing.
         """
         junctions = self._detection.junctions
-        l, L = _whole_number(l), _whole_number(L)  # noqa: E741, N806
+        l, L = _whole_number(l), _whole_number(L)  # noqa: E741
         for letter, number in {"l": l, "L": L}.items():
             if not 0 <= number < len(junctions):
                 raise PropagationError(

@@ -8,16 +8,15 @@ graph behind it is still there and dE/dx_l comes next.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from resunit.propagation.detect.found_junction import FoundJunction
 from resunit.propagation.measures.cancellation import compare_by_sample
+from resunit.propagation.measures.energies import Energies
 from resunit.propagation.measures.junction_sums import JunctionSums
 from resunit.propagation.measures.reached_streams import junctions_before, passed_between
-from resunit.propagation.measures.reductions import energy, flatten_alike
 
 # It is given the edge that a gradient starts from, the edge where it is asked for, and the gradient.
 Product = Callable[[GradientEdge, GradientEdge, Tensor], Tensor | None]
@@ -37,7 +36,7 @@ class DirectTerm:
         through_shortcut: it computes a vector-Jacobian product of h.
         x: the edges of x_l, as far as they are known.
         start: the number of the junction at whose x the term begins; None for the ends of all stages.
-        careful: sum in double precision.
+        energies: it sums the squares of gradients.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class DirectTerm:
         through_shortcut: ThroughShortcut,
         x: dict[int, GradientEdge],
         start: int | None,
-        careful: bool,
+        energies: Energies,
     ):
         self.junctions = junctions
         self.sums = sums
@@ -56,8 +55,7 @@ class DirectTerm:
         self.through_shortcut = through_shortcut
         self.x = x
         self.start = start
-        self.careful = careful
-        self.flatten = partial(flatten_alike, careful=careful)
+        self.energies = energies
         self.before: dict[int, int] = {}  # the junction before each one, in the same stage
         self.next_in_stage: dict[int, int] = {}
         self.y: dict[int, GradientEdge] = {}
@@ -92,7 +90,7 @@ class DirectTerm:
         """Begin with the gradient of the value that leaves the last junction of a stage."""
         is_end = number in self.sums and number not in self.next_in_stage
         if self.start is None and is_end:
-            self.sums[number].end_gradient = energy(*self.flatten(gradient))
+            self.sums[number].end_gradient = self.energies.of(gradient)
             self._begin(number, self.junctions[number].leaves is None, gradient)
 
     def receive_at_x(self, number: int, gradient: Tensor) -> None:
@@ -102,7 +100,7 @@ class DirectTerm:
             self._begin_at_x(number, before, gradient)
         direct = self.at_x.pop(number, None)
         if direct is not None and direct.shape == gradient.shape:
-            cancellation = compare_by_sample(direct, gradient, careful=self.careful)
+            cancellation = compare_by_sample(direct, gradient, careful=self.energies.careful)
             if cancellation is not None:
                 sums = self.sums[number]
                 sums.cancellation_min = cancellation.minimum
@@ -131,7 +129,7 @@ class DirectTerm:
         if direct is not None and direct is not gradient:
             at_x = self.through_shortcut(number, direct)
         if at_x is not None:
-            self.sums[number].direct_term = energy(*self.flatten(at_x))
+            self.sums[number].direct_term = self.energies.of(at_x)
             self.at_x[number] = at_x
         before = self._before(number)
         if before is not None and at_x is not None:
@@ -152,7 +150,7 @@ class DirectTerm:
         through_h = at_x if is_same else self.through_shortcut(number, without_f.to(gradient.dtype))
         if through_h is None:
             return
-        self.sums[number].shortcut_term = energy(*self.flatten(through_h))
+        self.sums[number].shortcut_term = self.energies.of(through_h)
         if before is None:
             return
         passed = passed_between(self.junctions, number, before)
@@ -180,7 +178,7 @@ class DirectTerm:
     def _begin_at_x(self, number: int, before: int, gradient: Tensor) -> None:
         """Begin with dE/dx_L, where `number` stands for L."""
         if number in self.sums:
-            self.sums[number].end_gradient = energy(*self.flatten(gradient))
+            self.sums[number].end_gradient = self.energies.of(gradient)
             if (at_y := self._to_sum_before(number, before, gradient)) is not None:
                 self.at_y[before] = at_y
 
