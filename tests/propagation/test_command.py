@@ -1,9 +1,12 @@
 """`resunit propagation` as users meet it."""
 
 import json
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import resunit
 from resunit.cli import main
@@ -11,6 +14,8 @@ from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 
 CODE = """
+import random
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -27,6 +32,14 @@ def list_of_layers():
 
 def plain():
     return nn.Linear(8, 8), torch.randn(2, 8)
+
+class Dropped(nn.Module):
+    def forward(self, x):
+        kept = nn.functional.dropout(x) * random.randint(1, 9)
+        return kept * torch.from_numpy(np.random.rand(8)).float()
+
+def dropped():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 8), ResidualUnit(nn.Linear(8, 8), Dropped()))
 
 def of_width(width):
     return nn.Linear(width, width)
@@ -67,6 +80,25 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert record["junctions"][0]["sample_correlation"] is not None
     assert record["junctions"][0]["loss_change"] is None
     assert record == json.loads(answered(capsys, *arguments, "--json"))
+
+
+@pytest.mark.parametrize("network", [("resnet20", "--design", "dropout-shortcut"), ("mine:dropped",)])
+def test_the_seed_determines_the_masks_of_dropout(
+    capsys: pytest.CaptureFixture[str], here: Path, network: tuple[str, ...]
+) -> None:
+    arguments = [*network, "--batch-size", "8", "--json"]
+    first = answered(capsys, *arguments)
+    assert (here / "mine.py").exists()
+    random.random(), np.random.rand(), torch.rand(1)  # noqa: NPY002
+    host = random.getstate(), torch.get_rng_state()
+    assert answered(capsys, *arguments) == first
+    assert random.getstate() == host[0]
+    assert torch.equal(torch.get_rng_state(), host[1])
+    gains = [
+        json.loads(answer)["junctions"][0]["shortcut_gain"]
+        for answer in (first, answered(capsys, *arguments, "--seed", "1"))
+    ]
+    assert gains[0] != gains[1]
 
 
 def test_two_networks_are_drawn_in_one_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

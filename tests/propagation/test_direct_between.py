@@ -1,5 +1,8 @@
 """The direct term between any two junctions of a stage, Eq. (8), repeats the measured pass."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -62,11 +65,44 @@ def test_no_two_junctions_of_one_stage(l: int, later: int) -> None:  # noqa: E74
         result.direct(l, later)
 
 
-def test_direct_refuses_a_network_that_has_changed() -> None:
+@pytest.mark.parametrize("number", [2.0, 0.5, "2", None])
+def test_what_is_no_whole_number_is_refused(number: Any) -> None:
+    with pytest.raises(PropagationError, match="whole numbers"):
+        measure(scaled_network(0.5, 4), X).direct(0, number)
+
+
+def test_whole_numbers_of_numpy_and_torch_count_as_numbers() -> None:
+    result = measure(scaled_network(0.5, 4), X)
+    assert result.direct(np.int64(0), torch.tensor(2)) == result.direct(0, 2)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("factor", [2, 1 + 1e-6])
+def test_direct_refuses_a_network_that_has_changed(factor: float) -> None:
+    """A training step of a small learning rate changes the gradient by less than its rounding."""
     model = scaled_network(0.5, 3)
     result = measure(model, X)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.mul_(2)
-    with pytest.raises(PropagationError):
+            parameter.mul_(factor)
+    with pytest.raises(PropagationError, match="has changed"):
         result.direct(0, 2)
+
+
+def test_direct_refuses_a_batch_that_has_changed() -> None:
+    batch = X.clone()
+    result = measure(scaled_network(0.5, 3), batch)
+    batch.mul_(1 + 1e-6)
+    with pytest.raises(PropagationError, match="has changed"):
+        result.direct(0, 2)
+
+
+def test_direct_goes_on_after_other_passes_through_the_network() -> None:
+    """In training mode a pass moves running statistics, which nothing depends on."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(ResidualUnit(nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))) for _ in range(3))
+    )
+    result = measure(model, X)
+    model(2 * X)
+    measure(model, 3 * X).direct(0, 1)
+    assert result.direct(0, 2) == pytest.approx(1, rel=1e-6)

@@ -232,3 +232,57 @@ def test_the_direct_terms_visit_fewer_nodes_than_a_backward_pass(monkeypatch: py
     # One pass; for each junction h once for the unit's own term and once for the direct term, which h alone
     # shares where nothing stands between the junctions.
     assert products <= 1 + 2 * len(detection.junctions)
+
+
+class Droppable(nn.Module):
+    """Returns f(x + F(x)), or f(x) if it is left out, as stochastic depth does."""
+
+    def __init__(self, f: nn.Module):
+        super().__init__()
+        self.branch = nn.Sequential(nn.Linear(8, 8), nn.Tanh())
+        self.f = f
+        self.is_left_out = False
+
+    def forward(self, x: Tensor, cut: bool = False) -> Tensor:
+        if self.is_left_out:
+            return self.f(x)
+        return self.f(x + (self.branch(x).detach() if cut else self.branch(x)))
+
+
+class Dropping(nn.Module):
+    """Four such units; `entries` holds the inputs of the units, and the output."""
+
+    def __init__(self, f: nn.Module):
+        super().__init__()
+        self.units = nn.ModuleList(Droppable(f) for _ in range(4))
+
+    def forward(self, x: Tensor, cut: bool = False) -> Tensor:
+        self.entries = [x]
+        for unit in self.units:
+            self.entries.append(unit(self.entries[-1], cut))
+        return self.entries[-1]
+
+
+@pytest.mark.parametrize("f", [nn.Identity(), nn.ReLU(), nn.Tanh()], ids=["identity", "relu", "tanh"])
+@pytest.mark.parametrize("left_out", [0, 1, 3])
+def test_a_unit_that_a_pass_leaves_out_hands_the_direct_term_on(left_out: int, f: nn.Module) -> None:
+    torch.manual_seed(0)
+    model = Dropping(f)
+    instrument = Instrument(model)
+    instrument.detect(X)
+    model.units[left_out].is_left_out = True
+    result = instrument.measure(X)
+    reached = [number for number in range(4) if number != left_out]
+    assert [j.stream_rms is not None for j in result.junctions] == [n in reached for n in range(4)]
+    # The stage ends behind the last unit that adds.
+    end = reached[-1] + 1
+    output = model(X.clone().requires_grad_())
+    (arriving,) = torch.autograd.grad(output.square().mean(), [model.entries[end]])
+    model(X.clone().requires_grad_(), True)
+    entries = model.entries
+    for number in reached:
+        (direct,) = torch.autograd.grad(entries[end], entries[number], arriving, retain_graph=True)
+        junction = result.junctions[number]
+        assert junction.direct_gain == pytest.approx(norm(direct) / norm(arriving), rel=1e-5)
+        assert junction.shortcut_gain == pytest.approx(1, rel=1e-5)
+    assert result.absent == ()

@@ -22,7 +22,8 @@ from resunit.propagation import Instrument, measure
 from tests.propagation.toy import X, scaled_network
 
 IMAGES, TARGETS = torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 2, 3])
-MOST_SUMS_OF_A_JUNCTION = 18
+# Where h is the identity, the gradient of a sum is also that of x and the direct term, and is summed once.
+MOST_SUMS_OF_A_JUNCTION = {"original": 13, "full-preactivation": 8, "exclusive-gating": 16}
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -179,7 +180,7 @@ def test_a_measurement_computes_less_than_a_step_of_training(design: str) -> Non
     assert arithmetic(lambda: measure(model, IMAGES, TARGETS)) < 1.5 * step
 
 
-@pytest.mark.parametrize("design", ["original", "full-preactivation", "exclusive-gating"])
+@pytest.mark.parametrize("design", MOST_SUMS_OF_A_JUNCTION)
 def test_a_measurement_runs_each_convolution_once_forward_and_sums_a_few_times_a_junction(
     design: str,
 ) -> None:
@@ -190,7 +191,7 @@ def test_a_measurement_runs_each_convolution_once_forward_and_sums_a_few_times_a
     with Operations() as operations:
         instrument.measure(IMAGES, TARGETS)
     assert operations.counts["convolution"] == convolutions
-    assert operations.counts["dot"] <= MOST_SUMS_OF_A_JUNCTION * junctions
+    assert operations.counts["dot"] <= MOST_SUMS_OF_A_JUNCTION[design] * junctions
     transfers = operations.counts["_local_scalar_dense"]
     assert transfers <= 1, "the numbers of all junctions are transferred at once"
 

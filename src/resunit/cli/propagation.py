@@ -55,7 +55,7 @@ def propagation(
     batch_size
         Measure with this many images.
     seed
-        The seed determines the choice of images, and the weights of networks given by name.
+        The seed determines the choice of images, the weights of networks given by name, and the masks of dropout.
     also
         Take these measures, which need longer, too: lesion, jacobian, correlation; repeatable.
     out

@@ -1,10 +1,12 @@
 """Subjects of the propagation instrument: a network and a batch for it, from a name, a run or code."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,6 +26,7 @@ from resunit.training.whitening import fit_whitening
 
 SAMPLE = "cifar10-sample"
 IMAGENET_SIDE = 224
+NUMPY_SEEDS = 1 << 32  # NumPy takes seeds below it
 EXAMPLE = "MODULE:CALLABLE, such as mymodels:make_network"
 
 
@@ -37,6 +40,8 @@ class Subject:
     targets: Tensor | None
     note: str
     """Where the inputs and the weights come from."""
+    seed: int = 0
+    """Determines the random numbers that the network draws while it is measured, such as dropout's masks."""
 
 
 def find_subject(
@@ -56,7 +61,7 @@ def find_subject(
         design: the design of a named model, or MODULE:CLASS.
         data: the data set whose training images are the batch; by default a run's own, else the sample.
         batch_size: images in the batch; by default 64, or 8 of 224 pixels for a network for ImageNet.
-        seed: chooses the images, and the weights of a named model.
+        seed: chooses the images, the weights of a named model, and the random numbers of the measurement.
         options: the options of the design and of the network, as `create_model` takes them.
 
     Raises:
@@ -81,11 +86,24 @@ def find_subject(
 
 
 def measure_subject(subject: Subject, also: Sequence[Any] = ()) -> Propagation:
-    """Return the measurement of `subject`. Raises UsageError where the instrument refuses it."""
-    try:
-        return measure(subject.model, subject.inputs, subject.targets, also=also, name=subject.name)
-    except PropagationError as error:
-        raise UsageError(str(error)) from error
+    """Return the measurement of `subject`, which is the same each time.
+
+    Raises:
+        UsageError: the instrument refuses the network or the batch.
+    """
+    with isolated_random_numbers():
+        _seed_all_generators(subject.seed)
+        try:
+            return measure(subject.model, subject.inputs, subject.targets, also=also, name=subject.name)
+        except PropagationError as error:
+            raise UsageError(str(error)) from error
+
+
+def _seed_all_generators(seed: int) -> None:
+    """Seed the generators of torch, Python and NumPy: code of users may draw from each."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % NUMPY_SEEDS)  # noqa: NPY002
 
 
 def draw(results: Sequence[Propagation], path: Path) -> Path:
@@ -117,7 +135,7 @@ def _from_name(
     images, labels = _batch(dataset, normalisation, batch_size or (8 if side else 64), seed, side)
     name = target if design is None else f"{target} ({design})"
     note = f"{_describe(images)} of {dataset.name}, weights of seed {seed}"
-    return Subject(name, model, images, labels, note)
+    return Subject(name, model, images, labels, note, seed)
 
 
 @isolated_process_state()
@@ -126,7 +144,7 @@ def _from_run(path: Path, data: str | None, batch_size: int | None, seed: int) -
     dataset = classifier.load_dataset(data)
     images, labels = _batch(dataset, classifier.normalisation, batch_size or 64, seed)
     network = classifier.network.to(memory_format=torch.contiguous_format).train()
-    return Subject(str(path), network, images, labels, f"{_describe(images)} of {dataset.name}")
+    return Subject(str(path), network, images, labels, f"{_describe(images)} of {dataset.name}", seed)
 
 
 def _from_code(target: str, data: str | None, batch_size: int | None, seed: int) -> Subject:
@@ -135,7 +153,7 @@ def _from_code(target: str, data: str | None, batch_size: int | None, seed: int)
     if not callable(make):
         raise UsageError(f"{target} is not callable")
     with isolated_random_numbers():
-        torch.manual_seed(seed)
+        _seed_all_generators(seed)
         try:
             made = make()
         except Exception as error:
@@ -148,10 +166,11 @@ def _from_code(target: str, data: str | None, batch_size: int | None, seed: int)
     if given:
         if data is not None:
             raise UsageError(f"{target} brings its own inputs; leave --data out")
-        return Subject(name, model, given[0], given[1] if len(given) == 2 else None, f"inputs of {target}")
+        targets = given[1] if len(given) == 2 else None
+        return Subject(name, model, given[0], targets, f"inputs of {target}", seed)
     dataset = load(data or SAMPLE, progress=False)
     images, _ = _batch(dataset, Normalisation.fit(dataset.train.images, "channel"), batch_size or 64, seed)
-    return Subject(name, model, images, None, f"{_describe(images)} of {dataset.name}")
+    return Subject(name, model, images, None, f"{_describe(images)} of {dataset.name}", seed)
 
 
 def _batch(

@@ -14,8 +14,9 @@ from resunit.errors import PropagationError
 from resunit.propagation.detect.found_junction import Detection
 from resunit.propagation.measures.branch_products import affordable_branch_products
 from resunit.propagation.measures.direct_term import DirectTerm, InPlaceOfSum
+from resunit.propagation.measures.energies import Energies
 from resunit.propagation.measures.junction_sums import JunctionSums
-from resunit.propagation.measures.reductions import difference_energy, energy, flatten_alike
+from resunit.propagation.measures.reductions import difference_energy, flatten_alike
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ class BackwardSums:
         self.direct: dict[int, Tensor] = {}  # direct terms, kept until dE/dx_l is known
         self.handles: list[RemovableHandle] = []
         self.graph_task: int | None = None  # the number that autograd gives the measured pass
+        self.energies = Energies(careful)
         self.direct_term = DirectTerm(
-            junctions, sums, self._product, self._direct_term, self.x, start, careful
+            junctions, sums, self._product, self._direct_term, self.x, start, self.energies
         )
 
     def run_backward(self, loss: Tensor) -> None:
@@ -84,6 +86,7 @@ class BackwardSums:
         """
         if not self.stream_beginnings:
             return
+        self.direct_term.begin_backward()
         try:
             torch.autograd.grad(loss, self.stream_beginnings, allow_unused=True)
         except RuntimeError as error:
@@ -95,6 +98,7 @@ class BackwardSums:
             handle.remove()
         for kept in (self.stream_beginnings, self.x, self.addends, self.direct):
             kept.clear()
+        self.energies.release()
         self.direct_term.release()
         del self.direct_term  # It knows this object, and a circle would be freed by the collector alone.
 
@@ -150,7 +154,7 @@ class BackwardSums:
 
     def note_leaving(self, number: int, leaving: Tensor) -> None:
         """Take note of the value that leaves the unit, f included."""
-        if leaving.requires_grad and self.direct_term.is_end(number):
+        if leaving.requires_grad:
             self.direct_term.take_leaving(number, get_gradient_edge(leaving))
             self._hook(leaving, lambda gradient: self.direct_term.receive_at_end(number, gradient))
 
@@ -172,7 +176,7 @@ class BackwardSums:
         return task == self.graph_task
 
     def _energy(self, gradient: Tensor) -> Tensor:
-        return energy(*self.flatten(gradient))
+        return self.energies.of(gradient)
 
     def _receive_sum_gradient(self, number: int, arriving: Tensor, to_sum: InPlaceOfSum | None) -> None:
         """Split dE/dy_l into the terms of dE/dx_l through h and through F.

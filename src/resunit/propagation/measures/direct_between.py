@@ -1,19 +1,22 @@
 """The direct term between any two junctions of a stage, by running the measured pass once more."""
 
 import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from resunit.errors import PropagationError
 from resunit.propagation.detect.found_junction import Detection
 from resunit.propagation.forward.loss import Loss
 from resunit.propagation.forward.random_state import RandomState
+from resunit.propagation.forward.snapshot import tensors_within
 from resunit.propagation.forward.state import preserved_state, require_gradients
 from resunit.propagation.measures.junction_sums import JunctionSums
 from resunit.propagation.measures.measuring_pass import run_measuring_pass
 
+CHANGED = "the network, its mode or its batch has changed since it was measured; measure it again"
 LARGEST_CHANGE = 1e-2  # of the norm of dE/dx_L, up to which a repeated pass counts as the same
 
 
@@ -48,6 +51,7 @@ class DirectBetween:
         self._random_state = random_state
         self._measured = {number: of_junction.input_gradient for number, of_junction in sums.items()}
         self._passes: dict[int, dict[int, JunctionSums[float]]] = {}
+        self._measured_versions = self._versions()
 
     def gain(self, l: int, L: int) -> float:  # noqa: E741 - the paper's letters
         """Return ||the direct term at x_l|| / ||dE/dx_L||, where the direct term begins with dE/dx_L.
@@ -57,6 +61,7 @@ class DirectBetween:
                 measured, or a gradient is missing.
         """
         junctions = self._detection.junctions
+        l, L = _whole_number(l), _whole_number(L)  # noqa: E741
         for letter, number in {"l": l, "L": L}.items():
             if not 0 <= number < len(junctions):
                 raise PropagationError(
@@ -72,6 +77,11 @@ class DirectBetween:
                 f"no direct path leads from junction {l} ({junctions[l].name}, stage {junctions[l].stage}) to "
                 f"junction {L} ({junctions[L].name}, stage {junctions[L].stage}); give two of one stage, l < L"
             )
+        for number in (l, L):
+            if number not in self._measured:
+                raise PropagationError(
+                    f"the batch did not reach {junctions[number].name}; choose another junction"
+                )
         sums = self._sums_from(L)
         began = sums[L].end_gradient if L in sums else None
         arrived = sums[l].direct_term if l in sums else None
@@ -85,6 +95,8 @@ class DirectBetween:
 
     def _sums_from(self, start: int) -> dict[int, JunctionSums[float]]:
         if start not in self._passes:
+            if self._versions() != self._measured_versions:
+                raise PropagationError(CHANGED)
             inputs, targets, loss = self._batch
             with preserved_state(self._model):
                 self._random_state.restore()
@@ -92,13 +104,36 @@ class DirectBetween:
                 sums = run_measuring_pass(
                     self._model, inputs, targets, loss, self._detection, careful=True, start=start
                 )
+            self._measured_versions = self._versions()  # A pass may write to what it reads.
             now = sums[start].input_gradient if start in sums else None
             if not _are_close(now, self._measured.get(start)):
-                raise PropagationError(
-                    "the network, its mode or its batch has changed since it was measured; measure it again"
-                )
+                raise PropagationError(CHANGED)
             self._passes[start] = sums
         return self._passes[start]
+
+    def _versions(self) -> list[object]:
+        """Return what changes with the values of the parameters and of the batch, and with the modes.
+
+        The values of buffers are not part of it, because each forward pass in training mode moves them. Where
+        they matter the gradient shows it.
+        """
+        inputs, targets, _ = self._batch
+        tensors = [*self._model.parameters(), *tensors_within([inputs, targets])]
+        modes = [module.training for module in self._model.modules()]
+        return [modes, *((tensor.dtype, _version(tensor)) for tensor in tensors)]
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _whole_number(number: int) -> int:
+    try:
+        return operator.index(number)
+    except TypeError as error:
+        raise PropagationError(
+            f"{number!r} is no number of a junction; give l and L as whole numbers from 0"
+        ) from error
 
 
 def _are_close(a: float | None, b: float | None) -> bool:

@@ -8,15 +8,15 @@ graph behind it is still there and dE/dx_l comes next.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from resunit.propagation.detect.found_junction import FoundJunction
 from resunit.propagation.measures.cancellation import compare_by_sample
+from resunit.propagation.measures.energies import Energies
 from resunit.propagation.measures.junction_sums import JunctionSums
-from resunit.propagation.measures.reductions import energy, flatten_alike
+from resunit.propagation.measures.reached_streams import junctions_before, passed_between
 
 # It is given the edge that a gradient starts from, the edge where it is asked for, and the gradient.
 Product = Callable[[GradientEdge, GradientEdge, Tensor], Tensor | None]
@@ -36,7 +36,7 @@ class DirectTerm:
         through_shortcut: it computes a vector-Jacobian product of h.
         x: the edges of x_l, as far as they are known.
         start: the number of the junction at whose x the term begins; None for the ends of all stages.
-        careful: sum in double precision.
+        energies: it sums the squares of gradients.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class DirectTerm:
         through_shortcut: ThroughShortcut,
         x: dict[int, GradientEdge],
         start: int | None,
-        careful: bool,
+        energies: Energies,
     ):
         self.junctions = junctions
         self.sums = sums
@@ -55,14 +55,9 @@ class DirectTerm:
         self.through_shortcut = through_shortcut
         self.x = x
         self.start = start
-        self.careful = careful
-        self.flatten = partial(flatten_alike, careful=careful)
-        # A junction that the stream forks after passes the term of the last of those that follow it.
-        self.next_in_stage = {
-            junction.previous: number
-            for number, junction in enumerate(junctions)
-            if junction.previous is not None and junctions[junction.previous].stage == junction.stage
-        }
+        self.energies = energies
+        self.before: dict[int, int] = {}  # the junction before each one, in the same stage
+        self.next_in_stage: dict[int, int] = {}
         self.y: dict[int, GradientEdge] = {}
         self.to_sum: dict[int, InPlaceOfSum] = {}
         self.leaving: dict[int, GradientEdge] = {}
@@ -75,9 +70,11 @@ class DirectTerm:
         for kept in (self.y, self.to_sum, self.leaving, self.at_y, self.at_y_without_f, self.at_x):
             kept.clear()
 
-    def is_end(self, number: int) -> bool:
-        """Return whether a junction is the last of its stage."""
-        return number not in self.next_in_stage
+    def begin_backward(self) -> None:
+        """Connect the junctions that the forward pass has reached."""
+        self.before = junctions_before(self.junctions, self.sums)
+        # A junction that the stream forks after passes the term of the last of those that follow it.
+        self.next_in_stage = {before: number for number, before in self.before.items()}
 
     def take_sum(self, number: int, edge: GradientEdge, to_sum: InPlaceOfSum | None) -> None:
         """Take note of the edge of y_l, or of the value that it is a view of."""
@@ -91,8 +88,9 @@ class DirectTerm:
 
     def receive_at_end(self, number: int, gradient: Tensor) -> None:
         """Begin with the gradient of the value that leaves the last junction of a stage."""
-        if self.start is None and self.is_end(number) and number in self.sums:
-            self.sums[number].end_gradient = energy(*self.flatten(gradient))
+        is_end = number in self.sums and number not in self.next_in_stage
+        if self.start is None and is_end:
+            self.sums[number].end_gradient = self.energies.of(gradient)
             self._begin(number, self.junctions[number].leaves is None, gradient)
 
     def receive_at_x(self, number: int, gradient: Tensor) -> None:
@@ -102,7 +100,7 @@ class DirectTerm:
             self._begin_at_x(number, before, gradient)
         direct = self.at_x.pop(number, None)
         if direct is not None and direct.shape == gradient.shape:
-            cancellation = compare_by_sample(direct, gradient, careful=self.careful)
+            cancellation = compare_by_sample(direct, gradient, careful=self.energies.careful)
             if cancellation is not None:
                 sums = self.sums[number]
                 sums.cancellation_min = cancellation.minimum
@@ -131,7 +129,7 @@ class DirectTerm:
         if direct is not None and direct is not gradient:
             at_x = self.through_shortcut(number, direct)
         if at_x is not None:
-            self.sums[number].direct_term = energy(*self.flatten(at_x))
+            self.sums[number].direct_term = self.energies.of(at_x)
             self.at_x[number] = at_x
         before = self._before(number)
         if before is not None and at_x is not None:
@@ -145,19 +143,22 @@ class DirectTerm:
         self, number: int, without_f: Tensor, direct: Tensor | None, at_x: Tensor | None, gradient: Tensor
     ) -> None:
         """Do the same with h alone: what stands between two junctions is left out."""
-        junction, before = self.junctions[number], self._before(number)
+        before = self._before(number)
         is_same = without_f is direct  # So far nothing stood between the junctions.
         if not is_same and without_f.shape != gradient.shape:
             return
         through_h = at_x if is_same else self.through_shortcut(number, without_f.to(gradient.dtype))
         if through_h is None:
             return
-        self.sums[number].shortcut_term = energy(*self.flatten(through_h))
+        self.sums[number].shortcut_term = self.energies.of(through_h)
         if before is None:
             return
-        if not junction.follows_directly:
-            layout = junction.previous_layout
-            if layout is not None and (at_y := layout.undo(through_h)) is not None:
+        passed = passed_between(self.junctions, number, before)
+        if not all(junction.follows_directly for junction in passed):
+            at_y: Tensor | None = through_h
+            for layout in (junction.previous_layout for junction in passed):
+                at_y = None if layout is None or at_y is None else layout.undo(at_y)
+            if at_y is not None:
                 self.at_y_without_f[before] = at_y
         elif is_same and before in self.at_y:
             self.at_y_without_f[before] = self.at_y[before]
@@ -177,7 +178,7 @@ class DirectTerm:
     def _begin_at_x(self, number: int, before: int, gradient: Tensor) -> None:
         """Begin with dE/dx_L, where `number` stands for L."""
         if number in self.sums:
-            self.sums[number].end_gradient = energy(*self.flatten(gradient))
+            self.sums[number].end_gradient = self.energies.of(gradient)
             if (at_y := self._to_sum_before(number, before, gradient)) is not None:
                 self.at_y[before] = at_y
 
@@ -186,7 +187,7 @@ class DirectTerm:
         return self.x.get(number, self) == self.y.get(before)
 
     def _before(self, number: int) -> int | None:
-        before = self.junctions[number].previous
+        before = self.before.get(number)
         return before if before is not None and self.next_in_stage.get(before) == number else None
 
     def _to_sum_before(self, number: int, before: int, gradient: Tensor) -> Tensor | None:

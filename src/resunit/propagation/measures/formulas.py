@@ -8,6 +8,7 @@ from typing import NamedTuple
 from resunit.propagation.detect.found_junction import FoundJunction
 from resunit.propagation.junction import Junction
 from resunit.propagation.measures.junction_sums import JunctionSums
+from resunit.propagation.measures.reached_streams import junctions_before
 
 BF16_MAX = 3.3895e38
 FP16_MAX = 65504.0
@@ -131,17 +132,11 @@ def _end_gradients(
     found: Sequence[FoundJunction], sums: Mapping[int, JunctionSums[float]]
 ) -> dict[int, float | None]:
     """Return ||dE/dx||^2 at the end of each junction's stage, by the numbers of the junctions."""
+    next_in_stage = {before: number for number, before in junctions_before(found, sums).items()}
     ends: dict[int, float | None] = {}
-    following: dict[int, int] = {}
-    for number in reversed(range(len(found))):
-        junction = found[number]
-        before = junction.previous
-        if before is not None and found[before].stage == junction.stage:
-            following.setdefault(before, number)
-        if number in following:
-            ends[number] = ends[following[number]]
-        else:
-            ends[number] = sums[number].end_gradient if number in sums else None
+    for number in sorted(sums, reverse=True):
+        following = next_in_stage.get(number)
+        ends[number] = sums[number].end_gradient if following is None else ends[following]
     return ends
 
 

@@ -134,7 +134,12 @@ class ForwardSums:
             if h.shape != f.shape:
                 h, f = torch.broadcast_tensors(h, f)
             flat_h, flat_f = self.flatten(h, f)
-            shortcut_energy, branch_energy = energy(flat_h), energy(flat_f)
+            whose_sum = junction.whose_sum_is_x
+            before = None if whose_sum is None else self.sums.get(whose_sum)
+            # Where h is the sum before it, its squares are summed already; a broadcast h has more values.
+            is_summed = before is not None and before.shape == tuple(h.shape)
+            shortcut_energy = before.sum_energy if before is not None and is_summed else energy(flat_h)
+            branch_energy = energy(flat_f)
             shortcut_branch_product = torch.dot(flat_h, flat_f)
             branch_minimum = flat_f.min()
             branch_negative_share = torch.count_nonzero(flat_f < 0) / max(1, flat_f.numel())
@@ -210,7 +215,7 @@ class ForwardSums:
                 *self.flatten(y.to(expected.dtype), expected)
             )
             self.expected[number] = expected
-        if junction.truncation is not None and junction.truncation.input is None:
+        if self._takes_sum(number):
             self._sum_truncation(number, y)
         if number in self.compared_with_next:
             self.y[number] = _Kept(y, y._version)
@@ -232,6 +237,11 @@ class ForwardSums:
                 means.std(correction=0),
             )
 
+    def _takes_sum(self, number: int) -> bool:
+        """Return whether an activation after the addition takes the sum y_l itself."""
+        truncation = self.junctions[number].truncation
+        return truncation is not None and truncation.input is None
+
     def _sum_truncation(self, number: int, z: Tensor) -> None:
         """Sum over the values that the activation after the addition sets to zero."""
         if (sums := self.sums.get(number)) is None:  # This pass does not add at the junction.
@@ -239,6 +249,7 @@ class ForwardSums:
         with torch.no_grad():
             (flat,) = self.flatten(z)
             negative = torch.clamp(flat, max=0)
-            sums.cut_energy, sums.activated_energy = energy(negative), energy(flat)
+            sums.cut_energy = energy(negative)
+            sums.activated_energy = sums.sum_energy if self._takes_sum(number) else energy(flat)
             sums.negative_share = torch.lt(flat, 0, out=negative).sum() / max(1, flat.numel())
         self.backward.note_truncation_input(number, z)

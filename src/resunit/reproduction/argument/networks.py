@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
-
 from resunit.errors import UsageError
 from resunit.inference.subjects import Subject, find_subject, measure_subject
 from resunit.io.progress import working
@@ -12,7 +10,6 @@ from resunit.models.registry import NETWORKS, network_spec
 from resunit.propagation import Junction, Propagation
 from resunit.reproduction.argument.brief_training import BriefTraining, train_briefly
 from resunit.reproduction.scales import mini_scale
-from resunit.training.process_state import isolated_random_numbers
 
 
 @dataclass
@@ -72,9 +69,7 @@ class Networks:
                 subject = find_subject(
                     self.model, design=design, batch_size=self.images, seed=self.seed, options=options
                 )
-                with isolated_random_numbers():
-                    torch.manual_seed(self.seed)  # Dropout draws its masks while it is measured.
-                    self._fresh[key] = subject, measure_subject(subject)
+                self._fresh[key] = subject, measure_subject(subject)
         return self._fresh[key]
 
 
