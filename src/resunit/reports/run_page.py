@@ -18,6 +18,7 @@ from resunit.reports.command import repeat_command, spelled_out_command
 from resunit.reports.confusion_figure import confusion_figure
 from resunit.reports.key_numbers import further_numbers, main_number
 from resunit.reports.propagation_figure import propagation_figure
+from resunit.reports.propagation_verdicts import propagation_verdicts
 from resunit.reports.run_findings import findings_about
 from resunit.reports.run_settings import settings_beside
 from resunit.reports.training_figure import training_figure
@@ -58,6 +59,7 @@ def run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | None = 
         main_number=main_number(run),
         further_numbers=further_numbers(run),
         findings=findings_about(run),
+        verdicts=propagation_verdicts(run.propagation),
         classes=class_table(run.confusion) if run.confusion else None,
         pictures=_with_own_image(run.evaluation.predictions if run.evaluation else ()),
         mistakes=_with_own_image(run.evaluation.mistakes if run.evaluation else ()),
