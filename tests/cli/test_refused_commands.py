@@ -41,7 +41,10 @@ from tests.cli.command_lines import TRAIN, refused
         (("evaluate", "somewhere", "--augmented-views"), ("--augmented-views", "--tta")),
         ((*TRAIN, "--sed", "1"), ("--sed", "--seed")),
         ((*TRAIN, "--seed", "one"), ("--seed",)),
-        (("trian",), ("trian", "train")),
+        (("trian",), ("trian", "did you mean 'train'?")),
+        (("eval", "runs/x"), ("command 'eval'", "did you mean 'evaluate'?")),
+        (("data", "fetc"), ("command 'data fetc'", "did you mean 'data fetch'?", "fetch, show, verify")),
+        (("--seed", "1"), ("--seed", "resunit COMMAND --seed")),
         (("train", "--data", "cifar11"), ("cifar11", "cifar10")),
         (("train", "--resume", "x", "--seed", "1"), ("--resume",)),
         (("models", "vgg*"), ("vgg*",)),
@@ -53,6 +56,18 @@ def test_usage_errors(
 ) -> None:
     line = refused(capsys, 2, *arguments)
     assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize("command", ["log", "export", "explore", "deploy", "runs/quick-1"])
+@pytest.mark.parametrize("rest", [(), ("runs/x",), ("--help",), ("--json", "runs/x", "--out=y")])
+def test_a_word_that_is_no_command_gets_the_list_of_all(
+    capsys: pytest.CaptureFixture[str], command: str, rest: tuple[str, ...]
+) -> None:
+    line = refused(capsys, 2, command, *rest)
+    assert line == (
+        f"resunit: unknown command {command!r}; known: convert, data, evaluate, models, predict, "
+        "propagation, report, reproduce, train"
+    )
 
 
 def test_a_used_or_unwritable_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:

@@ -242,6 +242,28 @@ def test_a_watch_that_measured_nothing_is_not_drawn(folder: Path) -> None:
     assert figures_in(own_markup(write_run(folder, propagation=[line]))) == ["curves"]
 
 
+def test_the_part_on_the_signal_opens_with_the_last_verdict_and_then_the_first(folder: Path) -> None:
+    said = {0: "direct: it passes <whole>", 5: "truncated: a little", 10: "blocked: by f"}
+    lines = [
+        PropagationLine(step, 0.0, ("a",), {"stream_rms": (1.0,)}, verdict=said[step]) for step in (0, 5, 10)
+    ]
+    page = own_markup(write_run(folder, propagation=lines))
+    part = page.split("Does the signal pass directly?</h2>")[1]
+    sentences = re.findall(r"<p>(.*?) <small[^>]*>\((.*?)\)</small></p>", part)
+    assert sentences == [
+        ("blocked: by f", "step 10, the last measurement"),
+        ("direct: it passes &lt;whole&gt;", "step 0, the first measurement"),
+    ]
+    assert part.index("blocked: by f") < part.index('id="propagation"')
+
+
+def test_the_verdict_on_a_signal_that_is_no_number_is_shown_without_a_figure(folder: Path) -> None:
+    line = PropagationLine(0, 0.0, ("a",), verdict="blocked: 100 % of the stream at a is infinite or NaN")
+    page = own_markup(write_run(folder, propagation=[line]))
+    assert "blocked: 100 % of the stream at a is infinite or NaN" in page
+    assert figures_in(page) == ["curves"]
+
+
 def test_why_the_signal_was_not_measured_is_shown(folder: Path) -> None:
     line = PropagationLine(0, 0.0, refused="no junction was <found>")
     assert "no junction was &lt;found&gt;" in own_markup(write_run(folder, propagation=[line]))

@@ -81,6 +81,15 @@ def test_a_log_line_that_was_cut_off_is_left_out(folder: Path) -> None:
         assert read_run(folder) == whole
 
 
+def test_a_measurement_of_format_2_has_no_verdict(folder: Path) -> None:
+    measured = PropagationLine(10, 0.5, ("a",), {"stream_rms": (1.5,)})
+    write_run(folder, propagation=[measured])
+    written = json.loads((folder / "propagation.jsonl").read_text())
+    del written["verdict"]
+    (folder / "propagation.jsonl").write_text(json.dumps({**written, "format": 2}) + "\n")
+    assert read_run(folder).propagation == (measured,)
+
+
 @pytest.mark.parametrize("missing", ["recipe.json", "result.json"])
 def test_a_folder_without_a_recipe_or_a_result_is_refused(folder: Path, missing: str) -> None:
     write_run(folder)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from markupsafe import escape
 from torch import Tensor, nn
 
 import resunit
@@ -52,7 +53,16 @@ def test_a_watched_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
         assert all(
             0.4 < value < 0.6 for value in line.measures["lambda_r2"] if value is not None
         )  # dropout of one half
-    assert 'id="propagation"' in (tmp_path / "watched" / "report.html").read_text()
+    first, last = lines(tmp_path / "watched")
+    page = (tmp_path / "watched" / "report.html").read_text()
+    assert 'id="propagation"' in page
+    for line in (last, first):  # The paper's dropout of one half on the shortcut is a scale of one half.
+        assert line.verdict is not None
+        assert line.verdict.startswith("scaled: past the branches of stage 1 only ")
+    assert last.verdict != first.verdict
+    heading, told = "<h2>Does the signal pass directly?</h2>", f"<p>{escape(last.verdict)} "
+    assert page.split(heading)[1].strip().startswith(told)
+    assert f"<p>{escape(first.verdict)} " in page
     assert 'id="propagation"' not in (tmp_path / "plain" / "report.html").read_text()
 
 
@@ -84,6 +94,7 @@ def test_a_network_without_junctions_trains_and_says_why_it_is_not_measured(
     refusal = lines(tmp_path / "run")[0].refused
     assert refusal is not None
     assert "has no junction h(x) + F(x)" in refusal
+    assert lines(tmp_path / "run")[0].verdict is None
     assert "was not measured: " in (tmp_path / "run" / "report.html").read_text()
 
 

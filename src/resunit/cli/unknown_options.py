@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
-from cyclopts import App, CycloptsError, UnknownOptionError
+from cyclopts import App, CycloptsError, UnknownCommandError, UnknownOptionError
 
+from resunit.cli.unknown_commands import unknown_command
 from resunit.errors import UsageError
 
 # These options of other tools and of older versions have the meaning of an option here; a word stands for --word.
@@ -84,9 +85,11 @@ def _remedy(name: str, known: Collection[str], command: str) -> str:
 
 
 def explain(error: CycloptsError) -> Exception:
-    """Return a clearer error: our own refusal of a value, or the nearest name of an unknown option."""
+    """Return a clearer error: our own refusal of a value, or the nearest name of an unknown option or command."""
     if isinstance(error.__cause__, UsageError):
         return error.__cause__
+    if isinstance(error, UnknownCommandError):
+        return unknown_command(error)
     if isinstance(error, UnknownOptionError) and error.app is not None:
         command = " ".join(error.command_chain or error.app.name)
         return unknown_option(error.token.keyword or error.token.value, option_names(error.app), command)

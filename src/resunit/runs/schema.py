@@ -121,7 +121,7 @@ class PropagationLine:
     `refused` says why nothing could be measured; it is None if something was.
     """
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     step: int
     epoch: float
@@ -129,6 +129,8 @@ class PropagationLine:
     measures: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     unseen: tuple[str, ...] = ()
     refused: str | None = None
+    verdict: str | None = None
+    """Whether the signal passes directly, in the sentence of `propagation.Verdict`; None before format 3."""
     format: int = FORMAT
 
 

@@ -1,5 +1,6 @@
 """One process or several: the rank of this process, and what the ranks exchange; torchrun starts several."""
 
+import itertools
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from resunit.training.devices import resolve_device
+
+GROUPS = itertools.count()  # The ranks open their groups together, so they count alike.
 
 
 @dataclass(frozen=True)
@@ -95,5 +98,16 @@ def start_distributed(device: str) -> Distributed:
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
     if world_size > 1 and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        _open_process_group("nccl" if chosen.type == "cuda" else "gloo")
     return Distributed(rank, world_size, chosen)
+
+
+def _open_process_group(backend: str) -> None:
+    """Connect the ranks; `isolated_process_state` closes the group again.
+
+    Torchrun keeps the addresses of the ranks for as long as they live. A second group that finds the addresses
+    of the first would wait for ever, so each group of a process has a name of its own.
+    """
+    store, rank, world_size = next(distributed.rendezvous("env://"))
+    named = distributed.PrefixStore(f"resunit {next(GROUPS)}", store)
+    distributed.init_process_group(backend, store=named, rank=rank, world_size=world_size)

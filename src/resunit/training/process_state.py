@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import distributed
 
 
 @contextmanager
@@ -18,13 +19,18 @@ def isolated_process_state() -> Iterator[None]:
     Inside, gradients are recorded, inference mode and autocast are off, and new tensors are float32 on the
     CPU. At the end, after an exception too, these are as before: the random generators of torch, NumPy and
     Python, the number of threads, the default dtype and device, the grad mode, autocast, the current GPU, the
-    environment variables and `sys.path`.
+    environment variables and `sys.path`. A process group that was opened inside is closed, and no other.
 
     As a decorator, it does so for each call of a function.
     """
     with ExitStack() as stack:
         stack.enter_context(isolated_random_numbers())
-        for restore in (_restore_threads_and_dtype(), _restore_gpu(), _restore_paths_and_variables()):
+        for restore in (
+            _restore_threads_and_dtype(),
+            _restore_gpu(),
+            _restore_paths_and_variables(),
+            _restore_process_group(),
+        ):
             stack.callback(restore)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
@@ -105,3 +111,18 @@ def _restore_paths_and_variables() -> Restore:
                 os.environ[name] = value
 
     return restore
+
+
+def _restore_process_group() -> Restore:
+    """Return a function that closes the process group of torch.distributed if there is none at present."""
+    was_open = _is_in_process_group()
+
+    def restore() -> None:
+        if not was_open and _is_in_process_group():
+            distributed.destroy_process_group()
+
+    return restore
+
+
+def _is_in_process_group() -> bool:
+    return distributed.is_available() and distributed.is_initialized()

@@ -68,6 +68,7 @@ def _line(step: int, epoch: float, result: Propagation) -> PropagationLine:
             name: values for name, values in columns.items() if any(value is not None for value in values)
         },
         unseen=tuple(result.unseen),
+        verdict=result.verdict.sentence,
     )
 
 

@@ -207,7 +207,6 @@ class ForwardSums:
 
     def _keep_sum(self, number: int, y: Tensor, expected: Tensor | None) -> None:
         """Compare y_l with the sum that Eq. (4) expects, and keep both for the next junctions."""
-        junction = self.junctions[number]
         if expected is None:
             self.expected[number] = y.to(torch.promote_types(y.dtype, torch.float32), copy=True)
         else:
