@@ -165,8 +165,8 @@ def in_place(layers: Any, x: Tensor) -> Tensor:
     return y
 
 
-@pytest.mark.parametrize("compute", [chained, added_first])
-def test_parallel_branches_in_both_spellings(compute: Callable[[Any, Tensor], Tensor]) -> None:
+@pytest.mark.parametrize("compute", [chained, added_first, in_place])
+def test_parallel_branches_however_they_are_added(compute: Callable[[Any, Tensor], Tensor]) -> None:
     model = made(compute, 2)
     (junction,) = measure(model, X).junctions
     x = X.clone().requires_grad_()
@@ -179,17 +179,25 @@ def test_parallel_branches_in_both_spellings(compute: Callable[[Any, Tensor], Te
     check_input_and_sign(junction, x, first + second)
 
 
-def test_parallel_branches_that_are_added_in_place_one_by_one() -> None:
-    model = made(in_place, 2)
+def onto_x_itself(layers: Any, x: Tensor) -> Tensor:
+    x = 1.0 * x  # The network may not change its input,
+    first, second = parallel(layers, 0.5 * x)  # and the layers need a value that stays.
+    x += first
+    x += second
+    return x
+
+
+def test_parallel_branches_that_are_added_in_place_to_x_itself() -> None:
+    model = made(onto_x_itself, 2)
     junctions = measure(model, X).junctions
     x = X.clone().requires_grad_()
-    branches = parallel(model.layers, x)
+    branches = parallel(model.layers, 0.5 * x)
     arriving = 2 * (x + branches[0] + branches[1]).detach() / x.numel()
     for junction, branch in zip(junctions, branches, strict=True):
         (term,) = torch.autograd.grad(branch, x, arriving, retain_graph=True)
         assert junction.gradient_branch == pytest.approx(norm(term) / norm(arriving), rel=1e-5)
         assert not junction.exact
-        check_input_and_sign(junction, x, branch)
+        check_input_and_sign(junction, 0.5 * x, branch)
 
 
 def check_input_and_sign(junction: Junction, taken: Tensor, branch: Tensor) -> None:

@@ -87,7 +87,9 @@ class Describer:
         joined = self.joined[number]
         addition, paths = joined.addition, joined.paths
         shortcut, index = paths.shortcut, paths.shortcut_index
-        kind = _with_factor(shortcut.kind, addition.factors[index])
+        kind = shortcut.kind
+        if not paths.adds_shortcut:
+            kind = _with_factor(kind, addition.factors[index])
         x_is_addend = kind == "identity" and not shortcut.nodes
         x_shape = addition.shape if x_is_addend else self._shape_of(shortcut.x)
         previous, after = self.previous[number], self.after[number]
@@ -100,6 +102,7 @@ class Describer:
             name=name,
             call=addition.call,
             shortcut_index=index,
+            adds_shortcut=paths.adds_shortcut,
             earlier=joined.earlier,
             kind=kind,
             operations=self._functions_of(shortcut.nodes) if kind != "identity" else (),
@@ -137,12 +140,9 @@ class Describer:
         return self.recorder.shapes.get(value) if number is None else self.joined[number].addition.shape
 
     def _layout_of_shortcut(self, joined: JoinedAddition) -> Layout | None:
-        (addend,) = self.graph.resolve(joined.addition.edges[joined.paths.shortcut_index]) or (None,)
-        if addend is None:
-            return None
-        x, shape = joined.paths.shortcut.x, joined.addition.shape
+        x, end, shape = joined.paths.shortcut.x, joined.paths.shortcut.end, joined.addition.shape
         is_broadcast = self._shape_of(x) == shape
-        return find_layout(self.graph, x, addend, self._shape_of, shape if is_broadcast else None)
+        return find_layout(self.graph, x, end, self._shape_of, shape if is_broadcast else None)
 
     def _layout_of_previous(self, previous: Previous, x: Edge, x_shape: Shape | None) -> Layout | None:
         if previous.number is None:

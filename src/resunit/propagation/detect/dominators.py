@@ -16,30 +16,32 @@ class Dominators:
 
     Args:
         graph: the graph of the forward pass.
-        is_barrier: whether a node ends a stream, as a weight layer does.
+        mark: what a node is, as the bits of a number; what stands between two values has the bits of all.
     """
 
-    def __init__(self, graph: Graph, is_barrier: Callable[[Node], bool]):
+    def __init__(self, graph: Graph, mark: Callable[[Node], int]):
         self._nearest: dict[Node, Edge | None] = {}  # None stands for all inputs together
         self._depth: dict[Node, int] = {}
-        self._barrier: dict[Node, bool] = {}  # whether a barrier is among the node and what follows _nearest
+        self._marks: dict[Node, int] = {}  # the marks of the node and of what follows _nearest
         for node, children in graph.children.items():
             nearest = children[0] if children else None
             for edge in children[1:]:
                 nearest = self._common(nearest, edge)
             self._nearest[node] = nearest
             self._depth[node] = 0 if nearest is None else self._depth[nearest[0]] + 1
-            self._barrier[node] = is_barrier(node) or any(
-                self._barrier[passed] for edge in children for passed in self._climb(edge, nearest)
-            )
+            marks = mark(node)
+            for edge in children:
+                for passed in self._climb(edge, nearest):
+                    marks |= self._marks[passed]
+            self._marks[node] = marks
 
     def nearest(self, value: Edge) -> Edge | None:
         """Return the nearest value that `value` is a function of alone; None for an input."""
         return self._nearest[value[0]]
 
-    def passes_barrier(self, value: Edge) -> bool:
-        """Return whether a barrier stands between `value` and `nearest(value)`, or is the node of `value`."""
-        return self._barrier[value[0]]
+    def marks(self, value: Edge) -> int:
+        """Return the marks of the nodes between `value` and `nearest(value)`, and of the node of `value`."""
+        return self._marks[value[0]]
 
     def dominates(self, x: Edge, value: Edge) -> bool:
         """Return whether `value` is x, or a function of x alone."""

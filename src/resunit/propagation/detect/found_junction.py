@@ -49,15 +49,19 @@ class WeightInput(NamedTuple):
 
 
 class EarlierCall(NamedTuple):
-    """A call that adds one branch of several, before the call that makes the sum y_l.
+    """A call that adds one branch or one part of the shortcut, before the call that makes the sum y_l.
 
     Attributes:
         call: the call that adds.
         shortcut_index: which of its addends holds the shortcut, 0 or 1.
+        adds_shortcut: whether its other addend is a further part of the shortcut, and no branch.
+        overwritten: the number of the addend that the sum replaces, if the call adds in place.
     """
 
     call: CallSite
     shortcut_index: int
+    adds_shortcut: bool
+    overwritten: int | None
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,9 @@ class FoundJunction:
         name: the module that adds, or where it adds more than once, the module that computes the branch.
         call: the call that adds.
         shortcut_index: which addend of the call is the shortcut, 0 or 1.
-        earlier: the calls before it that add other branches of F, as in x + F(x) + G(x).
+        adds_shortcut: whether the other addend of the call is a further part of the shortcut, as in
+            F(x) + 0.5 x + 0.5 roll(x), and the first one is the sum so far.
+        earlier: the calls before it that add other branches of F, as in x + F(x) + G(x), or other parts of h.
         kind: what h is.
         operations: the torch functions that h consists of; empty for the identity.
         x: where x_l is; None if no call returned it, or if the addend is x_l.
@@ -96,6 +102,7 @@ class FoundJunction:
     name: str
     call: CallSite
     shortcut_index: int
+    adds_shortcut: bool
     earlier: tuple[EarlierCall, ...]
     kind: ShortcutKind
     operations: tuple[str, ...]

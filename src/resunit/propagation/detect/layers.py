@@ -24,6 +24,10 @@ NONLINEAR_FUNCTIONS = ("Exp", "Log", "Abs", "Pow", "Sqrt", "Sin", "Cos", "Erf", 
 # These operations are linear in one of their inputs if the other one does not depend on the signal.
 PRODUCTS = ("Mul", "Div", "Mm", "Bmm", "Baddbmm", "Addmm", "Addcmul", "Convolution")
 
+# The marks of nodes: bits of a number, because tables of enums are slow.
+WEIGHT_LAYER = 1  # a weight that ends a stream
+LAYER = 2  # any layer, which no shortcut of several ways holds
+
 
 def keeps_values(graph: Graph, node: Node) -> bool:
     """Return whether a node passes every value on as it is, in another place or precision."""
@@ -35,13 +39,26 @@ def mixes(graph: Graph, node: Node) -> bool:
     parameters = graph.parameters[node]
     if not any(parameter.ndim >= 2 for parameter in parameters):
         return False
-    name = operation_of(node)
-    return any(part in name.lower() for part in MIXING) or (name == "Mul" and _is_outer_product(node))
+    return _sums_products(node) or (operation_of(node) == "Mul" and _is_outer_product(node))
 
 
 def is_weight_layer(graph: Graph, node: Node) -> bool:
     """Return whether a node mixes channels or positions by a weight, which ends a stream."""
     return mixes(graph, node) and any(is_weight(parameter) for parameter in graph.parameters[node])
+
+
+def is_layer(graph: Graph, node: Node) -> bool:
+    """Return whether a node is a layer: a weight that mixes, a normalisation, a custom function, or attention.
+
+    A product of two matrices that both depend on the inputs counts as attention.
+    """
+    is_attention = _sums_products(node) and len(graph.children[node]) > 1
+    return is_attention or mixes(graph, node) or is_normalisation(graph, node) or is_custom(node)
+
+
+def layer_marks(graph: Graph, node: Node) -> int:
+    """Return the bits that say which kind of a layer a node is: `WEIGHT_LAYER`, `LAYER`, or none."""
+    return (WEIGHT_LAYER if is_weight_layer(graph, node) else 0) | (LAYER if is_layer(graph, node) else 0)
 
 
 def is_custom(node: Node) -> bool:
@@ -60,6 +77,11 @@ def is_nonlinear(graph: Graph, node: Node) -> bool:
     if any(word in name for word in NONLINEAR) or name in NONLINEAR_FUNCTIONS or is_custom(node):
         return True
     return name in PRODUCTS and len(graph.children[node]) > 1
+
+
+def _sums_products(node: Node) -> bool:
+    name = operation_of(node).lower()
+    return any(part in name for part in MIXING)
 
 
 def _is_outer_product(node: Node) -> bool:

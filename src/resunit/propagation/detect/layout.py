@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -147,17 +148,32 @@ def find_layout(
 def _way_back(
     graph: Graph, start: Edge, end: Edge, shape_of: Callable[[Edge], Shape | None]
 ) -> list[Edge] | None:
-    """Return the values on one way from `start` to `end`, without `start`."""
+    """Return the values on one way from `start` to `end`, without `start`.
+
+    Of several ways it is one that keeps all elements and moves them least, as x itself in 0.5 x + 0.5 roll(x).
+    """
+    before: dict[Node, Edge] = {}
+    costs: dict[Node, tuple[int, int]] = {}  # how often the size changes on the way, and elements move
+
+    def cost(value: Edge, child: Edge) -> tuple[int, int]:
+        changes, moves = (0, 0) if child == start else costs[child[0]]
+        own, taken = shape_of(value), shape_of(child)
+        is_changed = own is not None and taken is not None and math.prod(own) != math.prod(taken)
+        name = operation_of(value[0])
+        return changes + is_changed, moves + (name in MOVING or name.startswith(REORDERING))
+
+    for node in reversed(graph.between([end], start)):
+        children = [child for child in graph.children[node] if child == start or child[0] in before]
+        if children:
+            before[node] = min(children, key=partial(cost, (node, 0)))
+            costs[node] = cost((node, 0), before[node])
     way: list[Edge] = []
     edge = end
     while edge != start:
-        way.append(edge)
-        children = graph.children[edge[0]]
-        if not children or graph.rank[edge[0]] < graph.rank[start[0]]:
+        if edge[0] not in before:
             return None
-        own = shape_of(edge)
-        alike = [child for child in children if own is not None and shape_of(child) == own]
-        edge = (alike or children)[0]
+        way.append(edge)
+        edge = before[edge[0]]
     return way[::-1]
 
 

@@ -30,7 +30,7 @@ class Addition:
         are_products: whether the call computed each addend as a product of matrices.
         shape: the shape of the sum.
         sum: the node of the sum.
-        in_place: whether the sum replaced an addend.
+        overwritten: the number of the addend that the sum replaced, if the call added in place.
         is_in_order: whether the elements of the sum have the order of those that it is a view of, if it is one.
     """
 
@@ -41,7 +41,7 @@ class Addition:
     are_products: tuple[bool, bool]
     shape: Shape
     sum: Node
-    in_place: bool
+    overwritten: int | None
     is_in_order: bool
 
 
@@ -195,7 +195,9 @@ class ForwardRecorder:
                     are_products=(addends[0].is_matrix_product, addends[1].is_matrix_product),
                     shape=tuple(result.shape),
                     sum=result.grad_fn,
-                    in_place=any(result is tensor for addend in addends for tensor in addend.inputs),
+                    overwritten=next(
+                        (index for index in (0, 1) if any(result is t for t in addends[index].inputs)), None
+                    ),
                     is_in_order=_is_in_order(result),
                 )
             )

@@ -4,6 +4,8 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from torch import Tensor
+
 from resunit.propagation.detect.found_junction import EarlierCall
 from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
 from resunit.propagation.detect.layers import is_custom
@@ -12,7 +14,8 @@ from resunit.propagation.detect.shortcut_kinds import Shortcut
 from resunit.propagation.detect.splitting import Join, ShortcutAndBranch, Splitter
 
 # A node that takes a part of a value by its index: one step of a sequence, for instance.
-TAKES_STEP = ("Select", "Unbind")
+TAKES_STEP = "Select"
+TAKES_STEPS = "Unbind"
 
 # The nodes that add without a call that Python sees, and those that add up what was stacked before.
 ADDING = ("Add", "Sub", "IndexAdd", "ScatterAdd", "IndexPut")
@@ -27,7 +30,7 @@ class JoinedAddition:
     Attributes:
         addition: the call that makes the sum.
         paths: its shortcut and branch.
-        earlier: the calls before it that add other branches.
+        earlier: the calls before it that add other branches, or other parts of the shortcut.
         sum: the node of the sum.
         origin: the sum of the first of several junctions, if F is computed from the x_l of that one and not from
             its own: the branches of x + F(x) + G(x) may be added in place, which makes the first sum the
@@ -79,7 +82,9 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
                 edges = (list(origin.edges), edges[1]) if index == 0 else (edges[0], list(origin.edges))
                 weighted[index] = origin.has_weight
         if node is not None and edges[0] and edges[1]:
-            additions.append((addition, Join(edges, node, (weighted[0], weighted[1]))))
+            scaled = _is_factor(addition.factors[0]), _is_factor(addition.factors[1])
+            join = Join(edges, node, (weighted[0], weighted[1]), scaled, addition.overwritten)
+            additions.append((addition, join))
     recorded = {join.sum for _, join in additions} | recorder.complex_sums
     others = (
         [] if hidden else [(n, j) for n in graph.children if n not in recorded for j in _joins_of(graph, n)]
@@ -93,20 +98,25 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
         if paths.before is None:
             joined[id(join)] = JoinedAddition(addition, paths, (), join.sum)
         elif (before := joined.get(id(paths.before))) is not None:
-            if before.addition.in_place or _is_scaled(addition, paths):
+            if not splitter.is_one_sum(join, before.paths, paths.shortcut_index, paths.before):
                 goes_on = replace(
                     paths,
-                    shortcut=Shortcut("identity", (before.sum, 0), ()),
+                    shortcut=Shortcut("identity", (before.sum, 0), (), (before.sum, 0)),
                     branch=tuple(graph.resolve(join.addends[1 - paths.shortcut_index])),
                 )
                 origin = before.sum if before.origin is None else before.origin
                 joined[id(join)] = JoinedAddition(addition, goes_on, (), join.sum, origin)
                 continue
             del joined[id(paths.before)]
-            first = EarlierCall(before.addition.call, before.paths.shortcut_index)
+            first = EarlierCall(
+                before.addition.call,
+                before.paths.shortcut_index,
+                before.paths.adds_shortcut,
+                before.addition.overwritten,
+            )
             joined[id(join)] = JoinedAddition(addition, paths, (*before.earlier, first), join.sum)
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
-    kept = _without_recurrences(recorder, _without_partial_branches(graph, list(joined.values())))
+    kept = _without_recurrences(recorder, graph, _without_partial_branches(graph, list(joined.values())))
     return Junctions(tuple(kept), splitter, len(additions), tuple(unrecorded))
 
 
@@ -119,8 +129,7 @@ def node_of_sum(graph: Graph, addition: Addition) -> Node | None:
     return below[0] if below and operation_of(below[0]) == "CopySlices" and below[0] in graph else None
 
 
-def _is_scaled(addition: Addition, paths: ShortcutAndBranch) -> bool:
-    factor = addition.factors[paths.shortcut_index]
+def _is_factor(factor: float | Tensor) -> bool:
     return not isinstance(factor, float) or factor != 1
 
 
@@ -142,18 +151,27 @@ def _without_partial_branches(graph: Graph, joined: list[JoinedAddition]) -> lis
     return kept
 
 
-def _without_recurrences(recorder: ForwardRecorder, joined: list[JoinedAddition]) -> list[JoinedAddition]:
+def _without_recurrences(
+    recorder: ForwardRecorder, graph: Graph, joined: list[JoinedAddition]
+) -> list[JoinedAddition]:
     """Leave out additions that one call of a module repeats for each step of a sequence.
 
-    Their shortcuts are single steps of one value: the state of a recurrence takes them in turn.
+    Their shortcuts are single steps of one value that has several: the state of a recurrence takes them in
+    turn.
     """
     calls = (addition.call for addition in recorder.additions)
     repeated = Counter((call.module, call.module_call, call.function) for call in calls)
 
+    def takes_step(node: Node) -> bool:
+        if operation_of(node) != TAKES_STEP:
+            return operation_of(node) == TAKES_STEPS
+        users = graph.users_of_edge[graph.children[node][0]]
+        return sum(operation_of(user) == TAKES_STEP for user in users) > 1
+
     def is_step(junction: JoinedAddition) -> bool:
         call = junction.addition.call
         return repeated[call.module, call.module_call, call.function] > 1 and any(
-            operation_of(node) in TAKES_STEP for node in junction.paths.shortcut.nodes
+            map(takes_step, junction.paths.shortcut.nodes)
         )
 
     return [junction for junction in joined if not is_step(junction)]

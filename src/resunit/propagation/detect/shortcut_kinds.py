@@ -4,23 +4,26 @@
     scale       x times numbers, constant or learned, that do not depend on x: Eq. (6)
     gate        x times a sigmoid-like function of x (section 3.1)
     projection  an affine map of x with weights, where F is more than that
-    operations  any other chain of operations without parameters: subsampling, dropout, ...
+    operations  any other operations without parameters: subsampling, dropout, x and a blurred x in sum, ...
 
-x is the nearest value on the chain of h that F is computed from as well. F has a layer on its way from x:
+x is the nearest value on the way back from h that F is computed from as well, and that h is a function of. F has a layer on its way from x:
 a weight that mixes channels or positions, a normalisation with parameters, or a custom autograd function.
 Element-wise parameters alone make no branch. So token shift, learned activations, rotary embeddings, masks
 and relative positions are no junctions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from resunit.propagation.detect.dominators import Dominators
 from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
 from resunit.propagation.detect.layers import (
     KEEPS_VALUES,
+    LAYER,
     SIGMOID_LIKE,
     is_custom,
+    is_layer,
     is_nonlinear,
     keeps_values,
     mixes,
@@ -30,6 +33,12 @@ from resunit.propagation.junction import ShortcutKind
 
 # If both addends could be the shortcut, the one whose kind comes first here is.
 PRECEDENCE: tuple[ShortcutKind, ...] = ("identity", "scale", "operations", "gate", "projection")
+
+TAKES_PART = ("Select", "Slice", "Split", "SplitWithSizes", "Narrow", "Unbind")
+
+# The walk back from an addend goes on this often behind a value that is computed in several ways. Otherwise a
+# network of many additions without layers, such as a solver's steps, would cost the square of their number.
+MOST_TIMES_PARTED = 8
 
 AFFINE_OF_A_GATE = ("Rsub", "Sub", "Neg", "Mul", "Div", "Add", "Expand", "Sum", "Mean", "Select", "Slice")
 
@@ -42,11 +51,13 @@ class Shortcut:
         kind: what h is.
         x: the edge of x_l.
         nodes: the nodes of h, those nearest to the addition first.
+        end: the edge of h(x); of its simplest part, if several calls add parts of h.
     """
 
     kind: ShortcutKind
     x: Edge
     nodes: tuple[Node, ...]
+    end: Edge
 
 
 class Fork(NamedTuple):
@@ -54,8 +65,8 @@ class Fork(NamedTuple):
 
     Attributes:
         x: the edge of the value.
-        nodes: the nodes of the chain from x to the addition, those nearest to the addition first.
-        gated: whether the chain holds a gate.
+        nodes: the nodes between x and the addition, those nearest to the addition first.
+        gated: whether they hold a gate.
     """
 
     x: Edge
@@ -63,24 +74,32 @@ class Fork(NamedTuple):
     gated: bool
 
 
-def forks_on_chain(graph: Graph, addend: Edge) -> Iterator[Fork]:
+def forks_before(graph: Graph, dominators: Dominators, addend: Edge) -> Iterator[Fork]:
     """Yield the values that may be x_l if `addend` is the shortcut, nearest first.
 
-    They lie on the chain of operations that ends in the addend, or on a chain behind a gate.
+    They lie on the chain of operations that ends in the addend, or on a chain behind a gate. Where the chain
+    parts into several ways without a layer on any, as in 0.5 x + 0.5 roll(x), it goes on where they all begin.
     """
     nodes: list[Node] = []
-    edge, is_scaled = addend, True
+    edge, is_scaled, times_parted = addend, True, 0
     while True:
         if graph.is_fork(edge):
             yield Fork(edge, tuple(nodes), False)
         node = edge[0]
-        if len(graph.children[node]) != 1:
-            break
-        is_scaled = is_scaled and scales(graph, node)
-        nodes.append(node)
-        edge = graph.children[node][0]
-    if is_scaled and operation_of(edge[0]) == "Mul" and len(graph.children[edge[0]]) == 2:
-        yield from _forks_behind_gate(graph, edge[0], (*nodes, edge[0]))
+        children = graph.children[node]
+        if len(children) == 1:
+            is_scaled = is_scaled and scales(graph, node)
+            nodes.append(node)
+            edge = children[0]
+            continue
+        if is_scaled and operation_of(node) == "Mul" and len(children) == 2:
+            yield from _forks_behind_gate(graph, node, (*nodes, node))
+        beginning = dominators.nearest(edge)
+        times_parted += 1
+        if beginning is None or dominators.marks(edge) & LAYER or times_parted > MOST_TIMES_PARTED:
+            return
+        nodes += graph.between([edge], beginning)
+        edge, is_scaled = beginning, False
 
 
 def _forks_behind_gate(graph: Graph, product: Node, nodes: tuple[Node, ...]) -> Iterator[Fork]:
@@ -96,14 +115,14 @@ def _forks_behind_gate(graph: Graph, product: Node, nodes: tuple[Node, ...]) -> 
             edge = graph.children[node][0]
 
 
-def kind_of_chain(
+def kind_of_shortcut(
     graph: Graph, nodes: tuple[Node, ...], branch: int, is_smaller: Callable[[Node], bool]
 ) -> ShortcutKind | None:
-    """Return the kind of a shortcut that is a chain, or None if it is no shortcut beside this branch.
+    """Return the kind of a shortcut, or None if it is no shortcut beside this branch.
 
     Args:
         graph: the graph of the forward pass.
-        nodes: the nodes of the chain.
+        nodes: the nodes of the shortcut.
         branch: what lies on the ways from x to the other addend, see `Reach`.
         is_smaller: whether a node has fewer weights than the branch.
     """
@@ -125,11 +144,29 @@ def kind_of_chain(
     return "projection" if is_single and is_smaller(weights[0]) else None
 
 
+def maps_own_part(graph: Graph, fork: Fork) -> bool:
+    """Return whether h takes one part of x, and everything else that takes x takes a part as well.
+
+    An affine map of one part beside a function of other parts is no projection: two classifiers may take the
+    class token and the other tokens.
+    """
+    first = fork.nodes[-1]
+    others = [user for user in graph.users_of_edge[fork.x] if user is not first]
+    return all(operation_of(user) in TAKES_PART for user in (first, *others))
+
+
+def has_no_layer(graph: Graph, nodes: Iterable[Node]) -> bool:
+    """Return whether no layer is among some nodes."""
+    return not any(is_layer(graph, node) for node in nodes)
+
+
 def scales(graph: Graph, node: Node) -> bool:
-    """Return whether a node of a chain keeps its input, or multiplies it by one constant or by parameters."""
+    """Return whether a node of a shortcut keeps its input, or multiplies it by one constant or by parameters."""
     name = operation_of(node)
     if keeps_values(graph, node) or name == "Neg":
         return True
+    if len(graph.children[node]) > 1:
+        return name in ("Add", "Sub")  # of two multiples of one value
     if name not in ("Mul", "Div"):
         return False
     if graph.parameters[node]:

@@ -1,18 +1,21 @@
 """Splitting additions into shortcut and branch, all those of a graph at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resunit.propagation.detect.dominators import Dominators
 from resunit.propagation.detect.graph import Edge, Graph, Node
-from resunit.propagation.detect.layers import is_weight_layer
+from resunit.propagation.detect.layers import layer_marks
 from resunit.propagation.detect.reach import LAYER, Reach, through_weight
 from resunit.propagation.detect.shortcut_kinds import (
     PRECEDENCE,
     Fork,
     Shortcut,
-    forks_on_chain,
-    kind_of_chain,
+    forks_before,
+    has_no_layer,
+    kind_of_shortcut,
+    maps_own_part,
+    scales,
 )
 from resunit.propagation.junction import ShortcutKind
 
@@ -26,11 +29,15 @@ class Join:
         sum: the node of the sum, if later additions may go on from it.
         weighted: whether each addend goes through a weight that is no node of the graph, as in a call that
             multiplies and adds.
+        scaled: whether the call multiplies each addend by a factor.
+        overwritten: the number of the addend that the sum replaces, if it is added in place.
     """
 
     addends: tuple[list[Edge], list[Edge]]
     sum: Node | None = None
     weighted: tuple[bool, bool] = (False, False)
+    scaled: tuple[bool, bool] = (False, False)
+    overwritten: int | None = None
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,16 @@ class ShortcutAndBranch:
         shortcut: the shortcut h.
         shortcut_index: which addend is the shortcut, 0 or 1.
         branch: the edges of the addends that F consists of.
-        before: the earlier join that holds the shortcut, if this one only adds a further branch.
+        before: the earlier join that holds the shortcut, if this one only adds a further branch, or a further
+            part of the shortcut.
+        adds_shortcut: whether it adds a further part of the shortcut.
     """
 
     shortcut: Shortcut
     shortcut_index: int
     branch: tuple[Edge, ...]
     before: Join | None = None
+    adds_shortcut: bool = False
 
 
 class Splitter:
@@ -58,12 +68,12 @@ class Splitter:
         joins: the joins in the order of the forward pass.
 
     Attributes:
-        dominators: the dominators of the graph; weight layers are its barriers.
+        dominators: the dominators of the graph; its marks are those of `layer_marks`.
     """
 
     def __init__(self, graph: Graph, joins: Sequence[Join]):
         self.graph = graph
-        self.dominators = Dominators(graph, lambda node: is_weight_layer(graph, node))
+        self.dominators = Dominators(graph, lambda node: layer_marks(graph, node))
         self._addends = {id(join): tuple(graph.resolve(edges) for edges in join.addends) for join in joins}
         self._forks: dict[tuple[int, int], list[Fork]] = {}
         self._of_sum: dict[Node, Join] = {}
@@ -75,7 +85,7 @@ class Splitter:
                 others = addends[1 - index]
                 if len(edges) != 1 or not others or join.weighted[index]:
                     continue
-                forks = self._forks[id(join), index] = list(forks_on_chain(graph, edges[0]))
+                forks = self._forks[id(join), index] = list(forks_before(graph, self.dominators, edges[0]))
                 values = dict.fromkeys(fork.x for fork in forks)
                 if self._goes_on_from(edges[0], join):
                     values |= asked_by_sum.get(edges[0][0], {})
@@ -89,13 +99,27 @@ class Splitter:
         self._reach = Reach(graph, asked_until)
         self.found: dict[int, ShortcutAndBranch] = {}
         for join in joins:
-            paths = self._split(join) or self._go_on(join)
+            paths = self._add_to_shortcut(join) or self._split(join) or self._add_to_branch(join)
             if paths is not None:
                 self.found[id(join)] = paths
 
     def paths(self, join: Join) -> ShortcutAndBranch | None:
         """Return the shortcut and the branch of a join, or None if it is no junction."""
         return self.found.get(id(join))
+
+    def is_one_sum(self, join: Join, paths: ShortcutAndBranch, index: int, before: Join) -> bool:
+        """Return whether a join and the one before it, whose sum it takes, can be measured as one junction.
+
+        They cannot where the join multiplies the first sum, or where the first sum replaced x_l itself.
+
+        Args:
+            join: the later join.
+            paths: the paths of the join before it.
+            index: which addend of the later join is the sum so far.
+            before: the join before it.
+        """
+        is_x = paths.before is None and paths.shortcut.x == paths.shortcut.end
+        return not join.scaled[index] and not (is_x and before.overwritten == paths.shortcut_index)
 
     def _split(self, join: Join) -> ShortcutAndBranch | None:
         candidates = []
@@ -119,12 +143,12 @@ class Splitter:
             way = self._way(fork.x, join, 1 - index)
             if not way:
                 continue
+            addend = self._addends[id(join)][index][0]
             if not fork.gated:
                 kind = self._kind(fork, join, index, way) if way & LAYER else None
-                return None if kind is None else Shortcut(kind, fork.x, fork.nodes)
-            addend = self._addends[id(join)][index][0]
+                return None if kind is None else Shortcut(kind, fork.x, fork.nodes, addend)
             if way & LAYER and self.dominators.dominates(fork.x, addend):
-                return Shortcut("gate", fork.x, self.graph.between([addend], fork.x))
+                return Shortcut("gate", fork.x, self.graph.between([addend], fork.x), addend)
         return None
 
     def _kind(self, fork: Fork, join: Join, index: int, way: int) -> ShortcutKind | None:
@@ -136,21 +160,53 @@ class Splitter:
                 < sum(weight.numel() for weight in branch.values())
             )
 
-        return kind_of_chain(self.graph, fork.nodes, way, is_smaller)
+        kind = kind_of_shortcut(self.graph, fork.nodes, way, is_smaller)
+        return None if kind == "projection" and maps_own_part(self.graph, fork) else kind
 
-    def _go_on(self, join: Join) -> ShortcutAndBranch | None:
+    def _add_to_branch(self, join: Join) -> ShortcutAndBranch | None:
         """Return the paths of the second addition in x + F(x) + G(x): both branches together are F."""
+        for index, before, paths in self._sums_so_far(join):
+            if self._way(paths.shortcut.x, join, 1 - index) & LAYER:
+                branch = (*paths.branch, *self._addends[id(join)][1 - index])
+                return ShortcutAndBranch(paths.shortcut, index, branch, before)
+        return None
+
+    def _add_to_shortcut(self, join: Join) -> ShortcutAndBranch | None:
+        """Return the paths of the second addition in h(x) + F(x) + g(x): h and g together are the shortcut.
+
+        If both h and g are multiples of x, the first sum is a unit within a unit, as in x + (x + F(x)).
+        """
+        for index, before, paths in self._sums_so_far(join):
+            first = paths.shortcut
+            if not self.is_one_sum(join, paths, index, before) or not has_no_layer(self.graph, first.nodes):
+                continue
+            for fork in self._forks.get((id(join), 1 - index), ()):
+                if fork.x != first.x or fork.gated or not has_no_layer(self.graph, fork.nodes):
+                    continue
+                are_multiples = [_are_multiples(self.graph, nodes) for nodes in (first.nodes, fork.nodes)]
+                if all(are_multiples):
+                    continue
+                nodes = tuple(
+                    sorted({*first.nodes, *fork.nodes}, key=self.graph.rank.__getitem__, reverse=True)
+                )
+                way = self._reach.way(first.x, paths.branch)
+                kind = kind_of_shortcut(self.graph, nodes, way, lambda _: False)
+                if kind is not None:
+                    end = self._addends[id(join)][1 - index][0] if are_multiples[1] else first.end
+                    return ShortcutAndBranch(
+                        Shortcut(kind, first.x, nodes, end), index, paths.branch, before, adds_shortcut=True
+                    )
+        return None
+
+    def _sums_so_far(self, join: Join) -> Iterator[tuple[int, Join, ShortcutAndBranch]]:
+        """Yield the addends of a join that are sums of earlier junctions and go on into this join alone."""
         for index in (0, 1):
             edges = self._addends[id(join)][index]
             if len(edges) != 1 or (before := self._of_sum.get(edges[0][0])) is None or before is join:
                 continue
             paths = self.found.get(id(before))
-            if paths is None or not self._goes_on_from(edges[0], join):
-                continue
-            if self._way(paths.shortcut.x, join, 1 - index) & LAYER:
-                branch = (*paths.branch, *self._addends[id(join)][1 - index])
-                return ShortcutAndBranch(paths.shortcut, index, branch, before)
-        return None
+            if paths is not None and self._goes_on_from(edges[0], join):
+                yield index, before, paths
 
     def _goes_on_from(self, value: Edge, join: Join) -> bool:
         """Return whether a join takes a value that nothing else takes."""
@@ -160,3 +216,7 @@ class Splitter:
         """Return what lies on the ways from x to an addend; 0 if there is no way."""
         way = self._reach.way(x, self._addends[id(join)][index])
         return through_weight(way) if way and join.weighted[index] else way
+
+
+def _are_multiples(graph: Graph, nodes: Sequence[Node]) -> bool:
+    return all(scales(graph, node) for node in nodes)

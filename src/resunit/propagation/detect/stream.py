@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from resunit.propagation.detect.dominators import Dominators
 from resunit.propagation.detect.graph import Edge, Graph, Node
+from resunit.propagation.detect.layers import WEIGHT_LAYER
 
 
 class Previous(NamedTuple):
@@ -25,7 +26,7 @@ def find_previous(graph: Graph, dominators: Dominators, x: Edge, sums: dict[Node
 
     Args:
         graph: the graph of the forward pass.
-        dominators: the dominators of the graph; weight layers are its barriers.
+        dominators: the dominators of the graph; its marks are those of `layer_marks`.
         x: the edge of x_l.
         sums: the numbers of the known junctions, by the nodes of their sums.
     """
@@ -33,7 +34,7 @@ def find_previous(graph: Graph, dominators: Dominators, x: Edge, sums: dict[Node
     while value is not None:
         if value[0] in sums:
             return Previous(sums[value[0]], graph.between([x], value))
-        if dominators.passes_barrier(value):
+        if dominators.marks(value) & WEIGHT_LAYER:
             break
         value = dominators.nearest(value)
     return Previous(None, ())

@@ -27,6 +27,31 @@ class JunctionCall(NamedTuple):
     branch: Addend
 
 
+class _Place(NamedTuple):
+    """What a call adds at a junction.
+
+    Attributes:
+        number: the number of the junction.
+        shortcut_index: which addend is the shortcut, or the sum so far.
+        adds_shortcut: whether the other addend is a further part of the shortcut, and no branch.
+        overwritten: the number of the addend that has other values when the call that makes y_l comes.
+        is_last: whether the call makes the sum y_l.
+    """
+
+    number: int
+    shortcut_index: int
+    adds_shortcut: bool
+    overwritten: int | None
+    is_last: bool
+
+
+class _SoFar(NamedTuple):
+    """The addends of a junction that earlier calls have added."""
+
+    shortcuts: tuple[Addend, ...]
+    branches: tuple[Addend, ...]
+
+
 class JunctionCalls:
     """Recognises the calls that add at known junctions among all calls of a pass.
 
@@ -35,40 +60,53 @@ class JunctionCalls:
     """
 
     def __init__(self, junctions: Sequence[FoundJunction]):
-        self._known = {
-            junction.call: (number, junction.shortcut_index) for number, junction in enumerate(junctions)
-        }
-        self._earlier = {
-            earlier.call: (number, earlier.shortcut_index)
-            for number, junction in enumerate(junctions)
-            for earlier in junction.earlier
-        }
-        self._so_far: dict[int, tuple[Addend, list[Addend]]] = {}  # the shortcut and the first branches
+        self._places: dict[CallSite, _Place] = {}
+        for number, junction in enumerate(junctions):
+            for earlier in junction.earlier:
+                self._places[earlier.call] = _Place(
+                    number, earlier.shortcut_index, earlier.adds_shortcut, earlier.overwritten, is_last=False
+                )
+            self._places[junction.call] = _Place(
+                number, junction.shortcut_index, junction.adds_shortcut, None, is_last=True
+            )
+        self._so_far: dict[int, _SoFar] = {}
 
     def recognise(self, site: CallSite, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JunctionCall | None:
         """Return the junction that a call adds at, or None if it is no such call.
 
         In x + F(x) + G(x) the last call adds at the junction; the calls before it are remembered until then.
         """
-        place = self._known.get(site) or self._earlier.get(site)
+        place = self._places.get(site)
         if place is None or (addends := addends_of(site.function, args, kwargs)) is None:
             return None
-        number, shortcut_index = place
-        shortcut, branch = addends[shortcut_index], addends[1 - shortcut_index]
-        begun = self._so_far.pop(number, None)
-        shortcut, branches = (shortcut, [branch]) if begun is None else (begun[0], [*begun[1], branch])
-        if site not in self._known:
-            self._so_far[number] = shortcut, branches
+        both = [_kept(addend) if i == place.overwritten else addend for i, addend in enumerate(addends)]
+        shortcut, other = both[place.shortcut_index], both[1 - place.shortcut_index]
+        so_far = self._so_far.pop(place.number, None)
+        if so_far is None:
+            so_far = _SoFar((shortcut,), (other,))
+        elif place.adds_shortcut:
+            so_far = _SoFar((*so_far.shortcuts, other), so_far.branches)
+        else:
+            so_far = _SoFar(so_far.shortcuts, (*so_far.branches, other))
+        if not place.is_last:
+            self._so_far[place.number] = so_far
             return None
-        return JunctionCall(number, shortcut, _sum_of(branches))
+        return JunctionCall(place.number, _sum_of(so_far.shortcuts), _sum_of(so_far.branches))
 
 
-def _sum_of(branches: list[Addend]) -> Addend:
-    """Return the sum of several branches as one addend."""
-    if len(branches) == 1:
-        return branches[0]
-    inputs = tuple(tensor for branch in branches for tensor in branch.inputs)
-    return Addend(inputs, lambda: sum((branch.value() for branch in branches[1:]), branches[0].value()))
+def _kept(addend: Addend) -> Addend:
+    """Return an addend whose values stay as they are when the call replaces them by the sum."""
+    with torch.enable_grad():
+        value = addend.value().clone()
+    return Addend((value,), lambda: value)
+
+
+def _sum_of(addends: Sequence[Addend]) -> Addend:
+    """Return the sum of several addends as one addend."""
+    if len(addends) == 1:
+        return addends[0]
+    inputs = tuple(tensor for addend in addends for tensor in addend.inputs)
+    return Addend(inputs, lambda: sum((addend.value() for addend in addends[1:]), addends[0].value()))
 
 
 # It is given the call and a function that adds; it returns the sum that the network goes on with.
