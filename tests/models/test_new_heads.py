@@ -148,7 +148,7 @@ def test_frozen_parts_stay_as_they_are_in_every_mode() -> None:
     assert sum(parameter.requires_grad for parameter in network.parameters()) == (
         len(list(network.parameters())) - len(frozen)
     )
-    for copied in (network, copy.deepcopy(network), pickle.loads(pickle.dumps(network))):  # noqa: S301
+    for copied in (network, copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
         before = {name: tensor.clone() for name, tensor in copied.state_dict().items()}
         copied.eval().train()(images())
         after = copied.state_dict()

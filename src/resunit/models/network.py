@@ -1,7 +1,7 @@
 """A network is a stem, stages of residual units, one more activation and a classifier."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
@@ -269,29 +269,21 @@ class ResidualNetwork(nn.Module):
         example = next(self.stem.parameters())
         self.classifier = new_classifier(self.num_features, num_classes).to(example.device, example.dtype)
 
-    def freeze(self, parts: Iterable[str]) -> None:
+    def freeze(self, parts: Sequence[str]) -> None:
         """Exclude parts from training: their parameters get no gradient, and they compute as in evaluation.
 
         Batch norms in them keep their running statistics, whatever mode the network is in.
 
         Args:
-            parts: names from `parts()`: "stem", "stage1", ..., "final_activation" or "classifier".
+            parts: "stem", "stage1", ..., "final_activation" or "classifier".
 
         Raises:
             UsageError: the network has no such part.
         """
-        paths = self.parts()
-        for part in parts:
-            if part not in paths:
-                raise unknown("part of the network to freeze:", part, paths)
-            self.get_submodule(paths[part]).requires_grad_(False)
-            self.frozen += (paths[part],)
+        for path in part_paths(parts, len(self.stages)):
+            self.get_submodule(path).requires_grad_(False)
+            self.frozen += (path,)
         self.train(self.training)
-
-    def parts(self) -> dict[str, str]:
-        """The path of each part by its name, in the order of the computation; stage1 is "stages.0"."""
-        stages = {f"stage{index + 1}": f"stages.{index}" for index in range(len(self.stages))}
-        return {"stem": "stem", **stages, "final_activation": "final_activation", "classifier": "classifier"}
 
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode, as torch does; parts that are frozen stay in evaluation mode."""
@@ -299,6 +291,20 @@ class ResidualNetwork(nn.Module):
         for path in self.frozen:
             self.get_submodule(path).eval()
         return self
+
+
+def part_paths(parts: Sequence[str], stages: int) -> list[str]:
+    """Return the paths of parts of a network with so many stages, by their names; stage1 is "stages.0".
+
+    Raises:
+        UsageError: a part is neither "stem", "stage1", ..., "final_activation" nor "classifier".
+    """
+    of_stages = {f"stage{index + 1}": f"stages.{index}" for index in range(stages)}
+    known = {"stem": "stem", **of_stages, "final_activation": "final_activation", "classifier": "classifier"}
+    for part in parts:
+        if part not in known:
+            raise unknown("part of the network to freeze:", part, known)
+    return [known[part] for part in parts]
 
 
 def build(spec: NetworkSpec) -> ResidualNetwork:
