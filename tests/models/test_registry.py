@@ -153,7 +153,7 @@ def test_cost_counts_multiply_adds_of_a_small_network_by_hand() -> None:
             "shortcut_option does not apply",
         ),
         (("preresnet164", {"shortcut_option": "E"}), "unknown shortcut_option 'E'; known: A, B, C, D"),
-        (("resnet20", {"num_classes": 0}), "num_classes must be at least 1"),
+        (("resnet20", {"num_classes": -1}), "num_classes must be at least 0"),
     ],
 )
 def test_what_does_not_exist_or_apply_is_refused(arguments: tuple[str, dict], message: str) -> None:

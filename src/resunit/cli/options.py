@@ -8,7 +8,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
-from typing import Annotated, Any, Literal, Protocol, get_origin
+from typing import Annotated, Any, Literal, Protocol, get_args, get_origin
 
 from cyclopts import App, Group, Parameter, Token
 
@@ -167,7 +167,7 @@ def _help(kind: Any, description: str) -> str:
 def _metavar(kind: Any) -> str:
     inner = plain_kind(kind)
     if get_origin(inner) is tuple:
-        return "FLOAT,..."
+        return "NAME,..." if get_args(inner)[0] is str else "FLOAT,..."
     return {int: "INT", float: "FLOAT", str: "TEXT"}.get(inner, "NAME")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from resunit.reproduction.plan_ahead import PlanAhead
     from resunit.reproduction.reproduce import Reproduction
 
-RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", *OPTIONS))
+RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", "weights", *OPTIONS))
 NONE_GIVEN = RecipeOptions()
 
 

@@ -10,10 +10,11 @@ from typing import Annotated
 
 from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json, typed_command
 from resunit.cli.options import LEFT_OVER, own_design_options, recipe_options, split_arguments
-from resunit.cli.own_design import import_design
+from resunit.cli.own_design import import_design, import_design_of
 from resunit.cli.process import claim_process
 from resunit.errors import Unreachable, UsageError
 from resunit.io.fields import to_json
+from resunit.io.places import user_path
 from resunit.runs.folder import RunFolder, default_folder, resume_command
 from resunit.runs.schema import RunResult, View, ViewError
 from resunit.training.recipe import Recipe, read_recipe, read_stored_recipe, with_changes
@@ -32,6 +33,7 @@ NONE_GIVEN = RecipeOptions()
     "  resunit train\n"
     "  resunit train --model preresnet56 --recipe paper --steps 2000 --out runs/mine\n"
     "  resunit train --data photos/ --model preresnet20\n"
+    "  resunit train --data photos/ --weights runs/mine --freeze stem,stage1 --head-learning-rate 0.1\n"
     "  resunit train --config runs/mine/recipe.json --seed 1\n"
     "  resunit train --resume runs/mine"
 )
@@ -72,6 +74,8 @@ def train(
     start = named_recipe(recipe or "quick") if config is None else read_recipe(config)
     design = changes.get("design", start.design)
     chosen = with_changes(start, changes | own_design_options(design, own, app["train"]))
+    if chosen.weights is not None:
+        import_design_of(user_path(chosen.weights))
     data_was_chosen = "data" in changes or config is not None
 
     with _folder_for(chosen.name, out) as folder:
@@ -125,7 +129,10 @@ def _resume(folder: Path, common: Common) -> int:
 
         run = RunFolder(folder)
         if run.read_finished_result() is None:
-            import_design(read_stored_recipe(run).design, run.recipe)
+            read = read_stored_recipe(run)
+            import_design(read.design, run.recipe)
+            if read.weights is not None:
+                import_design_of(user_path(read.weights))
         elif not common.json:
             print(f"{folder} is finished; nothing is left to do")
         claim_process()

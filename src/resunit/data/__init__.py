@@ -8,7 +8,16 @@ from resunit.data.cifar.storage import FileCheck
 from resunit.data.dataset import Dataset, Split
 from resunit.data.folders import JudgedImages
 from resunit.data.images import centre, read_images
-from resunit.data.loading import fetch, load, load_judged, noise_like, stream, stream_judged, verify
+from resunit.data.loading import (
+    fetch,
+    is_folder,
+    load,
+    load_judged,
+    noise_like,
+    stream,
+    stream_judged,
+    verify,
+)
 from resunit.data.normalisation import Normalisation
 from resunit.data.picture import show
 from resunit.data.streaming import EvaluationCrop, StreamedSplit
@@ -27,6 +36,7 @@ __all__ = [
     "centre",
     "epoch_plan",
     "fetch",
+    "is_folder",
     "load",
     "load_judged",
     "noise_like",

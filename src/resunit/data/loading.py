@@ -27,6 +27,11 @@ from resunit.io.places import data_root, user_path
 KNOWN = {cifar.name: cifar for cifar in (CIFAR10, CIFAR100, SAMPLE)}
 
 
+def is_folder(name: str) -> bool:
+    """Return whether `name` means a folder of images, and no data set that is known by its name."""
+    return name not in KNOWN
+
+
 def load(
     name: str,
     *,

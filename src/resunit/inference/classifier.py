@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeAlias, overload
+from typing import Any, ClassVar, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -29,22 +29,20 @@ from resunit.data.images import square
 from resunit.errors import DataError, FileFormatError, UsageError
 from resunit.inference.fuse import fold
 from resunit.inference.onednn import copy_packed
-from resunit.io.fields import Bounds, check
-from resunit.io.places import user_path
 from resunit.models.network import ResidualNetwork
+from resunit.models.registry import stored_weights
 from resunit.models.weights import WeightsFile, read_weights
 from resunit.ops.processor import supports_bf16
-from resunit.runs.folder import RunFolder
 from resunit.runs.schema import Split, ViewError
 from resunit.training.devices import resolve_device
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import PIXELS_AT_ONCE, compute_logits, evaluate, evaluate_views
 from resunit.training.precision import PRECISIONS
+from resunit.training.preparation import preparation_of
 from resunit.training.process_state import isolated_process_state
 from resunit.training.setup import AnyDataset
 
 Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]
-SIDE = Annotated[int, Bounds(1, 10_000)]  # in pixels; a record that asks for more was altered
 Answers: TypeAlias = list[tuple[str, float]]
 
 
@@ -223,32 +221,31 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
     """Return the trained network in a run's folder or a weights file.
 
     Args:
-        path: the folder of a finished run, or a weights.safetensors file.
+        path: the folder of a finished run, a weights.safetensors file, or "imagenet" for the published ResNet-50.
         device: a torch device; "auto" is a GPU if there is one, else the CPU.
 
     Raises:
         FileFormatError: the file is missing, damaged, foreign or of a newer format.
         UsageError: the device is not available.
     """
-    source, chosen = user_path(path), resolve_device(device)
-    if source.is_dir():
-        source = RunFolder(source).weights
-        if not source.exists():
-            raise FileFormatError(f"{path}: has no weights.safetensors; only a finished run has")
-    file = read_weights(source)
+    chosen = resolve_device(device)
+    file = read_weights(stored_weights(path))
+    if not file.classes:
+        raise FileFormatError(
+            f"{file.path}: its network has no classes to name; resunit.create_model(weights=...) gives its features"
+        )
     network = file.build().to(chosen).to(memory_format=torch.channels_last).eval()
-    try:
-        normalisation = Normalisation.from_json(file.preprocessing["normalisation"]).to(chosen)
-        image_size = check("image_size", file.preprocessing["image_size"], SIDE)
-        shorter_side = check("shorter_side", file.preprocessing.get("shorter_side", image_size), SIDE)
-        if not bool(normalisation.scale.isfinite().all() and normalisation.offset.isfinite().all()):
-            raise ValueError("its mean or std is not finite, or a std is 0")
-        normalisation(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=chosen))
-    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
-        raise FileFormatError(f"{source}: does not say how images are prepared ({error})") from error
+    preparation = preparation_of(file)
     trained_in = file.result.get("precision")
     precision = "bf16" if trained_in == "bf16" and supports_bf16(chosen) else "fp32"
-    return Classifier(file, network, normalisation, image_size, shorter_side, precision)
+    return Classifier(
+        file,
+        network,
+        preparation.normalisation.to(chosen),
+        preparation.image_size,
+        preparation.shorter_side,
+        precision,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """A network is a stem, stages of residual units, one more activation and a classifier."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from torch import Tensor, nn
 
-from resunit.io.fields import Bounds
+from resunit.errors import unknown
+from resunit.io.fields import Bounds, annotations_of, check
 from resunit.models.designs import DESIGNS, UnitParts
 from resunit.models.options import SharedPreactivation, ShortcutOption, StrideOn
 from resunit.models.residual_unit import (
@@ -42,7 +43,8 @@ class NetworkSpec:
     strides: Annotated[tuple[int, ...], Bounds(1, 100)]
     """The stride of the first unit of each stage."""
     stem_channels: Annotated[int, Bounds(1, 100_000)]
-    num_classes: Annotated[int, Bounds(1, 100_000)]
+    num_classes: Annotated[int, Bounds(0, 100_000)]
+    """0 is a network without a classifier, which gives the features that a classifier would read."""
     in_channels: Annotated[int, Bounds(1, 100_000)] = 3
     design: str = "original"
     """A row of `DESIGNS`."""
@@ -210,34 +212,119 @@ def deep_stem(spec: NetworkSpec) -> tuple[list[nn.Module], nn.Conv2d]:
 
 
 class ResidualNetwork(nn.Module):
-    """Compute logits (N, num_classes) for images (N, in_channels, H, W): stem, stages, activation, mean, classifier."""
+    """Compute logits (N, num_classes) for images (N, in_channels, H, W): stem, stages, activation, mean, classifier.
+
+    The classifier of a network for 0 classes is the identity, so its answers are the features (N, num_features).
+
+    Attributes:
+        num_features: the number of channels that the classifier reads.
+        frozen: the paths of the parts that do not train, such as "stages.0".
+    """
 
     def __init__(
-        self, stem: nn.Module, stages: nn.Sequential, final_activation: nn.Module, classifier: nn.Linear
+        self,
+        stem: nn.Module,
+        stages: nn.Sequential,
+        final_activation: nn.Module,
+        classifier: nn.Linear | nn.Identity,
+        num_features: int,
     ):
         super().__init__()
         self.stem = stem
         self.stages = stages
         self.final_activation = final_activation
         self.classifier = classifier
+        self.num_features = num_features
+        self.frozen: tuple[str, ...] = ()
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (N, num_classes) logits for (N, in_channels, H, W) images."""
+        x = self.forward_features(images)
+        return self.forward_head(x)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Return the activations (N, num_features, H', W') before the global mean."""
         x = self.stem(images)
         x = self.stages(x)
-        x = self.final_activation(x)
+        return self.final_activation(x)
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return the logits for what `forward_features` returned, or with `pre_logits` their mean (N, num_features)."""
         x = x.mean(dim=(2, 3))  # global average pooling
-        return self.classifier(x)
+        return x if pre_logits else self.classifier(x)
+
+    def get_classifier(self) -> nn.Linear | nn.Identity:
+        """Return the classifier."""
+        return self.classifier
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a fresh classifier for `num_classes` classes in the place of the classifier; 0 leaves the features.
+
+        Its weights are from torch's generator, and it stands where the parameters of the network stand.
+
+        Raises:
+            UsageError: `num_classes` is not a number of classes.
+        """
+        check("num_classes", num_classes, annotations_of(NetworkSpec)["num_classes"])
+        example = next(self.stem.parameters())
+        self.classifier = new_classifier(self.num_features, num_classes).to(example.device, example.dtype)
+
+    def freeze(self, parts: Sequence[str]) -> None:
+        """Exclude parts from training: their parameters get no gradient, and they compute as in evaluation.
+
+        Batch norms in them keep their running statistics, whatever mode the network is in.
+
+        Args:
+            parts: "stem", "stage1", ..., "final_activation" or "classifier".
+
+        Raises:
+            UsageError: the network has no such part.
+        """
+        for path in part_paths(parts, len(self.stages)):
+            self.get_submodule(path).requires_grad_(False)
+            self.frozen += (path,)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode, as torch does; parts that are frozen stay in evaluation mode."""
+        super().train(mode)
+        for path in self.frozen:
+            self.get_submodule(path).eval()
+        return self
+
+
+def part_paths(parts: Sequence[str], stages: int) -> list[str]:
+    """Return the paths of parts of a network with so many stages, by their names; stage1 is "stages.0".
+
+    Raises:
+        UsageError: a part is neither "stem", "stage1", ..., "final_activation" nor "classifier".
+    """
+    of_stages = {f"stage{index + 1}": f"stages.{index}" for index in range(stages)}
+    known = {"stem": "stem", **of_stages, "final_activation": "final_activation", "classifier": "classifier"}
+    for part in parts:
+        if part not in known:
+            raise unknown("part of the network to freeze:", part, known)
+    return [known[part] for part in parts]
 
 
 def build(spec: NetworkSpec) -> ResidualNetwork:
     """Return the network of `spec`, initialised as in He et al. 2015 with weights from torch's generator."""
     stages = nn.Sequential(*(Stage(*(build_unit(spec, p) for p in plans)) for plans in unit_plans(spec)))
     final_activation = chain(activation(spec.placement.before_first_conv, spec.widths[-1], spec.nonlinearity))
-    classifier = nn.Linear(spec.widths[-1], spec.num_classes)
-    network = ResidualNetwork(build_stem(spec), stages, final_activation, classifier)
+    features = spec.widths[-1]
+    classifier = new_classifier(features, spec.num_classes)
+    network = ResidualNetwork(build_stem(spec), stages, final_activation, classifier, features)
     initialise(network)
     return network
+
+
+def new_classifier(num_features: int, num_classes: int) -> nn.Linear | nn.Identity:
+    """Return an initialised classifier of features (N, num_features); for 0 classes the identity."""
+    if not num_classes:
+        return nn.Identity()
+    classifier = nn.Linear(num_features, num_classes)
+    initialise(classifier)
+    return classifier
 
 
 def initialise(module: nn.Module) -> None:

@@ -1,6 +1,7 @@
 """Every network of the paper by name, and `create_model`, which builds any of them in any design."""
 
 import fnmatch
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from resunit.io.places import IMAGENET_WEIGHTS, imagenet_weights, user_path
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.models.options import CONVENTIONS, DESIGN_OPTIONS, check_option
-from resunit.models.weights import read_weights
+from resunit.models.weights import WeightsFile, read_weights
+from resunit.runs.folder import RunFolder
 
 IMAGENET, NETWORK_OF_IMAGENET = (
     "imagenet",
@@ -180,9 +182,12 @@ def create_model(
         in_channels: 3 unless given.
         design: a row of Tables 1 and 2 such as "shortcut-only-gating", or a later one such as "rezero"; by
             default "original", or "full-preactivation" for the names that start with "pre".
-        weights: a weights.safetensors of a run, or one that `resunit convert` wrote; nothing but tensors and JSON is
-            read from it. "imagenet" is the published ResNet-50, which `resunit data fetch imagenet-resnet50` stores;
-            its stride is on the first convolution of a bottleneck, and its images are RGB.
+        weights: a run's folder or its weights.safetensors, or a file that `resunit convert` wrote; nothing but
+            tensors and JSON is read from it. "imagenet" is the published ResNet-50, which `resunit data fetch
+            imagenet-resnet50` stores; its stride is on the first convolution of a bottleneck, and its images are
+            RGB. Another num_classes than the stored one gives a fresh classifier from torch's generator, and 0 the
+            features (N, num_features). Another in_channels adapts the first convolution: its filters are added up
+            for 1 channel, and repeated and scaled for more.
         options: those of the design (shortcut_scale, branch_scale, gate_bias, drop_probability,
             inverted_dropout, initial_scale, final_survival) and the conventions shared_preactivation,
             stride_on and shortcut_option.
@@ -198,23 +203,53 @@ def create_model(
         return build(
             network_spec(name, num_classes=num_classes, in_channels=channels, design=design, **options)
         )
-    if weights == IMAGENET:
-        weights = _published_weights(name)
+    if weights == IMAGENET and name in (None, NETWORK_OF_IMAGENET):
         name = None
-    file = read_weights(user_path(weights))
-    asked = {"num_classes": num_classes, "in_channels": in_channels}
+    file = read_weights(stored_weights(weights, name))
     if name is not None:
-        sizes = {key: getattr(file.spec, key) if value is None else value for key, value in asked.items()}
-        spec = network_spec(name, design=design, **sizes, **options)
-        # The images that the network was trained on decided its stem.
-        asked = vars(replace(spec, stem=file.spec.stem))
+        check_network(file, name, design, options)
     elif design is not None or options:
         raise UsageError("design and options are stored with the weights; leave them out")
+    return file.build(num_classes=num_classes, in_channels=in_channels)
+
+
+def check_network(
+    file: WeightsFile, name: str, design: str | None = None, options: Mapping[str, Any] | None = None
+) -> None:
+    """Check that a weights file holds the network `name` in a design, apart from its classes and its images.
+
+    Raises:
+        UsageError: a name, design or option is unknown or does not apply.
+        FileFormatError: the file holds another network.
+    """
+    # The data decide about the classes and the channels, and the size of the images about the stem.
+    spec = network_spec(name, design=design, in_channels=file.spec.in_channels, **(options or {}))
+    asked = vars(replace(spec, num_classes=file.spec.num_classes, stem=file.spec.stem))
     for key, value in asked.items():
         stored = getattr(file.spec, key)
-        if value is not None and value != stored:
-            raise FileFormatError(f"{weights}: its network has {key} {stored}, not {value}")
-    return file.build()
+        if value != stored:
+            raise FileFormatError(f"{file.path}: its network has {key} {stored}, not {value}")
+
+
+def stored_weights(weights: str | Path, name: str | None = None) -> Path:
+    """Return the weights file that `weights` names: a file, a run's folder, or "imagenet".
+
+    Args:
+        weights: what `create_model` takes.
+        name: the network that the weights should be of, if one was named.
+
+    Raises:
+        UsageError: there are no published weights of the network `name`.
+        FileFormatError: the published weights were not fetched, or the run has no weights.
+    """
+    if weights == IMAGENET:
+        return _published_weights(name)
+    path = user_path(weights)
+    if not path.is_dir():
+        return path
+    if not (found := RunFolder(path).weights).exists():
+        raise FileFormatError(f"{path}: has no {found.name}; only a finished run has")
+    return found
 
 
 def _published_weights(name: str | None) -> Path:

@@ -1,6 +1,6 @@
 """The size and the cost of a network, counted from shapes on the meta device: nothing is computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -41,16 +41,18 @@ def count_multiply_adds(spec: NetworkSpec, image_size: int) -> int:
     return count_along_depth(spec, count)
 
 
-def count_training_flops(spec: NetworkSpec, image_size: int) -> int:
+def count_training_flops(spec: NetworkSpec, image_size: int, frozen: Sequence[str] = ()) -> int:
     """Return the operations to train on one image: convolutions and linear layers, 2 per multiply-add.
 
     Forward, gradient to the inputs and gradient to the weights: three times the forward count, but twice for
-    the first layer, whose input needs no gradient, and once for a whitening stem, which needs none at all.
+    the first layer, whose input needs no gradient, and once for a whitening stem, which needs none at all. Parts
+    that are `frozen`, named as `ResidualNetwork.freeze` takes them, need no gradient to their weights.
     """
 
     def count(spec: NetworkSpec) -> int:
         with torch.device("meta"):
             model = build(spec)
+            model.freeze(frozen)
             images = torch.empty(2, spec.in_channels, image_size, image_size)
         with torch.enable_grad(), FlopCounterMode(display=False) as counter:
             model(images).sum().backward()
@@ -82,11 +84,12 @@ class ActivationMemory:
     recomputed: int
 
 
-def count_activations(spec: NetworkSpec, image_size: int) -> ActivationMemory:
+def count_activations(spec: NetworkSpec, image_size: int, frozen: Sequence[str] = ()) -> ActivationMemory:
     """Return the count, from the first two units of each stage: a further unit counts like the second."""
     shallow = replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
     with torch.device("meta"):
         model = build(shallow)
+        model.freeze(frozen)
         x = torch.empty(2, spec.in_channels, image_size, image_size)
     stored: dict[int, int] = {}
     x, ends = count_stored_numbers(model.stem, x, stored)

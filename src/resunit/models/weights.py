@@ -15,6 +15,7 @@ from resunit.io.fields import from_json, to_json
 from resunit.io.tensors import read_record, read_tensors, write_tensors
 from resunit.models.design_source import DesignSource
 from resunit.models.designs import DESIGNS, unknown_design
+from resunit.models.input_channels import adapt_input
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.models.wrappers import drop_wrappers, unwrap
 from resunit.runs.record_files import format_of
@@ -48,8 +49,26 @@ class WeightsFile:
     result: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
 
-    def build(self) -> ResidualNetwork:
-        """Return the network with the stored weights. Raises FileFormatError if they do not fit."""
+    def build(self, *, num_classes: int | None = None, in_channels: int | None = None) -> ResidualNetwork:
+        """Return the network with the stored weights.
+
+        Args:
+            num_classes: another number than the stored one gives a fresh classifier, and 0 the features; None keeps
+                the classifier.
+            in_channels: another number than the stored one adapts the first convolution; None keeps it.
+
+        Raises:
+            FileFormatError: the weights do not fit the network that the file names.
+            UsageError: a number is out of its bounds.
+        """
+        network = self._build()
+        if in_channels not in (None, self.spec.in_channels):
+            adapt_input(network.stem, in_channels)
+        if num_classes not in (None, self.spec.num_classes):
+            network.reset_classifier(num_classes)
+        return network
+
+    def _build(self) -> ResidualNetwork:
         try:
             self._check_size()
             with torch.device("meta"):

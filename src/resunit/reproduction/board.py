@@ -145,6 +145,7 @@ class Board:
 def flops_of(experiment: Experiment) -> float:
     """Return a run's training arithmetic, for images of 32 pixels unless the recipe has another size."""
     recipe = experiment.typed_recipe
+    assert recipe.model is not None
     assert recipe.design is not None
     assert recipe.batch_size is not None
     options = tuple(sorted(recipe.model_options.items()))

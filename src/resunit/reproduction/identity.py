@@ -9,6 +9,7 @@ from typing import Any
 from resunit.models.custom import source_digest
 from resunit.runs.recipe_format import WITHOUT_EFFECT
 from resunit.training.recipe import Recipe, is_own_design
+from resunit.training.starting_weights import checksum_of
 
 # This number is raised by hand whenever a change makes equal recipes give other numbers.
 NUMERICS = 1
@@ -33,12 +34,14 @@ def identity_of(recipe: Recipe, data_checksum: str) -> str:
 
     Args:
         recipe: the recipe with its precision resolved, since "auto" means different things on different
-            machines.
+            machines. Weights that it starts from count by their checksum, wherever they lie.
         data_checksum: the checksum of the data set.
     """
     determining = _select_determining(recipe.to_json()) | {"data": data_checksum, "numerics": NUMERICS}
     if recipe.design is not None and is_own_design(recipe.design):
         determining["own design"] = source_digest(recipe.design)
+    if recipe.weights is not None:
+        determining["weights"] = checksum_of(recipe.weights)
     return _hash(determining)[:16]
 
 

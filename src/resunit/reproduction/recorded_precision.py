@@ -18,7 +18,7 @@ def take_recorded_precision(
     Rows of one network are compared with each other, so they have one precision. Of equally good ones it is the
     precision that this machine trains in.
     """
-    of_network: dict[str, list[PlannedRun]] = defaultdict(list)
+    of_network: dict[str | None, list[PlannedRun]] = defaultdict(list)
     for run in planned:
         of_network[run.recipe.model].append(run)
     return [run for runs in of_network.values() for run in _find_most_recorded(runs, evidence)]

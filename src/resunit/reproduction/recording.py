@@ -100,6 +100,7 @@ def record_of(experiment: Experiment, run: Run) -> ExperimentRecord:
 
 
 def _network_of(recipe: Recipe) -> NetworkChoice:
+    assert recipe.model is not None
     assert recipe.design is not None
     if recipe.design in DESIGNS:
         return network(recipe.model, recipe.design, **recipe.model_options)

@@ -79,6 +79,7 @@ def _measure(documents: Sequence[Mapping[str, Any]], threads: int, answers: Conn
 def _seconds_of(recipe: Recipe) -> float:
     if recipe.design is not None and is_own_design(recipe.design):
         add_design(recipe.design)  # Whoever runs the table has named it.
+    assert recipe.model is not None
     spec = network_spec(recipe.model, design=recipe.design, **recipe.model_options)
     dataset = noise_like(recipe.data, image_size=recipe.image_size) or load_dataset(recipe, progress=False)
     if recipe.validation:

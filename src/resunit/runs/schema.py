@@ -195,6 +195,8 @@ class Environment:
     world_size: int
     precision: str
     data_checksum: str | None = None
+    weights_checksum: str | None = None
+    """The SHA-256 of the weights file that the run started from; None for random weights."""
     started: str | None = None
     """The time in UTC at which the run was first started, as ISO 8601 writes it."""
     host: str | None = None

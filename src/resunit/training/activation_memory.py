@@ -33,15 +33,15 @@ def resolve_activation_checkpointing(
         return "small" if recipe.activation_checkpointing == "small" else "fast"
     assert recipe.batch_size is not None
     images = min(recipe.ghost_batch_size or recipe.batch_size, recipe.batch_size // distributed.world_size)
-    needs = bytes_per_image(count_activations(spec, image_size), recipe.precision)
+    needs = bytes_per_image(count_activations(spec, image_size, recipe.freeze), recipe.precision)
     asked = recipe.activation_checkpointing
     modes: tuple[Mode, ...] = ("fast", "small") if asked == "auto" else (asked,)
     for mode in modes:
         if images * needs[mode] <= USABLE_SHARE * free:
             return mode
     raise UsageError(
-        f"{recipe.model} needs about {_gibibytes(images * needs[modes[-1]])} to train on {images} images of "
-        f"{image_size} pixels at once with --activation-checkpointing {modes[-1]}, and {_gibibytes(free)} are "
+        f"{recipe.model or recipe.weights} needs about {_gibibytes(images * needs[modes[-1]])} to train on "
+        f"{images} images of {image_size} pixels at once with --activation-checkpointing {modes[-1]}, and {_gibibytes(free)} are "
         f"free; {_remedy(images, needs, USABLE_SHARE * free)}"
     )
 

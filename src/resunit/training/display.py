@@ -14,6 +14,7 @@ from resunit.runs.judged_images import remark_on_few
 from resunit.runs.schema import LogLine
 from resunit.training.estimate import measure_speed, seconds_of_run
 from resunit.training.setup import TrainingSetup
+from resunit.training.starting_weights import StartingWeights
 from resunit.training.state import TrainingState
 
 SECONDS_BETWEEN_LINES = 15
@@ -40,10 +41,12 @@ class Display:
         device = setup.distributed.device
         remark = "" if supports_bf16(device) else WITHOUT_BF16[recipe.precision]
         self.say(
-            f"{recipe.model}: {setup.steps:,} steps of {setup.batches.batch_size} from {len(dataset.train):,} "
+            f"{setup.model}: {setup.steps:,} steps of {setup.batches.batch_size} from {len(dataset.train):,} "
             f"images of {recipe.data} at {setup.image_size} pixels, "
             f"{torch.get_num_threads()} threads, {recipe.precision} on {device}{remark}{self._describe_few_judged()}"
         )
+        if setup.weights is not None:
+            self.say(self._start(setup.weights))
         during_training = ""
         if dataset.validation is not None:
             during_training = (
@@ -61,6 +64,12 @@ class Display:
         if self.console.is_interactive:
             self.bars.start()
         return self
+
+    def _start(self, weights: StartingWeights) -> str:
+        classes, freeze = self.setup.dataset.classes, self.setup.recipe.freeze
+        head = "its classifier" if weights.keeps_classifier(classes) else "a fresh classifier"
+        frozen = f"; frozen: {', '.join(freeze)}" if freeze else ""
+        return f"starts from {weights.file.path} with {head}{frozen}"
 
     def _describe_few_judged(self) -> str:
         """Return what the first line says about few images to judge, or ""."""

@@ -59,7 +59,15 @@ class Distributed:
     def average_running_statistics(self, model: nn.Module) -> None:
         """Set the batch-norm statistics of every rank to the mean over all ranks, as ghost batches are averaged."""
         if self.world_size > 1:
-            buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+            training = (
+                module for module in model.modules() if module.training
+            )  # Frozen parts have no new ones.
+            buffers = [
+                buffer
+                for module in training
+                for buffer in module.buffers(recurse=False)
+                if buffer.is_floating_point()
+            ]
             flat = torch.cat([buffer.flatten() for buffer in buffers])
             distributed.all_reduce(flat)
             flat /= self.world_size

@@ -28,6 +28,7 @@ def describe_environment(
     command: str | None = None,
     recipe: Mapping[str, Any] | None = None,
     data_notes: tuple[str, ...] = (),
+    weights_checksum: str | None = None,
 ) -> Environment:
     """Return what bitwise repetition of a run depends on, its recipe, and when and where it happens.
 
@@ -39,6 +40,7 @@ def describe_environment(
         command: the command as it was typed; None for a run that Python code starts.
         recipe: the recipe that the run begins with, as recipe.json holds it.
         data_notes: what a user should know about the images.
+        weights_checksum: the checksum of the weights file that the run starts from.
     """
     is_anonymous = bool(os.environ.get(ANONYMOUS))
     return Environment(
@@ -59,6 +61,7 @@ def describe_environment(
         world_size=world_size,
         precision=precision,
         data_checksum=data_checksum,
+        weights_checksum=weights_checksum,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         host=None if is_anonymous else platform.node() or None,
         command=None if is_anonymous else command,

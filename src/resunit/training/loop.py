@@ -31,7 +31,7 @@ from resunit.training.writer import RunWriter
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
 # A stored recipe gives these fields as they were resolved, which says more than what was asked for.
-RESOLVED_FIELDS = {"data", "batch_size", "precision", "activation_checkpointing"}
+RESOLVED_FIELDS = {"data", "weights", "batch_size", "precision", "activation_checkpointing"}
 
 
 @isolated_process_state()
@@ -97,7 +97,7 @@ def resume(path: str | Path, *, quiet: bool = False) -> RunResult:
         set_recorded_threads(environment.threads)
     setup = prepare(recipe)
     writer = RunWriter(folder, setup)
-    writer.check_data()
+    writer.check_sources()
     with writer.in_use():
         return _train_on(writer.restore(), setup, writer, quiet)
 

@@ -33,7 +33,7 @@ class RecipeOptimizer:
         """Apply the gradients and clear them.
 
         Args:
-            learning_rate: SGD's rate; Muon's is its own peak times the same fraction.
+            learning_rate: SGD's rate; the classifier's and Muon's are their own peaks times the same fraction.
         """
         for name, matrix in self.matrices.items():
             gradient = self.parameters[name].grad
@@ -64,18 +64,30 @@ class RecipeOptimizer:
 
 
 def _sgd(recipe: Recipe, named: Mapping[str, nn.Parameter]) -> SGD:
-    """Return SGD; parameters with and without weight decay are groups of their own if the recipe has both kinds."""
-    decays = {name: recipe.decay_parameters == "all" or p.ndim > 1 for name, p in named.items()}
+    """Return SGD; parameters that differ in weight decay or learning rate are in groups of their own."""
+    kinds = {
+        name: (
+            recipe.weight_decay if recipe.decay_parameters == "all" or p.ndim > 1 else 0.0,
+            recipe.head_learning_rate or recipe.learning_rate if is_head(name) else recipe.learning_rate,
+        )
+        for name, p in named.items()
+    }
     groups = [
         {
-            "params": [p for name, p in named.items() if decays[name] == decay],
-            "weight_decay": recipe.weight_decay if decay else 0.0,
+            "params": [p for name, p in named.items() if kinds[name] == kind],
+            "weight_decay": kind[0],
+            "lr": kind[1],
         }
-        for decay in sorted(set(decays.values()))
+        for kind in sorted(set(kinds.values()))
     ]
     return SGD(
         groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
     )
+
+
+def is_head(parameter: str) -> bool:
+    """Return whether a parameter, by its name, is one of the classifier's."""
+    return parameter.startswith("classifier.")
 
 
 def _muon(recipe: Recipe, matrices: Mapping[str, nn.Parameter]) -> Muon:

@@ -26,6 +26,7 @@ from resunit.runs.folder import RunFolder
 from resunit.runs.recipe_format import RECIPE_FORMAT, upgrade_recipe
 from resunit.runs.record_files import read_json
 
+FINE_TUNING = Topic("Fine-tuning")
 LENGTH, DATA, AUGMENTATION = Topic("Length"), Topic("Data"), Topic("Augmentation")
 OPTIMIZER, SCHEDULE = Topic("Optimizer"), Topic("Learning rate schedule")
 EVALUATION, MACHINE = Topic("Evaluation"), Topic("Machine")
@@ -50,14 +51,26 @@ class Recipe:
 
     name: str
     """The recipe's name; the run's default folder is named after it."""
-    model: Annotated[str, NETWORK]
-    """The network is one of those that `resunit models` lists."""
+    model: Annotated[str | None, NETWORK]
+    """The network is one of those that `resunit models` lists; none takes the network of `weights`."""
     design: Annotated[str | None, NETWORK] = None
     """The design of its units is a row of Tables 1 and 2 or a later one; none keeps the network's own."""
     model_options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the design and of the network, as `resunit.create_model` takes them (models/options.py)."""
     seed: Annotated[int, Bounds(0, GREATEST_SEED), NETWORK] = 0
     """The seed determines the initial weights, the order of the images and their augmentation."""
+
+    weights: Annotated[str | None, FINE_TUNING] = None
+    """The run starts from these weights: a run's folder, a weights.safetensors, or "imagenet" for the published
+    ResNet-50. Unless `model` is given too, the network and its options are those of the weights. Their
+    normalisation is used and, for a folder, their image size. The classes are those of the data; if they are
+    not exactly those of the weights, the classifier is fresh."""
+    freeze: Annotated[tuple[str, ...], FINE_TUNING] = ()
+    """These parts do not train, and their batch norms keep their statistics: stem, stage1, stage2 and so on,
+    final_activation, classifier."""
+    head_learning_rate: Annotated[float | None, ABOVE_ZERO, FINE_TUNING] = None
+    """The peak learning rate of the classifier, which follows the schedule as all others do; none is that of
+    `learning_rate`."""
 
     epochs: Annotated[float | None, ABOVE_ZERO, LENGTH] = None
     """The run takes this many epochs, unless `steps` is given; the schedule stretches or shrinks with it."""
@@ -170,6 +183,8 @@ FIELDS: dict[str, Any] = annotations_of(Recipe)
 def with_changes(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Return `recipe` with fields and model options changed; a new length in one unit clears the other.
 
+    New weights bring their network with them, unless a network is named beside them.
+
     Args:
         recipe: the recipe to start from; it stays as it is.
         changes: new values by name. A name is a field of the recipe, an option in models/options.py, or, for a
@@ -182,6 +197,8 @@ def with_changes(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     for name, other in (("epochs", "steps"), ("steps", "epochs")):
         if changes.get(name) is not None:
             changes.setdefault(other, None)
+    if changes.get("weights") is not None and changes.get("model") is None:
+        changes = {"model": None, "design": None, "model_options": {}} | changes
     own_design = is_own_design(changes.get("design", recipe.design))
     options = dict(changes.pop("model_options", recipe.model_options))
     for name in [name for name in changes if name not in FIELDS]:
@@ -242,6 +259,12 @@ def _check_options(design: str | None, options: Mapping[str, Any]) -> dict[str, 
 
 def _check_together(recipe: Recipe) -> None:
     """Raise UsageError for fields that are valid alone and not together."""
+    if recipe.model is None and recipe.weights is None:
+        raise UsageError("a recipe needs a network: give model or weights")
+    if recipe.model is None and (recipe.design is not None or recipe.model_options):
+        raise UsageError(
+            "the design and its options are stored with the weights; leave them out, or give model too"
+        )
     if recipe.epochs is None and recipe.steps is None:
         raise UsageError("a recipe needs a length: give epochs or steps")
     if recipe.epochs is not None and recipe.steps is not None:

@@ -49,7 +49,7 @@ def describe_result(
     images_at_the_end = (setup.steps - steps_before_the_end(setup.steps)) * setup.batches.batch_size
     has_end = status == "done" and state.end_seen == images_at_the_end
     return RunResult(
-        model=recipe.model,
+        model=setup.model,
         design=setup.spec.design,
         data=setup.dataset.name,
         recipe=recipe.name,

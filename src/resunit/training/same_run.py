@@ -7,9 +7,9 @@ from resunit.runs.folder import RunFolder
 from resunit.runs.schema import Environment
 from resunit.training.recipe import Recipe, recipe_from_json
 
-# These fields may change when a run is resumed, because they change none of its numbers. The folder `data` may
-# have moved, because a checksum tells whether the images are the same.
-MAY_CHANGE = ("name", "data", "device", "activation_checkpointing", "checkpoint_every")
+# These fields may change when a run is resumed, because they change none of its numbers. The folder `data` and the
+# file `weights` may have moved, because checksums tell whether they are the same.
+MAY_CHANGE = ("name", "data", "weights", "device", "activation_checkpointing", "checkpoint_every")
 
 
 def check_recipe_of_run(folder: RunFolder, recipe: Recipe, environment: Environment) -> None:

@@ -1,6 +1,7 @@
 """The setup of a run: a recipe made concrete before anything is written."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
+from resunit.training.starting_weights import StartingWeights, read_starting_weights
 from resunit.training.whitening import fit_whitening
 
 AnyDataset: TypeAlias = Dataset[Split | StreamedSplit]
@@ -37,6 +39,8 @@ class TrainingSetup:
     dataset: AnyDataset
     normalisation: Normalisation
     spec: NetworkSpec
+    weights: StartingWeights | None
+    """The weights that the run starts from; None for random weights."""
     network: ResidualNetwork
     optimizer: RecipeOptimizer
     batches: Batches
@@ -44,6 +48,18 @@ class TrainingSetup:
     """The length of the run."""
     flops: dict[int, int]
     """The floating-point operations to train on one image, by its side in pixels."""
+
+    @property
+    def model(self) -> str:
+        """The name of the network."""
+        name = self.recipe.model if self.weights is None else self.recipe.model or self.weights.network
+        assert name is not None
+        return name
+
+    @property
+    def weights_checksum(self) -> str | None:
+        """The checksum of the weights file that the run starts from."""
+        return None if self.weights is None else self.weights.checksum
 
     @property
     def image_size(self) -> int:
@@ -108,39 +124,68 @@ def prepare(recipe: Recipe) -> TrainingSetup:
     Raises:
         UsageError: the recipe does not fit together, or does not fit the data or this machine.
         DataError: the data cannot be fetched or read.
+        FileFormatError: the weights to start from are missing, damaged or of another network.
     """
     distributed = start_distributed(recipe.device)
     # The network comes before the data, so that a misspelt name fails at once.
-    spec = network_spec(recipe.model, design=recipe.design, **recipe.model_options)
-    dataset = load_dataset_once(recipe, distributed)
+    weights = read_starting_weights(recipe)
+    if weights is None:
+        assert recipe.model is not None
+        spec, image_size = network_spec(recipe.model, design=recipe.design, **recipe.model_options), None
+    else:
+        spec, image_size = weights.file.spec, weights.image_size_for(recipe)
+    check_frozen(recipe.freeze, spec)
+    dataset = load_dataset_once(replace(recipe, image_size=recipe.image_size or image_size), distributed)
     if recipe.validation:
         dataset = dataset.hold_out(recipe.validation)
-    return assemble(recipe, spec, dataset, distributed)
+    return assemble(recipe, spec, dataset, distributed, weights)
+
+
+def check_frozen(freeze: Sequence[str], spec: NetworkSpec) -> None:
+    """Raise UsageError for parts that the network of `spec` does not have, and if they leave nothing to train."""
+    if not freeze:
+        return
+    with torch.device("meta"):
+        network = build(replace(spec, depths=(1,) * len(spec.depths)))
+    network.freeze(freeze)
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise UsageError(f"freeze {','.join(freeze)} leaves nothing to train; leave a part out")
 
 
 def assemble(
-    recipe: Recipe, spec: NetworkSpec, dataset: AnyDataset, distributed: Distributed
+    recipe: Recipe,
+    spec: NetworkSpec,
+    dataset: AnyDataset,
+    distributed: Distributed,
+    weights: StartingWeights | None = None,
 ) -> TrainingSetup:
-    """Build everything that training the network of `spec` on `dataset` needs.
+    """Build everything that training the network of `spec`, or of `weights`, on `dataset` needs.
 
     Raises:
         UsageError: the recipe does not fit the data or this machine.
     """
     device, side = distributed.device, dataset.train.side
-    spec = replace(spec, num_classes=len(dataset.classes), stem=stem_for(spec, side))
-    normalisation = fit_normalisation(recipe, dataset.train).to(device)
+    if weights is None:
+        spec = replace(spec, num_classes=len(dataset.classes), stem=stem_for(spec, side))
+        normalisation = fit_normalisation(recipe, dataset.train).to(device)
+    else:
+        spec = weights.spec_for(dataset.classes)
+        normalisation = weights.normalisation_for(recipe, side).to(device)
+        recipe = replace(recipe, weights=weights.recorded)
     dataset = dataset.to(device)
     recipe, flops = _resolve(recipe, spec, dataset, distributed)
     assert recipe.batch_size is not None
 
     torch.manual_seed(recipe.seed)
-    network = build(spec).to(device).to(memory_format=torch.channels_last)
-    if spec.stem == "whitening":
+    network = build(spec) if weights is None else weights.build(dataset.classes)
+    network = network.to(device).to(memory_format=torch.channels_last)
+    if spec.stem == "whitening" and weights is None:
         fit_whitening(network.stem, dataset.train, normalisation)
     if recipe.activation_checkpointing == "small":
         enable_activation_checkpointing(network.stages)
     if not recipe.train_norm_scale:
         fix_norm_scales(network)
+    network.freeze(recipe.freeze)
     batches = Batches(
         split=dataset.train,
         normalisation=normalisation,
@@ -156,6 +201,7 @@ def assemble(
         dataset=dataset,
         normalisation=normalisation,
         spec=spec,
+        weights=weights,
         network=network,
         optimizer=RecipeOptimizer(recipe, network),
         batches=batches,
@@ -180,11 +226,11 @@ def _resolve(
         raise UsageError(f"padding {recipe.padding} cannot be reflected in images of {side} pixels")
     sides = {side, *(round(scale * side) for scale in recipe.resize_scales)}
     try:
-        flops = {size: count_training_flops(spec, size) for size in sides}
+        flops = {size: count_training_flops(spec, size, recipe.freeze) for size in sides}
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
-            f"{recipe.model} cannot train on images of {sorted(sides)} pixels: {reason}"
+            f"{recipe.model or recipe.weights} cannot train on images of {sorted(sides)} pixels: {reason}"
         ) from error
     checkpointing = resolve_activation_checkpointing(recipe, spec, side, distributed)
     return replace(recipe, activation_checkpointing=checkpointing), flops

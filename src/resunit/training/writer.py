@@ -59,21 +59,24 @@ class RunWriter:
                 command,
                 self.setup.recipe.to_json(),
                 self.setup.dataset.notes,
+                self.setup.weights_checksum,
             )
             if earlier is not None:
                 environment = replace(environment, started=earlier.started, command=earlier.command)
             self.folder.write_environment(environment)
             yield
 
-    def check_data(self) -> None:
-        """Raise RunError if the data have changed since the run began."""
-        environment = self.folder.read_environment()
-        if environment is None or environment.data_checksum is None:
+    def check_sources(self) -> None:
+        """Raise RunError if the data or the weights that the run started from have changed since it began."""
+        environment, setup = self.folder.read_environment(), self.setup
+        if environment is None:
             return
-        if environment.data_checksum != self.setup.dataset.checksum:
-            raise RunError(
-                f"{self.folder.path}: {self.setup.dataset.name} has changed since this run began; start anew"
-            )
+        for recorded, found, name in (
+            (environment.data_checksum, setup.dataset.checksum, setup.dataset.name),
+            (environment.weights_checksum, setup.weights_checksum, setup.recipe.weights),
+        ):
+            if recorded is not None and recorded != found:
+                raise RunError(f"{self.folder.path}: {name} has changed since this run began; start anew")
 
     def log(self, predictions: Predictions, state: TrainingState) -> LogLine:
         """Add a line to log.jsonl and return it; the counts of `state` since the last line become zero."""

@@ -1,0 +1,42 @@
+"""How the images of a weights file's network are prepared, as the file records it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+
+from resunit.data import Normalisation
+from resunit.errors import FileFormatError, UsageError
+from resunit.io.fields import Bounds, check
+from resunit.models.weights import WeightsFile
+
+SIDE = Annotated[int, Bounds(1, 10_000)]  # in pixels; a record that asks for more was altered
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What happens to an image before a trained network sees it."""
+
+    normalisation: Normalisation
+    image_size: int
+    """The side in pixels of the square that the network sees."""
+    shorter_side: int
+    """The side in pixels that images are scaled to before their centre of `image_size` is cut out."""
+
+
+def preparation_of(file: WeightsFile) -> Preparation:
+    """Return the preparation of images that a weights file records.
+
+    Raises:
+        FileFormatError: the file does not say how images are prepared.
+    """
+    try:
+        normalisation = Normalisation.from_json(file.preprocessing["normalisation"])
+        image_size = check("image_size", file.preprocessing["image_size"], SIDE)
+        shorter_side = check("shorter_side", file.preprocessing.get("shorter_side", image_size), SIDE)
+        if not bool(normalisation.scale.isfinite().all() and normalisation.offset.isfinite().all()):
+            raise ValueError("its mean or std is not finite, or a std is 0")
+        normalisation(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8))
+    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
+        raise FileFormatError(f"{file.path}: does not say how images are prepared ({error})") from error
+    return Preparation(normalisation, image_size, shorter_side)
