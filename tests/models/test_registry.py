@@ -118,7 +118,7 @@ def test_initialisation() -> None:
         if isinstance(module, nn.BatchNorm2d):
             assert torch.equal(module.weight, torch.ones_like(module.weight))
             assert torch.equal(module.bias, torch.zeros_like(module.bias))
-    assert torch.equal(model.classifier.bias, torch.zeros(10))
+    assert torch.equal(model.get_parameter("classifier.bias"), torch.zeros(10))
 
 
 def test_cost_counts_multiply_adds_of_a_small_network_by_hand() -> None:

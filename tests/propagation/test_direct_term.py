@@ -254,7 +254,8 @@ class Dropping(nn.Module):
 
     def __init__(self, f: nn.Module):
         super().__init__()
-        self.units = nn.ModuleList(Droppable(f) for _ in range(4))
+        self.droppable = [Droppable(f) for _ in range(4)]
+        self.units = nn.ModuleList(self.droppable)
 
     def forward(self, x: Tensor, cut: bool = False) -> Tensor:
         self.entries = [x]
@@ -270,7 +271,7 @@ def test_a_unit_that_a_pass_leaves_out_hands_the_direct_term_on(left_out: int, f
     model = Dropping(f)
     instrument = Instrument(model)
     instrument.detect(X)
-    model.units[left_out].is_left_out = True
+    model.droppable[left_out].is_left_out = True
     result = instrument.measure(X)
     reached = [number for number in range(4) if number != left_out]
     assert [j.stream_rms is not None for j in result.junctions] == [n in reached for n in range(4)]

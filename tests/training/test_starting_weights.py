@@ -94,14 +94,14 @@ def test_a_run_takes_network_normalisation_and_image_size_of_the_weights(
 
 def test_the_classifier_is_kept_for_the_same_classes_alone(trained: Path) -> None:
     stored = tensors(trained)["classifier.weight"]
-    same = prepare(small(weights=str(trained), model=None)).network.classifier.weight
+    same = prepare(small(weights=str(trained), model=None)).network.get_parameter("classifier.weight")
     assert torch.equal(same, stored)
     other = prepare(small(weights=str(trained), model=None, data="cifar10-sample", seed=3))
-    assert torch.equal(other.network.classifier.weight, stored)
+    assert torch.equal(other.network.get_parameter("classifier.weight"), stored)
     assert other.weights is not None
     assert not other.weights.keeps_classifier(tuple(reversed(other.dataset.classes)))
     torch.manual_seed(3)
-    fresh = other.weights.build(tuple(reversed(other.dataset.classes))).classifier.weight
+    fresh = other.weights.build(tuple(reversed(other.dataset.classes))).get_parameter("classifier.weight")
     assert fresh.shape == stored.shape
     assert not torch.equal(fresh, stored)
 

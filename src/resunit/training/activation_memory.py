@@ -39,10 +39,11 @@ def resolve_activation_checkpointing(
     for mode in modes:
         if images * needs[mode] <= USABLE_SHARE * free:
             return mode
+    name, mode = recipe.model or recipe.weights, modes[-1]
     raise UsageError(
-        f"{recipe.model or recipe.weights} needs about {_gibibytes(images * needs[modes[-1]])} to train on "
-        f"{images} images of {image_size} pixels at once with --activation-checkpointing {modes[-1]}, and {_gibibytes(free)} are "
-        f"free; {_remedy(images, needs, USABLE_SHARE * free)}"
+        f"{name} needs about {_gibibytes(images * needs[mode])} to train on {images} images of {image_size} pixels "
+        f"at once with --activation-checkpointing {mode}, and {_gibibytes(free)} are free; "
+        f"{_remedy(images, needs, USABLE_SHARE * free)}"
     )
 
 
