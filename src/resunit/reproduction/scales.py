@@ -6,7 +6,7 @@ from typing import Any
 
 from resunit.errors import UsageError, unknown
 from resunit.models.registry import network_spec
-from resunit.reproduction.rows import Row
+from resunit.reproduction.paper.rows import Row
 from resunit.training.devices import resolve_device
 from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe, with_changes

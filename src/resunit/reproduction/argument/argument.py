@@ -19,8 +19,8 @@ from resunit.reproduction.argument.networks import Networks
 from resunit.reproduction.argument.show import Show
 from resunit.reproduction.argument.shown import NumberTable, Shown
 from resunit.reproduction.claims import ClaimOutcome, judge
-from resunit.reproduction.evidence import SHIPPED, read_records
-from resunit.reproduction.publication import claim_rows
+from resunit.reproduction.comparison import claim_rows
+from resunit.reproduction.evidence.records import SHIPPED, read_records
 from resunit.reproduction.statements import STATEMENTS, Statement
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.environment import name_processor
