@@ -108,7 +108,7 @@ def reproduce(
         )
     changes = options.changes()
     if plan and run:
-        raise UsageError("--plan only looks ahead; leave it out to train, or --run")
+        raise UsageError("--plan trains nothing; leave out --plan to train, or leave out --run")
     asked = make_plan(
         table, scale=scale, seeds=seeds, only=only, data=data, changes=changes, add=add or [], out=out,
         records=records, pool=pool or [],

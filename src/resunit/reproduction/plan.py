@@ -84,7 +84,7 @@ class Plan:
         if self.records is None:
             return read_evidence(self.out, self.scale)
         if not self.records.exists():
-            raise FileFormatError(f"{self.records}: no such file; --records takes one of JSON lines")
+            raise FileFormatError(f"{self.records}: no such file; --records takes a file of JSON lines")
         return read_records(self.records)
 
     def runs(self) -> list[PlannedRun]:

@@ -79,10 +79,10 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
             raise RunError(
                 f"{places}: no run there has ended; wait, or continue with `resunit train --resume`"
             )
-        raise UsageError(f"no runs in {places}; `resunit train` and `reproduce` make some")
+        raise UsageError(f"no runs in {places}; `resunit train` and `resunit reproduce` write some")
     if against is not None and not found.runs:
         raise UsageError(
-            "--against needs runs of `resunit train`; rows of the paper's tables have their figures"
+            "--against needs runs of `resunit train`, and these are rows of the paper's tables; leave --against out"
         )
     compared = compare(found.runs, out, against, found.unfinished) if found.runs else None
     measured = make_measurement_table(found.measurements) if found.measurements else None

@@ -65,7 +65,7 @@ def train_missing(
         plan.name, plan.table, scale=plan.scale, seeds=plan.seeds, data=plan.data, changes=plan.changes
     )
     if not wanted:
-        raise UsageError(f"{plan.name}: nothing to run; its rows' data cannot be had here")
+        raise UsageError(f"{plan.name}: nothing to run, because the data of its rows are not on this machine")
     device = resolve_device(wanted[0].typed_recipe.device)
     before = [record for record in select_records(wanted, plan.evidence()) if has_ended(record)]
     pooled = {record.identity for record in plan.pooled}

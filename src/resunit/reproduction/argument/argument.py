@@ -194,7 +194,7 @@ def what_shows(statements: Sequence[Statement] = STATEMENTS) -> NumberTable:
 
 def _read(records: Path | None) -> list[ExperimentRecord]:
     if records is not None and not records.exists():
-        raise FileFormatError(f"{records}: no such file; --records takes one of JSON lines")
+        raise FileFormatError(f"{records}: no such file; --records takes a file of JSON lines")
     files = sorted(SHIPPED.glob("*.jsonl")) if records is None else [records]
     return [record for file in files for record in read_records(file)]
 

@@ -190,7 +190,9 @@ def only_runner(out: Path) -> Iterator[None]:
         with only_user_of(out):
             yield
     except BlockingIOError:
-        raise RunError(f"{out}: another `resunit reproduce` is at work there; wait or take --out") from None
+        raise RunError(
+            f"{out}: another `resunit reproduce` is at work there; wait, or name another folder with --out"
+        ) from None
 
 
 @contextmanager
