@@ -72,7 +72,7 @@ def models(
 
         console = Console(width=CHARACTERS_A_LINE, highlight=False)
         console.print(models_table(records))
-        console.print(designs_in_words())
+        console.print(list_designs())
     return DONE
 
 
@@ -114,7 +114,7 @@ def models_table(records: list[dict[str, Any]]) -> "Table":
     return table
 
 
-def designs_in_words() -> str:
+def list_designs() -> str:
     """Return one line with the names that --design takes: the paper's, and those later than the paper."""
     from resunit.models.table import design_names
 
