@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchmarks import accuracy, growth, infer, memory, program, startup, sweep, train, watch
 from benchmarks.processes import MeasurementError
-from benchmarks.records import BenchmarkRecord, current_time, describe_machine, path_of
+from benchmarks.records import BenchmarkRecord, current_time, describe_benchmark_machine, path_of
 from benchmarks.session import Session
 from benchmarks.tables import tabulate_measurements, tabulate_targets
 from benchmarks.targets import check_targets
@@ -55,7 +55,7 @@ def measure_subject(subject: str, options: Mapping[str, Any], out: Path, quiet: 
             raise UsageError(f"{subject} takes no {option(name)}")
         if name in COUNTS and value < 1:
             raise UsageError(f"{option(name)} must be at least 1, not {value}")
-    session, started, machine = Session(shown=not quiet), current_time(), describe_machine()
+    session, started, machine = Session(shown=not quiet), current_time(), describe_benchmark_machine()
     if not supports_bf16(torch.device("cpu")):
         session.notice("this processor does not compute in bf16: the best configurations use fp32")
     measure(session, **options, **({"out": out} if "out" in known else {}))

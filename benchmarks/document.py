@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmarks.accuracy import PUBLISHED, PublishedResult
 from benchmarks.plots import draw_sweep
-from benchmarks.records import Machine, Measurement, read_newest_records
+from benchmarks.records import BenchmarkMachine, Measurement, read_newest_records
 from benchmarks.tables import format_rate, list_given
 from benchmarks.targets import TargetCheck, check_targets
 from benchmarks.timing import Spread
@@ -26,7 +26,7 @@ class Section:
     title: str
     text: str
     started: str
-    machine: Machine
+    machine: BenchmarkMachine
     measurements: list[Measurement]
     checks: list[TargetCheck]
     figure: str | None = None

@@ -4,57 +4,40 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
 from resunit.runs import record_files
 from resunit.runs.benchmark_record import (
     Axis,
+    BenchmarkMachine,
     BenchmarkRecord,
     Details,
-    Machine,
     Measurement,
     SeedErrors,
     Settings,
     WorkUnit,
     upgrade_benchmark,
 )
-from resunit.training.environment import describe_environment
+from resunit.training.environment import describe_machine
 
 __all__ = [
     "Axis",
+    "BenchmarkMachine",
     "BenchmarkRecord",
     "Details",
-    "Machine",
     "Measurement",
     "SeedErrors",
     "Settings",
     "WorkUnit",
     "current_time",
-    "describe_machine",
+    "describe_benchmark_machine",
     "path_of",
     "read_newest_records",
     "read_records",
 ]
 
 
-def describe_machine() -> Machine:
+def describe_benchmark_machine() -> BenchmarkMachine:
     """Return the description of the machine that this process runs on."""
-    environment = describe_environment(torch.device("cpu"), "", 1)
-    return Machine(
-        resunit=environment.resunit,
-        commit=environment.commit,
-        python=environment.python,
-        torch=str(environment.torch),  # torch gives its version as a subclass of str.
-        torchvision=environment.torchvision,
-        numpy=environment.numpy,
-        machine=environment.machine,
-        processor=environment.processor,
-        cpu_capability=environment.cpu_capability,
-        batch_norm=environment.batch_norm,
-        threads=environment.threads,
-        cores=environment.cores,
-        omp_num_threads=os.environ.get("OMP_NUM_THREADS"),
-    )
+    return BenchmarkMachine(**vars(describe_machine()), omp_num_threads=os.environ.get("OMP_NUM_THREADS"))
 
 
 def current_time() -> str:

@@ -1,5 +1,16 @@
-"""Tests run side by side (pytest-xdist), so each process computes on one thread."""
+"""Tests run side by side (pytest-xdist), so each process computes on one thread, and the longest files come first."""
 
 import os
 
+import pytest
+
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported here, and in the processes that tests start
+
+# A worker takes whole files, so a long one that began late would run on alone.
+LONGEST_FILES = (
+    "test_runner.py", "test_loop.py", "test_interruption.py", "test_code_blocks.py", "test_process_state.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)

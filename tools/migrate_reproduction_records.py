@@ -10,7 +10,7 @@ from pathlib import Path
 
 from resunit.io.atomic import write_atomically
 from resunit.io.fields import to_json
-from resunit.reproduction.evidence import SHIPPED, read_records
+from resunit.reproduction.evidence.records import SHIPPED, read_records
 
 
 def migrate(path: Path) -> int:

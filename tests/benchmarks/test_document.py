@@ -11,7 +11,7 @@ from benchmarks.records import (
     Details,
     Measurement,
     Settings,
-    describe_machine,
+    describe_benchmark_machine,
     path_of,
 )
 from resunit.errors import UsageError
@@ -21,7 +21,9 @@ OLDER, NEWER = "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"
 
 
 def write_records(folder: Path, started: str, measurements: list[Measurement]) -> None:
-    records = [BenchmarkRecord(started, describe_machine(), measurement) for measurement in measurements]
+    records = [
+        BenchmarkRecord(started, describe_benchmark_machine(), measurement) for measurement in measurements
+    ]
     record_files.append(path_of(folder, measurements[0].subject), records)
 
 

@@ -7,13 +7,13 @@ import pytest
 
 from benchmarks.recipe_runs import read_runs
 from benchmarks.records import (
+    BenchmarkMachine,
     BenchmarkRecord,
     Details,
-    Machine,
     Measurement,
     SeedErrors,
     Settings,
-    describe_machine,
+    describe_benchmark_machine,
     path_of,
     read_newest_records,
     read_records,
@@ -64,7 +64,7 @@ def test_a_record_that_is_written_is_read_again(tmp_path: Path) -> None:
     measurement = Measurement(
         "train", "resunit", (1.0, 2.0), 128, "images", settings=Settings(1, 32), details=details
     )
-    record = BenchmarkRecord("2026-11-25T01:58:13+00:00", describe_machine(), measurement)
+    record = BenchmarkRecord("2026-11-25T01:58:13+00:00", describe_benchmark_machine(), measurement)
     record_files.append(path_of(tmp_path, "train"), [record])
     assert read_records(path_of(tmp_path, "train")) == [record]
     assert json.loads(path_of(tmp_path, "train").read_text())["format"] == BenchmarkRecord.FORMAT
@@ -75,7 +75,7 @@ def test_measurements_of_format_1_are_upgraded(tmp_path: Path) -> None:
     step, accuracy = read_records(tmp_path / "bench-x.jsonl")
     machine = {name: value for name, value in MACHINE.items() if name != "OMP_NUM_THREADS"}
     assert step.started == "2026-11-25T01:57:43+00:00"
-    assert step.machine == Machine(**machine, omp_num_threads="2")
+    assert step.machine == BenchmarkMachine(**machine, omp_num_threads="2")
     assert step.measurement == Measurement(
         "train",
         "resunit",
@@ -116,7 +116,7 @@ def test_a_newer_or_damaged_line_is_refused_by_file_and_line(tmp_path: Path, lin
 def test_a_line_that_was_cut_off_is_dropped_and_not_glued_to_the_next(tmp_path: Path) -> None:
     path = path_of(tmp_path, "train")
     measurement = Measurement("train", "resunit", (1.0,), 128, "images")
-    first, second = (BenchmarkRecord(time, describe_machine(), measurement) for time in ("a", "b"))
+    first, second = (BenchmarkRecord(time, describe_benchmark_machine(), measurement) for time in ("a", "b"))
     record_files.append(path, [first])
     path.write_text(path.read_text() + '{"started": "c", "mach')
     with pytest.warns(CutOffRecord):

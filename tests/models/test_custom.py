@@ -17,8 +17,8 @@ from resunit.models.custom import source_digest
 from resunit.models.designs import DESIGNS
 from resunit.models.weights import read_weights
 from resunit.ops.activation_checkpointing import enable_activation_checkpointing
+from resunit.reproduction.paper.tables import TABLES
 from resunit.reproduction.plan import make_own_row, select_rows
-from resunit.reproduction.tables import TABLES
 from tests.models.parts import part, units
 
 PAGE = Path(__file__).parents[2] / "docs" / "your-own-row.md"

@@ -3,9 +3,16 @@
 import pytest
 
 from resunit.reports.measurement_table import make_measurement_table
-from resunit.runs.benchmark_record import BenchmarkRecord, Details, Machine, Measurement, SeedErrors, WorkUnit
+from resunit.runs.benchmark_record import (
+    BenchmarkMachine,
+    BenchmarkRecord,
+    Details,
+    Measurement,
+    SeedErrors,
+    WorkUnit,
+)
 
-MACHINE = Machine("0.1.0", None, "3", "2", "0", "2", "Linux x86_64", "P", "AVX2", "torch", 2, 2)
+MACHINE = BenchmarkMachine("0.1.0", None, "3", "2", "0", "2", "Linux x86_64", "P", "AVX2", "torch", 2, 2)
 
 
 @pytest.mark.parametrize(

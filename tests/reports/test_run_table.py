@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from resunit.io.sortable_table import SortableTable
+from resunit.reports.printed_table import narrow_table, table_for_terminal, table_in_markdown
 from resunit.reports.run_table import make_run_table
-from resunit.reports.sortable_table import narrow_table, table_for_terminal, table_in_markdown
 from tests.reports.compared_runs import compared
 
 RUNS = [

@@ -6,7 +6,7 @@ from typing import Any
 
 from resunit.reproduction.claims import CLAIMS, ClaimOutcome, judge
 from resunit.reproduction.claims.margins import Margins
-from resunit.reproduction.networks import NetworkChoice, network
+from resunit.reproduction.paper.networks import NetworkChoice, network
 from resunit.reproduction.setting import recipe_of_scale
 from resunit.runs.schema import CurvePoint, ExperimentRecord, PropagationPoint
 

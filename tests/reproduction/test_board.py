@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from resunit.reproduction import board as module
-from resunit.reproduction.board import Board
+from resunit.reproduction.evidence.run_record import describe
 from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.recording import describe
+from resunit.reproduction.paper.tables import TABLES
+from resunit.reproduction.running import board as module
+from resunit.reproduction.running.board import Board
 from resunit.reproduction.scales import recipe_for
-from resunit.reproduction.tables import TABLES
 
 ROWS = {row.id: row for row in TABLES["table3"].rows}
 

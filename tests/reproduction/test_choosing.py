@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from resunit.reproduction.claims import judge
-from resunit.reproduction.networks import network
+from resunit.reproduction.paper.networks import network
 from resunit.runs.schema import ExperimentRecord
 from tests.reproduction.made_up_runs import BY_ID, CONV, ORIGINAL, PRE, outcome_of, runs
 

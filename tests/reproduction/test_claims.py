@@ -3,8 +3,8 @@
 import pytest
 
 from resunit.reproduction.claims import CLAIMS, judge
-from resunit.reproduction.networks import network
-from resunit.reproduction.tables import TABLES
+from resunit.reproduction.paper.networks import network
+from resunit.reproduction.paper.tables import TABLES
 from tests.reproduction.made_up_runs import (
     BY_ID,
     CONV,

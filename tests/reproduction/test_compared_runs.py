@@ -10,7 +10,7 @@ import pytest
 from resunit.cli import main
 from resunit.errors import FileFormatError, RunError, UsageError
 from resunit.io.jsonl import append_lines
-from resunit.reproduction.find_records import find_records
+from resunit.reproduction.evidence.find_records import find_records
 from resunit.reproduction.report import write_report
 from resunit.runs.record_files import append
 from tests.benchmarks.test_records import ACCURACY_OF_FORMAT_1, RUN_OF_FORMAT_1, STEP_OF_FORMAT_1

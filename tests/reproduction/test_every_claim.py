@@ -15,7 +15,7 @@ from resunit.reproduction.claims.quantities import (
     TRAIN_ERROR,
     TRAIN_LOSS,
 )
-from resunit.reproduction.networks import NetworkKey
+from resunit.reproduction.paper.networks import NetworkKey
 from resunit.runs.schema import ExperimentRecord
 from tests.reproduction.made_up_runs import MARGINS, runs
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resunit.reproduction.evidence import read_records, records_path
+from resunit.reproduction.evidence.records import read_records, records_path
 
 SETTINGS = ["--steps", "40", "--checkpoint-every", "5", "--evaluate-steps", "5"]
 

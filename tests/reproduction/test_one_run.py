@@ -13,13 +13,13 @@ import torch
 
 from resunit.errors import FileFormatError
 from resunit.io.atomic import only_user_of
-from resunit.reproduction import one_run
-from resunit.reproduction.evidence import read_records, records_path
+from resunit.reproduction.evidence.records import read_records, records_path
+from resunit.reproduction.evidence.run_record import describe
 from resunit.reproduction.experiment import Experiment, plan_experiments
-from resunit.reproduction.one_run import perform, wait_until_free
-from resunit.reproduction.recording import describe
-from resunit.reproduction.runner import LocalProcesses, perform_all
-from resunit.reproduction.tables import TABLES
+from resunit.reproduction.paper.tables import TABLES
+from resunit.reproduction.running import one_run
+from resunit.reproduction.running.one_run import perform, wait_until_free
+from resunit.reproduction.running.runner import LocalProcesses, perform_all
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import MEMORY, free_memory
 

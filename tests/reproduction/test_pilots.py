@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from resunit.reproduction.claims import judge
-from resunit.reproduction.networks import NetworkChoice, network
+from resunit.reproduction.paper.networks import NetworkChoice, network
 from resunit.reproduction.pilots import examine_pilots
 from resunit.reproduction.statistics import pooled_deviation, power
 from resunit.runs.schema import ExperimentRecord

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from resunit.errors import FileFormatError, UsageError
-from resunit.reproduction.evidence import records_path
+from resunit.reproduction.evidence.pool import RecordsLeftOut
+from resunit.reproduction.evidence.records import records_path
 from resunit.reproduction.experiment import plan_runs
-from resunit.reproduction.networks import network
+from resunit.reproduction.paper.networks import network
+from resunit.reproduction.paper.tables import TABLES
 from resunit.reproduction.plan import Plan, make_plan
-from resunit.reproduction.pool import RecordsLeftOut
 from resunit.reproduction.reproduce import show, train_missing
-from resunit.reproduction.tables import TABLES
 from resunit.runs.record_files import append
 from resunit.runs.schema import ExperimentRecord
 from tests.cli.command_lines import refused

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from resunit.reproduction.claims.quantities import EARLY_ERROR, EARLY_TRUNCATION, GROWTH, LATE_TRUNCATION
-from resunit.reproduction.networks import network
+from resunit.reproduction.paper.networks import network
 from resunit.runs.schema import CurvePoint
 from tests.reproduction.made_up_runs import ORIGINAL, measurement, outcome_of, runs
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resunit.reproduction.evidence import SHIPPED, read_records
+from resunit.reproduction.evidence.records import SHIPPED, read_records
 from resunit.reproduction.plan import Plan, make_plan
 from resunit.reproduction.reproduce import show, train_missing
 from resunit.runs.record_files import append
@@ -50,7 +50,7 @@ def test_nothing_is_trained_that_is_recorded(
     in_results = tmp_path / "results"
     in_results.mkdir()
     (in_results / f"reproduce-{SCALE}.jsonl").write_bytes(recorded.read_bytes())
-    monkeypatch.setattr("resunit.reproduction.evidence.SHIPPED", tmp_path / "nothing ships")
+    monkeypatch.setattr("resunit.reproduction.evidence.records.SHIPPED", tmp_path / "nothing ships")
     monkeypatch.setattr(
         "resunit.reproduction.reproduce.plan_experiments", lambda *_rows, **_how: pytest.fail("trains")
     )

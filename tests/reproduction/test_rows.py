@@ -12,9 +12,9 @@ from resunit.models.network import build
 from resunit.models.registry import network_spec
 from resunit.reproduction.experiment import PlannedRun, RowsLeftOut, plan_experiments
 from resunit.reproduction.identity import identity_of
-from resunit.reproduction.rows import FAIL
+from resunit.reproduction.paper.rows import FAIL
+from resunit.reproduction.paper.tables import TABLES, Table
 from resunit.reproduction.scales import SCALES, recipe_for
-from resunit.reproduction.tables import TABLES, Table
 from resunit.training.recipes import named_recipe
 from tests.data.photographs import write_photographs
 

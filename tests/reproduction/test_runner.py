@@ -15,7 +15,7 @@ import pytest
 
 from resunit.cli import main
 from resunit.io.atomic import only_user_of
-from resunit.reproduction.evidence import read_records, records_path
+from resunit.reproduction.evidence.records import read_records, records_path
 from resunit.runs.record_files import read_all, read_file
 from resunit.runs.schema import ExperimentRecord, LogLine, RunResult
 from tests.cli.command_lines import refused

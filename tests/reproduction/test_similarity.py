@@ -2,7 +2,7 @@
 
 import pytest
 
-from resunit.reproduction.networks import network
+from resunit.reproduction.paper.networks import network
 from tests.reproduction.made_up_runs import ORIGINAL, outcome_of, runs
 from tests.reproduction.welch_by_hand import p_above, p_below, p_similar
 

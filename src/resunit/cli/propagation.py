@@ -57,7 +57,7 @@ def propagation(
     seed
         The seed determines the choice of images, the weights of networks given by name, and the masks of dropout.
     also
-        Take these measures, which need longer, too: lesion, jacobian, correlation; repeatable.
+        Take these measures too, which need more time: lesion, jacobian, correlation; repeatable.
     out
         Draw a picture into this file: .png, .pdf, .svg, or .html for an interactive page.
     """

@@ -25,7 +25,7 @@ def report(*paths: Path, out: Path | None = None, against: str | None = None, co
     Args:
         paths: The folder of one run; or folders of runs, folders that hold them, and files of records.
         out: The page of many runs, report.html by default; a .md file gets Markdown and pictures.
-        against: Draw the error against this field of the recipe; by default the one that alone differs.
+        against: Draw the error against this field of the recipe; by default the only field that differs.
         common: The options of every command.
     """
     if not paths:
@@ -54,7 +54,7 @@ def _tell(written: "Report") -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from resunit.reports.sortable_table import narrow_table, table_for_terminal
+    from resunit.reports.printed_table import narrow_table, table_for_terminal
 
     # What is not a terminal is a file or a program, which wants each run on one line.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else CHARACTERS_OF_A_FILE)

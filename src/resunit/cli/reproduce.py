@@ -18,7 +18,7 @@ from resunit.reports.command import spell_out_options
 if TYPE_CHECKING:
     from resunit.reproduction.experiment import PlannedRun
     from resunit.reproduction.plan import Plan
-    from resunit.reproduction.plan_ahead import PlanAhead
+    from resunit.reproduction.remaining_work import RemainingWork
     from resunit.reproduction.reproduce import Reproduction
 
 RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", "weights", *OPTIONS))
@@ -98,9 +98,9 @@ def reproduce(
         not trained again.
     """
     from resunit.reproduction.plan import make_plan
-    from resunit.reproduction.plan_ahead import look_ahead
+    from resunit.reproduction.remaining_work import list_remaining_work
     from resunit.reproduction.reproduce import show, train_missing
-    from resunit.reproduction.runner import Interrupted
+    from resunit.reproduction.running.runner import Interrupted
 
     if table == "argument":
         raise UsageError(
@@ -108,13 +108,13 @@ def reproduce(
         )
     changes = options.changes()
     if plan and run:
-        raise UsageError("--plan only looks ahead; leave it out to train, or --run")
+        raise UsageError("--plan trains nothing; leave out --plan to train, or leave out --run")
     asked = make_plan(
         table, scale=scale, seeds=seeds, only=only, data=data, changes=changes, add=add or [], out=out,
         records=records, pool=pool or [],
     )  # fmt: skip
     if plan:
-        return tell_plan(look_ahead(asked, jobs=jobs), common)
+        return tell_plan(list_remaining_work(asked, jobs=jobs), common)
     try:
         trains = run or scale == "smoke"
         trained = train_missing(asked, jobs=jobs, on=on, address=address, quiet=common.json) if trains else []
@@ -149,7 +149,7 @@ REPRODUCE = app["reproduce"]
 """The command with its own commands."""
 
 
-def tell_plan(ahead: "PlanAhead", common: Common) -> int:
+def tell_plan(ahead: "RemainingWork", common: Common) -> int:
     """Print what is recorded, begun and missing, with the hours ahead."""
     from rich.console import Console
 
@@ -167,7 +167,7 @@ def tell(reproduction: "Reproduction") -> None:
     from rich.console import Console
 
     from resunit.reports.paper_comparison import claims_for_terminal, comparison_for_terminal
-    from resunit.reproduction.publication import claim_rows
+    from resunit.reproduction.comparison import claim_rows
 
     console = Console(highlight=False)
     if (signals := reproduction.signals) is not None:

@@ -79,7 +79,7 @@ def train(
     data_was_chosen = "data" in changes or config is not None
 
     with _folder_for(chosen.name, out) as folder:
-        return _or_go_on_later(folder, lambda: _train_with_any_data(chosen, folder, data_was_chosen, common))
+        return _do_resumable(folder, lambda: _train_with_any_data(chosen, folder, data_was_chosen, common))
 
 
 def _folder_for(name: str, out: Path | None) -> AbstractContextManager[Path]:
@@ -89,7 +89,7 @@ def _folder_for(name: str, out: Path | None) -> AbstractContextManager[Path]:
     return default_folder(name) if os.environ.get("RANK", "0") == "0" else nullcontext(Path("runs") / name)
 
 
-def _or_go_on_later(folder: Path, work: Callable[[], int]) -> int:
+def _do_resumable(folder: Path, work: Callable[[], int]) -> int:
     """Train or resume a run and return the exit code; an interruption outside of its steps prints how to resume it.
 
     An interruption before the run began has nothing to go on with, and is left to the command line.
@@ -138,7 +138,7 @@ def _resume(folder: Path, common: Common) -> int:
         claim_process()
         return tell_result(resume_run(folder, quiet=common.json), folder, common)
 
-    return _or_go_on_later(folder, go_on)
+    return _do_resumable(folder, go_on)
 
 
 def tell_result(result: RunResult, folder: Path, common: Common) -> int:

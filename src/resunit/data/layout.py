@@ -139,7 +139,7 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
         if classes:
             beside = f"beside {trains[0].name}/, so it is not used"
             notes.append(f"{_shorten(map(str, classes))}: {beside}")
-        return {"train": _only("train", trains), **_judged_splits(named, notes)}
+        return {"train": _only("train", trains), **_find_judged_splits(named, notes)}
     if classes:
         return _splits_among(classes, named)
     splits: dict[Kind, Path] = {
@@ -157,7 +157,7 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
     return splits
 
 
-def _judged_splits(named: Mapping[Kind, list[Path]], notes: list[str]) -> dict[Kind, Path]:
+def _find_judged_splits(named: Mapping[Kind, list[Path]], notes: list[str]) -> dict[Kind, Path]:
     splits: dict[Kind, Path] = {}
     kinds: tuple[Kind, ...] = ("validation", "test")
     for kind in kinds:

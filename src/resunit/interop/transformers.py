@@ -64,7 +64,7 @@ def from_config(path: Path) -> Architecture:
     try:
         record = parse_json(path.read_bytes())
         if record["model_type"] != "resnet":
-            raise FileFormatError(f"{path}: describes a {record['model_type']} and no resnet")
+            raise FileFormatError(f"{path}: describes a {record['model_type']}, not a resnet")
         known = {name: record[name] for name in Configuration.__dataclass_fields__ if name in record}
         config = from_json(Configuration, known)
     except OSError as error:

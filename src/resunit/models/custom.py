@@ -55,7 +55,7 @@ def _shortcut_design(name: str, shortcut: Callable[..., nn.Module]) -> Design:
     """Return the design of a shortcut class, which is called once so that mistakes show at once."""
     parameters = list(inspect.signature(shortcut).parameters.values())
     if not parameters or parameters[0].default is not inspect.Parameter.empty:
-        raise UsageError(f"{name}: its first argument is the number of channels, without a default")
+        raise UsageError(f"{name}: its first argument must be the number of channels and have no default")
     options = parameters[1:]
     for option in options:
         if type(option.default) not in OPTION_TYPES:

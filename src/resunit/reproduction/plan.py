@@ -11,15 +11,15 @@ from resunit.errors import FileFormatError, UsageError, unknown
 from resunit.io.places import user_path
 from resunit.models.custom import add_design
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
-from resunit.reproduction.evidence import read_evidence, read_records, select_newest_of_each_run
+from resunit.reproduction.comparison import OWN
+from resunit.reproduction.evidence.pool import read_pool
+from resunit.reproduction.evidence.records import read_evidence, read_records, select_newest_of_each_run
 from resunit.reproduction.experiment import PlannedRun, plan_runs
-from resunit.reproduction.networks import network
-from resunit.reproduction.pool import read_pool
-from resunit.reproduction.publication import OWN
-from resunit.reproduction.rows import Row
+from resunit.reproduction.paper.networks import network
+from resunit.reproduction.paper.rows import Row
+from resunit.reproduction.paper.tables import TABLES, Table
 from resunit.reproduction.scales import SCALES
 from resunit.reproduction.signal import changes_for_signal
-from resunit.reproduction.tables import TABLES, Table
 from resunit.runs.recipe_format import WITHOUT_EFFECT
 from resunit.runs.schema import ExperimentRecord
 
@@ -84,7 +84,7 @@ class Plan:
         if self.records is None:
             return read_evidence(self.out, self.scale)
         if not self.records.exists():
-            raise FileFormatError(f"{self.records}: no such file; --records takes one of JSON lines")
+            raise FileFormatError(f"{self.records}: no such file; --records takes a file of JSON lines")
         return read_records(self.records)
 
     def runs(self) -> list[PlannedRun]:

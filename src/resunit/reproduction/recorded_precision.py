@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from resunit.reproduction.evidence import has_ended
+from resunit.reproduction.comparison import select_records_of_row
+from resunit.reproduction.evidence.records import has_ended
 from resunit.reproduction.experiment import PlannedRun
-from resunit.reproduction.publication import select_records_of_row
 from resunit.runs.schema import ExperimentRecord
 
 

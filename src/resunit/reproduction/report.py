@@ -15,16 +15,13 @@ from resunit.reports.costs import Cost, write_costs_in_markdown
 from resunit.reports.curves import Curve, Plot, draw_curves
 from resunit.reports.measurement_table import make_measurement_table
 from resunit.reports.paper_comparison import Comparison, claims_in_markdown, comparison_in_markdown
+from resunit.reports.printed_table import table_in_markdown
 from resunit.reports.run_table import make_run_table
 from resunit.reports.runs_comparison import RunsComparison, compare
 from resunit.reports.runs_page import render_runs_page
-from resunit.reports.sortable_table import table_in_markdown
 from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.claims.margins import MARGINS, describe_margins
-from resunit.reproduction.compared_runs import compare_experiment
-from resunit.reproduction.find_records import find_records
-from resunit.reproduction.pictures import make_curves
-from resunit.reproduction.publication import (
+from resunit.reproduction.comparison import (
     claim_rows,
     has_any,
     label_of,
@@ -32,8 +29,11 @@ from resunit.reproduction.publication import (
     tally,
     with_own_rows,
 )
+from resunit.reproduction.evidence.compared_runs import compare_experiment
+from resunit.reproduction.evidence.find_records import find_records
+from resunit.reproduction.paper.tables import TABLES
 from resunit.reproduction.setting import setting_of
-from resunit.reproduction.tables import TABLES
+from resunit.reproduction.training_curves import make_curves
 from resunit.runs.schema import ExperimentRecord
 
 SUFFIXES = (".html", ".md")
@@ -79,10 +79,10 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
             raise RunError(
                 f"{places}: no run there has ended; wait, or continue with `resunit train --resume`"
             )
-        raise UsageError(f"no runs in {places}; `resunit train` and `reproduce` make some")
+        raise UsageError(f"no runs in {places}; `resunit train` and `resunit reproduce` write some")
     if against is not None and not found.runs:
         raise UsageError(
-            "--against needs runs of `resunit train`; rows of the paper's tables have their figures"
+            "--against needs runs of `resunit train`, and these are rows of the paper's tables; leave --against out"
         )
     compared = compare(found.runs, out, against, found.unfinished) if found.runs else None
     measured = make_measurement_table(found.measurements) if found.measurements else None

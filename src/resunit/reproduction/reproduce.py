@@ -10,25 +10,25 @@ from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
 from resunit.reports.curves import draw_curves
 from resunit.reports.paper_comparison import Comparison
-from resunit.reproduction.board import Board
 from resunit.reproduction.claims import ClaimOutcome, judge
-from resunit.reproduction.evidence import (
+from resunit.reproduction.comparison import make_comparison, select_outcomes, select_records_of_row
+from resunit.reproduction.evidence.records import (
     has_ended,
     select_records,
 )
 from resunit.reproduction.experiment import Experiment, PlannedRun, plan_experiments
-from resunit.reproduction.on_ray import RayTasks
-from resunit.reproduction.pictures import make_curves
 from resunit.reproduction.pilots import Pilots, examine_pilots
 from resunit.reproduction.plan import SIGNAL, Plan
-from resunit.reproduction.publication import make_comparison, select_outcomes, select_records_of_row
 from resunit.reproduction.recorded_precision import is_recorded, take_recorded_precision
-from resunit.reproduction.runner import LocalProcesses, perform_all
+from resunit.reproduction.running.board import Board
+from resunit.reproduction.running.on_ray import RayTasks
+from resunit.reproduction.running.run_times import seconds_of_runs
+from resunit.reproduction.running.runner import LocalProcesses, perform_all
 from resunit.reproduction.setting import setting_of
 from resunit.reproduction.signal import SignalComparison, compare_signals
 from resunit.reproduction.signal_figure import save_figure
 from resunit.reproduction.statements import statements_of
-from resunit.reproduction.time_ahead import seconds_of_runs
+from resunit.reproduction.training_curves import make_curves
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import free_memory, resolve_device
 
@@ -65,7 +65,7 @@ def train_missing(
         plan.name, plan.table, scale=plan.scale, seeds=plan.seeds, data=plan.data, changes=plan.changes
     )
     if not wanted:
-        raise UsageError(f"{plan.name}: nothing to run; its rows' data cannot be had here")
+        raise UsageError(f"{plan.name}: nothing to run, because the data of its rows are not on this machine")
     device = resolve_device(wanted[0].typed_recipe.device)
     before = [record for record in select_records(wanted, plan.evidence()) if has_ended(record)]
     pooled = {record.identity for record in plan.pooled}

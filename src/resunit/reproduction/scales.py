@@ -6,7 +6,7 @@ from typing import Any
 
 from resunit.errors import UsageError, unknown
 from resunit.models.registry import network_spec
-from resunit.reproduction.rows import Row
+from resunit.reproduction.paper.rows import Row
 from resunit.training.devices import resolve_device
 from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe, with_changes
@@ -176,12 +176,12 @@ def recipe_for(row: Row, scale: str, seed: int, data: str | None, changes: Mappi
         raise unknown("scale", scale, SCALES)
     for name in changes:
         if name in OF_THE_ROW:
-            raise UsageError(f"{name} is what makes a row; choose with {OF_THE_ROW[name]}")
+            raise UsageError(f"{name} is fixed by the row; choose rows with {OF_THE_ROW[name]}")
     assert row.network is not None
     if row.data is None:
         if data is None:
             raise UsageError(
-                "there is no ImageNet here; give --data FOLDER, of any images as train/<class>/<image> and "
+                "ImageNet is not on this machine; give --data FOLDER with images as train/<class>/<image> and "
                 "val/<class>/<image>"
             )
         recipe = replace(IMAGENET_SCALES[scale](), data=data, crop=row.crop)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from resunit.errors import UsageError
-from resunit.reproduction.publication import select_records_of_row
-from resunit.reproduction.rows import Row
+from resunit.reproduction.comparison import select_records_of_row
+from resunit.reproduction.paper.rows import Row
+from resunit.reproduction.paper.tables import Table
 from resunit.reproduction.setting import Setting, describe_differences, find_most_common, setting_of
-from resunit.reproduction.tables import Table
 from resunit.runs.schema import ExperimentRecord
 
 # These measures of the signal are drawn; the text labels their axes.

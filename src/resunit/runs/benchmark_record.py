@@ -8,29 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from resunit.runs.machine import Machine
+
 WorkUnit = Literal["images", "FLOP", "bytes", "runs"]
 Axis = Literal["depth", "width", "batch", "threads"]
 
 
 @dataclass(frozen=True)
-class Machine:
+class BenchmarkMachine(Machine):
     """The machine, the versions and the threads of a benchmark."""
 
-    resunit: str
-    commit: str | None
-    python: str
-    torch: str
-    torchvision: str
-    numpy: str
-    machine: str
-    """The operating system and the architecture, such as "Linux x86_64"."""
-    processor: str
-    cpu_capability: str
-    """The instructions that torch uses, such as "AVX512"."""
-    batch_norm: str
-    """"compiled" for the C++ kernels of resunit, else "torch"."""
-    threads: int
-    cores: int | None
     omp_num_threads: str | None = None
     """The environment variable OMP_NUM_THREADS, if it was set."""
 
@@ -118,7 +105,7 @@ class BenchmarkRecord:
 
     started: str
     """A time in UTC as ISO 8601 writes it; equal for all records of one benchmark."""
-    machine: Machine
+    machine: BenchmarkMachine
     measurement: Measurement
     format: int = FORMAT
 

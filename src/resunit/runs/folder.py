@@ -72,7 +72,7 @@ class RunFolder:
     def read_recipe(self) -> dict[str, Any]:
         """Return the JSON object of recipe.json. Raises RunError if this is not the folder of a run."""
         if not self.recipe.exists():
-            raise RunError(f"{self.path}: no recipe.json there; is it the folder of a run?")
+            raise RunError(f"{self.path}: no recipe.json there; name a folder that `resunit train` wrote")
         return read_json(self.recipe)
 
     def write_recipe(self, recipe: Mapping[str, Any]) -> None:

@@ -8,10 +8,9 @@ from typing import Any, TypeGuard
 
 from resunit.errors import RunError
 from resunit.runs.confusion import Confusion
-from resunit.runs.folder import resume_command
+from resunit.runs.folder import RunFolder, resume_command
 from resunit.runs.judged_images import are_few
 from resunit.runs.recipe_format import upgrade_recipe
-from resunit.runs.record_files import read_all, read_file, read_json
 from resunit.runs.schema import Environment, Evaluation, LogLine, PropagationLine, RunResult, Split
 
 
@@ -93,23 +92,21 @@ def read_run(folder: Path) -> Run:
         RunError: the folder is not a run's, or the run has no result yet.
         FileFormatError: a record is damaged or of a newer format; the message names the file.
     """
-    recipe, result = folder / "recipe.json", folder / "result.json"
-    environment, evaluation = folder / "environment.json", folder / "evaluation.json"
-    if not recipe.exists():
-        raise RunError(f"{folder}: no recipe.json there; name a folder that `resunit train` wrote")
-    if not result.exists():
+    run = RunFolder(folder)
+    recipe, result = run.read_recipe(), run.read_result()
+    if result is None:
         raise RunError(
             f"{folder}: no result.json there, so the run has not ended; wait for it, or continue it with "
             f"`{resume_command(folder)}`"
         )
     return Run(
         folder=folder,
-        recipe=upgrade_recipe(read_json(recipe), str(recipe)),
-        environment=read_file(Environment, environment) if environment.exists() else None,
-        log=tuple(read_all(LogLine, folder / "log.jsonl")),
-        propagation=tuple(read_all(PropagationLine, folder / "propagation.jsonl")),
-        result=read_file(RunResult, result),
-        evaluation=read_file(Evaluation, evaluation) if evaluation.exists() else None,
+        recipe=upgrade_recipe(recipe, str(run.recipe)),
+        environment=run.read_environment(),
+        log=tuple(run.read_log()),
+        propagation=tuple(run.read_propagation()),
+        result=result,
+        evaluation=run.read_evaluation(),
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from resunit.runs.machine import Machine
+
 Split = Literal["test", "validation"]
 Status = Literal["done", "diverged", "stopped", "failed"]
 View = Literal["mirror", "tta", "large_crop", "ten_crops"]
@@ -172,24 +174,11 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Environment:
+class Environment(Machine):
     """Where and when a run happened, its recipe, and everything else that its bitwise repetition depends on."""
 
     FORMAT: ClassVar[int] = 2
 
-    resunit: str
-    commit: str | None
-    python: str
-    torch: str
-    torchvision: str
-    numpy: str
-    machine: str
-    processor: str
-    cpu_capability: str
-    batch_norm: str
-    """"compiled" for our C++ kernels, else "torch"."""
-    threads: int
-    cores: int | None
     device: str
     gpu: str | None
     world_size: int

@@ -14,6 +14,7 @@ import torch
 
 import resunit
 from resunit.ops.cpu.library import load_library
+from resunit.runs.machine import Machine
 from resunit.runs.schema import Environment
 
 # With this environment variable set, records name neither the host nor the command, which may hold paths.
@@ -44,18 +45,7 @@ def describe_environment(
     """
     is_anonymous = bool(os.environ.get(ANONYMOUS))
     return Environment(
-        resunit=resunit.__version__,
-        commit=find_commit(),
-        python=platform.python_version(),
-        torch=torch.__version__,
-        torchvision=_version_of("torchvision"),
-        numpy=numpy.__version__,
-        machine=f"{platform.system()} {platform.machine()}",
-        processor=name_processor(),
-        cpu_capability=torch.backends.cpu.get_cpu_capability(),
-        batch_norm="torch" if load_library() is None else "compiled",
-        threads=torch.get_num_threads(),
-        cores=os.cpu_count(),
+        **vars(describe_machine()),
         device=str(device),
         gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         world_size=world_size,
@@ -67,6 +57,24 @@ def describe_environment(
         command=None if is_anonymous else command,
         recipe=recipe,
         data_notes=data_notes,
+    )
+
+
+def describe_machine() -> Machine:
+    """Return the machine, the versions and the threads of this process."""
+    return Machine(
+        resunit=resunit.__version__,
+        commit=find_commit(),
+        python=platform.python_version(),
+        torch=str(torch.__version__),  # torch gives its version as a subclass of str.
+        torchvision=_version_of("torchvision"),
+        numpy=numpy.__version__,
+        machine=f"{platform.system()} {platform.machine()}",
+        processor=name_processor(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        batch_norm="torch" if load_library() is None else "compiled",
+        threads=torch.get_num_threads(),
+        cores=os.cpu_count(),
     )
 
 

@@ -160,10 +160,10 @@ class Recipe:
     """Steps compute in fp32 or with bf16 autocast; auto means bf16 where the device is fast at it and the
     network tolerates it."""
     activation_checkpointing: Annotated[Literal["auto", "fast", "small"], MACHINE] = "auto"
-    """All activations are stored for the backward pass (fast), or most are computed again (small), which needs
-    memory for the square root of the depth; auto means fast where that fits. The weights are the same."""
+    """All activations are stored for the backward pass (fast), or most are computed again (small), so that memory
+    grows with the square root of the depth; auto means fast where that fits. The weights are the same."""
     checkpoint_every: Annotated[int | None, COUNT, MACHINE] = None
-    """A checkpoint is written after each such number of steps (none: each epoch), and at least every 10 minutes."""
+    """A checkpoint is written each time so many steps have passed (none: each epoch), and at least every 10 minutes."""
     device: Annotated[str, MACHINE] = "auto"
     """The device is auto or one of torch's, such as cpu or cuda:1."""
 

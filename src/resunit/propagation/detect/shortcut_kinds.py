@@ -6,8 +6,9 @@
     projection  an affine map of x with weights, where F is more than that
     operations  any other operations without parameters: subsampling, dropout, x and a blurred x in sum, ...
 
-x is the nearest value on the way back from h that F is computed from as well, and that h is a function of. F has a layer on its way from x:
-a weight that mixes channels or positions, a normalisation with parameters, or a custom autograd function.
+x is the nearest value on the way back from h that F is computed from as well, and that h is a function of. F has a
+layer on its way from x: a weight that mixes channels or positions, a normalisation with parameters, or a custom
+autograd function.
 Element-wise parameters alone make no branch. So token shift, learned activations, rotary embeddings, masks
 and relative positions are no junctions.
 """

@@ -19,8 +19,8 @@ from resunit.reproduction.argument.networks import Networks
 from resunit.reproduction.argument.show import Show
 from resunit.reproduction.argument.shown import NumberTable, Shown
 from resunit.reproduction.claims import ClaimOutcome, judge
-from resunit.reproduction.evidence import SHIPPED, read_records
-from resunit.reproduction.publication import claim_rows
+from resunit.reproduction.comparison import claim_rows
+from resunit.reproduction.evidence.records import SHIPPED, read_records
 from resunit.reproduction.statements import STATEMENTS, Statement
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.environment import name_processor
@@ -194,7 +194,7 @@ def what_shows(statements: Sequence[Statement] = STATEMENTS) -> NumberTable:
 
 def _read(records: Path | None) -> list[ExperimentRecord]:
     if records is not None and not records.exists():
-        raise FileFormatError(f"{records}: no such file; --records takes one of JSON lines")
+        raise FileFormatError(f"{records}: no such file; --records takes a file of JSON lines")
     files = sorted(SHIPPED.glob("*.jsonl")) if records is None else [records]
     return [record for file in files for record in read_records(file)]
 

@@ -15,7 +15,7 @@ from resunit.reproduction.claims.quantities import (
     TRAIN_ERROR,
     TRAIN_LOSS,
 )
-from resunit.reproduction.networks import NetworkChoice, network
+from resunit.reproduction.paper.networks import NetworkChoice, network
 
 VERY_DEEP = network("resnet1001")
 VERY_DEEP_PREACTIVATION = network("resnet1001", "full-preactivation")

@@ -7,8 +7,8 @@ from itertools import product
 from typing import Any
 
 from resunit.reproduction.claims.claim import Claim, describe_network
-from resunit.reproduction.evidence import has_ended
-from resunit.reproduction.networks import NetworkChoice, NetworkKey, network_of
+from resunit.reproduction.evidence.records import has_ended
+from resunit.reproduction.paper.networks import NetworkChoice, NetworkKey, network_of
 from resunit.reproduction.scales import SCALES
 from resunit.reproduction.setting import Setting, select_newest_of_each_seed, setting_of
 from resunit.runs.schema import ExperimentRecord

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resunit.reproduction.claims.quantities import TEST_ERROR, Quantity
-from resunit.reproduction.networks import NetworkChoice
+from resunit.reproduction.paper.networks import NetworkChoice
 
 Comparison = Literal["above zero", "within the margin", "below the margin"]
 

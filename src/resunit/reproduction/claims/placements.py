@@ -2,7 +2,7 @@
 
 from resunit.reproduction.claims.claim import Claim, higher, larger_difference, similar
 from resunit.reproduction.claims.quantities import EARLY_ERROR, GROWTH, TRAIN_ERROR
-from resunit.reproduction.networks import network
+from resunit.reproduction.paper.networks import network
 
 
 def _bn_after_addition_is_worse(model: str) -> Claim:

@@ -2,8 +2,8 @@
 
 from resunit.reproduction.claims.claim import Claim, higher, larger_difference, no_worse, similar
 from resunit.reproduction.claims.quantities import TRAIN_ERROR
-from resunit.reproduction.networks import NetworkChoice, network
-from resunit.reproduction.rows import SHORTCUTS
+from resunit.reproduction.paper.networks import NetworkChoice, network
+from resunit.reproduction.paper.rows import SHORTCUTS
 
 ORIGINAL, CONV = network("resnet110"), network("resnet110", "conv-shortcut")
 FEW, FEW_CONV = network("resnet20"), network("resnet20", "conv-shortcut")

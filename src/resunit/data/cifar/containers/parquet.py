@@ -96,7 +96,8 @@ def _column(path: Path, names: list[str], known: tuple[str, ...]) -> str:
         if name in names:
             return name
     raise DataError(
-        f"{path}: has the columns {', '.join(names)} and none of {', '.join(known)}; rename the one that is meant"
+        f"{path}: has the columns {', '.join(names)} and none of {', '.join(known)}; "
+        "give the column that is meant one of these names"
     )
 
 

@@ -1,4 +1,4 @@
-"""A table that a page sorts by any of its columns, as a terminal and Markdown show it."""
+"""A sortable table printed: on a terminal and as Markdown, where nothing sorts it."""
 
 from __future__ import annotations
 

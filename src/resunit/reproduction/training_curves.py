@@ -4,14 +4,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from resunit.reports.curves import Curve, Plot
-from resunit.reproduction.publication import (
+from resunit.reproduction.comparison import (
     describe_limits,
     describe_seeds,
     describe_setting,
     select_records_of_row,
 )
+from resunit.reproduction.paper.tables import Table
 from resunit.reproduction.setting import find_most_common, setting_of
-from resunit.reproduction.tables import Table
 from resunit.runs.schema import ExperimentRecord
 
 LINES = "Dashed: training error; solid: test error; lines: means over seeds; bands: range of test errors."

@@ -12,8 +12,8 @@ from resunit.reproduction.experiment import Experiment, PlannedRun
 from resunit.reproduction.plan import FOLDER, Plan
 from resunit.reproduction.recorded_precision import is_recorded
 from resunit.reproduction.reproduce import plan_as_recorded, threads_of_run
-from resunit.reproduction.runner import count_steps_done
-from resunit.reproduction.time_ahead import seconds_of_runs
+from resunit.reproduction.running.run_times import seconds_of_runs
+from resunit.reproduction.running.runner import count_steps_done
 from resunit.runs.recipe_format import WITHOUT_EFFECT
 
 State = Literal["recorded", "begun", "missing"]
@@ -42,7 +42,7 @@ class RunAhead:
 
 
 @dataclass(frozen=True)
-class PlanAhead:
+class RemainingWork:
     """All runs of a plan.
 
     Attributes:
@@ -107,7 +107,7 @@ class PlanAhead:
         }
 
 
-def look_ahead(plan: Plan, *, jobs: int | None) -> PlanAhead:
+def list_remaining_work(plan: Plan, *, jobs: int | None) -> RemainingWork:
     """Return the runs of a plan with the time that they still take here; nothing is trained or written.
 
     Args:
@@ -137,7 +137,7 @@ def look_ahead(plan: Plan, *, jobs: int | None) -> PlanAhead:
         time = 0.0 if is_done else next(seconds) * share_left
         finished = steps if is_done else done or 0
         runs.append(RunAhead(run.row.id, run.recipe.seed, state, steps, finished, time))
-    return PlanAhead(plan.name, plan.table.title, plan.scale, tuple(runs), jobs)
+    return RemainingWork(plan.name, plan.table.title, plan.scale, tuple(runs), jobs)
 
 
 def _select_each_once(planned: Iterable[PlannedRun]) -> list[PlannedRun]:

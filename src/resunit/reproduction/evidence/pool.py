@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from resunit.errors import FileFormatError, UsageError
-from resunit.reproduction.evidence import has_ended, read_records
+from resunit.reproduction.evidence.records import has_ended, read_records
 from resunit.reproduction.setting import Setting, describe_differences, setting_of
 from resunit.runs.schema import ExperimentRecord
 

@@ -17,17 +17,17 @@ from resunit.errors import FileFormatError, RunError
 from resunit.io.atomic import only_user_of
 from resunit.io.cores import available_cores
 from resunit.io.json_text import parse_json
-from resunit.reproduction.evidence import add_record, has_ended, read_evidence, records_path
+from resunit.reproduction.evidence.records import add_record, has_ended, read_evidence, records_path
+from resunit.reproduction.evidence.run_record import describe
 from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.one_run import OUTPUT, RECORD, STOPPED, train_one_run
-from resunit.reproduction.recording import describe
+from resunit.reproduction.running.one_run import OUTPUT, RECORD, STOPPED, train_one_run
 from resunit.runs.record_files import read, read_file
 from resunit.runs.schema import ExperimentRecord, LogLine
 from resunit.training.signals import STOPPING
 
 # Each run's process is forked from one that has imported torch and its compiler, which optimizers load.
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["resunit.reproduction.one_run", "torch._dynamo"])
+CONTEXT.set_forkserver_preload(["resunit.reproduction.running.one_run", "torch._dynamo"])
 SECONDS_BETWEEN_UPDATES = 1.0
 
 
@@ -190,7 +190,9 @@ def only_runner(out: Path) -> Iterator[None]:
         with only_user_of(out):
             yield
     except BlockingIOError:
-        raise RunError(f"{out}: another `resunit reproduce` is at work there; wait or take --out") from None
+        raise RunError(
+            f"{out}: another `resunit reproduce` is at work there; wait, or name another folder with --out"
+        ) from None
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from resunit.reproduction.setting import recipe_of_scale
 from resunit.runs.record_files import append, read_all
 from resunit.runs.schema import ExperimentRecord
 
-SHIPPED = Path(__file__).with_name("records")
+SHIPPED = Path(__file__).parents[1] / "records"
 
 
 def records_path(out: Path, scale: str) -> Path:

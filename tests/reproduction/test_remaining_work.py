@@ -8,12 +8,12 @@ import pytest
 
 from resunit.cli.app import app
 from resunit.errors import RunError, UsageError
-from resunit.reproduction import plan_ahead as module
-from resunit.reproduction.evidence import records_path
+from resunit.reproduction import remaining_work as module
+from resunit.reproduction.evidence.records import records_path
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.plan import Plan, make_plan
-from resunit.reproduction.plan_ahead import PlanAhead, RunAhead, look_ahead
-from resunit.reproduction.time_ahead import seconds_of_runs
+from resunit.reproduction.remaining_work import RemainingWork, RunAhead, list_remaining_work
+from resunit.reproduction.running.run_times import seconds_of_runs
 from resunit.runs.record_files import append
 from resunit.runs.schema import LogLine
 from resunit.training.recipe import Recipe, with_changes
@@ -60,7 +60,7 @@ def test_recorded_begun_and_missing_runs_are_told_apart_and_their_time_adds_up(
     (tmp_path / "runs" / "damaged").mkdir()
     (tmp_path / "runs" / "damaged" / "experiment.json").write_text("no JSON")
 
-    ahead = look_ahead(wanted, jobs=2)
+    ahead = list_remaining_work(wanted, jobs=2)
 
     states = {(run.row, run.seed): (run.state, run.steps_done, run.seconds) for run in ahead.runs}
     assert len(states) == 10
@@ -75,7 +75,7 @@ def test_recorded_begun_and_missing_runs_are_told_apart_and_their_time_adds_up(
 
 def test_the_longest_run_is_the_least_time() -> None:
     runs = tuple(RunAhead("a", seed, "missing", 10, 0, seconds) for seed, seconds in enumerate((9.0, 1.0)))
-    ahead = PlanAhead("table1", "Table 1", "laptop", runs, jobs=2)
+    ahead = RemainingWork("table1", "Table 1", "laptop", runs, jobs=2)
     assert ahead.seconds == 9.0
     assert replace(ahead, jobs=1).seconds == 10.0
 
@@ -98,7 +98,7 @@ def test_a_plan_that_cannot_be_made_is_refused(tmp_path: Path, capsys: pytest.Ca
     assert "--run" in refused(capsys, 2, "reproduce", "table1", "--plan", "--run", "--out", str(tmp_path))
     assert "--data" in refused(capsys, 2, "reproduce", "table5", "--plan", "--out", str(tmp_path))
     with pytest.raises(UsageError, match="--jobs"):
-        look_ahead(plan(tmp_path), jobs=0)
+        list_remaining_work(plan(tmp_path), jobs=0)
 
 
 @pytest.mark.full

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from resunit.models.designs import DESIGNS
-from resunit.reproduction.compared_runs import point_of_curve
+from resunit.reproduction.evidence.compared_runs import point_of_curve
 from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.identity import recipe_hash
-from resunit.reproduction.networks import NetworkChoice, network
+from resunit.reproduction.paper.networks import NetworkChoice, network
 from resunit.runs.end_of_training import mean_at_the_end
 from resunit.runs.read import Run
 from resunit.runs.schema import (

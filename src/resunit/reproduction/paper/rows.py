@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resunit.models.designs import DESIGNS
-from resunit.reproduction.networks import NetworkChoice, network
+from resunit.reproduction.paper.networks import NetworkChoice, network
 
 FAIL = "fail"
 """The paper's word for a test error above 20 %."""

@@ -15,7 +15,7 @@ from resunit.errors import UsageError
 from resunit.io.memory import MEMORY
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.one_run import perform, wait_until_free
+from resunit.reproduction.running.one_run import perform, wait_until_free
 from resunit.runs.schema import ExperimentRecord
 
 SECONDS_TO_CONNECT = 15

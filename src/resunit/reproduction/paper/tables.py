@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from resunit.reproduction.rows import (
+from resunit.reproduction.paper.rows import (
     ACTIVATIONS,
     DEPTHS,
     DESIGNS_OF_THE_PAPER,

@@ -9,8 +9,8 @@ from resunit.data import noise_like
 from resunit.errors import RunError
 from resunit.models.custom import add_design
 from resunit.models.registry import network_spec
-from resunit.reproduction.one_run import prepare_process
-from resunit.reproduction.runner import CONTEXT, start_forkserver
+from resunit.reproduction.running.one_run import prepare_process
+from resunit.reproduction.running.runner import CONTEXT, start_forkserver
 from resunit.training.distributed import start_distributed
 from resunit.training.estimate import measure_speed, seconds_of_run
 from resunit.training.recipe import Recipe, is_own_design, recipe_from_json

@@ -1,0 +1,1 @@
+"""The records of runs: made, read, pooled, and found in folders and files."""

@@ -1,0 +1,1 @@
+"""The paper's tables and figures as data: the networks, the rows, and the errors that were measured."""
