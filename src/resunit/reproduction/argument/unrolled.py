@@ -174,10 +174,13 @@ def exact_for_identities(networks: Networks) -> Shown:
         )
     stages = max(junction.stage for junction in networks.fresh(FULL).junctions)
     seen.append(
-        f"The feature maps change their size between the {stages} stages, and each stage begins a sum of its own. "
-        "From the second stage on, the first unit of a stage changes the size: its shortcut is no identity, so the "
-        "direct term behind it is not 1, even with full pre-activation."
+        f"The feature maps change their size between the {stages} stages, and each stage begins a sum of its own."
     )
+    if stages > 1:
+        seen.append(
+            "From the second stage on, the first unit of a stage changes the size: its shortcut is no identity, so "
+            "the direct term at it is not 1, even with full pre-activation."
+        )
     return Shown(
         tuple(seen),
         (by_unit("What is left of x_L after x_l and all residuals are taken away", lines),),
