@@ -118,7 +118,7 @@ def test_pictures_say_why_a_panel_is_empty_or_left_out() -> None:
     batch = torch.randn(4, 3, 16, 16), torch.arange(4)
     original, other = (measure(resunit.create_model(name), *batch) for name in ("resnet20", "preresnet20"))
     reason = other.junctions[0].absent["energy_cut"]
-    assert reason in paper_figure([other]).get_supxlabel().replace("\n", " ")
+    assert reason in str(paper_figure([other]).get_supxlabel()).replace("\n", " ")
     assert paper_figure([original]).get_supxlabel() == ""
     both = paper_figure([original, other])
     assert reason in [text.get_text().replace("\n", " ") for axes in both.axes for text in axes.texts]

@@ -89,7 +89,8 @@ def test_the_seed_determines_the_masks_of_dropout(
     arguments = [*network, "--batch-size", "8", "--json"]
     first = answered(capsys, *arguments)
     assert (here / "mine.py").exists()
-    random.random(), np.random.rand(), torch.rand(1)  # noqa: NPY002
+    drawn = [random.random(), np.random.rand(), torch.rand(1)]  # noqa: NPY002
+    assert len(drawn) == 3
     host = random.getstate(), torch.get_rng_state()
     assert answered(capsys, *arguments) == first
     assert random.getstate() == host[0]

@@ -270,7 +270,9 @@ def test_a_unit_that_a_pass_leaves_out_hands_the_direct_term_on(left_out: int, f
     model = Dropping(f)
     instrument = Instrument(model)
     instrument.detect(X)
-    model.units[left_out].is_left_out = True
+    unit = model.units[left_out]
+    assert isinstance(unit, Droppable)
+    unit.is_left_out = True
     result = instrument.measure(X)
     reached = [number for number in range(4) if number != left_out]
     assert [j.stream_rms is not None for j in result.junctions] == [n in reached for n in range(4)]
