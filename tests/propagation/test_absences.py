@@ -126,7 +126,7 @@ def test_pictures_say_why_a_panel_is_empty_or_left_out() -> None:
     assert "Absent measures" in page
     assert reason in page
     drawn = [
-        figure.to_json().replace("\\u003cbr\\u003e", " ")
+        str(figure.to_json()).replace("\\u003cbr\\u003e", " ")
         for row in web_figures([original, other])
         for figure in row
     ]
