@@ -10,9 +10,9 @@ from torch import Tensor, nn
 import resunit
 from resunit.propagation import Propagation, measure
 from resunit.propagation.junction import MEASURES
-from resunit.propagation.show.page import propagation_page
-from resunit.propagation.show.paper_figure import paper_figure
-from resunit.propagation.show.web_figure import web_figures
+from resunit.propagation.show.page import render_propagation_page
+from resunit.propagation.show.paper_figure import draw_paper_figure
+from resunit.propagation.show.web_figure import draw_web_figures
 from tests.propagation.toy import X, scaled_network
 
 OF_GRADIENTS = (
@@ -118,16 +118,16 @@ def test_pictures_say_why_a_panel_is_empty_or_left_out() -> None:
     batch = torch.randn(4, 3, 16, 16), torch.arange(4)
     original, other = (measure(resunit.create_model(name), *batch) for name in ("resnet20", "preresnet20"))
     reason = other.junctions[0].absent["energy_cut"]
-    assert reason in str(paper_figure([other]).get_supxlabel()).replace("\n", " ")
-    assert paper_figure([original]).get_supxlabel() == ""
-    both = paper_figure([original, other])
+    assert reason in str(draw_paper_figure([other]).get_supxlabel()).replace("\n", " ")
+    assert draw_paper_figure([original]).get_supxlabel() == ""
+    both = draw_paper_figure([original, other])
     assert reason in [text.get_text().replace("\n", " ") for axes in both.axes for text in axes.texts]
-    page = propagation_page([other])
+    page = render_propagation_page([other])
     assert "Absent measures" in page
     assert reason in page
     drawn = [
         str(figure.to_json()).replace("\\u003cbr\\u003e", " ")
-        for row in web_figures([original, other])
+        for row in draw_web_figures([original, other])
         for figure in row
     ]
     assert sum(reason in figure for figure in drawn) == 1

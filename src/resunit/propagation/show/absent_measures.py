@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from resunit.io.format import counted
+from resunit.io.format import format_count
 from resunit.propagation.junction import Junction
 
 
-def absences(junctions: Sequence[Junction]) -> list[str]:
+def describe_absences(junctions: Sequence[Junction]) -> list[str]:
     """Return a sentence for each reason why measures are absent, with the measures and the junctions."""
     places: defaultdict[tuple[str, tuple[str, ...]], list[Junction]] = defaultdict(list)
     for junction in junctions:
@@ -26,4 +26,4 @@ def _where(found: Sequence[Junction], count: int) -> str:
     if len(found) == count:
         return "each junction"
     others = len(found) - 1
-    return found[0].name + (f" and {counted(others, 'other')}" if others else "")
+    return found[0].name + (f" and {format_count(others, 'other')}" if others else "")
