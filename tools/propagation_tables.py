@@ -120,7 +120,7 @@ def designs() -> list[str]:
             second.direct_gain,
             second.cancellation_min,
             second.gradient_gain,
-            statistics.median(cuts) if len(cuts) == len(stage) else 0.0,
+            statistics.median(cuts) if len(cuts) == len(stage) else None,  # f cuts nothing: it is no ReLU.
         )
         columns = ["" if value is None else to_two_digits(value) for value in numbers]
         columns.append(f"{to_two_digits(min(taken))} to {to_two_digits(max(taken))}")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import resunit
 from resunit.models.residual_unit import ResidualUnit
@@ -133,3 +133,24 @@ def test_json_is_one_document_of_plain_values() -> None:
     assert record["junctions"][15]["direct_gain"] == pytest.approx(0.125)
     assert record["absent"] == []
     assert record["findings"]
+
+
+def test_a_scale_of_each_channel_is_no_lambda() -> None:
+    """Scales of 0.48 to 0.52 have an R^2 of 0.999, and are no multiple of x."""
+
+    class ScaledChannels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.linspace(0.48, 0.52, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.scale
+
+    torch.manual_seed(0)
+    result = measure(nn.Sequential(*(ResidualUnit(nn.Linear(8, 8), ScaledChannels()) for _ in range(4))), X)
+    assert known(result.junctions[0].lambda_r2) > 0.998
+    assert "the shortcut (mul)" in result.verdict.sentence
+    assert not any("^4" in sentence or "h(x) =" in sentence for sentence in result.findings)
+    multiple = measure(scaled_network(0.5, 4), X)
+    assert "h(x) = 0.5 x" in multiple.verdict.sentence
+    assert any("0.5^4" in sentence for sentence in multiple.findings)

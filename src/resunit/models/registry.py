@@ -156,8 +156,18 @@ def check_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
     known = DESIGNS[design].options
     for key in options:
         if key not in known:
-            raise unknown(f"option of design {design!r}:", key, [*known, *CONVENTIONS])
+            raise _unknown_option(design, key)
     return known | {key: _check(key, value, type(known[key])) for key, value in options.items()}
+
+
+def _unknown_option(design: str, option: str) -> UsageError:
+    """Return the error for an option that a design does not have; it names the designs that do."""
+    having = [name for name, other in DESIGNS.items() if option in other.options]
+    if not having:
+        return unknown(f"option of design {design!r}:", option, [*DESIGNS[design].options, *CONVENTIONS])
+    return UsageError(
+        f"unknown option of design {design!r}: {option!r}; it is one of the design {' or '.join(having)}"
+    )
 
 
 def _check(name: str, value: object, kind: type) -> object:

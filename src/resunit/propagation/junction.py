@@ -1,6 +1,7 @@
 """One junction as it was measured."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 ShortcutKind = Literal["identity", "scale", "gate", "projection", "operations"]
@@ -30,7 +31,7 @@ class Junction:
             identity. It is the derivative of h only where h(x) is a multiple of x, that is where lambda_r2
             is 1. A junction that changes the size has none.
         lambda_r2: <h, x>^2 / (<h, h> <x, x>), the share of h that this scale explains.
-        f_scale: <x_{l+1}, y_l> / <y_l, y_l>, the same for f; 1 where nothing follows.
+        f_scale: <x_{l+1}, y_l> / <y_l, y_l>, the same for f; 1 where the next junction takes y_l as it is.
         f_r2: <x_{l+1}, y_l>^2 / (<x_{l+1}, x_{l+1}> <y_l, y_l>), the share of x_{l+1} that this scale
             explains.
         branch_minimum: the smallest value of F. If it is not negative, the stream can only grow.
@@ -68,6 +69,7 @@ class Junction:
         loss_change: E without F_l minus E (on request, "lesion").
         singular_value: the largest singular value of the Jacobian dy_l / dx_l (on request, "jacobian").
         sample_correlation: the mean cosine of y_l between two samples (on request, "correlation").
+        absent: for each measure that is None or not finite, why.
     """
 
     name: str
@@ -109,7 +111,8 @@ class Junction:
     loss_change: float | None = None
     singular_value: float | None = None
     sample_correlation: float | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 # The names of the attributes that hold a number or None.
-MEASURES = tuple(field.name for field in fields(Junction) if field.default is None)
+MEASURES = tuple(attribute.name for attribute in fields(Junction) if attribute.default is None)

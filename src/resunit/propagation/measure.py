@@ -21,6 +21,7 @@ from resunit.propagation.measures.jacobian import singular_values
 from resunit.propagation.measures.junction_sums import JunctionSums
 from resunit.propagation.measures.lesions import loss_changes
 from resunit.propagation.measures.measuring_pass import run_measuring_pass
+from resunit.propagation.measures.reasons import with_reasons
 from resunit.propagation.result import Propagation
 
 OnRequest = Literal["lesion", "jacobian", "correlation"]
@@ -112,7 +113,7 @@ class Instrument:
             pairs = zip(junctions, values, strict=True)
             junctions = [replace(junction, **{attribute: value}) for junction, value in pairs]
         return Propagation(
-            tuple(junctions),
+            tuple(with_reasons(junctions, detection, sums, also)),
             detection.unseen,
             self.name,
             tuple(explain_absences(detection, sums)),

@@ -27,8 +27,9 @@ def explain_absences(detection: Detection, sums: Mapping[int, JunctionSums[float
     without = [number for number in reached if not sums[number].sum_gradient]
     if without:
         sentences.append(
-            f"no gradient of the loss reaches {_name_junctions(detection.junctions, without)}: "
-            "the measures of the gradient are absent there; give a loss that uses their outputs"
+            f"no gradient of the loss reaches {_name_junctions(detection.junctions, without)} (its norm is 0): "
+            "the measures of the gradient are absent there; give a loss that uses their outputs, and weights that "
+            "are not zero behind them"
         )
     affordable = affordable_branch_products(detection)
     if costly := [number for number in reached if number not in affordable]:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from resunit.io.format import format_count, format_share, to_two_digits
 from resunit.propagation.junction import Junction
 from resunit.propagation.show.direct_path import SMALLEST_CHANGE, DirectPath
+from resunit.propagation.show.judgement import MULTIPLE_OF_X
 from resunit.propagation.show.ranked_sentence import RUIN, RankedSentence
-
-MULTIPLE_OF_X = 0.999  # R^2 from which h(x) counts as lambda x
 
 
 def direct_sentences(direct_path: DirectPath) -> Iterator[RankedSentence]:

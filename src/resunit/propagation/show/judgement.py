@@ -16,6 +16,7 @@ from resunit.propagation.show.direct_path import (
 from resunit.propagation.show.ranked_sentence import count_others
 from resunit.propagation.verdict import Verdict, VerdictKind
 
+MULTIPLE_OF_X = 0.99999  # R^2 from which h(x) counts as lambda x; rounding to bfloat16 leaves more
 WHOLE_WITHIN = 5e-3  # of 1, for a direct term that two digits show as 1
 SHARE_OF_A_SECOND_CAUSE = 0.5  # of the strongest cause's decades, from which a second one is named
 SHARE_OF_THE_STRONGEST = 0.1  # from which a junction is named as a cause beside the strongest one
@@ -200,8 +201,12 @@ def _what(found: Cause) -> str:
     functions = ", ".join(junction.f)
     match found.kind:
         case "multiple":
-            scale = junction.effective_lambda
-            return "the shortcut" if scale is None or scale == 1 else f"the shortcut h(x) = {scale:.3g} x"
+            scale, r2 = junction.effective_lambda, junction.lambda_r2 or 0.0
+            if scale is not None and scale != 1 and r2 >= MULTIPLE_OF_X:
+                return f"the shortcut h(x) = {scale:.3g} x"
+            return (
+                f"the shortcut ({', '.join(junction.operations)})" if junction.operations else "the shortcut"
+            )
         case "gate":
             return "the gate on the shortcut"
         case "operations":

@@ -11,6 +11,7 @@ from resunit.propagation.junction import Junction
 # junction has is left out.
 COLUMNS = {
     "effective_lambda": "lambda",
+    "lambda_r2": "R^2 of lambda",
     "gradient_gain": "gradient",
     "branch_share": "branch share",
     "stream_rms": "stream rms",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from resunit.io.page import render_page
+from resunit.propagation.show.absent_measures import describe_absences
 from resunit.propagation.show.junction_table import make_junction_table
 from resunit.propagation.show.panels import MeasurePanel, note_of, panels_of
 from resunit.propagation.show.web_figure import draw_web_figures
@@ -45,4 +46,5 @@ def render_propagation_page(results: Sequence[Propagation]) -> str:
         results=results,
         panels=panels,
         tables=[make_junction_table(result.junctions) for result in results],
+        absences=[describe_absences(result.junctions) for result in results],
     )

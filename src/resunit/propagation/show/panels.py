@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from resunit.io.style import BLUE, ORANGE
+from resunit.propagation.measures.reasons import ON_REQUEST
 
 if TYPE_CHECKING:
     from resunit.propagation.junction import Junction
@@ -137,6 +139,29 @@ def panels_of(results: Sequence[Propagation]) -> list[MeasurePanel]:
     ]
 
 
+def undrawn_panels(results: Sequence[Propagation]) -> list[str]:
+    """Return a sentence for each panel that is not drawn, with the reason; none for measures on request."""
+    drawn = panels_of(results)
+    junctions = [junction for result in results for junction in result.junctions]
+    return [
+        f"not drawn: {panel.title} ({reason})"
+        for panel in PANELS
+        if panel not in drawn and panel.lines[0].measure not in ON_REQUEST
+        if (reason := reason_of(panel, junctions)) is not None
+    ]
+
+
+def reason_of(panel: MeasurePanel, junctions: Sequence[Junction]) -> str | None:
+    """Return the most frequent reason why junctions lack the measures of a panel; None if none is known."""
+    reasons = Counter(
+        junction.absent[line.measure]
+        for junction in junctions
+        for line in panel.lines
+        if line.measure in junction.absent
+    )
+    return reasons.most_common(1)[0][0] if reasons else None
+
+
 def heights(junctions: Sequence[Junction], line: MeasureLine, panel: MeasurePanel) -> list[float | None]:
     """Return where to draw a measure at each junction; None is a gap.
 
@@ -150,6 +175,11 @@ def heights(junctions: Sequence[Junction], line: MeasureLine, panel: MeasurePane
     if panel.axis != "logarithmic":
         return finite
     return [None if value is None else max(abs(value), FLOOR) for value in finite]
+
+
+def has_heights(junctions: Sequence[Junction], panel: MeasurePanel) -> bool:
+    """Return whether a panel has anything to draw of a network."""
+    return any(height is not None for line in panel.lines for height in heights(junctions, line, panel))
 
 
 def draws_at_floor(panel: MeasurePanel, results: Sequence[Propagation]) -> bool:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from resunit.io.style import GREY
-from resunit.propagation.show.panels import heights, needs_markers, note_of, panels_of
+from resunit.propagation.show.panels import (
+    has_heights,
+    heights,
+    needs_markers,
+    note_of,
+    panels_of,
+    reason_of,
+    undrawn_panels,
+)  # fmt: skip
 from resunit.propagation.show.stage_boundaries import stage_boundaries
 
 if TYPE_CHECKING:
@@ -18,6 +27,8 @@ if TYPE_CHECKING:
     from resunit.propagation.result import Propagation
 
 DOTS_PER_INCH = 150
+CHARACTERS_OF_A_REASON = 60  # in a line, as many as fit a panel
+CHARACTERS_OF_A_LINE = 100  # of the notes below the panels of one measurement
 
 
 def draw_paper_figure(results: Sequence[Propagation]) -> Figure:
@@ -39,6 +50,13 @@ def draw_paper_figure(results: Sequence[Propagation]) -> Figure:
                     label=line.label, color=line.colour, linestyle="--" if line.dashed else "-",
                     linewidth=1.4, marker="." if needs_markers(drawn) else "",
                 )  # fmt: skip
+            if not has_heights(result.junctions, panel):
+                words = textwrap.fill(
+                    reason_of(panel, result.junctions) or "not measured", CHARACTERS_OF_A_REASON
+                )
+                axes.annotate(
+                    words, (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", fontsize=8
+                )
             for place in stage_boundaries(result.junctions):
                 axes.axvline(place, color=GREY, linestyle=":", linewidth=0.9, zorder=0)
             if panel.axis == "logarithmic":
@@ -59,6 +77,9 @@ def draw_paper_figure(results: Sequence[Propagation]) -> Figure:
         # Without this locator short axes would have ticks between junctions.
         at_junctions = MaxNLocator(integer=True, steps=(1, 2, 5, 10), min_n_ticks=1)
         grid[-1][column].xaxis.set_major_locator(at_junctions)
+    if undrawn := undrawn_panels(results):
+        width = CHARACTERS_OF_A_LINE * len(results)
+        figure.supxlabel("\n".join(textwrap.fill(sentence, width) for sentence in undrawn), fontsize=8)
     return figure
 
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import html
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from resunit.io.style import FONT, GREY
-from resunit.propagation.show.panels import MeasurePanel, heights, needs_markers, panels_of
+from resunit.propagation.show.panels import (
+    MeasurePanel,
+    has_heights,
+    heights,
+    needs_markers,
+    panels_of,
+    reason_of,
+)  # fmt: skip
 from resunit.propagation.show.stage_boundaries import stage_boundaries
 
 if TYPE_CHECKING:
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
     from resunit.propagation.result import Propagation
 
 HEIGHT_PIXELS = 240
+CHARACTERS_OF_A_REASON = 20  # in a line, as many as fit a panel of half a telephone's width
 MARGINS_PIXELS = {"l": 44, "r": 6, "t": 10, "b": 40}
 DECADES_OF_A_SHORT_AXIS = 2
 FEWEST_TICKS, MOST_TICKS = 3, 5
@@ -43,10 +52,8 @@ def _figure(
 
     figure = Figure()
     names = [f"{html.escape(junction.name)} ({junction.kind})" for junction in result.junctions]
-    is_empty = True
     for line in panel.lines:
         drawn = heights(result.junctions, line, panel)
-        is_empty = is_empty and all(height is None for height in drawn)
         figure.add_scatter(
             x=list(range(1, len(drawn) + 1)),
             y=drawn,
@@ -60,10 +67,10 @@ def _figure(
         )
     for place in stage_boundaries(result.junctions):
         figure.add_vline(place, line={"color": GREY, "width": 1, "dash": "dot"})
-    if is_empty:
-        figure.add_annotation(
-            text="not measured here", xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False
-        )
+    if not has_heights(result.junctions, panel):
+        reason = html.escape(reason_of(panel, result.junctions) or "not measured")
+        words = "<br>".join(textwrap.wrap(reason, CHARACTERS_OF_A_REASON))
+        figure.add_annotation(text=words, xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False)
     if panel.axis == "logarithmic":
         ticks = {} if vertical_range is None else _ticks_of_short_axis(*vertical_range)
         figure.update_yaxes(type="log", exponentformat="power", **ticks)

@@ -157,14 +157,14 @@ def exact_for_identities(networks: Networks) -> Shown:
         lines.append(Line(words, values_of(junctions, "closure_error")))
         for stage in sorted({junction.stage for junction in junctions}):
             of_stage = [junction for junction in junctions if junction.stage == stage]
-            errors, direct = known_of(of_stage, "closure_error"), known_of(of_stage, "direct_gain")
+            errors, direct = known_of(of_stage, "closure_error"), values_of(of_stage, "direct_gain")
             rows.append(
                 (
                     words,
                     str(stage),
                     str(len(of_stage)),
                     to_two_digits(max(errors)) if errors else "",
-                    to_two_digits(direct[0]) if direct else "",
+                    *("" if gain is None else to_two_digits(gain) for gain in (*direct, None)[:2]),
                 )
             )
         worst = max(known_of(junctions, "closure_error"), default=0.0)
@@ -176,11 +176,16 @@ def exact_for_identities(networks: Networks) -> Shown:
     seen.append(
         f"The feature maps change their size between the {stages} stages, and each stage begins a sum of its own."
     )
+    if stages > 1:
+        seen.append(
+            "From the second stage on, the first unit of a stage changes the size: its shortcut is no identity, so "
+            "the direct term at it is not 1, even with full pre-activation."
+        )
     return Shown(
         tuple(seen),
         (by_unit("What is left of x_L after x_l and all residuals are taken away", lines),),
         NumberTable(
-            ("design", "stage", "units", "largest closure error", "direct term at its first unit"),
+            ("design", "stage", "units", "largest closure error", "direct term, first unit", "second unit"),
             tuple(rows),
         ),
     )
