@@ -204,6 +204,12 @@ def test_gradients_that_begin_behind_the_inputs() -> None:
         lambda m, x: torch.stack([x, m.layers[0](x)]).sum(0),
         lambda m, x: torch.stack([m.layers[0](x), x], 1).mean(1),
         lambda m, x: torch.cat([x[None], m.layers[0](x)[None]]).sum(0),
+        lambda m, x: torch.cat([x, m.layers[0](x)]).view(2, 2, 8).sum(0),
+        lambda m, x: torch.cat([m.layers[0](x), x], -1).view(2, 2, 8).sum(1),
+        lambda m, x: torch.einsum("nbc->bc", torch.stack([x, m.layers[0](x)])),
+        lambda m, x: torch.einsum("nbc,n->bc", torch.stack([x, m.layers[0](x)]), m.scale[:2]),
+        lambda m, x: torch.tensordot(m.scale[:2], torch.stack([x, m.layers[0](x)]), 1),
+        lambda m, x: (m.scale[:2, None, None] * torch.stack([x, m.layers[0](x)])).sum(0),
     ],
 )
 def test_stacked_and_summed_branches_are_named(join: Any) -> None:
@@ -214,6 +220,8 @@ def test_stacked_and_summed_branches_are_named(join: Any) -> None:
 def test_features_that_are_joined_and_averaged_are_no_hidden_junction() -> None:
     pooled = Written(lambda m, x: torch.cat([x, m.layers[0](x).relu()], 1).mean(0))
     assert detected(pooled, torch.randn(2, 8)).unseen == ()
+    whole = Written(lambda m, x: torch.stack([x, m.layers[0](x).relu()], 1).mean(-1))
+    assert detected(whole, torch.randn(2, 8)).unseen == ()
 
 
 def test_reentrant_checkpoints_are_named_in_one_sentence() -> None:

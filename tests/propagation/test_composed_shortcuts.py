@@ -1,6 +1,7 @@
 """A shortcut may itself add functions of x, in any order and spelling; right values from plain autograd."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.propagation import measure
+from resunit.propagation.detect import splitting
 from tests.propagation.toy import X, detected, kinds, known
 from tests.propagation.written import Written
 
@@ -43,50 +45,50 @@ Form = tuple[Callable[[Written, Tensor], Tensor], Callable[[Written, Tensor], Te
 FORMS: dict[str, Form] = {
     "mean": (
         lambda m, x: 0.75 * x + 0.25 * x.mean(-1, keepdim=True) + f(m, x),
-        lambda m, x: 0.75 * x + 0.25 * x.mean(-1, keepdim=True),
+        lambda _, x: 0.75 * x + 0.25 * x.mean(-1, keepdim=True),
     ),
-    "in place": (in_place, lambda m, x: 0.75 * x + 0.25 * x.mean(-1, keepdim=True)),
-    "in place, F first": (onto_the_branch, lambda m, x: 0.75 * x + 0.25 * x.mean(-1, keepdim=True)),
+    "in place": (in_place, lambda _, x: 0.75 * x + 0.25 * x.mean(-1, keepdim=True)),
+    "in place, F first": (onto_the_branch, lambda _, x: 0.75 * x + 0.25 * x.mean(-1, keepdim=True)),
     "F first": (
         lambda m, x: f(m, x) + 0.5 * x + 0.5 * rolled(x),
-        lambda m, x: 0.5 * x + 0.5 * rolled(x),
+        lambda _, x: 0.5 * x + 0.5 * rolled(x),
     ),
     "F first, x last": (
         lambda m, x: f(m, x) + 0.5 * rolled(x) + 0.5 * x,
-        lambda m, x: 0.5 * x + 0.5 * rolled(x),
+        lambda _, x: 0.5 * x + 0.5 * rolled(x),
     ),
     "nested": (
         lambda m, x: 0.5 * x + (0.5 * rolled(x) + f(m, x)),
-        lambda m, x: 0.5 * x + 0.5 * rolled(x),
+        lambda _, x: 0.5 * x + 0.5 * rolled(x),
     ),
     "alpha": (
         lambda m, x: torch.add(torch.add(f(m, x), x, alpha=0.5), rolled(x), alpha=0.5),
-        lambda m, x: 0.5 * x + 0.5 * rolled(x),
+        lambda _, x: 0.5 * x + 0.5 * rolled(x),
     ),
     "lerp": (
         lambda m, x: torch.lerp(x, rolled(x), 0.25) + f(m, x),
-        lambda m, x: 0.75 * x + 0.25 * rolled(x),
+        lambda _, x: 0.75 * x + 0.25 * rolled(x),
     ),
     "subtracted": (
         lambda m, x: f(m, x) - (0.2 * x.mean(-1, keepdim=True) - x),
-        lambda m, x: x - 0.2 * x.mean(-1, keepdim=True),
+        lambda _, x: x - 0.2 * x.mean(-1, keepdim=True),
     ),
-    "blurred": (lambda m, x: x + f(m, x) + blurred(x), lambda m, x: x + blurred(x)),
+    "blurred": (lambda m, x: x + f(m, x) + blurred(x), lambda _, x: x + blurred(x)),
     "three parts, two branches": (
         lambda m, x: f(m, x) + 0.5 * x + 0.25 * rolled(x) + 0.25 * rolled(x, 2) + f(m, x, 1),
-        lambda m, x: 0.5 * x + 0.25 * rolled(x) + 0.25 * rolled(x, 2),
+        lambda _, x: 0.5 * x + 0.25 * rolled(x) + 0.25 * rolled(x, 2),
     ),
     "shuffled": (
         lambda m, x: torch.cat(x.chunk(2, 1)[::-1], 1) + f(m, x),
-        lambda m, x: torch.cat(x.chunk(2, 1)[::-1], 1),
+        lambda _, x: torch.cat(x.chunk(2, 1)[::-1], 1),
     ),
     "leaky": (
         lambda m, x: f(m, x) + torch.where(x > 0, x, 0.1 * x),
-        lambda m, x: functional.leaky_relu(x, 0.1),
+        lambda _, x: functional.leaky_relu(x, 0.1),
     ),
     "normalised": (
         lambda m, x: x / x.norm(dim=-1, keepdim=True) + f(m, x),
-        lambda m, x: x / x.norm(dim=-1, keepdim=True),
+        lambda _, x: x / x.norm(dim=-1, keepdim=True),
     ),
     "learned factors": (
         lambda m, x: f(m, x) + m.scale * x + m.scale.flip(0) * rolled(x),
@@ -147,14 +149,12 @@ def test_many_additions_without_a_layer_cost_no_more_than_the_graph_is_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A solver's steps have no layer; each addition could take all earlier steps for its shortcut."""
-    from resunit.propagation.detect import splitting
-
     walked = 0
     walk = splitting.forks_before
 
-    def counted(*args: object) -> object:
+    def counted(graph: Any, dominators: Any, addend: Any) -> Any:
         nonlocal walked
-        forks = list(walk(*args))  # type: ignore[arg-type]
+        forks = list(walk(graph, dominators, addend))
         walked += len(forks)
         return forks
 

@@ -3,10 +3,11 @@
 from collections import Counter
 
 from resunit.io.format import format_count
-from resunit.propagation.detect.graph import Graph, operation_of
+from resunit.propagation.detect.graph import Graph, Node, operation_of
 from resunit.propagation.detect.layers import is_custom
 from resunit.propagation.detect.recorder import ForwardRecorder, name_modules
-from resunit.propagation.detect.search import SUMS_OF_A_STACK, Junctions
+from resunit.propagation.detect.search import Junctions
+from resunit.propagation.detect.stacks import SUMS_OF_A_STACK
 
 COMPILED = ("CompiledFunction", "DifferentiableGraph")  # the nodes of torch.compile and of TorchScript
 
@@ -42,8 +43,9 @@ def describe_blind_spots(
     joining = {node: paths for node, paths in junctions.unrecorded if operation_of(node) not in COMPILED}
     stacked = [node for node in joining if operation_of(node) in SUMS_OF_A_STACK]
     if stacked:
+        modules = recorder.modules_of(_returned(recorder, graph, stacked))
         sentences.append(
-            f"{format_count(len(stacked), 'junction')} in {recorder.modules_of(stacked)} could not be measured, "
+            f"{format_count(len(stacked), 'junction')} in {modules} could not be measured, "
             "because shortcut and branch are stacked and summed; write the addition out, as x + f"
         )
     if inside := [node for node in joining if not is_custom(node) and node not in stacked]:
@@ -69,3 +71,13 @@ def describe_blind_spots(
         for name, count in custom_functions_after.items()
     ]
     return sentences
+
+
+def _returned(recorder: ForwardRecorder, graph: Graph, nodes: list[Node]) -> list[Node]:
+    """Return the nodes, or what follows them, whose values a call returned: einsum is several nodes."""
+    returned = []
+    for node in nodes:
+        while recorder.location_of((node, 0)) is None and len(graph.users[node]) == 1:
+            node = graph.users[node][0]
+        returned.append(node)
+    return returned

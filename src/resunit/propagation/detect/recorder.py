@@ -56,7 +56,7 @@ class ForwardRecorder:
         shapes: the shape of each recorded value.
         returned_by: for each node, the outermost module that returns its value.
         sources: the nodes at which integer inputs enter the graph.
-        unchanged: the nodes of 0 + x, with which Python's `sum` begins.
+        unchanged: the nodes of 0 + x, with which Python's `sum` and loops that add up begin.
         without_gradient: for each module, the number of its additions that ran without gradients.
         complex_additions: for each module, the number of its additions of complex values.
         complex_sums: the nodes of these additions.
@@ -89,6 +89,9 @@ class ForwardRecorder:
         addends = addends_of(site.function, args, kwargs)
         edges = (_edges_of(addends[0]), _edges_of(addends[1])) if addends else ([], [])
         hidden = (self._origin_of(addends[0]), self._origin_of(addends[1])) if addends else (None, None)
+        is_unchanged = adds_zero(site.function, args) or (
+            addends is not None and site.function in ADDITIONS and _adds_zeros(addends, edges, hidden)
+        )
         first = args[0] if args and isinstance(args[0], Tensor) else None
         edge_before = _edge_of(first) if first is not None else None
         takes_identifiers = any(id(tensor) in self._identifiers for tensor in tensors_in((args, kwargs)))
@@ -101,7 +104,7 @@ class ForwardRecorder:
         self._follow_hidden(result, origin)
         if result is first and edge_before is not None and _edge_of(result) != edge_before:
             self._overwritten.add(edge_before)
-        if adds_zero(site.function, args):
+        if is_unchanged:
             self.unchanged.add(result.grad_fn)
         # A compiled graph runs torch's operators without gradients; it is named as a compiled function.
         is_compiled = isinstance(function, torch._ops.OpOverload) and not torch.is_grad_enabled()
@@ -212,6 +215,21 @@ def name_modules(modules: Iterable[str]) -> str:
 
 def _is_complex(result: Any) -> bool:
     return isinstance(result, Tensor) and result.is_complex() and result.requires_grad
+
+
+def _adds_zeros(
+    addends: Addends,
+    edges: tuple[list[Edge], list[Edge]],
+    hidden: tuple[Origin | None, Origin | None],
+) -> bool:
+    """Return whether a call adds zeros to a value with gradients, and leaves its shape."""
+    if bool(edges[0]) == bool(edges[1]) or any(hidden):
+        return False
+    value, zeros = addends if edges[0] else addends[::-1]
+    if value.factor != 1 or len(value.inputs) != 1 or len(zeros.inputs) != 1:
+        return False
+    shape = value.inputs[0].shape
+    return torch.broadcast_shapes(shape, zeros.inputs[0].shape) == shape and not zeros.inputs[0].any()
 
 
 def _is_in_order(tensor: Tensor) -> bool:

@@ -6,10 +6,10 @@
     projection  an affine map of x with weights, where F is more than that
     operations  any other operations without parameters: subsampling, dropout, x and a blurred x in sum, ...
 
-x is the nearest value on the way back from h that F is computed from as well, and that h is a function of. F has a layer on its way from x:
-a weight that mixes channels or positions, a normalisation with parameters, or a custom autograd function.
-Element-wise parameters alone make no branch. So token shift, learned activations, rotary embeddings, masks
-and relative positions are no junctions.
+x is the nearest value on the way back from h that F is computed from as well; h is a function of x alone. F has
+a layer on its way from x: a weight that mixes channels or positions, a normalisation with parameters, or a
+custom autograd function. Element-wise parameters alone make no branch. So token shift, learned activations,
+rotary embeddings, masks and relative positions are no junctions.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -133,10 +133,12 @@ def kind_of_shortcut(
     if not any(graph.parameters[node] or is_custom(node) for node in nodes):
         return "operations"
     weights = [node for node in nodes if mixes(graph, node)]
+    if not weights and branch & WEIGHT:
+        return "projection"
     if any(is_nonlinear(graph, node) for node in nodes):
         is_deeper = branch & WEIGHTS and branch & NONLINEAR
         return "projection" if len(weights) <= 1 and is_deeper else None
-    if branch & NONLINEAR or (not weights and branch & WEIGHT):
+    if branch & NONLINEAR:
         return "projection"
     # Two affine maps of one value are one affine map, as of a weight and its low-rank update. The smaller one
     # of two weights may still be meant as the shortcut.
