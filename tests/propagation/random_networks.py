@@ -111,6 +111,63 @@ AFTER: dict[str, Function] = {
 }
 
 
+def attend_with_positions(m: Parts, x: Tensor) -> Tensor:
+    query, key = m.layers[0](x), m.layers[1](x)
+    return (query @ key.mT + query @ m.matrix[:6].mT).softmax(-1) @ m.layers[2](x)
+
+
+def root_mean_square(m: Parts, x: Tensor) -> Tensor:
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * m.vector
+
+
+def normalise_by_hand(m: Parts, x: Tensor) -> Tensor:
+    return (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True) + 1e-5).sqrt() * m.vector + m.scalar
+
+
+def mix_experts(m: Parts, x: Tensor) -> Tensor:
+    weights = torch.softmax(m.layers[0](x), -1)
+    return weights[..., :1] * torch.tanh(m.layers[1](x)) + weights[..., 1:2] * torch.tanh(m.layers[2](x))
+
+
+def low_rank_update(m: Parts, x: Tensor) -> Tensor:
+    base = m.layers[0](x)
+    update = functional.linear(functional.linear(x, m.matrix[:2]), m.matrix[:, :2])
+    return base + ((m.vector - 1) * base + m.vector * update)
+
+
+def recur(m: Parts, x: Tensor) -> Tensor:
+    gate, value = torch.sigmoid(m.layers[0](x)), m.layers[1](x)
+    state, states = torch.zeros_like(x[:, 0]), []
+    for step in range(x.shape[1]):
+        state = gate[:, step] * state + (1 - gate[:, step]) * value[:, step]
+        states.append(state)
+    return torch.stack(states, 1)
+
+
+def rotate(m: Parts, x: Tensor) -> Tensor:
+    query, angles = m.layers[0](x), m.vector.detach()
+    return query * angles.cos() + query.roll(4, -1) * angles.sin()
+
+
+# What comes before the units adds, and has no junction.
+BEFORE: dict[str, Function] = {
+    "nothing": lambda _, x: x,
+    "a layer": lambda m, x: torch.relu(m.layers[0](x)),
+    "positions": lambda m, x: x + m.vector,
+    "gated units": gated_units,
+    "token shift": lambda m, x: x * m.vector + functional.pad(x, (0, 0, 1, -1)) * (1 - m.vector),
+    "root mean square": root_mean_square,
+    "norm by hand": normalise_by_hand,
+    "gelu by hand": lambda _, x: 0.5 * x * (1 + torch.tanh(0.8 * (x + 0.045 * x**3))),
+    "attention with positions": attend_with_positions,
+    "rotary positions": rotate,
+    "experts": mix_experts,
+    "low-rank update": low_rank_update,
+    "recurrence": recur,
+    "mix of shifts": lambda m, x: m.vector[0] * x + m.vector[1] * x.flip(1),
+}
+
+
 def plus(a: Tensor, b: Tensor) -> Tensor:
     return a + b
 
@@ -203,9 +260,30 @@ class RandomUnit(nn.Module):
         return self.after(self.parts, y)
 
 
-def random_network(seed: int, units: int = 3) -> nn.Sequential:
-    """Return a network of random units with one f."""
-    draw = Random(seed)
-    torch.manual_seed(seed)
-    after = draw.choice(sorted(AFTER))
-    return nn.Sequential(*(RandomUnit(draw, after) for _ in range(units)))
+class RandomNetwork(nn.Module):
+    """Random units with one f behind something that adds and is no unit.
+
+    Args:
+        seed: it determines the choices and the weights.
+        count: the number of units.
+    """
+
+    def __init__(self, seed: int, count: int = 3):
+        super().__init__()
+        draw = Random(seed)
+        torch.manual_seed(seed)
+        before, after = draw.choice(sorted(BEFORE)), draw.choice(sorted(AFTER))
+        self.parts, self.before = Parts(), BEFORE[before]
+        self.units = [RandomUnit(draw, after) for _ in range(count)]
+        self.all_units = nn.ModuleList(self.units)
+        self.described = "\n".join([f"seed {seed}", before, *(unit.described for unit in self.units)])
+
+    def stem(self, x: Tensor) -> Tensor:
+        """Return the value that the first unit takes."""
+        return self.before(self.parts, x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for unit in self.units:
+            x = unit(x)
+        return x

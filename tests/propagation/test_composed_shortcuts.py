@@ -167,3 +167,11 @@ def test_many_additions_without_a_layer_cost_no_more_than_the_graph_is_long(
 
     assert len(detected(Written(steps), X).junctions) == 1
     assert walked <= 20 * 200
+
+
+def test_positions_that_are_added_to_the_input() -> None:
+    def join(m: Written, x: Tensor) -> Tensor:
+        x = x + m.scale
+        return x + f(m, x)
+
+    assert kinds(Written(join), X) == {"identity": 1}

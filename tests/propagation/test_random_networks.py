@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from resunit.propagation import measure
-from tests.propagation.random_networks import SIZE, RandomUnit, random_network
+from tests.propagation.random_networks import SIZE, RandomNetwork
 
 X = torch.randn(4, 6, SIZE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 READ_OUT = torch.randn(4, 6, SIZE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -20,14 +20,13 @@ def loss(output: Tensor, _: object) -> Tensor:
 
 def check(seed: int) -> None:
     """Compare every measure of a random network with a computation by h, F and f themselves."""
-    model = random_network(seed).double()
-    units = [unit for unit in model if isinstance(unit, RandomUnit)]
-    drawn = "\n".join([f"seed {seed}", *(unit.described for unit in units)])
+    model = RandomNetwork(seed).double()
+    units, drawn = model.units, model.described
     result = measure(model, X, loss=loss)
     assert len(result.junctions) == len(units), drawn
     assert result.unseen == (), drawn
 
-    x, h, y = [X.clone().requires_grad_()], [], []
+    x, h, y = [model.stem(X.clone().requires_grad_())], [], []
     for unit in units:
         h.append(unit.shortcut(x[-1]))
         y.append(h[-1] + unit.branch(x[-1]))

@@ -215,7 +215,7 @@ class Splitter:
             node = edge[0]
             if node in self._of_sum:
                 return node
-            if not copies(self.graph, node):
+            if not self.graph.children[node] or not copies(self.graph, node):
                 return None
             edge, user = self.graph.children[node][0], node
         return None
