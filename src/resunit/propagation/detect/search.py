@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from resunit.propagation.detect.contexts import without_contexts
 from resunit.propagation.detect.found_junction import EarlierCall
 from resunit.propagation.detect.graph import Graph, Node, operation_of
+from resunit.propagation.detect.joined_addition import JoinedAddition
 from resunit.propagation.detect.layers import is_custom
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
 from resunit.propagation.detect.shortcut_kinds import Shortcut
@@ -21,27 +23,6 @@ TAKES_STEPS = "Unbind"
 # The nodes that add without a call that Python sees, and those that add up what was stacked before.
 ADDING = ("Add", "Sub", "IndexAdd", "ScatterAdd", "IndexPut")
 MOST_INPUTS = 6  # of a custom autograd function or a stack that are compared with each other
-
-
-@dataclass(frozen=True)
-class JoinedAddition:
-    """An addition that is a junction.
-
-    Attributes:
-        addition: the call that makes the sum.
-        paths: its shortcut and branch.
-        earlier: the calls before it that add other branches, or other parts of the shortcut.
-        sum: the node of the sum.
-        origin: the sum of the first of several junctions, if F is computed from the x_l of that one and not from
-            its own: the branches of x + F(x) + G(x) may be added in place, which makes the first sum the
-            x_l of the second junction.
-    """
-
-    addition: Addition
-    paths: ShortcutAndBranch
-    earlier: tuple[EarlierCall, ...]
-    sum: Node
-    origin: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +97,8 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
             )
             joined[id(join)] = JoinedAddition(addition, paths, (*before.earlier, first), join.sum)
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
-    kept = _without_recurrences(recorder, graph, _without_partial_branches(graph, list(joined.values())))
+    kept = _without_partial_branches(graph, list(joined.values()))
+    kept = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, kept))
     return Junctions(tuple(kept), splitter, len(additions), tuple(unrecorded))
 
 

@@ -146,12 +146,20 @@ def kind_of_shortcut(
     return "projection" if is_single and is_smaller(weights[0]) else None
 
 
-def maps_own_part(graph: Graph, fork: Fork) -> bool:
-    """Return whether h takes one part of x, and everything else that takes x takes a part as well.
+def is_stream_of_its_own(graph: Graph, fork: Fork) -> bool:
+    """Return whether an affine map of x is no projection shortcut, because it begins another stream.
 
-    An affine map of one part beside a function of other parts is no projection: two classifiers may take the
-    class token and the other tokens.
+    Something else than the addition takes what the map makes, as where patch embeddings are made of pixel
+    embeddings and both go on. Or h takes one part of x, and everything else that takes x takes a part as
+    well: two classifiers may take the class token and the other tokens.
     """
+    own = set(fork.nodes)
+    for node in fork.nodes:
+        others = sum(user not in own for user in graph.users[node])
+        if others > (node is fork.nodes[0]):  # The addition takes the first one.
+            return True
+        if mixes(graph, node):
+            break
     first = fork.nodes[-1]
     others = [user for user in graph.users_of_edge[fork.x] if user is not first]
     return all(operation_of(user) in TAKES_PART for user in (first, *others))

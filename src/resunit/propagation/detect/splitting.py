@@ -13,8 +13,8 @@ from resunit.propagation.detect.shortcut_kinds import (
     Shortcut,
     forks_before,
     has_no_layer,
+    is_stream_of_its_own,
     kind_of_shortcut,
-    maps_own_part,
     scales,
 )
 from resunit.propagation.junction import ShortcutKind
@@ -161,7 +161,8 @@ class Splitter:
             )
 
         kind = kind_of_shortcut(self.graph, fork.nodes, way, is_smaller)
-        return None if kind == "projection" and maps_own_part(self.graph, fork) else kind
+        is_own = kind == "projection" and is_stream_of_its_own(self.graph, fork)
+        return None if is_own else kind
 
     def _add_to_branch(self, join: Join) -> ShortcutAndBranch | None:
         """Return the paths of the second addition in x + F(x) + G(x): both branches together are F."""
