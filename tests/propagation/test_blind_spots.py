@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import resunit
 from resunit.errors import PropagationError
-from resunit.propagation import Instrument
+from resunit.propagation import Instrument, measure
 from tests.propagation.toy import Toy, detected, kinds
 from tests.propagation.written import Written
 
@@ -242,6 +242,60 @@ def test_reentrant_checkpoints_are_named_in_one_sentence() -> None:
 
     (sentence,) = detected(Checkpointed(), torch.randn(4, 8)).unseen
     assert sentence.startswith("6 additions in units.0, units.1, units.2 ran without gradients")
+
+
+@pytest.mark.parametrize("identifiers", [False, True])
+def test_a_checkpoint_around_everything_is_what_hides_it(identifiers: bool) -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.units = nn.Embedding(10, 8), nn.Sequential(Written(plain), Written(plain))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(self.units, self.table(x) if identifiers else x, use_reentrant=True)
+
+    inputs = torch.randint(0, 10, (2, 5)) if identifiers else torch.randn(2, 8)
+    with pytest.raises(PropagationError) as refusal:
+        Instrument(Checkpointed()).detect(inputs)
+    assert str(refusal.value) == (
+        "no junction of Checkpointed could be measured: 2 additions in units.0, units.1 ran without gradients "
+        "(re-entrant checkpointing): what they join was not seen; use checkpointing with use_reentrant=False"
+    )
+
+
+class Stem(nn.Module):
+    """Units behind a stem; all of them are junctions, whether the stem has gradients or not."""
+
+    def __init__(self, kind: str, frozen: bool):
+        super().__init__()
+        self.kind, self.frozen = kind, frozen
+        self.table, self.norm = nn.Embedding(10, 8), nn.LayerNorm(8)
+        self.units = nn.Sequential(Written(plain), Written(plain))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "detached":
+            x = self.table(x)
+            return self.units(x.detach() if self.frozen else x)
+        with torch.set_grad_enabled(not self.frozen):
+            x = self.table(x) if self.kind == "embedding" else torch.relu(self.norm(x))
+        return self.units(x)
+
+
+@pytest.mark.parametrize("kind", ["norm", "embedding", "detached"])
+def test_a_stem_without_gradients_hides_no_junction(kind: str) -> None:
+    inputs = torch.randn(2, 8) if kind == "norm" else torch.tensor([[1, 2], [3, 4]])
+    measured = []
+    for frozen in (False, True):
+        torch.manual_seed(0)
+        measured.append(measure(Stem(kind, frozen), inputs, also=["jacobian"]))
+    whole, behind = measured
+    assert behind.junctions == whole.junctions
+    (sentence,) = behind.unseen
+    assert sentence.startswith("gradients begin in units.0")
+    assert behind.direct(0, 1) == whole.direct(0, 1)
+    assert whole.unseen == ()
 
 
 def test_complex_streams_are_named() -> None:

@@ -11,6 +11,8 @@ from resunit.propagation.detect.stacks import SUMS_OF_A_STACK
 
 COMPILED = ("CompiledFunction", "DifferentiableGraph")  # the nodes of torch.compile and of TorchScript
 
+REENTRANT = "CheckpointFunction"  # the node of torch.utils.checkpoint with use_reentrant=True
+
 
 def describe_blind_spots(
     recorder: ForwardRecorder, graph: Graph, junctions: Junctions, custom_functions_after: Counter[str]
@@ -25,10 +27,18 @@ def describe_blind_spots(
     """
     sentences = []
     if without := recorder.without_gradient:
+        is_reentrant = any(operation_of(node) == REENTRANT for node in graph.children)
+        why, remedy = (
+            ("re-entrant checkpointing", "use checkpointing with use_reentrant=False")
+            if is_reentrant
+            else (
+                "torch.no_grad or a custom autograd function",
+                "compute them in forward(), with gradients",
+            )
+        )
         sentences.append(
-            f"{format_count(without.total(), 'addition')} in {name_modules(without)} ran without gradients "
-            "(torch.no_grad, re-entrant checkpointing, a custom autograd function): what they join was not "
-            "seen; use checkpointing with use_reentrant=False"
+            f"{format_count(without.total(), 'addition')} in {name_modules(without)} ran without gradients ({why}): "
+            f"what they join was not seen; {remedy}"
         )
     if complex_sums := recorder.complex_additions:
         sentences.append(

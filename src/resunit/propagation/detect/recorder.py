@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from resunit.propagation.detect.additions import ADDITIONS, Addend, Addends, addends_of, adds_zero
 from resunit.propagation.detect.found_junction import Shape, TensorLocation
@@ -61,6 +62,9 @@ class ForwardRecorder:
         complex_additions: for each module, the number of its additions of complex values.
         complex_sums: the nodes of these additions.
         hidden: for some nodes, the edges of values that reach them without gradients.
+        late_sources: the nodes at which values enter the graph that were made of integer inputs without
+            gradients, as by an embedding under torch.no_grad().
+        begins_at: the calls that made of the inputs, without gradients, what later calls with gradients take.
     """
 
     def __init__(self, identifiers: list[Tensor]):
@@ -73,6 +77,9 @@ class ForwardRecorder:
         self.complex_additions: Counter[str] = Counter()
         self.complex_sums: set[Node] = set()
         self.hidden: defaultdict[Node, list[Edge]] = defaultdict(list)
+        self.late_sources: list[Node] = []
+        self.begins_at: set[CallSite] = set()
+        self._made_at: WeakIdKeyDictionary = WeakIdKeyDictionary()  # the values without gradients
         self._origins = HiddenOrigins()
         self._locations: dict[Edge, tuple[CallSite, int]] = {}
         self._overwritten: set[Edge] = set()
@@ -94,14 +101,23 @@ class ForwardRecorder:
         )
         first = args[0] if args and isinstance(args[0], Tensor) else None
         edge_before = _edge_of(first) if first is not None else None
-        takes_identifiers = any(id(tensor) in self._identifiers for tensor in tensors_in((args, kwargs)))
+        taken = list(tensors_in((args, kwargs)))
+        identifiers = [tensor for tensor in taken if id(tensor) in self._identifiers]
+        made_at = {self._made_at[tensor] for tensor in taken if tensor in self._made_at}
         origin = self._origins.of_call(site.function, args, kwargs)
         result = function(*args, **kwargs)
         self._now += 1
         self._record_values(site, result)
-        if takes_identifiers:
-            self._follow_identifiers(result)
+        if identifiers:
+            is_late = all(tensor.is_floating_point() for tensor in identifiers)
+            self._follow_identifiers(result, self.late_sources if is_late else self.sources)
         self._follow_hidden(result, origin)
+        if any(tensor.requires_grad for tensor in tensors_in(result)):
+            self.begins_at |= made_at
+        elif identifiers or (origin is not None and all(node in self.sources for node, _ in origin.edges)):
+            for tensor in tensors_in(result):
+                if tensor.is_floating_point():
+                    self._made_at[tensor] = site
         if result is first and edge_before is not None and _edge_of(result) != edge_before:
             self._overwritten.add(edge_before)
         if is_unchanged:
@@ -134,6 +150,10 @@ class ForwardRecorder:
             return None
         return TensorLocation(*self._locations[edge], is_overwritten=edge in self._overwritten)
 
+    def nodes_made_at(self, site: CallSite) -> list[Node]:
+        """Return the nodes of the values that a call returned."""
+        return [node for (node, _), (made_at, _) in self._locations.items() if made_at == site]
+
     def is_within(self, node: Node, call: CallSite) -> bool | None:
         """Return whether a node's value was made during the call of the module that makes a call.
 
@@ -157,10 +177,10 @@ class ForwardRecorder:
                 self._times[edge] = self._now
                 self.shapes[edge] = tuple(tensor.shape)
 
-    def _follow_identifiers(self, result: Any) -> None:
+    def _follow_identifiers(self, result: Any, sources: list[Node]) -> None:
         for tensor in tensors_in(result):
             if tensor.requires_grad:
-                self.sources.append(tensor.grad_fn)
+                sources.append(tensor.grad_fn)
             else:
                 self._identifiers[id(tensor)] = tensor
 
