@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from resunit.propagation import measure
 from tests.propagation.toy import detected, kinds
 from tests.propagation.written import Written
 
@@ -86,3 +87,44 @@ def test_the_halves_of_a_reversible_unit_are_junctions() -> None:
         return torch.cat([a, b], -1)
 
     assert len(detected(Written(join, 2), SEQUENCES).junctions) == 2
+
+
+def test_a_stream_that_begins_with_zeros() -> None:
+    """The queries of DETR's decoder begin with zeros, and the first attention adds to them."""
+
+    def join(m: Written, x: Tensor) -> Tensor:
+        stream = torch.zeros_like(x)
+        for number in range(3):
+            queries = m.layers[0](stream + m.scale)
+            attention = (queries @ x.mT).softmax(-1) @ x
+            stream = stream + m.layers[number](attention)
+        return stream
+
+    result = measure(Written(join, 3), SEQUENCES)
+    assert [junction.kind for junction in result.junctions] == ["identity"] * 3
+    assert result.junctions[0].direct_gain == 1
+    assert result.junctions[0].branch_share == 1
+    assert result.unseen == ()
+
+
+def test_sums_that_begin_with_zeros_and_masks_are_no_streams() -> None:
+    def join(m: Written, x: Tensor) -> Tensor:
+        mask, total = torch.zeros(2, 5, 5), torch.zeros_like(x)
+        for number in range(3):
+            weights = (m.layers[number](x) @ x.mT + mask).softmax(-1)
+            total = total + m.layers[number + 3](weights @ x)
+        return x + total
+
+    assert kinds(Written(join, 6), SEQUENCES) == {"identity": 1}
+
+
+def test_a_table_of_positions_is_no_stream() -> None:
+    """It is added in every layer, also to what was computed with it before."""
+
+    def join(m: Written, x: Tensor) -> Tensor:
+        positions = torch.arange(80.0).view(2, 5, 8).sin()
+        for number in range(2):
+            x = x + m.layers[number](x + positions).tanh()
+        return x
+
+    assert kinds(Written(join, 2), SEQUENCES) == {"identity": 2}

@@ -37,10 +37,13 @@ def detect_junctions(model: nn.Module, inputs: Any, targets: Any, loss: Loss | N
     """
     recorded = _record(model, inputs, targets, loss)
     beginnings: list[str] = []
+    begins_at = recorded.recorder.constants.streams(recorded.recorder.sources)
     if recorded.is_cut_off():
         # No gradient reaches the inputs, as behind a frozen stem: the values that it makes are given gradients.
         beginnings = [_describe_beginnings(recorded)]
-        recorded = _record(model, inputs, targets, loss, frozenset(recorded.recorder.begins_at))
+        begins_at |= recorded.recorder.begins_at
+    if begins_at:
+        recorded = _record(model, inputs, targets, loss, begins_at)
     recorder, output = recorded.recorder, recorded.output
     graph = _graph(recorder, recorded.root)
     junctions = find_junctions(recorder, graph)
@@ -75,8 +78,7 @@ class _RecordedPass:
     def is_cut_off(self) -> bool:
         """Return whether the loss depends on the inputs only through values without gradients."""
         return (
-            not self.begins_at
-            and bool(self.recorder.begins_at)
+            bool(self.recorder.begins_at)
             and not Graph([self.root], self.recorder.sources, self.recorder.unchanged).children
         )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from resunit.propagation.detect.additions import ADDITIONS, Addend, Addends, addends_of, adds_zero
+from resunit.propagation.detect.constants import Constants
 from resunit.propagation.detect.found_junction import Shape, TensorLocation
 from resunit.propagation.detect.graph import Edge, Node
 from resunit.propagation.detect.origins import HiddenOrigins, Origin, edge_of
@@ -64,6 +65,7 @@ class ForwardRecorder:
         hidden: for some nodes, the edges of values that reach them without gradients.
         late_sources: the nodes at which values enter the graph that were made of integer inputs without
             gradients, as by an embedding under torch.no_grad().
+        constants: the values that depend on no input.
         begins_at: the calls that made of the inputs, without gradients, what later calls with gradients take.
     """
 
@@ -80,6 +82,7 @@ class ForwardRecorder:
         self.late_sources: list[Node] = []
         self.begins_at: set[CallSite] = set()
         self._made_at: WeakIdKeyDictionary = WeakIdKeyDictionary()  # the values without gradients
+        self.constants = Constants()
         self._origins = HiddenOrigins()
         self._locations: dict[Edge, tuple[CallSite, int]] = {}
         self._overwritten: set[Edge] = set()
@@ -103,6 +106,9 @@ class ForwardRecorder:
         edge_before = _edge_of(first) if first is not None else None
         taken = list(tensors_in((args, kwargs)))
         identifiers = [tensor for tensor in taken if id(tensor) in self._identifiers]
+        constants = self.constants.sites_of(taken)
+        if addends is not None and not all(edges) and torch.is_grad_enabled():
+            self._record_sum_of_a_constant(addends, edges, hidden)
         made_at = {self._made_at[tensor] for tensor in taken if tensor in self._made_at}
         origin = self._origins.of_call(site.function, args, kwargs)
         result = function(*args, **kwargs)
@@ -118,6 +124,12 @@ class ForwardRecorder:
             for tensor in tensors_in(result):
                 if tensor.is_floating_point():
                     self._made_at[tensor] = site
+        if origin is None and not identifiers:
+            self.constants.add(site, constants, list(tensors_in(result)))
+        elif constants:
+            self.constants.add(
+                site, constants, [tensor for tensor in tensors_in(result) if tensor.grad_fn is not None]
+            )
         if result is first and edge_before is not None and _edge_of(result) != edge_before:
             self._overwritten.add(edge_before)
         if is_unchanged:
@@ -196,6 +208,19 @@ class ForwardRecorder:
 
     def _origin_of(self, addend: Addend) -> Origin | None:
         return None if _edges_of(addend) else self._origins.of_tensors(addend.inputs)
+
+    def _record_sum_of_a_constant(
+        self,
+        addends: Addends,
+        edges: tuple[list[Edge], list[Edge]],
+        hidden: tuple[Origin | None, Origin | None],
+    ) -> None:
+        for index in (0, 1):
+            constant, others = addends[index].inputs, addends[1 - index].inputs
+            is_constant = edges[1 - index] and not edges[index] and hidden[index] is None
+            # A mask has mostly another shape than what it is added to.
+            if is_constant and len(constant) == len(others) == 1 and constant[0].shape == others[0].shape:
+                self.constants.add_sum(constant[0], edges[1 - index])
 
     def _record_addition(
         self,
