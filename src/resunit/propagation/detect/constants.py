@@ -39,7 +39,7 @@ class Constants:
     def sites_of(self, taken: Sequence[Tensor]) -> frozenset[CallSite]:
         """Return the calls that made the constants among the arguments of a call, which comes next."""
         self._now += 1
-        sites = frozenset(site for tensor in taken for site in self._known.get(tensor, ()))
+        sites = frozenset(site for tensor in taken if tensor in self._known for site in self._known[tensor])
         self._last_use |= dict.fromkeys(sites, self._now)
         return sites
 
