@@ -34,6 +34,7 @@ SURVEYED = [
     timm("mvitv2_tiny", total(1 + 2 + 5 + 2, 3), side=WIDE),  # pooled queries are added in the attention
     timm("regnety_002", total(1 + 1 + 4 + 7)),
     timm("nfnet_l0", total(1 + 2 + 6 + 3)),
+    timm("tnt_s_patch16_224", total(12, 2 * 2), side=WIDE),  # the sum of both streams is no junction
     timm("lambda_resnet26t", total(8)),
     timm("botnet26t_256", total(8), side=256),
     timm("skresnet18", total(8)),
@@ -46,13 +47,15 @@ SURVEYED = [
     timm("convmixer_768_32", total(32)),
     timm("deit_tiny_patch16_224", total(12, 2), side=WIDE),
     timm("vit_tiny_r_s16_p8_224", total(12, 2), side=WIDE),
-    # Within each block but the first of a stage, 2 sums join a quarter of the channels with a function of another
-    # quarter; its authors call them residual-like connections.
+    # Bottle2neck.forward adds `sp + spx[i]` for the second and third quarter of the channels, in all blocks but the
+    # first of a stage (`is_first`): a part of x is kept, and a function of another part is added, as in the
+    # couplings of reversible networks. The authors call these sums residual-like connections.
     timm("res2net50_26w_4s", total(3 + 4 + 6 + 3, 1, 2 * (2 + 3 + 5 + 2))),
     timm("hrnet_w18_small", total(1 + 2 * 2 + 3 * 2 + 4 * 2, 1, 4)),  # 4 blocks in the head
     timm("dla34", total(2 + 2 * 2 + 2 * 2 + 2)),
     timm("ghostnet_100", total(1 + 2 + 2 + 6 + 5)),
-    timm("gcresnext50ts", total(3 + 4 + 6 + 3, 2)),  # the global context is added to the branch's features
+    timm("gcresnext50ts", total(3 + 4 + 6 + 3)),  # the global context is a part of the branch that adds it
+    timm("gcresnet33ts", total(2 + 3 + 3 + 2)),
     timm("volo_d1_224", total(4 + 4 + 8 + 2, 2, 2 * 2), side=WIDE),  # 2 class blocks at the end
     timm(
         "crossvit_9_240", total(3 * (1 + 3), 2, 3 * 2), side=240
@@ -116,6 +119,3 @@ SURVEYED = [
         | TOKENS,
     ),
 ]
-
-# In its first block the sum of both streams counts, because one is made of the other; in later blocks it does not.
-WRONGLY_COUNTED = [timm("tnt_s_patch16_224", total(12, 2 * 2), side=WIDE)]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import resunit
 from resunit.errors import PropagationError
-from resunit.propagation import Instrument
+from resunit.propagation import Instrument, measure
 from tests.propagation.toy import Toy, detected, kinds
 from tests.propagation.written import Written
 
@@ -204,6 +204,12 @@ def test_gradients_that_begin_behind_the_inputs() -> None:
         lambda m, x: torch.stack([x, m.layers[0](x)]).sum(0),
         lambda m, x: torch.stack([m.layers[0](x), x], 1).mean(1),
         lambda m, x: torch.cat([x[None], m.layers[0](x)[None]]).sum(0),
+        lambda m, x: torch.cat([x, m.layers[0](x)]).view(2, 2, 8).sum(0),
+        lambda m, x: torch.cat([m.layers[0](x), x], -1).view(2, 2, 8).sum(1),
+        lambda m, x: torch.einsum("nbc->bc", torch.stack([x, m.layers[0](x)])),
+        lambda m, x: torch.einsum("nbc,n->bc", torch.stack([x, m.layers[0](x)]), m.scale[:2]),
+        lambda m, x: torch.tensordot(m.scale[:2], torch.stack([x, m.layers[0](x)]), 1),
+        lambda m, x: (m.scale[:2, None, None] * torch.stack([x, m.layers[0](x)])).sum(0),
     ],
 )
 def test_stacked_and_summed_branches_are_named(join: Any) -> None:
@@ -214,6 +220,8 @@ def test_stacked_and_summed_branches_are_named(join: Any) -> None:
 def test_features_that_are_joined_and_averaged_are_no_hidden_junction() -> None:
     pooled = Written(lambda m, x: torch.cat([x, m.layers[0](x).relu()], 1).mean(0))
     assert detected(pooled, torch.randn(2, 8)).unseen == ()
+    whole = Written(lambda m, x: torch.stack([x, m.layers[0](x).relu()], 1).mean(-1))
+    assert detected(whole, torch.randn(2, 8)).unseen == ()
 
 
 def test_reentrant_checkpoints_are_named_in_one_sentence() -> None:
@@ -234,6 +242,60 @@ def test_reentrant_checkpoints_are_named_in_one_sentence() -> None:
 
     (sentence,) = detected(Checkpointed(), torch.randn(4, 8)).unseen
     assert sentence.startswith("6 additions in units.0, units.1, units.2 ran without gradients")
+
+
+@pytest.mark.parametrize("identifiers", [False, True])
+def test_a_checkpoint_around_everything_is_what_hides_it(identifiers: bool) -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.units = nn.Embedding(10, 8), nn.Sequential(Written(plain), Written(plain))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(self.units, self.table(x) if identifiers else x, use_reentrant=True)
+
+    inputs = torch.randint(0, 10, (2, 5)) if identifiers else torch.randn(2, 8)
+    with pytest.raises(PropagationError) as refusal:
+        Instrument(Checkpointed()).detect(inputs)
+    assert str(refusal.value) == (
+        "no junction of Checkpointed could be measured: 2 additions in units.0, units.1 ran without gradients "
+        "(re-entrant checkpointing): what they join was not seen; use checkpointing with use_reentrant=False"
+    )
+
+
+class Stem(nn.Module):
+    """Units behind a stem; all of them are junctions, whether the stem has gradients or not."""
+
+    def __init__(self, kind: str, frozen: bool):
+        super().__init__()
+        self.kind, self.frozen = kind, frozen
+        self.table, self.norm = nn.Embedding(10, 8), nn.LayerNorm(8)
+        self.units = nn.Sequential(Written(plain), Written(plain))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "detached":
+            x = self.table(x)
+            return self.units(x.detach() if self.frozen else x)
+        with torch.set_grad_enabled(not self.frozen):
+            x = self.table(x) if self.kind == "embedding" else torch.relu(self.norm(x))
+        return self.units(x)
+
+
+@pytest.mark.parametrize("kind", ["norm", "embedding", "detached"])
+def test_a_stem_without_gradients_hides_no_junction(kind: str) -> None:
+    inputs = torch.randn(2, 8) if kind == "norm" else torch.tensor([[1, 2], [3, 4]])
+    measured = []
+    for frozen in (False, True):
+        torch.manual_seed(0)
+        measured.append(measure(Stem(kind, frozen), inputs, also=["jacobian"]))
+    whole, behind = measured
+    assert behind.junctions == whole.junctions
+    (sentence,) = behind.unseen
+    assert sentence.startswith("gradients begin in units.0")
+    assert behind.direct(0, 1) == whole.direct(0, 1)
+    assert whole.unseen == ()
 
 
 def test_complex_streams_are_named() -> None:

@@ -1,6 +1,7 @@
 """A shortcut may itself add functions of x, in any order and spelling; right values from plain autograd."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.propagation import measure
+from resunit.propagation.detect import splitting
 from tests.propagation.toy import X, detected, kinds, known
 from tests.propagation.written import Written
 
@@ -147,14 +149,12 @@ def test_many_additions_without_a_layer_cost_no_more_than_the_graph_is_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A solver's steps have no layer; each addition could take all earlier steps for its shortcut."""
-    from resunit.propagation.detect import splitting
-
     walked = 0
     walk = splitting.forks_before
 
-    def counted(*args: object) -> object:
+    def counted(graph: Any, dominators: Any, addend: Any) -> Any:
         nonlocal walked
-        forks = list(walk(*args))  # type: ignore[arg-type]
+        forks = list(walk(graph, dominators, addend))
         walked += len(forks)
         return forks
 
@@ -167,3 +167,11 @@ def test_many_additions_without_a_layer_cost_no_more_than_the_graph_is_long(
 
     assert len(detected(Written(steps), X).junctions) == 1
     assert walked <= 20 * 200
+
+
+def test_positions_that_are_added_to_the_input() -> None:
+    def join(m: Written, x: Tensor) -> Tensor:
+        x = x + m.scale
+        return x + f(m, x)
+
+    assert kinds(Written(join), X) == {"identity": 1}

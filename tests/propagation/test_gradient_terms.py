@@ -48,6 +48,18 @@ FORMS: dict[str, tuple[Callable[[Layers, Tensor], Tensor], Callable[[Layers, Ten
         lambda m, x: torch.addcmul(x, m.a(x).tanh(), m.b(x), value=2),
         lambda m, x: (x, 2 * m.a(x).tanh() * m.b(x)),
     ),
+    "addcdiv": (
+        lambda m, x: torch.addcdiv(x, m.a(x).tanh(), 2 + m.b(x).tanh(), value=3),
+        lambda m, x: (x, 3 * m.a(x).tanh() / (2 + m.b(x).tanh())),
+    ),
+    "addbmm": (
+        lambda m, x: torch.addbmm(x, m.a(x).tanh()[None], m.b.weight[None], beta=0.5),
+        lambda m, x: (0.5 * x, m.a(x).tanh() @ m.b.weight),
+    ),
+    "addr": (
+        lambda m, x: torch.addr(x, x[:, 0], m.a(x).tanh()[0], alpha=2),
+        lambda m, x: (x, 2 * torch.outer(x[:, 0], m.a(x).tanh()[0])),
+    ),
     "lerp": (lambda m, x: torch.lerp(x, m.a(x).tanh(), 0.25), lambda m, x: (0.75 * x, 0.25 * m.a(x).tanh())),
     "lerp by a tensor": (
         lambda m, x: torch.lerp(x, m.a(x).tanh(), torch.tensor(0.25)),

@@ -147,7 +147,7 @@ class Instrument:
         if wanted == "lesion":
             return "loss_change", loss_changes(self.model, inputs, targets, loss, junctions)
         if wanted == "jacobian":
-            return "singular_value", singular_values(self.model, inputs, junctions)
+            return "singular_value", singular_values(self.model, inputs, detection)
         return "sample_correlation", sample_correlations(self.model, inputs, targets, loss, junctions)
 
     def _sums(
@@ -186,10 +186,8 @@ class Instrument:
 
 
 def _explain_absence(name: str, detection: Detection) -> str:
+    if detection.unseen:
+        return f"no junction of {name} could be measured: {'; '.join(detection.unseen)}"
     count = detection.additions
     seen = f"none of its {count} additions joins" if count else "no addition in it joins"
-    unseen = "".join(f"; {sentence}" for sentence in detection.unseen)
-    return (
-        f"{name} has no junction h(x) + F(x): {seen} a value with a function of it that has "
-        f"parameters{unseen}"
-    )
+    return f"{name} has no junction h(x) + F(x): {seen} a value with a function of it that has parameters"

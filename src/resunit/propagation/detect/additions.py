@@ -87,6 +87,36 @@ def _addcmul(input: Any, *factors: Any, value: float = 1, out: Any = None, **nam
     return _multiple(input, 1), Addend((a, b), lambda: value * a * b)
 
 
+def _addcdiv(input: Any, *factors: Any, value: float = 1, out: Any = None, **named: Any) -> Addends | None:
+    del out
+    a, b = [*factors, *named.values()]
+    if not _are_floating(input, a, b):
+        return None
+    return _multiple(input, 1), Addend((a, b), lambda: value * a / b)
+
+
+def _addbmm(
+    input: Any, *factors: Any, beta: float = 1, alpha: float = 1, out: Any = None, **named: Any
+) -> Addends | None:
+    del out
+    a, b = [*factors, *named.values()]
+    if not _are_floating(input, a, b):
+        return None
+    return _multiple(input, beta), Addend(
+        (a, b), lambda: alpha * torch.matmul(a, b).sum(0), is_matrix_product=True
+    )
+
+
+def _addr(
+    input: Any, *factors: Any, beta: float = 1, alpha: float = 1, out: Any = None, **named: Any
+) -> Addends | None:
+    del out
+    a, b = [*factors, *named.values()]
+    if not _are_floating(input, a, b):
+        return None
+    return _multiple(input, beta), Addend((a, b), lambda: alpha * torch.outer(a, b))
+
+
 def _lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Addends | None:
     del out
     if not _are_floating(input, end):
@@ -148,6 +178,10 @@ READERS: dict[str, Callable[..., Addends | None]] = {
     for name, reader in {
         "addmm": _addmm,
         "baddbmm": _addmm,
+        "addmv": _addmm,
+        "addbmm": _addbmm,
+        "addr": _addr,
+        "addcdiv": _addcdiv,
         "addcmul": _addcmul,
         "lerp": _lerp,
         "index_add": _index_add,

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from resunit.propagation.detect.found_junction import TensorLocation, Truncation
 from resunit.propagation.detect.graph import Graph, Node, is_weight, operation_of
+from resunit.propagation.detect.joined_addition import JoinedAddition
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
-from resunit.propagation.detect.search import JoinedAddition
 from resunit.propagation.detect.truncation import find_truncation, truncates
 
 

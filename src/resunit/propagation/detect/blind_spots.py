@@ -3,12 +3,15 @@
 from collections import Counter
 
 from resunit.io.format import format_count
-from resunit.propagation.detect.graph import Graph, operation_of
+from resunit.propagation.detect.graph import Graph, Node, operation_of
 from resunit.propagation.detect.layers import is_custom
 from resunit.propagation.detect.recorder import ForwardRecorder, name_modules
-from resunit.propagation.detect.search import SUMS_OF_A_STACK, Junctions
+from resunit.propagation.detect.search import Junctions
+from resunit.propagation.detect.stacks import SUMS_OF_A_STACK
 
 COMPILED = ("CompiledFunction", "DifferentiableGraph")  # the nodes of torch.compile and of TorchScript
+
+REENTRANT = "CheckpointFunction"  # the node of torch.utils.checkpoint with use_reentrant=True
 
 
 def describe_blind_spots(
@@ -24,10 +27,18 @@ def describe_blind_spots(
     """
     sentences = []
     if without := recorder.without_gradient:
+        is_reentrant = any(operation_of(node) == REENTRANT for node in graph.children)
+        why, remedy = (
+            ("re-entrant checkpointing", "use checkpointing with use_reentrant=False")
+            if is_reentrant
+            else (
+                "torch.no_grad or a custom autograd function",
+                "compute them in forward(), with gradients",
+            )
+        )
         sentences.append(
-            f"{format_count(without.total(), 'addition')} in {name_modules(without)} ran without gradients "
-            "(torch.no_grad, re-entrant checkpointing, a custom autograd function): what they join was not "
-            "seen; use checkpointing with use_reentrant=False"
+            f"{format_count(without.total(), 'addition')} in {name_modules(without)} ran without gradients ({why}): "
+            f"what they join was not seen; {remedy}"
         )
     if complex_sums := recorder.complex_additions:
         sentences.append(
@@ -42,8 +53,9 @@ def describe_blind_spots(
     joining = {node: paths for node, paths in junctions.unrecorded if operation_of(node) not in COMPILED}
     stacked = [node for node in joining if operation_of(node) in SUMS_OF_A_STACK]
     if stacked:
+        modules = recorder.modules_of(_returned(recorder, graph, stacked))
         sentences.append(
-            f"{format_count(len(stacked), 'junction')} in {recorder.modules_of(stacked)} could not be measured, "
+            f"{format_count(len(stacked), 'junction')} in {modules} could not be measured, "
             "because shortcut and branch are stacked and summed; write the addition out, as x + f"
         )
     if inside := [node for node in joining if not is_custom(node) and node not in stacked]:
@@ -69,3 +81,13 @@ def describe_blind_spots(
         for name, count in custom_functions_after.items()
     ]
     return sentences
+
+
+def _returned(recorder: ForwardRecorder, graph: Graph, nodes: list[Node]) -> list[Node]:
+    """Return the nodes, or what follows them, whose values a call returned: einsum is several nodes."""
+    returned = []
+    for node in nodes:
+        while recorder.location_of((node, 0)) is None and len(graph.users[node]) == 1:
+            node = graph.users[node][0]
+        returned.append(node)
+    return returned

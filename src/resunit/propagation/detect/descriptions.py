@@ -15,11 +15,12 @@ from resunit.propagation.detect.branches import Branch, count_nodes, first_weigh
 from resunit.propagation.detect.dominators import PostDominators
 from resunit.propagation.detect.found_junction import FoundJunction, Shape
 from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
+from resunit.propagation.detect.joined_addition import JoinedAddition
 from resunit.propagation.detect.junction_names import name_junctions
 from resunit.propagation.detect.layers import is_custom
 from resunit.propagation.detect.layout import Layout, find_layout
 from resunit.propagation.detect.recorder import ForwardRecorder
-from resunit.propagation.detect.search import JoinedAddition, Junctions
+from resunit.propagation.detect.search import Junctions
 from resunit.propagation.detect.stream import Previous, find_previous
 from resunit.propagation.detect.weight_input import find_weight_input
 from resunit.propagation.junction import ShortcutKind

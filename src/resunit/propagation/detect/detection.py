@@ -1,5 +1,6 @@
 """Finding the junctions of a network in one forward pass."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from resunit.propagation.detect.recorder import ForwardRecorder
 from resunit.propagation.detect.search import find_junctions
 from resunit.propagation.detect.tokens import learned_tokens
 from resunit.propagation.detect.unmeasurable import describe_unmeasurable
-from resunit.propagation.forward.call_tracing import CallTracer
+from resunit.propagation.forward.call_tracing import CallSite, CallTracer
 from resunit.propagation.forward.inputs import Inputs, run_forward
 from resunit.propagation.forward.loss import Loss, check_differentiable, compute_loss
 from resunit.propagation.forward.nested import tensors_in
@@ -34,16 +35,17 @@ def detect_junctions(model: nn.Module, inputs: Any, targets: Any, loss: Loss | N
     Raises:
         PropagationError: the network does not run on the inputs, or no gradient reaches the loss.
     """
-    with torch.enable_grad():
-        given = Inputs.of(inputs)
-    recorder = ForwardRecorder([tensor for tensor in given.tensors() if not tensor.is_floating_point()])
-    recorder.sources += [tensor.grad_fn for tensor in given.tensors() if tensor.is_floating_point()]
-    with torch.enable_grad():
-        with CallTracer(model, recorder.on_call, recorder.on_module_boundary):
-            output = run_forward(model, given)
-        value = compute_loss(output, targets, loss)
-    check_differentiable(value)
-    graph, beginnings = _graph(recorder, value.grad_fn)
+    recorded = _record(model, inputs, targets, loss)
+    beginnings: list[str] = []
+    begins_at = recorded.recorder.constants.streams(recorded.recorder.sources)
+    if recorded.is_cut_off():
+        # No gradient reaches the inputs, as behind a frozen stem: the values that it makes are given gradients.
+        beginnings = [_describe_beginnings(recorded)]
+        begins_at |= recorded.recorder.begins_at
+    if begins_at:
+        recorded = _record(model, inputs, targets, loss, begins_at)
+    recorder, output = recorded.recorder, recorded.output
+    graph = _graph(recorder, recorded.root)
     junctions = find_junctions(recorder, graph)
     others = [tensor.grad_fn for tensor in tensors_in(output) if tensor.grad_fn is not None]
     describer = Describer(recorder, graph, junctions)
@@ -52,27 +54,75 @@ def detect_junctions(model: nn.Module, inputs: Any, targets: Any, loss: Loss | N
         *describe_blind_spots(recorder, graph, junctions, describer.custom_functions_after),
         *describe_unmeasurable(recorder, graph, junctions, others),
     ]
-    return Detection(tuple(describer.found), tuple(unseen), junctions.examined, len(graph.children))
+    return Detection(
+        tuple(describer.found), tuple(unseen), junctions.examined, len(graph.children), recorded.begins_at
+    )
 
 
-def _graph(recorder: ForwardRecorder, root: Node) -> tuple[Graph, list[str]]:
-    """Return the graph, and a sentence if gradients begin behind the inputs."""
-    graph = Graph([root], recorder.sources, recorder.unchanged)
-    if graph.children:
-        tokens = learned_tokens(recorder, graph)
-        if tokens:
-            graph = Graph([root], [*recorder.sources, *tokens], recorder.unchanged)
-        return graph, []
-    # No gradient reaches the inputs, as behind a frozen stem: the graph begins where gradients do.
-    beginnings = [node for node, edges in recorder.hidden.items() if edges]
-    graph = Graph([root], [*recorder.sources, *beginnings], recorder.unchanged)
+@dataclass(frozen=True)
+class _RecordedPass:
+    """A forward pass that was recorded.
+
+    Attributes:
+        recorder: what it showed.
+        output: what the network returned.
+        root: the node of the loss.
+        begins_at: the calls whose results were given gradients.
+    """
+
+    recorder: ForwardRecorder
+    output: Any
+    root: Node
+    begins_at: frozenset[CallSite]
+
+    def is_cut_off(self) -> bool:
+        """Return whether the loss depends on the inputs only through values without gradients."""
+        return (
+            bool(self.recorder.begins_at)
+            and not Graph([self.root], self.recorder.sources, self.recorder.unchanged).children
+        )
+
+
+def _record(
+    model: nn.Module,
+    inputs: Any,
+    targets: Any,
+    loss: Loss | None,
+    begins_at: frozenset[CallSite] = frozenset(),
+) -> _RecordedPass:
+    """Run the network once."""
+    with torch.enable_grad():
+        given = Inputs.of(inputs)
+    recorder = ForwardRecorder([tensor for tensor in given.tensors() if not tensor.is_floating_point()])
+    recorder.sources += [tensor.grad_fn for tensor in given.tensors() if tensor.is_floating_point()]
+    with torch.enable_grad():
+        with CallTracer(model, recorder.on_call, recorder.on_module_boundary, begins_at):
+            output = run_forward(model, given)
+        value = compute_loss(output, targets, loss)
+    check_differentiable(value)
+    recorder.sources += [node for site in begins_at for node in recorder.nodes_made_at(site)]
+    return _RecordedPass(recorder, output, value.grad_fn, begins_at)
+
+
+def _describe_beginnings(recorded: _RecordedPass) -> str:
+    recorder = recorded.recorder
+    beginnings = [node for node, edges in recorder.hidden.items() if edges] + recorder.late_sources
+    graph = Graph([recorded.root], [*recorder.sources, *beginnings], recorder.unchanged)
+    modules = recorder.modules_of(node for node in beginnings if node in graph)
+    return (
+        f"gradients begin in {modules}, because what comes before runs under torch.no_grad or is detached: "
+        "the network was measured from there on"
+    )
+
+
+def _graph(recorder: ForwardRecorder, root: Node) -> Graph:
+    """Return the graph of the loss."""
+    sources = [*recorder.sources, *recorder.late_sources]
+    graph = Graph([root], sources, recorder.unchanged)
     if not graph.children:
         raise PropagationError(
             "the loss does not depend on any tensor of the inputs; "
             "give them as tensors, or in tuples, lists and mappings"
         )
-    modules = recorder.modules_of(node for node in beginnings if node in graph)
-    return graph, [
-        f"gradients begin in {modules}, because what comes before runs under torch.no_grad or is detached: "
-        "the network was measured from there on"
-    ]
+    tokens = learned_tokens(recorder, graph)
+    return Graph([root], [*sources, *tokens], recorder.unchanged) if tokens else graph

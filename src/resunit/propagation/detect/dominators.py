@@ -80,6 +80,7 @@ class PostDominators:
         self._nearest: dict[Node, Node | None] = {}
         self._depth: dict[Node, int] = {}
         self._users = graph.users_of_edge
+        self._of_value: dict[Edge, Node | None] = {}  # the nearest one of a value, which many junctions share
         for node in reversed(graph.children):
             nearest = self._common(graph.users[node])
             self._nearest[node] = nearest
@@ -87,7 +88,9 @@ class PostDominators:
 
     def post_dominates(self, node: Node, value: Edge) -> bool:
         """Return whether `value` takes part in nothing but what goes into `node`."""
-        current = self._common(self._users[value])
+        if value not in self._of_value:
+            self._of_value[value] = self._common(self._users[value])
+        current = self._of_value[value]
         while current is not None and current is not node and self._depth[current] > self._depth[node]:
             current = self._nearest[current]
         return current is node

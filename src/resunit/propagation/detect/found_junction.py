@@ -150,9 +150,12 @@ class Detection:
         unseen: sentences about calls that could not be looked into.
         additions: the number of additions that were examined.
         nodes: the number of nodes of the graph.
+        begins_at: the calls whose results are given gradients: streams that begin with a constant, and, if no
+            gradient reaches the inputs, what is made of them without gradients.
     """
 
     junctions: tuple[FoundJunction, ...]
     unseen: tuple[str, ...]
     additions: int
     nodes: int
+    begins_at: frozenset[CallSite] = frozenset()

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from resunit.propagation.detect.joined_addition import JoinedAddition
 from resunit.propagation.detect.recorder import ForwardRecorder
-from resunit.propagation.detect.search import JoinedAddition
 
 
 def name_junctions(recorder: ForwardRecorder, joined: Sequence[JoinedAddition]) -> list[str]:

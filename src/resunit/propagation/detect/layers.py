@@ -11,8 +11,9 @@ from resunit.propagation.detect.graph import Graph, Node, is_weight, operation_o
 # of any shape acts element by element, like a bias, a scale or a table of positions.
 MIXING = ("mm", "mv", "conv", "linear", "dot", "rnn", "lstm", "gru", "attention", "trilinear")
 # These operations change where elements are kept or in which precision, and keep every value.
+COPIES = ("Clone", "ToCopy", "Alias")
 KEEPS_VALUES = (
-    "Clone", "ToCopy", "Alias", "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze",
+    *COPIES, "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze",
     "Transpose", "T", "Permute",
 )  # fmt: skip
 SIGMOID_LIKE = ("Sigmoid", "Hardsigmoid", "Softmax", "Tanh")
@@ -27,6 +28,11 @@ PRODUCTS = ("Mul", "Div", "Mm", "Bmm", "Baddbmm", "Addmm", "Addcmul", "Convoluti
 # The marks of nodes: bits of a number, because tables of enums are slow.
 WEIGHT_LAYER = 1  # a weight that ends a stream
 LAYER = 2  # any layer, which no shortcut of several ways holds
+
+
+def copies(graph: Graph, node: Node) -> bool:
+    """Return whether a node passes every value on as it is, in the same place."""
+    return operation_of(node) in COPIES or node in graph.unchanged
 
 
 def keeps_values(graph: Graph, node: Node) -> bool:

@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from resunit.propagation.detect.additions import ADDITIONS, Addend, Addends, addends_of, adds_zero
+from resunit.propagation.detect.constants import Constants
 from resunit.propagation.detect.found_junction import Shape, TensorLocation
 from resunit.propagation.detect.graph import Edge, Node
 from resunit.propagation.detect.origins import HiddenOrigins, Origin, edge_of
@@ -56,11 +58,15 @@ class ForwardRecorder:
         shapes: the shape of each recorded value.
         returned_by: for each node, the outermost module that returns its value.
         sources: the nodes at which integer inputs enter the graph.
-        unchanged: the nodes of 0 + x, with which Python's `sum` begins.
+        unchanged: the nodes of 0 + x, with which Python's `sum` and loops that add up begin.
         without_gradient: for each module, the number of its additions that ran without gradients.
         complex_additions: for each module, the number of its additions of complex values.
         complex_sums: the nodes of these additions.
         hidden: for some nodes, the edges of values that reach them without gradients.
+        late_sources: the nodes at which values enter the graph that were made of integer inputs without
+            gradients, as by an embedding under torch.no_grad().
+        constants: the values that depend on no input.
+        begins_at: the calls that made of the inputs, without gradients, what later calls with gradients take.
     """
 
     def __init__(self, identifiers: list[Tensor]):
@@ -73,6 +79,10 @@ class ForwardRecorder:
         self.complex_additions: Counter[str] = Counter()
         self.complex_sums: set[Node] = set()
         self.hidden: defaultdict[Node, list[Edge]] = defaultdict(list)
+        self.late_sources: list[Node] = []
+        self.begins_at: set[CallSite] = set()
+        self._made_at: WeakIdKeyDictionary = WeakIdKeyDictionary()  # the values without gradients
+        self.constants = Constants()
         self._origins = HiddenOrigins()
         self._locations: dict[Edge, tuple[CallSite, int]] = {}
         self._overwritten: set[Edge] = set()
@@ -89,19 +99,40 @@ class ForwardRecorder:
         addends = addends_of(site.function, args, kwargs)
         edges = (_edges_of(addends[0]), _edges_of(addends[1])) if addends else ([], [])
         hidden = (self._origin_of(addends[0]), self._origin_of(addends[1])) if addends else (None, None)
+        is_unchanged = adds_zero(site.function, args) or (
+            addends is not None and site.function in ADDITIONS and _adds_zeros(addends, edges, hidden)
+        )
         first = args[0] if args and isinstance(args[0], Tensor) else None
         edge_before = _edge_of(first) if first is not None else None
-        takes_identifiers = any(id(tensor) in self._identifiers for tensor in tensors_in((args, kwargs)))
+        taken = list(tensors_in((args, kwargs)))
+        identifiers = [tensor for tensor in taken if id(tensor) in self._identifiers]
+        constants = self.constants.sites_of(taken)
+        if addends is not None and not all(edges) and torch.is_grad_enabled():
+            self._record_sum_of_a_constant(addends, edges, hidden)
+        made_at = {self._made_at[tensor] for tensor in taken if tensor in self._made_at}
         origin = self._origins.of_call(site.function, args, kwargs)
         result = function(*args, **kwargs)
         self._now += 1
         self._record_values(site, result)
-        if takes_identifiers:
-            self._follow_identifiers(result)
+        if identifiers:
+            is_late = all(tensor.is_floating_point() for tensor in identifiers)
+            self._follow_identifiers(result, self.late_sources if is_late else self.sources)
         self._follow_hidden(result, origin)
+        if any(tensor.requires_grad for tensor in tensors_in(result)):
+            self.begins_at |= made_at
+        elif identifiers or (origin is not None and all(node in self.sources for node, _ in origin.edges)):
+            for tensor in tensors_in(result):
+                if tensor.is_floating_point():
+                    self._made_at[tensor] = site
+        if origin is None and not identifiers:
+            self.constants.add(site, constants, list(tensors_in(result)))
+        elif constants:
+            self.constants.add(
+                site, constants, [tensor for tensor in tensors_in(result) if tensor.grad_fn is not None]
+            )
         if result is first and edge_before is not None and _edge_of(result) != edge_before:
             self._overwritten.add(edge_before)
-        if adds_zero(site.function, args):
+        if is_unchanged:
             self.unchanged.add(result.grad_fn)
         # A compiled graph runs torch's operators without gradients; it is named as a compiled function.
         is_compiled = isinstance(function, torch._ops.OpOverload) and not torch.is_grad_enabled()
@@ -131,6 +162,10 @@ class ForwardRecorder:
             return None
         return TensorLocation(*self._locations[edge], is_overwritten=edge in self._overwritten)
 
+    def nodes_made_at(self, site: CallSite) -> list[Node]:
+        """Return the nodes of the values that a call returned."""
+        return [node for (node, _), (made_at, _) in self._locations.items() if made_at == site]
+
     def is_within(self, node: Node, call: CallSite) -> bool | None:
         """Return whether a node's value was made during the call of the module that makes a call.
 
@@ -154,10 +189,10 @@ class ForwardRecorder:
                 self._times[edge] = self._now
                 self.shapes[edge] = tuple(tensor.shape)
 
-    def _follow_identifiers(self, result: Any) -> None:
+    def _follow_identifiers(self, result: Any, sources: list[Node]) -> None:
         for tensor in tensors_in(result):
             if tensor.requires_grad:
-                self.sources.append(tensor.grad_fn)
+                sources.append(tensor.grad_fn)
             else:
                 self._identifiers[id(tensor)] = tensor
 
@@ -173,6 +208,19 @@ class ForwardRecorder:
 
     def _origin_of(self, addend: Addend) -> Origin | None:
         return None if _edges_of(addend) else self._origins.of_tensors(addend.inputs)
+
+    def _record_sum_of_a_constant(
+        self,
+        addends: Addends,
+        edges: tuple[list[Edge], list[Edge]],
+        hidden: tuple[Origin | None, Origin | None],
+    ) -> None:
+        for index in (0, 1):
+            constant, others = addends[index].inputs, addends[1 - index].inputs
+            is_constant = edges[1 - index] and not edges[index] and hidden[index] is None
+            # A mask has mostly another shape than what it is added to.
+            if is_constant and len(constant) == len(others) == 1 and constant[0].shape == others[0].shape:
+                self.constants.add_sum(constant[0], edges[1 - index])
 
     def _record_addition(
         self,
@@ -212,6 +260,21 @@ def name_modules(modules: Iterable[str]) -> str:
 
 def _is_complex(result: Any) -> bool:
     return isinstance(result, Tensor) and result.is_complex() and result.requires_grad
+
+
+def _adds_zeros(
+    addends: Addends,
+    edges: tuple[list[Edge], list[Edge]],
+    hidden: tuple[Origin | None, Origin | None],
+) -> bool:
+    """Return whether a call adds zeros to a value with gradients, and leaves its shape."""
+    if bool(edges[0]) == bool(edges[1]) or any(hidden):
+        return False
+    value, zeros = addends if edges[0] else addends[::-1]
+    if value.factor != 1 or len(value.inputs) != 1 or len(zeros.inputs) != 1:
+        return False
+    shape = value.inputs[0].shape
+    return torch.broadcast_shapes(shape, zeros.inputs[0].shape) == shape and not zeros.inputs[0].any()
 
 
 def _is_in_order(tensor: Tensor) -> bool:

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from resunit.propagation.detect.contexts import without_contexts
 from resunit.propagation.detect.found_junction import EarlierCall
-from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
+from resunit.propagation.detect.graph import Graph, Node, operation_of
+from resunit.propagation.detect.joined_addition import JoinedAddition
 from resunit.propagation.detect.layers import is_custom
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
 from resunit.propagation.detect.shortcut_kinds import Shortcut
 from resunit.propagation.detect.splitting import Join, ShortcutAndBranch, Splitter
+from resunit.propagation.detect.stacks import SUMS_OF_A_STACK, stacked_and_summed
 
 # A node that takes a part of a value by its index: one step of a sequence, for instance.
 TAKES_STEP = "Select"
@@ -19,29 +22,7 @@ TAKES_STEPS = "Unbind"
 
 # The nodes that add without a call that Python sees, and those that add up what was stacked before.
 ADDING = ("Add", "Sub", "IndexAdd", "ScatterAdd", "IndexPut")
-SUMS_OF_A_STACK = ("Sum", "Mean")
 MOST_INPUTS = 6  # of a custom autograd function or a stack that are compared with each other
-
-
-@dataclass(frozen=True)
-class JoinedAddition:
-    """An addition that is a junction.
-
-    Attributes:
-        addition: the call that makes the sum.
-        paths: its shortcut and branch.
-        earlier: the calls before it that add other branches, or other parts of the shortcut.
-        sum: the node of the sum.
-        origin: the sum of the first of several junctions, if F is computed from the x_l of that one and not from
-            its own: the branches of x + F(x) + G(x) may be added in place, which makes the first sum the
-            x_l of the second junction.
-    """
-
-    addition: Addition
-    paths: ShortcutAndBranch
-    earlier: tuple[EarlierCall, ...]
-    sum: Node
-    origin: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +97,8 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
             )
             joined[id(join)] = JoinedAddition(addition, paths, (*before.earlier, first), join.sum)
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
-    kept = _without_recurrences(recorder, graph, _without_partial_branches(graph, list(joined.values())))
+    kept = _without_partial_branches(graph, list(joined.values()))
+    kept = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, kept))
     return Junctions(tuple(kept), splitter, len(additions), tuple(unrecorded))
 
 
@@ -181,22 +163,8 @@ def _joins_of(graph: Graph, node: Node) -> list[Join]:
     """Return the joins that a node may hide: of what it takes, or of what is stacked below it."""
     name, edges = operation_of(node), graph.children[node]
     if name in SUMS_OF_A_STACK:
-        edges = _stacked(graph, node)
+        edges = stacked_and_summed(graph, node)
     elif not (name in ADDING and len(edges) == 2) and not is_custom(node):
         return []
     pairs = itertools.combinations(edges[:MOST_INPUTS], 2)
     return [Join(([one], [other])) for one, other in pairs]
-
-
-def _stacked(graph: Graph, node: Node) -> list[Edge]:
-    """Return the edges of the values that a node sums along the dimension in which they were stacked."""
-    edges = graph.children[node]
-    dims = getattr(node, "_saved_dim", None)
-    if len(edges) != 1 or not isinstance(dims, tuple) or len(dims) != 1:
-        return []
-    below = edges[0][0]
-    parts = graph.children[below]
-    is_stack = operation_of(below) == "Stack" or (
-        operation_of(below) == "Cat" and all(operation_of(part) == "Unsqueeze" for part, _ in parts)
-    )
-    return parts if is_stack and dims[0] == below._saved_dim else []

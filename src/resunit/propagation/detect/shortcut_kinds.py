@@ -6,11 +6,10 @@
     projection  an affine map of x with weights, where F is more than that
     operations  any other operations without parameters: subsampling, dropout, x and a blurred x in sum, ...
 
-x is the nearest value on the way back from h that F is computed from as well, and that h is a function of. F has a
-layer on its way from x: a weight that mixes channels or positions, a normalisation with parameters, or a custom
-autograd function.
-Element-wise parameters alone make no branch. So token shift, learned activations, rotary embeddings, masks
-and relative positions are no junctions.
+x is the nearest value on the way back from h that F is computed from as well; h is a function of x alone. F has
+a layer on its way from x: a weight that mixes channels or positions, a normalisation with parameters, or a
+custom autograd function. Element-wise parameters alone make no branch. So token shift, learned activations,
+rotary embeddings, masks and relative positions are no junctions.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -134,10 +133,12 @@ def kind_of_shortcut(
     if not any(graph.parameters[node] or is_custom(node) for node in nodes):
         return "operations"
     weights = [node for node in nodes if mixes(graph, node)]
+    if not weights and branch & WEIGHT:
+        return "projection"
     if any(is_nonlinear(graph, node) for node in nodes):
         is_deeper = branch & WEIGHTS and branch & NONLINEAR
         return "projection" if len(weights) <= 1 and is_deeper else None
-    if branch & NONLINEAR or (not weights and branch & WEIGHT):
+    if branch & NONLINEAR:
         return "projection"
     # Two affine maps of one value are one affine map, as of a weight and its low-rank update. The smaller one
     # of two weights may still be meant as the shortcut.
@@ -145,12 +146,20 @@ def kind_of_shortcut(
     return "projection" if is_single and is_smaller(weights[0]) else None
 
 
-def maps_own_part(graph: Graph, fork: Fork) -> bool:
-    """Return whether h takes one part of x, and everything else that takes x takes a part as well.
+def is_stream_of_its_own(graph: Graph, fork: Fork) -> bool:
+    """Return whether an affine map of x is no projection shortcut, because it begins another stream.
 
-    An affine map of one part beside a function of other parts is no projection: two classifiers may take the
-    class token and the other tokens.
+    Something else than the addition takes what the map makes, as where patch embeddings are made of pixel
+    embeddings and both go on. Or h takes one part of x, and everything else that takes x takes a part as
+    well: two classifiers may take the class token and the other tokens.
     """
+    own = set(fork.nodes)
+    for node in fork.nodes:
+        others = sum(user not in own for user in graph.users[node])
+        if others > (node is fork.nodes[0]):  # The addition takes the first one.
+            return True
+        if mixes(graph, node):
+            break
     first = fork.nodes[-1]
     others = [user for user in graph.users_of_edge[fork.x] if user is not first]
     return all(operation_of(user) in TAKES_PART for user in (first, *others))

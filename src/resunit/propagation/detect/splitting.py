@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from resunit.propagation.detect.dominators import Dominators
 from resunit.propagation.detect.graph import Edge, Graph, Node
-from resunit.propagation.detect.layers import layer_marks
+from resunit.propagation.detect.layers import copies, layer_marks
 from resunit.propagation.detect.reach import LAYER, Reach, through_weight
 from resunit.propagation.detect.shortcut_kinds import (
     PRECEDENCE,
@@ -13,8 +13,8 @@ from resunit.propagation.detect.shortcut_kinds import (
     Shortcut,
     forks_before,
     has_no_layer,
+    is_stream_of_its_own,
     kind_of_shortcut,
-    maps_own_part,
     scales,
 )
 from resunit.propagation.junction import ShortcutKind
@@ -87,8 +87,8 @@ class Splitter:
                     continue
                 forks = self._forks[id(join), index] = list(forks_before(graph, self.dominators, edges[0]))
                 values = dict.fromkeys(fork.x for fork in forks)
-                if self._goes_on_from(edges[0], join):
-                    values |= asked_by_sum.get(edges[0][0], {})
+                if (before := self._sum_so_far(edges[0], join)) is not None:
+                    values |= asked_by_sum[before]
                 last = max(graph.rank[node] for node, _ in others)
                 for value in values:
                     asked_until[value] = max(asked_until.get(value, 0), last)
@@ -161,7 +161,8 @@ class Splitter:
             )
 
         kind = kind_of_shortcut(self.graph, fork.nodes, way, is_smaller)
-        return None if kind == "projection" and maps_own_part(self.graph, fork) else kind
+        is_own = kind == "projection" and is_stream_of_its_own(self.graph, fork)
+        return None if is_own else kind
 
     def _add_to_branch(self, join: Join) -> ShortcutAndBranch | None:
         """Return the paths of the second addition in x + F(x) + G(x): both branches together are F."""
@@ -202,15 +203,23 @@ class Splitter:
         """Yield the addends of a join that are sums of earlier junctions and go on into this join alone."""
         for index in (0, 1):
             edges = self._addends[id(join)][index]
-            if len(edges) != 1 or (before := self._of_sum.get(edges[0][0])) is None or before is join:
+            if len(edges) != 1 or (sum_so_far := self._sum_so_far(edges[0], join)) is None:
                 continue
-            paths = self.found.get(id(before))
-            if paths is not None and self._goes_on_from(edges[0], join):
+            before = self._of_sum[sum_so_far]
+            if (paths := self.found.get(id(before))) is not None:
                 yield index, before, paths
 
-    def _goes_on_from(self, value: Edge, join: Join) -> bool:
-        """Return whether a join takes a value that nothing else takes."""
-        return self.graph.users_of_edge[value] == [join.sum]
+    def _sum_so_far(self, addend: Edge, join: Join) -> Node | None:
+        """Return the node of the earlier sum that an addend is or copies, if nothing else takes that sum."""
+        edge, user = addend, join.sum
+        while self.graph.users_of_edge[edge] == [user]:
+            node = edge[0]
+            if node in self._of_sum:
+                return node
+            if not self.graph.children[node] or not copies(self.graph, node):
+                return None
+            edge, user = self.graph.children[node][0], node
+        return None
 
     def _way(self, x: Edge, join: Join, index: int) -> int:
         """Return what lies on the ways from x to an addend; 0 if there is no way."""

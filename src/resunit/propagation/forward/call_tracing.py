@@ -1,15 +1,17 @@
 """Tracing the calls of torch functions in a forward pass, above autograd, with the module that makes them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch._C import (
     DisableTorchFunction,
 )  # It also suspends the tracer, so that our own calls are not traced.
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map
 from torch.utils.hooks import RemovableHandle
 
 
@@ -57,10 +59,18 @@ class CallTracer(TorchFunctionMode):
         on_call: it is given the call site, the function and its arguments; it calls the function and returns
             the result.
         on_module_boundary: it is given the call site and the arguments or the result of a module.
+        begins_at: the calls whose results have no gradients by themselves and are given some.
     """
 
-    def __init__(self, model: nn.Module, on_call: OnCall, on_module_boundary: OnModuleBoundary):
+    def __init__(
+        self,
+        model: nn.Module,
+        on_call: OnCall,
+        on_module_boundary: OnModuleBoundary,
+        begins_at: Collection[CallSite] = (),
+    ):
         super().__init__()
+        self._begins_at = begins_at
         self._model = model
         self._on_call = on_call
         self._on_module_boundary = on_module_boundary
@@ -107,4 +117,17 @@ class CallTracer(TorchFunctionMode):
         call = self._stack[-1]
         site = CallSite(call.module, call.number, name, call.functions[name])
         call.functions[name] += 1
-        return self._on_call(site, func, args, kwargs or {})
+        function = _giving_gradients(func) if site in self._begins_at else func
+        return self._on_call(site, function, args, kwargs or {})
+
+
+def _giving_gradients(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose results have gradients, though they were computed without."""
+
+    def with_gradient(value: Any) -> Any:
+        if not isinstance(value, Tensor) or not value.is_floating_point() or value.requires_grad:
+            return value
+        with torch.enable_grad():
+            return value.detach().requires_grad_().clone()
+
+    return lambda *args, **kwargs: tree_map(with_gradient, function(*args, **kwargs))

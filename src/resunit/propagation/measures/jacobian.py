@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from resunit.propagation.detect.found_junction import FoundJunction
+from resunit.propagation.detect.found_junction import Detection, FoundJunction
 from resunit.propagation.forward.call_tracing import CallSite, CallTracer
 from resunit.propagation.forward.inputs import Inputs, run_forward
 from resunit.propagation.forward.nested import tensors_in
@@ -19,7 +19,7 @@ RELATIVE_TOLERANCE = 1e-4  # of the squared singular value: its distance to an e
 MAX_ITERATIONS = 200
 
 
-def singular_values(model: nn.Module, inputs: Any, junctions: Sequence[FoundJunction]) -> list[float | None]:
+def singular_values(model: nn.Module, inputs: Any, detection: Detection) -> list[float | None]:
     """Return, for each junction, the largest singular value of the Jacobian J of y_l = h(x_l) + F(x_l).
 
     J maps a change of the whole batch to a change of the whole batch. The method is power iteration on J^T J
@@ -28,14 +28,14 @@ def singular_values(model: nn.Module, inputs: Any, junctions: Sequence[FoundJunc
     """
     with preserved_state(model), torch.enable_grad():
         require_gradients(model)
-        edges = _JunctionEdges(junctions)
+        edges = _JunctionEdges(detection.junctions)
         # The fused kernels of attention have no second derivatives.
         with (
             sdpa_kernel(SDPBackend.MATH),
-            CallTracer(model, edges.on_call, edges.on_module_boundary),
+            CallTracer(model, edges.on_call, edges.on_module_boundary, detection.begins_at),
         ):
             output = run_forward(model, Inputs.of(inputs))
-        values = [edges.singular_value(number) for number in range(len(junctions))]
+        values = [edges.singular_value(number) for number in range(len(detection.junctions))]
         del output
     return values
 

@@ -52,7 +52,7 @@ def run_measuring_pass(
     try:
         with torch.enable_grad():
             given = Inputs.of(inputs)
-            with CallTracer(model, forward.on_call, forward.on_module_boundary):
+            with CallTracer(model, forward.on_call, forward.on_module_boundary, detection.begins_at):
                 output = run_forward(model, given)
             value = compute_loss(output, targets, loss)
             check_differentiable(value)

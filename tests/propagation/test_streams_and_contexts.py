@@ -1,0 +1,130 @@
+"""Sums of two streams, of two classifiers, and of a branch with its own context are no junctions of their own."""
+
+import torch
+from torch import Tensor
+
+from resunit.propagation import measure
+from tests.propagation.toy import detected, kinds
+from tests.propagation.written import Written
+
+SEQUENCES = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(1))
+
+
+def f(m: Written, x: Tensor, layer: int = 0) -> Tensor:
+    return m.layers[layer](torch.tanh(m.layers[layer](x)))
+
+
+def context(m: Written, x: Tensor) -> Tensor:
+    """A value for all positions, as in a GCNet block."""
+    weights = m.layers[2](x)[..., :1].softmax(1)
+    return m.layers[3]((weights.mT @ x).relu())
+
+
+def test_a_context_within_a_branch_is_a_part_of_it() -> None:
+    def join(m: Written, x: Tensor) -> Tensor:
+        features = m.layers[0](x).relu()
+        return x + m.layers[1](features + context(m, features))
+
+    assert kinds(Written(join, 4), SEQUENCES) == {"identity": 1}
+
+
+def test_a_context_that_is_added_to_the_stream_is_a_branch() -> None:
+    assert kinds(Written(lambda m, x: x + context(m, x), 4), SEQUENCES) == {"identity": 1}
+
+
+def test_units_that_add_contexts_count_within_a_skip_over_all_of_them() -> None:
+    def join(m: Written, x: Tensor) -> Tensor:
+        y = m.layers[0](x).relu()
+        for _ in range(2):
+            y = y + context(m, y)
+        return x + m.layers[1](y)
+
+    assert kinds(Written(join, 4), SEQUENCES) == {"identity": 3}
+
+
+def test_what_is_added_in_full_size_within_a_branch_is_a_unit_within_a_unit() -> None:
+    def join(m: Written, x: Tensor) -> Tensor:
+        features = m.layers[0](x).relu()
+        return x + m.layers[1](features + f(m, features, 2))
+
+    assert kinds(Written(join, 3), SEQUENCES) == {"identity": 2}
+
+
+def test_the_sum_of_two_streams_of_which_one_is_made_of_the_other() -> None:
+    """As in TNT: patches are made of pixels, both go on, and the pixels are added to the patches."""
+
+    def join(m: Written, pixels: Tensor) -> Tensor:
+        patches = m.layers[0](pixels)
+        pixels = pixels + f(m, pixels, 1)
+        patches = torch.cat([patches[:, :1], patches[:, 1:] + m.layers[2](pixels[:, 1:]).relu()], 1)
+        return patches + f(m, patches, 3)
+
+    assert kinds(Written(join, 4), SEQUENCES) == {"identity": 2}
+
+
+def test_the_sum_of_two_classifiers_of_different_tokens() -> None:
+    """As in VOLO: the class token's classes, and the largest of the other tokens' classes."""
+
+    def join(m: Written, x: Tensor) -> Tensor:
+        x = x + f(m, x)
+        return m.layers[1](x[:, 0]) + 0.5 * m.layers[2](x[:, 1:]).max(1)[0]
+
+    assert kinds(Written(join, 3), SEQUENCES) == {"identity": 1}
+
+
+def test_a_projection_of_every_second_position_is_a_shortcut() -> None:
+    def join(m: Written, x: Tensor) -> Tensor:
+        return m.layers[1](x[:, ::2]) + f(m, x)[:, ::2]
+
+    assert kinds(Written(join, 2), SEQUENCES) == {"projection": 1}
+
+
+def test_the_halves_of_a_reversible_unit_are_junctions() -> None:
+    def join(m: Written, x: Tensor) -> Tensor:
+        a, b = x.chunk(2, -1)
+        a = a + m.layers[0](torch.cat([b, b], -1))[..., :4].tanh()
+        b = b + m.layers[1](torch.cat([a, a], -1))[..., :4].tanh()
+        return torch.cat([a, b], -1)
+
+    assert len(detected(Written(join, 2), SEQUENCES).junctions) == 2
+
+
+def test_a_stream_that_begins_with_zeros() -> None:
+    """The queries of DETR's decoder begin with zeros, and the first attention adds to them."""
+
+    def join(m: Written, x: Tensor) -> Tensor:
+        stream = torch.zeros_like(x)
+        for number in range(3):
+            queries = m.layers[0](stream + m.scale)
+            attention = (queries @ x.mT).softmax(-1) @ x
+            stream = stream + m.layers[number](attention)
+        return stream
+
+    result = measure(Written(join, 3), SEQUENCES)
+    assert [junction.kind for junction in result.junctions] == ["identity"] * 3
+    assert result.junctions[0].direct_gain == 1
+    assert result.junctions[0].branch_share == 1
+    assert result.unseen == ()
+
+
+def test_sums_that_begin_with_zeros_and_masks_are_no_streams() -> None:
+    def join(m: Written, x: Tensor) -> Tensor:
+        mask, total = torch.zeros(2, 5, 5), torch.zeros_like(x)
+        for number in range(3):
+            weights = (m.layers[number](x) @ x.mT + mask).softmax(-1)
+            total = total + m.layers[number + 3](weights @ x)
+        return x + total
+
+    assert kinds(Written(join, 6), SEQUENCES) == {"identity": 1}
+
+
+def test_a_table_of_positions_is_no_stream() -> None:
+    """It is added in every layer, also to what was computed with it before."""
+
+    def join(m: Written, x: Tensor) -> Tensor:
+        positions = torch.arange(80.0).view(2, 5, 8).sin()
+        for number in range(2):
+            x = x + m.layers[number](x + positions).tanh()
+        return x
+
+    assert kinds(Written(join, 2), SEQUENCES) == {"identity": 2}
