@@ -64,6 +64,49 @@ def test_an_ascii_terminal_gets_names_escaped(tmp_path: Path, run: Path) -> None
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_names_of_any_bytes_go_through_all_commands(locale: str, tmp_path: Path) -> None:
+    """A byte that is no UTF-8, an end of a line, and what would colour a terminal."""
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    names = ["caf\udce9", "a\nb", "\x1b[31mred", "naïve"]
+    shown = [r"caf\xe9", r"a\nb", r"\x1b[31mred"]
+    for label, name in enumerate(names):
+        (place / "photos" / name).mkdir(parents=True)
+        for number in range(4):
+            image = Image.new("RGB", (32, 32), (60 * label, 60 * number, 9))
+            image.save(place / "photos" / name / f"{name}{number}.png")
+    environment = {**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment.pop("PYTHONIOENCODING", None)
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [*RESUNIT, *arguments], env=environment, cwd=place, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"\x1b" not in done.stdout + done.stderr
+        return done.stdout.decode() + done.stderr.decode()
+
+    (place / "photos" / names[0] / "x.heic").write_bytes(b"")
+    text = run("train", *SHORT, "--data", "photos", "--out", "run")
+    assert rf"photos/{shown[0]}: 1 file" in text
+    files = [f"photos/{name}/{name}0.png" for name in names]
+    lines = run("predict", "run", *files, "--top", "4").splitlines()
+    assert len(lines) == 4
+    for name, line in zip(shown, lines, strict=False):
+        assert line.startswith(f"photos/{name}/{name}0.png: ")
+        assert all(f"{other} " in line for other in shown)
+    answers = json.loads(run("predict", "run", *files, "--json"))
+    assert [answer["image"] for answer in answers] == files
+    assert {answer["class"] for answer in answers[0]["classes"]} <= set(names)
+    assert json.loads(run("evaluate", "run", "--json"))["classes"] == sorted(names)
+    assert r"\xff/photos: " in run("evaluate", "run", "--data", "photos")
+    run("data", "show", "photos", "--out", "samples.png")
+    page = Path(os.fsdecode(place), "run", "report.html").read_text(encoding="utf-8")
+    assert "\x1b" not in page
+    assert all(name in page for name in shown)
+
+
+@pytest.mark.full
 @pytest.mark.parametrize(("terminal", "has_escapes"), [("dumb", False), ("xterm", True)])
 def test_a_dumb_terminal_gets_plain_lines(tmp_path: Path, terminal: str, has_escapes: bool) -> None:
     ours, theirs = pty.openpty()

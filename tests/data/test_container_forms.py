@@ -226,6 +226,9 @@ OTHER_FILES = {
     b"<!DOCTYPE html>\n<html><body>404</body></html>": "web page",
     b"\n\n  <HTML lang=en>": "web page",
     b"<!-- saved -->\n<html>\xc3\xa9": "web page",
+    b"<html><title>Acc\xe8s refus\xe9</title>": "web page",
+    "<html><title>Zugriff</title>".encode("utf-16"): "web page",
+    "Zugriff verweigert, Schl\xfcssel".encode("latin-1"): "text",
     b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n": "Git LFS",
     b'{"error": "Access denied"}': "text",
     b"7z\xbc\xaf\x27\x1c\0\4": "7-Zip",
@@ -314,3 +317,59 @@ def test_an_encrypted_zip_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(changed)
     with pytest.raises(DataError, match=r"a\.zip: "):
         read_container(tmp_path / "a.zip", small_cifar10()[0])
+
+
+@pytest.mark.parametrize("names", [{"img": "Image", "label": "Label"}, {"img": "png", "label": "cls"}])
+def test_columns_have_the_names_of_other_tools_in_any_case(names: dict[str, str], tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    folder = write_parquet(tmp_path / "hub", cifar, records)
+    assert read_container(rewrite_tables(folder, renamed(names)), cifar) == records
+
+
+def test_a_snapshot_whose_blobs_are_gone_does_not_hide_another(tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    repository = hub_cache(tmp_path, cifar, records) / "datasets--uoft-cs--cifar10"
+    older = repository / "snapshots" / "00000" / "plain_text"
+    older.mkdir(parents=True)
+    for name in ("train", "test"):
+        (older / f"{name}-00000-of-00001.parquet").symlink_to("../../../blobs/gone")
+    assert read_container(repository, cifar) == records
+    for blob in (repository / "blobs").iterdir():
+        blob.unlink()
+    with pytest.raises(DataError, match=r"snapshots/.*parquet: cannot be read"):
+        read_container(repository, cifar)
+
+
+def test_hard_links_of_an_archive_are_files_and_dead_links_nothing(tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    folder = write_binary(tmp_path / "made", records)
+    first = sorted(folder.iterdir())[0]
+    (folder / "aa-other-name").hardlink_to(first)
+    (folder / "dead").symlink_to("nowhere")
+    path = archive(folder, tmp_path / "a.tar.gz")
+    with tarfile.open(path) as opened:
+        assert any(member.islnk() for member in opened)
+    assert read_container(path, cifar) == records
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CIFAR-10-PYTHON.TAR.GZ",
+        "cifar-10-python.tar.gz.1",
+        "cifar-10-python.tar (1).gz",
+        "cifar-10-python (2).tgz",
+    ],
+)
+def test_a_second_download_in_a_folder_is_read(name: str, tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    archive(write_binary(tmp_path / "made", records), tmp_path / "a.tgz")
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "a.tgz").rename(tmp_path / "downloads" / name)
+    assert read_container(tmp_path / "downloads", cifar) == records
+
+
+def test_an_empty_zip_is_called_a_zip(tmp_path: Path) -> None:
+    zipfile.ZipFile(tmp_path / "a.tar.gz", "w").close()
+    with pytest.raises(DataError, match=r"a\.tar\.gz: holds no cifar10"):
+        read_container(tmp_path / "a.tar.gz", small_cifar10()[0])

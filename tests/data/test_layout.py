@@ -120,6 +120,19 @@ def test_two_folders_of_one_split_are_refused(tmp_path: Path) -> None:
     assert numbers(tmp_path) == (6, 6, "validation")
 
 
+@pytest.mark.parametrize("folders", [["images"], ["part1", "part2"], ["0", "1", "unknown"]])
+def test_a_test_without_the_classes_of_train_is_not_used(folders: list[str], tmp_path: Path) -> None:
+    """As competitions put their unlabelled images."""
+    write_classes(tmp_path / "train", images=20)
+    for name in folders:
+        write_image(tmp_path / "test" / name / "0.png", 0)
+    assert numbers(tmp_path) == (36, 4, "test")
+    write_classes(tmp_path / "val", images=3)
+    assert numbers(tmp_path) == (40, 6, "validation")
+    (note,) = load(str(tmp_path)).notes
+    assert note.startswith(f"{tmp_path / 'test'}: ")
+
+
 def test_folders_beside_train_are_named(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", images=20)
     write_classes(tmp_path, "x", images=2)
@@ -150,7 +163,8 @@ HIDDEN = (
     "a/._0.png", "a/.hidden.png", "__MACOSX/a/0.png", "__MACOSX/a/._0.png", "a/__MACOSX/0.png",
     "a/.ipynb_checkpoints/0-checkpoint.png", ".Trash/x/0.png", "a/@eaDir/0.png/SYNO_THUMB.png", "@eaDir/a/0.png",
     "#recycle/a/0.png", "a/.@__thumb/s100.png", "@Recycle/a/0.png", "$RECYCLE.BIN/a/0.png", "lost+found/0/0.png",
-    "System Volume Information/x/0.png",
+    "System Volume Information/x/0.png", "~snapshot/a/0.png", "a/@SynoResource/0.png", "RECYCLED/a/0.png",
+    "TheVolumeSettingsFolder/a/0.png",
 )  # fmt: skip
 
 
@@ -207,8 +221,20 @@ def test_a_broken_link_is_named(tmp_path: Path) -> None:
         load(str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["a/loop.png", "a/loop", "loop"])
+def test_a_link_to_itself_is_a_file_that_is_named_or_nothing(name: str, tmp_path: Path) -> None:
+    write_classes(tmp_path)
+    (tmp_path / name).symlink_to((tmp_path / name).name)
+    if name.endswith(".png"):
+        with pytest.raises(DataError, match=r"a/loop\.png: .*symbolic links"):
+            load(str(tmp_path))
+        assert len(load(str(tmp_path), skip_broken=1).notes) == 1
+    else:
+        assert numbers(tmp_path) == (90, 10, "test")
+
+
 @pytest.mark.parametrize(
-    "ending", [".jfif", ".jpe", ".JFIF", ".avif", ".webp", ".tga", ".pcx", ".jp2", ".pnm", ".ico"]
+    "ending", [".mpo", ".jfif", ".jpe", ".JFIF", ".avif", ".webp", ".tga", ".pcx", ".jp2", ".pnm", ".ico"]
 )
 def test_every_ending_that_pillow_reads_counts(ending: str, tmp_path: Path) -> None:
     write_classes(tmp_path, images=3)

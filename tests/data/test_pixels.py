@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from resunit.data import load, read_images
+from resunit.data.remarks import listening, pillow_warnings_heard
 from tests.data.test_folders import write_classes
 
 
@@ -51,6 +53,51 @@ def test_transparent_entries_of_a_palette_stand_on_white(transparency: int | byt
     image.putpalette([0, 0, 0, 0, 0, 0] + [9] * 762)
     image.save(tmp_path / "a.png", transparency=transparency)
     assert corners(tmp_path / "a.png") == [[0, 0, 0], [255] * 3, [255] * 3, [255] * 3]
+
+
+def write_png(path: Path, coding: tuple[int, int], line: bytes, colour: bytes) -> None:
+    """Write a PNG of 8 equal lines of 8 values; `coding` is its bits a value and its kind of colour."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    head = struct.pack(">IIBBBBB", 8, 8, *coding, 0, 0, 0)
+    parts = (chunk(b"IHDR", head), chunk(b"tRNS", colour), chunk(b"IDAT", zlib.compress((b"\0" + line) * 8)))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize(
+    ("coding", "values", "colour"),
+    [
+        ((16, 0), [b"\x12\x34", b"\0\0"], b"\x12\x34"),
+        ((16, 2), [b"\x12\x34" * 3, b"\0" * 6], b"\x12\x34" * 3),
+        ((8, 0), [b"\x77", b"\0"], b"\0\x77"),
+    ],
+    ids=["16-bit grey", "16-bit colour", "8-bit grey"],
+)
+def test_the_transparent_colour_of_a_png_stands_on_white(
+    coding: tuple[int, int], values: list[bytes], colour: bytes, tmp_path: Path
+) -> None:
+    write_png(tmp_path / "a.png", coding, b"".join(value * 4 for value in values), colour)
+    left, right, *_ = corners(tmp_path / "a.png")
+    assert (left, right) == ([255, 255, 255], [0, 0, 0])
+
+
+@pytest.mark.parametrize(("bits", "line"), [(2, b"\xaa\0"), (4, b"\x33\x33\0\0")])
+def test_the_transparent_grey_of_few_bits_stands_on_white(bits: int, line: bytes, tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", (bits, 0), line, bytes([0, line[0] & (2**bits - 1)]))
+    left, right, *_ = corners(tmp_path / "a.png")
+    assert (left, right) == ([255, 255, 255], [0, 0, 0])
+
+
+def test_a_palette_with_alpha_stands_on_white(tmp_path: Path) -> None:
+    palette = bytes([0, 0, 0, 0, 0, 0, 0, 255])
+    head = struct.pack("<BBBHHBHHHHBB", 0, 1, 1, 0, 2, 32, 0, 0, 32, 32, 8, 0x20)
+    (tmp_path / "a.tga").write_bytes(head + palette + (bytes(16) + b"\1" * 16) * 32)
+    left, right, *_ = corners(tmp_path / "a.tga")
+    assert (left, right) == ([255, 255, 255], [0, 0, 0])
 
 
 def test_half_transparent_pixels_are_mixed_with_white(tmp_path: Path) -> None:
@@ -100,6 +147,26 @@ def test_numbers_that_are_not_finite_are_black(tmp_path: Path) -> None:
     values[0, 0], values[0, -1], values[-1, 0] = np.nan, np.inf, -np.inf
     Image.fromarray(values, "F").save(tmp_path / "a.tif")
     assert corners(tmp_path / "a.tif") == [[0] * 3, [0] * 3, [0] * 3, [128] * 3]
+
+
+@pytest.mark.parametrize("value", [-5, 3e38, 70_000])
+def test_deep_images_of_one_value_have_no_damage(value: float, tmp_path: Path) -> None:
+    write_classes(tmp_path, images=3)
+    kind = np.float32 if value == 3e38 else np.int32
+    Image.fromarray(np.full((32, 32), value, kind)).save(tmp_path / "a" / "x.tiff")
+    values = np.array([[-3e38, 0], [0, 3e38]], np.float32)
+    Image.fromarray(values).save(tmp_path / "a" / "y.tiff")
+    (note,) = load(str(tmp_path)).notes
+    assert note.startswith(f"{tmp_path / 'a' / 'x.tiff'} and 1 other file: has more than 8 bits")
+
+
+def test_what_pillow_tells_programmers_is_no_damage() -> None:
+    with pillow_warnings_heard(), listening() as heard:
+        for category in (DeprecationWarning, UserWarning):
+            warnings.warn_explicit(
+                "said of a file", category, "ImImagePlugin.py", 1, module="PIL.ImImagePlugin"
+            )
+    assert heard == {"has damaged metadata, which are left out (said of a file)"}
 
 
 def test_deep_images_are_said_in_one_line(tmp_path: Path) -> None:

@@ -145,3 +145,17 @@ def test_files_are_answered_one_after_the_other_and_a_bad_one_is_its_error(
             assert answer[0][1] == pytest.approx(probability, abs=1e-3)
     whole = [answer for _, answer in classifier.predict_files([paths[3], paths[4], paths[5]])]
     assert whole == classifier.predict([paths[3], paths[4], paths[5]])
+
+
+def test_what_predict_changes_in_images_is_said_once(
+    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("resunit.data.remarks._told", set())
+    for number in range(4):
+        Image.fromarray(np.full((32, 32), 1000 * number, np.uint16)).save(tmp_path / f"{number}.png")
+    paths = sorted(tmp_path.iterdir())
+    assert len(list(classifier.predict_files(paths))) == 4
+    assert len(list(classifier.predict_files(paths))) == 4
+    classifier.predict(Image.open(paths[0]))
+    (line,) = caplog.messages
+    assert line == f"{paths[0]} and 3 other files: has more than 8 bits a channel and is scaled to 8"

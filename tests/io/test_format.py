@@ -1,6 +1,7 @@
 import pytest
 
 from resunit.io.format import (
+    escape_text,
     format_count,
     format_duration,
     format_field_value,
@@ -62,3 +63,19 @@ def test_quantities_as_people_write_them(written: str, expected: str) -> None:
 def test_a_number_and_its_unit_stay_on_one_line(written: str) -> None:
     assert len(written.split(" ")) <= 2, written
     assert not written.endswith((" %", " M", " PFLOP", " min"))
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("plain café \N{CAT} \N{NO-BREAK SPACE}%", "plain café \N{CAT} \N{NO-BREAK SPACE}%"),
+        ("caf\udce9.png", r"caf\xe9.png"),
+        ("a\nb\tc\rd", r"a\nb\tc\rd"),
+        ("\x1b[31mred\x9b0m\x07", r"\x1b[31mred\x9b0m\x07"),
+        ("a\u202etxt\u2066\u2028", r"a\u202etxt\u2066\u2028"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_what_a_terminal_cannot_show_is_written_out(text: str, written: str) -> None:
+    assert escape_text(text) == written
+    assert escape_text(text, keep=text) == text

@@ -30,6 +30,14 @@ def test_texts_are_escaped_and_a_page_without_figures_carries_no_script() -> Non
     assert "<script" not in page
 
 
+def test_what_a_terminal_cannot_show_is_written_out() -> None:
+    page = render_page(
+        "runs.html", package="resunit.reports", figures={}, **EMPTY | {"title": "caf\udce9 \x1b[31m"}
+    )
+    assert r"<title>caf\xe9 \x1b[31m</title>" in page
+    assert render_sentence("`\x07`") == r"<code>\x07</code>"
+
+
 def test_no_text_in_a_figure_ends_its_element() -> None:
     figure = Figure().update_layout(title="</script><script>alert(1)</script>")
     page = render_page("runs.html", package="resunit.reports", figures={"spread": figure}, **EMPTY)

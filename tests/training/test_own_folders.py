@@ -24,7 +24,7 @@ SHORT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def write_noise(folder: Path, classes: str, images: int) -> None:
+def write_noise(folder: Path, classes: str | list[str], images: int) -> None:
     """Different images, whose classes differ in their brightness."""
     noise = np.random.default_rng(images)
     for label, name in enumerate(classes):
@@ -136,12 +136,70 @@ def test_a_class_that_the_network_does_not_know_is_named(run: Path, tmp_path: Pa
         evaluate_weights(run, str(tmp_path))
 
 
-def test_of_the_folder_that_was_trained_on_the_held_out_images_are_judged(tmp_path: Path) -> None:
-    write_noise(tmp_path / "photos", "ab", 20)
-    result = train(tmp_path / "photos", tmp_path / "run")
-    for data in (None, str(tmp_path / "photos"), str(tmp_path / "photos" / ".." / "photos")):
-        found = evaluate_weights(tmp_path / "run", data)
-        assert (found.images, found.error) == (4, result.test_error)
+def test_of_the_folder_that_was_trained_on_all_images_are_judged_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "photos"
+    write_noise(photos, "ab", 20)
+    result = train(photos, tmp_path / "run")
+    found = evaluate_weights(tmp_path / "run")
+    assert (found.images, found.error, found.notes) == (4, result.test_error, ())
+    (tmp_path / "link").symlink_to("photos")
+    for data in (photos, photos / ".." / "photos", tmp_path / "link"):
+        found = evaluate_weights(tmp_path / "run", str(data))
+        assert (found.images, found.notes) == (
+            40, (f"{data}: the network was trained on 36 of these 40 images",),
+        )  # fmt: skip
+    assert main(["evaluate", str(tmp_path / "run"), "--data", str(photos)]) == 0
+    shown = capsys.readouterr()
+    assert "40 images" in shown.out
+    (line,) = shown.err.splitlines()
+    assert "36 of these 40" in line
+
+
+def test_images_that_were_trained_on_are_known_in_other_folders(tmp_path: Path) -> None:
+    """They are linked beside new ones; a folder's own folder of training images counts too."""
+    photos, mixed = tmp_path / "photos", tmp_path / "mixed"
+    write_noise(photos / "train", "ab", 10)
+    write_noise(photos / "val", "ab", 5)
+    train(photos, tmp_path / "run")
+    write_noise(mixed, "ab", 7)
+    for number in range(3):
+        (mixed / "a" / f"linked{number}.png").symlink_to(photos / "train" / "a" / f"{number}.png")
+    (mixed / "b" / "linked.png").hardlink_to(photos / "train" / "b" / "0.png")
+    (mixed / "b" / "validated.png").symlink_to(photos / "val" / "b" / "0.png")
+    for data, note in ((mixed, "4 of these 19 images"), (photos / "train", "20 of these 20 images")):
+        assert evaluate_weights(tmp_path / "run", str(data)).notes[-1].endswith(f"was trained on {note}")
+    for data in (photos, photos / "val"):
+        assert evaluate_weights(tmp_path / "run", str(data)).notes == ()
+
+
+def test_broken_images_that_training_left_out_are_left_out_again(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    write_noise(photos, "ab", 20)
+    (photos / "a" / "3.png").write_bytes(b"no image")
+    train(photos, tmp_path / "run", skip_broken=2)
+    found = evaluate_weights(tmp_path / "run", str(photos))
+    assert found.images == 39
+    assert any(note.startswith(f"skipped: {photos / 'a' / '3.png'}") for note in found.notes)
+
+
+def test_a_test_without_labels_leaves_the_val_to_judge(run: Path, tmp_path: Path) -> None:
+    write_noise(tmp_path / "val", "abc", 5)
+    write_noise(tmp_path / "test", ["images"], 3)
+    found = evaluate_weights(run, str(tmp_path))
+    assert (found.images, found.split) == (15, "validation")
+    (note,) = found.notes
+    assert note.startswith(f"{tmp_path / 'test'}: ")
+
+
+@pytest.mark.parametrize("names", [["val"], ["test", "val"], ["car", "test", "val"]])
+def test_the_networks_classes_may_be_called_like_splits(names: list[str], tmp_path: Path) -> None:
+    write_noise(tmp_path / "photos" / "train", ["car", "test", "val"], 5)
+    train(tmp_path / "photos", tmp_path / "run")
+    write_noise(tmp_path / "fresh", names, 4)
+    found = evaluate_weights(tmp_path / "run", str(tmp_path / "fresh"))
+    assert [sum(row) for row in found.confusion] == [4 * (name in names) for name in ("car", "test", "val")]
 
 
 def test_what_is_not_used_is_said_and_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -226,15 +226,34 @@ def test_the_picture_of_augmentation_shows_crops(folder: Path, tmp_path: Path) -
     assert first == same != other
 
 
+def test_a_broken_image_ends_a_run_before_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even one that the run would not reach."""
+    folder = write_photographs(tmp_path / "photos", train=6)
+    victim = folder / "val" / "fox" / "1.jpg"
+    victim.write_bytes(victim.read_bytes()[:-300])
+    arguments = command(folder, tmp_path / "run", steps=1)
+    assert main(arguments[arguments.index("train") :]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"resunit: {victim}: ")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.full
 def test_a_run_that_meets_a_broken_image_ends(tmp_path: Path) -> None:
     """Its decoding processes end with it, whoever still holds the error."""
     folder = write_photographs(tmp_path / "photos", train=2)
-    next((folder / "train").glob("*/*.jp*g")).write_bytes(b"no picture")
+    stream(str(folder), image_size=14, checked=True)
+    victim = next((folder / "train").glob("*/*.jp*g"))
+    before = victim.stat()
+    with victim.open("r+b") as file:  # As a disk that fails after the check.
+        file.write(b"no picture" * (before.st_size // 10))
+    os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))
     done = subprocess.run(command(folder, tmp_path / "run"), capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "no picture" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("resunit: ")
+    assert done.stderr.splitlines()[-1].startswith(f"resunit: {victim}: ")
+    assert RunFolder(tmp_path / "run").recipe.exists()
 
 
 def test_no_pictures_are_an_empty_batch(folder: Path) -> None:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -17,6 +17,7 @@ from resunit import __version__
 from resunit.cli.interruption import signals_interrupt
 from resunit.cli.unknown_options import explain
 from resunit.errors import ResunitError, UsageError
+from resunit.io.format import escape_text
 from resunit.io.streams import UnwritableOutput
 
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
@@ -44,6 +45,16 @@ COMMON = Common()
 
 # This is the command that runs, as it was typed, and None outside of the command line.
 typed_command: ContextVar[str | None] = ContextVar("typed_command", default=None)
+
+
+def tell(text: str, file: TextIO | None = None) -> None:
+    """Print one line, in which what a terminal cannot show is written out: a name may hold any character.
+
+    Args:
+        text: the line.
+        file: where to print; by default stdout.
+    """
+    print(escape_text(text), file=file)
 
 
 def tell_json(document: Any) -> None:
@@ -94,7 +105,7 @@ def _write_nothing_more() -> None:
 def show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
     """Print a warning of resunit as one line, and any other as Python prints it."""
     if category.__module__.startswith("resunit."):
-        print(f"resunit: {message}", file=sys.stderr)
+        tell(f"resunit: {message}", sys.stderr)
     else:
         print(warnings.formatwarning(message, category, *where[:2]), file=sys.stderr, end="")
 
@@ -106,8 +117,9 @@ def fail(error: Exception | str, code: int, debug: bool = False) -> int:
     """
     if debug and isinstance(error, Exception):
         traceback.print_exception(error)
-    text = " ".join(str(error).split())
+    # A line of ours may name a file whose name has spaces and ends of lines.
+    text = str(error) if isinstance(error, ResunitError | str) else " ".join(str(error).split())
     if isinstance(error, Exception) and not isinstance(error, ResunitError | CycloptsError):
         text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
-    print(f"resunit: {text}", file=sys.stderr)
+    tell(f"resunit: {text}", sys.stderr)
     return code

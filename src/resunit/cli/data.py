@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell_json
+from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell, tell_json
 from resunit.io.places import IMAGENET_WEIGHTS
 
 data_app = App(
@@ -46,7 +46,7 @@ def fetch(
     if common.json:
         tell_json({"data": name, "folder": str(folder)})
     else:
-        print(f"{name} is in {folder}")
+        tell(f"{name} is in {folder}")
     return DONE
 
 
@@ -71,7 +71,7 @@ def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
         tell_json([{"file": str(check.file), "ok": check.ok, "problem": check.problem} for check in checks])
     else:
         for check in checks:
-            print(f"{'ok' if check.ok else check.problem:4}  {check.file}")
+            tell(f"{'ok' if check.ok else check.problem:4}  {check.file}")
     bad = sum(not check.ok for check in checks)
     return (
         fail(f"{bad} files of {name} are not right; run `resunit data fetch {name}`", FAILED) if bad else DONE
@@ -109,9 +109,9 @@ def show(
     normalisation = fit_normalisation(chosen, dataset.train)
     draw(dataset, describe_augmentation(chosen), normalisation, out, seed)
     for note in dataset.notes:
-        print(note, file=sys.stderr)
+        tell(note, sys.stderr)
     if common.json:
         tell_json({"picture": str(out)})
     else:
-        print(out)
+        tell(str(out))
     return DONE

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell_json
+from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell, tell_json
 from resunit.cli.own_design import import_design_of
 from resunit.cli.process import claim_process
 from resunit.cli.training import tell_views
@@ -30,9 +30,8 @@ def evaluate(
     source
         A run's folder or a weights.safetensors file.
     data
-        Evaluate on the test images of this data set; if it has none, on its validation images, and in a folder of
-        classes alone on all images. Without this option, and on the data set that the network was trained on, the
-        images are those that training was judged on.
+        Evaluate on this data set: all images of a folder of classes, or its test or else its validation images; one
+        line says how many of them the network was trained on. By default, on the images that training was judged on.
     tta
         Also give the errors with test-time augmentation: averaged over mirrored and shifted views, or over ten
         crops for a network that was trained on crops.
@@ -46,12 +45,12 @@ def evaluate(
         tell_json(to_json(found))
     else:
         few = remark_on_few(found.classes, [sum(row) for row in found.confusion], found.split)
-        print(
+        tell(
             f"{found.data}: {found.images:,} images, {found.split} error {found.error:.2f} %, "
             f"loss {found.loss:.4f}{f'; {few}' if few else ''}"
         )
         for note in found.notes:
-            print(note, file=sys.stderr)
+            tell(note, sys.stderr)
         tell_views(found.top5_error, found.views)
     return DONE
 
@@ -88,7 +87,7 @@ def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMO
             classes = [{"class": name, "probability": probability} for name, probability in answer]
             told.append({"image": str(image), "classes": classes})
         else:
-            print(f"{image}: {', '.join(f'{name} {100 * p:.1f} %' for name, p in answer)}")
+            tell(f"{image}: {', '.join(f'{name} {100 * p:.1f} %' for name, p in answer)}")
     if common.json:
         tell_json(told)
     return code

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell_json, typed_command
+from resunit.cli.app import COMMON, DIVERGED, DONE, STOPPED, Common, app, fail, tell, tell_json, typed_command
 from resunit.cli.options import LEFT_OVER, own_design_options, recipe_options, split_arguments
 from resunit.cli.own_design import import_design, import_design_of
 from resunit.cli.process import claim_process
@@ -110,9 +110,9 @@ def _train_with_any_data(recipe: Recipe, out: Path, data_was_chosen: bool, commo
         if data_was_chosen or "RANK" in os.environ:  # Several processes have ended together.
             raise
         notice = f"CIFAR-10 could not be had, so this is a run on the small sample ({SAMPLE}): {error}"
-    print(notice, file=sys.stderr)
+    tell(notice, sys.stderr)
     code = tell_result(_train(replace(recipe, data=SAMPLE), out, common), out, common)
-    print(notice, file=sys.stderr)
+    tell(notice, sys.stderr)
     return code
 
 
@@ -134,7 +134,7 @@ def _resume(folder: Path, common: Common) -> int:
             if read.weights is not None:
                 import_design_of(user_path(read.weights))
         elif not common.json:
-            print(f"{folder} is finished; nothing is left to do")
+            tell(f"{folder} is finished; nothing is left to do")
         claim_process()
         return tell_result(resume_run(folder, quiet=common.json), folder, common)
 
@@ -149,7 +149,7 @@ def tell_result(result: RunResult, folder: Path, common: Common) -> int:
         tell_json({**to_json(result), "out": str(folder)})
         return EXIT_CODES[result.status]
     if result.status == "stopped":
-        print(f"stopped after step {result.steps}; go on with: {resume_command(folder)}")
+        tell(f"stopped after step {result.steps}; go on with: {resume_command(folder)}")
     elif result.status == "diverged":
         fail(
             f"diverged at step {result.steps}: a loss or weight is not finite; the last good checkpoint is kept "
@@ -158,15 +158,15 @@ def tell_result(result: RunResult, folder: Path, common: Common) -> int:
         )
     else:
         _tell_numbers(result)
-        print(f"weights       {folder / 'weights.safetensors'}")
-    print(f"report        {folder / 'report.html'}")
+        tell(f"weights       {folder / 'weights.safetensors'}")
+    tell(f"report        {folder / 'report.html'}")
     return EXIT_CODES[result.status]
 
 
 def _tell_numbers(result: RunResult) -> None:
     minutes = result.wall_seconds / SECONDS_A_MINUTE
     time = f"{minutes:.1f} minutes" if minutes >= 1 else "under a minute"
-    print(f"{result.model} on {result.data}, seed {result.seed}: {result.parameters:,} parameters")
+    tell(f"{result.model} on {result.data}, seed {result.seed}: {result.parameters:,} parameters")
     print(f"{result.split} error    {result.error:.2f} %  (last epoch)")
     print(
         f"best          {result.best_error:.2f} %  (epoch {result.best_epoch:.4g}, chosen by its "

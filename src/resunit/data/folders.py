@@ -14,7 +14,8 @@ from torch import Tensor
 
 from resunit.data.dataset import Dataset, S, Split, content_checksum, spread_over_classes
 from resunit.data.holding_out import Paths
-from resunit.data.images import DecodedImages, check_all, decode_all, shorter_side
+from resunit.data.image_check import find_broken
+from resunit.data.images import DecodedImages, decode_all, shorter_side
 from resunit.data.layout import JudgedLayout, Layout, find_judged_layout, find_layout
 from resunit.data.streaming import StreamedSplit, scaled_side
 from resunit.errors import DataError, UsageError
@@ -64,12 +65,16 @@ def read_folder(
     whole = _whole_splits([len(part) for part in labels], decoded)
     splits = [Split(images, part[kept]) for images, kept, part in zip(*whole, labels, strict=True)]
     _check_what_is_left(folder, classes, splits)
-    notes = (*layout.notes, *decoded.remarks.lines(), *_describe_skipped(decoded.broken))
+    notes = (*layout.notes, *decoded.remarks.describe().values(), *_describe_skipped(decoded.broken))
     return _dataset(folder, folder.resolve(), layout, splits, notes)
 
 
 def stream_folder(
-    folder: Path, image_size: int | None = None, progress: bool = False, skip_broken: int = 0
+    folder: Path,
+    image_size: int | None = None,
+    progress: bool = False,
+    skip_broken: int = 0,
+    checked: bool = False,
 ) -> Dataset[StreamedSplit]:
     """Return the images of a folder, as `read_folder` finds them, as a data set that stays on disk.
 
@@ -80,9 +85,11 @@ def stream_folder(
         image_size: the side in pixels of the crops that training takes; by default 32 or 224.
         progress: whether progress is shown on stderr.
         skip_broken: up to this number of unreadable images is left out; to find them, all images are decoded once.
+        checked: whether all images are decoded once, also if none is left out.
 
     Raises:
-        DataError: the folder has no such layout, cannot be read, or has too many unreadable images.
+        DataError: the folder has no such layout, cannot be read, or has too many unreadable images as far as they
+            were looked for.
         UsageError: `image_size` is below 1.
     """
     root = folder.resolve()
@@ -90,12 +97,14 @@ def stream_folder(
     classes, parts = layout.classes, _parts(layout)
     files = [path for part in parts for path in _sort_by_path(part, classes)]
     size = _image_size(files, image_size)
-    broken = check_all(files, scaled_side(size, 8), skip_broken, progress) if skip_broken else {}
+    broken: dict[int, DataError] = {}
+    if checked or skip_broken:
+        broken = find_broken(root, files, scaled_side(size, 8), skip_broken, progress)
     splits, start = [], 0
     for part in parts:
         labels = _labels(part, classes)
         kept = _select_kept(start, len(labels), broken)
-        splits.append(StreamedSplit(root, _encode(part, classes), labels, size)[kept])
+        splits.append(StreamedSplit(root, _encode(_sort_by_path(part, classes)), labels, size)[kept])
         start += len(labels)
     _check_what_is_left(folder, classes, splits)
     train, *judged = splits
@@ -104,7 +113,13 @@ def stream_folder(
 
 
 def read_judged_folder(
-    folder: Path, classes: Sequence[str], image_size: int, progress: bool = True
+    folder: Path,
+    classes: Sequence[str],
+    image_size: int,
+    progress: bool = True,
+    *,
+    trained_on: Path | None = None,
+    skip_broken: int = 0,
 ) -> JudgedImages[Split]:
     """Return the images of a folder that a trained network is judged on, in memory: all of a folder of classes.
 
@@ -113,32 +128,82 @@ def read_judged_folder(
         classes: the classes that the network knows; the folder may lack some of them.
         image_size: the side in pixels that all images get.
         progress: whether progress is shown on stderr.
+        trained_on: the folder that the network was trained on, if there is one. A note says how many of the
+            judged images are among those that it gives to train on.
+        skip_broken: up to this number of unreadable images is left out and listed in the notes.
 
     Raises:
-        DataError: the folder has no such layout or another class, an image is not readable, or the memory does
-            not suffice.
+        DataError: the folder has no such layout or another class, too many images are not readable, or the memory
+            does not suffice.
     """
     layout, notes = _find_judged(folder, classes)
     files = _sort_by_path(layout.images, classes)
     _check_memory(folder, len(files), image_size)
-    decoded = decode_all(files, image_size, progress=progress)
-    split = Split(decoded.images, _labels(layout.images, classes))
-    return JudgedImages(str(folder.resolve()), split, layout.split, (*notes, *decoded.remarks.lines()))
+    decoded = decode_all(files, image_size, skip_broken=skip_broken, progress=progress)
+    kept = _select_kept(0, len(files), decoded.broken)
+    split = Split(decoded.images, _labels(layout.images, classes)[kept])
+    notes += (*decoded.remarks.describe().values(), *_describe_skipped(decoded.broken))
+    return _note_trained(folder, layout, split, [files[index] for index in kept.tolist()], trained_on, notes)
 
 
 def stream_judged_folder(
-    folder: Path, classes: Sequence[str], image_size: int
+    folder: Path,
+    classes: Sequence[str],
+    image_size: int,
+    progress: bool = True,
+    *,
+    trained_on: Path | None = None,
+    skip_broken: int = 0,
 ) -> JudgedImages[StreamedSplit]:
     """Return what `read_judged_folder` does for images that stay on disk."""
     root = folder.resolve()
     layout, notes = _find_judged(root, classes)
-    images = layout.images
-    split = StreamedSplit(root, _encode(images, classes), _labels(images, classes), image_size)
-    return JudgedImages(str(root), split, layout.split, notes)
+    files = _sort_by_path(layout.images, classes)
+    broken: dict[int, DataError] = {}
+    if skip_broken:
+        broken = find_broken(root, files, scaled_side(image_size, 8), skip_broken, progress)
+    split = StreamedSplit(root, _encode(files), _labels(layout.images, classes), image_size)
+    kept = _select_kept(0, len(files), broken)
+    notes += (*_describe_skipped(broken),)
+    return _note_trained(
+        folder, layout, split[kept], [files[index] for index in kept.tolist()], trained_on, notes
+    )
+
+
+def _note_trained(
+    folder: Path,
+    layout: JudgedLayout,
+    split: S,
+    files: list[Path],
+    trained_on: Path | None,
+    notes: tuple[str, ...],
+) -> JudgedImages[S]:
+    if trained_on is not None and (trained := _count_trained(files, trained_on)):
+        notes += (f"{folder}: the network was trained on {trained:,} of these {len(files):,} images",)
+    return JudgedImages(str(folder.resolve()), split, layout.split, notes)
+
+
+def _count_trained(files: list[Path], trained_on: Path) -> int:
+    """Return how many of the files are among those that a folder gives to train on; 0 if it is no longer there."""
+    try:
+        train = find_layout(trained_on).train
+    except DataError:
+        return 0
+    known = {_identify(path) for paths in train.values() for path in paths}
+    return sum(_identify(path) in known for path in files)
+
+
+def _identify(path: Path) -> tuple[int, int] | Path:
+    """Return what a file has in common with all links to it; the path itself if there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path
+    return status.st_dev, status.st_ino
 
 
 def _find_judged(folder: Path, classes: Sequence[str]) -> tuple[JudgedLayout, tuple[str, ...]]:
-    layout = find_judged_layout(folder)
+    layout = find_judged_layout(folder, classes)
     if unknown := [name for name in layout.images if name not in classes]:
         raise DataError(
             f"{folder}: has a class {unknown[0]!r} that the network does not know ({', '.join(classes[:3])}"
@@ -234,9 +299,9 @@ def _sort_by_path(paths: Paths, classes: Sequence[str]) -> list[Path]:
     return [path for name in classes for path in paths.get(name, ())]
 
 
-def _encode(paths: Paths, classes: Sequence[str]) -> np.ndarray:
-    """Return the paths (N,) of all classes as one array of bytes."""
-    return np.array([os.fsencode(path) for path in _sort_by_path(paths, classes)])
+def _encode(files: list[Path]) -> np.ndarray:
+    """Return the paths (N,) as one array of bytes."""
+    return np.array([os.fsencode(path) for path in files])
 
 
 def _labels(paths: Paths, classes: Sequence[str]) -> Tensor:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
-# Folders that systems make for themselves and that do not begin with a dot: of macOS's archives, of Synology
-# and QNAP devices, of file servers for macOS, of Windows and of Linux.
+# Folders that systems make for themselves and that do not begin with a dot: of macOS's archives, of NAS devices
+# (Synology, QNAP, NetApp), of file servers for macOS, of Windows and of Linux.
 SYSTEM_FOLDERS = {
     "__macosx",
     "@eadir",
@@ -19,11 +19,17 @@ SYSTEM_FOLDERS = {
     "@recycle",
     "@recently-snapshot",
     "@sharebin",
+    "@sharesnap",
+    "@synoresource",
+    "@transcode",
     "@tmp",
+    "~snapshot",
     "network trash folder",
     "temporary items",
+    "thevolumesettingsfolder",
     "$recycle.bin",
     "recycler",
+    "recycled",
     "system volume information",
     "found.000",
     "lost+found",
@@ -33,6 +39,8 @@ SYSTEM_FOLDERS = {
 COMMON_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 # Pillow identifies files of these formats and cannot decode them; EPS runs another program.
 NOT_DECODED = {"MPEG", "EPS"}
+# Formats that Pillow opens as another format: a photograph of several pictures begins like a JPEG.
+OPENED_AS = {"MPO": "JPEG"}
 # Endings of photographs that Pillow does not read by itself; a message names them.
 OTHER_PHOTOGRAPHS = {
     ".heic",
@@ -65,7 +73,8 @@ def _decoded_among(formats: tuple[str, ...]) -> tuple[str, ...]:
 def image_suffixes() -> set[str]:
     """Return the endings, in lower case and with the dot, of the files that Pillow decodes."""
     formats = set(image_formats())
-    return {ending for ending, name in Image.registered_extensions().items() if name in formats}
+    registered = Image.registered_extensions().items()
+    return {ending for ending, name in registered if OPENED_AS.get(name, name) in formats}
 
 
 def _is_decoded(name: str) -> bool:
@@ -120,7 +129,7 @@ def has_loose_image(folder: Path) -> bool:
 
 def visible_folders(folder: Path) -> list[Path]:
     """Return the folders in a folder that are not hidden, by name. Raises OSError as `find_files` does."""
-    return sorted(Path(entry.path) for entry in _visible(folder) if entry.is_dir())
+    return sorted(Path(entry.path) for entry in _visible(folder) if _is_folder(entry))
 
 
 def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
@@ -130,7 +139,7 @@ def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) 
     if place in above:
         return
     for entry in _visible(folder):
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _files_below(Path(entry.path), above | {place})
         elif _is_file(entry):
             yield Path(entry.path)
@@ -141,6 +150,17 @@ def _visible(folder: Path) -> list[os.DirEntry[str]]:
         return [entry for entry in entries if not is_hidden(entry.name)]
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder or a link to one; a link to itself is none, and no error."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def _is_file(entry: os.DirEntry[str]) -> bool:
     """Return whether an entry is a file or a broken link to one, which is named when it is read."""
-    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:  # A link to itself.
+        return entry.is_symlink()

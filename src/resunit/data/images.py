@@ -13,8 +13,8 @@ from torch import Tensor
 
 from resunit.data.decoding_memory import DecodingMemory
 from resunit.data.image_files import image_formats
-from resunit.data.pixels import turn_upright
-from resunit.data.remarks import Remarks, listening, pillow_warnings_heard
+from resunit.data.pixels import scale_transparency, turn_upright
+from resunit.data.remarks import Remarks, listening, pillow_warnings_heard, tell
 from resunit.errors import DataError
 from resunit.io.progress import counting
 
@@ -33,7 +33,7 @@ class DecodedImages:
 
 
 def read_images(paths: Sequence[Path | str], image_size: int, progress: bool = False) -> Tensor:
-    """Return the centre squares of image files.
+    """Return the centre squares of image files; what is unusual about them is printed once for each kind.
 
     Args:
         paths: N image files.
@@ -46,7 +46,9 @@ def read_images(paths: Sequence[Path | str], image_size: int, progress: bool = F
     Raises:
         DataError: a file is not a readable image; the message names the first such file.
     """
-    return decode_all(paths, image_size, progress=progress).images
+    decoded = decode_all(paths, image_size, progress=progress)
+    tell(decoded.remarks)
+    return decoded.images
 
 
 def decode_all(
@@ -91,38 +93,6 @@ def decode_all(
     return DecodedImages(images, broken, remarks)
 
 
-def check_all(
-    paths: Sequence[Path], least_side: int, skip_broken: int, progress: bool = False
-) -> dict[int, DataError]:
-    """Return why each unreadable image file cannot be read, by its index; all files are decoded for it.
-
-    Raises:
-        DataError: more than `skip_broken` files are not readable images.
-    """
-
-    def problem(path: Path) -> DataError | None:
-        try:
-            with listening(), opened_upright(path, least_side):
-                return None
-        except DataError as error:
-            return error
-
-    broken = {}
-    with (
-        ThreadPoolExecutor() as threads,
-        counting("looking for broken images", len(paths), progress) as advance,
-        pillow_warnings_heard(),
-    ):
-        for index, error in enumerate(threads.map(problem, paths)):
-            if error is not None:
-                broken[index] = error
-                if len(broken) > skip_broken:
-                    threads.shutdown(cancel_futures=True)
-                    raise too_many_broken(list(broken.values()), skip_broken)
-            advance(1)
-    return broken
-
-
 def too_many_broken(errors: Sequence[DataError], skip_broken: int) -> DataError:
     """Return the error for more unreadable images than a run may skip; it names the first of them."""
     if not skip_broken:
@@ -156,8 +126,12 @@ def square(image: Image.Image, image_size: int) -> Tensor:
     Raises:
         DataError: the image cannot be decoded.
     """
-    with _named_failures("a PIL image"), pillow_warnings_heard(), listening():
-        return _square(turn_upright(image), image_size)
+    remarks, name = Remarks(), "a PIL image"
+    with _named_failures(name), pillow_warnings_heard(), listening() as heard:
+        pixels = _square(turn_upright(image), image_size)
+    remarks.add(name, sorted(heard))
+    tell(remarks)
+    return pixels
 
 
 def _square(image: Image.Image, image_size: int) -> Tensor:
@@ -185,7 +159,7 @@ def opened_upright(path: Path, least_side: int | None = None) -> Iterator[Image.
 
 
 def _open(path: Path) -> Image.Image:
-    return Image.open(path, formats=image_formats())
+    return scale_transparency(Image.open(path, formats=image_formats()))
 
 
 def _load(image: Image.Image, path: Path) -> Image.Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from resunit.data.image_files import (
     visible_folders,
 )
 from resunit.errors import DataError
+from resunit.io.format import format_count
 
 Kind = Literal["train", "validation", "test"]
 KINDS: dict[str, Kind] = {
@@ -89,20 +90,36 @@ def find_layout(folder: Path) -> Layout:
         return Layout(train, validation, test, tuple(notes))
 
 
-def find_judged_layout(folder: Path) -> JudgedLayout:
+def find_judged_layout(folder: Path, classes: Sequence[str] = ()) -> JudgedLayout:
     """Return the files of a folder to judge a trained network on: its test, else its val, else all of them.
+
+    Args:
+        folder: holds <class>/<image>, or splits.
+        classes: the classes that the network knows. A folder of such a name that holds images itself is a class,
+            and a split beside others that holds none of these classes is not used.
 
     Raises:
         DataError: the folder holds no class folders, or cannot be read; the message names it.
     """
     with _named_failures(folder):
         notes: list[str] = []
+        if _holds_classes(folder, classes):
+            return JudgedLayout(_images_by_class(folder, notes), "test", tuple(notes))
         splits = _find_splits(folder, notes, needs_train=False)
         for kind in ("test", "validation"):
             if kind in splits:
-                return JudgedLayout(_images_by_class(splits[kind], notes), kind, tuple(notes))
+                images = _images_by_class(splits[kind], notes)
+                if not classes or any(name in classes for name in images) or len(splits) == 1:
+                    return JudgedLayout(images, kind, tuple(notes))
+                notes.append(f"{splits.pop(kind)}: has no class folder of the network, so it is not used")
         where = splits.get("train", folder)
         return JudgedLayout(_images_by_class(where, notes), "test", tuple(notes))
+
+
+def _holds_classes(folder: Path, classes: Sequence[str]) -> bool:
+    """Return whether all folders with images are called like classes, and one of them holds images itself."""
+    present = [child for child in visible_folders(folder) if has_image(child)]
+    return all(child.name in classes for child in present) and any(map(has_loose_image, present))
 
 
 @contextmanager
@@ -211,7 +228,8 @@ def _images_of_classes(folder: Path, train: Paths, notes: list[str]) -> Paths | 
     """Return the files of a split for every class of `train`; None if its only folder is no class of it."""
     images = _images_by_class(folder, notes)
     unknown = [name for name in images if name not in train]
-    if unknown and len(images) == 1:  # Competitions put the images without labels into a folder of that kind.
+    # Competitions put the images without labels into one folder or several.
+    if len(unknown) == len(images) and (len(images) == 1 or _kind(folder) == "test"):
         notes.append(f"{folder}: has no class folder of train, so it is not used")
         return None
     lacking = [name for name in train if name not in images]
@@ -240,7 +258,7 @@ def _images_by_class(folder: Path, notes: list[str], apart_from: Iterable[Path] 
         elif photographs:
             count = sum(photographs.values())
             empty.append(
-                f"{inner}: {count:,} files that Pillow does not read are left out ({', '.join(photographs)})"
+                f"{inner}: {format_count(count, 'file')} that Pillow does not read left out ({', '.join(photographs)})"
             )
         if found.images:
             classes[inner.name] = found.images
@@ -255,9 +273,8 @@ def _without_image(others: Counter[str]) -> str:
     """Return a description of what a folder without a readable image holds."""
     if not others:
         return "holds no image"
-    count = others.total()
     endings = ", ".join(ending or "none" for ending, _ in others.most_common(NAMES_IN_A_NOTE))
-    return f"{count:,} {'file' if count == 1 else 'files'}, none of an ending that Pillow reads ({endings})"
+    return f"{format_count(others.total(), 'file')}, none of an ending that Pillow reads ({endings})"
 
 
 def _one_class(folder: Path, name: str) -> str:

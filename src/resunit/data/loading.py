@@ -94,7 +94,12 @@ def noise_like(name: str, *, image_size: int | None = None) -> Dataset[Split] | 
 
 
 def stream(
-    name: str, *, image_size: int | None = None, progress: bool = False, skip_broken: int = 0
+    name: str,
+    *,
+    image_size: int | None = None,
+    progress: bool = False,
+    skip_broken: int = 0,
+    checked: bool = False,
 ) -> Dataset[StreamedSplit]:
     """Return a folder of images as a data set that stays on disk.
 
@@ -103,16 +108,23 @@ def stream(
         image_size: the side in pixels of the crops that training takes; by default 32 or 224.
         progress: whether progress is shown on stderr.
         skip_broken: up to this number of unreadable images is left out; to find them, all images are decoded once.
+        checked: whether all images are decoded once, also if none is left out.
 
     Raises:
         UsageError: `name` is no folder.
         DataError: a file or folder is missing or unreadable; the message names it.
     """
-    return stream_folder(_streamable(name), image_size, progress, skip_broken)
+    return stream_folder(_streamable(name), image_size, progress, skip_broken, checked)
 
 
 def load_judged(
-    name: str, classes: Sequence[str], image_size: int, *, progress: bool = True
+    name: str,
+    classes: Sequence[str],
+    image_size: int,
+    *,
+    progress: bool = True,
+    trained_on: Path | None = None,
+    skip_broken: int = 0,
 ) -> JudgedImages[Split]:
     """Return the images, in memory, that a trained network is judged on.
 
@@ -122,13 +134,23 @@ def load_judged(
         classes: the classes that the network knows. A folder may lack some of them.
         image_size: the side in pixels that the images of a folder get.
         progress: whether progress is shown on stderr.
+        trained_on: the folder that the network was trained on, if there is one. A note says how many of the
+            judged images are among those that it gives to train on.
+        skip_broken: up to this number of unreadable images of a folder is left out and listed in the notes.
 
     Raises:
         UsageError: the name is unknown, or `image_size` does not fit the data set.
         DataError: the data cannot be fetched or read, or have other classes.
     """
     if name not in KNOWN:
-        return read_judged_folder(_folder_called(name), classes, image_size, progress)
+        return read_judged_folder(
+            _folder_called(name),
+            classes,
+            image_size,
+            progress,
+            trained_on=trained_on,
+            skip_broken=skip_broken,
+        )
     dataset = load(name, image_size=image_size, progress=progress)
     if dataset.classes != tuple(classes):
         raise DataError(
@@ -137,9 +159,20 @@ def load_judged(
     return JudgedImages(dataset.name, dataset.test)
 
 
-def stream_judged(name: str, classes: Sequence[str], image_size: int) -> JudgedImages[StreamedSplit]:
+def stream_judged(
+    name: str,
+    classes: Sequence[str],
+    image_size: int,
+    *,
+    progress: bool = True,
+    trained_on: Path | None = None,
+    skip_broken: int = 0,
+) -> JudgedImages[StreamedSplit]:
     """Return what `load_judged` does for a folder of images that stay on disk."""
-    return stream_judged_folder(_streamable(name), classes, image_size)
+    folder = _streamable(name)
+    return stream_judged_folder(
+        folder, classes, image_size, progress, trained_on=trained_on, skip_broken=skip_broken
+    )
 
 
 def fetch(

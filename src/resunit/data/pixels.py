@@ -17,6 +17,8 @@ TURNS = {
 """What turns an image upright, by its EXIF orientation."""
 WHITE = (255, 255, 255)
 GREATEST_16_BITS = 65_535
+GREY_STEPS = {"L;2": 85, "L;4": 17}
+"""The distance of two decoded grey values of a PNG of 2 or 4 bits, by Pillow's name for the coding."""
 
 
 def turn_upright(image: Image.Image) -> Image.Image:
@@ -31,11 +33,23 @@ def turn_upright(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         remark(DEEP)
         image = _scale_to_8_bits(image)
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+    if image.has_transparency_data:
         return _put_on_white(image.convert("LA") if image.mode == "La" else image)
-    if image.mode == "P":  # Some palettes have alpha, without which their colours mean nothing.
-        return image.convert("RGBA").convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def scale_transparency(image: Image.Image) -> Image.Image:
+    """Return an image that was opened and not yet loaded, whose transparent colour fits its decoded values.
+
+    The colour stands in a PNG with as many bits as the file's values, which Pillow decodes to 8 bits, apart from
+    16-bit grey.
+    """
+    colour, coding = image.info.get("transparency"), image.tile[0].args if image.tile else None
+    if isinstance(colour, int) and coding in GREY_STEPS:
+        image.info["transparency"] = colour * GREY_STEPS[coding]
+    elif isinstance(colour, tuple) and coding == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in colour)
+    return image
 
 
 def _orientation(image: Image.Image) -> int:
@@ -59,6 +73,7 @@ def _put_on_white(image: Image.Image) -> Image.Image:
 
 def _scale_to_8_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.float32)
+    is_transparent = values == image.info["transparency"] if "transparency" in image.info else None
     values[~np.isfinite(values)] = 0
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     if image.mode == "F":
@@ -68,6 +83,10 @@ def _scale_to_8_bits(image: Image.Image) -> Image.Image:
             low, high = 0.0, 255.0
     elif low >= 0 and high <= GREATEST_16_BITS:
         low, high = 0.0, float(GREATEST_16_BITS)
-    values -= low
-    values *= 255 / max(high - low, np.finfo(np.float32).tiny)
-    return Image.fromarray(values.round(out=values).astype(np.uint8), "L")
+    with np.errstate(over="ignore"):  # What is too large for float32 becomes white.
+        values -= low
+    values *= 255 / (high - low) if high > low else 0
+    scaled = Image.fromarray(values.round(out=values).clip(0, 255).astype(np.uint8), "L")
+    if is_transparent is not None:
+        scaled.putalpha(Image.fromarray(~is_transparent))
+    return scaled

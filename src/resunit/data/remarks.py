@@ -1,6 +1,8 @@
 """Remarks about image files that are unusual but readable: each kind is shown once, with the first file's name."""
 
+import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,7 +10,11 @@ from typing import Any
 
 from PIL import Image
 
+from resunit.io.format import escape_text
+
 DEEP = "has more than 8 bits a channel and is scaled to 8"
+
+LOG = logging.getLogger("resunit")  # Without a handler, Python prints a warning as one line on stderr.
 
 _heard: ContextVar[set[str] | None] = ContextVar("heard", default=None)
 
@@ -48,8 +54,9 @@ def hear_pillow_warnings() -> None:
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if _heard.get() is None:
             others(message, category, *where, **more)
-        # The size of an image needs no warning, because the memory for decoding is bounded.
-        elif not issubclass(category, Image.DecompressionBombWarning):
+        # The size of an image needs no warning, because the memory for decoding is bounded. What Pillow tells
+        # programmers about itself is no fault of the file.
+        elif not issubclass(category, Image.DecompressionBombWarning | DeprecationWarning):
             remark(f"has damaged metadata, which are left out ({' '.join(str(message).split())})")
 
     # The host program's filter may be "error", which would make an image unreadable.
@@ -58,29 +65,36 @@ def hear_pillow_warnings() -> None:
 
 
 class Remarks:
-    """The remarks about many files, with the files that each kind is about."""
+    """The remarks about many files, with the first file and the number of files that each kind is about."""
 
     def __init__(self) -> None:
-        self._files: dict[str, list[str]] = {}
-        self._kinds: dict[str, str] = {}
+        self._first: dict[str, tuple[str, str]] = {}
+        self._files: Counter[str] = Counter()
 
-    def add(self, file: object, heard: Iterable[str]) -> list[str]:
-        """Add what was heard about a file; return the lines of kinds that are new."""
-        new = []
-        for text in heard:
-            kind = text.partition(" (")[0]
-            if kind not in self._kinds:
-                self._kinds[kind] = text
-                new.append(f"{file}: {text}")
-            self._files.setdefault(kind, []).append(str(file))
-        return new
+    def add(self, file: object, heard: Iterable[str]) -> None:
+        """Add what was heard about a file."""
+        by_kind = {text.partition(" (")[0]: text for text in heard}
+        for kind, text in by_kind.items():
+            self._first.setdefault(kind, (str(file), text))
+            self._files[kind] += 1
 
-    def lines(self) -> tuple[str, ...]:
+    def describe(self) -> dict[str, str]:
         """Return a line for each kind: the first file and how many others there are."""
-        return tuple(
-            f"{files[0]}{_and_others(len(files) - 1)}: {self._kinds[kind]}"
-            for kind, files in self._files.items()
-        )
+        return {
+            kind: f"{file}{_and_others(self._files[kind] - 1)}: {text}"
+            for kind, (file, text) in self._first.items()
+        }
+
+
+_told: set[str] = set()  # The kinds of remarks that this process has printed.
+
+
+def tell(remarks: Remarks) -> None:
+    """Print a line for each kind of remark that this process has not yet printed."""
+    for kind, line in remarks.describe().items():
+        if kind not in _told:
+            _told.add(kind)
+            LOG.warning(escape_text(line))
 
 
 def _and_others(count: int) -> str:

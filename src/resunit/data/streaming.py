@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from resunit.data.augmentation import Augmentation, EpochPlan
 from resunit.data.images import memory
-from resunit.data.remarks import Remarks, hear_pillow_warnings, listening
+from resunit.data.remarks import Remarks, hear_pillow_warnings, listening, tell
 from resunit.errors import DataError
 from resunit.io.cores import available_cores
 
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 IMAGES_PER_PART = 32  # Evaluation's images are decoded in parts of this many.
 MAX_DECODING_PROCESSES = 8
-
-REMARKS = Remarks()  # Each kind of remark about streamed images is shown once in a process.
-LOG = logging.getLogger("resunit")  # Without a handler, Python prints a warning as one line on stderr.
 
 EvaluationCrop = Literal["crop", "large crop", "ten crops"]
 
@@ -194,8 +190,9 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
     try:
         for decoded, heard in processes:
             for index, texts in heard:
-                for line in REMARKS.add(_path(files, index), texts):
-                    LOG.warning(line)
+                remarks = Remarks()
+                remarks.add(_path(files, index), texts)
+                tell(remarks)
             yield decoded
     except DataError as error:
         # The loader raises it anew with the traceback in its text, of which the last line is the message.

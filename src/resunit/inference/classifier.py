@@ -29,6 +29,7 @@ from resunit.data.images import square
 from resunit.errors import DataError, FileFormatError, UsageError
 from resunit.inference.fuse import fold
 from resunit.inference.onednn import copy_packed
+from resunit.io.places import user_path
 from resunit.models.network import ResidualNetwork
 from resunit.models.registry import stored_weights
 from resunit.models.weights import WeightsFile, read_weights
@@ -151,13 +152,12 @@ class Classifier:
             FileFormatError: the data set has other classes than the network.
         """
         name = name or self._own_data()
-        is_own = self._is_own(name)
         load_set = stream if self.is_streamed else load_data
         dataset = load_set(
             name,
             image_size=self.image_size,
             progress=progress,
-            skip_broken=self.file.preprocessing.get("skip_broken", 0) if is_own else 0,
+            skip_broken=self._skip_broken(name),
         )
         if dataset.classes != self.classes:
             raise FileFormatError(
@@ -172,9 +172,9 @@ class Classifier:
     ) -> JudgedImages[ImageSplit | StreamedSplit]:
         """Return the images of a data set that the network is judged on, prepared as it was trained.
 
-        Of the data set that the network was trained on, these are the images that training judged it on.
-        Of another folder of classes they are all images, and of one with splits its test images, else its
-        validation images.
+        Without a name, these are the images that training judged it on. Of a folder of classes they are all
+        images, and of one with splits its test images, else its validation images; a note says how many of them
+        the network was trained on.
 
         Args:
             name: as for `load_dataset`.
@@ -183,19 +183,22 @@ class Classifier:
         Raises:
             UsageError: no name is given, and the weights file has none.
             DataError: the data cannot be fetched or read, or have a class that the network does not know.
-            FileFormatError: the data set that the network was trained on has other classes by now.
+            FileFormatError: no name is given, and the data set that the network was trained on has other classes
+                by now.
         """
-        if name is not None and not self._is_own(name):
-            if self.is_streamed:
-                return stream_judged(name, self.classes, self.image_size)
-            return load_judged(name, self.classes, self.image_size, progress=progress)
-        dataset = self.load_dataset(name, progress=progress)
-        notes = dataset.notes
-        if name is not None and Path(dataset.name).is_absolute():
-            notes += (
-                f"{name}: the network was trained on it; only the images apart from training are judged",
-            )
-        return JudgedImages(dataset.name, dataset.test, dataset.split_name, notes)
+        if name is None:
+            dataset = self.load_dataset(progress=progress)
+            return JudgedImages(dataset.name, dataset.test, dataset.split_name, dataset.notes)
+        load_images = stream_judged if self.is_streamed else load_judged
+        own = self.file.result.get("data")
+        return load_images(
+            name,
+            self.classes,
+            self.image_size,
+            progress=progress,
+            trained_on=Path(own) if isinstance(own, str) and Path(own).is_absolute() else None,
+            skip_broken=self._skip_broken(name),
+        )
 
     @property
     def is_streamed(self) -> bool:
@@ -208,12 +211,13 @@ class Classifier:
             raise UsageError(f"{self.file.path} does not say what it was trained on; give --data")
         return name
 
-    def _is_own(self, name: str) -> bool:
-        """Return whether the network was trained on the data set called `name`."""
+    def _skip_broken(self, name: str) -> int:
+        """Return how many unreadable images of a data set may be left out: as many as training left out of its own."""
         own = self.file.result.get("data")
         if not isinstance(own, str):
-            return False
-        return name == own or (Path(own).is_absolute() and Path(name).expanduser().resolve() == Path(own))
+            return 0
+        is_own = name == own or (Path(own).is_absolute() and user_path(name).resolve() == Path(own))
+        return self.file.preprocessing.get("skip_broken", 0) if is_own else 0
 
 
 @isolated_process_state()

@@ -5,10 +5,14 @@ terminal and to JSON, `format_share`, `to_two_digits` and `format_count`, use pl
 """
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+BYTES_OF_NAMES = "".join(map(chr, range(0xDC80, 0xDD00)))
+"""The characters that stand in Python for the bytes 0x80 to 0xff of a file name where they are no UTF-8."""
 
 # The names do not depend on the language of the machine, as those of strftime do.
 MONTHS = (
@@ -103,6 +107,20 @@ def _three_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def escape_bytes(text: str) -> str:
-    r"""Return a text with the bytes of file names that are no UTF-8 written out: ``caf\xe9.png``."""
-    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+def escape_text(text: str, keep: str = "") -> str:
+    r"""Return a text with the characters that a terminal cannot show written out: ``caf\xe9.png``, ``a\nb``.
+
+    They are control characters, ends of lines, marks that turn the direction of writing, and the bytes of file
+    names that are no UTF-8.
+
+    Args:
+        text: any text.
+        keep: the characters that stay as they are.
+    """
+    return NOT_SHOWN.sub(lambda found: found[0] if found[0] in keep else _write_out(found[0]), text)
+
+
+def _write_out(character: str) -> str:
+    if character in BYTES_OF_NAMES:
+        return f"\\x{ord(character) - ord(BYTES_OF_NAMES[0]) + 0x80:02x}"
+    return character.encode("unicode_escape").decode("ascii")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from resunit.io.format import escape_bytes
+from resunit.io.format import escape_text
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -22,7 +22,7 @@ def render_page(template: str, *, package: str, figures: Mapping[str, Figure], *
 
     The template extends ``shell.html`` and fills its blocks ``title`` and ``main``. It places a figure with
     ``{{ figure(name) }}``, and sets the code in a text between backticks with the filter ``sentence``. All
-    texts are escaped.
+    texts are escaped, and what a terminal cannot show is written out in them.
 
     Args:
         template: the name of a file in the folder ``templates`` of `package`.
@@ -33,6 +33,7 @@ def render_page(template: str, *, package: str, figures: Mapping[str, Figure], *
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(PACKAGE_OF_THE_SHELL), PackageLoader(package)]),
         autoescape=True,
+        finalize=_escape_value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -49,12 +50,20 @@ def render_page(template: str, *, package: str, figures: Mapping[str, Figure], *
     page = environment.get_template(template).render(
         **content, figures=figures, figure=figure, plotly=_plotly_javascript() if figures else None
     )
-    return escape_bytes(page)
+    # HTML that others made may hold bytes of file names, which UTF-8 does not have.
+    return page.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def render_sentence(text: str) -> Markup:
     """Return a sentence as escaped HTML; a part between backticks becomes a code element."""
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(_escape_value(text)))))
+
+
+def _escape_value(value: Any) -> Any:
+    """Return what a template places; the lines of a text stay, and HTML stays as it is."""
+    return (
+        escape_text(value, keep="\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
+    )
 
 
 def _plotly_javascript() -> Markup:

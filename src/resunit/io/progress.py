@@ -17,6 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from resunit.io.format import escape_text
 from resunit.io.streams import progress_console
 
 SECONDS_BEFORE_PROGRESS = 1.0
@@ -71,6 +72,7 @@ def _bar(title: str, total: int | None, shown: bool, columns: list[ProgressColum
     console = progress_console(shown)
     description = TextColumn("{task.description}", markup=False)  # Paths may hold square brackets.
     bar = Progress(SpinnerColumn(), description, *columns, console=console, transient=True)
+    title = escape_text(title)  # It may name a file.
     task = bar.add_task(title, total=total)
 
     def print_line() -> None:

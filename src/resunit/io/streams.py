@@ -8,13 +8,17 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
+from resunit.io.format import escape_text
+
+KEPT = "\n\r\t\x1b"  # Progress moves with these. Whoever prints a name of the user's writes them out before.
+
 
 class UnwritableOutput(OSError):
     """The system refused to write to stdout, for instance because the disk behind it is full."""
 
 
 class LastingStream:
-    """A text stream that ignores all writing once its terminal has gone.
+    """A text stream that writes out what cannot be shown, and ignores all writing once its terminal has gone.
 
     Args:
         stream: the stream to write to, which also has every attribute that is not defined here.
@@ -29,10 +33,10 @@ class LastingStream:
     def write(self, text: str) -> int:
         """Write `text` and return its length. Raises OSError as the class says."""
         try:
-            return self._stream.write(text)
+            self._stream.write(escape_text(text, keep=KEPT))
         except OSError as error:
             self._drop(error)
-            return len(text)
+        return len(text)
 
     def flush(self) -> None:
         """Flush the stream. Raises OSError as the class says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from resunit.io.format import escape_bytes
+from resunit.io.format import escape_text
 from resunit.io.style import BLUE, FONT, ORANGE
 from resunit.runs.confusion import Confusion
 
@@ -76,7 +76,7 @@ def draw_confusion(confusion: Confusion) -> Figure | None:
 
 def _escape_markup(name: str) -> str:
     """Return a name as plotly shall show it: plotly reads tags as markup, and its JSON has to be UTF-8."""
-    return html.escape(escape_bytes(name), quote=False)
+    return html.escape(escape_text(name), quote=False)
 
 
 def _shorten(name: str) -> str:

@@ -7,7 +7,7 @@ from types import TracebackType
 import torch
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from resunit.io.format import NO_BREAK_SPACE, format_duration
+from resunit.io.format import NO_BREAK_SPACE, escape_text, format_duration
 from resunit.io.streams import progress_console
 from resunit.ops.processor import supports_bf16
 from resunit.runs.judged_images import remark_on_few
@@ -120,7 +120,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """Print a line on stderr."""
-        self.console.print(text, soft_wrap=True, markup=False)
+        self.console.print(escape_text(text), soft_wrap=True, markup=False)
 
 
 def describe_time(seconds: float, epochs: float | None) -> str:

@@ -241,21 +241,22 @@ def describe_augmentation(recipe: Recipe) -> Augmentation:
     return Augmentation(recipe.padding, recipe.padding_mode, recipe.flip, recipe.crop, recipe.colour)
 
 
-def load_dataset(recipe: Recipe, progress: bool) -> AnyDataset:
+def load_dataset(recipe: Recipe, progress: bool, checked: bool = False) -> AnyDataset:
     """Return the data set of `recipe`: in memory, or streamed where crops are taken of the files' own pixels.
 
     Args:
         recipe: its `data`, `image_size`, `crop` and `skip_broken` are used.
         progress: whether progress is shown on stderr.
+        checked: whether streamed images are all decoded once, so that a broken one ends the run before it begins.
 
     Raises:
         UsageError: the data set's name is unknown, or the image size does not fit it.
         DataError: the data cannot be fetched or read.
     """
-    load_set = load if recipe.crop == "shift" else stream
-    return load_set(
-        recipe.data, image_size=recipe.image_size, progress=progress, skip_broken=recipe.skip_broken
-    )
+    size, skip_broken = recipe.image_size, recipe.skip_broken
+    if recipe.crop == "shift":
+        return load(recipe.data, image_size=size, progress=progress, skip_broken=skip_broken)
+    return stream(recipe.data, image_size=size, progress=progress, skip_broken=skip_broken, checked=checked)
 
 
 def load_dataset_once(recipe: Recipe, distributed: Distributed) -> AnyDataset:
@@ -263,7 +264,7 @@ def load_dataset_once(recipe: Recipe, distributed: Distributed) -> AnyDataset:
     dataset, error = None, None
     if distributed.is_main:
         try:
-            dataset = load_dataset(recipe, progress=True)
+            dataset = load_dataset(recipe, progress=True, checked=True)
         except (ResunitError, OSError) as problem:
             error = problem
     distributed.raise_together(error)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from resunit.data.cifar.containers import binary, parquet, pickles, strips
 from resunit.data.cifar.containers.file_kinds import describe_other_file
-from resunit.data.cifar.containers.unpacking import ENDINGS, unpacked
+from resunit.data.cifar.containers.unpacking import ARCHIVE, unpacked
 from resunit.data.cifar.facts import Cifar
 from resunit.data.cifar.records import check_records
 from resunit.errors import DataError
@@ -81,8 +81,9 @@ def _read_folder(folder: Path, origin: Path, cifar: Cifar) -> dict[str, bytes]:
 
     Raises:
         DataError: none does; the message is about the first that held something like them.
+        OSError: the first that held something like them cannot be read.
     """
-    failures: list[DataError] = []
+    failures: list[DataError | OSError] = []
     archives: list[Path] = []
     for place in folders_below(folder):
         for container in CONTAINERS:
@@ -91,16 +92,17 @@ def _read_folder(folder: Path, origin: Path, cifar: Cifar) -> dict[str, bytes]:
                 if records is not None:
                     check_records(records, cifar, str(origin))
                     return records
-            except DataError as error:  # Another copy, or another data set's folder, may stand beside it.
+            except (
+                DataError,
+                OSError,
+            ) as error:  # Another copy, or another data set's folder, may stand beside it.
                 failures.append(error)
-        archives += [
-            file for file in sorted(place.iterdir()) if file.name.endswith(ENDINGS) and file.is_file()
-        ]
+        archives += [file for file in sorted(place.iterdir()) if ARCHIVE.search(file.name) and file.is_file()]
     for archive in archives:
         if archive.name in cifar.md5 or "cifar" in archive.name.lower():
             try:
                 return _read_archive(archive, cifar)
-            except DataError as error:
+            except (DataError, OSError) as error:
                 failures.append(error)
     if failures:
         raise failures[0]

@@ -1,11 +1,15 @@
 """What a file is that should be an archive or a Parquet file: downloads often leave something else."""
 
 import codecs
+import re
 import zlib
 from pathlib import Path
 
 BYTES_LOOKED_AT = 2048
 GZIP = b"\x1f\x8b"
+CONTROLS = re.compile(
+    rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]"
+)  # Texts have escape, tabs and ends of lines at most.
 BEGINNINGS = {
     b"version https://git-lfs": "a Git LFS pointer; fetch the file itself with `git lfs pull`",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it and give the folder",
@@ -26,7 +30,7 @@ def describe_other_file(path: Path) -> str | None:
         beginning = file.read(BYTES_LOOKED_AT)
     if not beginning:
         return "an empty file; get it again"
-    content = _decompress(beginning)
+    content = _to_utf8(_decompress(beginning))
     for start, meaning in BEGINNINGS.items():
         if content.startswith(start):
             return meaning
@@ -39,12 +43,11 @@ def describe_other_file(path: Path) -> str | None:
 
 
 def _is_text(content: bytes) -> bool:
-    """Return whether bytes are the beginning of a text; archives have zeros in their first bytes."""
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(content)
-    except UnicodeDecodeError:
-        return False
-    return bool(text) and all(character.isprintable() or character.isspace() for character in text)
+    """Return whether bytes are the beginning of a text in any encoding whose letters are bytes.
+
+    Archives have zeros and other control characters in their first bytes.
+    """
+    return bool(content) and not CONTROLS.search(content)
 
 
 def _decompress(beginning: bytes) -> bytes:
@@ -55,3 +58,11 @@ def _decompress(beginning: bytes) -> bytes:
         return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(beginning, BYTES_LOOKED_AT)
     except zlib.error:
         return beginning
+
+
+def _to_utf8(content: bytes) -> bytes:
+    """Return a text of two bytes a letter, as its mark tells, in UTF-8; other content as it is."""
+    for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        if content.startswith(mark):
+            return content.decode("utf-16", errors="ignore").encode()
+    return content

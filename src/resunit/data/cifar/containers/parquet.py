@@ -16,13 +16,13 @@ from resunit.errors import DataError
 
 NAME = "parquet"
 ENDING = ".parquet"
-IMAGE_COLUMNS = ("img", "image", "images")
+IMAGE_COLUMNS = ("img", "image", "images", "png", "image_bytes", "bytes")
 LABEL_COLUMNS = {
-    "label": ("label", "labels", "class", "target"),
-    "fine_label": ("fine_label", "fine_labels", "label", "labels"),
+    "label": ("label", "labels", "class", "target", "targets", "cls", "y"),
+    "fine_label": ("fine_label", "fine_labels", "label", "labels", "class", "target", "targets", "cls", "y"),
     "coarse_label": ("coarse_label", "coarse_labels", "superclass"),
 }
-"""The names that copies of the data sets give to a column of labels."""
+"""The names, in lower case, that copies of the data sets give to a column of labels."""
 
 
 def read(folder: Path, cifar: Cifar) -> dict[str, bytes] | None:
@@ -91,10 +91,11 @@ def _read_table(path: Path, cifar: Cifar) -> bytes:
 
 
 def _column(path: Path, names: list[str], known: tuple[str, ...]) -> str:
-    """Return the name of a column, which is one of `known`."""
+    """Return the name of a column, which is one of `known` in capital or small letters."""
+    by_lower_case = {name.lower(): name for name in names}
     for name in known:
-        if name in names:
-            return name
+        if name in by_lower_case:
+            return by_lower_case[name]
     raise DataError(
         f"{path}: has the columns {', '.join(names)} and none of {', '.join(known)}; "
         "give the column that is meant one of these names"

@@ -1,6 +1,7 @@
 """Archives, unpacked into a temporary folder."""
 
 import lzma
+import re
 import tarfile
 import zipfile
 import zlib
@@ -12,8 +13,11 @@ from pathlib import Path, PurePosixPath
 from resunit.data.cifar.temporary import temporary_folder, temporary_not_writable
 from resunit.errors import DataError
 
-ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
-ZIP_BEGINNING = b"PK\x03\x04"
+# Programs number a second download, before the ending or after it.
+_NUMBER = r"(?: ?\(\d+\))?"
+ARCHIVE = re.compile(rf"\.(?:zip|tgz|tar{_NUMBER}(?:\.(?:gz|bz2|xz))?){_NUMBER}(?:\.\d+)?$", re.IGNORECASE)
+"""The endings of the names of archives."""
+ZIP_BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")  # A ZIP may be empty, or a part of several.
 DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -23,7 +27,6 @@ DAMAGED = (
     BadGzipFile,
     NotImplementedError,  # A compression that Python does not know.
     RuntimeError,  # A password is needed.
-    KeyError,  # A link leads to no file of the archive.
 )
 
 
@@ -49,7 +52,7 @@ def unpacked(archive: Path) -> Iterator[Path]:
 
 def _is_zip(archive: Path) -> bool:
     with archive.open("rb") as file:
-        return file.read(len(ZIP_BEGINNING)) == ZIP_BEGINNING
+        return file.read(4) in ZIP_BEGINNINGS
 
 
 def _zip_files(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -60,10 +63,14 @@ def _zip_files(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _tar_files(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a tar archive; a link to a file in it is that file once more."""
+    """Yield the files of a tar archive; a link to a file in it is that file once more, and other links are left out."""
     with tarfile.open(archive) as opened:
         for member in opened:
-            content = opened.extractfile(member) if member.isfile() or member.issym() else None
+            is_link = member.issym() or member.islnk()
+            try:
+                content = opened.extractfile(member) if member.isfile() or is_link else None
+            except KeyError:
+                continue
             if content is not None:
                 yield member.name, content.read()
 
