@@ -80,7 +80,7 @@ def test_pytorchcv(peer: str, name: str, options: dict) -> None:
 )
 def test_torch_resnet(peer: str, name: str, options: dict) -> None:
     ours, theirs = create_model(name, **options), getattr(torch_resnet, peer)(small_images=True)
-    theirs.head = nn.Linear(ours.classifier.in_features, 10)
+    theirs.head = nn.Linear(ours.num_features, 10)
     assert_same_outputs(ours, theirs, 32)
 
 

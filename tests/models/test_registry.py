@@ -118,6 +118,7 @@ def test_initialisation() -> None:
         if isinstance(module, nn.BatchNorm2d):
             assert torch.equal(module.weight, torch.ones_like(module.weight))
             assert torch.equal(module.bias, torch.zeros_like(module.bias))
+    assert isinstance(model.classifier, nn.Linear)
     assert torch.equal(model.classifier.bias, torch.zeros(10))
 
 
