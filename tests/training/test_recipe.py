@@ -29,7 +29,7 @@ NOT_OPTIONS = {"name", "model_options"}
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_survives_json(name: str) -> None:
-    recipe = with_changes(named_recipe(name), {"gate_bias": -7, "seed": 3})
+    recipe = with_changes(named_recipe(name), {"model": "resnet50", "gate_bias": -7, "seed": 3})
     record = json.loads(json.dumps(recipe.to_json()))
     assert record["format"] == 2
     assert recipe_from_json(record) == recipe

@@ -41,8 +41,8 @@ def resolve_activation_checkpointing(
             return mode
     raise UsageError(
         f"{recipe.model or recipe.weights} needs about {_gibibytes(images * needs[modes[-1]])} to train on {images} "
-        f"images of {image_size} pixels at once with --activation-checkpointing {modes[-1]}, and {_gibibytes(free)} are "
-        f"free; {_remedy(images, needs, USABLE_SHARE * free)}"
+        f"images of {image_size} pixels at once with --activation-checkpointing {modes[-1]}, and {_gibibytes(free)} "
+        f"are free; {_remedy(images, needs, USABLE_SHARE * free)}"
     )
 
 

@@ -152,7 +152,7 @@ def finetune() -> Recipe:
         model=None,
         weights="imagenet",
         freeze=("stem", "stage1", "stage2"),
-        epochs=5,
+        epochs=3,
         batch_size=32,
         learning_rate=0.001,
         head_learning_rate=0.01,
