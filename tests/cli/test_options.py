@@ -73,6 +73,11 @@ def given(*arguments: str) -> dict[str, Any]:
         (["--design", "none"], {"design": None}),
         (["--shortcut-option", "B"], {"shortcut_option": "B"}),
         (["--precision", "fp32", "--no-tta"], {"precision": "fp32", "tta": False}),
+        (
+            ["--weights", "runs/x", "--freeze", "stem,stage1", "--head-learning-rate", "0.5"],
+            {"weights": "runs/x", "freeze": ("stem", "stage1"), "head_learning_rate": 0.5},
+        ),
+        (["--weights", "none", "--freeze", "none"], {"weights": None, "freeze": ()}),
     ],
 )
 def test_options_are_given_as_typed_values(arguments: list[str], changes: dict[str, Any]) -> None:

@@ -36,6 +36,11 @@ def stored(folder: Path, name: str = "preresnet20", **options: object) -> tuple[
     return path, network.eval()
 
 
+def head(network: ResidualNetwork) -> nn.Linear:
+    assert isinstance(network.classifier, nn.Linear)
+    return network.classifier
+
+
 def images(channels: int = 3) -> Tensor:
     return torch.randn(2, channels, 32, 32, generator=torch.Generator().manual_seed(1))
 
@@ -46,19 +51,19 @@ def test_another_number_of_classes_gives_a_fresh_head_and_leaves_the_rest(tmp_pa
     network = create_model(weights=path, num_classes=3)
     torch.manual_seed(7)
     expected = nn.Linear(64, 3)  # torch's own initialisation, and a bias of 0
-    assert torch.equal(network.get_parameter("classifier.weight"), expected.weight)
-    assert torch.equal(network.get_parameter("classifier.bias"), torch.zeros(3))
+    assert torch.equal(head(network).weight, expected.weight)
+    assert torch.equal(head(network).bias, torch.zeros(3))
     ours, theirs = network.state_dict(), trained.state_dict()
     rest = [name for name in theirs if not name.startswith("classifier")]
     assert len(rest) == len(theirs) - 2
     assert all(torch.equal(ours[name], theirs[name]) for name in rest)
-    assert network.get_parameter("classifier.weight").requires_grad
+    assert head(network).weight.requires_grad
 
 
 def test_the_stored_number_of_classes_keeps_the_head(tmp_path: Path) -> None:
     path, trained = stored(tmp_path)
     network = create_model(weights=path, num_classes=10)
-    assert torch.equal(network.get_parameter("classifier.weight"), trained.get_parameter("classifier.weight"))
+    assert torch.equal(head(network).weight, head(trained).weight)
 
 
 def test_a_named_network_takes_its_weights_with_another_head(tmp_path: Path) -> None:
@@ -78,7 +83,7 @@ def test_no_classes_give_the_mean_of_the_features(name: str, tmp_path: Path) -> 
         assert features.shape == (2, network.num_features)
         maps = trained.final_activation(trained.stages(trained.stem(images())))
         assert torch.equal(features, maps.mean((2, 3)))
-        assert torch.equal(trained.classifier(features), trained(images()))
+        assert torch.equal(head(trained)(features), trained(images()))
 
 
 def test_a_network_without_classes_is_saved_loaded_and_given_classes(tmp_path: Path) -> None:
@@ -137,7 +142,7 @@ def test_the_parts_of_a_forward_pass_have_timms_names(tmp_path: Path) -> None:
 def test_a_new_classifier_stands_where_the_network_stands(tmp_path: Path) -> None:
     _, network = stored(tmp_path)
     network.double().reset_classifier(5)
-    assert network.get_parameter("classifier.weight").dtype is torch.float64
+    assert head(network).weight.dtype is torch.float64
 
 
 def test_frozen_parts_stay_as_they_are_in_every_mode() -> None:
@@ -169,5 +174,5 @@ def test_a_part_that_does_not_exist_is_refused_with_the_nearest(part: str, neare
 
 def test_a_fresh_head_is_small_enough_to_learn_from(tmp_path: Path) -> None:
     path, _ = stored(tmp_path)
-    weight = create_model(weights=path, num_classes=50).get_parameter("classifier.weight")
+    weight = head(create_model(weights=path, num_classes=50)).weight
     assert weight.abs().max().item() <= 1 / math.sqrt(64)

@@ -55,7 +55,10 @@ def test_sgd_is_torchs(recipe: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("recipe", [named_recipe("paper"), named_recipe("quick")])
+@pytest.mark.parametrize(
+    "recipe",
+    [named_recipe("paper"), named_recipe("quick"), replace(named_recipe("paper"), optimizer="adamw")],
+)
 def test_state_continues_where_it_was(recipe: Recipe) -> None:
     whole, first = network(), network()
     straight, before = RecipeOptimizer(recipe, whole), RecipeOptimizer(recipe, first)
@@ -70,6 +73,45 @@ def test_state_continues_where_it_was(recipe: Recipe) -> None:
         gradients(model)
         optimizer.step(recipe.learning_rate / 2)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
+
+
+def test_adamw_is_torchs() -> None:
+    chosen = replace(named_recipe("paper"), optimizer="adamw", learning_rate=1e-3, weight_decay=0.05)
+    ours, theirs = network(), network()
+    optimizer = RecipeOptimizer(chosen, ours)
+    adamw = torch.optim.AdamW(theirs.parameters(), lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05, fused=True)
+    for rate in (1e-3, 1e-3, 1e-4):
+        gradients(ours)
+        gradients(theirs)
+        optimizer.step(rate)
+        adamw.param_groups[0]["lr"] = rate
+        adamw.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_gradients_are_scaled_down_to_their_greatest_norm() -> None:
+    clipped, scaled = network(), network()
+    limited = RecipeOptimizer(replace(named_recipe("paper"), max_gradient_norm=0.5), clipped)
+    plain = RecipeOptimizer(named_recipe("paper"), scaled)
+    gradients(clipped)
+    gradients(scaled)
+    norm = torch.stack([p.grad.norm() for p in scaled.parameters() if p.grad is not None]).norm()
+    assert norm > 0.5
+    for parameter in scaled.parameters():
+        assert parameter.grad is not None
+        parameter.grad *= 0.5 / norm
+    limited.step(0.1)
+    plain.step(0.1)
+    for ours, theirs in zip(clipped.parameters(), scaled.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_smaller_gradients_are_left_alone() -> None:
+    limited, free = network(), network()
+    for model, limit in ((limited, 1e6), (free, None)):
+        gradients(model)
+        RecipeOptimizer(replace(named_recipe("paper"), max_gradient_norm=limit), model).step(0.1)
+    assert all(torch.equal(a, b) for a, b in zip(limited.parameters(), free.parameters(), strict=True))
 
 
 def test_weight_decay_leaves_out_norms_and_biases_where_the_recipe_says_so() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from resunit.errors import FileFormatError, RunError, UsageError
 from resunit.io.fields import docstrings_of, topic_of
@@ -29,7 +31,7 @@ NOT_OPTIONS = {"name", "model_options"}
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_survives_json(name: str) -> None:
-    recipe = with_changes(named_recipe(name), {"gate_bias": -7, "seed": 3})
+    recipe = with_changes(named_recipe(name), {"model": "resnet50", "gate_bias": -7, "seed": 3})
     record = json.loads(json.dumps(recipe.to_json()))
     assert record["format"] == 2
     assert recipe_from_json(record) == recipe
@@ -93,6 +95,24 @@ def test_a_linear_schedule_is_a_triangle() -> None:
     assert all(a < b for a, b in itertools.pairwise(rates[:21]))
     assert all(a > b for a, b in itertools.pairwise(rates[20:]))
     assert 0 < rates[-1] < 0.02
+
+
+def test_a_cosine_schedule_is_torchs_after_its_warmup() -> None:
+    recipe = with_changes(
+        named_recipe("paper"),
+        {"schedule": "cosine", "warmup": 0.2, "warmup_learning_rate": 0, "learning_rate": 0.3},
+    )
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.3)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=80)
+    expected = []
+    for _ in range(80):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    rates = [learning_rate(recipe, step, 100) for step in range(100)]
+    assert rates[20:] == pytest.approx(expected)
+    assert rates[:20] == pytest.approx([0.3 * (step + 1) / 21 for step in range(20)])
 
 
 @pytest.mark.parametrize(

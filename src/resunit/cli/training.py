@@ -15,7 +15,7 @@ from resunit.cli.process import claim_process
 from resunit.errors import Unreachable, UsageError
 from resunit.io.fields import to_json
 from resunit.io.places import user_path
-from resunit.runs.folder import RunFolder, default_folder, resume_command
+from resunit.runs.folder import RunFolder, default_folder, newest_run, resume_command
 from resunit.runs.schema import RunResult, View, ViewError
 from resunit.training.recipe import Recipe, read_recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import named_recipe
@@ -35,7 +35,8 @@ NONE_GIVEN = RecipeOptions()
     "  resunit train --data photos/ --model preresnet20\n"
     "  resunit train --data photos/ --weights runs/mine --freeze stem,stage1 --head-learning-rate 0.1\n"
     "  resunit train --config runs/mine/recipe.json --seed 1\n"
-    "  resunit train --resume runs/mine"
+    "  resunit train --resume runs/mine\n"
+    "  resunit train --resume last --epochs 20"
 )
 def train(
     *left_over: Annotated[str, LEFT_OVER],
@@ -53,22 +54,27 @@ def train(
     Parameters
     ----------
     recipe
-        Start from this recipe: quick (default), fast94, paper, fb or imagenet.
+        Start from this recipe: quick (default), fast94, paper, fb, imagenet or finetune.
     config
         Start from the recipe.json of a run instead; options given beside it replace its fields.
     out
         Write the run into this new folder; by default one under runs/.
     resume
-        Continue the interrupted run in this folder.
+        Continue the interrupted run in this folder; "last" is the newest under runs/. With --steps or --epochs, a
+        new total, a run that is done goes on too, and its schedule is stretched to the new length.
     """
     words, own = split_arguments(left_over)
     if words:
         raise UsageError(f"train takes options only, not {words[0]!r}; see resunit train --help")
     changes = options.changes()
     if resume is not None:
+        length = {name: changes.pop(name) for name in ("steps", "epochs") if name in changes}
         if changes or own or any(value is not None for value in (recipe, config, out)):
-            raise UsageError("--resume goes on as the run's recipe.json says; leave the other options out")
-        return _resume(resume, common)
+            raise UsageError(
+                "--resume goes on as the run's recipe.json says, and takes a new --steps or --epochs; leave the "
+                "other options out"
+            )
+        return _resume(_run_called(resume), common, **length)
     if recipe is not None and config is not None:
         raise UsageError("--recipe and --config both say where to start; give one of them")
     start = named_recipe(recipe or "quick") if config is None else read_recipe(config)
@@ -123,20 +129,25 @@ def _train(recipe: Recipe, out: Path, common: Common) -> RunResult:
     return train_run(recipe, out=out, quiet=common.json, command=typed_command.get())
 
 
-def _resume(folder: Path, common: Common) -> int:
+def _run_called(name: Path) -> Path:
+    """Return the folder of the run to resume; "last" is the newest run, unless there is a folder of that name."""
+    return newest_run() if str(name) == "last" and not name.exists() else name
+
+
+def _resume(folder: Path, common: Common, steps: int | None = None, epochs: float | None = None) -> int:
     def go_on() -> int:
         from resunit.training.loop import resume as resume_run
 
         run = RunFolder(folder)
-        if run.read_finished_result() is None:
-            read = read_stored_recipe(run)
-            import_design(read.design, run.recipe)
-            if read.weights is not None:
-                import_design_of(user_path(read.weights))
+        if run.read_finished_result() is None or steps is not None or epochs is not None:
+            stored = read_stored_recipe(run)
+            import_design(stored.design, run.recipe)
+            if stored.weights is not None:
+                import_design_of(user_path(stored.weights))
         elif not common.json:
             tell(f"{folder} is finished; nothing is left to do")
         claim_process()
-        return tell_result(resume_run(folder, quiet=common.json), folder, common)
+        return tell_result(resume_run(folder, steps=steps, epochs=epochs, quiet=common.json), folder, common)
 
     return _do_resumable(folder, go_on)
 

@@ -36,6 +36,12 @@ def find_in_run(run: Run) -> list[str]:
 
 
 def _judge_end(run: Run) -> Iterator[str]:
+    if run.environment is not None:
+        for longer in run.environment.lengthened:
+            yield (
+                f"The run was lengthened after step {longer.after:,} to {longer.steps:,} steps, over which its "
+                "schedule was stretched; its recipe alone does not repeat it."
+            )
     steps = run.result.steps
     if run.result.status == "stopped":
         planned = run.recipe.get("steps")

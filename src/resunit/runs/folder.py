@@ -177,6 +177,20 @@ def resume_command(folder: Path) -> str:
     return f"resunit train --resume {shlex.quote(str(folder))}"
 
 
+def newest_run() -> Path:
+    """Return the folder under runs/ that was last trained in. Raises RunError if there is none."""
+    begun = [recipe.parent for recipe in Path("runs").glob("*/recipe.json")]
+    if not begun:
+        raise RunError("runs: holds no run; give the folder of the run to resume")
+    return max(begun, key=_last_written)
+
+
+def _last_written(run: Path) -> float:
+    folder = RunFolder(run)
+    written = (folder.recipe, folder.environment, folder.log, folder.checkpoints)
+    return max(path.stat().st_mtime for path in written if path.exists())
+
+
 def create_run_folder(path: Path, recipe: Mapping[str, Any]) -> RunFolder:
     """Make a new run's folder with its recipe.json.
 

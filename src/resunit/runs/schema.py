@@ -174,6 +174,16 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Lengthening:
+    """A new total length that a run got when it was resumed."""
+
+    after: int
+    """The steps that were done."""
+    steps: int
+    """The new total of steps, over which the learning rate schedule was stretched."""
+
+
+@dataclass(frozen=True)
 class Environment(Machine):
     """Where and when a run happened, its recipe, and everything else that its bitwise repetition depends on."""
 
@@ -196,6 +206,8 @@ class Environment(Machine):
     """The recipe that the run began with, as recipe.json held it; the first environments had none."""
     data_notes: tuple[str, ...] = ()
     """What a user should know about the images: which files were not used, and which had to be changed."""
+    lengthened: tuple[Lengthening, ...] = ()
+    """The total lengths that the run got later; its recipe alone does not repeat such a run."""
     format: int = FORMAT
 
 

@@ -56,6 +56,11 @@ class Display:
             f"evaluated on {during_training}{len(dataset.test):,} {dataset.split_name} images of "
             f"{len(dataset.classes)} classes"
         )
+        if self.steps_before:
+            self.say(
+                f"goes on after step {self.steps_before:,}, in the schedule of a run of {setup.steps:,} steps: the "
+                f"learning rate is {setup.learning_rate_at(min(self.steps_before, setup.steps - 1)):.3g}"
+            )
         for note in dataset.notes:
             self.say(note)
         if not self.console.quiet and self._is_long():

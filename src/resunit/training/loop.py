@@ -8,19 +8,20 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from resunit.errors import RunError
+from resunit.errors import RunError, UsageError
 from resunit.io.places import user_path
 from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.folder import RunFolder, claim_default_folder, create_run_folder
-from resunit.runs.schema import RunResult
+from resunit.runs.schema import Lengthening, RunResult
 from resunit.training.batches import GhostBatch
+from resunit.training.checkpoints import find_newest_checkpoint
 from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.ghost_batch_norm import set_momentum
 from resunit.training.precision import autocast
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
-from resunit.training.recipe import Recipe, read_stored_recipe
+from resunit.training.recipe import Recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import quick
 from resunit.training.same_run import check_recipe_of_run
 from resunit.training.setup import TrainingSetup, prepare
@@ -70,36 +71,63 @@ def train(
 
 
 @isolated_process_state()
-def resume(path: str | Path, *, quiet: bool = False) -> RunResult:
+def resume(
+    path: str | Path, *, steps: int | None = None, epochs: float | None = None, quiet: bool = False
+) -> RunResult:
     """Continue an interrupted run, to bitwise the weights of a run that was never interrupted.
 
     That holds on the same machine and versions, with the recorded number of threads, which is set while the run
     lasts. On a machine with fewer cores an OtherThreads warning says that the bits may differ.
 
+    With a new total length, a run that is done continues too. The learning rate is then that of the schedule of
+    the new length, so it may be higher than at the end of the old one.
+
     Args:
         path: the run's folder.
+        steps: the new total of steps.
+        epochs: the new total of epochs.
         quiet: whether nothing is shown on stderr.
 
     Returns:
-        The result; the stored result if the run was done already.
+        The result; the stored result if the run was done already and gets no new length.
 
     Raises:
+        UsageError: both steps and epochs are given, or not more than the run has done.
         RunError: `path` is not a run's folder or is in use; or the run diverged, its data have changed, or its
             recipe.json was edited.
         FileFormatError: a file of the run is damaged or of a newer format.
     """
     folder = RunFolder(user_path(path))
     recipe = read_stored_recipe(folder)
-    if (result := folder.read_finished_result()) is not None:
+    gets_new_length = steps is not None or epochs is not None
+    if (result := folder.read_finished_result()) is not None and not gets_new_length:
         return result
     if (environment := folder.read_environment()) is not None:
-        check_recipe_of_run(folder, recipe, environment)
+        check_recipe_of_run(folder, recipe, environment, gets_new_length=gets_new_length)
         set_recorded_threads(environment.threads)
+    if gets_new_length:
+        recipe = with_changes(recipe, {"steps": steps, "epochs": epochs})
     setup = prepare(recipe)
     writer = RunWriter(folder, setup)
     writer.check_sources()
-    with writer.in_use():
-        return _train_on(writer.restore(), setup, writer, quiet)
+    lengthening = _lengthening(folder, setup) if gets_new_length else None
+    with writer.in_use(lengthening=lengthening):
+        state = writer.restore()
+        if lengthening is not None:
+            state.forget_the_end()
+        return _train_on(state, setup, writer, quiet)
+
+
+def _lengthening(folder: RunFolder, setup: TrainingSetup) -> Lengthening:
+    """Return the new total length that a run gets. Raises UsageError if the run has done as many steps."""
+    checkpoint = find_newest_checkpoint(folder.checkpoints)
+    done = 0 if checkpoint is None else checkpoint.state.step
+    if setup.steps <= done:
+        raise UsageError(
+            f"{folder.path}: has done {done} steps, which are {setup.epoch_at(done):.4g} epochs; give a greater "
+            f"total than {setup.steps} steps"
+        )
+    return Lengthening(done, setup.steps)
 
 
 def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) -> RunResult:

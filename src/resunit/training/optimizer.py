@@ -1,10 +1,11 @@
-"""The optimizer of a recipe: SGD for all parameters, or Muon for the convolutions and SGD for the rest."""
+"""The optimizer of a recipe: SGD or AdamW for all parameters, or Muon for the convolutions and SGD for the rest."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Muon, Optimizer
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import SGD, AdamW, Muon, Optimizer
 
 from resunit.training.recipe import Recipe
 
@@ -18,10 +19,11 @@ class RecipeOptimizer:
     def __init__(self, recipe: Recipe, network: nn.Module):
         self.parameters = {name: p for name, p in network.named_parameters() if p.requires_grad}
         self.peak = recipe.learning_rate
+        self.max_norm = recipe.max_gradient_norm
         uses_muon = recipe.optimizer == "muon"
         filters = {name: p for name, p in self.parameters.items() if uses_muon and p.ndim == 4}
         rest = {name: p for name, p in self.parameters.items() if name not in filters}
-        self.stepped: list[tuple[Optimizer, dict[str, nn.Parameter]]] = [(_sgd(recipe, rest), rest)]
+        self.stepped: list[tuple[Optimizer, dict[str, nn.Parameter]]] = [(_elementwise(recipe, rest), rest)]
         self.matrices = {name: nn.Parameter(view_as_matrix(bank.detach())) for name, bank in filters.items()}
         if filters:
             self.stepped.append((_muon(recipe, self.matrices), self.matrices))
@@ -33,8 +35,10 @@ class RecipeOptimizer:
         """Apply the gradients and clear them.
 
         Args:
-            learning_rate: SGD's rate; the classifier's and Muon's are their own peaks times the same fraction.
+            learning_rate: SGD's or AdamW's rate; the classifier's and Muon's peaks are multiplied by the same fraction.
         """
+        if self.max_norm is not None:
+            clip_grad_norm_(self.parameters.values(), self.max_norm)
         for name, matrix in self.matrices.items():
             gradient = self.parameters[name].grad
             matrix.grad = None if gradient is None else view_as_matrix(gradient)
@@ -60,11 +64,13 @@ class RecipeOptimizer:
         for key, value in tensors.items():
             name, _, kind = key.rpartition(".")
             optimizer, parameter = owners[name]
-            optimizer.state[parameter][kind] = torch.empty_like(parameter).copy_(value)
+            # AdamW counts its steps in a single number; all else has the shape and the layout of its parameter.
+            like = parameter if value.shape == parameter.shape else value
+            optimizer.state[parameter][kind] = torch.empty_like(like, device=parameter.device).copy_(value)
 
 
-def _sgd(recipe: Recipe, named: Mapping[str, nn.Parameter]) -> SGD:
-    """Return SGD; parameters that differ in weight decay or learning rate are in groups of their own."""
+def _elementwise(recipe: Recipe, named: Mapping[str, nn.Parameter]) -> SGD | AdamW:
+    """Return SGD or AdamW; parameters that differ in weight decay or learning rate are in groups of their own."""
     kinds = {
         name: (
             recipe.weight_decay if recipe.decay_parameters == "all" or p.ndim > 1 else 0.0,
@@ -80,6 +86,8 @@ def _sgd(recipe: Recipe, named: Mapping[str, nn.Parameter]) -> SGD:
         }
         for kind in sorted(set(kinds.values()))
     ]
+    if recipe.optimizer == "adamw":
+        return AdamW(groups, lr=recipe.learning_rate, betas=(recipe.momentum, 0.999), fused=True)
     return SGD(
         groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
     )

@@ -112,18 +112,20 @@ class Recipe:
     resize_ends: Annotated[tuple[float, ...], INSIDE_THE_RUN, AUGMENTATION] = ()
     """Each of `resize_scales` ends at this share of the run."""
 
-    optimizer: Annotated[Literal["sgd", "muon"], OPTIMIZER] = "sgd"
-    """SGD trains all parameters (sgd), or Muon trains the convolutions and SGD the rest (muon)."""
+    optimizer: Annotated[Literal["sgd", "muon", "adamw"], OPTIMIZER] = "sgd"
+    """SGD or AdamW trains all parameters, or Muon trains the convolutions and SGD the rest (muon)."""
     learning_rate: Annotated[float, ABOVE_ZERO, OPTIMIZER]
-    """The peak learning rate of SGD."""
+    """The peak learning rate of SGD and of AdamW."""
     momentum: Annotated[float, SHARE_BELOW_ONE, OPTIMIZER] = 0.9
-    """The momentum of SGD and of Muon."""
+    """The momentum of SGD and of Muon, and the first beta of AdamW."""
     nesterov: Annotated[bool, OPTIMIZER] = False
     """SGD uses Nesterov momentum."""
     weight_decay: Annotated[float, COEFFICIENT, OPTIMIZER]
-    """The coefficient of weight decay of SGD."""
+    """The coefficient of weight decay of SGD and of AdamW."""
     decay_parameters: Annotated[Literal["all", "weights"], OPTIMIZER] = "all"
     """Weight decay applies to all parameters (all), or to all but norms and biases (weights)."""
+    max_gradient_norm: Annotated[float | None, ABOVE_ZERO, OPTIMIZER] = None
+    """Gradients whose norm, over all parameters, is greater than this are scaled down to it; none leaves them."""
     label_smoothing: Annotated[float, SHARE_BELOW_ONE, OPTIMIZER] = 0.0
     """This share of a label's probability is spread over all classes."""
     train_norm_scale: Annotated[bool, OPTIMIZER] = True
@@ -135,14 +137,15 @@ class Recipe:
     muon_steps: Annotated[int, Bounds(1, 20), OPTIMIZER] = 5
     """Muon orthogonalises an update by this many Newton-Schulz steps."""
 
-    schedule: Annotated[Literal["steps", "linear"], SCHEDULE]
-    """The learning rate is divided by 10 at each milestone (steps), or falls to 0 in a line (linear)."""
+    schedule: Annotated[Literal["steps", "linear", "cosine"], SCHEDULE]
+    """The learning rate is divided by 10 at each milestone (steps), or falls to 0 in a line (linear) or along half a
+    cosine (cosine)."""
     milestones: Annotated[tuple[float, ...], INSIDE_THE_RUN, SCHEDULE] = ()
     """The schedule "steps" divides the learning rate by 10 at these shares of the run, in ascending order."""
     warmup: Annotated[float, SHARE_BELOW_ONE, SCHEDULE] = 0.0
     """The warm-up lasts for this share of the run (paper section 3.1: the first 400 iterations)."""
     warmup_learning_rate: Annotated[float, Bounds(0), SCHEDULE] = 0.0
-    """The warm-up has this learning rate ("steps"), or rises from it in a line ("linear")."""
+    """The warm-up has this learning rate ("steps"), or rises from it in a line ("linear" and "cosine")."""
 
     evaluate_every: Annotated[int, COUNT, EVALUATION] = 1
     """The network is evaluated each time this many epochs have passed, unless `evaluate_steps` is given."""

@@ -140,12 +140,38 @@ def imagenet() -> Recipe:
     )
 
 
+def finetune() -> Recipe:
+    """Return a recipe that fits a trained network to the images of a folder, by default the published ResNet-50.
+
+    Command: `resunit train --recipe finetune --data FOLDER`, or with `--weights` of another network.
+    Method: SGD whose learning rate falls to 0 in a line; the classifier learns ten times as fast as the rest, and
+    the stem and the first two stages stay as they are.
+    """
+    return Recipe(
+        name="finetune",
+        model=None,
+        weights="imagenet",
+        freeze=("stem", "stage1", "stage2"),
+        epochs=3,
+        batch_size=32,
+        learning_rate=0.001,
+        head_learning_rate=0.01,
+        nesterov=True,
+        weight_decay=1e-4,
+        schedule="linear",
+        warmup=0.1,
+        padding=8,
+        padding_mode="reflect",
+    )
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "quick": quick,
     "fast94": fast94,
     "paper": paper,
     "fb": fb,
     "imagenet": imagenet,
+    "finetune": finetune,
 }
 
 

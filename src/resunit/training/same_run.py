@@ -10,15 +10,19 @@ from resunit.training.recipe import Recipe, recipe_from_json
 # These fields may change when a run is resumed, because they change none of its numbers. The folder `data` and the
 # file `weights` may have moved, because checksums tell whether they are the same.
 MAY_CHANGE = ("name", "data", "weights", "device", "activation_checkpointing", "checkpoint_every")
+LENGTH = ("epochs", "steps")
 
 
-def check_recipe_of_run(folder: RunFolder, recipe: Recipe, environment: Environment) -> None:
+def check_recipe_of_run(
+    folder: RunFolder, recipe: Recipe, environment: Environment, *, gets_new_length: bool = False
+) -> None:
     """Check that a run's recipe.json is still the recipe that the run began with.
 
     Args:
         folder: the run's folder.
         recipe: the recipe in its recipe.json.
         environment: what the run recorded when it began. Older runs recorded no recipe, and pass.
+        gets_new_length: whether the length does not matter, because the run gets a new one.
 
     Raises:
         RunError: the recipe was edited; the message names the first field that differs.
@@ -26,8 +30,9 @@ def check_recipe_of_run(folder: RunFolder, recipe: Recipe, environment: Environm
     if environment.recipe is None:
         return
     began, now = recipe_from_json(environment.recipe, str(folder.environment)).to_json(), recipe.to_json()
+    may_change = (*MAY_CHANGE, *LENGTH) if gets_new_length else MAY_CHANGE
     for name in now:
-        if name not in MAY_CHANGE and now[name] != began[name]:
+        if name not in may_change and now[name] != began[name]:
             raise RunError(
                 f"{folder.recipe}: {name} is {now[name]!r}, and this run began with {began[name]!r}; change it back, "
                 f"or start a new run with `resunit train --config {shlex.quote(str(folder.recipe))}`"

@@ -1,5 +1,7 @@
 """The values that change from step to step: the learning rate and the image size."""
 
+import math
+
 from resunit.training.recipe import Recipe
 
 
@@ -8,7 +10,8 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
     The schedule "steps" is the paper's (section 3.1 and appendix): first the warm-up's rate, then the peak,
     which is divided by 10 at each milestone. The schedule "linear" rises in a line from the warm-up's rate to
-    the peak and falls in a line to 0.
+    the peak and falls in a line to 0. The schedule "cosine" rises as "linear" does, and falls along half a cosine
+    (Loshchilov and Hutter 2017).
 
     Args:
         recipe: its `learning_rate`, `schedule`, `milestones`, `warmup` and `warmup_learning_rate` are used.
@@ -24,6 +27,8 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     if step < warmup:
         rise = (step + 1) / (warmup + 1)
         return recipe.warmup_learning_rate + rise * (recipe.learning_rate - recipe.warmup_learning_rate)
+    if recipe.schedule == "cosine":
+        return recipe.learning_rate * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
     return recipe.learning_rate * (steps - step) / (steps - warmup)
 
 

@@ -54,6 +54,10 @@ class TrainingState:
             self.end_wrong += wrong
             self.end_seen += images
 
+    def forget_the_end(self) -> None:
+        """Set the counts of the run's end to zero, because the run will end later."""
+        self.end_loss_sum, self.end_wrong, self.end_seen = 0.0, 0, 0
+
     def train_loss(self) -> float | None:
         """Return the mean training loss since the last evaluation; None before the first step."""
         return self.loss_sum / self.seen if self.seen else None

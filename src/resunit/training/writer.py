@@ -12,7 +12,7 @@ from resunit.models.design_source import source_of
 from resunit.models.drawing import render_unit
 from resunit.models.weights import with_current_names, write_weights
 from resunit.runs.folder import RunFolder
-from resunit.runs.schema import LogLine, RunResult, Status
+from resunit.runs.schema import Lengthening, LogLine, RunResult, Status
 from resunit.training.checkpoints import Checkpoint, find_newest_checkpoint, save_checkpoint
 from resunit.training.environment import describe_environment
 from resunit.training.evaluation import Predictions, ViewPredictions
@@ -34,13 +34,15 @@ class RunWriter:
         self.setup = setup
 
     @contextmanager
-    def in_use(self, command: str | None = None) -> Iterator[None]:
+    def in_use(self, command: str | None = None, lengthening: Lengthening | None = None) -> Iterator[None]:
         """Keep other processes out of the folder while the context lasts, and record the environment.
 
         A resumed run keeps the time and the command with which it was started.
 
         Args:
             command: the command that starts the run, as it was typed.
+            lengthening: the new total length that the run gets. Its recipe.json gets it too, and its result goes,
+                because the run has not ended any more.
 
         Raises:
             RunError: another process trains this run.
@@ -62,8 +64,16 @@ class RunWriter:
                 self.setup.weights_checksum,
             )
             if earlier is not None:
-                environment = replace(environment, started=earlier.started, command=earlier.command)
+                environment = replace(
+                    environment,
+                    started=earlier.started,
+                    command=earlier.command,
+                    lengthened=(*earlier.lengthened, *([lengthening] if lengthening else [])),
+                )
             self.folder.write_environment(environment)
+            if lengthening is not None:
+                self.folder.write_recipe(self.setup.recipe.to_json())
+                self.folder.result.unlink(missing_ok=True)
             yield
 
     def check_sources(self) -> None:
