@@ -72,7 +72,7 @@ def draw_propagation(lines: Sequence[PropagationLine]) -> Figure | None:
     steps, junctions = [line.step for line in lines], lines[-1].junctions
     for row, measure in enumerate(measures, 1):
         sizes = [_sizes_over_steps(lines, measure.name, i) for i in range(len(junctions))]
-        low, high = figure.get_subplot(row, 1).yaxis.domain
+        low, high = figure.layout[f"yaxis{row}" if row > 1 else "yaxis"].domain  # pyright: ignore[reportAttributeAccessIssue]
         power = {"tickprefix": "10<sup>", "ticksuffix": "</sup>"} if measure.logarithmic else {}
         figure.add_heatmap(
             x=steps,
