@@ -236,3 +236,11 @@ def test_training_tells_how_it_goes_and_which_error_is_which(
         in captured.out
     )
     assert str(tmp_path / "run" / "report.html") in captured.out
+
+
+@pytest.mark.parametrize("word", ["learning-rate", "lr", "LR"])
+def test_a_field_is_known_by_its_name_in_other_tools(
+    capsys: pytest.CaptureFixture[str], run: Path, word: str
+) -> None:
+    line = refused(capsys, 2, "report", str(run), "--against", word)
+    assert "--against learning-rate: all runs have learning_rate 0.1" in line

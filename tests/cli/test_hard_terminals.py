@@ -16,6 +16,7 @@ from resunit.cli import main
 from resunit.cli.app import app
 from resunit.cli.interruption import signals_interrupt
 from resunit.cli.process import claim_process
+from resunit.io.ending_signals import ENDING_SIGNALS
 from resunit.runs.folder import RunFolder, create_run_folder
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
@@ -107,7 +108,7 @@ def test_names_of_any_bytes_go_through_all_commands(locale: str, tmp_path: Path)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("terminal", "has_escapes"), [("dumb", False), ("xterm", True)])
+@pytest.mark.parametrize(("terminal", "has_escapes"), [("dumb", False), ("", False), ("xterm", True)])
 def test_a_dumb_terminal_gets_plain_lines(tmp_path: Path, terminal: str, has_escapes: bool) -> None:
     ours, theirs = pty.openpty()
     command = [*RESUNIT, *TRAIN, *SHORT, "--out", str(tmp_path / "run")]
@@ -166,7 +167,7 @@ def test_a_tilde_is_the_home_in_any_path(
     assert not (tmp_path / "~").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("number", sorted({*ENDING_SIGNALS} - {signal.SIGINT}))
 def test_a_signal_interrupts_a_command(number: signal.Signals) -> None:
     with signals_interrupt():
         with pytest.raises(KeyboardInterrupt):

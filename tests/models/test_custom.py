@@ -219,3 +219,12 @@ def test_a_name_alone_imports_nothing(my_units: Callable[..., Path]) -> None:
         add_design("my_units")
     with pytest.raises(UsageError, match="No module named 'nowhere'"):
         add_design("nowhere:A")
+    with pytest.raises(UsageError, match="importing my_units fails: SystemExit: imported"):
+        add_design("my_units:A")
+
+
+@pytest.mark.parametrize("file", ["./my_units.py", "../there/my_units.py", "my_units.py", "./my_units"])
+def test_a_file_in_place_of_its_module_is_told_the_module(my_units: Callable[..., Path], file: str) -> None:
+    my_units("")
+    with pytest.raises(UsageError, match=r"names a file, .* my_units:A; elsewhere .* PYTHONPATH"):
+        add_design(f"{file}:A")

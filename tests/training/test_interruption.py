@@ -104,7 +104,7 @@ SIGNALS = [
     signal.SIGINT,
     *(
         pytest.param(number, marks=pytest.mark.full)
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
     ),
 ]
 

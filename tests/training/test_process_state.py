@@ -21,6 +21,7 @@ from torch import nn
 import resunit
 from resunit.inference import evaluate_weights
 from resunit.io.cores import available_cores
+from resunit.io.ending_signals import ENDING_SIGNALS
 from resunit.io.fields import to_json
 from resunit.runs.folder import RunFolder
 from resunit.runs.record_files import write_json
@@ -30,7 +31,6 @@ from resunit.training.process_state import isolated_process_state
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup
-from resunit.training.signals import STOPPING
 from resunit.training.threads import OtherThreads
 
 
@@ -57,7 +57,7 @@ def host() -> dict[str, object]:
         "grad mode": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
         "environment": dict(os.environ),
         "sys.path": list(sys.path),
-        "signal handlers": [signal.getsignal(number) for number in STOPPING],
+        "signal handlers": [signal.getsignal(number) for number in ENDING_SIGNALS],
         "working directory": Path.cwd(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from threading import current_thread, main_thread
 from types import FrameType
 
-# Ctrl-C; the end of a process; the end of its terminal; and the notice that batch systems give before they kill.
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+from resunit.io.ending_signals import ENDING_SIGNALS
+
 UNTOUCHED = (signal.SIG_DFL, signal.default_int_handler)
 
 
@@ -33,7 +33,7 @@ INTERRUPTION = Interruption()  # Signals are sent to the process, of which there
 
 @contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt for the signals `ENDING` while the context lasts.
+    """Raise KeyboardInterrupt for the signals `ENDING_SIGNALS` while the context lasts.
 
     Training and reproducing handle these signals themselves while they can be resumed later. A signal that is
     already ignored stays ignored, as under `nohup`. Outside of the main thread nothing is changed.
@@ -42,7 +42,7 @@ def signals_interrupt() -> Iterator[None]:
     if current_thread() is not main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     replaced = [number for number, handler in before.items() if handler in UNTOUCHED]
     for number in replaced:
         signal.signal(number, INTERRUPTION.receive)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
-from cyclopts import App, CycloptsError, UnknownCommandError, UnknownOptionError
+from cyclopts import App, CycloptsError, RepeatArgumentError, UnknownCommandError, UnknownOptionError
 
 from resunit.cli.unknown_commands import unknown_command
 from resunit.errors import UsageError
@@ -19,7 +19,7 @@ _WORDS = {
     "--image-size": "imgsz img-size img input-size resolution imsize crop-size",
     "--model": "arch a m net network model-name architecture",
     "--data": "dataset data-dir d data-path data-root dataroot root train-dir dataset-dir",
-    "--out": "output output-dir o out-dir save-dir project log-dir logdir run-dir checkpoint-dir",
+    "--out": "output output-dir o out-dir save-dir project log-dir logdir run-dir checkpoint-dir name exp run-name",
     "--seed": "random-seed manual-seed rng-seed",
     "--optimizer": "opt optim optimiser",
     "--schedule": "sched scheduler lr-scheduler lr-schedule",
@@ -28,13 +28,16 @@ _WORDS = {
     "--label-smoothing": "smoothing",
     "--precision": "amp dtype fp16 bf16 mixed-precision half",
     "--validation": "val val-split valid-size val-size",
-    "--device": "gpu gpus cuda accelerator",
+    "--device": "gpu gpus cpu cuda no-cuda accelerator",
     "--resume": "resume-from continue",
     "--config": "config-file cfg",
     "--tta": "augmented-views",
     "--ghost-batch-size": "group-size",
     "--shortcut-option": "widening",
-    "--milestones": "drops lr-steps",
+    "--milestones": "drops lr-steps lr-milestones decay-epochs",
+    "--evaluate-every": "eval-every eval-freq eval-interval val-interval test-every",
+    "--evaluate-steps": "eval-steps val-steps",
+    "--checkpoint-every": "save-every save-freq save-steps save-interval save-period checkpoint-interval",
     "--resize-scales": "scales",
     "--resize-ends": "scale-ends",
     "--activation-checkpointing": "memory gradient-checkpointing grad-checkpointing",
@@ -42,6 +45,11 @@ _WORDS = {
 SYNONYMS = {f"--{word}": option for option, words in _WORDS.items() for word in words.split()}
 
 NEAR = 0.75  # how alike two spellings are, from 0 to 1, before one is suggested for the other
+
+
+def meant_field(word: str) -> str:
+    """Return the field of a recipe that a word of other tools means, or the word itself: lr -> learning-rate."""
+    return SYNONYMS.get(f"--{word.lstrip('-').lower().replace('_', '-')}", word).lstrip("-")
 
 
 def option_name(field_name: str) -> str:
@@ -88,6 +96,8 @@ def explain(error: CycloptsError) -> Exception:
     """Return a clearer error: our own refusal of a value, or the nearest name of an unknown option or command."""
     if isinstance(error.__cause__, UsageError):
         return error.__cause__
+    if isinstance(error, RepeatArgumentError):
+        return UsageError(f"{error.token.keyword or error.token.value} is given twice; give it once")
     if isinstance(error, UnknownCommandError):
         return unknown_command(error)
     if isinstance(error, UnknownOptionError) and error.app is not None:

@@ -20,6 +20,7 @@ from resunit.data.images import memory
 from resunit.data.remarks import Remarks, hear_pillow_warnings, listening, tell
 from resunit.errors import DataError
 from resunit.io.cores import available_cores
+from resunit.io.ending_signals import ENDING_SIGNALS
 
 if TYPE_CHECKING:
     from resunit.data.crops import Crop
@@ -213,7 +214,7 @@ def _prepare_process(_process: int) -> None:
     """Make a decoding process ignore signals, and draw the same numbers whatever program it belongs to."""
     # A terminal or a batch system sends its signals to all processes, and the parent decides whether to stop and
     # what to write before.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+    for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     torch.set_default_dtype(torch.float32)  # The parent's other default would be inherited.
     hear_pillow_warnings()

@@ -91,4 +91,6 @@ def progress_console(shown: bool) -> Console:
     stream: Any = (
         LastingStream(sys.stderr, drops_everything=True) if sys.stderr is not None else io.StringIO()
     )
-    return Console(file=stream, quiet=not shown, highlight=False)
+    # rich takes a terminal without a name in $TERM for one that understands escape sequences.
+    is_interactive = None if os.environ.get("TERM") else False
+    return Console(file=stream, quiet=not shown, highlight=False, force_interactive=is_interactive)

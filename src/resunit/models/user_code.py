@@ -22,10 +22,19 @@ def import_object(target: str, example: str) -> object:
     module_name, _, name = target.partition(":")
     if not module_name or not name:
         raise UsageError(f"{target!r} is not {example}")
+    if "/" in module_name or module_name.endswith(".py"):
+        file = Path(module_name)
+        raise UsageError(
+            f"{target!r} names a file, and Python imports a module by its name: in the folder of the file it is "
+            f"{file.name.removesuffix('.py')}:{name}; elsewhere name that folder in PYTHONPATH"
+        )
     try:
         with _current_folder_importable():
             module = importlib.import_module(module_name)
-    except Exception as error:  # The user's code may raise anything.
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # The user's code may raise anything; a script may call sys.exit.
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
             raise UsageError(
                 f"{target}: {error} here or where Python looks; give the command in the folder of the module, or "
@@ -37,7 +46,7 @@ def import_object(target: str, example: str) -> object:
     return getattr(module, name)
 
 
-def failure(action: str, error: Exception) -> UsageError:
+def failure(action: str, error: BaseException) -> UsageError:
     """Return the error for code of the user's that raised `error` during `action`."""
     reason = " ".join(str(error).split())
     return UsageError(f"{action} fails: {type(error).__name__}: {reason} (--debug shows where)")

@@ -43,6 +43,8 @@ DRAWN_MEASURES = (
     DrawnMeasure("cancellation_share", "Samples whose direct term is cancelled", logarithmic=False),
 )
 
+HEIGHT_OF_A_MEASURE_IN_PIXELS = 230
+
 
 def draw_propagation(lines: Sequence[PropagationLine]) -> Figure | None:
     """Return a heat map of each measure by junction and step; None if nothing was measured.
@@ -58,20 +60,20 @@ def draw_propagation(lines: Sequence[PropagationLine]) -> Figure | None:
     if not lines:
         return None
     measures = [measure for measure in DRAWN_MEASURES if any(measure.name in line.measures for line in lines)]
-    rows = -(-len(measures) // 2)
+    # One column suits a narrow screen too, and sets each step of one measure below the same step of another.
+    rows = len(measures)
     figure = make_subplots(
         rows=rows,
-        cols=2,
+        cols=1,
         shared_xaxes=True,
-        shared_yaxes=True,
-        vertical_spacing=0.3 / rows,
-        horizontal_spacing=0.16,
+        vertical_spacing=0.2 / rows,
         subplot_titles=[measure.title for measure in measures],
     )
     steps, junctions = [line.step for line in lines], lines[-1].junctions
-    for place, measure in enumerate(measures):
-        row, column = divmod(place, 2)
+    for row, measure in enumerate(measures, 1):
         sizes = [_sizes_over_steps(lines, measure.name, i) for i in range(len(junctions))]
+        low, high = figure.layout[f"yaxis{row}" if row > 1 else "yaxis"].domain  # pyright: ignore[reportAttributeAccessIssue]
+        power = {"tickprefix": "10<sup>", "ticksuffix": "</sup>"} if measure.logarithmic else {}
         figure.add_heatmap(
             x=steps,
             y=list(range(1, len(junctions) + 1)),
@@ -82,23 +84,17 @@ def draw_propagation(lines: Sequence[PropagationLine]) -> Figure | None:
             ],
             hovertemplate="step %{x}<br>%{customdata}<extra></extra>",
             colorscale="Viridis",
-            colorbar={
-                "thickness": 9,
-                "len": 0.8 / rows,
-                "x": 0.42 if column == 0 else 1.0,
-                "y": 1 - (row + 0.5) / rows,
-                "tickprefix": "10^" if measure.logarithmic else "",
-            },
-            row=row + 1,
-            col=column + 1,
+            colorbar={"thickness": 9, "len": high - low, "y": (low + high) / 2, **power},
+            row=row,
+            col=1,
         )
-    figure.update_annotations(font_size=13)
+    figure.update_annotations(font_size=13, x=0, xanchor="left")
     figure.update_xaxes(title_text="step", row=rows)
-    figure.update_yaxes(title_text="junction", col=1)
+    figure.update_yaxes(title_text="junction")
     figure.update_layout(
         template="none",
         font_family=FONT,
-        height=270 * rows,
+        height=HEIGHT_OF_A_MEASURE_IN_PIXELS * rows,
         margin={"l": 44, "r": 8, "t": 36, "b": 44},
     )
     return figure

@@ -109,8 +109,7 @@ class Display:
         if not self.console.is_interactive:
             self.last_line = now
             seconds_a_step = (now - self.started) / (state.step - self.steps_before)
-            minutes = seconds_a_step * (setup.steps - state.step) / 60
-            self.say(f"  {text}  about {minutes:.1f} min left")
+            self.say(f"  {text}  about {_plain(seconds_a_step * (setup.steps - state.step))} left")
 
     def show_line(self, line: LogLine) -> None:
         """Show one evaluation."""

@@ -54,8 +54,8 @@ def train(
         command: the command that starts the run, as it was typed, for its record.
 
     Returns:
-        The result. Its status is "done", "diverged", or "stopped" after a checkpoint by Ctrl-C, SIGTERM, SIGHUP or
-        SIGUSR1.
+        The result. Its status is "done", "diverged", or "stopped" after a checkpoint by Ctrl-C, SIGTERM, SIGHUP,
+        SIGUSR1, SIGUSR2 or SIGXCPU.
 
     Raises:
         UsageError: the recipe does not fit together, or does not fit the data or this machine.

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from threading import current_thread, main_thread
 from types import FrameType
 
-# Ctrl-C; the end of a process; the end of its terminal; and the notice that batch systems give before they kill.
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+from resunit.io.ending_signals import ENDING_SIGNALS
 
 
 @dataclass
@@ -20,7 +19,7 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Turn the signals `STOPPING` into a request to stop while the context lasts; a second Ctrl-C interrupts.
+    """Turn the signals `ENDING_SIGNALS` into a request to stop while the context lasts; a second Ctrl-C interrupts.
 
     SIGHUP stays ignored if it was ignored before, as under `nohup`. Python lets only the main thread handle
     signals, so in another thread nothing is changed.
@@ -36,7 +35,7 @@ def stop_requests() -> Iterator[StopRequest]:
         request.received = True
 
     # A handler that was not installed by Python code is returned as None, which cannot be restored.
-    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    handlers = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     replaced = {number: handler for number, handler in handlers.items() if handler is not None}
     if handlers[signal.SIGHUP] == signal.SIG_IGN:
         del replaced[signal.SIGHUP]

@@ -16,6 +16,7 @@ from typing import Protocol
 from resunit.errors import FileFormatError, RunError
 from resunit.io.atomic import only_user_of
 from resunit.io.cores import available_cores
+from resunit.io.ending_signals import ENDING_SIGNALS
 from resunit.io.json_text import parse_json
 from resunit.reproduction.evidence.records import add_record, has_ended, read_evidence, records_path
 from resunit.reproduction.evidence.run_record import describe
@@ -23,7 +24,6 @@ from resunit.reproduction.experiment import Experiment
 from resunit.reproduction.running.one_run import OUTPUT, RECORD, STOPPED, train_one_run
 from resunit.runs.record_files import read, read_file
 from resunit.runs.schema import ExperimentRecord, LogLine
-from resunit.training.signals import STOPPING
 
 # Each run's process is forked from one that has imported torch and its compiler, which optimizers load.
 CONTEXT = get_context("forkserver")
@@ -109,11 +109,11 @@ class LocalProcesses:
 def start_forkserver() -> None:
     """Start the process that runs are forked from, with the signals blocked that reach all processes.
 
-    A terminal sends Ctrl-C and its own end to all of them, and a batch system SIGUSR1. The runner receives them
+    A terminal sends Ctrl-C and its own end to all of them, and a batch system its notice. The runner receives them
     and stops its runs itself.
     """
     resource_tracker.ensure_running()  # It would unblock the signal again if it started later.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, set(STOPPING) - {signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, set(ENDING_SIGNALS) - {signal.SIGTERM})
     try:
         forkserver.ensure_running()
     finally:
@@ -174,7 +174,7 @@ def closing(executor: Executor) -> Iterator[None]:
     try:
         yield
     finally:
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING_SIGNALS}
         executor.close()
         for number, handler in before.items():
             signal.signal(number, handler)
