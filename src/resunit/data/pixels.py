@@ -1,7 +1,7 @@
 """The pixels of a decoded image as a person would see them: upright, in RGB, with 8 bits a channel."""
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 
 from resunit.data.remarks import DEEP, remark
 
@@ -38,14 +38,14 @@ def turn_upright(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def scale_transparency(image: Image.Image) -> Image.Image:
+def scale_transparency(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
     """Return an image that was opened and not yet loaded, whose transparent colour fits its decoded values.
 
     The colour stands in a PNG with as many bits as the file's values, which Pillow decodes to 8 bits, apart from
     16-bit grey.
     """
     colour, coding = image.info.get("transparency"), image.tile[0].args if image.tile else None
-    if isinstance(colour, int) and coding in GREY_STEPS:
+    if isinstance(colour, int) and isinstance(coding, str) and coding in GREY_STEPS:
         image.info["transparency"] = colour * GREY_STEPS[coding]
     elif isinstance(colour, tuple) and coding == "RGB;16B":
         image.info["transparency"] = tuple(value >> 8 for value in colour)

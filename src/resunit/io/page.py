@@ -60,10 +60,8 @@ def render_sentence(text: str) -> Markup:
 
 
 def _escape_value(value: Any) -> Any:
-    """Return what a template places; the lines of a text stay, and HTML stays as it is."""
-    return (
-        escape_text(value, keep="\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
-    )
+    """Return what a template places: a text with what cannot be shown written out, and HTML as it is."""
+    return escape_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _plotly_javascript() -> Markup:
