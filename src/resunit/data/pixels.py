@@ -44,7 +44,11 @@ def scale_transparency(image: Image.Image) -> Image.Image:
     The colour stands in a PNG with as many bits as the file's values, which Pillow decodes to 8 bits, apart from
     16-bit grey.
     """
-    colour, coding = image.info.get("transparency"), image.tile[0].args if image.tile else None
+    colour, tiles = (
+        image.info.get("transparency"),
+        getattr(image, "tile", None),
+    )  # Only opened images have tiles.
+    coding = tiles[0].args if tiles else None
     if isinstance(colour, int) and coding in GREY_STEPS:
         image.info["transparency"] = colour * GREY_STEPS[coding]
     elif isinstance(colour, tuple) and coding == "RGB;16B":
