@@ -190,7 +190,7 @@ def test_the_digest_of_an_own_design_is_that_of_its_file(my_units: Callable[...,
 HEAD = "import torch\nfrom torch import nn\n"
 WRONG = {
     "class A:\n    pass": "my_units:A is neither a torch.nn.Module class nor",
-    HEAD + "class A(nn.Module):\n    def __init__(self): super().__init__()": "first argument is the number",
+    HEAD + "class A(nn.Module):\n    def __init__(self): super().__init__()": "first argument",
     HEAD
     + "class A(nn.Identity):\n    def __init__(self, channels, x): super().__init__()": "option 'x' needs",
     HEAD + "class A(nn.AvgPool2d):\n    def __init__(self, c): super().__init__(2)": "gives (2, 16, 4, 4)",

@@ -2,14 +2,37 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
+from resunit.models.designs import DESIGNS, Design
 from resunit.models.network import NetworkSpec, build
 from resunit.ops.activation_checkpointing import segment_length
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def count_once(count: Callable[Concatenate[NetworkSpec, P], T]) -> Callable[Concatenate[NetworkSpec, P], T]:
+    """Return `count` with a memory: a pass over shapes takes as long as some steps of training.
+
+    A network is the same if its spec and the code of its design are.
+    """
+    counts: dict[str, tuple[Design | None, T]] = {}
+
+    @wraps(count)
+    def remember(spec: NetworkSpec, *args: P.args, **kwargs: P.kwargs) -> T:
+        key, design = repr((spec, args, kwargs)), DESIGNS.get(spec.design)
+        if key not in counts or counts[key][0] is not design:
+            counts[key] = design, count(spec, *args, **kwargs)
+        return counts[key][1]
+
+    return remember
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -27,6 +50,7 @@ def count_spec_parameters(spec: NetworkSpec) -> int:
     return count_along_depth(spec, count)
 
 
+@count_once
 def count_multiply_adds(spec: NetworkSpec, image_size: int) -> int:
     """Return the multiply-adds of convolutions and linear layers for one image, forward."""
 
@@ -41,6 +65,7 @@ def count_multiply_adds(spec: NetworkSpec, image_size: int) -> int:
     return count_along_depth(spec, count)
 
 
+@count_once
 def count_training_flops(spec: NetworkSpec, image_size: int, frozen: Sequence[str] = ()) -> int:
     """Return the operations to train on one image: convolutions and linear layers, 2 per multiply-add.
 
@@ -84,6 +109,7 @@ class ActivationMemory:
     recomputed: int
 
 
+@count_once
 def count_activations(spec: NetworkSpec, image_size: int, frozen: Sequence[str] = ()) -> ActivationMemory:
     """Return the count, from the first two units of each stage: a further unit counts like the second."""
     shallow = replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))

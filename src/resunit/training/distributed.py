@@ -116,6 +116,6 @@ def _open_process_group(backend: str) -> None:
     Torchrun keeps the addresses of the ranks for as long as they live. A second group that finds the addresses
     of the first would wait for ever, so each group of a process has a name of its own.
     """
-    store, rank, world_size = next(distributed.rendezvous("env://"))
-    named = distributed.PrefixStore(f"resunit {next(GROUPS)}", store)
+    store, rank, world_size = next(distributed.rendezvous("env://"))  # pyright: ignore[reportPrivateImportUsage]
+    named = distributed.PrefixStore(f"resunit {next(GROUPS)}", store)  # pyright: ignore[reportPrivateImportUsage]
     distributed.init_process_group(backend, store=named, rank=rank, world_size=world_size)
