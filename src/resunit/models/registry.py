@@ -20,6 +20,9 @@ IMAGENET, NETWORK_OF_IMAGENET = (
     "resnet50",
 )  # what `weights` says, and the one network with such weights
 
+HUB_WEIGHTS = "model.safetensors"
+"""The weights file in a folder for the Hugging Face hub, as `resunit export --to hub` writes it."""
+
 BASIC = NetworkSpec(  # depth 6n + 2
     stem="cifar",
     branch="basic",
@@ -242,7 +245,7 @@ def check_network(
 
 
 def stored_weights(weights: str | Path, name: str | None = None) -> Path:
-    """Return the weights file that `weights` names: a file, a run's folder, or "imagenet".
+    """Return the weights file that `weights` names: a file, a run's folder, a folder for the hub, or "imagenet".
 
     Args:
         weights: what `create_model` takes.
@@ -257,6 +260,8 @@ def stored_weights(weights: str | Path, name: str | None = None) -> Path:
     path = user_path(weights)
     if not path.is_dir():
         return path
+    if (of_hub := path / HUB_WEIGHTS).exists():
+        return of_hub
     if not (found := RunFolder(path).weights).exists():
         raise FileFormatError(f"{path}: has no {found.name}; only a finished run has")
     return found
