@@ -52,7 +52,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         folder: the final name, which must not exist, or be an empty folder; the folder above it must exist.
 
     Raises:
-        WriteError: the operating system refused to write.
+        WriteError: the operating system refused to write, here or within the context.
     """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
