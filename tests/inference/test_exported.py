@@ -1,6 +1,9 @@
 """Exported files predict and are evaluated as the network itself, and a bad one is refused in one sentence."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,3 +155,16 @@ def test_other_bad_files(folder: Path, tmp_path: Path) -> None:
 
 def test_a_propagation_needs_units(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no units to measure" in refused(capsys, 2, "propagation", str(folder / "model.onnx"))
+
+
+def test_a_library_that_reports_its_use_is_kept_from_it() -> None:
+    """OpenVINO sends statistics to a server when it is imported, unless it is told not to."""
+    code = (
+        "from resunit.io.extras import import_extra; import_extra('openvino', 'export', 'this'); "
+        "from openvino_telemetry import Telemetry; import os; print(Telemetry().consent, os.environ.get('CI'))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "None"]

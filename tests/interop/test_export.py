@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 import timm
 import torch
+from PIL import Image
 from torch import Tensor
 
 import resunit
@@ -194,6 +195,22 @@ def test_the_check_is_relative(folder: Path) -> None:
     assert len(subject.examples) == 64
     thousand = replace(subject, expected=1000 * subject.expected)
     assert check(lambda given: 1000 * subject.network(given), thousand, "itself").relative_error < 1e-5
+
+
+def test_the_images_are_the_networks_own_where_they_are_here(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for name in CLASSES[:2]:
+        (photos / name).mkdir(parents=True)
+        for index, image in enumerate(images(4, side=40)):
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(photos / name / f"{index}.png")
+    (photos / CLASSES[0] / "broken.png").write_bytes(b"no image")
+    weights = tmp_path / "weights.safetensors"
+    for own, origin, count in ((str(photos), str(photos), 8), (str(tmp_path / "gone"), "cifar10-sample", 64)):
+        store(weights, small(), data=own)
+        subject = prepare(resunit.load(weights, device="cpu"), "float32 NCHW", None)
+        assert (subject.origin, len(subject.examples)) == (origin, count)
+    with pytest.raises(UsageError, match="cifar10"):
+        export(weights, tmp_path / "model.pt2", to="torch-export", data="cifer10")
 
 
 def refusals() -> list[tuple[dict[str, object], str]]:

@@ -1,6 +1,7 @@
 """Some real images of a data set, for a check that needs no labels."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -38,13 +39,21 @@ def example_images(name: str | None, count: int, image_size: int, shorter_side: 
     if name is not None and is_at_hand(name):
         if not is_folder(name):
             return Examples(_scale(_spread(load(name, progress=False).test.images, count), image_size), name)
-        files = find_files(user_path(name)).images
-        chosen = files[:: max(1, len(files) // count)][:count]
+        chosen = _files(user_path(name), count)
         images = decode_all(chosen, shorter_side, skip_broken=len(chosen)).images
         if len(images):
             return Examples(centre(images, image_size), name)
     images = load(SAMPLE.name, progress=False).test.images
     return Examples(_scale(_spread(images, count), image_size), SAMPLE.name)
+
+
+def _files(folder: Path, count: int) -> list[Path]:
+    """Return image files below a folder, at equal distances; none of a folder that cannot be read."""
+    try:
+        files = find_files(folder).images
+    except OSError:
+        return []
+    return files[:: max(1, len(files) // count)][:count]
 
 
 def _spread(images: Tensor, count: int) -> Tensor:

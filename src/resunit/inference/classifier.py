@@ -257,7 +257,7 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
     """
     chosen = resolve_device(device)
     if is_exported(user_path(path)):
-        return _load_exported(user_path(path))
+        return _load_exported(user_path(path), chosen)
     file = read_weights(stored_weights(path))
     if not file.classes:
         raise FileFormatError(
@@ -277,14 +277,14 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
     )
 
 
-def _load_exported(path: Path) -> Classifier:
+def _load_exported(path: Path, device: torch.device) -> Classifier:
     record, network = read_exported(path)
     preparation = preparation_of(record)
     check_answers(record, network, preparation.image_size)
     return Classifier(
         record,
         network,
-        outer_normalisation(preparation.normalisation, network.layout),
+        outer_normalisation(preparation.normalisation, network.layout).to(device),
         preparation.image_size,
         preparation.shorter_side,
         "fp32",

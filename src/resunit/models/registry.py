@@ -195,12 +195,12 @@ def create_model(
         in_channels: 3 unless given.
         design: a row of Tables 1 and 2 such as "shortcut-only-gating", or a later one such as "rezero"; by
             default "original", or "full-preactivation" for the names that start with "pre".
-        weights: a run's folder or its weights.safetensors, or a file that `resunit convert` wrote; nothing but
-            tensors and JSON is read from it. "imagenet" is the published ResNet-50, which `resunit data fetch
-            imagenet-resnet50` stores; its stride is on the first convolution of a bottleneck, and its images are
-            RGB. Another num_classes than the stored one gives a fresh classifier from torch's generator, and 0 the
-            features (N, num_features). Another in_channels adapts the first convolution: its filters are added up
-            for 1 channel, and repeated and scaled for more.
+        weights: a run's folder or its weights.safetensors, a file that `resunit convert` wrote, or a folder that
+            `resunit export --to hub` wrote; nothing but tensors and JSON is read from it. "imagenet" is the
+            published ResNet-50, which `resunit data fetch imagenet-resnet50` stores; its stride is on the first
+            convolution of a bottleneck, and its images are RGB. Another num_classes than the stored one gives a
+            fresh classifier from torch's generator, and 0 the features (N, num_features). Another in_channels
+            adapts the first convolution: its filters are added up for 1 channel, and repeated and scaled for more.
         options: those of the design (shortcut_scale, branch_scale, gate_bias, drop_probability,
             inverted_dropout, initial_scale, final_survival) and the conventions shared_preactivation,
             stride_on and shortcut_option.

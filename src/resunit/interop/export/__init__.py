@@ -2,3 +2,7 @@
 
 `resunit.interop.export.exporting` has the function that `resunit export` calls.
 """
+
+from resunit.interop.export.exporting import Exported, export
+
+__all__ = ["Exported", "export"]

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 import torch
 
-from resunit.data.examples import example_images
+from resunit.data.examples import Examples, example_images
 from resunit.errors import UsageError, unknown
 from resunit.inference.classifier import Classifier, load
 from resunit.inference.exported import Layout, outer_normalisation, to_input
@@ -168,9 +168,7 @@ def prepare(classifier: Classifier, layout: Layout, data: str | None) -> Subject
             f"{file.path}: takes {file.spec.in_channels} channels; export takes networks for RGB images"
         )
     preparation = Preparation(classifier.normalisation, classifier.image_size, classifier.shorter_side)
-    own = file.result.get("data")
-    name = data or (own if isinstance(own, str) else None)
-    found = example_images(name, CHECKED_IMAGES, preparation.image_size, preparation.shorter_side)
+    found = find_examples(classifier, data)
     normalised = outer_normalisation(preparation.normalisation, layout)(found.images)
     examples = torch.from_numpy(to_input(normalised, layout))
     # The copy that `classifier` computes with is packed for this processor, which no exporter understands.
@@ -178,3 +176,19 @@ def prepare(classifier: Classifier, layout: Layout, data: str | None) -> Subject
     with torch.no_grad():
         expected = torch.cat([network(part) for part in examples.split(16)])
     return Subject(file, network, layout, preparation, examples, expected, found.origin)
+
+
+def find_examples(classifier: Classifier, data: str | None) -> Examples:
+    """Return real images for a network: some of `data`, else of its own data set if that is here, else of the sample.
+
+    Raises:
+        DataError, UsageError, FileFormatError: `data` was given, and cannot be read or has other classes.
+    """
+    if data is None:
+        own = classifier.file.result.get("data")
+        name = own if isinstance(own, str) else None
+        return example_images(name, CHECKED_IMAGES, classifier.image_size, classifier.shorter_side)
+    judged = classifier.load_judged(data)
+    count = min(CHECKED_IMAGES, len(judged.images))
+    chosen = torch.arange(count) * len(judged.images) // count
+    return Examples(torch.cat(list(judged.images.pictures(chosen))), judged.name)

@@ -11,7 +11,7 @@ from resunit.interop.export.check import Agreement, check
 from resunit.interop.export.subject import Subject
 from resunit.io.atomic import whole_folder
 from resunit.models.registry import HUB_WEIGHTS
-from resunit.models.weights import read_weights, record_to_json, write_weights
+from resunit.models.weights import read_design, read_weights, record_to_json, write_weights
 
 TARGET = "hub"
 CONFIGURATION, CARD = "config.json", "README.md"
@@ -39,6 +39,7 @@ def write_hub(subject: Subject, out: Path) -> Agreement:
             classes=file.classes,
             preprocessing=file.preprocessing,
             result=result,
+            design_source=read_design(file.path).source,
             more_metadata={"format": "pt"},  # for programs of the hub
         )
         (folder / CONFIGURATION).write_text(json.dumps(configuration, indent=2, allow_nan=False) + "\n")
@@ -122,16 +123,19 @@ def _head(result: Mapping[str, Any], title: str) -> list[str]:
         "tags: [image-classification, resunit, residual-network]",
     ]
     data, error = result.get("data"), result.get("test_error")
-    if isinstance(data, str):
+    if not isinstance(data, str):
+        return [*lines, "---", ""]
+    kind = "imagefolder" if is_folder(data) else data  # as the hub calls a folder of classes
+    if kind == data:
         lines.append(f"datasets: [{json.dumps(data)}]")
-    if isinstance(data, str) and isinstance(error, int | float):
+    if isinstance(error, int | float):
         lines += [
             "metrics: [accuracy]",
             "model-index:",
             f"  - name: {json.dumps(title)}",
             "    results:",
             "      - task: {type: image-classification}",
-            f"        dataset: {{name: {json.dumps(data)}, type: {json.dumps(data)}, split: test}}",
+            f"        dataset: {{name: {json.dumps(data)}, type: {json.dumps(kind)}, split: test}}",
             f"        metrics: [{{type: accuracy, value: {1 - error / 100:.4f}}}]",
         ]
     return [*lines, "---", ""]

@@ -23,7 +23,7 @@ class Subject:
     layout: Layout
     preparation: Preparation
     examples: Tensor
-    """(N, ...) real images in `layout`, N at least 2."""
+    """(N, ...) real images in `layout`."""
     expected: Tensor
     """(N, classes) the logits of the examples, which the network itself computed."""
     origin: str
@@ -34,7 +34,7 @@ class Subject:
 
         With one image, they would fix the size of the batch. A real image would be stored in a .pt2 file.
         """
-        return torch.zeros_like(self.examples[:2])
+        return torch.zeros(2, *self.examples.shape[1:], dtype=self.examples.dtype)
 
     def record(self, versions: Mapping[str, str]) -> dict[str, Any]:
         """Return what an exported file says of its network: the record of a weights file, and the input's layout.
