@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -13,6 +14,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from timm.data.config import resolve_data_config
 from torch import Tensor
 
 import resunit
@@ -213,7 +215,7 @@ def test_the_images_are_the_networks_own_where_they_are_here(tmp_path: Path) -> 
         export(weights, tmp_path / "model.pt2", to="torch-export", data="cifer10")
 
 
-def refusals() -> list[tuple[dict[str, object], str]]:
+def refusals() -> list[tuple[dict[str, Any], str]]:
     return [
         ({"to": "onx", "out": "x.onnx"}, "did you mean 'onnx'"),
         ({"to": "onnx", "out": "x.bin"}, "ends in .onnx"),
@@ -229,7 +231,7 @@ def refusals() -> list[tuple[dict[str, object], str]]:
 
 @pytest.mark.parametrize(("arguments", "words"), refusals(), ids=lambda value: str(value))
 def test_what_cannot_be_exported_is_refused(
-    arguments: dict[str, object], words: str, folder: Path, tmp_path: Path
+    arguments: dict[str, Any], words: str, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "taken.onnx").write_text("mine")
     (tmp_path / "taken").mkdir()
@@ -275,11 +277,11 @@ def test_timm_loads_its_folder(name: str, options: dict[str, str], tmp_path: Pat
     last = network.stages(network.stem(given))
     assert [feature.shape[-1] for feature in pyramid] == [32, 16, 8, 4, 2]
     assert_close(pyramid[-1], last)
-    prepared = timm.data.resolve_data_config({}, model=theirs)
+    prepared = resolve_data_config({}, model=theirs)
     assert prepared["input_size"] in ((3, 64, 64), [3, 64, 64])
     assert prepared["mean"] == pytest.approx((0.485, 0.456, 0.406))
     assert prepared["std"] == pytest.approx((0.229, 0.224, 0.225))
-    assert theirs.pretrained_cfg["label_names"] == list(CLASSES)
+    assert vars(theirs)["pretrained_cfg"]["label_names"] == list(CLASSES)
 
 
 def test_the_card_of_a_hub_folder_is_read_by_the_hubs_own_code(folder: Path) -> None:
@@ -287,9 +289,10 @@ def test_the_card_of_a_hub_folder_is_read_by_the_hubs_own_code(folder: Path) -> 
     from safetensors import safe_open
 
     card = ModelCard.load(folder / "hub" / "README.md")
-    assert card.data.library_name == "resunit"
-    assert card.data.pipeline_tag == "image-classification"
-    (result,) = card.data.eval_results or []
+    data: Any = card.data
+    assert data.library_name == "resunit"
+    assert data.pipeline_tag == "image-classification"
+    (result,) = data.eval_results
     assert (result.metric_type, result.metric_value) == ("accuracy", 0.875)
     assert result.dataset_name == "cifar10-sample"
     assert "12.50 %" in card.text

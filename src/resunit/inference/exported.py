@@ -41,7 +41,8 @@ class ExportedNetwork(nn.Module):
 
     def __init__(self, compute: Compute, layout: Layout):
         super().__init__()
-        self.compute, self.layout = compute, layout
+        self.compute = compute
+        self.layout: Layout = layout
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits, on the device of the images."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 
@@ -27,8 +27,7 @@ from resunit.training.process_state import isolated_process_state
 CHECKED_IMAGES = 64
 COLOURS = 3
 
-Bytes = Literal["nchw", "nhwc"]
-LAYOUTS: Mapping[Bytes | None, Layout] = {None: "float32 NCHW", "nchw": "uint8 NCHW", "nhwc": "uint8 NHWC"}
+LAYOUTS: Mapping[str | None, Layout] = {None: "float32 NCHW", "nchw": "uint8 NCHW", "nhwc": "uint8 NHWC"}
 WriteInt8: TypeAlias = Callable[[Subject, Classifier, str | None, Path], tuple[Agreement, Int8]]
 
 
@@ -80,7 +79,7 @@ def export(
     out: str | Path,
     *,
     to: str,
-    with_preprocessing: Bytes | None = None,
+    with_preprocessing: str | None = None,
     int8: bool = False,
     data: str | None = None,
 ) -> Exported:

@@ -161,13 +161,14 @@ def judge(
     judged = classifier.load_judged(data)
     normalisation = outer_normalisation(subject.preparation.normalisation, subject.layout)
     distributed = start_distributed("cpu")
-    errors = [
-        evaluate(
-            ExportedNetwork(compute, subject.layout), judged.images, normalisation, "fp32", distributed
-        ).errors.error
-        for compute in (before, after)
-    ]
-    return Int8(*errors, judged.split_name, len(judged.images), judged.name, calibrated_on)
+
+    def error(compute: Compute) -> float:
+        network = ExportedNetwork(compute, subject.layout)
+        return evaluate(network, judged.images, normalisation, "fp32", distributed).errors.error
+
+    return Int8(
+        error(before), error(after), judged.split_name, len(judged.images), judged.name, calibrated_on
+    )
 
 
 @contextlib.contextmanager

@@ -59,8 +59,8 @@ class BytesNetwork(nn.Module):
     def __init__(self, network: nn.Module, normalisation: Normalisation, channels_last: bool):
         super().__init__()
         self.network, self.channels_last = network, channels_last
-        self.register_buffer("scale", normalisation.scale)
-        self.register_buffer("offset", normalisation.offset)
+        self.scale = nn.Buffer(normalisation.scale)
+        self.offset = nn.Buffer(normalisation.offset)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N, classes)."""
