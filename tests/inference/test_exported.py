@@ -41,7 +41,10 @@ def test_an_exported_file_answers_as_its_network(folder: Path, name: str) -> Non
         assert [p for _, p in one] == pytest.approx([p for _, p in other], abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "bytes.onnx", "openvino"])
+OTHERS = [pytest.param(name, marks=pytest.mark.full) for name in ("bytes.onnx", "openvino")]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", *OTHERS])
 def test_an_exported_file_has_its_networks_error(folder: Path, name: str) -> None:
     expected = evaluate_weights(folder / "weights.safetensors", tta=True)
     found = evaluate_weights(folder / name, tta=True)
