@@ -11,8 +11,8 @@ from resunit.errors import UsageError
 from resunit.training.launch import (
     Launch,
     check_can_be_found_again,
+    count_restarts,
     find_torchrun,
-    is_restarted,
     read_launch,
     read_local_rank,
 )
@@ -85,11 +85,11 @@ def test_a_process_without_a_gpu_of_its_own_is_refused(
 
 
 def test_what_torchrun_says_of_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not is_restarted()
+    assert count_restarts() == 0
     assert find_torchrun() is None
     check_can_be_found_again(None)
     set_all(monkeypatch, dict(zip(TORCHRUN, ("none", "1", "3"), strict=True)))
-    assert is_restarted()
+    assert count_restarts() == 1
     assert find_torchrun() == os.getppid()
     check_can_be_found_again(Path("run"))
     with pytest.raises(UsageError, match=r"restarts this group up to 3 times, .* give --out too"):

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from resunit.errors import RunError
 from resunit.ops.synchronised_batch_norm import synchronised_batch_norms
 from resunit.training.devices import resolve_device
-from resunit.training.launch import MEETING_POINT, read_launch, read_local_rank
+from resunit.training.launch import MEETING_POINT, count_restarts, read_launch, read_local_rank
 
 GROUPS = itertools.count()  # The ranks open their groups together, so they count alike.
 
@@ -153,9 +153,10 @@ def start_distributed(device: str) -> Distributed:
 def _open_process_group(backend: str) -> None:
     """Connect the ranks; `isolated_process_state` closes the group again.
 
-    Torchrun keeps the addresses of the ranks for as long as they live. A second group that finds the addresses
-    of the first would wait for ever, so each group of a process has a name of its own.
+    Torchrun keeps the addresses of the ranks for as long as it lives. A second group that finds the addresses of
+    the first would wait for ever or fail, so each group has a name of its own, also after a restart.
     """
     store, rank, world_size = next(distributed.rendezvous("env://"))  # pyright: ignore[reportPrivateImportUsage]
-    named = distributed.PrefixStore(f"resunit {next(GROUPS)}", store)  # pyright: ignore[reportPrivateImportUsage]
+    name = f"resunit {count_restarts()} {world_size} {next(GROUPS)}"
+    named = distributed.PrefixStore(name, store)  # pyright: ignore[reportPrivateImportUsage]
     distributed.init_process_group(backend, store=named, rank=rank, world_size=world_size)

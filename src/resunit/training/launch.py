@@ -70,9 +70,9 @@ def find_torchrun() -> int | None:
     return os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else None
 
 
-def is_restarted() -> bool:
-    """Return whether torchrun has started this group of processes again, because one of them had failed."""
-    return _read_number("TORCHELASTIC_RESTART_COUNT", 0) > 0
+def count_restarts() -> int:
+    """Return how often torchrun has started this group of processes again, because one of them had failed."""
+    return _read_number("TORCHELASTIC_RESTART_COUNT", 0)
 
 
 def check_can_be_found_again(out: Path | None) -> None:

@@ -18,7 +18,7 @@ from resunit.training.checkpoints import find_newest_checkpoint
 from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.ghost_batch_norm import count_ghost_batches, set_momentum
-from resunit.training.launch import check_can_be_found_again, is_restarted
+from resunit.training.launch import check_can_be_found_again, count_restarts
 from resunit.training.precision import autocast
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
@@ -68,7 +68,7 @@ def train(
     """
     recipe, path = recipe or quick(), None if out is None else user_path(out)
     check_can_be_found_again(path)
-    if path is not None and is_restarted() and RunFolder(path).recipe.exists():
+    if path is not None and count_restarts() > 0 and RunFolder(path).recipe.exists():
         return train_or_resume(recipe, path, quiet=quiet)
     limit_threads()
     setup = prepare(recipe)
