@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed import DistError
+    store, rank, world_size = next(rendezvous("env://"))
+    name = f"resunit {count_restarts()} {world_size} {next(GROUPS)}"
+    named = distributed.PrefixStore(name, store)  # pyright: ignore[reportPrivateImportUsage] - documented as public
 from torch.nn.parallel import DistributedDataParallel
 
 from resunit.errors import RunError
@@ -156,7 +158,7 @@ def _open_process_group(backend: str) -> None:
     Torchrun keeps the addresses of the ranks for as long as it lives. A second group that finds the addresses of
     the first would wait for ever or fail, so each group has a name of its own, also after a restart.
     """
-    store, rank, world_size = next(distributed.rendezvous("env://"))  # pyright: ignore[reportPrivateImportUsage]
+    store, rank, world_size = next(rendezvous("env://"))
     name = f"resunit {count_restarts()} {world_size} {next(GROUPS)}"
-    named = distributed.PrefixStore(name, store)  # pyright: ignore[reportPrivateImportUsage]
+    named = distributed.PrefixStore(name, store)  # pyright: ignore[reportPrivateImportUsage] - documented as public
     distributed.init_process_group(backend, store=named, rank=rank, world_size=world_size)
