@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
-    store, rank, world_size = next(rendezvous("env://"))
-    name = f"resunit {count_restarts()} {world_size} {next(GROUPS)}"
-    named = distributed.PrefixStore(name, store)  # pyright: ignore[reportPrivateImportUsage] - documented as public
+from torch.distributed import DistError
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from resunit.errors import RunError
