@@ -130,7 +130,7 @@ ENDS = [
     )
     for number in ("SIGTERM", "SIGHUP", "SIGUSR1")
     for receiver in ("rank 0", "rank 1", "torchrun")
-]
+] + [pytest.param("SIGUSR1", "torchrun, which passes it on", marks=pytest.mark.full)]
 
 
 @pytest.mark.parametrize(("number", "receiver"), ENDS)
@@ -139,9 +139,10 @@ def test_a_signal_to_any_process_stops_all_with_a_checkpoint(
 ) -> None:
     """SIGUSR1 is unknown to torchrun and ends it; its processes see that, and stop as well."""
     folder = tmp_path / "run"
-    with started(torchrun(folder), tmp_path) as process:
+    options = ["--signals-to-handle=SIGTERM,SIGUSR1"] if receiver.endswith("passes it on") else []
+    with started(torchrun(folder, *options), tmp_path) as process:
         wait_until(lambda: has_checkpoint(folder, 4), "no checkpoint appeared")
-        if receiver == "torchrun":
+        if receiver.startswith("torchrun"):
             process.send_signal(signal.Signals[number])
         else:
             process_of_rank(process, int(receiver[-1])).send_signal(signal.Signals[number])
