@@ -98,6 +98,7 @@ class GroupedNorm(nn.Module):
         variance = (groups - mean).square().mean(places, keepdim=True)
         unbiased = variance.detach() * count / (count - 1)
         for running, new in ((self.running_mean, mean.detach()), (self.running_var, unbiased)):
+            assert running is not None
             running.mul_(1 - MOMENTUM).add_(MOMENTUM * new.mean(0).flatten())
         normalised = ((groups - mean) / (variance + self.eps).sqrt()).flatten(0, 1)
         return normalised * self.weight[:, None, None] + self.bias[:, None, None]

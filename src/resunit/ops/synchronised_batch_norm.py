@@ -29,7 +29,7 @@ def synchronised_batch_norms(network: nn.Module) -> Iterator[None]:
         if isinstance(module, _BatchNorm) and module.training and type(module).forward is _BatchNorm.forward
     ]
     for norm in norms:
-        norm.forward = partial(normalise_synchronised, norm)
+        norm.forward = partial(normalise_synchronised, norm)  # pyright: ignore[reportAttributeAccessIssue]
     try:
         yield
     finally:
@@ -80,7 +80,9 @@ class Normalise(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - the decorator hides the names
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, None]:
         """Return the gradient to x of the sum of the ranks' losses."""
         gradient, _, _ = grad_outputs
         normalised, scale = ctx.saved_tensors
