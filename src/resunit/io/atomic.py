@@ -4,7 +4,7 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -26,19 +26,56 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         WriteError: the operating system refused to write the file.
     """
+    with written_whole(path) as write:
+        write(content)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Give a function that adds bytes to a file, which takes the place of `path` at the end of the context.
+
+    Until then `path` holds the old file, if there is one, and it keeps that file if the context ends with an error.
+
+    Args:
+        path: the file; its folder must exist.
+
+    Raises:
+        WriteError: the operating system refused to write the file.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            _flush(file.fileno())
-        temporary.replace(path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(path)) from error
+        with _refusals_of(path):
+            file = temporary.open("wb")
+
+        def write(content: bytes) -> None:
+            with _refusals_of(path):
+                file.write(content)
+
+        try:
+            yield write
+            with _refusals_of(path):
+                file.flush()
+                _flush(file.fileno())
+        finally:
+            with suppress(
+                OSError
+            ):  # A full disk refuses what is still to be written, which was named already.
+                file.close()
+        with _refusals_of(path):
+            temporary.replace(path)
+            _flush_folder(path.parent)
     finally:
         with suppress(OSError):  # The first error says more than an error about the temporary file would.
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _refusals_of(path: Path) -> Iterator[None]:
+    """Raise WriteError that names `path` for what the operating system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror, str(path)) from error
 
 
 def make_folder(folder: Path) -> None:
