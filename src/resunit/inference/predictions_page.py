@@ -1,7 +1,5 @@
 """The page of predictions: images, the first classes with probabilities, and where the evidence lies."""
 
-import base64
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,12 +9,12 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from resunit.data.data_uri import data_uri, png_uri
 from resunit.errors import DataError
 from resunit.inference.explained_image import Answers, ExplainedImage
 from resunit.io.atomic import written_whole
 from resunit.io.format import format_count, format_percent
 from resunit.io.page import render_page
-from resunit.training.result import data_uri
 
 MOST_IMAGES = 200  # A page of more would be too large for a browser to open quickly.
 MOST_PROBLEMS = 100
@@ -105,6 +103,4 @@ def draw_evidence(evidence: Tensor) -> str:
     colours = np.where(values[..., None] > 0, FOR_RGB, AGAINST_RGB)
     opacity = MOST_OPAQUE * np.abs(values[..., None]) / strongest
     pixels = np.concatenate([colours, opacity], axis=-1).round().astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels, "RGBA").save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return png_uri(Image.fromarray(pixels, "RGBA"))
