@@ -72,7 +72,7 @@ def test_progress_goes_on_without_its_terminal(monkeypatch: pytest.MonkeyPatch, 
     assert (tmp_path / "log").read_text() == "a line\n"
 
 
-@pytest.mark.parametrize(("name", "is_interactive"), [("xterm", True), ("dumb", False)])
+@pytest.mark.parametrize(("name", "is_interactive"), [("xterm", True), ("dumb", False), ("", False)])
 def test_a_dumb_terminal_is_not_interactive(
     monkeypatch: pytest.MonkeyPatch, name: str, is_interactive: bool
 ) -> None:

@@ -3,13 +3,13 @@
 from itertools import pairwise
 from typing import Any
 
-from resunit.reports.propagation_figure import DRAWN_MEASURES, propagation_figure
+from resunit.reports.propagation_figure import DRAWN_MEASURES, draw_propagation
 from resunit.runs.schema import PropagationLine
 
 
 def test_the_measures_stand_below_each_other_so_that_nothing_overlaps_on_a_narrow_screen() -> None:
     values = {measure.name: (0.5, 0.25) for measure in DRAWN_MEASURES}
-    figure = propagation_figure([PropagationLine(step, 0.0, ("a", "b"), values) for step in (0, 10)])
+    figure = draw_propagation([PropagationLine(step, 0.0, ("a", "b"), values) for step in (0, 10)])
     assert figure is not None
     drawn: dict[str, Any] = figure.to_dict()
     numbers = ["", *range(2, len(DRAWN_MEASURES) + 1)]

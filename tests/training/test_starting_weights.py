@@ -71,7 +71,7 @@ def test_a_run_takes_network_normalisation_and_image_size_of_the_weights(
     trained: Path, photos: Path, tmp_path: Path
 ) -> None:
     recipe = with_changes(
-        named_recipe("quick"), {"weights": str(trained), "data": str(photos), "steps": 2, "batch_size": 8}
+        named_recipe("finetune"), {"weights": str(trained), "data": str(photos), "steps": 2, "batch_size": 8}
     )
     assert recipe.model is None
     setup = prepare(recipe)

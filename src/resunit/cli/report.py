@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
 from resunit.cli.tables import print_table
-from resunit.cli.unknown_options import meant_field
+from resunit.cli.unknown_options import find_meant_field
 from resunit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def report(*paths: Path, out: Path | None = None, against: str | None = None, co
         return DONE
     from resunit.reproduction.report import write_report
 
-    field = None if against is None else meant_field(against)
+    field = None if against is None else find_meant_field(against)
     written = write_report(paths, out or Path("report.html"), field)
     if common.json:
         tell_json({"report": str(written.path), "runs": [run.to_json() for run in written.runs]})

@@ -47,7 +47,7 @@ SYNONYMS = {f"--{word}": option for option, words in _WORDS.items() for word in 
 NEAR = 0.75  # how alike two spellings are, from 0 to 1, before one is suggested for the other
 
 
-def meant_field(word: str) -> str:
+def find_meant_field(word: str) -> str:
     """Return the field of a recipe that a word of other tools means, or the word itself: lr -> learning-rate."""
     return SYNONYMS.get(f"--{word.lstrip('-').lower().replace('_', '-')}", word).lstrip("-")
 

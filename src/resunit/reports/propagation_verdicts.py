@@ -14,7 +14,7 @@ class ShownVerdict:
     when: str
 
 
-def propagation_verdicts(lines: Sequence[PropagationLine]) -> list[ShownVerdict]:
+def select_verdicts(lines: Sequence[PropagationLine]) -> list[ShownVerdict]:
     """Return the verdict of the last measurement, and that of the first where it says something else.
 
     A measurement that was refused has its reason instead. Lines before format 3 have no verdict and are left out.

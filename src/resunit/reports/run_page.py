@@ -18,7 +18,7 @@ from resunit.reports.command import repeat_command, spell_out_command
 from resunit.reports.confusion_figure import draw_confusion
 from resunit.reports.key_numbers import select_further_numbers, select_main_number
 from resunit.reports.propagation_figure import draw_propagation
-from resunit.reports.propagation_verdicts import propagation_verdicts
+from resunit.reports.propagation_verdicts import select_verdicts
 from resunit.reports.run_findings import find_in_run
 from resunit.reports.run_settings import select_settings
 from resunit.reports.training_figure import draw_training
@@ -59,7 +59,7 @@ def render_run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | 
         main_number=select_main_number(run),
         further_numbers=select_further_numbers(run),
         findings=find_in_run(run),
-        verdicts=propagation_verdicts(run.propagation),
+        verdicts=select_verdicts(run.propagation),
         classes=make_class_table(run.confusion) if run.confusion else None,
         pictures=_with_own_image(run.evaluation.predictions if run.evaluation else ()),
         mistakes=_with_own_image(run.evaluation.mistakes if run.evaluation else ()),

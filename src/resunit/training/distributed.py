@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from resunit.training.devices import resolve_device
@@ -116,6 +117,8 @@ def _open_process_group(backend: str) -> None:
     Torchrun keeps the addresses of the ranks for as long as they live. A second group that finds the addresses
     of the first would wait for ever, so each group of a process has a name of its own.
     """
-    store, rank, world_size = next(distributed.rendezvous("env://"))  # pyright: ignore[reportPrivateImportUsage]
-    named = distributed.PrefixStore(f"resunit {next(GROUPS)}", store)  # pyright: ignore[reportPrivateImportUsage]
+    store, rank, world_size = next(rendezvous("env://"))
+    named = distributed.PrefixStore(  # pyright: ignore[reportPrivateImportUsage] - documented as public
+        f"resunit {next(GROUPS)}", store
+    )
     distributed.init_process_group(backend, store=named, rank=rank, world_size=world_size)

@@ -146,6 +146,9 @@ def finetune() -> Recipe:
     Command: `resunit train --recipe finetune --data FOLDER`, or with `--weights` of another network.
     Method: SGD whose learning rate falls to 0 in a line; the classifier learns ten times as fast as the rest, and
     the stem and the first two stages stay as they are.
+    Cost: 0.00498 PFLOP for the three epochs of 400 images of 112 pixels below.
+    Error: 18.8 % on 400 test images of solar cells in two classes of equal size, with `--image-size 112`; the mean
+    of seeds 0 to 2, which had 16.0, 21.5 and 19.0 % (docs/fine-tuning.md has the images and the command).
     """
     return Recipe(
         name="finetune",
