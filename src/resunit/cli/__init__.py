@@ -7,6 +7,7 @@ from resunit.cli import (
     convert,
     data,
     inference,
+    log,
     models,
     propagation,
     report,
@@ -20,7 +21,18 @@ from resunit.io.streams import prepare_streams
 
 __all__ = ["app", "main"]
 # Importing these modules registers their commands.
-COMMANDS = (training, inference, convert, models, data, reproduce, reproduce_argument, propagation, report)
+COMMANDS = (
+    training,
+    inference,
+    convert,
+    models,
+    data,
+    reproduce,
+    reproduce_argument,
+    propagation,
+    report,
+    log,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -137,6 +137,27 @@ def only_user_of(folder: Path) -> Iterator[bool]:
         yield is_locked
 
 
+def is_in_use(folder: Path) -> bool:
+    """Return whether a process holds the lock of `only_user_of`, or whether that cannot be known.
+
+    The answer takes the lock for an instant, together with others who ask. A process that asks for it alone in this
+    very instant is refused, so ask seldom.
+
+    Raises:
+        OSError: the folder cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if isinstance(error, BlockingIOError) or error.errno in NOT_OFFERED:
+            return True
+        raise
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
 def only_writer(folder: Path, waiting: AbstractContextManager[object] | None = None) -> Iterator[bool]:
     """Wait until no other process writes into `folder`, then hold the right to write there.
