@@ -59,6 +59,21 @@ def test_what_cannot_be_done_is_one_line(
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
+def test_without_the_package_one_line_names_the_extra(tmp_path: Path, run: Path, name: str) -> None:
+    code = (
+        f"import sys; sys.modules[{name!r}] = None; from resunit.cli import main;"
+        f"sys.exit(main(['log', {str(run)!r}, '--to', {name!r}, '--out', 'x']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"the package {name}; pip install 'resunit[log]'" in line
+    assert not (tmp_path / "x").exists()
+
+
 def test_follow_ends_with_the_run(tmp_path: Path) -> None:
     training = subprocess.Popen(
         [*RESUNIT, *TRAIN, "--steps", "8", "--out", str(tmp_path / "run")], stdout=subprocess.DEVNULL

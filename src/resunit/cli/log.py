@@ -33,7 +33,8 @@ def log(
     run
         The folder of a run, which may still train.
     to
-        The form: csv is a file with a line for each evaluation, tensorboard a folder of event files.
+        The form: csv is a file with a line for each evaluation, tensorboard a folder of event files, wandb a folder
+        with an offline run, and mlflow a folder with a database.
     out
         The file or folder to write.
     follow

@@ -1,7 +1,5 @@
 """The events are read back with TensorBoard's own reader."""
 
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from resunit.reports.log.tensorboard import TensorBoardFolder
 from resunit.runs.schema import LogLine
-from tests.reports.log.logs import begin_run, make_line
+from tests.reports.log.logs import make_line
 
 STARTED = "2026-11-29T14:20:00+00:00"
 
@@ -58,16 +56,3 @@ def test_a_second_call_adds_nothing_twice(tmp_path: Path) -> None:
         board.write(lines)
         board.close()
     assert read(tmp_path, "error/test") == [(1, 80.0), (2, 40.0)]
-
-
-def test_without_the_package_one_line_names_the_extra(tmp_path: Path) -> None:
-    begin_run(tmp_path / "run")
-    code = (
-        "import sys; sys.modules['tensorboard'] = None; from resunit.cli import main;"
-        f"sys.exit(main(['log', {str(tmp_path / 'run')!r}, '--to', 'tensorboard', '--out', 'x']))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert "resunit[log]" in line
-    assert not (tmp_path / "x").exists()

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine
 
-Kind = Literal["csv", "tensorboard"]
+Kind = Literal["csv", "tensorboard", "wandb", "mlflow"]
 
 
 class Destination(Protocol):
@@ -27,7 +27,7 @@ def open_destination(kind: Kind, path: Path, run: RunFolder) -> Destination:
 
     Args:
         kind: the form.
-        path: the file for "csv", and the folder for "tensorboard".
+        path: the file for "csv", and the folder for the other forms.
         run: the run whose log is written.
 
     Raises:
@@ -38,7 +38,16 @@ def open_destination(kind: Kind, path: Path, run: RunFolder) -> Destination:
         from resunit.reports.log.csv_file import CsvFile
 
         return CsvFile(path)
-    from resunit.reports.log.tensorboard import TensorBoardFolder
+    environment, name = run.read_environment(), run.path.resolve().name
+    started = environment.started if environment else None
+    if kind == "tensorboard":
+        from resunit.reports.log.tensorboard import TensorBoardFolder
 
-    environment = run.read_environment()
-    return TensorBoardFolder(path, environment.started if environment else None)
+        return TensorBoardFolder(path, started)
+    if kind == "wandb":
+        from resunit.reports.log.wandb import WandbFolder
+
+        return WandbFolder(path, name, run.read_recipe())
+    from resunit.reports.log.mlflow import MlflowDatabase
+
+    return MlflowDatabase(path, name, run.read_recipe(), started)
