@@ -10,6 +10,7 @@ from resunit.data.data_uri import data_uri
 from resunit.models.summary import count_multiply_adds, count_parameters
 from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.schema import Evaluation, Prediction, RunResult, Status
+from resunit.training.calibration import measure_calibration
 from resunit.training.evaluation import Predictions, ViewPredictions
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
@@ -85,6 +86,7 @@ def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evalu
         confusion=predictions.confusion(),
         mistakes=answers[: len(worst)],
         predictions=answers[len(worst) :],
+        calibration=measure_calibration(predictions.probabilities, predictions.labels),
     )
 
 

@@ -1,22 +1,33 @@
 """The database is read back with MLflow's own client."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from resunit.reports.log.mlflow import MlflowDatabase
 from tests.reports.log.logs import make_line
 from tests.reports.run_records import RECIPE
+
+if TYPE_CHECKING:  # Everyday tests are collected without this import, which takes seconds.
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 # The first use of a database makes some 50 tables.
 pytestmark = pytest.mark.full
 STARTED = "2026-11-29T14:20:00+00:00"
 
 
+def client_of(folder: Path) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+
+
 def read(folder: Path, name: str) -> tuple[Run, list[tuple[int, float]]]:
-    client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    client = client_of(folder)
     experiment = client.get_experiment_by_name("resunit")
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id])
@@ -35,7 +46,7 @@ def test_lines_are_metrics_and_what_a_resumed_run_writes_again_replaces_the_old_
     run, metrics = read(tmp_path, "error/test")
     assert metrics == [(1, 80.0), (2, 7.0)]
     assert run.info.status == "FINISHED"
-    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = client_of(tmp_path)
     first, second = client.get_metric_history(run.info.run_id, "loss/test")
     assert second.timestamp - first.timestamp == 2000
     again = MlflowDatabase(tmp_path, "other", RECIPE, STARTED)
