@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from resunit.errors import WriteError
-from resunit.io.atomic import only_user_of, only_writer, whole_folder, write_atomically
+from resunit.io.atomic import only_user_of, only_writer, whole_folder, write_atomically, written_whole
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -69,6 +69,25 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         assert caught.value.filename == str(out)
     assert (tmp_path / "taken" / "file").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_an_error_while_a_file_is_written_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+
+    def write_half() -> None:
+        with written_whole(tmp_path / "file") as write:
+            write(b"new")
+            assert (tmp_path / "file").read_text() == "old"
+            raise OSError(errno.EIO, "of something else")
+
+    with pytest.raises(OSError, match="of something else") as caught:
+        write_half()
+    assert not isinstance(caught.value, WriteError)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+    with written_whole(tmp_path / "file") as write:
+        write(b"one ")
+        write(b"two")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["one two"]
 
 
 def test_a_lock_that_cannot_be_written_is_named(tmp_path: Path) -> None:

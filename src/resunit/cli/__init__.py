@@ -8,6 +8,7 @@ from resunit.cli import (
     data,
     export,
     inference,
+    log,
     models,
     propagation,
     report,
@@ -32,6 +33,7 @@ COMMANDS = (
     reproduce_argument,
     propagation,
     report,
+    log,
 )
 
 

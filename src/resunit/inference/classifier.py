@@ -1,9 +1,10 @@
 """A trained classifier, loaded from a run's folder, a weights file or an exported file alone."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, overload
 
@@ -25,8 +26,12 @@ from resunit.data import (
 )
 from resunit.data import Split as ImageSplit
 from resunit.data import load as load_data
-from resunit.data.images import square
+from resunit.data.image_files import Unreadable, named_images
+from resunit.data.images import decode_all, square
+from resunit.data.remarks import tell
 from resunit.errors import DataError, FileFormatError, UsageError
+from resunit.inference.class_activation_map import compute_mapped_logits
+from resunit.inference.explained_image import Answers, ExplainedImage
 from resunit.inference.exported import (
     ExportedNetwork,
     check_answers,
@@ -57,7 +62,6 @@ from resunit.training.process_state import isolated_process_state
 from resunit.training.setup import AnyDataset
 
 Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]
-Answers: TypeAlias = list[tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -110,35 +114,64 @@ class Classifier:
         return self._answer(images, top)
 
     def predict_files(
-        self, paths: Sequence[Path], top: int = 5
+        self, paths: Iterable[Path], top: int = 5
     ) -> Iterator[tuple[Path, Answers | DataError]]:
         """Yield the answers for image files one after the other, in memory for some of them at a time.
 
         Args:
-            paths: image files.
+            paths: image files, and folders, whose visible images are taken at any depth.
             top: how many classes to name for each image.
 
         Yields:
             The path with its answers, as `predict` returns them, or with the error of a file that is no readable
-            image.
+            image or of a folder that holds none.
         """
+        for found in self.explain_files(paths, top):
+            yield found.path, found.error if isinstance(found, Unreadable) else found.answers
+
+    def explain_files(self, paths: Iterable[Path], top: int = 5) -> Iterator[ExplainedImage | Unreadable]:
+        """Yield what `predict_files` does, with what the network saw and where the evidence for its answer lies."""
+        named = iter(named_images(paths))
         at_once = max(1, PIXELS_AT_ONCE // self.image_size**2)
-        for start in range(0, len(paths), at_once):
-            part = paths[start : start + at_once]
-            try:
-                yield from zip(part, self.predict(part, top), strict=True)
-            except DataError:
-                read = [(path, _read_or_error(path, self.shorter_side)) for path in part]
-                images = [image for _, image in read if not isinstance(image, DataError)]
-                answers = iter(self.predict(images, top))
-                for path, image in read:
-                    yield path, image if isinstance(image, DataError) else next(answers)
+        while part := list(islice(named, at_once)):
+            yield from self._explain(part, top)
+
+    @isolated_process_state()
+    def _explain(self, part: Sequence[Path | Unreadable], top: int) -> list[ExplainedImage | Unreadable]:
+        files = [path for path in part if isinstance(path, Path)]
+        decoded = decode_all(files, self.shorter_side, skip_broken=len(files))
+        tell(decoded.remarks)
+        broken = {files[index]: error for index, error in decoded.broken.items()}
+        explained = self._explain_pixels(decoded.images, top)
+        found: list[ExplainedImage | Unreadable] = []
+        for path in part:
+            if isinstance(path, Unreadable):
+                found.append(path)
+            elif path in broken:
+                found.append(Unreadable(path, broken[path]))
+            else:
+                found.append(ExplainedImage(path, *next(explained)))
+        return found
+
+    def _explain_pixels(self, images: Tensor, top: int) -> Iterator[tuple[Answers, Tensor, Tensor]]:
+        """Yield the answers, the seen square and the evidence of each of the decoded images (N, 3, H, W)."""
+        if not len(images):
+            return
+        seen = centre(images, self.image_size)
+        classifier = self.network.classifier
+        assert isinstance(classifier, nn.Linear)  # `load` refuses a network without classes.
+        pixels = seen.to(self.normalisation.mean.device)
+        found = compute_mapped_logits(self._folded, classifier, pixels, self.normalisation, self.precision)
+        yield from zip(self._name(found.logits, top), seen, found.maps.cpu(), strict=True)
 
     def _answer(self, images: Sequence[Picture], top: int) -> list[Answers]:
         if not images:
             return []
         pixels = centre(_read(images, self.shorter_side), self.image_size).to(self.normalisation.mean.device)
-        logits = compute_logits(self._folded, pixels, self.normalisation, self.precision)
+        return self._name(compute_logits(self._folded, pixels, self.normalisation, self.precision), top)
+
+    def _name(self, logits: Tensor, top: int) -> list[Answers]:
+        """Return the first `top` answers of each row of logits (N, classes). Raises FileFormatError."""
         if not bool(logits.isfinite().all()):
             raise _not_finite(self.file)
         best = logits.softmax(1).topk(min(top, logits.shape[1]))
@@ -364,14 +397,6 @@ def evaluate_weights(
         confusion=predictions.confusion(),
         notes=judged.notes,
     )
-
-
-def _read_or_error(path: Path, side: int) -> np.ndarray | DataError:
-    """Return an image file as an array (side, side, 3) uint8, or the error of one that is not readable."""
-    try:
-        return read_images([path], side)[0].permute(1, 2, 0).numpy()
-    except DataError as error:
-        return error
 
 
 def _not_finite(file: NetworkRecord) -> FileFormatError:

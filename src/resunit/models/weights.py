@@ -82,7 +82,12 @@ class WeightsFile(NetworkRecord):
             self._check_size()
             with torch.device("meta"):
                 network = build(self.spec)
-            network.load_state_dict(with_current_names(self.tensors, network), assign=True)
+            # A run in fp64 stores float64; a network that is used elsewhere computes in float32 as all others do.
+            tensors = {
+                name: tensor.float() if tensor.dtype == torch.float64 else tensor
+                for name, tensor in self.tensors.items()
+            }
+            network.load_state_dict(with_current_names(tensors, network), assign=True)
         except (RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise FileFormatError(f"{self.path}: does not fit the network it names: {reason}") from error
