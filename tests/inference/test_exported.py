@@ -70,6 +70,10 @@ def test_the_commands(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         assert main(["predict", str(source), str(tmp_path / "a.png"), "--json"]) == 0
         answers.append([answer["class"] for answer in json.loads(capsys.readouterr().out)[0]["classes"]])
     assert answers[0] == answers[1]
+    page = tmp_path / "page.html"
+    line = refused(capsys, 2, "predict", str(out), str(tmp_path / "a.png"), "--html", str(page))
+    assert "give the run for --html" in line
+    assert not page.exists()
     assert main(["evaluate", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["images"] == 500
     assert "is there already" in refused(

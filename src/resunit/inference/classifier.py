@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, overload
 
@@ -153,15 +153,20 @@ class Classifier:
                 found.append(ExplainedImage(path, *next(explained)))
         return found
 
-    def _explain_pixels(self, images: Tensor, top: int) -> Iterator[tuple[Answers, Tensor, Tensor]]:
+    def _explain_pixels(self, images: Tensor, top: int) -> Iterator[tuple[Answers, Tensor, Tensor | None]]:
         """Yield the answers, the seen square and the evidence of each of the decoded images (N, 3, H, W)."""
         if not len(images):
             return
         seen = centre(images, self.image_size)
+        pixels = seen.to(self.normalisation.mean.device)
+        network = self._folded
+        if isinstance(self.network, ExportedNetwork) or not isinstance(network, ResidualNetwork):
+            logits = compute_logits(network, pixels, self.normalisation, self.precision)
+            yield from zip(self._name(logits, top), seen, repeat(None))
+            return
         classifier = self.network.classifier
         assert isinstance(classifier, nn.Linear)  # `load` refuses a network without classes.
-        pixels = seen.to(self.normalisation.mean.device)
-        found = compute_mapped_logits(self._folded, classifier, pixels, self.normalisation, self.precision)
+        found = compute_mapped_logits(network, classifier, pixels, self.normalisation, self.precision)
         yield from zip(self._name(found.logits, top), seen, found.maps.cpu(), strict=True)
 
     def _answer(self, images: Sequence[Picture], top: int) -> list[Answers]:
