@@ -8,6 +8,7 @@ from typing import TypeAlias
 import torch
 
 from resunit.data import Augmentation, Dataset, Normalisation, Split, StreamedSplit, load, stream
+from resunit.data.leaks import describe_leak
 from resunit.errors import ResunitError, UsageError
 from resunit.models.network import NetworkSpec, ResidualNetwork, build, stem_for
 from resunit.models.registry import network_spec
@@ -138,6 +139,8 @@ def prepare(recipe: Recipe) -> TrainingSetup:
     dataset = load_dataset_once(replace(recipe, image_size=recipe.image_size or image_size), distributed)
     if recipe.validation:
         dataset = dataset.hold_out(recipe.validation)
+    if (leak := describe_leak(dataset)) is not None:
+        dataset = replace(dataset, notes=(*dataset.notes, leak))
     return assemble(recipe, spec, dataset, distributed, weights)
 
 
