@@ -32,12 +32,12 @@ TWO = FIFTY | {"steps": 2}
 ONE = SMALL | {"precision": "fp32", "steps": 1, "weight_decay": 0.0}
 RECIPES = {
     "fifty steps": FIFTY,
-    "fifty steps of ghost batches": FIFTY | {"ghost_batch_size": 4},
+    "fifty steps of ghost batches": FIFTY | {"ghost_batch_size": 8},
     "two steps without batch norm": TWO | {"design": "skipinit"},
     "two steps with frozen parts": TWO | {"freeze": ["stem", "stage1"]},
     "two steps of Muon": TWO | {"optimizer": "muon"},
     "gradient": ONE,
-    "gradient of ghost batches": ONE | {"ghost_batch_size": 4},
+    "gradient of ghost batches": ONE | {"ghost_batch_size": 8},
     "gradient with activations computed again": ONE | {"activation_checkpointing": "small"},
 }
 Results = dict[str, dict[str, Tensor]]
