@@ -160,12 +160,15 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
         clock, checkpoint_age = Clock(), Clock()
         _evaluate_if_due(state, setup, writer, display, clock, stop)
         for ghost_batches in setup.batches.between(state.step, setup.steps, setup.image_size_at):
+            if setup.ends_early(state):
+                break
             if watch.is_due(state.step):
                 watch.measure(ghost_batches[0], state)
                 state.seconds += clock.lap()
             loss, wrong = train_step(setup, model, ghost_batches, state.step)
             if not math.isfinite(loss):
                 return writer.finish("diverged", state)
+            setup.kept.add_step(state.step)
             state.add_step(
                 loss, wrong, setup.batches.batch_size, clock.lap(),
                 is_at_the_end=state.step >= steps_before_the_end(setup.steps),
@@ -175,7 +178,8 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
 
             is_stopping = setup.distributed.any_rank(stop.received)
             is_overdue = setup.distributed.any_rank(checkpoint_age.seconds > SECONDS_BETWEEN_CHECKPOINTS)
-            if is_stopping or is_overdue or setup.checkpoints_after(state.step):
+            is_due = setup.checkpoints_after(state.step) or setup.ends_early(state)
+            if is_stopping or is_overdue or is_due:
                 if not setup.is_finite():
                     return writer.finish("diverged", state)
                 writer.save_checkpoint(state)
@@ -188,13 +192,22 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
         state.seconds += clock.lap()
         if not math.isfinite(predictions.loss):
             return writer.finish("diverged", state)
-        display.show_line(writer.log(predictions, state))
-        if setup.dataset.validation is not None:  # The test images had no part in anything before.
+        if setup.ends_early(state):
+            display.show_early_end(state)
+        if state.seen:  # The last evaluation of a run that ends early stands in the log already.
+            display.show_line(writer.log(predictions, state))
+        last_step = None
+        if setup.kept.are_others_than_the_last:
+            last_step = setup.judge_last_step()
+            state.evaluated += len(last_step.labels)
+            setup.kept.load_best()
+        # The test images had no part in anything before.
+        if setup.dataset.validation is not None or setup.kept.best:
             predictions = setup.judge()
             state.evaluated += len(predictions.labels)
         views = setup.evaluate_views()
         state.seconds += clock.lap()
-        return writer.finish("done", state, predictions, views)
+        return writer.finish("done", state, predictions, views, last_step)
 
 
 def train_step(

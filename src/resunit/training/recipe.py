@@ -35,6 +35,7 @@ COUNT = Bounds(1)
 BATCH_SIZE = Bounds(2)
 COEFFICIENT = Bounds(0, 1)
 INSIDE_THE_RUN = Bounds(0, 1, low_is_open=True, high_is_open=True)
+DECAY = Bounds(0, 1, low_is_open=True, high_is_open=True)
 UP_TO_ONE = Bounds(0, 1, low_is_open=True)
 GREATEST_SEED = 2**32 - 1  # torch's CPU generator uses 32 bits of a seed
 
@@ -126,6 +127,9 @@ class Recipe:
     """Weight decay applies to all parameters (all), or to all but norms and biases (weights)."""
     max_gradient_norm: Annotated[float | None, ABOVE_ZERO, OPTIMIZER] = None
     """Gradients whose norm, over all parameters, is greater than this are scaled down to it; none leaves them."""
+    ema_decay: Annotated[float | None, DECAY, OPTIMIZER] = None
+    """The weights that are evaluated and kept are an exponential moving average of those of all steps, with this
+    decay, such as 0.999; in the first steps the decay is lower. None keeps the weights of the last step."""
     label_smoothing: Annotated[float, SHARE_BELOW_ONE, OPTIMIZER] = 0.0
     """This share of a label's probability is spread over all classes."""
     train_norm_scale: Annotated[bool, OPTIMIZER] = True
@@ -153,6 +157,12 @@ class Recipe:
     """The network is evaluated each time this many steps have passed; none leaves it to `evaluate_every`."""
     evaluation_images: Annotated[int | None, COUNT, EVALUATION] = None
     """Evaluations before the last one use only this many images, the first of the split; none means all."""
+    patience: Annotated[int | None, COUNT, EVALUATION] = None
+    """The run ends early after this many evaluations in a row without a validation error below the lowest one; none
+    trains to the end. It needs validation images, because test images choose nothing."""
+    keep_best: Annotated[bool, EVALUATION] = False
+    """The weights of the evaluation with the lowest validation error are kept, not those of the last step. It needs
+    validation images, because test images choose nothing."""
     tta: Annotated[bool, EVALUATION] = False
     """At the end, test-time augmentation averages over mirrored and shifted views, or over ten crops."""
     watch_propagation: Annotated[int | None, COUNT, EVALUATION] = None
@@ -283,6 +293,8 @@ def _check_together(recipe: Recipe) -> None:
         raise UsageError(f"crop {recipe.crop} reads images of many sizes; give normalisation channel too")
     if recipe.nesterov and recipe.momentum == 0:
         raise UsageError("nesterov needs a momentum above 0")
+    if recipe.evaluation_images is not None and (recipe.patience is not None or recipe.keep_best):
+        raise UsageError("patience and keep_best need evaluations on all images; leave out evaluation_images")
     for name in ("milestones", "resize_ends"):
         if not _ascends(getattr(recipe, name)):
             raise UsageError(f"{name} must ascend, unlike {getattr(recipe, name)}")

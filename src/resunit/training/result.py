@@ -28,6 +28,7 @@ def describe_result(
     status: Status,
     predictions: Predictions | None = None,
     views: ViewPredictions | None = None,
+    last_step: Predictions | None = None,
 ) -> RunResult:
     """Return the summary of a run.
 
@@ -37,6 +38,7 @@ def describe_result(
         status: how it ended.
         predictions: the final weights' answers, for a run that is done.
         views: the errors of the final weights on other views, for a run that is done.
+        last_step: the answers of the weights of the last step, for a run that is done and keeps others.
     """
     views = views or ViewPredictions()
     split, recipe = setup.dataset.split_name, setup.recipe
@@ -73,10 +75,17 @@ def describe_result(
         best_validation_error=None if watches_test else state.best_error,
         validation_top5_error=None if is_test else top5_error,
         best_epoch=state.best_epoch,
+        last_step_error=None if last_step is None else last_step.errors.error,
+        kept_epoch=_epoch_of_weights(setup, state) if status == "done" else None,
         views=views.errors,
         train_loss=state.end_loss_sum / state.end_seen if has_end else None,
         train_error=100 * state.end_wrong / state.end_seen if has_end else None,
     )
+
+
+def _epoch_of_weights(setup: TrainingSetup, state: TrainingState) -> float | None:
+    """Return the epoch after which the weights of a run that is done were taken."""
+    return state.best_epoch if setup.recipe.keep_best else setup.epoch_at(state.step)
 
 
 def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evaluation:

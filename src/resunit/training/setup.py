@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
+from torch import nn
 
 from resunit.data import Augmentation, Dataset, Normalisation, Split, StreamedSplit, load, stream
 from resunit.errors import ResunitError, UsageError
@@ -18,11 +19,13 @@ from resunit.training.batches import Batches
 from resunit.training.distributed import Distributed, start_distributed
 from resunit.training.evaluation import AnySplit, Predictions, ViewPredictions, evaluate, evaluate_views
 from resunit.training.ghost_batch_norm import fix_norm_scales
+from resunit.training.kept_weights import KeptWeights
 from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
 from resunit.training.starting_weights import StartingWeights, read_starting_weights
+from resunit.training.state import TrainingState
 from resunit.training.whitening import fit_whitening
 
 AnyDataset: TypeAlias = Dataset[Split | StreamedSplit]
@@ -42,6 +45,9 @@ class TrainingSetup:
     weights: StartingWeights | None
     """The weights that the run starts from; None for random weights."""
     network: ResidualNetwork
+    """The network that trains."""
+    kept: KeptWeights
+    """The network that is evaluated, with the weights that the run keeps."""
     optimizer: RecipeOptimizer
     batches: Batches
     steps: int
@@ -91,14 +97,19 @@ class TrainingSetup:
         """Return the predictions on all images that the run is judged on at its end."""
         return self._evaluate(self.dataset.test)
 
-    def _evaluate(self, split: AnySplit) -> Predictions:
-        return evaluate(self.network, split, self.normalisation, self.recipe.precision, self.distributed)
+    def judge_last_step(self) -> Predictions:
+        """Return the predictions of the weights that the last step left, on the images of `judge`."""
+        return self._evaluate(self.dataset.test, self.network)
+
+    def _evaluate(self, split: AnySplit, network: nn.Module | None = None) -> Predictions:
+        network = network or self.kept.network
+        return evaluate(network, split, self.normalisation, self.recipe.precision, self.distributed)
 
     def evaluate_views(self) -> ViewPredictions:
         """Return the errors on views other than the plain one, as far as the recipe asks for them."""
         split, recipe = self.dataset.test, self.recipe
         return evaluate_views(
-            self.network, split, self.normalisation, recipe.precision, self.distributed, recipe.tta
+            self.kept.network, split, self.normalisation, recipe.precision, self.distributed, recipe.tta
         )
 
     def is_finite(self) -> bool:
@@ -116,6 +127,11 @@ class TrainingSetup:
     def checkpoints_after(self, step: int) -> bool:
         """Return whether a checkpoint is due after `step` steps."""
         return step % (self.recipe.checkpoint_every or self.batches.per_epoch) == 0 or step == self.steps
+
+    def ends_early(self, state: TrainingState) -> bool:
+        """Return whether the run ends at `state`, because the validation error has not fallen for long enough."""
+        patience = self.recipe.patience
+        return patience is not None and state.evaluations_since_best >= patience
 
 
 def prepare(recipe: Recipe) -> TrainingSetup:
@@ -165,6 +181,7 @@ def assemble(
         UsageError: the recipe does not fit the data or this machine.
     """
     device, side = distributed.device, dataset.train.side
+    _check_choice(recipe, dataset)
     if weights is None:
         spec = replace(spec, num_classes=len(dataset.classes), stem=stem_for(spec, side))
         normalisation = fit_normalisation(recipe, dataset.train).to(device)
@@ -203,11 +220,22 @@ def assemble(
         spec=spec,
         weights=weights,
         network=network,
+        kept=KeptWeights(network, recipe.ema_decay, recipe.keep_best),
         optimizer=RecipeOptimizer(recipe, network),
         batches=batches,
         steps=recipe.steps or max(1, round((recipe.epochs or 0) * batches.per_epoch)),
         flops=flops,
     )
+
+
+def _check_choice(recipe: Recipe, dataset: AnyDataset) -> None:
+    """Raise UsageError if test images would choose when the run ends or which weights are kept."""
+    asked = [name for name in ("patience", "keep_best") if getattr(recipe, name)]
+    if asked and dataset.watched_name == "test":
+        raise UsageError(
+            f"{' and '.join(asked)} needs validation images, which {dataset.name} does not have; give validation, "
+            "the number of training images to hold out, or a folder with val/"
+        )
 
 
 def _resolve(

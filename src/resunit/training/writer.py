@@ -105,7 +105,8 @@ class RunWriter:
             seconds=state.seconds,
         )
         is_whole = images == len(setup.dataset.watched)
-        state.add_evaluation(predictions.errors.error, line.epoch, images, is_whole)
+        if state.add_evaluation(predictions.errors.error, line.epoch, images, is_whole):
+            setup.kept.add_best()
         if setup.distributed.is_main:
             self.folder.append_log(line)
         return line
@@ -114,7 +115,10 @@ class RunWriter:
         """Write a checkpoint of the network, the optimizer and `state`; older ones are deleted."""
         if self.setup.distributed.is_main:
             state.log_bytes = self.folder.log_bytes()
-            checkpoint = Checkpoint(state, self.setup.network.state_dict(), self.setup.optimizer.state())
+            setup = self.setup
+            checkpoint = Checkpoint(
+                state, setup.network.state_dict(), setup.optimizer.state(), setup.kept.state()
+            )
             save_checkpoint(self.folder.checkpoints, checkpoint)
 
     def restore(self) -> TrainingState:
@@ -133,6 +137,7 @@ class RunWriter:
                 network = self.setup.network
                 network.load_state_dict(with_current_names(checkpoint.network, network))
                 self.setup.optimizer.load_state(with_current_names(checkpoint.optimizer, network))
+                self.setup.kept.load_state(checkpoint.kept)
             except (RuntimeError, KeyError) as error:
                 raise RunError(
                     f"{self.folder.path}: its checkpoint is not of the network in recipe.json; was it edited?"
@@ -148,12 +153,14 @@ class RunWriter:
         state: TrainingState,
         predictions: Predictions | None = None,
         views: ViewPredictions | None = None,
+        last_step: Predictions | None = None,
     ) -> RunResult:
         """Write the result and the report of a run that ended, and return the result.
 
-        A run that is done has `predictions` and `views`; its weights and its evaluation are written too.
+        A run that is done has `predictions` and `views`; its weights and its evaluation are written too. If it keeps
+        other weights than those of its last step, it has the predictions of the latter as well.
         """
-        result = describe_result(self.setup, state, status, predictions, views)
+        result = describe_result(self.setup, state, status, predictions, views, last_step)
         if self.setup.distributed.is_main:
             if predictions is not None:
                 self._write_weights(result)
@@ -171,7 +178,7 @@ class RunWriter:
             preprocessing["skip_broken"] = setup.recipe.skip_broken
         write_weights(
             self.folder.weights,
-            setup.network,
+            setup.kept.network,
             setup.spec,
             classes=setup.dataset.classes,
             preprocessing=preprocessing,
