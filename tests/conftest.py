@@ -1,10 +1,16 @@
 """Tests run side by side (pytest-xdist), so each process computes on one thread, and the longest files come first."""
 
 import os
+import signal
 
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported here, and in the processes that tests start
+
+# A job in the background ignores SIGINT, and nohup SIGHUP; the processes that tests start would inherit that.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 # A worker takes whole files, so a long one that began late would run on alone.
 LONGEST_FILES = (
