@@ -20,6 +20,7 @@ from resunit.data.loading import (
 )
 from resunit.data.normalisation import Normalisation
 from resunit.data.picture import show
+from resunit.data.random_transforms import erase, images_for_training
 from resunit.data.streaming import EvaluationCrop, StreamedSplit
 
 __all__ = [
@@ -35,7 +36,9 @@ __all__ = [
     "augment",
     "centre",
     "epoch_plan",
+    "erase",
     "fetch",
+    "images_for_training",
     "is_folder",
     "load",
     "load_judged",

@@ -69,7 +69,8 @@ class RunResult:
     train_loss: float | None = None
     """The mean loss on the training batches, as they are augmented, over the last twentieth of the steps."""
     train_error: float | None = None
-    """The wrong answers on these batches; both are None for runs that are not done or ended early, and before format 3."""
+    """The wrong answers on these batches; both are None for runs that are not done or that ended early, and before
+    format 3."""
     format: int = FORMAT
 
     @property

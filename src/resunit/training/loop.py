@@ -225,7 +225,7 @@ def train_step(
         step: the number of the step, counted from 0.
 
     Returns:
-        The mean loss without label smoothing, and the number of wrong answers, both of all ranks.
+        The mean loss without label smoothing and class weights, and the number of wrong answers, both of all ranks.
     """
     recipe, distributed = setup.recipe, setup.distributed
     torch.manual_seed(step_seed(recipe.seed, step, distributed.rank))
@@ -237,10 +237,10 @@ def train_step(
             set_momentum(setup.network, index, len(ghost_batches))
             with distributed.gradient_sync(model, is_last=index + 1 == len(ghost_batches)):
                 logits = model(batch.images)
-                loss = functional.cross_entropy(logits, batch.labels, label_smoothing=recipe.label_smoothing)
+                loss = setup.loss(logits, batch.targets)
                 (loss * (len(batch.labels) / images_of_rank)).backward()
             with torch.no_grad():
-                plain = functional.cross_entropy(logits, batch.labels, reduction="sum")
+                plain = functional.cross_entropy(logits, batch.targets, reduction="sum")
                 totals += torch.stack([plain, (logits.argmax(1) != batch.labels).sum()])
     distributed.average_running_statistics(setup.network)
     distributed.all_reduce(totals)

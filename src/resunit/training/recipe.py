@@ -88,6 +88,12 @@ class Recipe:
     skip_broken: Annotated[int, Bounds(0), DATA] = 0
     """Up to this many unreadable images of a folder are left out and listed; one more ends the run before it
     trains. With crops of files, all images are decoded once to find them."""
+    sampling: Annotated[Literal["once", "balanced"], DATA] = "once"
+    """An epoch shows each image once (once), or draws images with replacement so that all classes are shown equally
+    often (balanced)."""
+    class_weights: Annotated[Literal["none", "balanced"], DATA] = "none"
+    """The loss of an image counts alike in all classes (none), or in inverse proportion to the number of images of
+    its class (balanced)."""
     batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
     """A step takes this many images over all devices; none means 250, or a sixteenth of a small data set."""
     ghost_batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
@@ -108,6 +114,15 @@ class Recipe:
     """Images are mirrored at random, in every other epoch (alternating), or never (none)."""
     colour: Annotated[bool, AUGMENTATION] = False
     """Crops of files get other brightness, contrast, saturation and lighting (paper appendix, ImageNet)."""
+    rand_augment: Annotated[int | None, Bounds(0, 30), AUGMENTATION] = None
+    """Each image passes two random operations of RandAugment with this magnitude, such as 9; none leaves it out."""
+    random_erasing: Annotated[float, COEFFICIENT, AUGMENTATION] = 0.0
+    """This share of the images gets a random rectangle of the mean colour."""
+    mixup: Annotated[float, Bounds(0), AUGMENTATION] = 0.0
+    """The alpha of mixup, such as 0.2: images and labels of a batch are blended in pairs; 0 leaves it out."""
+    cutmix: Annotated[float, Bounds(0), AUGMENTATION] = 0.0
+    """The alpha of CutMix, such as 1: images get a rectangle of another image and a share of its label; 0 leaves it
+    out. With mixup too, half of the steps have each."""
     resize_scales: Annotated[tuple[float, ...], UP_TO_ONE, AUGMENTATION] = ()
     """Progressive resizing trains on images scaled by these factors, one after the other, and then on whole ones."""
     resize_ends: Annotated[tuple[float, ...], INSIDE_THE_RUN, AUGMENTATION] = ()
@@ -291,6 +306,8 @@ def _check_together(recipe: Recipe) -> None:
         raise UsageError(f"crop {recipe.crop} takes no padding; give padding 0 too")
     if recipe.crop != "shift" and recipe.normalisation == "pixel":
         raise UsageError(f"crop {recipe.crop} reads images of many sizes; give normalisation channel too")
+    if recipe.sampling == "balanced" and recipe.class_weights == "balanced":
+        raise UsageError("sampling and class_weights both make up for classes of different sizes; give one")
     if recipe.nesterov and recipe.momentum == 0:
         raise UsageError("nesterov needs a momentum above 0")
     if recipe.evaluation_images is not None and (recipe.patience is not None or recipe.keep_best):

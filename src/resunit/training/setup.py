@@ -20,6 +20,8 @@ from resunit.training.distributed import Distributed, start_distributed
 from resunit.training.evaluation import AnySplit, Predictions, ViewPredictions, evaluate, evaluate_views
 from resunit.training.ghost_batch_norm import fix_norm_scales
 from resunit.training.kept_weights import KeptWeights
+from resunit.training.loss import TrainingLoss, balanced_weights
+from resunit.training.mixing import Mixing
 from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe
@@ -50,6 +52,7 @@ class TrainingSetup:
     """The network that is evaluated, with the weights that the run keeps."""
     optimizer: RecipeOptimizer
     batches: Batches
+    loss: TrainingLoss
     steps: int
     """The length of the run."""
     flops: dict[int, int]
@@ -189,6 +192,10 @@ def assemble(
         spec = weights.spec_for(dataset.classes)
         normalisation = weights.normalisation_for(recipe, side).to(device)
         recipe = replace(recipe, weights=weights.recorded)
+    # Drawing images needs their chances on the CPU.
+    weights_of_classes = balanced_weights(dataset.train.labels.cpu(), len(dataset.classes))
+    chances = weights_of_classes[dataset.train.labels.cpu()] if recipe.sampling == "balanced" else None
+    class_weights = weights_of_classes.to(device) if recipe.class_weights == "balanced" else None
     dataset = dataset.to(device)
     recipe, flops = _resolve(recipe, spec, dataset, distributed)
     assert recipe.batch_size is not None
@@ -211,6 +218,8 @@ def assemble(
         batch_size=recipe.batch_size,
         ghost_batch_size=recipe.ghost_batch_size,
         distributed=distributed,
+        chances=chances,
+        mixing=describe_mixing(recipe, len(dataset.classes)),
     )
     return TrainingSetup(
         recipe=recipe,
@@ -223,6 +232,7 @@ def assemble(
         kept=KeptWeights(network, recipe.ema_decay, recipe.keep_best),
         optimizer=RecipeOptimizer(recipe, network),
         batches=batches,
+        loss=TrainingLoss(recipe.label_smoothing, class_weights),
         steps=recipe.steps or max(1, round((recipe.epochs or 0) * batches.per_epoch)),
         flops=flops,
     )
@@ -266,7 +276,22 @@ def _resolve(
 
 def describe_augmentation(recipe: Recipe) -> Augmentation:
     """Return the augmentation of `recipe`."""
-    return Augmentation(recipe.padding, recipe.padding_mode, recipe.flip, recipe.crop, recipe.colour)
+    return Augmentation(
+        recipe.padding,
+        recipe.padding_mode,
+        recipe.flip,
+        recipe.crop,
+        recipe.colour,
+        recipe.rand_augment,
+        recipe.random_erasing,
+    )
+
+
+def describe_mixing(recipe: Recipe, classes: int) -> Mixing | None:
+    """Return how the images of a step are mixed; None if they are not."""
+    if not (recipe.mixup or recipe.cutmix):
+        return None
+    return Mixing(recipe.mixup, recipe.cutmix, classes, recipe.seed)
 
 
 def load_dataset(recipe: Recipe, progress: bool, checked: bool = False) -> AnyDataset:
