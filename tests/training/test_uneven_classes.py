@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import resunit
+from resunit.data import Split
 from resunit.errors import UsageError
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
@@ -44,11 +45,13 @@ def test_balanced_sampling_shows_classes_equally_often(uneven: Path) -> None:
 
 def test_balanced_sampling_shows_images_with_their_own_labels(uneven: Path) -> None:
     setup = prepare(recipe(data=str(uneven), sampling="balanced", padding=0, flip="none"))
-    images = setup.normalisation(setup.dataset.train.images)
+    train = setup.dataset.train
+    assert isinstance(train, Split)
+    images = setup.normalisation(train.images)
     for batch in next(setup.batches.between(0, 1, setup.image_size_at)):
         for image, label in zip(batch.images, batch.labels, strict=True):
             found = (images == image).flatten(1).all(1).nonzero().flatten()
-            assert setup.dataset.train.labels[found].tolist() == [label]
+            assert train.labels[found].tolist() == [label]
 
 
 def test_class_weights_are_those_of_the_training_images(uneven: Path) -> None:
