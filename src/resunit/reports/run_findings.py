@@ -38,6 +38,12 @@ def find_in_run(run: Run) -> list[str]:
 
 def _judge_end(run: Run) -> Iterator[str]:
     if run.environment is not None:
+        if given := run.environment.given:
+            things = " and its ".join({"data": "images", "model": "network"}[name] for name in given)
+            yield (
+                f"Python code gave this run its {things}, so recipe.json alone does not repeat it; the same code "
+                "with the same recipe does."
+            )
         for longer in run.environment.lengthened:
             yield (
                 f"The run was lengthened after step {longer.after:,} to {longer.steps:,} steps, over which its "

@@ -12,6 +12,7 @@ from resunit.runs.machine import Machine
 
 Split = Literal["test", "validation"]
 Status = Literal["done", "diverged", "stopped", "failed"]
+Given = Literal["data", "model"]
 View = Literal["mirror", "tta", "large_crop", "ten_crops"]
 
 
@@ -224,6 +225,8 @@ class Environment(Machine):
     """What a user should know about the images: which files were not used, and which had to be changed."""
     lengthened: tuple[Lengthening, ...] = ()
     """The total lengths that the run got later; its recipe alone does not repeat such a run."""
+    given: tuple[Given, ...] = ()
+    """What Python code gave to the run, its images or its network; its recipe alone does not repeat such a run."""
     format: int = FORMAT
 
 

@@ -64,6 +64,11 @@ class KeptWeights:
         if self.best:
             self.network.load_state_dict(self.best)
 
+    def give_to_trained(self) -> None:
+        """Set the network that trained to the weights that are kept."""
+        if self.network is not self.trained:
+            self.trained.load_state_dict(self.network.state_dict())
+
     def state(self) -> dict[str, Tensor]:
         """Return what a checkpoint needs beside the network that trains: the average and the best weights."""
         average = {} if self.ema_decay is None else self.network.state_dict()

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from resunit.data import Dataset, OwnImages, Split, as_dataset
 from resunit.errors import RunError, UsageError
 from resunit.io.places import user_path
 from resunit.runs.end_of_training import steps_before_the_end
@@ -18,17 +19,18 @@ from resunit.training.checkpoints import find_newest_checkpoint
 from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.ghost_batch_norm import set_momentum
+from resunit.training.own_network import keeping_settings
 from resunit.training.precision import autocast
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import quick
-from resunit.training.same_run import check_recipe_of_run
+from resunit.training.same_run import check_given, check_recipe_of_run
 from resunit.training.setup import TrainingSetup, prepare
 from resunit.training.signals import StopRequest, stop_requests
 from resunit.training.state import TrainingState
 from resunit.training.threads import limit_threads, set_recorded_threads
-from resunit.training.writer import RunWriter
+from resunit.training.writer import OnLog, RunWriter
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
 # A stored recipe gives these fields as they were resolved, which says more than what was asked for.
@@ -39,6 +41,9 @@ RESOLVED_FIELDS = {"data", "weights", "batch_size", "precision", "activation_che
 def train(
     recipe: Recipe | None = None,
     *,
+    data: Dataset[Split] | OwnImages | None = None,
+    model: nn.Module | None = None,
+    on_log: OnLog | None = None,
     out: str | Path | None = None,
     quiet: bool = False,
     command: str | None = None,
@@ -49,6 +54,13 @@ def train(
 
     Args:
         recipe: the run; by default `quick`, on CIFAR-10.
+        data: images in memory, in the place of the recipe's data: what `resunit.data.make_dataset` returns, or only
+            images to train on, a pair (images, labels) or a data set of torch, of which the recipe's `validation`
+            holds some out.
+        model: a module that maps images (N, 3, H, W) to logits, in the place of the recipe's network. It is trained
+            as it is, and has the kept weights at the end. environment.json says what was given, because the recipe
+            alone does not repeat the run.
+        on_log: is called with each LogLine after it was written, on rank 0.
         out: a new folder; by default one under runs/.
         quiet: whether nothing is shown on stderr.
         command: the command that starts the run, as it was typed, for its record.
@@ -63,16 +75,26 @@ def train(
         RunError: the folder is in use.
     """
     limit_threads()
-    setup = prepare(recipe or quick())
-    folder = _create_folder(setup, None if out is None else user_path(out))
-    writer = RunWriter(folder, setup)
-    with writer.in_use(command):
-        return _train_on(TrainingState(), setup, writer, quiet)
+    with keeping_settings(model):
+        setup = prepare(recipe or quick(), as_dataset(data), model)
+        folder = _create_folder(setup, None if out is None else user_path(out))
+        writer, state = RunWriter(folder, setup, on_log), TrainingState()
+        with writer.in_use(command):
+            if model is not None:
+                writer.save_checkpoint(state)  # No seed makes the initial weights again.
+            return _train_on(state, setup, writer, quiet)
 
 
 @isolated_process_state()
 def resume(
-    path: str | Path, *, steps: int | None = None, epochs: float | None = None, quiet: bool = False
+    path: str | Path,
+    *,
+    steps: int | None = None,
+    epochs: float | None = None,
+    data: Dataset[Split] | OwnImages | None = None,
+    model: nn.Module | None = None,
+    on_log: OnLog | None = None,
+    quiet: bool = False,
 ) -> RunResult:
     """Continue an interrupted run, to bitwise the weights of a run that was never interrupted.
 
@@ -86,6 +108,10 @@ def resume(
         path: the run's folder.
         steps: the new total of steps.
         epochs: the new total of epochs.
+        data: the images that `train` was given, if it was given any.
+        model: a module like the one that `train` was given, if it was given one; it gets the run's weights.
+        on_log: is called with each LogLine after it was written, on rank 0. Lines after the last checkpoint are
+            written again.
         quiet: whether nothing is shown on stderr.
 
     Returns:
@@ -93,8 +119,8 @@ def resume(
 
     Raises:
         UsageError: both steps and epochs are given, or not more than the run has done.
-        RunError: `path` is not a run's folder or is in use; or the run diverged, its data have changed, or its
-            recipe.json was edited.
+        RunError: `path` is not a run's folder or is in use; or the run diverged, its data have changed, its
+            recipe.json was edited, or `train` was given other arguments.
         FileFormatError: a file of the run is damaged or of a newer format.
     """
     folder = RunFolder(user_path(path))
@@ -104,18 +130,20 @@ def resume(
         return result
     if (environment := folder.read_environment()) is not None:
         check_recipe_of_run(folder, recipe, environment, gets_new_length=gets_new_length)
+        check_given(folder, environment, {"data": data is not None, "model": model is not None})
         set_recorded_threads(environment.threads)
     if gets_new_length:
         recipe = with_changes(recipe, {"steps": steps, "epochs": epochs})
-    setup = prepare(recipe)
-    writer = RunWriter(folder, setup)
-    writer.check_sources()
-    lengthening = _lengthening(folder, setup) if gets_new_length else None
-    with writer.in_use(lengthening=lengthening):
-        state = writer.restore()
-        if lengthening is not None:
-            state.forget_the_end()
-        return _train_on(state, setup, writer, quiet)
+    with keeping_settings(model):
+        setup = prepare(recipe, as_dataset(data), model)
+        writer = RunWriter(folder, setup, on_log)
+        writer.check_sources()
+        lengthening = _lengthening(folder, setup) if gets_new_length else None
+        with writer.in_use(lengthening=lengthening):
+            state = writer.restore()
+            if lengthening is not None:
+                state.forget_the_end()
+            return _train_on(state, setup, writer, quiet)
 
 
 def _lengthening(folder: RunFolder, setup: TrainingSetup) -> Lengthening:
@@ -206,6 +234,7 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
             predictions = setup.judge()
             state.evaluated += len(predictions.labels)
         views = setup.evaluate_views()
+        setup.kept.give_to_trained()
         state.seconds += clock.lap()
         return writer.finish("done", state, predictions, views, last_step)
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from resunit.models.summary import count_multiply_adds, count_parameters
+from resunit.models.summary import count_parameters
 from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.schema import Evaluation, Prediction, RunResult, Status
 from resunit.training.evaluation import Predictions, ViewPredictions
@@ -52,7 +52,7 @@ def describe_result(
     has_end = status == "done" and state.end_seen == images_at_the_end
     return RunResult(
         model=setup.model,
-        design=setup.spec.design,
+        design=setup.design,
         data=setup.dataset.name,
         recipe=recipe.name,
         precision=recipe.precision,
@@ -62,9 +62,7 @@ def describe_result(
         steps=state.step,
         images_seen=images_seen,
         train_flops=setup.train_flops(state.step),
-        evaluation_flops=sum(
-            2 * count_multiply_adds(setup.spec, side) * count for side, count in passes.items()
-        ),
+        evaluation_flops=sum(2 * setup.count_multiply_adds(side) * count for side, count in passes.items()),
         wall_seconds=state.seconds,
         images_per_second=images_seen / state.training_seconds if state.training_seconds else None,
         split=split,
