@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 import resunit
 from resunit.errors import UsageError
 from resunit.io.tensors import read_tensors
+from resunit.reproduction.identity import identity_of
 from resunit.runs.folder import RunFolder
 from resunit.training import loop
 from resunit.training.batches import GhostBatch
@@ -190,3 +191,11 @@ def test_test_images_choose_nothing(changes: dict[str, Any], tmp_path: Path) -> 
     assert not (tmp_path / "run").exists()
     with pytest.raises(UsageError, match="leave out evaluation_images"):
         small(evaluation_images=10, **changes)
+
+
+def test_where_evaluations_choose_their_distance_is_part_of_the_identity() -> None:
+    def identities(**changes: Any) -> int:
+        return len({identity_of(small(evaluate_steps=every, **changes), "data") for every in (1, 2)})
+
+    assert identities() == 1
+    assert identities(patience=3) == identities(keep_best=True) == 2
