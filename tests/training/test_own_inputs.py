@@ -106,6 +106,19 @@ def test_of_training_images_alone_some_are_held_out(tmp_path: Path) -> None:
     result = resunit.train(small(validation=100), data=TRAIN, out=tmp_path / "run", quiet=True)
     assert result.split == "validation"
     assert_same_weights(tmp_path / "by-name", tmp_path / "run")
+    with pytest.raises(UsageError, match="give data in memory, and a recipe with crop shift"):
+        resunit.train(
+            small(crop="scale", padding=0, normalisation="channel"),
+            data=TRAIN,
+            out=tmp_path / "other",
+            quiet=True,
+        )
+    with pytest.raises(UsageError, match="image_size 16 is not that of the given images, 32"):
+        resunit.train(small(image_size=16), data=TRAIN, out=tmp_path / "other", quiet=True)
+    with pytest.raises(DataError, match=r"Pictures is neither .* make_dataset"):
+        resunit.train(
+            small(), data=(Pictures(SAMPLE.train), Pictures(SAMPLE.test)), out=tmp_path / "other", quiet=True
+        )
     with pytest.raises(UsageError, match=r"only images to train on.*make_dataset.*validation"):
         resunit.train(small(), data=TRAIN, out=tmp_path / "other", quiet=True)
 

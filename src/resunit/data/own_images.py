@@ -113,7 +113,8 @@ def _tensor(values: Any, split: str) -> Tensor:
         return torch.as_tensor(values).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"{split}: {type(values).__name__} is neither a tensor nor an array of numbers"
+            f"{split}: {type(values).__name__} is neither a tensor nor an array of numbers; a pair is images and their "
+            "labels, and make_dataset(train, test) takes images to train on and to test on"
         ) from error
 
 

@@ -205,8 +205,8 @@ def _hold_out(recipe: Recipe, dataset: AnyDataset) -> AnyDataset:
 
 def check_given_dataset(recipe: Recipe, dataset: Dataset[Split]) -> None:
     """Raise UsageError if images that Python code gave do not fit `recipe`."""
-    if recipe.crop != "shift":
-        raise UsageError(f"crop {recipe.crop} reads a folder's files; give crop shift for images in memory")
+    if recipe.crop != "shift" or not isinstance(dataset.train, Split):
+        raise UsageError("crops of files need a folder; give data in memory, and a recipe with crop shift")
     if recipe.image_size not in (None, dataset.train.side):
         raise UsageError(
             f"image_size {recipe.image_size} is not that of the given images, {dataset.train.side}; resize them, or "
