@@ -21,7 +21,8 @@ with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
     )
     page = browser.new_page()
     page.goto(page_path.resolve().as_uri())
-    page.wait_for_selector(".plotly svg, svg.main-svg")
+    if page.locator(".figure").count():
+        page.wait_for_selector(".plotly svg, svg.main-svg")
     page.wait_for_timeout(500)
     page.screenshot(path=picture, clip=TOP, full_page=True)  # pyright: ignore[reportArgumentType]
     browser.close()

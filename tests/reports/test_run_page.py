@@ -9,7 +9,7 @@ from resunit.errors import FileFormatError, RunError
 from resunit.io.format import format_percent
 from resunit.reports import write_run_page
 from resunit.reports.confusion_figure import MOST_DRAWABLE_CLASSES
-from resunit.runs.schema import Evaluation, PropagationLine, Status, ViewError
+from resunit.runs.schema import Calibration, CalibrationBin, Evaluation, PropagationLine, Status, ViewError
 from tests.reports.run_records import (
     CLASSES,
     ENVIRONMENT,
@@ -151,7 +151,25 @@ def test_a_matrix_too_large_to_see_leaves_the_table_of_its_classes(folder: Path)
     names = [f"class {i}" for i in range(MOST_DRAWABLE_CLASSES + 1)]
     page = own_markup(write_run(folder, evaluated=evaluation(names, mistakes=0)))
     assert figures_in(page) == ["curves"]
-    assert len(re.findall(r'<th scope="row"><span>class \d+</span></th>', page)) == len(names)
+    assert len(re.findall(r'<th scope="row"><span>class \d+</span></th>', page)) == 2 * len(names)
+
+
+def test_the_scores_of_the_classes_are_a_table(folder: Path) -> None:
+    few = Evaluation("test", ("cat", "dog", "yak"), ((90, 30, 0), (20, 60, 0), (0, 0, 0)))
+    page = own_markup(write_run(folder, evaluated=few))
+    assert ["cat", "81.82 %", "75.00 %", "78.26 %"] in rows_of(page)
+    assert ["yak", "–", "–", "–"] in rows_of(page)
+    assert "precision 74.24\xa0%, recall 75.00\xa0%, F1 74.42\xa0%" in page
+
+
+def test_the_calibration_is_drawn_where_it_was_measured(folder: Path) -> None:
+    bins = (CalibrationBin(3000, 0.4, 0.3), CalibrationBin(7000, 0.9, 0.7))
+    measured = replace(evaluation(), calibration=Calibration(17.0, 1.8, 17.2, 1.234, bins))
+    page = own_markup(write_run(folder, evaluated=measured))
+    assert figures_in(page) == ["curves", "confusion", "calibration"]
+    assert "by 17.00 points on average" in page
+    assert "a temperature of 1.8" in page
+    assert "from 17.20 to 1.23 points" in page
 
 
 def test_the_classes_are_a_table_of_images_errors_and_what_they_were_taken_for(folder: Path) -> None:

@@ -26,14 +26,14 @@ def test_the_loss_is_its_formula() -> None:
     mixed = 0.3 * one_hot(LABELS, 4).double() + 0.7 * one_hot(LABELS.roll(1), 4).double()
     for smoothing in (0.0, 0.2):
         for weights in (None, WEIGHTS):
-            loss = TrainingLoss(smoothing, weights)
+            loss = TrainingLoss(smoothing, None if weights is None else weights.double())
             by_class = torch.ones(4, dtype=torch.float64) if weights is None else weights.double()
             for targets, shares in ((LABELS, one_hot(LABELS, 4).double()), (mixed, mixed)):
                 torch.testing.assert_close(loss(LOGITS, targets), by_hand(shares, smoothing, by_class))
 
 
 def test_losses_of_ghost_batches_add_up() -> None:
-    loss = TrainingLoss(0.1, WEIGHTS)
+    loss = TrainingLoss(0.1, WEIGHTS.double())
     parts = [
         loss(logits, labels) * len(labels) / 10
         for logits, labels in zip(LOGITS.split(3), LABELS.split(3), strict=True)

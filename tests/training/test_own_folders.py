@@ -237,3 +237,27 @@ def test_names_of_any_bytes_are_trained_on_and_reported(tmp_path: Path) -> None:
     assert len(answers) == 13
     assert evaluate_weights(tmp_path / "run").classes == classifier.classes
     assert r"\xe9t\xe9" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_one_line_says_that_judged_images_are_trained_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for split, count in (("train", 8), ("test", 4)):
+        for label, name in enumerate("ab"):
+            (tmp_path / "photos" / split / name).mkdir(parents=True)
+            for index in range(count):
+                colour = (100 * label, 20 * index, 250 if split == "test" else 0)
+                Image.new("RGB", (32, 32), colour).save(tmp_path / "photos" / split / name / f"{index}.png")
+    Image.new("RGB", (32, 32), (0, 20, 250)).save(tmp_path / "photos" / "train" / "b" / "leak.bmp")
+    command = ["train", "--data", str(tmp_path / "photos"), "--model", "preresnet20", "--steps", "1"]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    captured = capsys.readouterr()
+    (line,) = [text for text in (captured.out + captured.err).splitlines() if "too low" in text]
+    assert "1 of 8 test images stand among the training images too" in line
+    environment = RunFolder(tmp_path / "run").read_environment()
+    assert environment is not None
+    assert line in environment.data_notes
+    (tmp_path / "photos" / "train" / "b" / "leak.bmp").unlink()
+    assert main([*command, "--out", str(tmp_path / "other")]) == 0
+    captured = capsys.readouterr()
+    assert "too low" not in captured.out + captured.err

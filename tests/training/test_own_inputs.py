@@ -299,3 +299,14 @@ def test_validation_images_are_watched() -> None:
     one = make_dataset(pair, validation=pair)
     assert (one.split_name, one.validation) == ("validation", None)
     assert both.checksum != one.checksum
+
+
+def test_a_run_is_brought_to_its_end_whatever_its_state(by_name: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, data = resunit.create_model("resnet20", num_classes=10), make_dataset(TRAIN, TEST)
+    first = loop.train_or_resume(small(), tmp_path / "run", data=data, model=network, quiet=True)
+    (tmp_path / "run" / "result.json").unlink()
+    other = resunit.create_model("resnet20", num_classes=10)
+    again = loop.train_or_resume(small(), tmp_path / "run", data=data, model=other, quiet=True)
+    assert again.test_error == first.test_error
+    assert_same_weights(by_name, tmp_path / "run")

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from resunit.training.result import PREDICTIONS_SHOWN, THUMBNAIL_PIXELS, data_uri, spread_over
+from resunit.data.data_uri import THUMBNAIL_PIXELS, data_uri
+from resunit.training.result import PREDICTIONS_SHOWN, spread_over
 
 
 @pytest.mark.parametrize(

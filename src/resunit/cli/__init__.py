@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from resunit.cli import (
     convert,
     data,
+    export,
     inference,
+    log,
     models,
     propagation,
     report,
@@ -20,7 +22,19 @@ from resunit.io.streams import prepare_streams
 
 __all__ = ["app", "main"]
 # Importing these modules registers their commands.
-COMMANDS = (training, inference, convert, models, data, reproduce, reproduce_argument, propagation, report)
+COMMANDS = (
+    training,
+    inference,
+    convert,
+    export,
+    models,
+    data,
+    reproduce,
+    reproduce_argument,
+    propagation,
+    report,
+    log,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

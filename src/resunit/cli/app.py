@@ -6,9 +6,11 @@ import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Annotated, Any, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
@@ -60,6 +62,24 @@ def tell(text: str, file: TextIO | None = None) -> None:
 def tell_json(document: Any) -> None:
     """Print one JSON document, the only output of a command with --json."""
     print(json.dumps(document, indent=2, allow_nan=False))
+
+
+@contextmanager
+def telling_json_list() -> Iterator[Callable[[Any], None]]:
+    """Give a function that prints an entry of one JSON list, the only output of a command with --json.
+
+    Entries are printed when they are given, so that a list of any length takes no memory.
+    """
+    printed = 0
+
+    def tell_entry(entry: Any) -> None:
+        nonlocal printed
+        text = indent(json.dumps(entry, indent=2, allow_nan=False), "  ")
+        print(f"{',' if printed else '['}\n{text}", end="")
+        printed += 1
+
+    yield tell_entry
+    print("\n]" if printed else "[]")
 
 
 def run(app: App, arguments: Sequence[str]) -> int:

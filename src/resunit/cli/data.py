@@ -8,7 +8,13 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell, tell_json
+from resunit.cli.tables import print_table
+from resunit.io.atomic import write_atomically
+from resunit.io.fields import to_json
+from resunit.io.format import format_count
 from resunit.io.places import IMAGENET_WEIGHTS
+
+GROUPS_SHOWN = 20
 
 data_app = App(
     name="data",
@@ -76,6 +82,49 @@ def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
     return (
         fail(f"{bad} files of {name} are not right; run `resunit data fetch {name}`", FAILED) if bad else DONE
     )
+
+
+@data_app.command(help_epilogue="Example:\n  resunit data check photos/ --html check.html")
+def check(folder: str, *, html: Path | None = None, common: Common = COMMON) -> int:
+    """Say what a folder of images holds, and which of its images stand there more than once.
+
+    Images that stand among those to train on and also among those that are judged come first: with them, the test
+    error is too low. The exit code is 0 whatever is found.
+
+    Parameters
+    ----------
+    folder
+        A folder as `resunit train --data` takes it, or cifar10, cifar100 or cifar10-sample.
+    html
+        Write a page that also shows these images side by side.
+    """
+    from resunit.data.check.check import check_images
+    from resunit.data.check.listing import list_images
+    from resunit.data.check.page import render_check
+    from resunit.data.check.tables import make_class_table, make_group_table, summarise
+
+    listing = list_images(folder, progress=not common.json)
+    found = check_images(listing, progress=not common.json)
+    if html is not None:
+        write_atomically(html, render_check(found, listing).encode())
+    if common.json:
+        tell_json(to_json(found))
+        return DONE
+    print_table(make_class_table(found))
+    print()
+    if found.groups:
+        shown = found.groups[:GROUPS_SHOWN]
+        print_table(make_group_table(found, shown))
+        print()
+        if more := len(found.groups) - len(shown):
+            tell(f"{format_count(more, 'more group')}, which --json lists")
+    for image in found.unreadable:
+        tell(image.problem)
+    for line in (*found.notes, *summarise(found)):
+        tell(line)
+    if html is not None:
+        tell(str(html))
+    return DONE
 
 
 @data_app.command(help_epilogue="Example:\n  resunit data show cifar10 --out samples.png")

@@ -1,18 +1,27 @@
 """`resunit evaluate` and `resunit predict`: the answers of a trained network."""
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell, tell_json
+from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell, tell_json, telling_json_list
 from resunit.cli.own_design import import_design_of
 from resunit.cli.process import claim_process
 from resunit.cli.training import tell_views
-from resunit.errors import DataError, UsageError
+from resunit.errors import UsageError
 from resunit.io.fields import to_json
+from resunit.io.format import format_count
+from resunit.io.progress import counting
 from resunit.runs.judged_images import remark_on_few
+
+if TYPE_CHECKING:
+    from resunit.inference.explained_image import ExplainedImage
 
 
 @app.command(help_epilogue="Example:\n  resunit evaluate runs/quick-1 --data cifar10")
@@ -28,7 +37,7 @@ def evaluate(
     Parameters
     ----------
     source
-        A run's folder or a weights.safetensors file.
+        A run's folder, a weights.safetensors file, or an ONNX or OpenVINO file that `resunit export` wrote.
     data
         Evaluate on this data set: all images of a folder of classes, or its test or else its validation images; one
         line says how many of them the network was trained on. By default, on the images that training was judged on.
@@ -55,39 +64,94 @@ def evaluate(
     return DONE
 
 
-@app.command(help_epilogue="Example:\n  resunit predict runs/quick-1 cat.jpg dog.png --top 3")
-def predict(source: Path, /, *images: Path, top: int = 3, common: Common = COMMON) -> int:
+@app.command(
+    help_epilogue="Examples:\n"
+    "  resunit predict runs/quick-1 cat.jpg dog.png --top 3\n"
+    "  resunit predict runs/quick-1 photos/ --csv answers.csv --html answers.html"
+)
+def predict(
+    source: Path,
+    /,
+    *images: Path,
+    top: int = 3,
+    csv: Path | None = None,
+    html: Path | None = None,
+    common: Common = COMMON,
+) -> int:
     """Predict the classes of image files, with probabilities.
 
     A file that is not a readable image is named, and the others are predicted all the same; the exit code is 1 then.
+    Any number of files takes the memory of some of them.
 
     Parameters
     ----------
     source
-        A run's folder or a weights.safetensors file.
+        A run's folder, a weights.safetensors file, or an ONNX or OpenVINO file that `resunit export` wrote.
     images
-        Image files of any size and format that Pillow reads.
+        Image files of any size and format that Pillow reads, and folders, whose visible images are taken at any depth.
     top
         The number of classes to name for each image.
+    csv
+        Write the answers into this file of comma-separated values, a line an image, and print none of them.
+    html
+        Write a page of the images, their first classes and where the evidence lies, and print no answers.
     """
     if not images:
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")
     if top < 1:
         raise UsageError(f"--top must be at least 1, not {top}")
+    if csv is not None and csv == html:
+        raise UsageError(f"--csv and --html both name {csv}; give two files")
+    from resunit.data.image_files import Unreadable, named_images
     from resunit.inference.classifier import load
+    from resunit.inference.predictions_page import written_page
+    from resunit.inference.predictions_table import written_table
 
     claim_process()
     import_design_of(source)
-    told: list[dict[str, Any]] = []
-    code = DONE
-    for image, answer in load(source).predict_files(images, top):
-        if isinstance(answer, DataError):
-            code = fail(answer, FAILED)
-        elif common.json:
-            classes = [{"class": name, "probability": probability} for name, probability in answer]
-            told.append({"image": str(image), "classes": classes})
-        else:
-            tell(f"{image}: {', '.join(f'{name} {100 * p:.1f} %' for name, p in answer)}")
-    if common.json:
-        tell_json(told)
+    classifier = load(source)
+    writes_files = csv is not None or html is not None
+    shows_progress = writes_files and not common.json
+    code, answered = DONE, 0
+    with ExitStack() as outputs:
+        page = None if html is None else outputs.enter_context(written_page(html, f"Answers of {source}"))
+        takers: list[Callable[[ExplainedImage], None]] = [] if page is None else [page.add]
+        if csv is not None:
+            takers.append(outputs.enter_context(written_table(csv, min(top, len(classifier.classes)))))
+        if common.json:
+            takers.append(outputs.enter_context(_printed_json()))
+        elif not writes_files:
+            takers.append(_print_answers)
+        total = sum(1 for _ in named_images(images)) if shows_progress else 0
+        advance = outputs.enter_context(counting("predicting", total, shows_progress))
+        for found in classifier.explain_files(images, top):
+            if isinstance(found, Unreadable):
+                code = fail(found.error, FAILED)
+                if page is not None:
+                    page.add_problem(found.error)
+            else:
+                answered += 1
+                for take in takers:
+                    take(found)
+            advance(1)
+    if not common.json:
+        for path in filter(None, (csv, html)):
+            tell(f"{path}: {format_count(answered, 'image')}")
     return code
+
+
+def _print_answers(image: ExplainedImage) -> None:
+    """Print the answers for one image as a line."""
+    tell(f"{image.path}: {', '.join(f'{name} {100 * p:.1f} %' for name, p in image.answers)}")
+
+
+@contextmanager
+def _printed_json() -> Iterator[Callable[[ExplainedImage], None]]:
+    """Give a function that prints the answers for one image as an entry of one JSON list."""
+    with telling_json_list() as tell_entry:
+
+        def take(image: ExplainedImage) -> None:
+            classes = [{"class": name, "probability": probability} for name, probability in image.answers]
+            tell_entry({"image": str(image.path), "classes": classes})
+
+        yield take

@@ -1,17 +1,15 @@
 """`resunit report`: pages from the records of runs."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.tables import print_table
 from resunit.cli.unknown_options import find_meant_field
 from resunit.errors import UsageError
 
 if TYPE_CHECKING:
     from resunit.reproduction.report import Report
-
-CHARACTERS_OF_A_FILE = 1000
 
 
 @app.command(
@@ -53,16 +51,7 @@ def report(*paths: Path, out: Path | None = None, against: str | None = None, co
 
 def _tell(written: "Report") -> None:
     """Print the tables of a report, and then its path."""
-    from rich.console import Console
-    from rich.text import Text
-
-    from resunit.reports.printed_table import narrow_table, table_for_terminal
-
-    # What is not a terminal is a file or a program, which wants each run on one line.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else CHARACTERS_OF_A_FILE)
-    for table in (narrow_table(table, console.width) for table in written.tables):
-        console.print(table_for_terminal(table))
-        for note in table.notes:
-            console.print(Text(note), soft_wrap=True)
+    for table in written.tables:
+        print_table(table)
         print()
     print(written.path)

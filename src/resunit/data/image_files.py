@@ -2,12 +2,14 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from PIL import Image, ImageFile
+
+from resunit.errors import DataError
 
 # Folders that systems make for themselves and that do not begin with a dot: of macOS's archives, of NAS devices
 # (Synology, QNAP, NetApp), of file servers for macOS, of Windows and of Linux.
@@ -132,15 +134,71 @@ def visible_folders(folder: Path) -> list[Path]:
     return sorted(Path(entry.path) for entry in _visible(folder) if _is_folder(entry))
 
 
-def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Yield the visible files below `folder`; a link to one of the folders `above` it is not followed."""
-    status = folder.stat()
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that is not a readable image, or a folder that cannot be read or holds no image."""
+
+    path: Path
+    error: DataError
+
+
+def named_images(paths: Iterable[Path]) -> Iterator[Path | Unreadable]:
+    """Yield files that a user named, and the visible images below folders that the user named.
+
+    A folder's images are found while the others are used, in the order of their paths.
+
+    Args:
+        paths: files of any name, which are yielded as they are, and folders.
+
+    Yields:
+        The path of a file; or a folder that cannot be read or holds no image.
+    """
+    suffixes = image_suffixes()
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        is_empty = True
+        for found in _found_below(path):
+            if isinstance(found, OSError):
+                place = Path(os.fsdecode(found.filename)) if found.filename else path
+                problem = f"{place}: cannot be read ({found.strerror}); make it readable"
+                yield Unreadable(place, DataError(problem))
+            elif found.suffix.lower() in suffixes:
+                yield found
+            else:
+                continue
+            is_empty = False
+        if is_empty:
+            problem = f"{path}: holds no image of an ending that Pillow reads; name another folder"
+            yield Unreadable(path, DataError(problem))
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the visible files below `folder`. Raises OSError if it or a folder in it cannot be read."""
+    for found in _found_below(folder):
+        if isinstance(found, OSError):
+            raise found
+        yield found
+
+
+def _found_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path | OSError]:
+    """Yield the visible files below `folder` by name, and the errors of folders that cannot be read.
+
+    A link to one of the folders `above` it is not followed.
+    """
+    try:
+        status = folder.stat()
+        entries = sorted(_visible(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield error
+        return
     place = status.st_dev, status.st_ino
     if place in above:
         return
-    for entry in _visible(folder):
+    for entry in entries:
         if _is_folder(entry):
-            yield from _files_below(Path(entry.path), above | {place})
+            yield from _found_below(Path(entry.path), above | {place})
         elif _is_file(entry):
             yield Path(entry.path)
 

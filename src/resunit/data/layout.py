@@ -47,6 +47,8 @@ class Layout:
     test: Paths | None
     notes: tuple[str, ...]
     """What a user should know about files and folders that are not used, a sentence each."""
+    is_held_out: bool = False
+    """Whether the test images are not a split of the folder, but held out of its only images."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -85,9 +87,10 @@ def find_layout(folder: Path) -> Layout:
             _images_of_classes(splits[kind], train, notes) if kind in splits else None
             for kind in ("validation", "test")
         )
-        if validation is None and test is None:
-            train, test = hold_out(train_folder, train)
-        return Layout(train, validation, test, tuple(notes))
+        if validation is not None or test is not None:
+            return Layout(train, validation, test, tuple(notes))
+        train, test = hold_out(train_folder, train)
+        return Layout(train, None, test, tuple(notes), is_held_out=True)
 
 
 def find_judged_layout(folder: Path, classes: Sequence[str] = ()) -> JudgedLayout:

@@ -32,6 +32,21 @@ def is_folder(name: str) -> bool:
     return name not in KNOWN
 
 
+def is_at_hand(name: str) -> bool:
+    """Return whether a data set can be read without fetching anything: a stored one, the sample or a folder."""
+    if is_folder(name):
+        return user_path(name).is_dir()
+    return not KNOWN[name].sources or is_stored(_folder_of(KNOWN[name], None))
+
+
+def named_folder(name: str) -> Path:
+    """Return the folder that `name` means. Raises UsageError for a single word that names nothing."""
+    path = user_path(name)
+    if not path.exists() and os.sep not in name:
+        raise _unknown(name)
+    return path
+
+
 def load(
     name: str,
     *,
@@ -58,7 +73,7 @@ def load(
         DataError: a file or folder is missing, altered or unreadable; the message names it.
     """
     if name not in KNOWN:
-        return read_folder(_folder_called(name), image_size, progress, skip_broken)
+        return read_folder(named_folder(name), image_size, progress, skip_broken)
     cifar = KNOWN[name]
     folder = _folder_of(cifar, root)
     if cifar.sources and not is_stored(folder):
@@ -144,7 +159,7 @@ def load_judged(
     """
     if name not in KNOWN:
         return read_judged_folder(
-            _folder_called(name),
+            named_folder(name),
             classes,
             image_size,
             progress,
@@ -222,13 +237,6 @@ def _known(name: str) -> Cifar:
     if name not in KNOWN:
         raise _unknown(name)
     return KNOWN[name]
-
-
-def _folder_called(name: str) -> Path:
-    path = user_path(name)
-    if not path.exists() and os.sep not in name:
-        raise _unknown(name)
-    return path
 
 
 def _streamable(name: str) -> Path:

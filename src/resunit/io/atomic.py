@@ -4,11 +4,12 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from resunit.errors import WriteError
+from resunit.errors import ResunitError, WriteError
 
 # What a file system answers that has no locks, or no flushing of folders.
 NOT_OFFERED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EBADF}
@@ -26,19 +27,90 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         WriteError: the operating system refused to write the file.
     """
+    with written_whole(path) as write:
+        write(content)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Give a function that adds bytes to a file, which takes the place of `path` at the end of the context.
+
+    Until then `path` holds the old file, if there is one, and it keeps that file if the context ends with an error.
+
+    Args:
+        path: the file; its folder must exist.
+
+    Raises:
+        WriteError: the operating system refused to write the file.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            _flush(file.fileno())
-        temporary.replace(path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(path)) from error
+        with _refusals_of(path):
+            file = temporary.open("wb")
+
+        def write(content: bytes) -> None:
+            with _refusals_of(path):
+                file.write(content)
+
+        try:
+            yield write
+            with _refusals_of(path):
+                file.flush()
+                _flush(file.fileno())
+        finally:
+            with suppress(
+                OSError
+            ):  # A full disk refuses what is still to be written, which was named already.
+                file.close()
+        with _refusals_of(path):
+            temporary.replace(path)
+            _flush_folder(path.parent)
     finally:
         with suppress(OSError):  # The first error says more than an error about the temporary file would.
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder, which gets its name at the end of the context, with all that is in it then.
+
+    After an exception the folder is deleted. A killed process leaves it under a hidden name that ends in .partial.
+
+    Args:
+        folder: the final name, which must not exist, or be an empty folder; the folder above it must exist.
+
+    Raises:
+        WriteError: the operating system refused to write, here or within the context.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    try:
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.iterdir():
+            _flush_file(file)
+        _flush_folder(temporary)
+        temporary.rename(folder)
+        _flush_folder(folder.parent)
+    except OSError as error:
+        if isinstance(error, ResunitError):
+            raise
+        raise WriteError(error.errno, error.strerror, str(folder)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _flush_file(path: Path) -> None:
+    with path.open("rb") as file:
+        _flush(file.fileno())
+
+
+@contextmanager
+def _refusals_of(path: Path) -> Iterator[None]:
+    """Raise WriteError that names `path` for what the operating system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror, str(path)) from error
 
 
 def make_folder(folder: Path) -> None:
@@ -98,6 +170,27 @@ def only_user_of(folder: Path) -> Iterator[bool]:
     """
     with _locked(os.open(folder, os.O_RDONLY), wait=False) as is_locked:
         yield is_locked
+
+
+def is_in_use(folder: Path) -> bool:
+    """Return whether a process holds the lock of `only_user_of`, or whether that cannot be known.
+
+    The answer takes the lock for an instant, together with others who ask. A process that asks for it alone in this
+    very instant is refused, so ask seldom.
+
+    Raises:
+        OSError: the folder cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if isinstance(error, BlockingIOError) or error.errno in NOT_OFFERED:
+            return True
+        raise
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextmanager

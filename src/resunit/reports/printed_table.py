@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resunit.io.format import NO_BREAK_SPACE
+from resunit.io.format import NO_BREAK_SPACE, escape_text
 from resunit.io.sortable_table import SortableTable
 from resunit.reports.markdown import render_markdown_table
 
@@ -54,16 +54,17 @@ def table_for_terminal(table: SortableTable) -> RichTable:
         justify = "right" if table.has_numbers(column) else "left"
         printed.add_column(Text(heading), justify=justify, overflow="fold")
     for row in table.rows:
-        printed.add_row(*(Text(_write_plain_spaces(cell.text)) for cell in row))
+        printed.add_row(*(Text(_make_plain(cell.text)) for cell in row))
     return printed
 
 
 def table_in_markdown(title: str, table: SortableTable) -> str:
     """Return the table with its notes as a section of Markdown."""
-    rows = [[_write_plain_spaces(cell.text) for cell in row] for row in table.rows]
+    rows = [[_make_plain(cell.text) for cell in row] for row in table.rows]
     notes = [" ".join(table.notes)] if table.notes else []
     return "\n\n".join([f"## {title}", render_markdown_table(table.headings, rows), *notes]) + "\n"
 
 
-def _write_plain_spaces(text: str) -> str:
-    return text.replace(NO_BREAK_SPACE, " ")
+def _make_plain(text: str) -> str:
+    """Return a text with plain spaces, in which what a terminal cannot show is written out."""
+    return escape_text(text.replace(NO_BREAK_SPACE, " "))

@@ -13,6 +13,7 @@ from resunit.io.fields import to_json
 from resunit.io.format import format_count, format_field_value, format_percent, format_time
 from resunit.io.page import render_page
 from resunit.io.places import user_path
+from resunit.reports.calibration_figure import draw_calibration
 from resunit.reports.class_table import make_class_table
 from resunit.reports.command import repeat_command, spell_out_command
 from resunit.reports.confusion_figure import draw_confusion
@@ -21,6 +22,7 @@ from resunit.reports.propagation_figure import draw_propagation
 from resunit.reports.propagation_verdicts import select_verdicts
 from resunit.reports.run_findings import find_in_run
 from resunit.reports.run_settings import select_settings
+from resunit.reports.score_table import make_score_table
 from resunit.reports.training_figure import draw_training
 from resunit.runs.read import Run, read_run
 from resunit.runs.schema import Environment, Prediction
@@ -61,6 +63,7 @@ def render_run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | 
         findings=find_in_run(run),
         verdicts=select_verdicts(run.propagation),
         classes=make_class_table(run.confusion) if run.confusion else None,
+        scores=make_score_table(run.confusion) if run.confusion else None,
         pictures=_with_own_image(run.evaluation.predictions if run.evaluation else ()),
         mistakes=_with_own_image(run.evaluation.mistakes if run.evaluation else ()),
         repeat_command=repeat_command(run.folder),
@@ -75,9 +78,11 @@ def render_run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | 
 
 
 def _figures(run: Run) -> dict[str, Figure]:
+    calibration = run.evaluation.calibration if run.evaluation else None
     figures = {
         "curves": draw_training(run.log, run.watched) if run.log else None,
         "propagation": draw_propagation(run.propagation),
+        "calibration": draw_calibration(calibration) if calibration and not run.has_few_images else None,
         "confusion": draw_confusion(run.confusion) if run.confusion else None,
     }
     return {name: figure for name, figure in figures.items() if figure is not None}

@@ -24,6 +24,20 @@ class ClassError(NamedTuple):
     times: int
 
 
+class ClassScore(NamedTuple):
+    """How well one class is found, in percent.
+
+    Attributes:
+        precision: of the images that were predicted as the class, those that are of it; None without predictions.
+        recall: of the images of the class, those that were predicted as it; None without images.
+        f1: the harmonic mean of both, 2 TP / (2 TP + FP + FN); None without images and predictions.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
 @dataclass(frozen=True)
 class Confusion:
     """Counts of images by true and predicted class.
@@ -45,6 +59,18 @@ class Confusion:
         """Return the error of every class that has images, the highest error first."""
         errors = [self._count_class_error(true) for true, row in enumerate(self.counts) if sum(row)]
         return sorted(errors, key=lambda found: (found.error, found.name), reverse=True)
+
+    def score_classes(self) -> list[ClassScore]:
+        """Return precision, recall and F1 of each class, in the order of the classes."""
+        predicted = [sum(column) for column in zip(*self.counts, strict=True)]
+        return [
+            ClassScore(
+                precision=_percent(row[label], predicted[label]),
+                recall=_percent(row[label], sum(row)),
+                f1=_percent(2 * row[label], predicted[label] + sum(row)),
+            )
+            for label, row in enumerate(self.counts)
+        ]
 
     def find_most_confused(self) -> tuple[int, int] | None:
         """Return the two classes that were mistaken for each other most often; None without mistakes.
@@ -71,3 +97,7 @@ class Confusion:
 
     def _count_exchanged(self, a: int, b: int) -> int:
         return self.counts[a][b] + self.counts[b][a]
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return 100 * part / whole if whole else None

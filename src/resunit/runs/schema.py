@@ -174,10 +174,37 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class CalibrationBin:
+    """The images whose answer has a probability in one range."""
+
+    images: int
+    probability: float
+    """The mean probability of the answers."""
+    right: float
+    """The share of right answers."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How well the probabilities of answers agree with the shares of right answers (Guo et al. 2017)."""
+
+    error: float
+    """The expected calibration error on all images, in percentage points."""
+    temperature: float
+    """What the logits are divided by; it minimises the cross-entropy of every second image, the first one included."""
+    error_before: float
+    """The expected calibration error on the other images, in percentage points."""
+    error_after: float
+    """The expected calibration error on the other images once the logits are divided by the temperature."""
+    bins: tuple[CalibrationBin, ...]
+    """The ranges of equal width that hold images, by ascending probability."""
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The confusion matrix of the final weights and examples of their answers, as evaluation.json holds them."""
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     split: Split
     classes: tuple[str, ...]
@@ -187,6 +214,8 @@ class Evaluation:
     """The wrong answers with the highest probabilities, the highest first."""
     predictions: tuple[Prediction, ...] = ()
     """Answers to images at equal distances in the split, right and wrong; the first evaluations had none."""
+    calibration: Calibration | None = None
+    """None before format 3, and for a single image."""
     format: int = FORMAT
 
 

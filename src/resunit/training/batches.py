@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,10 +24,13 @@ from resunit.training.mixing import Mixing
 
 @dataclass(frozen=True)
 class GhostBatch:
-    """A micro-batch, which batch norm normalises by the micro-batch's own statistics."""
+    """A micro-batch, which batch norm normalises by its own statistics.
+
+    Where a ghost batch is all images of a step, each rank has a part of it.
+    """
 
     images: Tensor
-    """(n, C, H, W) float32, normalised and augmented."""
+    """(n, C, H, W), normalised and augmented, in the dtype of the network's weights."""
     labels: Tensor
     """(n,) int64; of a mixed image, the class with the greatest share."""
     targets: Tensor
@@ -44,8 +48,10 @@ class Batches:
     batch_size: int
     """The number of images in a step, over all ranks."""
     ghost_batch_size: int | None
-    """The number of images in a ghost batch; None means all images of a rank."""
+    """The number of images in a ghost batch; None means all images of a step."""
     distributed: Distributed
+    dtype: torch.dtype = torch.float32
+    """The dtype of the images, which is the network's."""
     chances: Tensor | None = None
     """Numbers (N,) in proportion to which images are drawn; None shows each image once an epoch."""
     mixing: Mixing | None = None
@@ -98,6 +104,6 @@ class Batches:
             images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
         labels = self.split.labels[indices.to(self.distributed.device)]
         if self.mixing is None:
-            return GhostBatch(images, labels, labels)
+            return GhostBatch(images.to(self.dtype), labels, labels)
         images, shares = self.mixing(images, labels, step)
-        return GhostBatch(images, shares.argmax(1), shares)
+        return GhostBatch(images.to(self.dtype), shares.argmax(1), shares.to(self.dtype))

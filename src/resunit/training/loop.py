@@ -18,8 +18,9 @@ from resunit.training.batches import GhostBatch
 from resunit.training.checkpoints import find_newest_checkpoint
 from resunit.training.clock import Clock
 from resunit.training.display import Display
-from resunit.training.ghost_batch_norm import set_momentum
-from resunit.training.own_network import keeping_settings
+from resunit.training.ghost_batch_norm import count_ghost_batches, set_momentum
+from resunit.training.launch import check_can_be_found_again, count_restarts
+from resunit.training.own_network import OwnNetwork, keeping_settings
 from resunit.training.precision import autocast
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
@@ -50,6 +51,9 @@ def train(
 ) -> RunResult:
     """Train as `recipe` says, and return the summary that result.json holds.
 
+    Processes that torchrun starts together train one run together. If one fails and torchrun restarts the group,
+    the run goes on from its last checkpoint.
+
     The process stays as it was: random generators, threads, default dtype, grad mode and environment.
 
     Args:
@@ -61,7 +65,7 @@ def train(
             as it is, and has the kept weights at the end. environment.json says what was given, because the recipe
             alone does not repeat the run.
         on_log: is called with each LogLine after it was written, on rank 0.
-        out: a new folder; by default one under runs/.
+        out: a new folder; by default one under runs/. It must be given where torchrun may restart the processes.
         quiet: whether nothing is shown on stderr.
         command: the command that starts the run, as it was typed, for its record.
 
@@ -74,12 +78,16 @@ def train(
         DataError: the data cannot be fetched or read.
         RunError: the folder is in use.
     """
+    recipe, path = recipe or quick(), None if out is None else user_path(out)
+    check_can_be_found_again(path)
+    if path is not None and count_restarts() > 0 and RunFolder(path).recipe.exists():
+        return train_or_resume(recipe, path, data=data, model=model, on_log=on_log, quiet=quiet)
     limit_threads()
     with keeping_settings(model):
-        setup = prepare(recipe or quick(), as_dataset(data), model)
-        folder = _create_folder(setup, None if out is None else user_path(out))
+        setup = prepare(recipe, as_dataset(data), model)
+        folder = _create_folder(setup, path)
         writer, state = RunWriter(folder, setup, on_log), TrainingState()
-        with writer.in_use(command):
+        with setup.distributed.explained_loss(), writer.in_use(command):
             if model is not None:
                 writer.save_checkpoint(state)  # No seed makes the initial weights again.
             return _train_on(state, setup, writer, quiet)
@@ -139,7 +147,7 @@ def resume(
         writer = RunWriter(folder, setup, on_log)
         writer.check_sources()
         lengthening = _lengthening(folder, setup) if gets_new_length else None
-        with writer.in_use(lengthening=lengthening):
+        with setup.distributed.explained_loss(), writer.in_use(lengthening=lengthening):
             state = writer.restore()
             if lengthening is not None:
                 state.forget_the_end()
@@ -158,15 +166,27 @@ def _lengthening(folder: RunFolder, setup: TrainingSetup) -> Lengthening:
     return Lengthening(done, setup.steps)
 
 
-def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) -> RunResult:
+def train_or_resume(
+    recipe: Recipe,
+    path: str | Path,
+    *,
+    data: Dataset[Split] | OwnImages | None = None,
+    model: nn.Module | None = None,
+    on_log: OnLog | None = None,
+    quiet: bool = False,
+) -> RunResult:
     """Bring the run in folder `path` to its end, whether it is new, interrupted or ended already.
+
+    The arguments are those of `train`.
 
     Raises:
         RunError: the folder holds a run of another recipe.
     """
     folder = RunFolder(user_path(path))
     if not folder.recipe.exists():
-        return train(recipe, out=path, quiet=quiet)
+        return train(recipe, data=data, model=model, on_log=on_log, out=path, quiet=quiet)
+    if model is not None:
+        recipe = OwnNetwork(model).recipe_for(recipe)
     stored, asked = read_stored_recipe(folder).to_json(), recipe.to_json()
     for name in asked.keys() - RESOLVED_FIELDS:
         if stored[name] != asked[name]:
@@ -176,7 +196,7 @@ def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) ->
     result = folder.read_result()
     if result is not None and result.status == "diverged":
         return result
-    return resume(path, quiet=quiet)
+    return resume(path, data=data, model=model, on_log=on_log, quiet=quiet)
 
 
 def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, quiet: bool) -> RunResult:
@@ -245,7 +265,7 @@ def train_step(
     """Train one step on this rank's ghost batches.
 
     The gradients add up to the gradient on the whole batch; batch norm normalises each ghost batch by its own
-    statistics.
+    statistics, or the whole batch of all ranks where the recipe has no ghost batch size.
 
     Args:
         setup: the run; its optimizer steps.
@@ -259,9 +279,12 @@ def train_step(
     recipe, distributed = setup.recipe, setup.distributed
     torch.manual_seed(step_seed(recipe.seed, step, distributed.rank))
     images_of_rank = sum(len(batch.labels) for batch in ghost_batches)
-    totals = torch.zeros(2, device=distributed.device)
+    totals = torch.zeros(2, device=distributed.device, dtype=setup.batches.dtype)
     # Autocast keeps the weights that it has cast for as long as its region lasts: one region serves a step.
-    with autocast(distributed.device, recipe.precision):
+    with (
+        autocast(distributed.device, recipe.precision),
+        distributed.shared_statistics(setup.network, recipe.ghost_batch_size),
+    ):
         for index, batch in enumerate(ghost_batches):
             set_momentum(setup.network, index, len(ghost_batches))
             with distributed.gradient_sync(model, is_last=index + 1 == len(ghost_batches)):
@@ -272,6 +295,8 @@ def train_step(
                 plain = functional.cross_entropy(logits, batch.targets, reduction="sum")
                 totals += torch.stack([plain, (logits.argmax(1) != batch.labels).sum()])
     distributed.average_running_statistics(setup.network)
+    if recipe.ghost_batch_size is not None:
+        count_ghost_batches(setup.network, len(ghost_batches) * (distributed.world_size - 1))
     distributed.all_reduce(totals)
     setup.optimizer.step(setup.learning_rate_at(step))
     return totals[0].item() / setup.batches.batch_size, int(totals[1])

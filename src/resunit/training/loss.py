@@ -13,7 +13,7 @@ class TrainingLoss:
 
     label_smoothing: float
     class_weights: Tensor | None
-    """(classes,) float32; None weighs all classes alike."""
+    """(classes,), in the dtype of the network's weights; None weighs all classes alike."""
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss of a ghost batch.
@@ -29,7 +29,7 @@ class TrainingLoss:
         if self.class_weights is None:
             return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
         total = functional.cross_entropy(
-            logits, targets, self.class_weights.to(logits.dtype), reduction="sum", label_smoothing=smoothing
+            logits, targets, self.class_weights, reduction="sum", label_smoothing=smoothing
         )
         return total / len(targets)
 

@@ -58,9 +58,9 @@ class OwnNetwork:
             )
         with torch.inference_mode(), isolated_random_numbers():
             module = deepcopy(self.module).eval()
-            example = next(module.parameters())
+            images = next(module.parameters()).new_zeros(2, 3, side, side)
             try:
-                logits = module(torch.zeros(2, 3, side, side, device=example.device))
+                logits = module(images)
             except (RuntimeError, ValueError, TypeError) as error:
                 reason = str(error).splitlines()[0]
                 raise UsageError(f"model cannot compute images of {side} pixels: {reason}") from error
@@ -81,7 +81,7 @@ class OwnNetwork:
     def _count(self, side: int, trains: bool) -> int:
         with isolated_random_numbers():
             module = deepcopy(self.module).train(trains)
-            images = torch.zeros(2, 3, side, side, device=next(module.parameters()).device)
+            images = next(module.parameters()).new_zeros(2, 3, side, side)
             with torch.set_grad_enabled(trains), FlopCounterMode(display=False) as counter:
                 logits = module(images)
                 if trains:

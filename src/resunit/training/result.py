@@ -1,25 +1,22 @@
 """The records that end a run: its result, and the evaluation of its final weights."""
 
-import base64
-import io
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 
 import torch
-from PIL import Image
-from torch import Tensor
 
+from resunit.data.data_uri import data_uri
 from resunit.models.summary import count_parameters
 from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.schema import Evaluation, Prediction, RunResult, Status
+from resunit.training.calibration import measure_calibration
 from resunit.training.evaluation import Predictions, ViewPredictions
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
 
 MISTAKES_SHOWN = 24
 PREDICTIONS_SHOWN = 24
-THUMBNAIL_PIXELS = 128
 
 
 def describe_result(
@@ -96,6 +93,7 @@ def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evalu
         confusion=predictions.confusion(),
         mistakes=answers[: len(worst)],
         predictions=answers[len(worst) :],
+        calibration=measure_calibration(predictions.probabilities, predictions.labels),
     )
 
 
@@ -129,15 +127,3 @@ def _answers_to(
             )
         )
     return tuple(answers)
-
-
-def data_uri(image: Tensor) -> str:
-    """Return an image (3, H, W) uint8 as the data URI of a PNG, which a page can hold.
-
-    An image with a side of more than `THUMBNAIL_PIXELS` becomes smaller, so that a page of many stays small.
-    """
-    picture = Image.fromarray(image.cpu().permute(1, 2, 0).contiguous().numpy())
-    picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

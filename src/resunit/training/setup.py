@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from resunit.data import Augmentation, Dataset, Normalisation, Split, StreamedSplit, load, stream
+from resunit.data.leaks import describe_leak
 from resunit.errors import ResunitError, UsageError
 from resunit.models.network import NetworkSpec, build, stem_for
 from resunit.models.registry import network_spec
@@ -27,7 +28,7 @@ from resunit.training.mixing import Mixing
 from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.own_network import DESIGN as DESIGN_OF_OWN
 from resunit.training.own_network import OwnNetwork
-from resunit.training.precision import resolve_precision
+from resunit.training.precision import dtype_of_weights, resolve_precision
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
 from resunit.training.starting_weights import StartingWeights, read_starting_weights
@@ -42,8 +43,8 @@ class TrainingSetup:
     """The network, the data and everything else that a run computes with."""
 
     recipe: Recipe
-    """It is resolved: its batch size is a number, its precision is "bf16" or "fp32", and its activation
-    checkpointing is "fast" or "small"."""
+    """It is resolved: its batch size is a number, its precision is "bf16", "fp32" or "fp64", and its
+    activation checkpointing is "fast" or "small"."""
     distributed: Distributed
     dataset: AnyDataset
     normalisation: Normalisation
@@ -199,8 +200,14 @@ def prepare(
 
 
 def _hold_out(recipe: Recipe, dataset: AnyDataset) -> AnyDataset:
-    """Return the data set with the images that `recipe` holds out in the place of its test images."""
-    return dataset.hold_out(recipe.validation) if recipe.validation else dataset
+    """Return the data set with the images that `recipe` holds out in the place of its test images.
+
+    A note says if images to evaluate on are among those to train on.
+    """
+    if recipe.validation:
+        dataset = dataset.hold_out(recipe.validation)
+    leak = describe_leak(dataset)
+    return dataset if leak is None else replace(dataset, notes=(*dataset.notes, leak))
 
 
 def check_given_dataset(recipe: Recipe, dataset: Dataset[Split]) -> None:
@@ -259,6 +266,7 @@ def assemble(
     network = network.to(device).to(memory_format=torch.channels_last)
     if spec.stem == "whitening" and weights is None:
         fit_whitening(network.stem, dataset.train, normalisation)
+    network = network.to(dtype_of_weights(recipe.precision))
     if recipe.activation_checkpointing == "small":
         enable_activation_checkpointing(network.stages)
     if not recipe.train_norm_scale:
@@ -278,7 +286,8 @@ def _assemble_own(
     if precision == "auto":
         precision = "bf16" if supports_bf16(device) else "fp32"
     recipe = _resolve_data(replace(recipe, precision=precision), dataset, distributed)
-    network = own.module.to(device).to(memory_format=torch.channels_last)
+    dtype = dtype_of_weights(precision)
+    network = own.module.to(device, dtype).to(memory_format=torch.channels_last)
     if not recipe.train_norm_scale:
         fix_norm_scales(network)
     own.check(side, len(dataset.classes))
@@ -303,7 +312,10 @@ def _join(
     # Drawing images needs their chances on the CPU.
     labels = dataset.train.labels.cpu()
     weights_of_classes = balanced_weights(labels, len(dataset.classes))
-    class_weights = weights_of_classes.to(distributed.device) if recipe.class_weights == "balanced" else None
+    dtype = dtype_of_weights(recipe.precision)
+    class_weights = None
+    if recipe.class_weights == "balanced":
+        class_weights = weights_of_classes.to(distributed.device, dtype)
     batches = Batches(
         split=dataset.train,
         normalisation=normalisation,
@@ -312,6 +324,7 @@ def _join(
         batch_size=recipe.batch_size,
         ghost_batch_size=recipe.ghost_batch_size,
         distributed=distributed,
+        dtype=dtype,
         chances=weights_of_classes[labels] if recipe.sampling == "balanced" else None,
         mixing=describe_mixing(recipe, len(dataset.classes)),
     )
@@ -366,10 +379,8 @@ def _resolve_data(recipe: Recipe, dataset: AnyDataset, distributed: Distributed)
     """Return the recipe with its batch size, and the name of its data set. Raises UsageError."""
     images, side = len(dataset.train), dataset.train.side
     batch_size = min(recipe.batch_size or min(250, max(16, images // 16)), images)
-    if batch_size % distributed.world_size:
-        raise UsageError(
-            f"batch_size {batch_size} cannot be shared equally by {distributed.world_size} processes"
-        )
+    if distributed.world_size > 1:
+        check_shares(batch_size, recipe.ghost_batch_size, distributed.world_size)
     if recipe.padding_mode == "reflect" and recipe.padding >= side:
         raise UsageError(f"padding {recipe.padding} cannot be reflected in images of {side} pixels")
     return replace(recipe, batch_size=batch_size, data=dataset.name)
@@ -378,6 +389,27 @@ def _resolve_data(recipe: Recipe, dataset: AnyDataset, distributed: Distributed)
 def _sides_of(recipe: Recipe, side: int) -> set[int]:
     """Return the sides in pixels of all images that a run trains on; `side` is that of the stored images."""
     return {side, *(round(scale * side) for scale in recipe.resize_scales)}
+
+
+def check_shares(batch_size: int, ghost_batch_size: int | None, world_size: int) -> None:
+    """Raise UsageError unless each of several processes gets equally many images, and whole ghost batches of them.
+
+    Then the processes together have the ghost batches that one process has.
+    """
+    share, rest = divmod(batch_size, world_size)
+    if rest:
+        lower = batch_size - rest
+        fitting = f"{lower} or {lower + world_size}" if lower else f"{world_size}"
+        raise UsageError(
+            f"batch_size {batch_size} cannot be shared equally by {world_size} processes; {fitting} can"
+        )
+    if ghost_batch_size is not None and share % ghost_batch_size:
+        sizes = [str(size) for size in range(2, share + 1) if share % size == 0]
+        raise UsageError(
+            f"ghost_batch_size {ghost_batch_size} does not divide {share}, which is the share of each of "
+            f"{world_size} processes in batch_size {batch_size}; give {', '.join([*sizes, 'none'])}"
+            " (none normalises over the whole batch)"
+        )
 
 
 def describe_augmentation(recipe: Recipe) -> Augmentation:

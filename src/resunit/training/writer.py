@@ -175,6 +175,7 @@ class RunWriter:
                 self.folder.write_evaluation(describe_evaluation(self.setup, predictions))
             self.folder.write_result(result)
             write_page(self.folder.path, self._draw_unit())
+        self.setup.distributed.wait_for_all()
         return result
 
     def _draw_unit(self) -> str:

@@ -1,0 +1,59 @@
+"""`resunit log`: the log of a run for other tools."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from resunit.cli.app import COMMON, DONE, STOPPED, Common, app, fail, tell, tell_json
+from resunit.io.format import format_count
+from resunit.reports.log.destination import Kind, open_destination
+from resunit.reports.log.following import follow_log, read_growing_log, state_of
+from resunit.runs.folder import RunFolder, resume_command
+
+
+@app.command(
+    help_epilogue="Examples:\n"
+    "  resunit log runs/quick-1 --to csv --out log.csv\n"
+    "  resunit log runs/quick-1 --to tensorboard --out events/quick-1 --follow"
+)
+def log(
+    run: Path,
+    *,
+    to: Kind = "csv",
+    out: Path,
+    follow: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = COMMON,
+) -> int:
+    """Write the log of a run in the form of another tool.
+
+    Parameters
+    ----------
+    run
+        The folder of a run, which may still train.
+    to
+        The form: csv is a file with a line for each evaluation, tensorboard a folder of event files, wandb a folder
+        with an offline run, and mlflow a folder with a database.
+    out
+        The file or folder to write.
+    follow
+        Go on while the run trains, and end when it does.
+    """
+    folder = RunFolder(run)
+    folder.read_recipe()  # It raises RunError if there is no run.
+    destination, lines = open_destination(to, out, folder), []
+    try:
+        for lines in follow_log(folder) if follow else [read_growing_log(folder)]:
+            destination.write(lines)
+    except KeyboardInterrupt:
+        return fail(f"interrupted; {out} has {format_count(len(lines), 'line')} of the log so far", STOPPED)
+    finally:
+        destination.close()
+    if follow and state_of(folder) == "killed":
+        tell(f"{run}: the run was killed; go on with: {resume_command(run)}", sys.stderr)
+    if common.json:
+        tell_json({"out": str(out), "lines": len(lines)})
+    else:
+        tell(f"{out}: {format_count(len(lines), 'line')} of the log")
+    return DONE

@@ -1,0 +1,22 @@
+"""What a trained network answers for an image file, what it saw, and where the evidence lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from torch import Tensor
+
+Answers: TypeAlias = list[tuple[str, float]]
+"""The (class, probability) pairs of one image, the most probable first."""
+
+
+@dataclass(frozen=True)
+class ExplainedImage:
+    """The answers for one image file with their evidence."""
+
+    path: Path
+    answers: Answers
+    seen: Tensor
+    """(3, H, W) uint8, the square of the image that the network saw."""
+    evidence: Tensor
+    """(H', W') float32, the class activation map of the first answer."""

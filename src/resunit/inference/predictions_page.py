@@ -1,0 +1,106 @@
+"""The page of predictions: images, the first classes with probabilities, and where the evidence lies."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from resunit.data.data_uri import data_uri, png_uri
+from resunit.errors import DataError
+from resunit.inference.explained_image import Answers, ExplainedImage
+from resunit.io.atomic import written_whole
+from resunit.io.format import format_count, format_percent
+from resunit.io.page import render_page
+
+MOST_IMAGES = 200  # A page of more would be too large for a browser to open quickly.
+MOST_PROBLEMS = 100
+FOR_RGB, AGAINST_RGB = (224, 123, 40), (59, 125, 196)  # the orange and the blue of io/style.py
+MOST_OPAQUE = 220
+MOST_PIXELS_SHOWN_SHARP = 64
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """An image as the page shows it; pictures are data URIs."""
+
+    name: str
+    seen: str
+    evidence: str
+    answers: Answers
+    is_small: bool
+    """Whether the image has so few pixels that each of them is shown sharp."""
+
+
+@dataclass
+class PredictionsPage:
+    """Collects what the page shows, in memory for the first images alone.
+
+    Attributes:
+        title: the heading of the page.
+        shown: the first images.
+        images: the number of all images.
+        problems: why files could not be read, the first of them.
+        unreadable: the number of all such files.
+    """
+
+    title: str
+    shown: list[ShownImage] = field(default_factory=list)
+    images: int = 0
+    problems: list[str] = field(default_factory=list)
+    unreadable: int = 0
+
+    def add_problem(self, error: DataError) -> None:
+        """Take in why a file cannot be read."""
+        self.unreadable += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(str(error))
+
+    def add(self, found: ExplainedImage) -> None:
+        """Take in the answers for one image."""
+        self.images += 1
+        if len(self.shown) < MOST_IMAGES:
+            seen, evidence = data_uri(found.seen), draw_evidence(found.evidence)
+            is_small = found.seen.shape[-1] <= MOST_PIXELS_SHOWN_SHARP
+            self.shown.append(ShownImage(str(found.path), seen, evidence, found.answers, is_small))
+
+    def render(self) -> str:
+        """Return the page as HTML: one file that needs no internet connection."""
+        return render_page(
+            "predictions.html",
+            package="resunit.inference",
+            figures={},
+            page=self,
+            format_count=format_count,
+            format_percent=format_percent,
+        )
+
+
+@contextmanager
+def written_page(path: Path, title: str) -> Iterator[PredictionsPage]:
+    """Give a page to add images to, which is written at the end of the context.
+
+    Raises:
+        WriteError: the operating system refused to write the file; if it may not be written at all, at once.
+    """
+    page = PredictionsPage(title)
+    with written_whole(path) as write:
+        yield page
+        write(page.render().encode())
+
+
+def draw_evidence(evidence: Tensor) -> str:
+    """Return a map (H, W) as the data URI of a PNG with a pixel for each place.
+
+    Orange is evidence for the class and blue is evidence against it; the strongest place of the map is the most
+    opaque one.
+    """
+    values = evidence.numpy()
+    strongest = float(np.abs(values).max()) or 1.0
+    colours = np.where(values[..., None] > 0, FOR_RGB, AGAINST_RGB)
+    opacity = MOST_OPAQUE * np.abs(values[..., None]) / strongest
+    pixels = np.concatenate([colours, opacity], axis=-1).round().astype(np.uint8)
+    return png_uri(Image.fromarray(pixels, "RGBA"))

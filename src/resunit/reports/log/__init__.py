@@ -1,0 +1,1 @@
+"""The log of a run for other tools: read from its folder, outside of the training loop."""

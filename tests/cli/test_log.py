@@ -1,0 +1,104 @@
+"""`resunit log` beside real runs."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from resunit.cli import main
+from resunit.runs.folder import RunFolder
+
+RESUNIT = [sys.executable, "-m", "resunit"]
+TRAIN = [
+    "train",
+    "--data",
+    "cifar10-sample",
+    "--model",
+    "preresnet20",
+    "--batch-size",
+    "32",
+    "--evaluate-steps",
+    "2",
+]
+
+
+def read_steps(path: Path) -> list[int]:
+    return [int(row["step"]) for row in csv.DictReader(path.open(newline=""))]
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not come"
+        time.sleep(0.05)
+
+
+def test_a_finished_run(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:
+    assert main(["log", str(run), "--to", "csv", "--out", str(tmp_path / "log.csv"), "--json"]) == 0
+    lines = RunFolder(run).read_log()
+    assert json.loads(capsys.readouterr().out) == {"out": str(tmp_path / "log.csv"), "lines": len(lines)}
+    assert read_steps(tmp_path / "log.csv") == [line.step for line in lines]
+    assert main(["log", str(run), "--out", str(tmp_path / "log.csv"), "--follow"]) == 0
+
+
+def test_what_cannot_be_done_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path
+) -> None:
+    for arguments, code in (
+        ([str(tmp_path / "absent"), "--out", "x"], 1),
+        ([str(run), "--out", str(tmp_path / "absent" / "log.csv")], 1),
+        ([str(run), "--to", "excel", "--out", "x"], 2),
+    ):
+        assert main(["log", *arguments]) == code
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
+def test_without_the_package_one_line_names_the_extra(tmp_path: Path, run: Path, name: str) -> None:
+    code = (
+        f"import sys; sys.modules[{name!r}] = None; from resunit.cli import main;"
+        f"sys.exit(main(['log', {str(run)!r}, '--to', {name!r}, '--out', 'x']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"the package {name}; pip install 'resunit[log]'" in line
+    assert not (tmp_path / "x").exists()
+
+
+def test_follow_ends_with_the_run(tmp_path: Path) -> None:
+    training = subprocess.Popen(
+        [*RESUNIT, *TRAIN, "--steps", "8", "--out", str(tmp_path / "run")], stdout=subprocess.DEVNULL
+    )
+    wait_for(tmp_path / "run" / "recipe.json")
+    follow = ["log", str(tmp_path / "run"), "--out", str(tmp_path / "log.csv"), "--follow"]
+    done = subprocess.run([*RESUNIT, *follow], capture_output=True, text=True, check=True)
+    assert training.wait() == 0
+    assert done.stderr == ""
+    assert read_steps(tmp_path / "log.csv") == [line.step for line in RunFolder(tmp_path / "run").read_log()]
+    assert read_steps(tmp_path / "log.csv")[-1] == 8
+
+
+@pytest.mark.full
+def test_follow_ends_with_a_killed_run(tmp_path: Path) -> None:
+    training = subprocess.Popen(
+        [*RESUNIT, *TRAIN, "--steps", "5000", "--out", str(tmp_path / "run")], stdout=subprocess.DEVNULL
+    )
+    wait_for(tmp_path / "run" / "log.jsonl")
+    follow = ["log", str(tmp_path / "run"), "--out", str(tmp_path / "log.csv"), "--follow"]
+    following = subprocess.Popen([*RESUNIT, *follow], stderr=subprocess.PIPE, text=True)
+    wait_for(tmp_path / "log.csv")
+    os.kill(training.pid, signal.SIGKILL)
+    training.wait()
+    _, text = following.communicate()
+    assert following.returncode == 0
+    assert f"the run was killed; go on with: resunit train --resume {tmp_path / 'run'}" in text
+    assert read_steps(tmp_path / "log.csv")
