@@ -22,7 +22,8 @@ class Mixing:
         """Return mixed images and the share of each class in them, (n, classes) float32.
 
         The share and the rectangle depend on the seed and the step alone, and an image is mixed with the one before
-        it, so neither resuming nor another number of ranks with the same ghost batches changes them.
+        it, so neither resuming nor another number of ranks with the same ghost batches changes them. Where ranks share
+        one ghost batch, each mixes its own part.
 
         Args:
             images: (n, C, H, W), normalised.
