@@ -35,6 +35,10 @@ class RunError(ResunitError):
     """A run's folder is in use, empty or damaged, or it belongs to another run."""
 
 
+class ExportError(ResunitError):
+    """An exported network computes other numbers than the network itself, or cannot be exported; no file is kept."""
+
+
 class PropagationError(ResunitError, ValueError):
     """A network cannot be measured as asked; the message says what to do instead."""
 

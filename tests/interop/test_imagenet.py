@@ -13,6 +13,7 @@ import resunit
 from resunit.cli import main
 from resunit.errors import DataError, FileFormatError, UsageError
 from resunit.interop import imagenet
+from resunit.interop.export import export
 from resunit.interop.foreign_file import read_foreign
 from resunit.interop.imagenet import fetch_imagenet_weights, verify_imagenet_weights
 from resunit.interop.keras import KERAS
@@ -83,3 +84,17 @@ def test_its_logits_are_those_of_keras_forward_pass(root: Path, monkeypatch: pyt
     with torch.no_grad():
         expected = forward(state, KERAS.architectures["ResNet50"], OLD, images.flip(1))
         assert_close(network(images), expected)
+
+
+@pytest.mark.full
+def test_it_is_exported(root: Path, tmp_path: Path) -> None:
+    weights = root / "imagenet-resnet50" / "weights.safetensors"
+    expected = resunit.load(weights, device="cpu").predict(PHOTOGRAPH)
+    for to, out, layout in (("onnx", "model.onnx", "nhwc"), ("openvino", "model", None)):
+        done = export(weights, tmp_path / out, to=to, with_preprocessing=layout)
+        assert done.agreement.same_class == 1
+        found = resunit.load(tmp_path / out).predict(PHOTOGRAPH)
+        assert [name for name, _ in found] == [name for name, _ in expected]
+        assert [p for _, p in found] == pytest.approx([p for _, p in expected], abs=1e-3)
+    with pytest.raises(UsageError, match="nearest is resnet50, with stride_on 3x3, not 1x1"):
+        export(weights, tmp_path / "timm", to="timm")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from resunit.errors import WriteError
-from resunit.io.atomic import only_user_of, only_writer, write_atomically, written_whole
+from resunit.io.atomic import only_user_of, only_writer, whole_folder, write_atomically, written_whole
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -31,6 +31,44 @@ def test_a_refused_write_is_named_and_leaves_everything_as_it_was(tmp_path: Path
         assert caught.value.filename == str(path)
         assert str(caught.value).startswith(f"{path}: ")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    out = tmp_path / "folder"
+    with whole_folder(out) as folder:
+        (folder / "first").write_text("1")
+        (folder / "second").write_text("2")
+        assert not out.exists()
+    assert sorted(path.name for path in out.iterdir()) == ["first", "second"]
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_folder_of_a_failure_or_a_killed_process_does_not_appear(tmp_path: Path) -> None:
+    out = tmp_path / "folder"
+    with pytest.raises(ValueError, match="invalid literal"), whole_folder(out) as folder:
+        (folder / "first").write_text(str(int("no number")))
+    assert not list(tmp_path.iterdir())
+    child = os.fork()
+    if child == 0:
+        with whole_folder(out) as folder:
+            (folder / "first").write_text("1")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert not out.exists()
+    with whole_folder(out) as folder:  # What the killed process left is in nobody's way.
+        (folder / "second").write_text("2")
+    assert [path.name for path in out.iterdir()] == ["second"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").write_text("mine")
+    for out in (tmp_path / "taken", tmp_path / "absent" / "folder"):
+        with pytest.raises(WriteError) as caught, whole_folder(out) as folder:
+            (folder / "file").write_text("other")
+        assert caught.value.filename == str(out)
+    assert (tmp_path / "taken" / "file").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
 def test_an_error_while_a_file_is_written_leaves_the_old_one(tmp_path: Path) -> None:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+import resunit
 from resunit import train
+from resunit.errors import UsageError
 from resunit.models.registry import network_spec
 from resunit.training import display
 from resunit.training import precision as precisions
@@ -55,3 +58,23 @@ def test_the_display_says_once_that_a_processor_has_no_bf16(
     }  # fmt: skip
     train(with_changes(named_recipe("paper"), changes), out=tmp_path / "run")
     assert capsys.readouterr().err.count(said) == 1
+
+
+def test_fp64_trains_in_float64_and_its_weights_load_everywhere(tmp_path: Path) -> None:
+    changes = {
+        "model": "preresnet20", "data": "cifar10-sample", "image_size": 8, "padding": 2, "steps": 2, "batch_size": 8,
+        "precision": "fp64", "watch_propagation": 1, "checkpoint_every": 1,
+    }  # fmt: skip
+    result = train(with_changes(named_recipe("paper"), changes), out=tmp_path / "run", quiet=True)
+    weights = load_file(tmp_path / "run" / "weights.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float64, torch.int64}
+    evaluated = resunit.inference.evaluate_weights(tmp_path / "run", data="cifar10-sample")
+    assert evaluated.error == pytest.approx(result.test_error, abs=0.5)
+    network = resunit.create_model(weights=tmp_path / "run")
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+
+
+def test_fp64_is_refused_where_there_is_none() -> None:
+    recipe = replace(named_recipe("paper"), precision="fp64")
+    with pytest.raises(UsageError, match="precision fp64 is not available on mps; give device cpu"):
+        precisions.resolve_precision(recipe, network_spec("resnet20"), torch.device("mps"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from resunit.cli import (
     convert,
     data,
+    export,
     inference,
     log,
     models,
@@ -25,6 +26,7 @@ COMMANDS = (
     training,
     inference,
     convert,
+    export,
     models,
     data,
     reproduce,

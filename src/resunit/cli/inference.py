@@ -37,7 +37,7 @@ def evaluate(
     Parameters
     ----------
     source
-        A run's folder or a weights.safetensors file.
+        A run's folder, a weights.safetensors file, or an ONNX or OpenVINO file that `resunit export` wrote.
     data
         Evaluate on this data set: all images of a folder of classes, or its test or else its validation images; one
         line says how many of them the network was trained on. By default, on the images that training was judged on.
@@ -86,7 +86,7 @@ def predict(
     Parameters
     ----------
     source
-        A run's folder or a weights.safetensors file.
+        A run's folder, a weights.safetensors file, or an ONNX or OpenVINO file that `resunit export` wrote.
     images
         Image files of any size and format that Pillow reads, and folders, whose visible images are taken at any depth.
     top

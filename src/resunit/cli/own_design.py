@@ -42,9 +42,13 @@ def import_design_of(source: Path) -> None:
         FileFormatError: the weights file is damaged or foreign, or the design cannot be imported.
     """
     from resunit.models.custom import source_digest
+    from resunit.models.registry import HUB_WEIGHTS
     from resunit.models.weights import read_design
 
-    path = RunFolder(source).weights if source.is_dir() else source
+    path = source
+    if source.is_dir():
+        of_hub = source / HUB_WEIGHTS
+        path = of_hub if of_hub.is_file() else RunFolder(source).weights
     if not path.is_file() or path.suffix != ".safetensors":
         return
     recorded = read_design(path)

@@ -1,6 +1,5 @@
 """`resunit train`: trains the network of a recipe and writes the folder of the run."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -17,6 +16,7 @@ from resunit.io.fields import to_json
 from resunit.io.places import user_path
 from resunit.runs.folder import RunFolder, default_folder, newest_run, resume_command
 from resunit.runs.schema import RunResult, View, ViewError
+from resunit.training.launch import check_can_be_found_again, read_launch
 from resunit.training.recipe import Recipe, read_recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import named_recipe
 
@@ -90,9 +90,10 @@ def train(
 
 def _folder_for(name: str, out: Path | None) -> AbstractContextManager[Path]:
     """Return the folder of a new run: `out`, or one that is held for it; rank 0 alone holds one."""
+    check_can_be_found_again(out)
     if out is not None:
         return nullcontext(out)
-    return default_folder(name) if os.environ.get("RANK", "0") == "0" else nullcontext(Path("runs") / name)
+    return default_folder(name) if read_launch().is_main else nullcontext(Path("runs") / name)
 
 
 def _do_resumable(folder: Path, work: Callable[[], int]) -> int:
@@ -113,7 +114,7 @@ def _train_with_any_data(recipe: Recipe, out: Path, data_was_chosen: bool, commo
     try:
         return tell_result(_train(recipe, out, common), out, common)
     except Unreachable as error:
-        if data_was_chosen or "RANK" in os.environ:  # Several processes have ended together.
+        if data_was_chosen or read_launch().world_size > 1:  # Several processes have ended together.
             raise
         notice = f"CIFAR-10 could not be had, so this is a run on the small sample ({SAMPLE}): {error}"
     tell(notice, sys.stderr)
@@ -154,7 +155,7 @@ def _resume(folder: Path, common: Common, steps: int | None = None, epochs: floa
 
 def tell_result(result: RunResult, folder: Path, common: Common) -> int:
     """Print how a run ended, on rank 0 alone, and return the exit code for it."""
-    if os.environ.get("RANK", "0") != "0":
+    if not read_launch().is_main:
         return EXIT_CODES[result.status]
     if common.json:
         tell_json({**to_json(result), "out": str(folder)})

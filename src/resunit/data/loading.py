@@ -32,6 +32,13 @@ def is_folder(name: str) -> bool:
     return name not in KNOWN
 
 
+def is_at_hand(name: str) -> bool:
+    """Return whether a data set can be read without fetching anything: a stored one, the sample or a folder."""
+    if is_folder(name):
+        return user_path(name).is_dir()
+    return not KNOWN[name].sources or is_stored(_folder_of(KNOWN[name], None))
+
+
 def named_folder(name: str) -> Path:
     """Return the folder that `name` means. Raises UsageError for a single word that names nothing."""
     path = user_path(name)

@@ -1,7 +1,7 @@
-"""A trained classifier, loaded from a run's folder or from a weights file alone."""
+"""A trained classifier, loaded from a run's folder, a weights file or an exported file alone."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -32,17 +32,30 @@ from resunit.data.remarks import tell
 from resunit.errors import DataError, FileFormatError, UsageError
 from resunit.inference.class_activation_map import compute_mapped_logits
 from resunit.inference.explained_image import Answers, ExplainedImage
+from resunit.inference.exported import (
+    ExportedNetwork,
+    check_answers,
+    is_exported,
+    outer_normalisation,
+    read_exported,
+)
 from resunit.inference.fuse import fold
 from resunit.inference.onednn import copy_packed
 from resunit.io.places import user_path
 from resunit.models.network import ResidualNetwork
 from resunit.models.registry import stored_weights
-from resunit.models.weights import WeightsFile, read_weights
+from resunit.models.weights import NetworkRecord, read_weights
 from resunit.ops.processor import supports_bf16
 from resunit.runs.schema import Split, ViewError
 from resunit.training.devices import resolve_device
 from resunit.training.distributed import start_distributed
-from resunit.training.evaluation import PIXELS_AT_ONCE, compute_logits, evaluate, evaluate_views
+from resunit.training.evaluation import (
+    PIXELS_AT_ONCE,
+    ViewPredictions,
+    compute_logits,
+    evaluate,
+    evaluate_views,
+)
 from resunit.training.precision import PRECISIONS
 from resunit.training.preparation import preparation_of
 from resunit.training.process_state import isolated_process_state
@@ -55,9 +68,9 @@ Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]
 class Classifier:
     """A trained network with everything that it needs to read images and to name classes."""
 
-    file: WeightsFile
-    network: ResidualNetwork
-    """The network in evaluation mode. `predict` uses a copy, which is made at its first call."""
+    file: NetworkRecord
+    network: ResidualNetwork | ExportedNetwork
+    """The network in evaluation mode. `predict` uses a copy of ours, which is made at its first call."""
     normalisation: Normalisation
     image_size: int
     """The side in pixels of the square that the network sees."""
@@ -168,8 +181,17 @@ class Classifier:
         ]
 
     @cached_property
-    def _folded(self) -> ResidualNetwork:
-        return fold(self.network, PRECISIONS[self.precision])
+    def _folded(self) -> nn.Module:
+        return self._copied(fold)
+
+    def copy_for_evaluation(self) -> nn.Module:
+        """Return a copy of the network that computes faster; an exported network is returned as it is."""
+        return self._copied(copy_packed)
+
+    def _copied(self, copy: Callable[[ResidualNetwork, torch.dtype], nn.Module]) -> nn.Module:
+        if isinstance(self.network, ExportedNetwork):
+            return self.network
+        return copy(self.network, PRECISIONS[self.precision])
 
     @isolated_process_state()
     def load_dataset(self, name: str | None = None, *, progress: bool = False) -> AnyDataset:
@@ -255,17 +277,20 @@ class Classifier:
 
 @isolated_process_state()
 def load(path: str | Path, *, device: str = "auto") -> Classifier:
-    """Return the trained network in a run's folder or a weights file.
+    """Return the trained network in a run's folder, a weights file or an exported file.
 
     Args:
-        path: the folder of a finished run, a weights.safetensors file, or "imagenet" for the published ResNet-50.
-        device: a torch device; "auto" is a GPU if there is one, else the CPU.
+        path: the folder of a finished run, a weights.safetensors file, or "imagenet" for the published ResNet-50;
+            or what `resunit export` wrote for ONNX or OpenVINO, or as a folder for the hub.
+        device: a torch device; "auto" is a GPU if there is one, else the CPU. Exported files compute on the CPU.
 
     Raises:
         FileFormatError: the file is missing, damaged, foreign or of a newer format.
-        UsageError: the device is not available.
+        UsageError: the device is not available, or the library that computes with an exported file.
     """
     chosen = resolve_device(device)
+    if is_exported(user_path(path)):
+        return _load_exported(user_path(path), chosen)
     file = read_weights(stored_weights(path))
     if not file.classes:
         raise FileFormatError(
@@ -282,6 +307,20 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
         preparation.image_size,
         preparation.shorter_side,
         precision,
+    )
+
+
+def _load_exported(path: Path, device: torch.device) -> Classifier:
+    record, network = read_exported(path)
+    preparation = preparation_of(record)
+    check_answers(record, network, preparation.image_size)
+    return Classifier(
+        record,
+        network,
+        outer_normalisation(preparation.normalisation, network.layout).to(device),
+        preparation.image_size,
+        preparation.shorter_side,
+        "fp32",
     )
 
 
@@ -317,10 +356,10 @@ class WeightsEvaluation:
 def evaluate_weights(
     path: str | Path, data: str | None = None, *, progress: bool = False, tta: bool = False
 ) -> WeightsEvaluation:
-    """Evaluate the network in a run's folder or a weights file on a data set's test images.
+    """Evaluate the network in a run's folder, a weights file or an exported file on a data set's test images.
 
     Args:
-        path: the folder of a finished run, or a weights.safetensors file.
+        path: what `load` takes.
         data: the data set; by default the one that the network was trained on.
         progress: whether progress is shown on stderr.
         tta: whether several views of each image are also evaluated together.
@@ -328,18 +367,22 @@ def evaluate_weights(
     Raises:
         FileFormatError: the file is missing, damaged or foreign, or the data set has other classes.
         DataError: the data cannot be fetched or read.
-        UsageError: no data set is given, and the weights file names none.
+        UsageError: no data set is given, and the file names none; or `tta` needs views of several sizes, and an
+            exported network takes one.
     """
     distributed = start_distributed("auto")
     classifier = load(path, device=str(distributed.device))
+    one_size = isinstance(classifier.network, ExportedNetwork) and classifier.is_streamed
+    if one_size and tta:
+        raise UsageError(f"{classifier.file.path}: takes images of one size; evaluate the run with --tta")
     judged = classifier.load_judged(data, progress=progress)
     images = judged.images.to(distributed.device)
-    network = copy_packed(classifier.network, PRECISIONS[classifier.precision])
+    network = classifier.copy_for_evaluation()
     subject = (network, images, classifier.normalisation, classifier.precision, distributed)
     predictions = evaluate(*subject)
     if not math.isfinite(predictions.loss):
         raise _not_finite(classifier.file)
-    views = evaluate_views(*subject, tta)
+    views = ViewPredictions() if one_size else evaluate_views(*subject, tta)
     return WeightsEvaluation(
         weights=str(classifier.file.path),
         data=judged.name,
@@ -356,7 +399,7 @@ def evaluate_weights(
     )
 
 
-def _not_finite(file: WeightsFile) -> FileFormatError:
+def _not_finite(file: NetworkRecord) -> FileFormatError:
     return FileFormatError(
         f"{file.path}: its network answers with numbers that are not finite; take weights of another run"
     )

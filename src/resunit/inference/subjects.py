@@ -14,6 +14,7 @@ from torch.nn import functional
 from resunit.data import Normalisation, load
 from resunit.errors import PropagationError, UsageError
 from resunit.inference.classifier import load as load_classifier
+from resunit.inference.exported import ExportedNetwork
 from resunit.io.places import user_path
 from resunit.models.custom import add_design
 from resunit.models.network import build
@@ -141,6 +142,8 @@ def _from_name(
 @isolated_process_state()
 def _from_run(path: Path, data: str | None, batch_size: int | None, seed: int) -> Subject:
     classifier = load_classifier(path, device="cpu")
+    if isinstance(classifier.network, ExportedNetwork):
+        raise UsageError(f"{path}: an exported file has no units to measure; give the run or its weights")
     dataset = classifier.load_dataset(data)
     images, labels = _batch(dataset, classifier.normalisation, batch_size or 64, seed)
     network = classifier.network.to(memory_format=torch.contiguous_format).train()

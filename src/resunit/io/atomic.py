@@ -4,11 +4,12 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from resunit.errors import WriteError
+from resunit.errors import ResunitError, WriteError
 
 # What a file system answers that has no locks, or no flushing of folders.
 NOT_OFFERED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EBADF}
@@ -67,6 +68,40 @@ def written_whole(path: Path) -> Iterator[Callable[[bytes], None]]:
     finally:
         with suppress(OSError):  # The first error says more than an error about the temporary file would.
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder, which gets its name at the end of the context, with all that is in it then.
+
+    After an exception the folder is deleted. A killed process leaves it under a hidden name that ends in .partial.
+
+    Args:
+        folder: the final name, which must not exist, or be an empty folder; the folder above it must exist.
+
+    Raises:
+        WriteError: the operating system refused to write, here or within the context.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    try:
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.iterdir():
+            _flush_file(file)
+        _flush_folder(temporary)
+        temporary.rename(folder)
+        _flush_folder(folder.parent)
+    except OSError as error:
+        if isinstance(error, ResunitError):
+            raise
+        raise WriteError(error.errno, error.strerror, str(folder)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _flush_file(path: Path) -> None:
+    with path.open("rb") as file:
+        _flush(file.fileno())
 
 
 @contextmanager

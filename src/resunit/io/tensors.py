@@ -1,6 +1,6 @@
 """Tensors and one JSON record in a safetensors file, every byte of which is checked on reading.
 
-The file's one metadata key, its kind, holds `{"format": 2, "sha256": ..., "record": ...}`. The SHA-256 is of
+The file's metadata key, its kind, holds `{"format": 2, "sha256": ..., "record": ...}`. The SHA-256 is of
 all bytes of the file, its own 64 digits taken as zeros. Format 1 had no "format", and its SHA-256 was of the
 tensors alone. Pickles are never read.
 """
@@ -21,17 +21,26 @@ from resunit.io.json_text import parse_json
 
 FORMAT = 2
 NO_DIGEST = "0" * 64
+NO_METADATA: Mapping[str, str] = {}
 LENGTH_BYTES = 8  # A safetensors file begins with the length of its JSON header as a little-endian integer.
 
 
-def write_tensors(path: Path, kind: str, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def write_tensors(
+    path: Path,
+    kind: str,
+    record: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    more_metadata: Mapping[str, str] = NO_METADATA,
+) -> None:
     """Write `tensors` and `record` to a safetensors file, whole or not at all.
 
     Args:
         path: the file; its folder must exist.
-        kind: the file's one metadata key. Several keys would come out in a random order.
+        kind: the metadata key of the record.
         record: whatever JSON can hold; NaN and infinity are refused.
         tensors: tensors of any shapes, types and devices, by name.
+        more_metadata: further metadata keys. Several keys come out in a random order, so that only a file with one
+            key is always the same, byte for byte.
 
     Raises:
         WriteError: the operating system refused to write the file.
@@ -40,7 +49,7 @@ def write_tensors(path: Path, kind: str, record: Mapping[str, Any], tensors: Map
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # The digest stands before the record, so that nothing in the record can be taken for it.
     envelope = {"format": FORMAT, "sha256": NO_DIGEST, "record": record}
-    content = safetensors.torch.save(stored, {kind: json.dumps(envelope, allow_nan=False)})
+    content = safetensors.torch.save(stored, {kind: json.dumps(envelope, allow_nan=False), **more_metadata})
     digest = hashlib.sha256(content).hexdigest()
     write_atomically(path, content.replace(NO_DIGEST.encode(), digest.encode(), 1))
 

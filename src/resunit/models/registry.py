@@ -20,6 +20,9 @@ IMAGENET, NETWORK_OF_IMAGENET = (
     "resnet50",
 )  # what `weights` says, and the one network with such weights
 
+HUB_WEIGHTS = "model.safetensors"
+"""The weights file in a folder for the Hugging Face hub, as `resunit export --to hub` writes it."""
+
 BASIC = NetworkSpec(  # depth 6n + 2
     stem="cifar",
     branch="basic",
@@ -192,12 +195,12 @@ def create_model(
         in_channels: 3 unless given.
         design: a row of Tables 1 and 2 such as "shortcut-only-gating", or a later one such as "rezero"; by
             default "original", or "full-preactivation" for the names that start with "pre".
-        weights: a run's folder or its weights.safetensors, or a file that `resunit convert` wrote; nothing but
-            tensors and JSON is read from it. "imagenet" is the published ResNet-50, which `resunit data fetch
-            imagenet-resnet50` stores; its stride is on the first convolution of a bottleneck, and its images are
-            RGB. Another num_classes than the stored one gives a fresh classifier from torch's generator, and 0 the
-            features (N, num_features). Another in_channels adapts the first convolution: its filters are added up
-            for 1 channel, and repeated and scaled for more.
+        weights: a run's folder or its weights.safetensors, a file that `resunit convert` wrote, or a folder that
+            `resunit export --to hub` wrote; nothing but tensors and JSON is read from it. "imagenet" is the
+            published ResNet-50, which `resunit data fetch imagenet-resnet50` stores; its stride is on the first
+            convolution of a bottleneck, and its images are RGB. Another num_classes than the stored one gives a
+            fresh classifier from torch's generator, and 0 the features (N, num_features). Another in_channels
+            adapts the first convolution: its filters are added up for 1 channel, and repeated and scaled for more.
         options: those of the design (shortcut_scale, branch_scale, gate_bias, drop_probability,
             inverted_dropout, initial_scale, final_survival) and the conventions shared_preactivation,
             stride_on and shortcut_option.
@@ -242,7 +245,7 @@ def check_network(
 
 
 def stored_weights(weights: str | Path, name: str | None = None) -> Path:
-    """Return the weights file that `weights` names: a file, a run's folder, or "imagenet".
+    """Return the weights file that `weights` names: a file, a run's folder, a folder for the hub, or "imagenet".
 
     Args:
         weights: what `create_model` takes.
@@ -257,6 +260,8 @@ def stored_weights(weights: str | Path, name: str | None = None) -> Path:
     path = user_path(weights)
     if not path.is_dir():
         return path
+    if (of_hub := path / HUB_WEIGHTS).exists():
+        return of_hub
     if not (found := RunFolder(path).weights).exists():
         raise FileFormatError(f"{path}: has no {found.name}; only a finished run has")
     return found

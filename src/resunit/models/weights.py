@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import resunit
 from resunit.errors import FileFormatError, ForeignFile, UsageError
 from resunit.io.fields import from_json, to_json
-from resunit.io.tensors import read_record, read_tensors, write_tensors
+from resunit.io.tensors import NO_METADATA, read_record, read_tensors, write_tensors
 from resunit.models.design_source import DesignSource
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.input_channels import adapt_input
@@ -30,23 +30,32 @@ FIELDS_SINCE_FORMAT_2 = ("bottleneck_ratio", "deep_stem", "stem_activation")
 
 
 @dataclass(frozen=True)
-class WeightsFile:
-    """What a weights file holds.
+class NetworkRecord:
+    """What a file says of its network: all that prediction needs beside the network itself.
 
     Attributes:
         path: the file.
-        spec: the network's spec.
         classes: the names of the classes, in the order of the logits.
         preprocessing: image_size and what `data.Normalisation.to_json` gives.
         result: the run's result as JSON values, without its timings.
-        tensors: parameters and buffers by name.
     """
 
     path: Path
-    spec: NetworkSpec
     classes: tuple[str, ...]
     preprocessing: Mapping[str, Any]
     result: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class WeightsFile(NetworkRecord):
+    """What a weights file holds.
+
+    Attributes:
+        spec: the network's spec.
+        tensors: parameters and buffers by name.
+    """
+
+    spec: NetworkSpec
     tensors: Mapping[str, Tensor]
 
     def build(self, *, num_classes: int | None = None, in_channels: int | None = None) -> ResidualNetwork:
@@ -73,7 +82,12 @@ class WeightsFile:
             self._check_size()
             with torch.device("meta"):
                 network = build(self.spec)
-            network.load_state_dict(with_current_names(self.tensors, network), assign=True)
+            # A run in fp64 stores float64; a network that is used elsewhere computes in float32 as all others do.
+            tensors = {
+                name: tensor.float() if tensor.dtype == torch.float64 else tensor
+                for name, tensor in self.tensors.items()
+            }
+            network.load_state_dict(with_current_names(tensors, network), assign=True)
         except (RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise FileFormatError(f"{self.path}: does not fit the network it names: {reason}") from error
@@ -143,6 +157,7 @@ def write_weights(
     preprocessing: Mapping[str, Any],
     result: Mapping[str, Any],
     design_source: DesignSource | None = None,
+    more_metadata: Mapping[str, str] = NO_METADATA,
 ) -> None:
     """Write `model`'s tensors and all that prediction needs, whole or not at all.
 
@@ -155,11 +170,23 @@ def write_weights(
         preprocessing: image_size and what `data.Normalisation.to_json` gives.
         result: the run's result as JSON values, without its timings.
         design_source: the file with the code of the design, for a design of the user's own.
+        more_metadata: further metadata keys, such as the "format" that other libraries look for.
 
     Raises:
         WriteError: the operating system refused to write the file.
     """
-    record: dict[str, Any] = {
+    record = record_to_json(spec, classes, preprocessing, result)
+    if design_source is not None:
+        record["design_source"] = to_json(design_source)
+    tensors = {drop_wrappers(name): tensor for name, tensor in unwrap(model).state_dict().items()}
+    write_tensors(path, KIND, record, tensors, more_metadata)
+
+
+def record_to_json(
+    spec: NetworkSpec, classes: tuple[str, ...], preprocessing: Mapping[str, Any], result: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a file says of its network, as JSON values; the arguments are those of `write_weights`."""
+    return {
         "format": WEIGHTS_FORMAT,
         "resunit": resunit.__version__,
         "network": spec_to_json(spec),
@@ -167,10 +194,18 @@ def write_weights(
         "preprocessing": dict(preprocessing),
         "result": dict(result),
     }
-    if design_source is not None:
-        record["design_source"] = to_json(design_source)
-    tensors = {drop_wrappers(name): tensor for name, tensor in unwrap(model).state_dict().items()}
-    write_tensors(path, KIND, record, tensors)
+
+
+def record_from_json(path: Path, record: Mapping[str, Any]) -> NetworkRecord:
+    """Return what the file `path` says of its network, from the JSON values of `record_to_json`.
+
+    Raises:
+        UsageError: the record is of a newer format.
+        KeyError, AttributeError, TypeError, ValueError: the record is damaged.
+    """
+    format_of(record, WEIGHTS_FORMAT, str(path))
+    classes = tuple(map(str, record["classes"]))
+    return NetworkRecord(path, classes, dict(record["preprocessing"]), dict(record["result"]))
 
 
 def read_weights(path: Path) -> WeightsFile:
@@ -183,18 +218,16 @@ def read_weights(path: Path) -> WeightsFile:
     with _advice_for_foreign(path):
         record, tensors = read_tensors(path, KIND)
     try:
-        format_of(record, WEIGHTS_FORMAT, str(path))
+        stored = record_from_json(path, record)
         spec = spec_from_json(record["network"])
-        classes = tuple(map(str, record["classes"]))
-        if len(classes) != spec.num_classes:
-            raise ValueError(f"{len(classes)} class names for {spec.num_classes} classes")
-        preprocessing, result = dict(record["preprocessing"]), dict(record["result"])
+        if len(stored.classes) != spec.num_classes:
+            raise ValueError(f"{len(stored.classes)} class names for {spec.num_classes} classes")
     except UsageError as error:
         raise FileFormatError(f"{path}: {error}") from error
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise FileFormatError(f"{path}: its record is damaged ({error})") from error
     _check_finite(path, tensors)
-    return WeightsFile(path, spec, classes, preprocessing, result, tensors)
+    return WeightsFile(**vars(stored), spec=spec, tensors=tensors)
 
 
 @contextmanager

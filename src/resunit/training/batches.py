@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -12,10 +13,13 @@ from resunit.training.distributed import Distributed
 
 @dataclass(frozen=True)
 class GhostBatch:
-    """A micro-batch, which batch norm normalises by the micro-batch's own statistics."""
+    """A micro-batch, which batch norm normalises by its own statistics.
+
+    Where a ghost batch is all images of a step, each rank has a part of it.
+    """
 
     images: Tensor
-    """(n, C, H, W) float32, normalised and augmented."""
+    """(n, C, H, W), normalised and augmented, in the dtype of the network's weights."""
     labels: Tensor
     """(n,) int64."""
 
@@ -31,8 +35,10 @@ class Batches:
     batch_size: int
     """The number of images in a step, over all ranks."""
     ghost_batch_size: int | None
-    """The number of images in a ghost batch; None means all images of a rank."""
+    """The number of images in a ghost batch; None means all images of a step."""
     distributed: Distributed
+    dtype: torch.dtype = torch.float32
+    """The dtype of the images, which is the network's."""
 
     @property
     def per_epoch(self) -> int:
@@ -77,4 +83,4 @@ class Batches:
     def _ghost_batch(self, images: Tensor, indices: Tensor, size: int) -> GhostBatch:
         if size != images.shape[-1]:
             images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        return GhostBatch(images, self.split.labels[indices.to(self.distributed.device)])
+        return GhostBatch(images.to(self.dtype), self.split.labels[indices.to(self.distributed.device)])

@@ -21,7 +21,11 @@ SECONDS_BETWEEN_LINES = 15
 SECONDS_AN_HOUR = 3600
 FLOPS_OF_A_LONG_RUN = 1e13  # about a minute and a half on two cores
 SECONDS_OF_A_SLOW_RUN = 45 * 60
-WITHOUT_BF16 = {"fp32": " without fast bf16", "bf16": ", which emulates bf16; --precision fp32 is faster"}
+WITHOUT_BF16 = {
+    "fp64": "",
+    "fp32": " without fast bf16",
+    "bf16": ", which emulates bf16; --precision fp32 is faster",
+}
 
 
 class Display:

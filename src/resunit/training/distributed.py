@@ -2,15 +2,20 @@
 
 import itertools
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed import DistError
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from resunit.errors import RunError
+from resunit.ops.synchronised_batch_norm import synchronised_batch_norms
 from resunit.training.devices import resolve_device
+from resunit.training.launch import MEETING_POINT, count_restarts, read_launch, read_local_rank
 
 GROUPS = itertools.count()  # The ranks open their groups together, so they count alike.
 
@@ -52,6 +57,14 @@ class Distributed:
             return model.no_sync()
         return nullcontext()
 
+    def shared_statistics(
+        self, model: nn.Module, ghost_batch_size: int | None
+    ) -> AbstractContextManager[None]:
+        """Return the context of a step: without a ghost batch size the ranks normalise their batch together."""
+        if self.world_size > 1 and ghost_batch_size is None:
+            return synchronised_batch_norms(model)
+        return nullcontext()
+
     def all_reduce(self, tensor: Tensor) -> None:
         """Add up `tensor` over all ranks, in place."""
         if self.world_size > 1:
@@ -75,6 +88,20 @@ class Distributed:
             for buffer, mean in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
                 buffer.copy_(mean.view_as(buffer))
 
+    @contextmanager
+    def explained_loss(self) -> Iterator[None]:
+        """Raise RunError where another rank has ended in the middle of an exchange."""
+        try:
+            yield
+        except RuntimeError as error:
+            # torch has a class of errors for NCCL, and a word in the message for gloo.
+            if self.world_size == 1 or not (isinstance(error, DistError) or "gloo" in str(error)):
+                raise
+            raise RunError(
+                f"rank {self.rank} has lost the connection to another process, whose own message says why; the "
+                "run goes on from its last checkpoint when it is resumed"
+            ) from error
+
     def raise_together(self, error: Exception | None) -> None:
         """Raise `error` on rank 0, if there is one, and end the other ranks without a message.
 
@@ -84,6 +111,10 @@ class Distributed:
         """
         if self.any_rank(error is not None):
             raise error or SystemExit(1)
+
+    def wait_for_all(self) -> None:
+        """Return when all ranks have come here: torchrun ends the others as soon as one returns an exit code."""
+        self.any_rank(False)
 
     def any_rank(self, flag: bool) -> bool:
         """Return whether `flag` is set on at least one rank."""
@@ -99,26 +130,34 @@ def start_distributed(device: str) -> Distributed:
         device: a name as `resolve_device` takes it; one GPU is chosen for each process of a machine.
 
     Raises:
-        UsageError: the device is not available.
+        UsageError: the device is not available, or the environment names only some of what ranks have to know.
+        RunError: the other ranks cannot be reached.
     """
-    rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    launch = read_launch()
     chosen = resolve_device(device)
-    if chosen.type == "cuda" and world_size > 1:
-        chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if chosen.type == "cuda" and launch.world_size > 1:
+        chosen = torch.device("cuda", read_local_rank(torch.cuda.device_count()))
         torch.cuda.set_device(chosen)
-    if world_size > 1 and not distributed.is_initialized():
-        _open_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    return Distributed(rank, world_size, chosen)
+    if launch.world_size > 1 and not distributed.is_initialized():
+        try:
+            _open_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        except (RuntimeError, ValueError, OSError) as error:
+            place = ":".join(os.environ[name] for name in MEETING_POINT)
+            reason = str(error).splitlines()[0]
+            raise RunError(
+                f"rank {launch.rank} does not reach the other processes at {place} ({reason}); check that all "
+                "are started, and with the same MASTER_ADDR and MASTER_PORT"
+            ) from error
+    return Distributed(launch.rank, launch.world_size, chosen)
 
 
 def _open_process_group(backend: str) -> None:
     """Connect the ranks; `isolated_process_state` closes the group again.
 
-    Torchrun keeps the addresses of the ranks for as long as they live. A second group that finds the addresses
-    of the first would wait for ever, so each group of a process has a name of its own.
+    Torchrun keeps the addresses of the ranks for as long as it lives. A second group that finds the addresses of
+    the first would wait for ever or fail, so each group has a name of its own, also after a restart.
     """
     store, rank, world_size = next(rendezvous("env://"))
-    named = distributed.PrefixStore(  # pyright: ignore[reportPrivateImportUsage] - documented as public
-        f"resunit {next(GROUPS)}", store
-    )
+    name = f"resunit {count_restarts()} {world_size} {next(GROUPS)}"
+    named = distributed.PrefixStore(name, store)  # pyright: ignore[reportPrivateImportUsage] - documented as public
     distributed.init_process_group(backend, store=named, rank=rank, world_size=world_size)

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from resunit.training.optimizer import RecipeOptimizer
+from resunit.training.precision import dtype_of_weights
 from resunit.training.process_state import isolated_random_numbers
 from resunit.training.setup import TrainingSetup
 
@@ -71,7 +72,7 @@ def _seconds_of_pass(setup: TrainingSetup, network: nn.Module, side: int, images
     """Return the seconds of a forward and backward pass on as many images, which are noise."""
     device, recipe = setup.distributed.device, setup.recipe
     batch = torch.randn(images, setup.spec.in_channels, side, side, device=device)
-    batch = batch.contiguous(memory_format=torch.channels_last)
+    batch = batch.to(dtype_of_weights(recipe.precision), memory_format=torch.channels_last)
     labels = torch.zeros(images, dtype=torch.int64, device=device)
     began = time.monotonic()
     with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):

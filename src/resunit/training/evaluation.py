@@ -11,7 +11,7 @@ from torch.nn import functional
 from resunit.data import EvaluationCrop, Normalisation, Split, StreamedSplit
 from resunit.runs.schema import View, ViewError
 from resunit.training.distributed import Distributed
-from resunit.training.precision import autocast
+from resunit.training.precision import autocast, dtype_of_weights
 
 AnySplit = Split | StreamedSplit
 PIXELS_AT_ONCE = 500 * 32 * 32  # A larger batch takes more memory and is no faster.
@@ -75,15 +75,15 @@ def compute_logits(
         network: it is left in the mode that it was in.
         images: they are on the network's device.
         normalisation: the one that the network was trained with.
-        precision: "bf16" or "fp32".
+        precision: "bf16", "fp32" or "fp64".
     """
     was_training = network.training
     if was_training:  # Each change of mode walks over all modules, which costs time for a single image.
         network.eval()
-    parts = []
+    parts, dtype = [], dtype_of_weights(precision)
     for batch in images.split(max(1, PIXELS_AT_ONCE // (images.shape[-1] * images.shape[-2]))):
         with autocast(images.device, precision):
-            parts.append(network(normalisation(batch)).float())
+            parts.append(network(normalisation(batch).to(dtype)).float())
     if was_training:
         network.train()
     return torch.cat(parts)
@@ -184,13 +184,14 @@ def gather_logits(
     (N, views, 3, H, W), their logits are averaged.
     """
     own = torch.arange(len(split))[distributed.rank :: distributed.world_size]
+    computed = own if len(own) else torch.arange(1)  # A rank without images gets the number of classes so.
     parts = []
-    for pictures in split.pictures(own):
+    for pictures in split.pictures(computed):
         views = pictures.to(distributed.device).flatten(0, -4)
         logits = compute_logits(network, views, normalisation, precision)
         parts.append(logits.unflatten(0, (len(pictures), -1)).mean(1))
     logits = torch.cat(parts)
     gathered = torch.zeros(len(split), logits.shape[1], device=distributed.device)
-    gathered[own.to(distributed.device)] = logits
+    gathered[own.to(distributed.device)] = logits[: len(own)]
     distributed.all_reduce(gathered)
     return gathered.cpu()

@@ -19,6 +19,13 @@ def set_momentum(model: nn.Module, index: int, count: int) -> None:
             module.momentum = momentum
 
 
+def count_ghost_batches(model: nn.Module, others: int) -> None:
+    """Count the ghost batches of a step that other ranks had, so that the counts are those of one process."""
+    for module in model.modules():
+        if isinstance(module, _BatchNorm) and module.training and module.num_batches_tracked is not None:
+            module.num_batches_tracked.add_(others)
+
+
 def fix_norm_scales(model: nn.Module) -> None:
     """Exclude the scale gamma of every batch norm of `model` from training; it stays 1."""
     for module in model.modules():

@@ -17,7 +17,8 @@ from resunit.training.batches import GhostBatch
 from resunit.training.checkpoints import find_newest_checkpoint
 from resunit.training.clock import Clock
 from resunit.training.display import Display
-from resunit.training.ghost_batch_norm import set_momentum
+from resunit.training.ghost_batch_norm import count_ghost_batches, set_momentum
+from resunit.training.launch import check_can_be_found_again, count_restarts
 from resunit.training.precision import autocast
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
@@ -45,11 +46,14 @@ def train(
 ) -> RunResult:
     """Train as `recipe` says, and return the summary that result.json holds.
 
+    Processes that torchrun starts together train one run together. If one fails and torchrun restarts the group,
+    the run goes on from its last checkpoint.
+
     The process stays as it was: random generators, threads, default dtype, grad mode and environment.
 
     Args:
         recipe: the run; by default `quick`, on CIFAR-10.
-        out: a new folder; by default one under runs/.
+        out: a new folder; by default one under runs/. It must be given where torchrun may restart the processes.
         quiet: whether nothing is shown on stderr.
         command: the command that starts the run, as it was typed, for its record.
 
@@ -62,11 +66,15 @@ def train(
         DataError: the data cannot be fetched or read.
         RunError: the folder is in use.
     """
+    recipe, path = recipe or quick(), None if out is None else user_path(out)
+    check_can_be_found_again(path)
+    if path is not None and count_restarts() > 0 and RunFolder(path).recipe.exists():
+        return train_or_resume(recipe, path, quiet=quiet)
     limit_threads()
-    setup = prepare(recipe or quick())
-    folder = _create_folder(setup, None if out is None else user_path(out))
+    setup = prepare(recipe)
+    folder = _create_folder(setup, path)
     writer = RunWriter(folder, setup)
-    with writer.in_use(command):
+    with setup.distributed.explained_loss(), writer.in_use(command):
         return _train_on(TrainingState(), setup, writer, quiet)
 
 
@@ -111,7 +119,7 @@ def resume(
     writer = RunWriter(folder, setup)
     writer.check_sources()
     lengthening = _lengthening(folder, setup) if gets_new_length else None
-    with writer.in_use(lengthening=lengthening):
+    with setup.distributed.explained_loss(), writer.in_use(lengthening=lengthening):
         state = writer.restore()
         if lengthening is not None:
             state.forget_the_end()
@@ -203,7 +211,7 @@ def train_step(
     """Train one step on this rank's ghost batches.
 
     The gradients add up to the gradient on the whole batch; batch norm normalises each ghost batch by its own
-    statistics.
+    statistics, or the whole batch of all ranks where the recipe has no ghost batch size.
 
     Args:
         setup: the run; its optimizer steps.
@@ -217,9 +225,12 @@ def train_step(
     recipe, distributed = setup.recipe, setup.distributed
     torch.manual_seed(step_seed(recipe.seed, step, distributed.rank))
     images_of_rank = sum(len(batch.labels) for batch in ghost_batches)
-    totals = torch.zeros(2, device=distributed.device)
+    totals = torch.zeros(2, device=distributed.device, dtype=setup.batches.dtype)
     # Autocast keeps the weights that it has cast for as long as its region lasts: one region serves a step.
-    with autocast(distributed.device, recipe.precision):
+    with (
+        autocast(distributed.device, recipe.precision),
+        distributed.shared_statistics(setup.network, recipe.ghost_batch_size),
+    ):
         for index, batch in enumerate(ghost_batches):
             set_momentum(setup.network, index, len(ghost_batches))
             with distributed.gradient_sync(model, is_last=index + 1 == len(ghost_batches)):
@@ -230,6 +241,8 @@ def train_step(
                 plain = functional.cross_entropy(logits, batch.labels, reduction="sum")
                 totals += torch.stack([plain, (logits.argmax(1) != batch.labels).sum()])
     distributed.average_running_statistics(setup.network)
+    if recipe.ghost_batch_size is not None:
+        count_ghost_batches(setup.network, len(ghost_batches) * (distributed.world_size - 1))
     distributed.all_reduce(totals)
     setup.optimizer.step(setup.learning_rate_at(step))
     return totals[0].item() / setup.batches.batch_size, int(totals[1])

@@ -1,10 +1,14 @@
-"""The arithmetic of a run: bf16 where the device has it in hardware and the network tolerates it."""
+"""The arithmetic of a run: bf16 where the device has it in hardware and the network tolerates it.
+
+In fp64 all numbers of the network are float64, and torch's own layers compute. It is meant for comparisons.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+from resunit.errors import UsageError
 from resunit.models.network import NetworkSpec
 from resunit.ops.processor import supports_bf16
 from resunit.training.recipe import Recipe
@@ -15,11 +19,22 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 def resolve_precision(recipe: Recipe, spec: NetworkSpec, device: torch.device) -> str:
-    """Return "bf16" or "fp32": what `recipe.precision` means for this network on this device."""
+    """Return "bf16", "fp32" or "fp64": what `recipe.precision` means for this network on this device.
+
+    Raises:
+        UsageError: the device has no float64.
+    """
+    if recipe.precision == "fp64" and device.type == "mps":
+        raise UsageError("precision fp64 is not available on mps; give device cpu too, or precision fp32")
     if recipe.precision != "auto":
         return recipe.precision
     tolerant = not spec.placement.after_addition or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
     return "bf16" if tolerant and supports_bf16(device) else "fp32"
+
+
+def dtype_of_weights(precision: str) -> torch.dtype:
+    """Return the dtype of a network's weights and of the images that it is given in training."""
+    return torch.float64 if precision == "fp64" else torch.float32
 
 
 @contextmanager

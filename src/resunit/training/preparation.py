@@ -1,4 +1,4 @@
-"""How the images of a weights file's network are prepared, as the file records it."""
+"""How the images of a stored network are prepared, as the file records it."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,7 +8,7 @@ import torch
 from resunit.data import Normalisation
 from resunit.errors import FileFormatError, UsageError
 from resunit.io.fields import Bounds, check
-from resunit.models.weights import WeightsFile
+from resunit.models.weights import NetworkRecord
 
 SIDE = Annotated[int, Bounds(1, 10_000)]  # in pixels; a record that asks for more was altered
 
@@ -24,8 +24,8 @@ class Preparation:
     """The side in pixels that images are scaled to before their centre of `image_size` is cut out."""
 
 
-def preparation_of(file: WeightsFile) -> Preparation:
-    """Return the preparation of images that a weights file records.
+def preparation_of(file: NetworkRecord) -> Preparation:
+    """Return the preparation of images that a file records.
 
     Raises:
         FileFormatError: the file does not say how images are prepared.

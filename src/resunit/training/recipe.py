@@ -90,7 +90,7 @@ class Recipe:
     batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
     """A step takes this many images over all devices; none means 250, or a sixteenth of a small data set."""
     ghost_batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
-    """Batch norm normalises over this many images, one micro-batch; none takes all images of a device at once."""
+    """Batch norm normalises over this many images, one micro-batch; none takes the whole batch, over all devices."""
     normalisation: Annotated[Literal["pixel", "channel"], DATA] = "channel"
     """The mean image is subtracted (pixel), or each channel gets mean 0 and standard deviation 1 (channel)."""
 
@@ -159,9 +159,9 @@ class Recipe:
     """The signal through the junctions is measured before the first step and then each time this many steps have
     passed; none measures nothing."""
 
-    precision: Annotated[Literal["auto", "bf16", "fp32"], MACHINE] = "auto"
-    """Steps compute in fp32 or with bf16 autocast; auto means bf16 where the device is fast at it and the
-    network tolerates it."""
+    precision: Annotated[Literal["auto", "bf16", "fp32", "fp64"], MACHINE] = "auto"
+    """Steps compute in fp32, with bf16 autocast, or in fp64 for comparisons; auto means bf16 where the device is
+    fast at it and the network tolerates it, and else fp32."""
     activation_checkpointing: Annotated[Literal["auto", "fast", "small"], MACHINE] = "auto"
     """All activations are stored for the backward pass (fast), or most are computed again (small), so that memory
     grows with the square root of the depth; auto means fast where that fits. The weights are the same."""

@@ -20,7 +20,7 @@ from resunit.training.distributed import Distributed, start_distributed
 from resunit.training.evaluation import AnySplit, Predictions, ViewPredictions, evaluate, evaluate_views
 from resunit.training.ghost_batch_norm import fix_norm_scales
 from resunit.training.optimizer import RecipeOptimizer
-from resunit.training.precision import resolve_precision
+from resunit.training.precision import dtype_of_weights, resolve_precision
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
 from resunit.training.starting_weights import StartingWeights, read_starting_weights
@@ -34,8 +34,8 @@ class TrainingSetup:
     """The network, the data and everything else that a run computes with."""
 
     recipe: Recipe
-    """It is resolved: its batch size is a number, its precision is "bf16" or "fp32", and its activation
-    checkpointing is "fast" or "small"."""
+    """It is resolved: its batch size is a number, its precision is "bf16", "fp32" or "fp64", and its
+    activation checkpointing is "fast" or "small"."""
     distributed: Distributed
     dataset: AnyDataset
     normalisation: Normalisation
@@ -184,6 +184,8 @@ def assemble(
     network = network.to(device).to(memory_format=torch.channels_last)
     if spec.stem == "whitening" and weights is None:
         fit_whitening(network.stem, dataset.train, normalisation)
+    dtype = dtype_of_weights(recipe.precision)
+    network = network.to(dtype)
     if recipe.activation_checkpointing == "small":
         enable_activation_checkpointing(network.stages)
     if not recipe.train_norm_scale:
@@ -197,6 +199,7 @@ def assemble(
         batch_size=recipe.batch_size,
         ghost_batch_size=recipe.ghost_batch_size,
         distributed=distributed,
+        dtype=dtype,
     )
     return TrainingSetup(
         recipe=recipe,
@@ -219,10 +222,8 @@ def _resolve(
     """Return the recipe with every "auto" resolved, and the training arithmetic by image size. Raises UsageError."""
     images, side = len(dataset.train), dataset.train.side
     batch_size = min(recipe.batch_size or min(250, max(16, images // 16)), images)
-    if batch_size % distributed.world_size:
-        raise UsageError(
-            f"batch_size {batch_size} cannot be shared equally by {distributed.world_size} processes"
-        )
+    if distributed.world_size > 1:
+        check_shares(batch_size, recipe.ghost_batch_size, distributed.world_size)
     precision = resolve_precision(recipe, spec, distributed.device)
     recipe = replace(recipe, batch_size=batch_size, precision=precision, data=dataset.name)
     if recipe.padding_mode == "reflect" and recipe.padding >= side:
@@ -237,6 +238,27 @@ def _resolve(
         ) from error
     checkpointing = resolve_activation_checkpointing(recipe, spec, side, distributed)
     return replace(recipe, activation_checkpointing=checkpointing), flops
+
+
+def check_shares(batch_size: int, ghost_batch_size: int | None, world_size: int) -> None:
+    """Raise UsageError unless each of several processes gets equally many images, and whole ghost batches of them.
+
+    Then the processes together have the ghost batches that one process has.
+    """
+    share, rest = divmod(batch_size, world_size)
+    if rest:
+        lower = batch_size - rest
+        fitting = f"{lower} or {lower + world_size}" if lower else f"{world_size}"
+        raise UsageError(
+            f"batch_size {batch_size} cannot be shared equally by {world_size} processes; {fitting} can"
+        )
+    if ghost_batch_size is not None and share % ghost_batch_size:
+        sizes = [str(size) for size in range(2, share + 1) if share % size == 0]
+        raise UsageError(
+            f"ghost_batch_size {ghost_batch_size} does not divide {share}, which is the share of each of "
+            f"{world_size} processes in batch_size {batch_size}; give {', '.join([*sizes, 'none'])}"
+            " (none normalises over the whole batch)"
+        )
 
 
 def describe_augmentation(recipe: Recipe) -> Augmentation:

@@ -1,20 +1,29 @@
 """Signals as a request to stop, which the training loop checks between steps."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import current_thread, main_thread
 from types import FrameType
 
 from resunit.io.ending_signals import ENDING_SIGNALS
+from resunit.training.launch import find_torchrun
 
 
 @dataclass
 class StopRequest:
     """Whether a signal has asked the run to stop."""
 
-    received: bool = False
+    signalled: bool = False
+    torchrun: int | None = field(default_factory=find_torchrun)
+    """The process that started this one, if it is torchrun."""
+
+    @property
+    def received(self) -> bool:
+        """Whether a signal has come to this process, or one that torchrun does not pass on has ended torchrun."""
+        return self.signalled or self.torchrun not in (None, os.getppid())
 
 
 @contextmanager
@@ -30,9 +39,9 @@ def stop_requests() -> Iterator[StopRequest]:
         return
 
     def receive(number: int, _frame: FrameType | None) -> None:
-        if request.received and number == signal.SIGINT:
+        if request.signalled and number == signal.SIGINT:
             raise KeyboardInterrupt
-        request.received = True
+        request.signalled = True
 
     # A handler that was not installed by Python code is returned as None, which cannot be restored.
     handlers = {number: signal.getsignal(number) for number in ENDING_SIGNALS}

@@ -160,6 +160,7 @@ class RunWriter:
                 self.folder.write_evaluation(describe_evaluation(self.setup, predictions))
             self.folder.write_result(result)
             write_page(self.folder.path, render_unit(self.setup.network))
+        self.setup.distributed.wait_for_all()
         return result
 
     def _write_weights(self, result: RunResult) -> None:

@@ -1,0 +1,156 @@
+"""A folder for the Hugging Face hub: config.json, model.safetensors and a model card; nothing is sent anywhere."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import resunit
+from resunit.data import is_folder
+from resunit.interop.export.check import Agreement, check
+from resunit.interop.export.subject import Subject
+from resunit.io.atomic import whole_folder
+from resunit.models.registry import HUB_WEIGHTS
+from resunit.models.weights import read_design, read_weights, record_to_json, write_weights
+
+TARGET = "hub"
+CONFIGURATION, CARD = "config.json", "README.md"
+MOST_CLASSES = 20  # that a card lists
+
+
+def write_hub(subject: Subject, out: Path) -> Agreement:
+    """Write the folder, with weights that were checked as they were written.
+
+    Of a folder that the network was trained on, only the last name is written.
+
+    Raises:
+        ExportError: the written weights give other logits.
+        WriteError: the operating system refused to write a file.
+    """
+    file = subject.file
+    result = public_result(file.result)
+    record = record_to_json(file.spec, file.classes, file.preprocessing, result)
+    configuration = {"library_name": "resunit", **record}
+    with whole_folder(out) as folder:
+        write_weights(
+            folder / HUB_WEIGHTS,
+            file.build(),
+            file.spec,
+            classes=file.classes,
+            preprocessing=file.preprocessing,
+            result=result,
+            design_source=read_design(file.path).source,
+            more_metadata={"format": "pt"},  # for programs of the hub
+        )
+        (folder / CONFIGURATION).write_text(json.dumps(configuration, indent=2, allow_nan=False) + "\n")
+        (folder / CARD).write_text(model_card(subject, result, out.name), encoding="utf-8")
+        return check(read_weights(folder / HUB_WEIGHTS).build().eval(), subject, TARGET)
+
+
+def public_result(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's result with the name of its folder of images in the place of its path on this machine."""
+    data = result.get("data")
+    return {**result, "data": Path(data).name} if isinstance(data, str) and is_folder(data) else dict(result)
+
+
+def model_card(subject: Subject, result: Mapping[str, Any], title: str) -> str:
+    """Return the model card: what the network is, how well it does, and how it is used.
+
+    Args:
+        subject: the network.
+        result: the run's result; what it does not say is left out.
+        title: the card's heading.
+    """
+    file, preparation = subject.file, subject.preparation
+    name = " ".join(str(result[key]) for key in ("model", "design") if result.get(key))
+    side = preparation.image_size
+    shown = ", ".join(file.classes[:MOST_CLASSES]) + (", ..." if len(file.classes) > MOST_CLASSES else "")
+    parameters = sum(tensor.numel() for tensor in subject.network.parameters())
+    lines = [
+        *_head(result, title),
+        f"# {title}",
+        "",
+        f"A residual network{f', {name},' if name else ''} that names what images show, made with resunit.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| parameters | {parameters:,} |",
+        f"| images | RGB, {side} x {side}, the centre of an image whose shorter side is {preparation.shorter_side} |",
+        f"| classes | {len(file.classes)}: {shown} |",
+        *_facts(result),
+        "",
+        "## Use",
+        "",
+        "```python",
+        "import resunit",
+        "from huggingface_hub import snapshot_download",
+        "",
+        f'classifier = resunit.load(snapshot_download("OWNER/{title}"))',
+        'print(classifier.predict("image.jpg"))',
+        "```",
+        "",
+        "`resunit.create_model(weights=FOLDER)` gives the network as a torch.nn.Module.",
+        "",
+        "## Source",
+        "",
+        "Kaiming He, Xiangyu Zhang, Shaoqing Ren, Jian Sun: Identity Mappings in Deep Residual Networks, ECCV 2016.",
+        f"Written by resunit {resunit.__version__}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _facts(result: Mapping[str, Any]) -> list[str]:
+    """Return the rows of the card's table that a run's result has."""
+    rows = {
+        "trained on": result.get("data"),
+        "recipe": result.get("recipe"),
+        "steps": result.get("steps"),
+        "images seen": result.get("images_seen"),
+        "test error, one view of each image": _percent(result.get("test_error")),
+        "validation error, one view of each image": _percent(result.get("validation_error")),
+        "converted from": _origin(result.get("converted_from")),
+    }
+    return [f"| {name} | {_show(value)} |" for name, value in rows.items() if value is not None]
+
+
+def _head(result: Mapping[str, Any], title: str) -> list[str]:
+    """Return the YAML at the beginning of a card; JSON's texts are texts of YAML too."""
+    lines = [
+        "---",
+        "library_name: resunit",
+        "pipeline_tag: image-classification",
+        "tags: [image-classification, resunit, residual-network]",
+    ]
+    data, error = result.get("data"), result.get("test_error")
+    if not isinstance(data, str):
+        return [*lines, "---", ""]
+    kind = "imagefolder" if is_folder(data) else data  # as the hub calls a folder of classes
+    if kind == data:
+        lines.append(f"datasets: [{json.dumps(data)}]")
+    if isinstance(error, int | float):
+        lines += [
+            "metrics: [accuracy]",
+            "model-index:",
+            f"  - name: {json.dumps(title)}",
+            "    results:",
+            "      - task: {type: image-classification}",
+            f"        dataset: {{name: {json.dumps(data)}, type: {json.dumps(kind)}, split: test}}",
+            f"        metrics: [{{type: accuracy, value: {1 - error / 100:.4f}}}]",
+        ]
+    return [*lines, "---", ""]
+
+
+def _percent(error: object) -> str | None:
+    return f"{error:.2f} %" if isinstance(error, int | float) else None
+
+
+def _origin(converted: object) -> str | None:
+    if not isinstance(converted, Mapping):
+        return None
+    return f"{converted.get('library')}'s {converted.get('architecture')}"
+
+
+def _show(value: object) -> str:
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return text.replace("|", "\\|")

@@ -1,0 +1,110 @@
+"""What torchrun or a cluster leaves in the environment of a process."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from resunit.errors import UsageError
+from resunit.training.launch import (
+    Launch,
+    check_can_be_found_again,
+    count_restarts,
+    find_torchrun,
+    read_launch,
+    read_local_rank,
+)
+from tests.training.command_lines import train_command
+
+COMPLETE = {"RANK": "3", "WORLD_SIZE": "8", "MASTER_ADDR": "node1", "MASTER_PORT": "29500"}
+NAMES = (*COMPLETE, "LOCAL_RANK")
+TORCHRUN = ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*NAMES, *TORCHRUN):
+        monkeypatch.delenv(name, raising=False)
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_group_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, COMPLETE)
+    assert read_launch() == Launch(3, 8)
+    assert not read_launch().is_main
+
+
+@pytest.mark.parametrize("left", [{}, {"RANK": "3"}, {"WORLD_SIZE": "1"}, {"RANK": "2", "WORLD_SIZE": "1"}])
+def test_a_process_alone_is_the_main_one(monkeypatch: pytest.MonkeyPatch, left: dict[str, str]) -> None:
+    set_all(monkeypatch, left)
+    assert read_launch() == Launch(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"MASTER_ADDR": ""},
+            "RANK is 3 and WORLD_SIZE is 8 without MASTER_ADDR: start the processes with torchrun",
+        ),
+        ({"MASTER_ADDR": "", "MASTER_PORT": ""}, "without MASTER_ADDR and MASTER_PORT: start .* or unset"),
+        (
+            {"RANK": ""},
+            "WORLD_SIZE is 8, but RANK is not set: start the processes with torchrun, or unset WORLD_SIZE",
+        ),
+        ({"RANK": "8"}, "RANK is 8 and WORLD_SIZE is 8; ranks go from 0 to 7"),
+        ({"RANK": "-1"}, "RANK is -1"),
+        ({"WORLD_SIZE": "many"}, "WORLD_SIZE is 'many', which is no number"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], message: str
+) -> None:
+    set_all(monkeypatch, COMPLETE | changes)
+    with pytest.raises(UsageError, match=message) as caught:
+        read_launch()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("local_rank", "message"),
+    [("2", "LOCAL_RANK is 2, and this machine has 2 GPUs"), ("", "LOCAL_RANK is not set")],
+)
+def test_a_process_without_a_gpu_of_its_own_is_refused(
+    monkeypatch: pytest.MonkeyPatch, local_rank: str, message: str
+) -> None:
+    set_all(monkeypatch, COMPLETE | {"LOCAL_RANK": local_rank})
+    with pytest.raises(UsageError, match=message):
+        read_local_rank(devices=2)
+
+
+def test_what_torchrun_says_of_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert count_restarts() == 0
+    assert find_torchrun() is None
+    check_can_be_found_again(None)
+    set_all(monkeypatch, dict(zip(TORCHRUN, ("none", "1", "3"), strict=True)))
+    assert count_restarts() == 1
+    assert find_torchrun() == os.getppid()
+    check_can_be_found_again(Path("run"))
+    with pytest.raises(UsageError, match=r"restarts this group up to 3 times, .* give --out too"):
+        check_can_be_found_again(None)
+
+
+def test_the_command_says_it_in_one_line_before_it_writes_anything(tmp_path: Path) -> None:
+    command = train_command(tmp_path / "run", {"data": "cifar10-sample", "steps": 1})
+    done = subprocess.run(
+        command,
+        env=os.environ | {"RANK": "1", "WORLD_SIZE": "4"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"resunit: RANK is 1 and WORLD_SIZE is 4 without MASTER_ADDR and .*\n", done.stderr)
+    assert not (tmp_path / "run").exists()
