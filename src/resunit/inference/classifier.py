@@ -153,16 +153,22 @@ class Classifier:
                 found.append(ExplainedImage(path, *next(explained)))
         return found
 
-    def _explain_pixels(self, images: Tensor, top: int) -> Iterator[tuple[Answers, Tensor, Tensor]]:
+    def _explain_pixels(self, images: Tensor, top: int) -> Iterator[tuple[Answers, Tensor, Tensor | None]]:
         """Yield the answers, the seen square and the evidence of each of the decoded images (N, 3, H, W)."""
         if not len(images):
             return
         seen = centre(images, self.image_size)
-        classifier = self.network.classifier
-        assert isinstance(classifier, nn.Linear)  # `load` refuses a network without classes.
         pixels = seen.to(self.normalisation.mean.device)
-        found = compute_mapped_logits(self._folded, classifier, pixels, self.normalisation, self.precision)
-        yield from zip(self._name(found.logits, top), seen, found.maps.cpu(), strict=True)
+        maps: list[Tensor | None] = [None] * len(seen)
+        if isinstance(self.network, ExportedNetwork):  # Its last activations are not to be had.
+            logits = compute_logits(self._folded, pixels, self.normalisation, self.precision)
+        else:
+            network, classifier = self._folded, self.network.classifier
+            assert isinstance(network, ResidualNetwork)
+            assert isinstance(classifier, nn.Linear)  # `load` refuses a network without classes.
+            found = compute_mapped_logits(network, classifier, pixels, self.normalisation, self.precision)
+            logits, maps = found.logits, list(found.maps.cpu())
+        yield from zip(self._name(logits, top), seen, maps, strict=True)
 
     def _answer(self, images: Sequence[Picture], top: int) -> list[Answers]:
         if not images:

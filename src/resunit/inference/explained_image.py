@@ -18,5 +18,5 @@ class ExplainedImage:
     answers: Answers
     seen: Tensor
     """(3, H, W) uint8, the square of the image that the network saw."""
-    evidence: Tensor
-    """(H', W') float32, the class activation map of the first answer."""
+    evidence: Tensor | None
+    """(H', W') float32, the class activation map of the first answer; None for an exported network."""
