@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -268,3 +270,12 @@ def test_propagation_takes_the_options_of_designs(capsys: pytest.CaptureFixture[
     record = json.loads(capsys.readouterr().out)
     assert "0.9" in json.dumps(record["findings"])
     assert "gate_bias" in refused(capsys, 2, *command, "--gate-bias", "-3")
+
+
+def test_options_are_parsed_alike_where_pydantic_is_imported() -> None:
+    """Tools that people import, such as wandb and Ray, bring pydantic, which cyclopts then also asks."""
+    for arguments in (["propagation", "preresnet20", "--json"], ["train", "--model", "absent"]):
+        code = f"import pydantic, sys; from resunit.cli import main; sys.exit(main({arguments!r}))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "validation error" not in done.stderr
+        assert done.returncode == (0 if arguments[0] == "propagation" else 2), done.stderr

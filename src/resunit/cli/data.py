@@ -1,6 +1,7 @@
 """`resunit data`: the image data sets."""
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from cyclopts import App, Parameter
 
 from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell, tell_json
 from resunit.cli.tables import print_table
-from resunit.io.atomic import write_atomically
+from resunit.io.atomic import written_whole
 from resunit.io.fields import to_json
 from resunit.io.format import format_count
 from resunit.io.places import IMAGENET_WEIGHTS
@@ -104,9 +105,12 @@ def check(folder: str, *, html: Path | None = None, common: Common = COMMON) -> 
     from resunit.data.check.tables import make_class_table, make_group_table, summarise
 
     listing = list_images(folder, progress=not common.json)
-    found = check_images(listing, progress=not common.json)
-    if html is not None:
-        write_atomically(html, render_check(found, listing).encode())
+    with (
+        nullcontext() if html is None else written_whole(html) as write
+    ):  # It fails before the work, not after it.
+        found = check_images(listing, progress=not common.json)
+        if write is not None:
+            write(render_check(found, listing).encode())
     if common.json:
         tell_json(to_json(found))
         return DONE

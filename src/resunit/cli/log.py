@@ -2,14 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, STOPPED, Common, app, fail, tell, tell_json
 from resunit.io.format import format_count
-from resunit.reports.log.destination import Kind, open_destination
-from resunit.reports.log.following import follow_log, read_growing_log, state_of
 from resunit.runs.folder import RunFolder, resume_command
 
 
@@ -21,7 +19,7 @@ from resunit.runs.folder import RunFolder, resume_command
 def log(
     run: Path,
     *,
-    to: Kind = "csv",
+    to: Literal["csv", "tensorboard", "wandb", "mlflow"] = "csv",
     out: Path,
     follow: Annotated[bool, Parameter(negative="")] = False,
     common: Common = COMMON,
@@ -40,6 +38,9 @@ def log(
     follow
         Go on while the run trains, and end when it does.
     """
+    from resunit.reports.log.destination import open_destination
+    from resunit.reports.log.following import follow_log, read_growing_log, state_of
+
     folder = RunFolder(run)
     folder.read_recipe()  # It raises RunError if there is no run.
     destination, lines = open_destination(to, out, folder), []

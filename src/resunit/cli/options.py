@@ -17,7 +17,8 @@ from resunit.io.fields import allowed_values, check, docstrings_of, is_optional,
 from resunit.models.options import DESCRIPTIONS, OPTIONS
 from resunit.training.recipe import FIELDS, Recipe, is_own_design
 
-NOT_GIVEN: Any = type("NotGiven", (), {"__repr__": lambda _: "not given"})()
+# Where pydantic is imported, cyclopts lets it check defaults too: it takes this text as text and as a boolean.
+NOT_GIVEN: Any = type("NotGiven", (str,), {"__repr__": lambda _: "not given"})("no")
 # The option --recipe gives a recipe its name, and each model option has an option of its own.
 NEVER_OPTIONS = ("name", "model_options")
 
@@ -145,7 +146,7 @@ def _parameter(name: str, kind: Any, group: Group, description: str) -> Any:
     shown = Parameter(help=_help(kind, description), group=group, show_default=False)
     if plain_kind(kind) is bool:
         return Annotated[bool, shown]
-    return Annotated[str, shown, Parameter(converter=_converter(name, kind), metavar=_metavar(kind))]
+    return Annotated[Any, shown, Parameter(converter=_converter(name, kind), metavar=_metavar(kind))]
 
 
 def _converter(name: str, kind: Any) -> Callable[[Any, Sequence[Token]], Any]:

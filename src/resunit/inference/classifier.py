@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, overload
 
@@ -159,15 +159,16 @@ class Classifier:
             return
         seen = centre(images, self.image_size)
         pixels = seen.to(self.normalisation.mean.device)
-        network = self._folded
-        if isinstance(self.network, ExportedNetwork) or not isinstance(network, ResidualNetwork):
-            logits = compute_logits(network, pixels, self.normalisation, self.precision)
-            yield from zip(self._name(logits, top), seen, repeat(None))
-            return
-        classifier = self.network.classifier
-        assert isinstance(classifier, nn.Linear)  # `load` refuses a network without classes.
-        found = compute_mapped_logits(network, classifier, pixels, self.normalisation, self.precision)
-        yield from zip(self._name(found.logits, top), seen, found.maps.cpu(), strict=True)
+        maps: list[Tensor | None] = [None] * len(seen)
+        if isinstance(self.network, ExportedNetwork):  # Its last activations are not to be had.
+            logits = compute_logits(self._folded, pixels, self.normalisation, self.precision)
+        else:
+            network, classifier = self._folded, self.network.classifier
+            assert isinstance(network, ResidualNetwork)
+            assert isinstance(classifier, nn.Linear)  # `load` refuses a network without classes.
+            found = compute_mapped_logits(network, classifier, pixels, self.normalisation, self.precision)
+            logits, maps = found.logits, list(found.maps.cpu())
+        yield from zip(self._name(logits, top), seen, maps, strict=True)
 
     def _answer(self, images: Sequence[Picture], top: int) -> list[Answers]:
         if not images:

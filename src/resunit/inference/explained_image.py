@@ -19,4 +19,4 @@ class ExplainedImage:
     seen: Tensor
     """(3, H, W) uint8, the square of the image that the network saw."""
     evidence: Tensor | None
-    """(H', W') float32, the class activation map of the first answer; None for an exported network, which has none."""
+    """(H', W') float32, the class activation map of the first answer; None for an exported network."""

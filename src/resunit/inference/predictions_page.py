@@ -29,7 +29,8 @@ class ShownImage:
 
     name: str
     seen: str
-    evidence: str
+    evidence: str | None
+    """None for an exported network."""
     answers: Answers
     is_small: bool
     """Whether the image has so few pixels that each of them is shown sharp."""
@@ -67,7 +68,8 @@ class PredictionsPage:
             )
         self.images += 1
         if len(self.shown) < MOST_IMAGES:
-            seen, evidence = data_uri(found.seen), draw_evidence(found.evidence)
+            seen = data_uri(found.seen)
+            evidence = None if found.evidence is None else draw_evidence(found.evidence)
             is_small = found.seen.shape[-1] <= MOST_PIXELS_SHOWN_SHARP
             self.shown.append(ShownImage(str(found.path), seen, evidence, found.answers, is_small))
 

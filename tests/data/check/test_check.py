@@ -137,6 +137,7 @@ def test_the_sample_holds_nothing_twice(capsys: pytest.CaptureFixture[str]) -> N
     assert (told["groups"], told["unreadable"]) == ([], [])
     assert all(found["images"] == {"train": 100, "test": 50} for found in told["classes"])
     assert main(["data", "check", "cifar11"]) == 2
+    assert main(["data", "check", "cifar10-sample", "--html", "/absent/check.html"]) == 1
 
 
 @pytest.mark.full
