@@ -40,3 +40,17 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     normalisation = Normalisation.fit(sample.train.images, "channel")
     with pytest.raises(DataError, match=r"absent/shown\.png"):
         show(sample, Augmentation(), normalisation, tmp_path / "absent" / "shown.png")
+
+
+def test_changes_of_single_images_are_in_the_picture(tmp_path: Path) -> None:
+    sample = load("cifar10-sample")
+    normalisation = Normalisation.fit(sample.train.images, "channel")
+    pictures = []
+    for augmentation in (
+        Augmentation(),
+        Augmentation(rand_augment=9),
+        Augmentation(random_erasing=1.0),
+    ):
+        show(sample, augmentation, normalisation, tmp_path / "shown.png")
+        pictures.append((tmp_path / "shown.png").read_bytes())
+    assert len(set(pictures)) == 3

@@ -27,13 +27,17 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 # The learning rate is low, because at the paper's a difference of 1e-16 grows by two thirds a step.
 FIFTY = SMALL | {"precision": "fp64", "steps": 50, "learning_rate": 0.01, "warmup": 0.1}
+TWO = FIFTY | {"steps": 2}
 # Without weight decay the momentum of the first step is its gradient.
 ONE = SMALL | {"precision": "fp32", "steps": 1, "weight_decay": 0.0}
 RECIPES = {
     "fifty steps": FIFTY,
-    "fifty steps of ghost batches": FIFTY | {"ghost_batch_size": 4},
+    "fifty steps of ghost batches": FIFTY | {"ghost_batch_size": 8},
+    "two steps without batch norm": TWO | {"design": "skipinit"},
+    "two steps with frozen parts": TWO | {"freeze": ["stem", "stage1"]},
+    "two steps of Muon": TWO | {"optimizer": "muon"},
     "gradient": ONE,
-    "gradient of ghost batches": ONE | {"ghost_batch_size": 4},
+    "gradient of ghost batches": ONE | {"ghost_batch_size": 8},
     "gradient with activations computed again": ONE | {"activation_checkpointing": "small"},
 }
 Results = dict[str, dict[str, Tensor]]
@@ -57,7 +61,7 @@ def several(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return computed_by_processes(request.param, tmp_path_factory.mktemp(f"{request.param} processes"))
 
 
-@pytest.mark.parametrize("name", ["fifty steps", "fifty steps of ghost batches"])
+@pytest.mark.parametrize("name", [name for name in RECIPES if "steps" in name])
 def test_in_fp64_the_weights_agree_to_1e_9(name: str, one: Results, several: Results) -> None:
     assert one[name].keys() == several[name].keys()
     for tensor, expected in one[name].items():

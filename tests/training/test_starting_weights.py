@@ -58,7 +58,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def head(network: ResidualNetwork) -> Tensor:
+def head(network: nn.Module) -> Tensor:
+    assert isinstance(network, ResidualNetwork)
     assert isinstance(network.classifier, nn.Linear)
     return network.classifier.weight
 
@@ -127,6 +128,7 @@ def test_frozen_parts_do_not_change_and_have_no_gradient_and_no_state(trained: P
 def test_a_frozen_part_computes_as_in_evaluation_while_the_rest_trains(trained: Path) -> None:
     setup = prepare(small(weights=str(trained), model=None, freeze=("stem", "stage2")))
     network = setup.network.train()
+    assert isinstance(network, ResidualNetwork)
     images = torch.randn(4, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     network(images).sum().backward()
     without = {name for name, parameter in network.named_parameters() if parameter.grad is None}

@@ -179,7 +179,9 @@ def _tell_numbers(result: RunResult) -> None:
     minutes = result.wall_seconds / SECONDS_A_MINUTE
     time = f"{minutes:.1f} minutes" if minutes >= 1 else "under a minute"
     tell(f"{result.model} on {result.data}, seed {result.seed}: {result.parameters:,} parameters")
-    print(f"{result.split} error    {result.error:.2f} %  (last epoch)")
+    print(f"{result.split} error    {result.error:.2f} %  ({result.kept_at})")
+    if result.last_step_error is not None:
+        print(f"last step     {result.last_step_error:.2f} %  (its weights are not the ones that are kept)")
     print(
         f"best          {result.best_error:.2f} %  (epoch {result.best_epoch:.4g}, chosen by its "
         f"{result.watched} error)"

@@ -19,7 +19,9 @@ from resunit.data.loading import (
     verify,
 )
 from resunit.data.normalisation import Normalisation
+from resunit.data.own_images import OwnImages, as_dataset, make_dataset
 from resunit.data.picture import show
+from resunit.data.random_transforms import erase, images_for_training
 from resunit.data.streaming import EvaluationCrop, StreamedSplit
 
 __all__ = [
@@ -30,15 +32,20 @@ __all__ = [
     "FileCheck",
     "JudgedImages",
     "Normalisation",
+    "OwnImages",
     "Split",
     "StreamedSplit",
+    "as_dataset",
     "augment",
     "centre",
     "epoch_plan",
+    "erase",
     "fetch",
+    "images_for_training",
     "is_folder",
     "load",
     "load_judged",
+    "make_dataset",
     "noise_like",
     "read_images",
     "show",

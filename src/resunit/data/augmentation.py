@@ -24,6 +24,10 @@ class Augmentation:
     crop streamed images; `crops.TrainingCrop` says how."""
     colour: bool = False
     """Whether the colours of streamed images change too."""
+    rand_augment: int | None = None
+    """The magnitude of RandAugment's operations; None for no operations."""
+    random_erasing: float = 0.0
+    """The share of images that get a rectangle of the mean colour."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,29 @@ class EpochPlan:
     flips: Tensor
     """Whether (N,) bool each image is mirrored."""
     seeds: Tensor
-    """The seeds (N,) int64 for what is drawn while a streamed image is cropped."""
+    """The seeds (N,) int64 for what is drawn for one image alone: a crop of a streamed image, RandAugment, erasing."""
+    drawn: Tensor | None = None
+    """The image (N,) int64 that each index stands for, where images are drawn with replacement: an image that was
+    drawn twice is then augmented in two ways. None where each index is that of an image."""
+
+    def images_at(self, indices: Tensor) -> Tensor:
+        """Return the images that `indices` of this plan stand for."""
+        return indices if self.drawn is None else self.drawn[indices]
 
 
-def epoch_plan(seed: int, epoch: int, images: int, augmentation: Augmentation) -> EpochPlan:
-    """Return the plan of an epoch over `images` images, which depends on the arguments alone."""
+def epoch_plan(
+    seed: int, epoch: int, images: int, augmentation: Augmentation, chances: Tensor | None = None
+) -> EpochPlan:
+    """Return the plan of an epoch over `images` images, which depends on the arguments alone.
+
+    Args:
+        seed: the run's seed.
+        epoch: the number of the epoch, counted from 0.
+        images: the number of images.
+        augmentation: its `padding` and `flip` are used.
+        chances: (images,), positive numbers in proportion to which images are drawn with replacement; None shows
+            each image once.
+    """
     generator = _generator(seed, f"epoch {epoch}")
     order = torch.randperm(images, generator=generator)
     offsets = torch.randint(0, 2 * augmentation.padding + 1, (images, 2), generator=generator)
@@ -56,7 +78,11 @@ def epoch_plan(seed: int, epoch: int, images: int, augmentation: Augmentation) -
     else:
         flips = torch.zeros(images, dtype=torch.bool)
     seeds = torch.randint(0, 2**32, (images,), generator=generator)
-    return EpochPlan(order, offsets, flips, seeds)
+    if chances is None:
+        return EpochPlan(order, offsets, flips, seeds)
+    drawing = _generator(seed, f"drawn images of epoch {epoch}")
+    drawn = torch.multinomial(chances, images, replacement=True, generator=drawing)
+    return EpochPlan(order, offsets, flips, seeds, drawn)
 
 
 def augment(images: Tensor, offsets: Tensor, flips: Tensor, augmentation: Augmentation) -> Tensor:

@@ -25,7 +25,7 @@ class TrainingCrop:
     "scale" resizes the shorter side to 8 to 15 sevenths of `side` and takes a crop anywhere.
     "scale-aspect" takes 8 to 100 % of the area at an aspect ratio of 3/4 to 4/3 and resizes it.
     Colours change as in fb.resnet.torch: brightness, contrast and saturation in a random order, and then
-    lighting.
+    lighting. RandAugment comes last.
     """
 
     def __init__(self, side: int, augmentation: Augmentation):
@@ -39,6 +39,8 @@ class TrainingCrop:
         steps.append(v2.PILToTensor())
         if augmentation.colour:
             steps.append(Lighting())
+        if augmentation.rand_augment is not None:
+            steps.append(v2.RandAugment(magnitude=augmentation.rand_augment))
         self.steps = v2.Compose(steps)
 
     def __call__(self, path: Path) -> Tensor:

@@ -6,9 +6,10 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from resunit.data.augmentation import Augmentation, EpochPlan, augment, epoch_plan
+from resunit.data.augmentation import Augmentation, EpochPlan, epoch_plan
 from resunit.data.dataset import Dataset, Split
 from resunit.data.normalisation import Normalisation
+from resunit.data.random_transforms import erase, images_for_training
 from resunit.data.streaming import StreamedSplit
 from resunit.errors import DataError
 
@@ -45,11 +46,17 @@ def show(
     split = dataset.train.to("cpu")
     labels = split.labels
     rows = torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique()[:MAX_ROWS]])
+    normalisation = normalisation.to("cpu")
     plans = [epoch_plan(seed, epoch, len(labels), augmentation) for epoch in range(EPOCHS)]
     if isinstance(split, StreamedSplit):
         epochs = list(split.augment(((plan, rows) for plan in plans), augmentation))
+        if augmentation.random_erasing:
+            epochs = [
+                normalisation.undo(erase(normalisation(epoch), plan.seeds[rows], augmentation.random_erasing))
+                for epoch, plan in zip(epochs, plans, strict=True)
+            ]
     else:
-        epochs = _augment(split.images[rows], rows, plans, augmentation, normalisation.to("cpu"))
+        epochs = _augment(split.images[rows], rows, plans, augmentation, normalisation)
     columns = [torch.cat(list(split.pictures(rows))), *epochs]
     names = [dataset.classes[int(label)] for label in labels[rows]]
     headings = ["original", *(f"epoch {epoch + 1}" for epoch in range(EPOCHS))]
@@ -67,9 +74,8 @@ def _augment(
     normalisation: Normalisation,
 ) -> list[Tensor]:
     """Return the images (rows, 3, H, W) uint8 as training sees them under each plan."""
-    normalised = normalisation(images)
     return [
-        normalisation.undo(augment(normalised, plan.offsets[rows], plan.flips[rows], augmentation))
+        normalisation.undo(images_for_training(images, rows, plan, augmentation, normalisation))
         for plan in plans
     ]
 

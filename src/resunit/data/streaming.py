@@ -114,7 +114,14 @@ class StreamedSplit:
         from resunit.data.crops import TrainingCrop
 
         requests = (
-            list(map(Request, part.tolist(), plan.seeds[part].tolist(), plan.flips[part].tolist()))
+            list(
+                map(
+                    Request,
+                    plan.images_at(part).tolist(),
+                    plan.seeds[part].tolist(),
+                    plan.flips[part].tolist(),
+                )
+            )
             for plan, part in groups
         )
         return _decode_ahead(self.files, TrainingCrop(self.side, augmentation), requests)

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from resunit.data.data_uri import data_uri, png_uri
-from resunit.errors import DataError
+from resunit.errors import DataError, UsageError
 from resunit.inference.explained_image import Answers, ExplainedImage
 from resunit.io.atomic import written_whole
 from resunit.io.format import format_count, format_percent
@@ -61,7 +61,11 @@ class PredictionsPage:
             self.problems.append(str(error))
 
     def add(self, found: ExplainedImage) -> None:
-        """Take in the answers for one image."""
+        """Take in the answers for one image. Raises UsageError for an image without evidence."""
+        if found.evidence is None:
+            raise UsageError(
+                "an exported file does not say where the evidence lies; give the run for --html, or take --csv"
+            )
         self.images += 1
         if len(self.shown) < MOST_IMAGES:
             seen = data_uri(found.seen)

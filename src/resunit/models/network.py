@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from resunit.errors import unknown
 from resunit.io.fields import Bounds, annotations_of, check
 from resunit.models.designs import DESIGNS, UnitParts
+from resunit.models.features import Feature, choose_indices, compute_features, describe_features
 from resunit.models.options import SharedPreactivation, ShortcutOption, StrideOn
 from resunit.models.residual_unit import (
     QUARTER,
@@ -23,7 +24,7 @@ from resunit.models.residual_unit import (
     weight_layers,
 )
 from resunit.models.shortcuts import Subsample, projection
-from resunit.ops.activation_checkpointing import Stage
+from resunit.ops.activation_checkpointing import Stage, set_activation_checkpointing
 from resunit.ops.batch_norm_act import LayerSequence
 
 Stem = Literal["cifar", "imagenet", "whitening"]
@@ -221,6 +222,8 @@ class ResidualNetwork(nn.Module):
         frozen: the paths of the parts that do not train, such as "stages.0".
     """
 
+    __jit_unused_properties__ = ("feature_info",)
+
     def __init__(
         self,
         stem: nn.Module,
@@ -252,6 +255,38 @@ class ResidualNetwork(nn.Module):
         """Return the logits for what `forward_features` returned, or with `pre_logits` their mean (N, num_features)."""
         x = x.mean(dim=(2, 3))  # global average pooling
         return x if pre_logits else self.classifier(x)
+
+    def forward_intermediates(
+        self,
+        images: Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return what `forward_features` returns, and the activations of the chosen parts in ascending order.
+
+        Args:
+            images: (N, in_channels, H, W).
+            indices: the chosen parts, as indices of `feature_info`; a number means the last so many, and None all.
+            norm: whether the last stage's activations pass the final activation.
+            stop_early: whether the last chosen part ends the computation; its activations then stand first.
+
+        Raises:
+            UsageError: there is no part of an index.
+        """
+        chosen = choose_indices(indices, len(self.stages) + 1)
+        last = max(chosen) if stop_early else len(self.stages)
+        x, features = compute_features(self, images, chosen, norm, last)
+        return (self.final_activation(x) if last == len(self.stages) else x), features
+
+    @property
+    def feature_info(self) -> list[Feature]:
+        """The channels, the reduction and the layer of the stem and of each stage, in timm's words."""
+        return describe_features(self)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Store few activations for the backward pass and compute the others again, or store all of them."""
+        set_activation_checkpointing(self.stages, enable)
 
     def get_classifier(self) -> nn.Linear | nn.Identity:
         """Return the classifier."""

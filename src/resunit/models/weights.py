@@ -21,6 +21,7 @@ from resunit.models.wrappers import drop_wrappers, unwrap
 from resunit.runs.record_files import format_of
 
 KIND = "resunit"
+KIND_OF_MODULE = "resunit-module"
 WEIGHTS_FORMAT = 2
 
 # Format 1 named some parts of a network otherwise.
@@ -208,6 +209,30 @@ def record_from_json(path: Path, record: Mapping[str, Any]) -> NetworkRecord:
     return NetworkRecord(path, classes, dict(record["preprocessing"]), dict(record["result"]))
 
 
+def write_weights_of_module(
+    path: Path,
+    module: nn.Module,
+    *,
+    name: str,
+    classes: tuple[str, ...],
+    preprocessing: Mapping[str, Any],
+    result: Mapping[str, Any],
+) -> None:
+    """Write the tensors of a module that is no network of resunit; only its own code can build it again.
+
+    `safetensors.torch.load_file(path)` gives its state dict. The arguments are those of `write_weights`.
+    """
+    record = {
+        "format": WEIGHTS_FORMAT,
+        "resunit": resunit.__version__,
+        "module": name,
+        "classes": list(classes),
+        "preprocessing": dict(preprocessing),
+        "result": dict(result),
+    }
+    write_tensors(path, KIND_OF_MODULE, record, module.state_dict())
+
+
 def read_weights(path: Path) -> WeightsFile:
     """Read a weights file of any format up to the newest.
 
@@ -236,10 +261,23 @@ def _advice_for_foreign(path: Path) -> Iterator[None]:
     try:
         yield
     except ForeignFile as error:
+        if (module := _module_of(path)) is not None:
+            raise FileFormatError(
+                f"{path}: the weights of {module}, which Python code gave to a run; only that code can build it, and "
+                "safetensors.torch.load_file reads its state dict"
+            ) from error
         raise ForeignFile(
             f"{error}; to take another library's weights: resunit convert {path} --from LIBRARY --architecture "
             "NAME --out weights.safetensors"
         ) from error
+
+
+def _module_of(path: Path) -> str | None:
+    """Return the class of the module whose weights a file holds; None if it is no such file."""
+    try:
+        return str(read_record(path, KIND_OF_MODULE).get("module"))
+    except FileFormatError:
+        return None
 
 
 def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

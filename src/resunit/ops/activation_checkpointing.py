@@ -51,9 +51,14 @@ def segment_length(units: int) -> int:
 
 def enable_activation_checkpointing(stages: nn.Sequential) -> None:
     """Make every `Stage` of `stages` store the activations of about the square root of its units."""
+    set_activation_checkpointing(stages, True)
+
+
+def set_activation_checkpointing(stages: nn.Sequential, enable: bool) -> None:
+    """Make every `Stage` of `stages` store the activations of about the square root of its units, or all."""
     for stage in stages:
         assert isinstance(stage, Stage)
-        stage.segment = segment_length(len(stage))
+        stage.segment = segment_length(len(stage)) if enable else 0
 
 
 def compute_checkpointed(units: nn.Module, x: Tensor) -> Tensor:

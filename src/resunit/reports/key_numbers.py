@@ -33,7 +33,7 @@ def select_main_number(run: Run) -> KeyNumber | None:
     if run.last_error is None:
         return None
     if run.result.status == "done":
-        when = "last epoch"
+        when = run.result.kept_at
     else:
         when = f"last evaluation, epoch {run.errors[-1][0]:.4g}" if run.errors else "last evaluation"
     return KeyNumber(format_percent(run.last_error), f"{run.last_split} error, {when}")
@@ -45,6 +45,8 @@ def select_further_numbers(run: Run) -> list[KeyNumber]:
 
 
 def _errors(run: Run) -> Iterator[KeyNumber]:
+    if is_finite(last := run.result.last_step_error):
+        yield KeyNumber(format_percent(last), f"{run.split} error, weights of the last step")
     if is_finite(best := run.result.best_error):
         yield KeyNumber(format_percent(best), f"best epoch, chosen on the {run.watched} set")
     if is_finite(top5 := run.result.top5_error):

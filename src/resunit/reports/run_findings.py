@@ -28,6 +28,7 @@ def find_in_run(run: Run) -> list[str]:
     return [
         *limits,
         *_judge_error(run),
+        *_judge_kept_weights(run),
         *_judge_certainty(run),
         *_judge_training_error(run),
         *_judge_progress(run),
@@ -37,6 +38,12 @@ def find_in_run(run: Run) -> list[str]:
 
 def _judge_end(run: Run) -> Iterator[str]:
     if run.environment is not None:
+        if given := run.environment.given:
+            things = " and its ".join({"data": "images", "model": "network"}[name] for name in given)
+            yield (
+                f"Python code gave this run its {things}, so recipe.json alone does not repeat it; the same code "
+                "with the same recipe does."
+            )
         for longer in run.environment.lengthened:
             yield (
                 f"The run was lengthened after step {longer.after:,} to {longer.steps:,} steps, over which its "
@@ -97,15 +104,16 @@ def _judge_error(run: Run) -> Iterator[str]:
     last, best, best_epoch = run.last_error, run.result.best_error, run.result.best_epoch
     if last is None:
         return
+    kept_at = "the last epoch" if run.result.kept_at == "last epoch" else run.result.kept_at
     if run.last_split != run.watched:
-        yield f"The {run.last_split} error is {format_percent(last)} at the last epoch."
+        yield f"The {run.last_split} error is {format_percent(last)} at {kept_at}."
         if is_finite(best) and is_finite(best_epoch):
             yield (
                 f"The lowest {run.watched} error is {format_percent(best)} at epoch {best_epoch:.4g}. "
                 f"The {run.last_split} images had no part in the training and in no choice."
             )
         return
-    when = "at the last epoch" if run.result.status == "done" else "at the last evaluation"
+    when = f"at {kept_at}" if run.result.status == "done" else "at the last evaluation"
     error = f"The {run.last_split} error is {format_percent(last)} {when}"
     if len(run.errors) < 2 or not (is_finite(best) and is_finite(best_epoch)):
         yield f"{error}."
@@ -117,6 +125,18 @@ def _judge_error(run: Run) -> Iterator[str]:
             f"{last - best:.2f} points lower. It is optimistic, because the epoch was chosen on the same "
             f"{run.watched} images."
         )
+
+
+def _judge_kept_weights(run: Run) -> Iterator[str]:
+    if not is_finite(last_step := run.result.last_step_error):
+        return
+    decay, is_chosen = run.recipe.get("ema_decay"), run.recipe.get("keep_best")
+    kept = "an average of the weights of many steps" if decay else "the weights of one evaluation"
+    chosen = ", chosen by its validation error" if is_chosen else ""
+    yield (
+        f"The run keeps {kept}{chosen}. The weights of its last step have a {run.split} error of "
+        f"{format_percent(last_step)}."
+    )
 
 
 def _judge_certainty(run: Run) -> Iterator[str]:

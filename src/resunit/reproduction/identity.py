@@ -19,6 +19,9 @@ STATED = (
     "model", "design", "model_options", "seed", "data", "crop", "epochs", "steps", "batch_size", "precision",
 )  # fmt: skip
 
+# These fields determine numbers where evaluations choose: when the run ends, or which weights it keeps.
+WHEN_EVALUATED = ("evaluate_every", "evaluate_steps")
+
 # Hashes do not depend on a field's name: fields are hashed under the names that they had first.
 FIRST_NAMES = {
     "ghost_batch_size": "group_size",
@@ -61,10 +64,12 @@ def _select_determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
     A field at its default does not count, so that a field that is added later leaves old identities alone.
     """
+    chooses = recipe.get("patience") is not None or recipe.get("keep_best", False)
+    without_effect = {*WITHOUT_EFFECT} - ({*WHEN_EVALUATED} if chooses else set())
     return {
         name: value
         for name, value in recipe.items()
-        if name not in WITHOUT_EFFECT and (name not in DEFAULTS or value != DEFAULTS[name])
+        if name not in without_effect and (name not in DEFAULTS or value != DEFAULTS[name])
     }
 
 

@@ -12,6 +12,7 @@ from resunit.runs.machine import Machine
 
 Split = Literal["test", "validation"]
 Status = Literal["done", "diverged", "stopped", "failed"]
+Given = Literal["data", "model"]
 View = Literal["mirror", "tta", "large_crop", "ten_crops"]
 
 
@@ -31,10 +32,11 @@ class RunResult:
 
     Errors on images that the run was not judged on are None. A run with validation and test images has the
     lowest error on the former and the last one on the latter. `test_error` is of the last epoch and of one
-    plain view of each image; errors on several views stand in `views`.
+    plain view of each image; errors on several views stand in `views`. With an average of the weights, or with the
+    best ones kept, all errors are of the weights that were kept, and only `last_step_error` is of others.
     """
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
 
     model: str
     design: str
@@ -60,11 +62,16 @@ class RunResult:
     best_validation_error: float | None = None
     validation_top5_error: float | None = None
     best_epoch: float | None = None
+    last_step_error: float | None = None
+    """The error of the weights that the last step left, on the same images, where the run keeps other weights."""
+    kept_epoch: float | None = None
+    """The epoch after which the kept weights were taken; None for runs that are not done, and before format 4."""
     views: tuple[ViewError, ...] = ()
     train_loss: float | None = None
     """The mean loss on the training batches, as they are augmented, over the last twentieth of the steps."""
     train_error: float | None = None
-    """The wrong answers on these batches; both are None for runs that are not done, and before format 3."""
+    """The wrong answers on these batches; both are None for runs that are not done or that ended early, and before
+    format 3."""
     format: int = FORMAT
 
     @property
@@ -76,6 +83,16 @@ class RunResult:
     def best_error(self) -> float | None:
         """The lowest error in percent of all evaluations during training, which were on the `watched` images."""
         return self.best_validation_error if self.watched == "validation" else self.best_test_error
+
+    @property
+    def kept_at(self) -> str:
+        """The words for when the kept weights of a run that is done were taken: at the last epoch, or earlier."""
+        keeps_best = self.kept_epoch is not None and self.kept_epoch == self.best_epoch
+        return (
+            f"epoch {self.kept_epoch:.4g}"
+            if keeps_best and self.last_step_error is not None
+            else "last epoch"
+        )
 
     @property
     def watched(self) -> Split:
@@ -237,6 +254,8 @@ class Environment(Machine):
     """What a user should know about the images: which files were not used, and which had to be changed."""
     lengthened: tuple[Lengthening, ...] = ()
     """The total lengths that the run got later; its recipe alone does not repeat such a run."""
+    given: tuple[Given, ...] = ()
+    """What Python code gave to the run, its images or its network; its recipe alone does not repeat such a run."""
     format: int = FORMAT
 
 

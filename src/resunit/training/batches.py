@@ -1,5 +1,6 @@
 """The training images in the order and with the augmentation that (seed, epoch, index) determine."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -7,8 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from resunit.data import Augmentation, EpochPlan, Normalisation, Split, StreamedSplit, augment, epoch_plan
+from resunit.data import (
+    Augmentation,
+    EpochPlan,
+    Normalisation,
+    Split,
+    StreamedSplit,
+    epoch_plan,
+    erase,
+    images_for_training,
+)
 from resunit.training.distributed import Distributed
+from resunit.training.mixing import Mixing
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,9 @@ class GhostBatch:
     images: Tensor
     """(n, C, H, W), normalised and augmented, in the dtype of the network's weights."""
     labels: Tensor
-    """(n,) int64."""
+    """(n,) int64; of a mixed image, the class with the greatest share."""
+    targets: Tensor
+    """The labels, or the share of each class in mixed images (n, classes) float32."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,9 @@ class Batches:
     distributed: Distributed
     dtype: torch.dtype = torch.float32
     """The dtype of the images, which is the network's."""
+    chances: Tensor | None = None
+    """Numbers (N,) in proportion to which images are drawn; None shows each image once an epoch."""
+    mixing: Mixing | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -54,15 +70,16 @@ class Batches:
             size_at: maps a step to the side in pixels that its images are resized to.
         """
         images = self._images((plan, part) for plan, parts in self._indices(step, steps) for part in parts)
-        for _, parts in self._indices(step, steps):
-            yield [self._ghost_batch(next(images), part, size_at(step)) for part in parts]
+        for plan, parts in self._indices(step, steps):
+            size = size_at(step)
+            yield [self._ghost_batch(next(images), plan.images_at(part), size, step) for part in parts]
             step += 1
 
     def _indices(self, step: int, steps: int) -> Iterator[tuple[EpochPlan, tuple[Tensor, ...]]]:
         """Yield the plan of each step's epoch, and the indices of each of this rank's ghost batches."""
         while step < steps:
             epoch, first = divmod(step, self.per_epoch)
-            plan = epoch_plan(self.seed, epoch, len(self.split), self.augmentation)
+            plan = epoch_plan(self.seed, epoch, len(self.split), self.augmentation, self.chances)
             for batch in range(first, min(self.per_epoch, first + steps - step)):
                 order = plan.order[batch * self.batch_size : (batch + 1) * self.batch_size]
                 part = self.distributed.part(order)
@@ -73,14 +90,20 @@ class Batches:
         """Yield the images of each ghost batch, augmented and normalised."""
         device = self.distributed.device
         if isinstance(self.split, StreamedSplit):  # Other processes decode its images ahead of time.
-            for pixels in self.split.augment(ghost_batches, self.augmentation):
-                yield self.normalisation(pixels.to(device))
+            asked, again = itertools.tee(ghost_batches)
+            for pixels, (plan, part) in zip(self.split.augment(asked, self.augmentation), again, strict=True):
+                images = self.normalisation(pixels.to(device))
+                yield erase(images, plan.seeds[part], self.augmentation.random_erasing)
         else:
             for plan, part in ghost_batches:
-                images = self.normalisation(self.split.images[part.to(device)])
-                yield augment(images, plan.offsets[part], plan.flips[part], self.augmentation)
+                images = self.split.images[plan.images_at(part).to(device)]
+                yield images_for_training(images, part, plan, self.augmentation, self.normalisation)
 
-    def _ghost_batch(self, images: Tensor, indices: Tensor, size: int) -> GhostBatch:
+    def _ghost_batch(self, images: Tensor, indices: Tensor, size: int, step: int) -> GhostBatch:
         if size != images.shape[-1]:
             images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        return GhostBatch(images.to(self.dtype), self.split.labels[indices.to(self.distributed.device)])
+        labels = self.split.labels[indices.to(self.distributed.device)]
+        if self.mixing is None:
+            return GhostBatch(images.to(self.dtype), labels, labels)
+        images, shares = self.mixing(images, labels, step)
+        return GhostBatch(images.to(self.dtype), shares.argmax(1), shares.to(self.dtype))

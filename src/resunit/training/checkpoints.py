@@ -4,7 +4,7 @@ The previous checkpoint is kept until the new one has been read back from disk.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from resunit.runs.record_files import read
 from resunit.training.state import TrainingState
 
 KIND = "resunit-checkpoint"
-NETWORK, OPTIMIZER = "network.", "optimizer."
+NETWORK, OPTIMIZER, KEPT = "network.", "optimizer.", "kept."
 OPTIMIZER_IN_FORMAT_1 = "optimiser."
 
 
@@ -28,6 +28,8 @@ class Checkpoint:
     state: TrainingState
     network: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
+    kept: Mapping[str, Tensor] = field(default_factory=dict)
+    """The average and the best weights, where a recipe keeps others than those of the last step."""
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -46,6 +48,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     older = set(folder.glob("step-*.safetensors")) - {path}
     tensors = {f"{NETWORK}{name}": tensor for name, tensor in checkpoint.network.items()}
     tensors |= {f"{OPTIMIZER}{name}": tensor for name, tensor in checkpoint.optimizer.items()}
+    tensors |= {f"{KEPT}{name}": tensor for name, tensor in checkpoint.kept.items()}
     write_tensors(path, KIND, to_json(checkpoint.state), tensors)
     _, read_back = read_tensors(path, KIND)
     if not all(torch.equal(read_back[name], tensor.cpu()) for name, tensor in tensors.items()):
@@ -78,6 +81,7 @@ def _checkpoint(state: TrainingState, tensors: Mapping[str, Tensor]) -> Checkpoi
         state,
         network=_select_named(tensors, NETWORK),
         optimizer=_select_named(tensors, OPTIMIZER) | _select_named(tensors, OPTIMIZER_IN_FORMAT_1),
+        kept=_select_named(tensors, KEPT),
     )
 
 

@@ -126,6 +126,13 @@ class Display:
             f"   {line.images_per_second or 0:,.0f} images/s   {line.seconds:,.0f} s"
         )
 
+    def show_early_end(self, state: TrainingState) -> None:
+        """Say that the run ends before its last step, and why."""
+        self.say(
+            f"ends after step {state.step:,} of {self.setup.steps:,}: no validation error below "
+            f"{state.best_error:.2f} % in {state.evaluations_since_best} evaluations"
+        )
+
     def say(self, text: str) -> None:
         """Print a line on stderr."""
         self.console.print(escape_text(text), soft_wrap=True, markup=False)

@@ -72,21 +72,22 @@ class Distributed:
 
     def average_running_statistics(self, model: nn.Module) -> None:
         """Set the batch-norm statistics of every rank to the mean over all ranks, as ghost batches are averaged."""
-        if self.world_size > 1:
-            training = (
-                module for module in model.modules() if module.training
-            )  # Frozen parts have no new ones.
-            buffers = [
-                buffer
-                for module in training
-                for buffer in module.buffers(recurse=False)
-                if buffer.is_floating_point()
-            ]
-            flat = torch.cat([buffer.flatten() for buffer in buffers])
-            distributed.all_reduce(flat)
-            flat /= self.world_size
-            for buffer, mean in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
-                buffer.copy_(mean.view_as(buffer))
+        if self.world_size == 1:
+            return
+        training = (module for module in model.modules() if module.training)  # Frozen parts have no new ones.
+        buffers = [
+            buffer
+            for module in training
+            for buffer in module.buffers(recurse=False)
+            if buffer.is_floating_point()
+        ]
+        if not buffers:  # Some designs have no batch norm.
+            return
+        flat = torch.cat([buffer.flatten() for buffer in buffers])
+        distributed.all_reduce(flat)
+        flat /= self.world_size
+        for buffer, mean in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
+            buffer.copy_(mean.view_as(buffer))
 
     @contextmanager
     def explained_loss(self) -> Iterator[None]:

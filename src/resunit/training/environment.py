@@ -15,7 +15,7 @@ import torch
 import resunit
 from resunit.ops.cpu.library import load_library
 from resunit.runs.machine import Machine
-from resunit.runs.schema import Environment
+from resunit.runs.schema import Environment, Given
 
 # With this environment variable set, records name neither the host nor the command, which may hold paths.
 ANONYMOUS = "RESUNIT_ANONYMOUS"
@@ -30,6 +30,7 @@ def describe_environment(
     recipe: Mapping[str, Any] | None = None,
     data_notes: tuple[str, ...] = (),
     weights_checksum: str | None = None,
+    given: tuple[Given, ...] = (),
 ) -> Environment:
     """Return what bitwise repetition of a run depends on, its recipe, and when and where it happens.
 
@@ -42,6 +43,7 @@ def describe_environment(
         recipe: the recipe that the run begins with, as recipe.json holds it.
         data_notes: what a user should know about the images.
         weights_checksum: the checksum of the weights file that the run starts from.
+        given: what Python code gives to the run.
     """
     is_anonymous = bool(os.environ.get(ANONYMOUS))
     return Environment(
@@ -57,6 +59,7 @@ def describe_environment(
         command=None if is_anonymous else command,
         recipe=recipe,
         data_notes=data_notes,
+        given=given,
     )
 
 

@@ -17,6 +17,7 @@ from resunit.training.setup import TrainingSetup
 
 IMAGES = 64  # These are the images of the passes that are measured.
 IMAGES_TO_WARM_UP = 8
+IMAGE_CHANNELS = 3
 SECONDS_TO_WARM_UP = 3.0  # A machine on which eight images take longer is slow enough to be judged by them.
 FORWARD_SHARE = 1 / 3  # Of a training pass: the backward pass computes two gradients for each layer.
 
@@ -71,7 +72,7 @@ def _seconds_per_image(setup: TrainingSetup, network: nn.Module, side: int) -> f
 def _seconds_of_pass(setup: TrainingSetup, network: nn.Module, side: int, images: int) -> float:
     """Return the seconds of a forward and backward pass on as many images, which are noise."""
     device, recipe = setup.distributed.device, setup.recipe
-    batch = torch.randn(images, setup.spec.in_channels, side, side, device=device)
+    batch = torch.randn(images, IMAGE_CHANNELS, side, side, device=device)
     batch = batch.to(dtype_of_weights(recipe.precision), memory_format=torch.channels_last)
     labels = torch.zeros(images, dtype=torch.int64, device=device)
     began = time.monotonic()

@@ -29,5 +29,5 @@ def count_ghost_batches(model: nn.Module, others: int) -> None:
 def fix_norm_scales(model: nn.Module) -> None:
     """Exclude the scale gamma of every batch norm of `model` from training; it stays 1."""
     for module in model.modules():
-        if isinstance(module, _BatchNorm):
+        if isinstance(module, _BatchNorm) and module.affine:
             module.weight.requires_grad_(False)

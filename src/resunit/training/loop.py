@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from resunit.data import Dataset, OwnImages, Split, as_dataset
 from resunit.errors import RunError, UsageError
 from resunit.io.places import user_path
 from resunit.runs.end_of_training import steps_before_the_end
@@ -19,17 +20,18 @@ from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.ghost_batch_norm import count_ghost_batches, set_momentum
 from resunit.training.launch import check_can_be_found_again, count_restarts
+from resunit.training.own_network import OwnNetwork, keeping_settings
 from resunit.training.precision import autocast
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import quick
-from resunit.training.same_run import check_recipe_of_run
+from resunit.training.same_run import check_given, check_recipe_of_run
 from resunit.training.setup import TrainingSetup, prepare
 from resunit.training.signals import StopRequest, stop_requests
 from resunit.training.state import TrainingState
 from resunit.training.threads import limit_threads, set_recorded_threads
-from resunit.training.writer import RunWriter
+from resunit.training.writer import OnLog, RunWriter
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
 # A stored recipe gives these fields as they were resolved, which says more than what was asked for.
@@ -40,6 +42,9 @@ RESOLVED_FIELDS = {"data", "weights", "batch_size", "precision", "activation_che
 def train(
     recipe: Recipe | None = None,
     *,
+    data: Dataset[Split] | OwnImages | None = None,
+    model: nn.Module | None = None,
+    on_log: OnLog | None = None,
     out: str | Path | None = None,
     quiet: bool = False,
     command: str | None = None,
@@ -53,6 +58,13 @@ def train(
 
     Args:
         recipe: the run; by default `quick`, on CIFAR-10.
+        data: images in memory, in the place of the recipe's data: what `resunit.data.make_dataset` returns, or only
+            images to train on, a pair (images, labels) or a data set of torch, of which the recipe's `validation`
+            holds some out.
+        model: a module that maps images (N, 3, H, W) to logits, in the place of the recipe's network. It is trained
+            as it is, and has the kept weights at the end. environment.json says what was given, because the recipe
+            alone does not repeat the run.
+        on_log: is called with each LogLine after it was written, on rank 0.
         out: a new folder; by default one under runs/. It must be given where torchrun may restart the processes.
         quiet: whether nothing is shown on stderr.
         command: the command that starts the run, as it was typed, for its record.
@@ -69,18 +81,28 @@ def train(
     recipe, path = recipe or quick(), None if out is None else user_path(out)
     check_can_be_found_again(path)
     if path is not None and count_restarts() > 0 and RunFolder(path).recipe.exists():
-        return train_or_resume(recipe, path, quiet=quiet)
+        return train_or_resume(recipe, path, data=data, model=model, on_log=on_log, quiet=quiet)
     limit_threads()
-    setup = prepare(recipe)
-    folder = _create_folder(setup, path)
-    writer = RunWriter(folder, setup)
-    with setup.distributed.explained_loss(), writer.in_use(command):
-        return _train_on(TrainingState(), setup, writer, quiet)
+    with keeping_settings(model):
+        setup = prepare(recipe, as_dataset(data), model)
+        folder = _create_folder(setup, path)
+        writer, state = RunWriter(folder, setup, on_log), TrainingState()
+        with setup.distributed.explained_loss(), writer.in_use(command):
+            if model is not None:
+                writer.save_checkpoint(state)  # No seed makes the initial weights again.
+            return _train_on(state, setup, writer, quiet)
 
 
 @isolated_process_state()
 def resume(
-    path: str | Path, *, steps: int | None = None, epochs: float | None = None, quiet: bool = False
+    path: str | Path,
+    *,
+    steps: int | None = None,
+    epochs: float | None = None,
+    data: Dataset[Split] | OwnImages | None = None,
+    model: nn.Module | None = None,
+    on_log: OnLog | None = None,
+    quiet: bool = False,
 ) -> RunResult:
     """Continue an interrupted run, to bitwise the weights of a run that was never interrupted.
 
@@ -94,6 +116,10 @@ def resume(
         path: the run's folder.
         steps: the new total of steps.
         epochs: the new total of epochs.
+        data: the images that `train` was given, if it was given any.
+        model: a module like the one that `train` was given, if it was given one; it gets the run's weights.
+        on_log: is called with each LogLine after it was written, on rank 0. Lines after the last checkpoint are
+            written again.
         quiet: whether nothing is shown on stderr.
 
     Returns:
@@ -101,8 +127,8 @@ def resume(
 
     Raises:
         UsageError: both steps and epochs are given, or not more than the run has done.
-        RunError: `path` is not a run's folder or is in use; or the run diverged, its data have changed, or its
-            recipe.json was edited.
+        RunError: `path` is not a run's folder or is in use; or the run diverged, its data have changed, its
+            recipe.json was edited, or `train` was given other arguments.
         FileFormatError: a file of the run is damaged or of a newer format.
     """
     folder = RunFolder(user_path(path))
@@ -112,18 +138,20 @@ def resume(
         return result
     if (environment := folder.read_environment()) is not None:
         check_recipe_of_run(folder, recipe, environment, gets_new_length=gets_new_length)
+        check_given(folder, environment, {"data": data is not None, "model": model is not None})
         set_recorded_threads(environment.threads)
     if gets_new_length:
         recipe = with_changes(recipe, {"steps": steps, "epochs": epochs})
-    setup = prepare(recipe)
-    writer = RunWriter(folder, setup)
-    writer.check_sources()
-    lengthening = _lengthening(folder, setup) if gets_new_length else None
-    with setup.distributed.explained_loss(), writer.in_use(lengthening=lengthening):
-        state = writer.restore()
-        if lengthening is not None:
-            state.forget_the_end()
-        return _train_on(state, setup, writer, quiet)
+    with keeping_settings(model):
+        setup = prepare(recipe, as_dataset(data), model)
+        writer = RunWriter(folder, setup, on_log)
+        writer.check_sources()
+        lengthening = _lengthening(folder, setup) if gets_new_length else None
+        with setup.distributed.explained_loss(), writer.in_use(lengthening=lengthening):
+            state = writer.restore()
+            if lengthening is not None:
+                state.forget_the_end()
+            return _train_on(state, setup, writer, quiet)
 
 
 def _lengthening(folder: RunFolder, setup: TrainingSetup) -> Lengthening:
@@ -138,15 +166,27 @@ def _lengthening(folder: RunFolder, setup: TrainingSetup) -> Lengthening:
     return Lengthening(done, setup.steps)
 
 
-def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) -> RunResult:
+def train_or_resume(
+    recipe: Recipe,
+    path: str | Path,
+    *,
+    data: Dataset[Split] | OwnImages | None = None,
+    model: nn.Module | None = None,
+    on_log: OnLog | None = None,
+    quiet: bool = False,
+) -> RunResult:
     """Bring the run in folder `path` to its end, whether it is new, interrupted or ended already.
+
+    The arguments are those of `train`.
 
     Raises:
         RunError: the folder holds a run of another recipe.
     """
     folder = RunFolder(user_path(path))
     if not folder.recipe.exists():
-        return train(recipe, out=path, quiet=quiet)
+        return train(recipe, data=data, model=model, on_log=on_log, out=path, quiet=quiet)
+    if model is not None:
+        recipe = OwnNetwork(model).recipe_for(recipe)
     stored, asked = read_stored_recipe(folder).to_json(), recipe.to_json()
     for name in asked.keys() - RESOLVED_FIELDS:
         if stored[name] != asked[name]:
@@ -156,7 +196,7 @@ def train_or_resume(recipe: Recipe, path: str | Path, *, quiet: bool = False) ->
     result = folder.read_result()
     if result is not None and result.status == "diverged":
         return result
-    return resume(path, quiet=quiet)
+    return resume(path, data=data, model=model, on_log=on_log, quiet=quiet)
 
 
 def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, quiet: bool) -> RunResult:
@@ -168,12 +208,15 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
         clock, checkpoint_age = Clock(), Clock()
         _evaluate_if_due(state, setup, writer, display, clock, stop)
         for ghost_batches in setup.batches.between(state.step, setup.steps, setup.image_size_at):
+            if setup.ends_early(state):
+                break
             if watch.is_due(state.step):
                 watch.measure(ghost_batches[0], state)
                 state.seconds += clock.lap()
             loss, wrong = train_step(setup, model, ghost_batches, state.step)
             if not math.isfinite(loss):
                 return writer.finish("diverged", state)
+            setup.kept.add_step(state.step)
             state.add_step(
                 loss, wrong, setup.batches.batch_size, clock.lap(),
                 is_at_the_end=state.step >= steps_before_the_end(setup.steps),
@@ -183,7 +226,8 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
 
             is_stopping = setup.distributed.any_rank(stop.received)
             is_overdue = setup.distributed.any_rank(checkpoint_age.seconds > SECONDS_BETWEEN_CHECKPOINTS)
-            if is_stopping or is_overdue or setup.checkpoints_after(state.step):
+            is_due = setup.checkpoints_after(state.step) or setup.ends_early(state)
+            if is_stopping or is_overdue or is_due:
                 if not setup.is_finite():
                     return writer.finish("diverged", state)
                 writer.save_checkpoint(state)
@@ -196,13 +240,23 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
         state.seconds += clock.lap()
         if not math.isfinite(predictions.loss):
             return writer.finish("diverged", state)
-        display.show_line(writer.log(predictions, state))
-        if setup.dataset.validation is not None:  # The test images had no part in anything before.
+        if setup.ends_early(state):
+            display.show_early_end(state)
+        if state.seen:  # The last evaluation of a run that ends early stands in the log already.
+            display.show_line(writer.log(predictions, state))
+        last_step = None
+        if setup.kept.are_others_than_the_last:
+            last_step = setup.judge_last_step()
+            state.evaluated += len(last_step.labels)
+            setup.kept.load_best()
+        # The test images had no part in anything before.
+        if setup.dataset.validation is not None or setup.kept.best:
             predictions = setup.judge()
             state.evaluated += len(predictions.labels)
         views = setup.evaluate_views()
+        setup.kept.give_to_trained()
         state.seconds += clock.lap()
-        return writer.finish("done", state, predictions, views)
+        return writer.finish("done", state, predictions, views, last_step)
 
 
 def train_step(
@@ -220,7 +274,7 @@ def train_step(
         step: the number of the step, counted from 0.
 
     Returns:
-        The mean loss without label smoothing, and the number of wrong answers, both of all ranks.
+        The mean loss without label smoothing and class weights, and the number of wrong answers, both of all ranks.
     """
     recipe, distributed = setup.recipe, setup.distributed
     torch.manual_seed(step_seed(recipe.seed, step, distributed.rank))
@@ -235,10 +289,10 @@ def train_step(
             set_momentum(setup.network, index, len(ghost_batches))
             with distributed.gradient_sync(model, is_last=index + 1 == len(ghost_batches)):
                 logits = model(batch.images)
-                loss = functional.cross_entropy(logits, batch.labels, label_smoothing=recipe.label_smoothing)
+                loss = setup.loss(logits, batch.targets)
                 (loss * (len(batch.labels) / images_of_rank)).backward()
             with torch.no_grad():
-                plain = functional.cross_entropy(logits, batch.labels, reduction="sum")
+                plain = functional.cross_entropy(logits, batch.targets, reduction="sum")
                 totals += torch.stack([plain, (logits.argmax(1) != batch.labels).sum()])
     distributed.average_running_statistics(setup.network)
     if recipe.ghost_batch_size is not None:

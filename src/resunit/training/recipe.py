@@ -35,6 +35,7 @@ COUNT = Bounds(1)
 BATCH_SIZE = Bounds(2)
 COEFFICIENT = Bounds(0, 1)
 INSIDE_THE_RUN = Bounds(0, 1, low_is_open=True, high_is_open=True)
+DECAY = Bounds(0, 1, low_is_open=True, high_is_open=True)
 UP_TO_ONE = Bounds(0, 1, low_is_open=True)
 GREATEST_SEED = 2**32 - 1  # torch's CPU generator uses 32 bits of a seed
 
@@ -87,6 +88,12 @@ class Recipe:
     skip_broken: Annotated[int, Bounds(0), DATA] = 0
     """Up to this many unreadable images of a folder are left out and listed; one more ends the run before it
     trains. With crops of files, all images are decoded once to find them."""
+    sampling: Annotated[Literal["once", "balanced"], DATA] = "once"
+    """An epoch shows each image once (once), or draws images with replacement so that all classes are shown equally
+    often (balanced)."""
+    class_weights: Annotated[Literal["none", "balanced"], DATA] = "none"
+    """The loss of an image counts alike in all classes (none), or in inverse proportion to the number of images of
+    its class (balanced)."""
     batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
     """A step takes this many images over all devices; none means 250, or a sixteenth of a small data set."""
     ghost_batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
@@ -107,6 +114,15 @@ class Recipe:
     """Images are mirrored at random, in every other epoch (alternating), or never (none)."""
     colour: Annotated[bool, AUGMENTATION] = False
     """Crops of files get other brightness, contrast, saturation and lighting (paper appendix, ImageNet)."""
+    rand_augment: Annotated[int | None, Bounds(0, 30), AUGMENTATION] = None
+    """Each image passes two random operations of RandAugment with this magnitude, such as 9; none leaves it out."""
+    random_erasing: Annotated[float, COEFFICIENT, AUGMENTATION] = 0.0
+    """This share of the images gets a random rectangle of the mean colour."""
+    mixup: Annotated[float, Bounds(0), AUGMENTATION] = 0.0
+    """The alpha of mixup, such as 0.2: images and labels of a batch are blended in pairs; 0 leaves it out."""
+    cutmix: Annotated[float, Bounds(0), AUGMENTATION] = 0.0
+    """The alpha of CutMix, such as 1: images get a rectangle of another image and a share of its label; 0 leaves it
+    out. With mixup too, half of the steps have each."""
     resize_scales: Annotated[tuple[float, ...], UP_TO_ONE, AUGMENTATION] = ()
     """Progressive resizing trains on images scaled by these factors, one after the other, and then on whole ones."""
     resize_ends: Annotated[tuple[float, ...], INSIDE_THE_RUN, AUGMENTATION] = ()
@@ -126,6 +142,9 @@ class Recipe:
     """Weight decay applies to all parameters (all), or to all but norms and biases (weights)."""
     max_gradient_norm: Annotated[float | None, ABOVE_ZERO, OPTIMIZER] = None
     """Gradients whose norm, over all parameters, is greater than this are scaled down to it; none leaves them."""
+    ema_decay: Annotated[float | None, DECAY, OPTIMIZER] = None
+    """The weights that are evaluated and kept are an exponential moving average of those of all steps, with this
+    decay, such as 0.999; in the first steps the decay is lower. None keeps the weights of the last step."""
     label_smoothing: Annotated[float, SHARE_BELOW_ONE, OPTIMIZER] = 0.0
     """This share of a label's probability is spread over all classes."""
     train_norm_scale: Annotated[bool, OPTIMIZER] = True
@@ -153,6 +172,12 @@ class Recipe:
     """The network is evaluated each time this many steps have passed; none leaves it to `evaluate_every`."""
     evaluation_images: Annotated[int | None, COUNT, EVALUATION] = None
     """Evaluations before the last one use only this many images, the first of the split; none means all."""
+    patience: Annotated[int | None, COUNT, EVALUATION] = None
+    """The run ends early after this many evaluations in a row without a validation error below the lowest one; none
+    trains to the end. It needs validation images, because test images choose nothing."""
+    keep_best: Annotated[bool, EVALUATION] = False
+    """The weights of the evaluation with the lowest validation error are kept, not those of the last step. It needs
+    validation images, because test images choose nothing."""
     tta: Annotated[bool, EVALUATION] = False
     """At the end, test-time augmentation averages over mirrored and shifted views, or over ten crops."""
     watch_propagation: Annotated[int | None, COUNT, EVALUATION] = None
@@ -281,8 +306,12 @@ def _check_together(recipe: Recipe) -> None:
         raise UsageError(f"crop {recipe.crop} takes no padding; give padding 0 too")
     if recipe.crop != "shift" and recipe.normalisation == "pixel":
         raise UsageError(f"crop {recipe.crop} reads images of many sizes; give normalisation channel too")
+    if recipe.sampling == "balanced" and recipe.class_weights == "balanced":
+        raise UsageError("sampling and class_weights both make up for classes of different sizes; give one")
     if recipe.nesterov and recipe.momentum == 0:
         raise UsageError("nesterov needs a momentum above 0")
+    if recipe.evaluation_images is not None and (recipe.patience is not None or recipe.keep_best):
+        raise UsageError("patience and keep_best need evaluations on all images; leave out evaluation_images")
     for name in ("milestones", "resize_ends"):
         if not _ascends(getattr(recipe, name)):
             raise UsageError(f"{name} must ascend, unlike {getattr(recipe, name)}")

@@ -7,7 +7,7 @@ from itertools import chain
 import torch
 
 from resunit.data.data_uri import data_uri
-from resunit.models.summary import count_multiply_adds, count_parameters
+from resunit.models.summary import count_parameters
 from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.schema import Evaluation, Prediction, RunResult, Status
 from resunit.training.calibration import measure_calibration
@@ -25,6 +25,7 @@ def describe_result(
     status: Status,
     predictions: Predictions | None = None,
     views: ViewPredictions | None = None,
+    last_step: Predictions | None = None,
 ) -> RunResult:
     """Return the summary of a run.
 
@@ -34,6 +35,7 @@ def describe_result(
         status: how it ended.
         predictions: the final weights' answers, for a run that is done.
         views: the errors of the final weights on other views, for a run that is done.
+        last_step: the answers of the weights of the last step, for a run that is done and keeps others.
     """
     views = views or ViewPredictions()
     split, recipe = setup.dataset.split_name, setup.recipe
@@ -47,7 +49,7 @@ def describe_result(
     has_end = status == "done" and state.end_seen == images_at_the_end
     return RunResult(
         model=setup.model,
-        design=setup.spec.design,
+        design=setup.design,
         data=setup.dataset.name,
         recipe=recipe.name,
         precision=recipe.precision,
@@ -57,9 +59,7 @@ def describe_result(
         steps=state.step,
         images_seen=images_seen,
         train_flops=setup.train_flops(state.step),
-        evaluation_flops=sum(
-            2 * count_multiply_adds(setup.spec, side) * count for side, count in passes.items()
-        ),
+        evaluation_flops=sum(2 * setup.count_multiply_adds(side) * count for side, count in passes.items()),
         wall_seconds=state.seconds,
         images_per_second=images_seen / state.training_seconds if state.training_seconds else None,
         split=split,
@@ -70,10 +70,17 @@ def describe_result(
         best_validation_error=None if watches_test else state.best_error,
         validation_top5_error=None if is_test else top5_error,
         best_epoch=state.best_epoch,
+        last_step_error=None if last_step is None else last_step.errors.error,
+        kept_epoch=_epoch_of_weights(setup, state) if status == "done" else None,
         views=views.errors,
         train_loss=state.end_loss_sum / state.end_seen if has_end else None,
         train_error=100 * state.end_wrong / state.end_seen if has_end else None,
     )
+
+
+def _epoch_of_weights(setup: TrainingSetup, state: TrainingState) -> float | None:
+    """Return the epoch after which the weights of a run that is done were taken."""
+    return state.best_epoch if setup.recipe.keep_best else setup.epoch_at(state.step)
 
 
 def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evaluation:

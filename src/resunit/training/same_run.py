@@ -1,10 +1,11 @@
 """The check that a resumed run still has the recipe with which it began."""
 
 import shlex
+from collections.abc import Mapping
 
 from resunit.errors import RunError
 from resunit.runs.folder import RunFolder
-from resunit.runs.schema import Environment
+from resunit.runs.schema import Environment, Given
 from resunit.training.recipe import Recipe, recipe_from_json
 
 # These fields may change when a run is resumed, because they change none of its numbers. The folder `data` and the
@@ -37,3 +38,21 @@ def check_recipe_of_run(
                 f"{folder.recipe}: {name} is {now[name]!r}, and this run began with {began[name]!r}; change it back, "
                 f"or start a new run with `resunit train --config {shlex.quote(str(folder.recipe))}`"
             )
+
+
+def check_given(folder: RunFolder, environment: Environment, is_given: Mapping[Given, bool]) -> None:
+    """Raise RunError unless Python code gives a resumed run what it gave when the run began.
+
+    Args:
+        folder: the run's folder.
+        environment: what the run recorded when it began.
+        is_given: whether `data` and `model` are given now.
+    """
+    for name, given in is_given.items():
+        began = name in environment.given
+        if began and not given:
+            raise RunError(
+                f"{folder.path}: Python code gave this run its {name}; go on with resunit.resume(path, {name}=...)"
+            )
+        if given and not began:
+            raise RunError(f"{folder.path}: this run has its {name} from its recipe; leave {name} out")

@@ -6,24 +6,33 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
+from torch import nn
 
 from resunit.data import Augmentation, Dataset, Normalisation, Split, StreamedSplit, load, stream
 from resunit.data.leaks import describe_leak
 from resunit.errors import ResunitError, UsageError
-from resunit.models.network import NetworkSpec, ResidualNetwork, build, stem_for
+from resunit.models.network import NetworkSpec, build, stem_for
 from resunit.models.registry import network_spec
-from resunit.models.summary import count_training_flops
+from resunit.models.summary import count_multiply_adds, count_training_flops
 from resunit.ops.activation_checkpointing import enable_activation_checkpointing
+from resunit.ops.processor import supports_bf16
+from resunit.runs.schema import Given
 from resunit.training.activation_memory import resolve_activation_checkpointing
 from resunit.training.batches import Batches
 from resunit.training.distributed import Distributed, start_distributed
 from resunit.training.evaluation import AnySplit, Predictions, ViewPredictions, evaluate, evaluate_views
 from resunit.training.ghost_batch_norm import fix_norm_scales
+from resunit.training.kept_weights import KeptWeights
+from resunit.training.loss import TrainingLoss, balanced_weights
+from resunit.training.mixing import Mixing
 from resunit.training.optimizer import RecipeOptimizer
+from resunit.training.own_network import DESIGN as DESIGN_OF_OWN
+from resunit.training.own_network import OwnNetwork
 from resunit.training.precision import dtype_of_weights, resolve_precision
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
 from resunit.training.starting_weights import StartingWeights, read_starting_weights
+from resunit.training.state import TrainingState
 from resunit.training.whitening import fit_whitening
 
 AnyDataset: TypeAlias = Dataset[Split | StreamedSplit]
@@ -39,23 +48,46 @@ class TrainingSetup:
     distributed: Distributed
     dataset: AnyDataset
     normalisation: Normalisation
-    spec: NetworkSpec
+    spec: NetworkSpec | None
+    """The network that trains; None for a module that Python code gave."""
     weights: StartingWeights | None
     """The weights that the run starts from; None for random weights."""
-    network: ResidualNetwork
+    network: nn.Module
+    """The network that trains."""
+    kept: KeptWeights
+    """The network that is evaluated, with the weights that the run keeps."""
     optimizer: RecipeOptimizer
     batches: Batches
+    loss: TrainingLoss
     steps: int
     """The length of the run."""
     flops: dict[int, int]
     """The floating-point operations to train on one image, by its side in pixels."""
+    own_network: OwnNetwork | None = None
+    """The module that Python code gave, if it gave one."""
+    given: tuple[Given, ...] = ()
+    """What Python code gave, which the recipe alone does not repeat."""
 
     @property
     def model(self) -> str:
         """The name of the network."""
+        if self.own_network is not None:
+            return self.own_network.name
         name = self.recipe.model if self.weights is None else self.recipe.model or self.weights.network
         assert name is not None
         return name
+
+    @property
+    def design(self) -> str:
+        """The design of the network's units, or what stands for it in records of a module that has none."""
+        return DESIGN_OF_OWN if self.spec is None else self.spec.design
+
+    def count_multiply_adds(self, side: int) -> int:
+        """Return the multiply-adds of one evaluated image of `side` pixels."""
+        if self.own_network is not None:
+            return self.own_network.count_multiply_adds(side)
+        assert self.spec is not None
+        return count_multiply_adds(self.spec, side)
 
     @property
     def weights_checksum(self) -> str | None:
@@ -92,14 +124,19 @@ class TrainingSetup:
         """Return the predictions on all images that the run is judged on at its end."""
         return self._evaluate(self.dataset.test)
 
-    def _evaluate(self, split: AnySplit) -> Predictions:
-        return evaluate(self.network, split, self.normalisation, self.recipe.precision, self.distributed)
+    def judge_last_step(self) -> Predictions:
+        """Return the predictions of the weights that the last step left, on the images of `judge`."""
+        return self._evaluate(self.dataset.test, self.network)
+
+    def _evaluate(self, split: AnySplit, network: nn.Module | None = None) -> Predictions:
+        network = network or self.kept.network
+        return evaluate(network, split, self.normalisation, self.recipe.precision, self.distributed)
 
     def evaluate_views(self) -> ViewPredictions:
         """Return the errors on views other than the plain one, as far as the recipe asks for them."""
         split, recipe = self.dataset.test, self.recipe
         return evaluate_views(
-            self.network, split, self.normalisation, recipe.precision, self.distributed, recipe.tta
+            self.kept.network, split, self.normalisation, recipe.precision, self.distributed, recipe.tta
         )
 
     def is_finite(self) -> bool:
@@ -118,9 +155,21 @@ class TrainingSetup:
         """Return whether a checkpoint is due after `step` steps."""
         return step % (self.recipe.checkpoint_every or self.batches.per_epoch) == 0 or step == self.steps
 
+    def ends_early(self, state: TrainingState) -> bool:
+        """Return whether the run ends at `state`, because the validation error has not fallen for long enough."""
+        patience = self.recipe.patience
+        return patience is not None and state.evaluations_since_best >= patience
 
-def prepare(recipe: Recipe) -> TrainingSetup:
+
+def prepare(
+    recipe: Recipe, dataset: Dataset[Split] | None = None, module: nn.Module | None = None
+) -> TrainingSetup:
     """Load the data and build the network of `recipe`.
+
+    Args:
+        recipe: the run.
+        dataset: images in memory, in the place of the data that the recipe names.
+        module: a network, in the place of the one that the recipe names; it is trained as it is.
 
     Raises:
         UsageError: the recipe does not fit together, or does not fit the data or this machine.
@@ -128,6 +177,15 @@ def prepare(recipe: Recipe) -> TrainingSetup:
         FileFormatError: the weights to start from are missing, damaged or of another network.
     """
     distributed = start_distributed(recipe.device)
+    gifts: tuple[tuple[Given, object], ...] = (("data", dataset), ("model", module))
+    given = tuple(name for name, value in gifts if value is not None)
+    if dataset is not None:
+        check_given_dataset(recipe, dataset)
+    if module is not None:
+        own = OwnNetwork(module)
+        recipe = own.recipe_for(recipe)
+        held = _hold_out(recipe, dataset or load_dataset_once(recipe, distributed))
+        return replace(_assemble_own(recipe, own, held, distributed), given=given)
     # The network comes before the data, so that a misspelt name fails at once.
     weights = read_starting_weights(recipe)
     if weights is None:
@@ -136,12 +194,36 @@ def prepare(recipe: Recipe) -> TrainingSetup:
     else:
         spec, image_size = weights.file.spec, weights.image_size_for(recipe)
     check_frozen(recipe.freeze, spec)
-    dataset = load_dataset_once(replace(recipe, image_size=recipe.image_size or image_size), distributed)
+    sized = replace(recipe, image_size=recipe.image_size or image_size)
+    held = _hold_out(recipe, dataset or load_dataset_once(sized, distributed))
+    return replace(assemble(recipe, spec, held, distributed, weights), given=given)
+
+
+def _hold_out(recipe: Recipe, dataset: AnyDataset) -> AnyDataset:
+    """Return the data set with the images that `recipe` holds out in the place of its test images.
+
+    A note says if images to evaluate on are among those to train on.
+    """
     if recipe.validation:
         dataset = dataset.hold_out(recipe.validation)
-    if (leak := describe_leak(dataset)) is not None:
-        dataset = replace(dataset, notes=(*dataset.notes, leak))
-    return assemble(recipe, spec, dataset, distributed, weights)
+    leak = describe_leak(dataset)
+    return dataset if leak is None else replace(dataset, notes=(*dataset.notes, leak))
+
+
+def check_given_dataset(recipe: Recipe, dataset: Dataset[Split]) -> None:
+    """Raise UsageError if images that Python code gave do not fit `recipe`."""
+    if recipe.crop != "shift" or not isinstance(dataset.train, Split):
+        raise UsageError("crops of files need a folder; give data in memory, and a recipe with crop shift")
+    if recipe.image_size not in (None, dataset.train.side):
+        raise UsageError(
+            f"image_size {recipe.image_size} is not that of the given images, {dataset.train.side}; resize them, or "
+            "leave image_size out"
+        )
+    if not len(dataset.test) and not recipe.validation:
+        raise UsageError(
+            "data has only images to train on; give data=resunit.data.make_dataset(train, test), or a recipe whose "
+            "validation says how many of them to hold out"
+        )
 
 
 def check_frozen(freeze: Sequence[str], spec: NetworkSpec) -> None:
@@ -168,6 +250,7 @@ def assemble(
         UsageError: the recipe does not fit the data or this machine.
     """
     device, side = distributed.device, dataset.train.side
+    _check_choice(recipe, dataset)
     if weights is None:
         spec = replace(spec, num_classes=len(dataset.classes), stem=stem_for(spec, side))
         normalisation = fit_normalisation(recipe, dataset.train).to(device)
@@ -177,20 +260,62 @@ def assemble(
         recipe = replace(recipe, weights=weights.recorded)
     dataset = dataset.to(device)
     recipe, flops = _resolve(recipe, spec, dataset, distributed)
-    assert recipe.batch_size is not None
 
     torch.manual_seed(recipe.seed)
     network = build(spec) if weights is None else weights.build(dataset.classes)
     network = network.to(device).to(memory_format=torch.channels_last)
     if spec.stem == "whitening" and weights is None:
         fit_whitening(network.stem, dataset.train, normalisation)
-    dtype = dtype_of_weights(recipe.precision)
-    network = network.to(dtype)
+    network = network.to(dtype_of_weights(recipe.precision))
     if recipe.activation_checkpointing == "small":
         enable_activation_checkpointing(network.stages)
     if not recipe.train_norm_scale:
         fix_norm_scales(network)
     network.freeze(recipe.freeze)
+    return _join(recipe, distributed, dataset, normalisation, network, flops, spec=spec, weights=weights)
+
+
+def _assemble_own(
+    recipe: Recipe, own: OwnNetwork, dataset: AnyDataset, distributed: Distributed
+) -> TrainingSetup:
+    """Build everything that training a module of the user's own needs. Raises UsageError."""
+    device, side = distributed.device, dataset.train.side
+    _check_choice(recipe, dataset)
+    normalisation = fit_normalisation(recipe, dataset.train).to(device)
+    precision = recipe.precision
+    if precision == "auto":
+        precision = "bf16" if supports_bf16(device) else "fp32"
+    recipe = _resolve_data(replace(recipe, precision=precision), dataset, distributed)
+    dtype = dtype_of_weights(precision)
+    network = own.module.to(device, dtype).to(memory_format=torch.channels_last)
+    if not recipe.train_norm_scale:
+        fix_norm_scales(network)
+    own.check(side, len(dataset.classes))
+    flops = own.count_training_flops(_sides_of(recipe, side))
+    return _join(recipe, distributed, dataset.to(device), normalisation, network, flops, own_network=own)
+
+
+def _join(
+    recipe: Recipe,
+    distributed: Distributed,
+    dataset: AnyDataset,
+    normalisation: Normalisation,
+    network: nn.Module,
+    flops: dict[int, int],
+    *,
+    spec: NetworkSpec | None = None,
+    weights: StartingWeights | None = None,
+    own_network: OwnNetwork | None = None,
+) -> TrainingSetup:
+    """Return the setup of a resolved recipe, with its batches, its loss and its optimizer."""
+    assert recipe.batch_size is not None
+    # Drawing images needs their chances on the CPU.
+    labels = dataset.train.labels.cpu()
+    weights_of_classes = balanced_weights(labels, len(dataset.classes))
+    dtype = dtype_of_weights(recipe.precision)
+    class_weights = None
+    if recipe.class_weights == "balanced":
+        class_weights = weights_of_classes.to(distributed.device, dtype)
     batches = Batches(
         split=dataset.train,
         normalisation=normalisation,
@@ -200,6 +325,8 @@ def assemble(
         ghost_batch_size=recipe.ghost_batch_size,
         distributed=distributed,
         dtype=dtype,
+        chances=weights_of_classes[labels] if recipe.sampling == "balanced" else None,
+        mixing=describe_mixing(recipe, len(dataset.classes)),
     )
     return TrainingSetup(
         recipe=recipe,
@@ -209,26 +336,34 @@ def assemble(
         spec=spec,
         weights=weights,
         network=network,
+        kept=KeptWeights(network, recipe.ema_decay, recipe.keep_best),
         optimizer=RecipeOptimizer(recipe, network),
         batches=batches,
+        loss=TrainingLoss(recipe.label_smoothing, class_weights),
         steps=recipe.steps or max(1, round((recipe.epochs or 0) * batches.per_epoch)),
         flops=flops,
+        own_network=own_network,
     )
+
+
+def _check_choice(recipe: Recipe, dataset: AnyDataset) -> None:
+    """Raise UsageError if test images would choose when the run ends or which weights are kept."""
+    asked = [name for name in ("patience", "keep_best") if getattr(recipe, name)]
+    if asked and dataset.watched_name == "test":
+        raise UsageError(
+            f"{' and '.join(asked)} needs validation images, which {dataset.name} does not have; give validation, "
+            "the number of training images to hold out, or a folder with val/"
+        )
 
 
 def _resolve(
     recipe: Recipe, spec: NetworkSpec, dataset: AnyDataset, distributed: Distributed
 ) -> tuple[Recipe, dict[int, int]]:
     """Return the recipe with every "auto" resolved, and the training arithmetic by image size. Raises UsageError."""
-    images, side = len(dataset.train), dataset.train.side
-    batch_size = min(recipe.batch_size or min(250, max(16, images // 16)), images)
-    if distributed.world_size > 1:
-        check_shares(batch_size, recipe.ghost_batch_size, distributed.world_size)
+    side = dataset.train.side
     precision = resolve_precision(recipe, spec, distributed.device)
-    recipe = replace(recipe, batch_size=batch_size, precision=precision, data=dataset.name)
-    if recipe.padding_mode == "reflect" and recipe.padding >= side:
-        raise UsageError(f"padding {recipe.padding} cannot be reflected in images of {side} pixels")
-    sides = {side, *(round(scale * side) for scale in recipe.resize_scales)}
+    recipe = _resolve_data(replace(recipe, precision=precision), dataset, distributed)
+    sides = _sides_of(recipe, side)
     try:
         flops = {size: count_training_flops(spec, size, recipe.freeze) for size in sides}
     except (RuntimeError, ValueError) as error:
@@ -238,6 +373,22 @@ def _resolve(
         ) from error
     checkpointing = resolve_activation_checkpointing(recipe, spec, side, distributed)
     return replace(recipe, activation_checkpointing=checkpointing), flops
+
+
+def _resolve_data(recipe: Recipe, dataset: AnyDataset, distributed: Distributed) -> Recipe:
+    """Return the recipe with its batch size, and the name of its data set. Raises UsageError."""
+    images, side = len(dataset.train), dataset.train.side
+    batch_size = min(recipe.batch_size or min(250, max(16, images // 16)), images)
+    if distributed.world_size > 1:
+        check_shares(batch_size, recipe.ghost_batch_size, distributed.world_size)
+    if recipe.padding_mode == "reflect" and recipe.padding >= side:
+        raise UsageError(f"padding {recipe.padding} cannot be reflected in images of {side} pixels")
+    return replace(recipe, batch_size=batch_size, data=dataset.name)
+
+
+def _sides_of(recipe: Recipe, side: int) -> set[int]:
+    """Return the sides in pixels of all images that a run trains on; `side` is that of the stored images."""
+    return {side, *(round(scale * side) for scale in recipe.resize_scales)}
 
 
 def check_shares(batch_size: int, ghost_batch_size: int | None, world_size: int) -> None:
@@ -263,7 +414,22 @@ def check_shares(batch_size: int, ghost_batch_size: int | None, world_size: int)
 
 def describe_augmentation(recipe: Recipe) -> Augmentation:
     """Return the augmentation of `recipe`."""
-    return Augmentation(recipe.padding, recipe.padding_mode, recipe.flip, recipe.crop, recipe.colour)
+    return Augmentation(
+        recipe.padding,
+        recipe.padding_mode,
+        recipe.flip,
+        recipe.crop,
+        recipe.colour,
+        recipe.rand_augment,
+        recipe.random_erasing,
+    )
+
+
+def describe_mixing(recipe: Recipe, classes: int) -> Mixing | None:
+    """Return how the images of a step are mixed; None if they are not."""
+    if not (recipe.mixup or recipe.cutmix):
+        return None
+    return Mixing(recipe.mixup, recipe.cutmix, classes, recipe.seed)
 
 
 def load_dataset(recipe: Recipe, progress: bool, checked: bool = False) -> AnyDataset:

@@ -8,7 +8,7 @@ from typing import ClassVar
 class TrainingState:
     """The counts of a run: some since its first step, the others since its last evaluation."""
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
 
     step: int = 0
     """Steps done."""
@@ -38,6 +38,8 @@ class TrainingState:
     """The lowest error in percent of all evaluations on the whole split."""
     best_epoch: float | None = None
     """The epoch of that evaluation."""
+    evaluations_since_best: int = 0
+    """The number of evaluations on the whole split after that one. Checkpoints before format 4 did not count them."""
     format: int = FORMAT
 
     def add_step(self, loss: float, wrong: int, images: int, seconds: float, *, is_at_the_end: bool) -> None:
@@ -55,8 +57,9 @@ class TrainingState:
             self.end_seen += images
 
     def forget_the_end(self) -> None:
-        """Set the counts of the run's end to zero, because the run will end later."""
+        """Set the counts that belong to the run's end to zero, because the run will end later."""
         self.end_loss_sum, self.end_wrong, self.end_seen = 0.0, 0, 0
+        self.evaluations_since_best = 0
 
     def train_loss(self) -> float | None:
         """Return the mean training loss since the last evaluation; None before the first step."""
@@ -70,7 +73,7 @@ class TrainingState:
         """Return the training speed since the last evaluation; None before the first step."""
         return self.seen / self.seen_seconds if self.seen_seconds else None
 
-    def add_evaluation(self, error: float, epoch: float, images: int, is_whole: bool) -> None:
+    def add_evaluation(self, error: float, epoch: float, images: int, is_whole: bool) -> bool:
         """Count one evaluation, and set the counts since the last evaluation to zero.
 
         Args:
@@ -78,8 +81,15 @@ class TrainingState:
             epoch: the epoch of the evaluation.
             images: the number of images evaluated.
             is_whole: whether these were all images of the split.
+
+        Returns:
+            Whether the error is the lowest so far.
         """
         self.evaluated += images
-        if is_whole and (self.best_error is None or error < self.best_error):
-            self.best_error, self.best_epoch = error, epoch
+        is_best = is_whole and (self.best_error is None or error < self.best_error)
+        if is_best:
+            self.best_error, self.best_epoch, self.evaluations_since_best = error, epoch, 0
+        elif is_whole:
+            self.evaluations_since_best += 1
         self.loss_sum, self.wrong, self.seen, self.seen_seconds = 0.0, 0, 0, 0.0
+        return is_best

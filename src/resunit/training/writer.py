@@ -1,16 +1,17 @@
 """The files that a run writes: log lines and checkpoints, and at the end weights, result and report."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeAlias
 
 from resunit.data import StreamedSplit
-from resunit.errors import RunError
+from resunit.errors import RunError, UsageError
 from resunit.io.fields import to_json
 from resunit.models.design_source import source_of
 from resunit.models.drawing import render_unit
-from resunit.models.weights import with_current_names, write_weights
+from resunit.models.weights import with_current_names, write_weights, write_weights_of_module
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import Lengthening, LogLine, RunResult, Status
 from resunit.training.checkpoints import Checkpoint, find_newest_checkpoint, save_checkpoint
@@ -23,15 +24,18 @@ from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
 
 # Weights files leave these out, so that equal runs write equal weights files.
+OnLog: TypeAlias = Callable[[LogLine], object]
 TIMINGS = ("wall_seconds", "images_per_second")
 
 
 class RunWriter:
     """Writes the files of a run into its folder. All ranks call its methods, and rank 0 writes."""
 
-    def __init__(self, folder: RunFolder, setup: TrainingSetup):
+    def __init__(self, folder: RunFolder, setup: TrainingSetup, on_log: OnLog | None = None):
+        """Write into `folder`, and call `on_log` with each log line after it was written."""
         self.folder = folder
         self.setup = setup
+        self.on_log = on_log
 
     @contextmanager
     def in_use(self, command: str | None = None, lengthening: Lengthening | None = None) -> Iterator[None]:
@@ -62,6 +66,7 @@ class RunWriter:
                 self.setup.recipe.to_json(),
                 self.setup.dataset.notes,
                 self.setup.weights_checksum,
+                self.setup.given,
             )
             if earlier is not None:
                 environment = replace(
@@ -105,16 +110,22 @@ class RunWriter:
             seconds=state.seconds,
         )
         is_whole = images == len(setup.dataset.watched)
-        state.add_evaluation(predictions.errors.error, line.epoch, images, is_whole)
+        if state.add_evaluation(predictions.errors.error, line.epoch, images, is_whole):
+            setup.kept.add_best()
         if setup.distributed.is_main:
             self.folder.append_log(line)
+            if self.on_log is not None:
+                self.on_log(line)
         return line
 
     def save_checkpoint(self, state: TrainingState) -> None:
         """Write a checkpoint of the network, the optimizer and `state`; older ones are deleted."""
         if self.setup.distributed.is_main:
             state.log_bytes = self.folder.log_bytes()
-            checkpoint = Checkpoint(state, self.setup.network.state_dict(), self.setup.optimizer.state())
+            setup = self.setup
+            checkpoint = Checkpoint(
+                state, setup.network.state_dict(), setup.optimizer.state(), setup.kept.state()
+            )
             save_checkpoint(self.folder.checkpoints, checkpoint)
 
     def restore(self) -> TrainingState:
@@ -133,9 +144,11 @@ class RunWriter:
                 network = self.setup.network
                 network.load_state_dict(with_current_names(checkpoint.network, network))
                 self.setup.optimizer.load_state(with_current_names(checkpoint.optimizer, network))
+                self.setup.kept.load_state(checkpoint.kept)
             except (RuntimeError, KeyError) as error:
                 raise RunError(
-                    f"{self.folder.path}: its checkpoint is not of the network in recipe.json; was it edited?"
+                    f"{self.folder.path}: its checkpoint is not of the network in recipe.json; was it edited, or "
+                    "another model given?"
                 ) from error
         if self.setup.distributed.is_main:
             self.folder.truncate_log(state.log_bytes)
@@ -148,20 +161,29 @@ class RunWriter:
         state: TrainingState,
         predictions: Predictions | None = None,
         views: ViewPredictions | None = None,
+        last_step: Predictions | None = None,
     ) -> RunResult:
         """Write the result and the report of a run that ended, and return the result.
 
-        A run that is done has `predictions` and `views`; its weights and its evaluation are written too.
+        A run that is done has `predictions` and `views`; its weights and its evaluation are written too. If it keeps
+        other weights than those of its last step, it has the predictions of the latter as well.
         """
-        result = describe_result(self.setup, state, status, predictions, views)
+        result = describe_result(self.setup, state, status, predictions, views, last_step)
         if self.setup.distributed.is_main:
             if predictions is not None:
                 self._write_weights(result)
                 self.folder.write_evaluation(describe_evaluation(self.setup, predictions))
             self.folder.write_result(result)
-            write_page(self.folder.path, render_unit(self.setup.network))
+            write_page(self.folder.path, self._draw_unit())
         self.setup.distributed.wait_for_all()
         return result
+
+    def _draw_unit(self) -> str:
+        """Return the SVG of the network's unit; it is empty for a module of the user's own that has none."""
+        try:
+            return render_unit(self.setup.network)
+        except UsageError:
+            return ""
 
     def _write_weights(self, result: RunResult) -> None:
         setup, split = self.setup, self.setup.dataset.test
@@ -170,12 +192,23 @@ class RunWriter:
             preprocessing["shorter_side"] = split.shorter_side
         if setup.recipe.skip_broken:
             preprocessing["skip_broken"] = setup.recipe.skip_broken
+        recorded = {name: value for name, value in to_json(result).items() if name not in TIMINGS}
+        if setup.spec is None:
+            write_weights_of_module(
+                self.folder.weights,
+                setup.kept.network,
+                name=setup.model,
+                classes=setup.dataset.classes,
+                preprocessing=preprocessing,
+                result=recorded,
+            )
+            return
         write_weights(
             self.folder.weights,
-            setup.network,
+            setup.kept.network,
             setup.spec,
             classes=setup.dataset.classes,
             preprocessing=preprocessing,
-            result={name: value for name, value in to_json(result).items() if name not in TIMINGS},
+            result=recorded,
             design_source=source_of(setup.spec.design) if is_own_design(setup.spec.design) else None,
         )

@@ -1,0 +1,312 @@
+"""Runs on one's own tensors, data sets and modules are the runs that a recipe gives, where it can name the same."""
+
+import signal
+import subprocess
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.utils.data import Dataset as TorchDataset
+
+import resunit
+from resunit.data import Dataset, Split, make_dataset
+from resunit.errors import DataError, FileFormatError, RunError, UsageError
+from resunit.runs.folder import RunFolder
+from resunit.runs.schema import LogLine
+from resunit.training import loop
+from resunit.training.batches import GhostBatch
+from resunit.training.loop import train_step
+from resunit.training.recipe import Recipe, with_changes
+from resunit.training.recipes import named_recipe
+from resunit.training.setup import TrainingSetup
+from tests.training.command_lines import resume_command
+
+SMALL: dict[str, Any] = {
+    "model": "resnet20", "data": "cifar10-sample", "steps": 4, "batch_size": 32, "precision": "fp32",
+    "evaluate_steps": 2, "checkpoint_every": 1,
+}  # fmt: skip
+SAMPLE = resunit.data.load("cifar10-sample")
+TRAIN, TEST = ((split.images, split.labels) for split in (SAMPLE.train, SAMPLE.test))
+
+
+def small(**changes: Any) -> Recipe:
+    return with_changes(named_recipe("paper"), SMALL | changes)
+
+
+class Pictures(TorchDataset[tuple[Image.Image, int]]):
+    """A data set as torchvision's are: Pillow images, labels and the names of the classes."""
+
+    def __init__(self, split: Split):
+        self.split = split
+        self.classes = list(SAMPLE.classes)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> tuple[Image.Image, int]:
+        image = Image.fromarray(self.split.images[index].permute(1, 2, 0).numpy())
+        return image, int(self.split.labels[index])
+
+
+class Net(nn.Module):
+    """A small network that is none of resunit's."""
+
+    def __init__(self, classes: int = 10):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8, momentum=0.3), nn.ReLU(), nn.Dropout(0.1)
+        )
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.body(images).mean((2, 3)))
+
+
+def channels_last(pair: tuple[Tensor, Tensor]) -> tuple[np.ndarray, list[int]]:
+    return pair[0].permute(0, 2, 3, 1).numpy(), pair[1].tolist()
+
+
+@pytest.fixture(scope="module")
+def by_name(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "by-name"
+    resunit.train(small(), out=folder, quiet=True)
+    return folder
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    ours, theirs = load_file(one / "weights.safetensors"), load_file(other / "weights.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("form", ["tensors", "arrays", "torch data sets"])
+def test_own_images_train_as_the_same_images_by_name(by_name: Path, tmp_path: Path, form: str) -> None:
+    data = {
+        "tensors": lambda: make_dataset(TRAIN, TEST, classes=SAMPLE.classes),
+        "arrays": lambda: make_dataset(channels_last(TRAIN), channels_last(TEST), classes=SAMPLE.classes),
+        "torch data sets": lambda: make_dataset(Pictures(SAMPLE.train), Pictures(SAMPLE.test)),
+    }[form]()
+    result = resunit.train(small(), data=data, out=tmp_path / "run", quiet=True)
+    assert data.classes == SAMPLE.classes
+    assert result.data == "own images"
+    assert_same_weights(by_name, tmp_path / "run")
+    assert (tmp_path / "run" / "report.html").read_text().count("Python code gave this run its images") == 1
+    classifier = resunit.load(tmp_path / "run")
+    assert classifier.classes == SAMPLE.classes
+
+
+def test_of_training_images_alone_some_are_held_out(tmp_path: Path) -> None:
+    resunit.train(small(validation=100), out=tmp_path / "by-name", quiet=True)
+    result = resunit.train(small(validation=100), data=TRAIN, out=tmp_path / "run", quiet=True)
+    assert result.split == "validation"
+    assert_same_weights(tmp_path / "by-name", tmp_path / "run")
+    with pytest.raises(UsageError, match="give data in memory, and a recipe with crop shift"):
+        resunit.train(
+            small(crop="scale", padding=0, normalisation="channel"),
+            data=TRAIN,
+            out=tmp_path / "other",
+            quiet=True,
+        )
+    with pytest.raises(UsageError, match="image_size 16 is not that of the given images, 32"):
+        resunit.train(small(image_size=16), data=TRAIN, out=tmp_path / "other", quiet=True)
+    with pytest.raises(DataError, match=r"Pictures is neither .* make_dataset"):
+        resunit.train(
+            small(), data=(Pictures(SAMPLE.train), Pictures(SAMPLE.test)), out=tmp_path / "other", quiet=True
+        )
+    with pytest.raises(UsageError, match=r"only images to train on.*make_dataset.*validation"):
+        resunit.train(small(), data=TRAIN, out=tmp_path / "other", quiet=True)
+
+
+def test_a_module_trains_as_the_network_of_the_same_name(by_name: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = resunit.create_model("resnet20", num_classes=10)
+    resunit.train(small(), model=network, out=tmp_path / "run", quiet=True)
+    assert_same_weights(by_name, tmp_path / "run")
+    stored = load_file(tmp_path / "run" / "weights.safetensors")
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_module_has_the_same_folder_and_report(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    module = Net()
+    module.body[1].weight.requires_grad_(False)
+    lines: list[LogLine] = []
+    result = resunit.train(
+        small(ema_decay=0.5, train_norm_scale=False),
+        model=module,
+        on_log=lines.append,
+        out=tmp_path / "run",
+        quiet=True,
+    )
+    folder = RunFolder(tmp_path / "run")
+    assert {path.name for path in folder.path.iterdir()} == {
+        "recipe.json", "environment.json", "log.jsonl", "checkpoints", "weights.safetensors", "result.json",
+        "evaluation.json", "report.html",
+    }  # fmt: skip
+    assert lines == folder.read_log()
+    assert len(lines) == 2
+    assert (result.model, result.status) == (f"{__name__}.Net", "done")
+    assert result.parameters == sum(parameter.numel() for parameter in module.parameters())
+    per_image = 2 * (15 * 15 * 8 * 27 + 8 * 10)  # the convolution and the classifier, forward
+    assert result.evaluation_flops == per_image * 500 * 3, "two lines of the log, and the last step's weights"
+    # Neither a gradient to the images nor one to a batch norm is counted.
+    assert result.train_flops == 4 * 32 * (2 * 2 * 15 * 15 * 8 * 27 + 3 * 2 * 8 * 10)
+    environment = folder.read_environment()
+    assert environment is not None
+    assert environment.given == ("model",)
+    assert "Python code gave this run its network" in folder.report.read_text()
+    stored = load_file(folder.weights)
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in module.state_dict().items())
+    norm = module.body[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert (norm.momentum, module.training) == (0.3, True)
+    assert not norm.weight.requires_grad
+    assert module.head.weight.requires_grad
+    with pytest.raises(FileFormatError, match=r"weights of .*Net, which Python code gave"):
+        resunit.load(folder.path)
+
+
+def test_a_run_with_own_images_and_module_resumes_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(5)
+    module, data = Net(), make_dataset(TRAIN, TEST)
+    resunit.train(small(), data=data, model=deepcopy(module), out=tmp_path / "whole", quiet=True)
+    for step_of_signal in (0, 2):
+        folder = tmp_path / f"stopped-{step_of_signal}"
+        with monkeypatch.context() as signalled:
+
+            def step_with_signal(
+                setup: TrainingSetup,
+                model: nn.Module,
+                ghost_batches: list[GhostBatch],
+                step: int,
+                last: int = step_of_signal,
+            ) -> tuple[float, int]:
+                if step == last:
+                    if last == 0:
+                        raise KeyboardInterrupt
+                    signal.raise_signal(signal.SIGTERM)
+                return train_step(setup, model, ghost_batches, step)
+
+            signalled.setattr(loop, "train_step", step_with_signal)
+            if step_of_signal:
+                resunit.train(small(), data=data, model=deepcopy(module), out=folder, quiet=True)
+            else:
+                with pytest.raises(KeyboardInterrupt):
+                    resunit.train(small(), data=data, model=deepcopy(module), out=folder, quiet=True)
+        with pytest.raises(RunError, match=r"gave this run its data; go on with resunit.resume\(path, data="):
+            resunit.resume(folder, quiet=True)
+        with pytest.raises(RunError, match="gave this run its model"):
+            resunit.resume(folder, data=data, quiet=True)
+        with pytest.raises(RunError, match="own images has changed since this run began"):
+            resunit.resume(folder, data=make_dataset(TEST, TRAIN), model=Net(), quiet=True)
+        other_weights = Net()  # They are replaced by those of the checkpoint.
+        result = resunit.resume(folder, data=data, model=other_weights, quiet=True)
+        assert result.status == "done"
+        assert_same_weights(tmp_path / "whole", folder)
+
+
+def test_the_command_says_that_python_has_to_go_on(tmp_path: Path) -> None:
+    resunit.train(small(steps=1), model=Net(), out=tmp_path / "run", quiet=True)
+    (tmp_path / "run" / "result.json").unlink()
+    done = subprocess.run(resume_command(tmp_path / "run"), capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "Python code gave this run its model; go on with resunit.resume(path, model=...)" in done.stderr
+
+
+def test_a_run_by_name_takes_nothing_else(by_name: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    folder.symlink_to(by_name)
+    with pytest.raises(RunError, match="has its model from its recipe; leave model out"):
+        resunit.resume(folder, steps=6, model=Net(), quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("module", "changes", "message"),
+    [
+        (Net(classes=3), {}, r"gives \(2, 3\) for 2 images; it must give logits \(2, 10\)"),
+        (nn.Linear(7, 10), {}, "cannot compute images of 32 pixels"),
+        (Net().requires_grad_(False), {}, "nothing to train"),
+        (Net(), {"freeze": ("stem",)}, "freeze does not apply to a network that is given"),
+        (Net(), {"head_learning_rate": 0.1}, "head_learning_rate does not apply"),
+        (Net(), {"weights": "imagenet", "model": None}, "weights does not apply"),
+    ],
+)
+def test_modules_that_cannot_train_are_refused(
+    module: nn.Module, changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        resunit.train(small(**changes), model=module, out=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+GREY = torch.arange(4 * 64, dtype=torch.uint8).view(4, 8, 8)
+
+
+@pytest.mark.parametrize("images", [GREY, GREY[:, None], GREY[..., None], GREY[:, None].repeat(1, 3, 1, 1)])
+def test_grey_images_get_three_equal_channels(images: Tensor) -> None:
+    dataset = make_dataset((images, torch.tensor([0, 1, 1, 0])))
+    assert torch.equal(dataset.train.images, GREY[:, None].repeat(1, 3, 1, 1))
+    assert dataset.classes == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (GREY.float() / 255, [0, 1, 1, 0], "train images are torch.float32; give uint8"),
+        (GREY[:, :6], [0, 1, 1, 0], "give square images"),
+        (GREY, [0, 1, 1], "train has 4 images and 3 labels"),
+        (GREY, [0, 1, 2, -1], "labels go from -1 to 2"),
+        (GREY, [0, 1, 2, 3], r"labels go from 0 to 3; give whole numbers from 0 to 1, .* the 2 classes"),
+        (GREY, [0.5, 1, 2, 3], "give one whole number an image"),
+        (GREY[:0], [], "train has no images|give one whole number"),
+        ("photos", [0], "str is neither a tensor nor an array"),
+    ],
+)
+def test_images_of_another_kind_are_refused(images: Any, labels: list[Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        make_dataset((images, labels), classes=["a", "b"])
+
+
+def test_items_without_an_image_or_of_two_sizes_are_refused() -> None:
+    class Items(TorchDataset[Any]):
+        def __init__(self, items: list[Any]):
+            self.items = items
+
+        def __len__(self) -> int:
+            return len(self.items)
+
+        def __getitem__(self, index: int) -> Any:
+            return self.items[index]
+
+    with pytest.raises(DataError, match="must be an image and a label"):
+        make_dataset(Items([1, 2]))
+    with pytest.raises(DataError, match="2 sizes"):
+        make_dataset(Items([(GREY[0], 0), (GREY[0, :4, :4], 1)]))
+
+
+def test_validation_images_are_watched() -> None:
+    pair = (GREY, [0, 1, 1, 0])
+    both: Dataset[Split] = make_dataset(pair, pair, pair)
+    assert (both.split_name, both.watched_name) == ("test", "validation")
+    one = make_dataset(pair, validation=pair)
+    assert (one.split_name, one.validation) == ("validation", None)
+    assert both.checksum != one.checksum
+
+
+def test_a_run_is_brought_to_its_end_whatever_its_state(by_name: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, data = resunit.create_model("resnet20", num_classes=10), make_dataset(TRAIN, TEST)
+    first = loop.train_or_resume(small(), tmp_path / "run", data=data, model=network, quiet=True)
+    (tmp_path / "run" / "result.json").unlink()
+    other = resunit.create_model("resnet20", num_classes=10)
+    again = loop.train_or_resume(small(), tmp_path / "run", data=data, model=other, quiet=True)
+    assert again.test_error == first.test_error
+    assert_same_weights(by_name, tmp_path / "run")
