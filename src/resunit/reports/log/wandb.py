@@ -43,7 +43,7 @@ class WandbFolder:
         kept = count_kept(self._written, lines)
         if kept < len(self._written):
             folder = Path(self._run.dir).parent
-            self._run.finish()
+            self.close()
             shutil.rmtree(folder)
             self._run, kept = self._begin(), 0
         for line in lines[kept:]:
@@ -51,8 +51,11 @@ class WandbFolder:
         self._written = list(lines)
 
     def close(self) -> None:
-        """Finish the offline run."""
+        """Finish the offline run, and wait until wandb's own process has written it."""
+        import wandb
+
         self._run.finish()
+        wandb.teardown()
 
     def _begin(self) -> Run:
         with needed_package("wandb"):
