@@ -80,7 +80,7 @@ def test_a_lengthened_run_that_was_killed_before_its_end_resumes_without_a_lengt
     ],
 )
 def test_a_length_that_is_no_new_total_is_refused_and_changes_nothing(
-    length: dict[str, int], message: str, tmp_path: Path
+    length: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     resunit.train(small(), out=tmp_path / "run", quiet=True)
     folder = RunFolder(tmp_path / "run")
