@@ -159,7 +159,7 @@ class Classifier:
             return
         seen = centre(images, self.image_size)
         pixels = seen.to(self.normalisation.mean.device)
-        maps: list[Tensor | None] = [None] * len(seen)
+        maps: Sequence[Tensor | None] = [None] * len(seen)
         if isinstance(self.network, ExportedNetwork):  # Its last activations are not to be had.
             logits = compute_logits(self._folded, pixels, self.normalisation, self.precision)
         else:
