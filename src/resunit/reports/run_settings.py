@@ -42,7 +42,9 @@ def select_settings(recipe: Mapping[str, Any], named: Mapping[str, Any] | None) 
         recipe: the JSON object of recipe.json.
         named: the named recipe that the run started from, as a JSON object too; None if it is not known.
     """
-    own, start = _flatten(recipe), _flatten(named or {})
+    named_fields = named or {}
+    # The recipe of an older version lacks newer fields, which are then no difference.
+    own, start = _flatten({**named_fields, **recipe}), _flatten(named_fields)
     found = RunSettings([], [], [])
     for name in dict.fromkeys([*own, *start]):
         setting = RunSetting(name, own.get(name), start.get(name))
