@@ -125,7 +125,7 @@ def test_an_unknown_option_is_answered_with_the_one_that_is_meant(typed: str, me
     assert message.endswith(f"{meant}?")
 
 
-@pytest.mark.parametrize("typed", ["--workers", "--pretrained", "--patience", "--set", "-x"])
+@pytest.mark.parametrize("typed", ["--workers", "--pretrained", "--hyperband", "--set", "-x"])
 def test_an_option_that_is_like_no_other_gets_no_guess(typed: str) -> None:
     message = str(unknown_option(typed, option_names(app["train"]), "train"))
     assert "resunit train --help" in message

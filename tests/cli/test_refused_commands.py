@@ -61,15 +61,15 @@ def test_usage_errors(
     assert all(word in line for word in words), line
 
 
-@pytest.mark.parametrize("command", ["export", "explore", "deploy", "runs/quick-1"])
+@pytest.mark.parametrize("command", ["deploy", "quantise", "runs/quick-1"])
 @pytest.mark.parametrize("rest", [(), ("runs/x",), ("--help",), ("--json", "runs/x", "--out=y")])
 def test_a_word_that_is_no_command_gets_the_list_of_all(
     capsys: pytest.CaptureFixture[str], command: str, rest: tuple[str, ...]
 ) -> None:
     line = refused(capsys, 2, command, *rest)
     assert line == (
-        f"resunit: unknown command {command!r}; known: convert, data, evaluate, log, models, predict, "
-        "propagation, report, reproduce, train"
+        f"resunit: unknown command {command!r}; known: convert, data, evaluate, export, log, models, "
+        "predict, propagation, report, reproduce, train"
     )
 
 

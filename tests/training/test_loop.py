@@ -169,6 +169,7 @@ def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_
     assert train_or_resume(recipe, tmp_path / "run", quiet=True) == result
 
 
+@pytest.mark.full
 def test_two_processes_equal_one_with_two_ghost_batches(tmp_path: Path) -> None:
     changes = SMALL | {"model": "preresnet20", "steps": 3, "ghost_batch_size": 32, "validation": 20}
     resunit.train(with_changes(named_recipe("paper"), changes), out=tmp_path / "one", quiet=True)

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import dataclasses
 import torch
@@ -36,6 +38,7 @@ print(f"{opened} {total.item():g}\\n", end="", flush=True)  # In one piece, beca
 """
 
 
+@pytest.mark.full
 def test_a_program_under_torchrun_keeps_its_process_groups(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
