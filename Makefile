@@ -23,7 +23,7 @@ types: .venv/test
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 test: format  ## what `check` does and the everyday tests; types are checked while the tests run
-	$(MAKE) --jobs=2 types pytest
+	$(MAKE) --no-print-directory --jobs=2 types pytest
 
 pytest: .venv/test
 	$(BIN)/pytest

@@ -1,5 +1,6 @@
 """What `make run` and `make test` say and do on a fresh checkout."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,9 +19,12 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def commands(checkout: Path, *arguments: str) -> str:
-    """Return the commands that make would perform."""
+    """Return the commands that make would perform, whether or not make started the tests."""
     make = ["make", "--dry-run", "--no-print-directory", *arguments]
-    return subprocess.run(make, cwd=checkout, capture_output=True, text=True, check=True).stdout
+    of_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    environment = {name: value for name, value in os.environ.items() if name not in of_make}
+    done = subprocess.run(make, cwd=checkout, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 @pytest.mark.parametrize("target", ["run", "test"])

@@ -45,9 +45,20 @@ def write_program(page: Path, folder: Path) -> Path:
     return written
 
 
-def test_the_blocks_run(tmp_path: Path) -> None:
-    """All pages run in one process, because it takes seconds to import torch; a traceback names the page."""
-    programs = [write_program(page, tmp_path / page.stem) for page in WITH_PYTHON]
+README = ROOT / "README.md"
+OTHERS = [page for page in WITH_PYTHON if page != README]
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        pytest.param([README], id="README"),
+        pytest.param(OTHERS, id="other pages", marks=pytest.mark.full),
+    ],
+)
+def test_the_blocks_run(pages: list[Path], tmp_path: Path) -> None:
+    """The pages run in one process, because it takes seconds to import torch; a traceback names the page."""
+    programs = [write_program(page, tmp_path / page.stem) for page in pages]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
     done = subprocess.run(
         [sys.executable, "-c", RUN_EACH_PAGE, *map(str, programs)],
