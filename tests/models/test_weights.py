@@ -1,7 +1,10 @@
 """Weight files of networks that other tools wrap: written under the network's own names, and read with prefixes."""
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +17,7 @@ from resunit.errors import FileFormatError
 from resunit.io.tensors import read_tensors, write_tensors
 from resunit.models.network import ResidualNetwork
 from resunit.models.registry import network_spec
-from resunit.models.weights import KIND, write_weights
+from resunit.models.weights import KIND, read_weights, write_weights
 
 CLASSES = tuple("0123456789")
 
@@ -103,5 +106,27 @@ def test_a_file_with_a_compiled_part_is_read(tmp_path: Path) -> None:
 def test_another_prefix_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     with_names(path, create_model("preresnet20"), lambda name: f"student.{name}")
+    with pytest.raises(FileFormatError, match=r"weights\.safetensors"):
+        create_model(weights=path)
+
+
+@pytest.mark.parametrize(("name", "number"), [("classifier.bias", math.nan), ("stem.conv1.weight", math.inf)])
+def test_numbers_that_are_not_finite_are_refused_by_file_and_tensor(
+    name: str, number: float, tmp_path: Path
+) -> None:
+    model = create_model("preresnet20")
+    model.state_dict()[name].view(-1)[3] = number
+    write(tmp_path / "weights.safetensors", model)
+    with pytest.raises(FileFormatError, match=rf"weights\.safetensors: {re.escape(name)} holds"):
+        read_weights(tmp_path / "weights.safetensors")
+
+
+@pytest.mark.parametrize("depths", [[99_999, 99_999, 99_999], [10**9, 1, 1], [-1, 3, 3], ["3", 3, 3]])
+def test_a_network_of_absurd_depth_is_refused_before_it_is_built(depths: list[Any], tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    write(path, create_model("preresnet20"))
+    record, tensors = read_tensors(path, KIND)
+    record["network"]["depths"] = depths
+    write_tensors(path, KIND, record, tensors)
     with pytest.raises(FileFormatError, match=r"weights\.safetensors"):
         create_model(weights=path)
