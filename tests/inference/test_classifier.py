@@ -106,6 +106,8 @@ def test_what_is_no_image_is_refused(classifier: Classifier, image: object) -> N
 def test_top_is_at_least_1(classifier: Classifier, arrays: list[np.ndarray]) -> None:
     with pytest.raises(UsageError, match="top"):
         classifier.predict(arrays, top=0)
+    with pytest.raises(UsageError, match="top"):
+        list(classifier.predict_files([], top=0))
 
 
 def test_files_that_cannot_be_read_are_named(classifier: Classifier, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """How long a run takes: measured on a copy, and added up from its steps and evaluations."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -30,6 +31,14 @@ def test_the_time_is_that_of_steps_updates_and_evaluations(setup: TrainingSetup)
     assert seconds_of_run(setup, speed) == pytest.approx(whole)
     rest = 4 * 100 * 2.0 + 4 * 7 + 500 * 2.0 / 3  # After the evaluation of step 8.
     assert seconds_of_run(setup, speed, first=8) == pytest.approx(rest)
+
+
+def test_a_run_with_validation_and_test_images_takes_the_time_of_both(setup: TrainingSetup) -> None:
+    dataset = replace(setup.dataset, validation=setup.dataset.test[:50])
+    speed = Speed(image={24: 0.0, 32: 3.0}, update=0.0)
+    training = 6 * 100 * 3.0
+    expected = training + 2 * 50 + 50 + 500  # Two evaluations are on the way, and both kinds are at the end.
+    assert seconds_of_run(replace(setup, dataset=dataset), speed) == pytest.approx(expected)
 
 
 def test_measuring_changes_nothing(setup: TrainingSetup) -> None:

@@ -105,9 +105,8 @@ def check(folder: str, *, html: Path | None = None, common: Common = COMMON) -> 
     from resunit.data.check.tables import make_class_table, make_group_table, summarise
 
     listing = list_images(folder, progress=not common.json)
-    with (
-        nullcontext() if html is None else written_whole(html) as write
-    ):  # It fails before the work, not after it.
+    # A page that cannot be written is named before the work, not after it.
+    with nullcontext() if html is None else written_whole(html) as write:
         found = check_images(listing, progress=not common.json)
         if write is not None:
             write(render_check(found, listing).encode())

@@ -94,7 +94,8 @@ def predict(
     csv
         Write the answers into this file of comma-separated values, a line an image, and print none of them.
     html
-        Write a page of the images, their first classes and where the evidence lies, and print no answers.
+        Write a page of the images, their first classes and where the evidence lies, and print no answers. An
+        exported file does not say where the evidence lies, so its page leaves that out.
     """
     if not images:
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")

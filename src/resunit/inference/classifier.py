@@ -106,9 +106,9 @@ class Classifier:
         Raises:
             UsageError: `top` is below 1, or an image is of another kind, type or shape.
             DataError: a file is not a readable image.
+            FileFormatError: the network answers with numbers that are not finite.
         """
-        if top < 1:
-            raise UsageError(f"top must be at least 1, not {top}")
+        _check_top(top)
         if isinstance(images, str | Path | Image.Image | np.ndarray):
             return self._answer([images], top)[0]
         return self._answer(images, top)
@@ -125,12 +125,20 @@ class Classifier:
         Yields:
             The path with its answers, as `predict` returns them, or with the error of a file that is no readable
             image or of a folder that holds none.
+
+        Raises:
+            UsageError: `top` is below 1.
+            FileFormatError: the network answers with numbers that are not finite.
         """
         for found in self.explain_files(paths, top):
             yield found.path, found.error if isinstance(found, Unreadable) else found.answers
 
     def explain_files(self, paths: Iterable[Path], top: int = 5) -> Iterator[ExplainedImage | Unreadable]:
-        """Yield what `predict_files` does, with what the network saw and where the evidence for its answer lies."""
+        """Yield what `predict_files` does, with what the network saw and where the evidence for its answer lies.
+
+        An exported network does not say where the evidence lies.
+        """
+        _check_top(top)
         named = iter(named_images(paths))
         at_once = max(1, PIXELS_AT_ONCE // self.image_size**2)
         while part := list(islice(named, at_once)):
@@ -403,6 +411,11 @@ def evaluate_weights(
         confusion=predictions.confusion(),
         notes=judged.notes,
     )
+
+
+def _check_top(top: int) -> None:
+    if top < 1:
+        raise UsageError(f"top must be at least 1, not {top}")
 
 
 def _not_finite(file: NetworkRecord) -> FileFormatError:

@@ -58,9 +58,8 @@ def written_whole(path: Path) -> Iterator[Callable[[bytes], None]]:
                 file.flush()
                 _flush(file.fileno())
         finally:
-            with suppress(
-                OSError
-            ):  # A full disk refuses what is still to be written, which was named already.
+            # A full disk refuses what is still to be written, which was named already.
+            with suppress(OSError):
                 file.close()
         with _refusals_of(path):
             temporary.replace(path)

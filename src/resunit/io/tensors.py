@@ -103,6 +103,11 @@ def read_record(path: Path, kind: str) -> dict[str, Any]:
         raise _unreadable(path, error) from error
 
 
+def select_named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose name begins with `prefix`, by the rest of their name."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def _record_in(path: Path, kind: str, metadata: Mapping[str, str] | None) -> tuple[int, str, dict[str, Any]]:
     """Return what `_open_envelope` returns for the metadata of a file."""
     if metadata is None or kind not in metadata:

@@ -15,11 +15,10 @@ from resunit.models.options import CONVENTIONS, DESIGN_OPTIONS, check_option
 from resunit.models.weights import WeightsFile, read_weights
 from resunit.runs.folder import RunFolder
 
-IMAGENET, NETWORK_OF_IMAGENET = (
-    "imagenet",
-    "resnet50",
-)  # what `weights` says, and the one network with such weights
-
+IMAGENET = "imagenet"
+"""What `weights` says for the published weights."""
+NETWORK_OF_IMAGENET = "resnet50"
+"""The one network that has published weights."""
 HUB_WEIGHTS = "model.safetensors"
 """The weights file in a folder for the Hugging Face hub, as `resunit export --to hub` writes it."""
 

@@ -249,7 +249,8 @@ class Environment(Machine):
     command: str | None = None
     """The command that started the run, as it was typed; None for a run that Python code started."""
     recipe: Mapping[str, Any] | None = None
-    """The recipe that the run began with, as recipe.json held it; the first environments had none."""
+    """The recipe that the run began with, or got with a new length, as recipe.json held it; the first environments
+    had none."""
     data_notes: tuple[str, ...] = ()
     """What a user should know about the images: which files were not used, and which had to be changed."""
     lengthened: tuple[Lengthening, ...] = ()

@@ -34,7 +34,7 @@ class GhostBatch:
     labels: Tensor
     """(n,) int64; of a mixed image, the class with the greatest share."""
     targets: Tensor
-    """The labels, or the share of each class in mixed images (n, classes) float32."""
+    """The labels, or the share of each class in mixed images (n, classes), in the dtype of the images."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from resunit.errors import FileFormatError, RunError
 from resunit.io.fields import to_json
-from resunit.io.tensors import read_tensors, write_tensors
+from resunit.io.tensors import read_tensors, select_named, write_tensors
 from resunit.runs.record_files import read
 from resunit.training.state import TrainingState
 
@@ -79,12 +79,7 @@ def find_newest_checkpoint(folder: Path) -> Checkpoint | None:
 def _checkpoint(state: TrainingState, tensors: Mapping[str, Tensor]) -> Checkpoint:
     return Checkpoint(
         state,
-        network=_select_named(tensors, NETWORK),
-        optimizer=_select_named(tensors, OPTIMIZER) | _select_named(tensors, OPTIMIZER_IN_FORMAT_1),
-        kept=_select_named(tensors, KEPT),
+        network=select_named(tensors, NETWORK),
+        optimizer=select_named(tensors, OPTIMIZER) | select_named(tensors, OPTIMIZER_IN_FORMAT_1),
+        kept=select_named(tensors, KEPT),
     )
-
-
-def _select_named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the tensors whose name begins with `prefix`, by the rest of their name."""
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

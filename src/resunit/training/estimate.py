@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from resunit.training.optimizer import RecipeOptimizer
-from resunit.training.precision import dtype_of_weights
+from resunit.training.precision import autocast, dtype_of_weights
 from resunit.training.process_state import isolated_random_numbers
 from resunit.training.setup import TrainingSetup
 
@@ -53,8 +52,9 @@ def seconds_of_run(setup: TrainingSetup, speed: Speed, first: int = 0) -> float:
     sides = Counter(setup.image_size_at(step) for step in range(first, setup.steps))
     training = sum(count * (images * speed.image[side] + speed.update) for side, count in sides.items())
     on_the_way = sum(map(setup.evaluates_after, range(first + 1, setup.steps)))
-    everything = len(setup.dataset.test)
-    evaluated = on_the_way * min(setup.recipe.evaluation_images or everything, everything) + everything
+    watched = len(setup.dataset.watched)
+    judged = 0 if setup.dataset.validation is None else len(setup.dataset.test)
+    evaluated = on_the_way * min(setup.recipe.evaluation_images or watched, watched) + watched + judged
     return training + evaluated * FORWARD_SHARE * speed.image[size]
 
 
@@ -76,9 +76,8 @@ def _seconds_of_pass(setup: TrainingSetup, network: nn.Module, side: int, images
     batch = batch.to(dtype_of_weights(recipe.precision), memory_format=torch.channels_last)
     labels = torch.zeros(images, dtype=torch.int64, device=device)
     began = time.monotonic()
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        loss = functional.cross_entropy(network(batch), labels, label_smoothing=recipe.label_smoothing)
-        loss.backward()
+    with autocast(device, recipe.precision):
+        setup.loss(network(batch), labels).backward()
     _wait_for(device)
     return time.monotonic() - began
 

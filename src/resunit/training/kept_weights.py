@@ -6,6 +6,8 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from resunit.io.tensors import select_named
+
 AVERAGE, BEST = "average.", "best."
 
 
@@ -78,10 +80,6 @@ class KeptWeights:
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Set what `state` returned. Raises RuntimeError if it is of another network or lacks the average."""
         if self.ema_decay is not None:
-            self.network.load_state_dict(_select(tensors, AVERAGE))
+            self.network.load_state_dict(select_named(tensors, AVERAGE))
         example = next(self.network.parameters())
-        self.best = {name: tensor.to(example.device) for name, tensor in _select(tensors, BEST).items()}
-
-
-def _select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        self.best = {name: tensor.to(example.device) for name, tensor in select_named(tensors, BEST).items()}

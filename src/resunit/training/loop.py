@@ -76,7 +76,8 @@ def train(
     Raises:
         UsageError: the recipe does not fit together, or does not fit the data or this machine.
         DataError: the data cannot be fetched or read.
-        RunError: the folder is in use.
+        FileFormatError: the weights to start from are missing, damaged or of another network.
+        RunError: the folder is in use, or another process of the group is lost.
     """
     recipe, path = recipe or quick(), None if out is None else user_path(out)
     check_can_be_found_again(path)

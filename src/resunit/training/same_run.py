@@ -1,4 +1,4 @@
-"""The check that a resumed run still has the recipe with which it began."""
+"""The checks that a resumed run still has the recipe, the data and the network with which it began."""
 
 import shlex
 from collections.abc import Mapping
@@ -22,7 +22,8 @@ def check_recipe_of_run(
     Args:
         folder: the run's folder.
         recipe: the recipe in its recipe.json.
-        environment: what the run recorded when it began. Older runs recorded no recipe, and pass.
+        environment: what the run recorded when it began, or when it got a new length. Older runs recorded no
+            recipe, and pass.
         gets_new_length: whether the length does not matter, because the run gets a new one.
 
     Raises:

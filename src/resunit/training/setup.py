@@ -177,8 +177,8 @@ def prepare(
         FileFormatError: the weights to start from are missing, damaged or of another network.
     """
     distributed = start_distributed(recipe.device)
-    gifts: tuple[tuple[Given, object], ...] = (("data", dataset), ("model", module))
-    given = tuple(name for name, value in gifts if value is not None)
+    from_python: tuple[tuple[Given, object], ...] = (("data", dataset), ("model", module))
+    given = tuple(name for name, value in from_python if value is not None)
     if dataset is not None:
         check_given_dataset(recipe, dataset)
     if module is not None:

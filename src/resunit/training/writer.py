@@ -23,8 +23,9 @@ from resunit.training.result import describe_evaluation, describe_result
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
 
-# Weights files leave these out, so that equal runs write equal weights files.
 OnLog: TypeAlias = Callable[[LogLine], object]
+
+# Weights files leave these out, so that equal runs write equal weights files.
 TIMINGS = ("wall_seconds", "images_per_second")
 
 
