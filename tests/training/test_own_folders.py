@@ -13,7 +13,7 @@ import resunit
 from resunit.cli import main
 from resunit.data import load
 from resunit.errors import DataError
-from resunit.inference.classifier import evaluate_weights
+from resunit.inference.weights_evaluation import evaluate_weights
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import RunResult
 from resunit.training.recipe import with_changes

@@ -14,7 +14,8 @@ from torch import nn
 import resunit
 from resunit.cli import main
 from resunit.data import Normalisation, stream
-from resunit.inference.classifier import evaluate_weights, load
+from resunit.inference.classifier import load
+from resunit.inference.weights_evaluation import evaluate_weights
 from resunit.models.registry import network_spec
 from resunit.models.summary import count_multiply_adds
 from resunit.runs.folder import RunFolder

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 import resunit
 from resunit.data import Normalisation, Split, load
-from resunit.inference.classifier import evaluate_weights
+from resunit.inference.weights_evaluation import evaluate_weights
 from resunit.models.registry import network_spec
 from resunit.models.summary import count_multiply_adds
 from resunit.runs.folder import RunFolder

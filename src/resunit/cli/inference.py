@@ -45,7 +45,7 @@ def evaluate(
         Also give the errors with test-time augmentation: averaged over mirrored and shifted views, or over ten
         crops for a network that was trained on crops.
     """
-    from resunit.inference.classifier import evaluate_weights
+    from resunit.inference.weights_evaluation import evaluate_weights
 
     claim_process()
     import_design_of(source)

@@ -1,12 +1,11 @@
 """A trained classifier, loaded from a run's folder, a weights file or an exported file alone."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias, overload
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -46,16 +45,8 @@ from resunit.models.network import ResidualNetwork
 from resunit.models.registry import stored_weights
 from resunit.models.weights import NetworkRecord, read_weights
 from resunit.ops.processor import supports_bf16
-from resunit.runs.schema import Split, ViewError
 from resunit.training.devices import resolve_device
-from resunit.training.distributed import start_distributed
-from resunit.training.evaluation import (
-    PIXELS_AT_ONCE,
-    ViewPredictions,
-    compute_logits,
-    evaluate,
-    evaluate_views,
-)
+from resunit.training.evaluation import PIXELS_AT_ONCE, compute_logits
 from resunit.training.precision import PRECISIONS
 from resunit.training.preparation import preparation_of
 from resunit.training.process_state import isolated_process_state
@@ -187,7 +178,7 @@ class Classifier:
     def _name(self, logits: Tensor, top: int) -> list[Answers]:
         """Return the first `top` answers of each row of logits (N, classes). Raises FileFormatError."""
         if not bool(logits.isfinite().all()):
-            raise _not_finite(self.file)
+            raise not_finite(self.file)
         best = logits.softmax(1).topk(min(top, logits.shape[1]))
         return [
             [(self.classes[index], value) for value, index in zip(values, indices, strict=True)]
@@ -338,87 +329,13 @@ def _load_exported(path: Path, device: torch.device) -> Classifier:
     )
 
 
-@dataclass(frozen=True)
-class WeightsEvaluation:
-    """The evaluation of a weights file on a data set; errors are in percent."""
-
-    FORMAT: ClassVar[int] = 2
-
-    weights: str
-    """The path of the weights file."""
-    data: str
-    split: Split
-    images: int
-    loss: float
-    """The mean cross-entropy."""
-    error: float
-    """The error on one plain view of each image."""
-    top5_error: float | None
-    """None where there are fewer than 100 classes."""
-    views: tuple[ViewError, ...]
-    """The errors on other views."""
-    precision: str
-    classes: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    """Counts; rows are the true class and columns the predicted one."""
-    notes: tuple[str, ...] = ()
-    """What a user should know about the images, such as which classes have none."""
-    format: int = FORMAT
-
-
-@isolated_process_state()
-def evaluate_weights(
-    path: str | Path, data: str | None = None, *, progress: bool = False, tta: bool = False
-) -> WeightsEvaluation:
-    """Evaluate the network in a run's folder, a weights file or an exported file on a data set's test images.
-
-    Args:
-        path: what `load` takes.
-        data: the data set; by default the one that the network was trained on.
-        progress: whether progress is shown on stderr.
-        tta: whether several views of each image are also evaluated together.
-
-    Raises:
-        FileFormatError: the file is missing, damaged or foreign, or the data set has other classes.
-        DataError: the data cannot be fetched or read.
-        UsageError: no data set is given, and the file names none; or `tta` needs views of several sizes, and an
-            exported network takes one.
-    """
-    distributed = start_distributed("auto")
-    classifier = load(path, device=str(distributed.device))
-    one_size = isinstance(classifier.network, ExportedNetwork) and classifier.is_streamed
-    if one_size and tta:
-        raise UsageError(f"{classifier.file.path}: takes images of one size; evaluate the run with --tta")
-    judged = classifier.load_judged(data, progress=progress)
-    images = judged.images.to(distributed.device)
-    network = classifier.copy_for_evaluation()
-    subject = (network, images, classifier.normalisation, classifier.precision, distributed)
-    predictions = evaluate(*subject)
-    if not math.isfinite(predictions.loss):
-        raise _not_finite(classifier.file)
-    views = ViewPredictions() if one_size else evaluate_views(*subject, tta)
-    return WeightsEvaluation(
-        weights=str(classifier.file.path),
-        data=judged.name,
-        split=judged.split_name,
-        images=len(images),
-        loss=predictions.loss,
-        error=predictions.errors.error,
-        top5_error=predictions.errors.top5_error,
-        views=views.errors,
-        precision=classifier.precision,
-        classes=classifier.classes,
-        confusion=predictions.confusion(),
-        notes=judged.notes,
-    )
-
-
 def _check_top(top: int) -> None:
     if top < 1:
         raise UsageError(f"top must be at least 1, not {top}")
 
 
-def _not_finite(file: NetworkRecord) -> FileFormatError:
+def not_finite(file: NetworkRecord) -> FileFormatError:
+    """Return the error for a network whose answers are not finite."""
     return FileFormatError(
         f"{file.path}: its network answers with numbers that are not finite; take weights of another run"
     )
