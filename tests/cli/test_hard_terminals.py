@@ -192,7 +192,7 @@ def test_an_early_signal_is_one_line(
     def load(*_arguments: object, **_options: object) -> None:
         signal.raise_signal(number)
 
-    monkeypatch.setattr("resunit.training.setup.load", load)
+    monkeypatch.setattr("resunit.training.data_of_run.load", load)
     refused(capsys, 1, *TRAIN, *SHORT, "--out", str(tmp_path / "new"))
     recipe = with_changes(
         named_recipe("paper"), {"model": "preresnet20", "data": "cifar10-sample", "steps": 1}

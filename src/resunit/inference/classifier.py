@@ -45,12 +45,12 @@ from resunit.models.network import ResidualNetwork
 from resunit.models.registry import stored_weights
 from resunit.models.weights import NetworkRecord, read_weights
 from resunit.ops.processor import supports_bf16
+from resunit.training.data_of_run import AnyDataset
 from resunit.training.devices import resolve_device
 from resunit.training.evaluation import PIXELS_AT_ONCE, compute_logits
 from resunit.training.precision import PRECISIONS
 from resunit.training.preparation import preparation_of
 from resunit.training.process_state import isolated_process_state
-from resunit.training.setup import AnyDataset
 
 Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]
 

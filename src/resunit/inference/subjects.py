@@ -21,8 +21,8 @@ from resunit.models.network import build
 from resunit.models.registry import network_spec
 from resunit.models.user_code import failure, import_object
 from resunit.propagation import Propagation, measure
+from resunit.training.data_of_run import AnyDataset
 from resunit.training.process_state import isolated_process_state, isolated_random_numbers
-from resunit.training.setup import AnyDataset
 from resunit.training.whitening import fit_whitening
 
 SAMPLE = "cifar10-sample"

@@ -16,8 +16,8 @@ from resunit.reproduction.setting import Setting, setting_of
 from resunit.runs.recipe_format import upgrade_recipe
 from resunit.runs.record_files import read_file, write_file
 from resunit.runs.schema import ExperimentRecord
+from resunit.training.data_of_run import load_dataset
 from resunit.training.recipe import Recipe, recipe_from_json
-from resunit.training.setup import load_dataset
 
 
 @dataclass(frozen=True)

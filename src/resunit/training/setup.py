@@ -3,14 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import torch
 from torch import nn
 
-from resunit.data import Augmentation, Dataset, Normalisation, Split, StreamedSplit, load, stream
-from resunit.data.leaks import describe_leak
-from resunit.errors import ResunitError, UsageError
+from resunit.data import Augmentation, Dataset, Normalisation, Split
+from resunit.errors import UsageError
 from resunit.models.network import NetworkSpec, build, stem_for
 from resunit.models.registry import network_spec
 from resunit.models.summary import count_multiply_adds, count_training_flops
@@ -19,6 +17,14 @@ from resunit.ops.processor import supports_bf16
 from resunit.runs.schema import Given
 from resunit.training.activation_memory import resolve_activation_checkpointing
 from resunit.training.batches import Batches
+from resunit.training.data_of_run import (
+    AnyDataset,
+    check_choice,
+    check_given_dataset,
+    fit_normalisation,
+    hold_out,
+    load_dataset_once,
+)
 from resunit.training.distributed import Distributed, start_distributed
 from resunit.training.evaluation import AnySplit, Predictions, ViewPredictions, evaluate, evaluate_views
 from resunit.training.ghost_batch_norm import fix_norm_scales
@@ -34,8 +40,6 @@ from resunit.training.schedule import learning_rate, train_size
 from resunit.training.starting_weights import StartingWeights, read_starting_weights
 from resunit.training.state import TrainingState
 from resunit.training.whitening import fit_whitening
-
-AnyDataset: TypeAlias = Dataset[Split | StreamedSplit]
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ def prepare(
     if module is not None:
         own = OwnNetwork(module)
         recipe = own.recipe_for(recipe)
-        held = _hold_out(recipe, dataset or load_dataset_once(recipe, distributed))
+        held = hold_out(recipe, dataset or load_dataset_once(recipe, distributed))
         return replace(_assemble_own(recipe, own, held, distributed), given=given)
     # The network comes before the data, so that a misspelt name fails at once.
     weights = read_starting_weights(recipe)
@@ -195,35 +199,8 @@ def prepare(
         spec, image_size = weights.file.spec, weights.image_size_for(recipe)
     check_frozen(recipe.freeze, spec)
     sized = replace(recipe, image_size=recipe.image_size or image_size)
-    held = _hold_out(recipe, dataset or load_dataset_once(sized, distributed))
+    held = hold_out(recipe, dataset or load_dataset_once(sized, distributed))
     return replace(assemble(recipe, spec, held, distributed, weights), given=given)
-
-
-def _hold_out(recipe: Recipe, dataset: AnyDataset) -> AnyDataset:
-    """Return the data set with the images that `recipe` holds out in the place of its test images.
-
-    A note says if images to evaluate on are among those to train on.
-    """
-    if recipe.validation:
-        dataset = dataset.hold_out(recipe.validation)
-    leak = describe_leak(dataset)
-    return dataset if leak is None else replace(dataset, notes=(*dataset.notes, leak))
-
-
-def check_given_dataset(recipe: Recipe, dataset: Dataset[Split]) -> None:
-    """Raise UsageError if images that Python code gave do not fit `recipe`."""
-    if recipe.crop != "shift" or not isinstance(dataset.train, Split):
-        raise UsageError("crops of files need a folder; give data in memory, and a recipe with crop shift")
-    if recipe.image_size not in (None, dataset.train.side):
-        raise UsageError(
-            f"image_size {recipe.image_size} is not that of the given images, {dataset.train.side}; resize them, or "
-            "leave image_size out"
-        )
-    if not len(dataset.test) and not recipe.validation:
-        raise UsageError(
-            "data has only images to train on; give data=resunit.data.make_dataset(train, test), or a recipe whose "
-            "validation says how many of them to hold out"
-        )
 
 
 def check_frozen(freeze: Sequence[str], spec: NetworkSpec) -> None:
@@ -250,7 +227,7 @@ def assemble(
         UsageError: the recipe does not fit the data or this machine.
     """
     device, side = distributed.device, dataset.train.side
-    _check_choice(recipe, dataset)
+    check_choice(recipe, dataset)
     if weights is None:
         spec = replace(spec, num_classes=len(dataset.classes), stem=stem_for(spec, side))
         normalisation = fit_normalisation(recipe, dataset.train).to(device)
@@ -280,7 +257,7 @@ def _assemble_own(
 ) -> TrainingSetup:
     """Build everything that training a module of the user's own needs. Raises UsageError."""
     device, side = distributed.device, dataset.train.side
-    _check_choice(recipe, dataset)
+    check_choice(recipe, dataset)
     normalisation = fit_normalisation(recipe, dataset.train).to(device)
     precision = recipe.precision
     if precision == "auto":
@@ -344,16 +321,6 @@ def _join(
         flops=flops,
         own_network=own_network,
     )
-
-
-def _check_choice(recipe: Recipe, dataset: AnyDataset) -> None:
-    """Raise UsageError if test images would choose when the run ends or which weights are kept."""
-    asked = [name for name in ("patience", "keep_best") if getattr(recipe, name)]
-    if asked and dataset.watched_name == "test":
-        raise UsageError(
-            f"{' and '.join(asked)} needs validation images, which {dataset.name} does not have; give validation, "
-            "the number of training images to hold out, or a folder with val/"
-        )
 
 
 def _resolve(
@@ -430,40 +397,3 @@ def describe_mixing(recipe: Recipe, classes: int) -> Mixing | None:
     if not (recipe.mixup or recipe.cutmix):
         return None
     return Mixing(recipe.mixup, recipe.cutmix, classes, recipe.seed)
-
-
-def load_dataset(recipe: Recipe, progress: bool, checked: bool = False) -> AnyDataset:
-    """Return the data set of `recipe`: in memory, or streamed where crops are taken of the files' own pixels.
-
-    Args:
-        recipe: its `data`, `image_size`, `crop` and `skip_broken` are used.
-        progress: whether progress is shown on stderr.
-        checked: whether streamed images are all decoded once, so that a broken one ends the run before it begins.
-
-    Raises:
-        UsageError: the data set's name is unknown, or the image size does not fit it.
-        DataError: the data cannot be fetched or read.
-    """
-    size, skip_broken = recipe.image_size, recipe.skip_broken
-    if recipe.crop == "shift":
-        return load(recipe.data, image_size=size, progress=progress, skip_broken=skip_broken)
-    return stream(recipe.data, image_size=size, progress=progress, skip_broken=skip_broken, checked=checked)
-
-
-def load_dataset_once(recipe: Recipe, distributed: Distributed) -> AnyDataset:
-    """Return `load_dataset(recipe)` on every rank; rank 0 loads it first, because it may have to fetch it."""
-    dataset, error = None, None
-    if distributed.is_main:
-        try:
-            dataset = load_dataset(recipe, progress=True, checked=True)
-        except (ResunitError, OSError) as problem:
-            error = problem
-    distributed.raise_together(error)
-    return dataset or load_dataset(recipe, progress=False)
-
-
-def fit_normalisation(recipe: Recipe, train: Split | StreamedSplit) -> Normalisation:
-    """Return the normalisation by the training images' own statistics; for streamed images, ImageNet's."""
-    if isinstance(train, Split):
-        return Normalisation.fit(train.images, recipe.normalisation)
-    return Normalisation.of_imagenet()

@@ -11,10 +11,11 @@ from resunit.models.custom import add_design
 from resunit.models.registry import network_spec
 from resunit.reproduction.running.one_run import prepare_process
 from resunit.reproduction.running.runner import CONTEXT, start_forkserver
+from resunit.training.data_of_run import load_dataset
 from resunit.training.distributed import start_distributed
 from resunit.training.estimate import measure_speed, seconds_of_run
 from resunit.training.recipe import Recipe, is_own_design, recipe_from_json
-from resunit.training.setup import assemble, load_dataset
+from resunit.training.setup import assemble
 
 # Runs that differ in these fields take the same time.
 WITHOUT_TIME = {"name": "", "seed": 0}
