@@ -76,8 +76,9 @@ def check_choice(recipe: Recipe, dataset: AnyDataset) -> None:
     """Raise UsageError if test images would choose when the run ends or which weights are kept."""
     asked = [name for name in ("patience", "keep_best") if getattr(recipe, name)]
     if asked and dataset.watched_name == "test":
+        need = "need" if len(asked) > 1 else "needs"
         raise UsageError(
-            f"{' and '.join(asked)} {'need' if len(asked) > 1 else 'needs'} validation images, which {dataset.name} does not have; give validation, "
+            f"{' and '.join(asked)} {need} validation images, which {dataset.name} does not have; give validation, "
             "the number of training images to hold out, or a folder with val/"
         )
 
