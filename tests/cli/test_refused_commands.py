@@ -54,6 +54,8 @@ from tests.cli.command_lines import TRAIN, refused
         (("predict", "somewhere"), ("image files",)),
         (("predict",), ("predict needs SOURCE; see `resunit predict --help`",)),
         (("evaluate",), ("evaluate needs SOURCE; see `resunit evaluate --help`",)),
+        (("reproduce", "nonsense"), ("table1", "claims", "argument")),
+        (("reproduce", "argumnet"), ("did you mean 'argument'?",)),
         (("reproduce",), ("reproduce needs TABLE; see `resunit reproduce --help`",)),
         (("export", "runs/x", "--to", "onnx"), ("export needs --out; see `resunit export --help`",)),
         (("log", "runs/x"), ("log needs --out; see `resunit log --help`",)),
