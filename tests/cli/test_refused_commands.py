@@ -52,6 +52,16 @@ from tests.cli.command_lines import TRAIN, refused
         (("train", "--resume", "x", "--seed", "1"), ("--resume",)),
         (("models", "vgg*"), ("vgg*",)),
         (("predict", "somewhere"), ("image files",)),
+        (("predict",), ("predict needs SOURCE; see `resunit predict --help`",)),
+        (("evaluate",), ("evaluate needs SOURCE; see `resunit evaluate --help`",)),
+        (("reproduce", "nonsense"), ("table1", "claims", "argument")),
+        (("reproduce", "argumnet"), ("did you mean 'argument'?",)),
+        (("reproduce",), ("reproduce needs TABLE; see `resunit reproduce --help`",)),
+        (("export", "runs/x", "--to", "onnx"), ("export needs --out; see `resunit export --help`",)),
+        (("log", "runs/x"), ("log needs --out; see `resunit log --help`",)),
+        (("log", "runs/x", "--out"), ("--out needs a value; see `resunit log --help`",)),
+        (("train", "--steps"), ("--steps needs a value; see `resunit train --help`",)),
+        (("train", "--seed", "1", "--milestones"), ("--milestones needs a value",)),
     ],
 )
 def test_usage_errors(

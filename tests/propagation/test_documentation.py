@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import resunit
+from resunit import propagation
 from tests.propagation.networks import DESIGN_KINDS, NETWORKS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "propagation.md").read_text()
@@ -41,12 +43,16 @@ def test_its_examples_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    measures, between, mixes = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    measures, own, between, mixes = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
     given = {"model": resunit.create_model("resnet20"), "images": torch.randn(2, 3, 16, 16)}
     given |= {"labels": torch.tensor([0, 1])}
     exec(measures, given)
     exec(between, given)
     assert "ResidualNetwork has 9 junctions" in capsys.readouterr().out
     assert (tmp_path / "signal.html").exists()
+    mymodels: dict[str, Any] = {}
+    exec(own, mymodels)
+    verdict = propagation.measure(*mymodels["make_network"]()).verdict
+    assert (verdict.kind, verdict.direct_gain) == ("scaled", pytest.approx(0.9**4, rel=1e-3))
     exec(mixes, {})
     assert capsys.readouterr().out.startswith("11: of the first streams the product of all mixing")

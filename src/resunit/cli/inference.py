@@ -81,7 +81,7 @@ def predict(
     """Predict the classes of image files, with probabilities.
 
     A file that is not a readable image is named, and the others are predicted all the same; the exit code is 1 then.
-    Any number of files takes the memory of some of them.
+    A limited number of files is in memory at a time, so a folder may hold any number of them.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, FAILED, STOPPED, Common, app, fail, tell_json
 from resunit.cli.options import recipe_options
-from resunit.errors import UsageError
+from resunit.errors import UsageError, unknown
 from resunit.models.options import OPTIONS
 from resunit.reports.command import spell_out_options
 
@@ -97,6 +97,7 @@ def reproduce(
         Add the records in this file, which somebody else made at the same settings; repeatable. What it holds is
         not trained again.
     """
+    from resunit.reproduction.paper.tables import TABLES
     from resunit.reproduction.plan import make_plan
     from resunit.reproduction.remaining_work import list_remaining_work
     from resunit.reproduction.reproduce import show, train_missing
@@ -106,6 +107,8 @@ def reproduce(
         raise UsageError(
             "argument is a command of its own; write it right behind `reproduce`: resunit reproduce argument ..."
         )
+    if table not in TABLES:
+        raise unknown("table", table, [*TABLES, "argument"])
     changes = options.changes()
     if plan and run:
         raise UsageError("--plan trains nothing; leave out --plan to train, or leave out --run")

@@ -50,6 +50,7 @@ def train(
     """Train a network and report its test error.
 
     Every option below varies the recipe. A design of your own (--design MODULE:CLASS) takes its options too.
+    The recipe.json of a run holds the value of every field, also of those that no option changed.
 
     Parameters
     ----------

@@ -1,9 +1,17 @@
-"""Options that do not exist: the message names the option of the same meaning, or the nearest spelling."""
+"""Options that do not exist get the option of the same meaning or the nearest spelling; missing values are named."""
 
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
-from cyclopts import App, CycloptsError, RepeatArgumentError, UnknownCommandError, UnknownOptionError
+from cyclopts import (
+    App,
+    Argument,
+    CycloptsError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+)
 
 from resunit.cli.unknown_commands import unknown_command
 from resunit.errors import UsageError
@@ -103,4 +111,17 @@ def explain(error: CycloptsError) -> Exception:
     if isinstance(error, UnknownOptionError) and error.app is not None:
         command = " ".join(error.command_chain or error.app.name)
         return unknown_option(error.token.keyword or error.token.value, option_names(error.app), command)
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        return _missing_value(error, error.argument)
     return error
+
+
+def _missing_value(error: MissingArgumentError, argument: Argument) -> UsageError:
+    """Return the error for an option without its value, or for a command without what it requires."""
+    command = " ".join(error.command_chain or ())
+    keyword = error.keyword or next((token.keyword for token in argument.tokens if token.keyword), None)
+    if keyword is not None:
+        return UsageError(f"{keyword} needs a value; see `resunit {command} --help`")
+    # A required argument in place is called by the word that the usage line of --help has for it.
+    name = argument.name.lstrip("-").upper() if argument.field_info.is_positional else argument.name
+    return UsageError(f"{command} needs {name}; see `resunit {command} --help`")

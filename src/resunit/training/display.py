@@ -7,7 +7,7 @@ from types import TracebackType
 import torch
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from resunit.io.format import NO_BREAK_SPACE, escape_text, format_duration
+from resunit.io.format import NO_BREAK_SPACE, escape_text, format_count, format_duration
 from resunit.io.streams import progress_console
 from resunit.ops.processor import supports_bf16
 from resunit.runs.judged_images import remark_on_few
@@ -47,7 +47,8 @@ class Display:
         self.say(
             f"{setup.model}: {setup.steps:,} steps of {setup.batches.batch_size} from {len(dataset.train):,} "
             f"images of {recipe.data} at {setup.image_size} pixels, "
-            f"{torch.get_num_threads()} threads, {recipe.precision} on {device}{remark}{self._describe_few_judged()}"
+            f"{format_count(torch.get_num_threads(), 'thread')}, {recipe.precision} on {device}{remark}"
+            f"{self._describe_few_judged()}"
         )
         if setup.weights is not None:
             self.say(self._start(setup.weights))

@@ -55,7 +55,8 @@ class Recipe:
     model: Annotated[str | None, NETWORK]
     """The network is one of those that `resunit models` lists; none takes the network of `weights`."""
     design: Annotated[str | None, NETWORK] = None
-    """The design of its units is a row of Tables 1 and 2 or a later one; none keeps the network's own."""
+    """The design of its units is a row of Tables 1 and 2 or a later one, as `resunit models` lists them; none keeps the
+    network's own."""
     model_options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the design and of the network, as `resunit.create_model` takes them (models/options.py)."""
     seed: Annotated[int, Bounds(0, GREATEST_SEED), NETWORK] = 0
@@ -95,7 +96,8 @@ class Recipe:
     """The loss of an image counts alike in all classes (none), or in inverse proportion to the number of images of
     its class (balanced)."""
     batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
-    """A step takes this many images over all devices; none means 250, or a sixteenth of a small data set."""
+    """A step takes this many images over all devices; and never more than there are to train on; none means 250, or a
+    sixteenth of a small data set."""
     ghost_batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
     """Batch norm normalises over this many images, one micro-batch; none takes the whole batch, over all devices."""
     normalisation: Annotated[Literal["pixel", "channel"], DATA] = "channel"

@@ -92,7 +92,8 @@ def _shortcuts_unlike_x(junctions: list[Junction]) -> Iterator[RankedSentence]:
         yield RankedSentence(
             len(odd) * 0.5,
             f"the shortcut at {odd[0].name}{count_others(odd)} is no multiple of x "
-            f"({kinds}; R^2 = {to_two_digits(fit)}): its derivatives decide what passes, and no lambda",
+            f"({kinds}; R^2 = {to_two_digits(fit)}): "
+            f"its derivatives decide what passes, and no single factor lambda does",
         )
 
 
