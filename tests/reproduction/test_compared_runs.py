@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 FORMAT_1 = ROOT / "tests" / "data" / "format1"
 SHIPPED = sorted((ROOT / "src" / "resunit" / "reproduction" / "records").glob("*.jsonl"))
 RESULTS = sorted((ROOT / "results").glob("*.jsonl"))
+PILOTS = sorted((ROOT / "results" / "pilots").glob("*.jsonl"))
 # What a recipe must hold, beside what the invented one holds.
 WHOLE_RECIPE = {**RECIPE, "model_options": {}, "device": "auto"}
 
@@ -45,7 +46,7 @@ def sweep(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("path", [*SHIPPED, *RESULTS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*SHIPPED, *RESULTS, *PILOTS], ids=lambda path: path.name)
 def test_every_file_of_records_that_ships_is_taken_whole(path: Path) -> None:
     found = find_records([path])
     assert len(found.runs) + len(found.experiments) + len(found.measurements) == lines_in(path)
@@ -56,6 +57,7 @@ def test_the_folder_of_results_is_everything_in_it(tmp_path: Path) -> None:
     assert [len(table.rows) for table in report.tables] == [
         sum(lines_in(path) for path in RESULTS if path.name in ("quick.jsonl", "fast94.jsonl")),
         sum(lines_in(path) for path in RESULTS if path.name.startswith("bench-")),
+        sum(lines_in(path) for path in PILOTS),
     ]
 
 
