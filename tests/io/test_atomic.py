@@ -60,6 +60,16 @@ def test_a_folder_of_a_failure_or_a_killed_process_does_not_appear(tmp_path: Pat
     assert [path.name for path in out.iterdir()] == ["second"]
 
 
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    left = tmp_path / f".folder.{os.getpid()}.partial"
+    left.mkdir()
+    (left / "first").write_text("half")
+    with whole_folder(tmp_path / "folder") as folder:
+        (folder / "second").write_text("2")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["second"]
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("mine")

@@ -1,5 +1,6 @@
 """A run's folder: typed records in, typed records out, and lines that can be taken back."""
 
+import re
 import shlex
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -82,12 +83,14 @@ def test_a_damaged_record_is_named(folder: RunFolder) -> None:
 
 
 def test_a_folder_in_use_is_refused(folder: RunFolder, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"run: "):
+    used = rf"^{re.escape(str(folder.path))}: already used"
+    with pytest.raises(RunError, match=used):
         create_run_folder(folder.path, {})
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="file"):
         create_run_folder(tmp_path / "file", {})
-    with folder.only_user(), pytest.raises(RunError, match=r"run: "), folder.only_user():
+    busy = rf"^{re.escape(str(folder.path))}: another process"
+    with folder.only_user(), pytest.raises(RunError, match=busy), folder.only_user():
         pass
 
 

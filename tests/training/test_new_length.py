@@ -1,5 +1,6 @@
 """Runs that get a new total length when they are resumed, and the newest run by the name "last"."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 import resunit
-from resunit.errors import RunError, UsageError
+from resunit.errors import RunError, UsageError, WriteError
 from resunit.models.weights import read_weights
 from resunit.reports.run_findings import find_in_run
 from resunit.runs.folder import RunFolder, newest_run
@@ -69,6 +70,41 @@ def test_a_lengthened_run_that_was_killed_before_its_end_resumes_without_a_lengt
     RunFolder(tmp_path / "run").result.unlink()
     again = resunit.resume(tmp_path / "run", quiet=True)
     assert (again.steps, again.status, again.test_error) == (6, "done", first.test_error)
+
+
+def test_a_length_that_is_given_again_before_the_end_is_no_new_one(tmp_path: Path) -> None:
+    """Torchrun gives it again after a restart; all steps may be done then, and only the result be missing."""
+    resunit.train(small(), out=tmp_path / "run", quiet=True)
+    folder = RunFolder(tmp_path / "run")
+    first = resunit.resume(folder.path, steps=6, quiet=True)
+    folder.result.unlink()
+    again = resunit.resume(folder.path, steps=6, quiet=True)
+    assert (again.steps, again.status, again.test_error) == (6, "done", first.test_error)
+    environment = folder.read_environment()
+    assert environment is not None
+    assert environment.lengthened == (Lengthening(4, 6),)
+
+
+def test_a_lengthening_that_ends_halfway_leaves_no_old_result_and_can_be_given_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resunit.train(small(), out=tmp_path / "run", quiet=True)
+    folder = RunFolder(tmp_path / "run")
+
+    def refuse(*_: object) -> None:
+        raise WriteError(errno.ENOSPC, "No space left on device", "recipe.json")
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(RunFolder, "write_recipe", refuse)
+        with pytest.raises(WriteError):
+            resunit.resume(folder.path, steps=6, quiet=True)
+    assert folder.read_finished_result() is None
+    with pytest.raises(RunError, match="steps"):
+        resunit.resume(folder.path, quiet=True)
+    assert resunit.resume(folder.path, steps=6, quiet=True).steps == 6
+    environment = folder.read_environment()
+    assert environment is not None
+    assert environment.lengthened == (Lengthening(4, 6),)
 
 
 @pytest.mark.parametrize(

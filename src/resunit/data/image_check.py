@@ -2,21 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from PIL import __version__ as pillow_version
 
+from resunit.data.decoding_threads import decode_in_threads
 from resunit.data.images import opened_upright, too_many_broken
-from resunit.data.remarks import listening, pillow_warnings_heard
+from resunit.data.remarks import listening
 from resunit.errors import DataError
 from resunit.io.atomic import make_folder, write_atomically
 from resunit.io.places import cache_folder
-from resunit.io.progress import counting
-
-FILES_AT_ONCE = 1024  # A future of every file of ImageNet would need gigabytes.
 
 
 def find_broken(
@@ -52,37 +49,20 @@ def find_broken(
 def _decode_all(
     files: Sequence[Path], least_side: int, skip_broken: int, progress: bool
 ) -> dict[int, DataError]:
-    def problem(path: Path) -> DataError | None:
+    def problem(index: int) -> DataError | None:
         try:
-            with listening(), opened_upright(path, least_side):
+            with listening(), opened_upright(files[index], least_side):
                 return None
         except DataError as error:
             return error
 
     broken = {}
-    with (
-        ThreadPoolExecutor() as threads,
-        counting("looking for broken images", len(files), progress) as advance,
-        pillow_warnings_heard(),
-    ):
-        try:
-            for index, error in _map_in_parts(threads, problem, files):
-                if error is not None:
-                    broken[index] = error
-                    if len(broken) > skip_broken:
-                        raise too_many_broken(list(broken.values()), skip_broken)
-                advance(1)
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
+    for index, error in decode_in_threads(problem, len(files), "looking for broken images", progress):
+        if error is not None:
+            broken[index] = error
+            if len(broken) > skip_broken:
+                raise too_many_broken(list(broken.values()), skip_broken)
     return broken
-
-
-def _map_in_parts(
-    threads: ThreadPoolExecutor, problem: Callable[[Path], DataError | None], files: Sequence[Path]
-) -> Iterator[tuple[int, DataError | None]]:
-    for start in range(0, len(files), FILES_AT_ONCE):
-        yield from enumerate(threads.map(problem, files[start : start + FILES_AT_ONCE]), start)
 
 
 def _hash_root(root: Path) -> str:

@@ -1,7 +1,6 @@
 """Image files of any kind and size, decoded to uint8 tensors of one size."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,11 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from resunit.data.decoding_memory import DecodingMemory
+from resunit.data.decoding_threads import decode_in_threads
 from resunit.data.image_files import image_formats
 from resunit.data.pixels import scale_transparency, turn_upright
 from resunit.data.remarks import Remarks, listening, pillow_warnings_heard, tell
 from resunit.errors import DataError
-from resunit.io.progress import counting
 
 memory = DecodingMemory()  # All threads of this process share it.
 
@@ -72,22 +71,12 @@ def decode_all(
                 return error, heard
         return None, heard
 
-    with (
-        ThreadPoolExecutor() as threads,
-        counting("decoding images", len(paths), progress) as advance,
-        pillow_warnings_heard(),
-    ):
-        try:
-            for index, (error, heard) in enumerate(threads.map(read, range(len(paths)))):
-                remarks.add(paths[index], sorted(heard))
-                if error is not None:
-                    broken[index] = error
-                    if len(broken) > skip_broken:
-                        raise too_many_broken(list(broken.values()), skip_broken)
-                advance(1)
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
+    for index, (error, heard) in decode_in_threads(read, len(paths), "decoding images", progress):
+        remarks.add(paths[index], sorted(heard))
+        if error is not None:
+            broken[index] = error
+            if len(broken) > skip_broken:
+                raise too_many_broken(list(broken.values()), skip_broken)
     if broken:
         images = images[[index for index in range(len(paths)) if index not in broken]]
     return DecodedImages(images, broken, remarks)

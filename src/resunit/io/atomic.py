@@ -82,6 +82,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         WriteError: the operating system refused to write, here or within the context.
     """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    # In a container, the process that was killed may have had the same number.
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()
         yield temporary

@@ -134,17 +134,22 @@ def resume(
     """
     folder = RunFolder(user_path(path))
     recipe = read_stored_recipe(folder)
-    gets_new_length = steps is not None or epochs is not None
-    if (result := folder.read_finished_result()) is not None and not gets_new_length:
+    longer = (
+        recipe
+        if steps is None and epochs is None
+        else with_changes(recipe, {"steps": steps, "epochs": epochs})
+    )
+    result = folder.read_finished_result()
+    # Torchrun gives the new length again after a restart, when the run has got it already and has not ended.
+    gets_new_length = longer is not recipe and (longer != recipe or result is not None)
+    if result is not None and not gets_new_length:
         return result
     if (environment := folder.read_environment()) is not None:
         check_recipe_of_run(folder, recipe, environment, gets_new_length=gets_new_length)
         check_given(folder, environment, {"data": data is not None, "model": model is not None})
         set_recorded_threads(environment.threads)
-    if gets_new_length:
-        recipe = with_changes(recipe, {"steps": steps, "epochs": epochs})
     with keeping_settings(model):
-        setup = prepare(recipe, as_dataset(data), model)
+        setup = prepare(longer, as_dataset(data), model)
         writer = RunWriter(folder, setup, on_log)
         writer.check_sources()
         lengthening = _lengthening(folder, setup) if gets_new_length else None
@@ -296,7 +301,7 @@ def train_step(
                 plain = functional.cross_entropy(logits, batch.targets, reduction="sum")
                 totals += torch.stack([plain, (logits.argmax(1) != batch.labels).sum()])
     distributed.average_running_statistics(setup.network)
-    if recipe.ghost_batch_size is not None:
+    if recipe.ghost_batch_size is not None and distributed.world_size > 1:
         count_ghost_batches(setup.network, len(ghost_batches) * (distributed.world_size - 1))
     distributed.all_reduce(totals)
     setup.optimizer.step(setup.learning_rate_at(step))

@@ -70,16 +70,20 @@ class RunWriter:
                 self.setup.given,
             )
             if earlier is not None:
+                new = [lengthening] if lengthening and lengthening not in earlier.lengthened else []
                 environment = replace(
                     environment,
                     started=earlier.started,
                     command=earlier.command,
-                    lengthened=(*earlier.lengthened, *([lengthening] if lengthening else [])),
+                    lengthened=(*earlier.lengthened, *new),
                 )
+            if (
+                lengthening is not None
+            ):  # The old result goes first: beside a longer recipe it would be wrong.
+                self.folder.result.unlink(missing_ok=True)
             self.folder.write_environment(environment)
             if lengthening is not None:
                 self.folder.write_recipe(self.setup.recipe.to_json())
-                self.folder.result.unlink(missing_ok=True)
             yield
 
     def check_sources(self) -> None:

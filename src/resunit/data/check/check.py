@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,11 +10,10 @@ import numpy as np
 from resunit.data.check.fingerprint import Fingerprint, take_fingerprint
 from resunit.data.check.listing import SPLITS, Listing, SplitName
 from resunit.data.check.near_pairs import find_near_pairs
-from resunit.data.remarks import listening, pillow_warnings_heard
+from resunit.data.decoding_threads import decode_in_threads
+from resunit.data.remarks import listening
 from resunit.errors import DataError
-from resunit.io.progress import counting
 
-IMAGES_AT_ONCE = 1024  # A future of every file of ImageNet would need gigabytes.
 Size = tuple[int, int]
 """Width and height in pixels."""
 
@@ -115,21 +113,7 @@ def _look_at_all(
         except DataError as error:
             return error
 
-    total = len(listing.images)
-    with (
-        ThreadPoolExecutor() as threads,
-        counting("checking images", total, progress) as advance,
-        pillow_warnings_heard(),
-    ):
-        try:
-            for start in range(0, total, IMAGES_AT_ONCE):
-                part = range(start, min(start + IMAGES_AT_ONCE, total))
-                for index, found in zip(part, threads.map(look_at, part), strict=True):
-                    advance(1)
-                    yield index, found
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
+    return decode_in_threads(look_at, len(listing.images), "checking images", progress)
 
 
 def _count_classes(listing: Listing, sizes: Mapping[int, Size]) -> Iterator[ClassCount]:

@@ -69,52 +69,38 @@ def _rsub(input: Any, other: Any, *, alpha: float = 1) -> Addends | None:
     return (_multiple(input, -alpha), _multiple(other, 1)) if _are_floating(input, other) else None
 
 
-def _addmm(
-    input: Any, *factors: Any, beta: float = 1, alpha: float = 1, out: Any = None, **named: Any
-) -> Addends | None:
-    del out
-    a, b = [*factors, *named.values()]
-    if not _are_floating(input, a, b):
-        return None
-    return _multiple(input, beta), Addend((a, b), lambda: alpha * torch.matmul(a, b), is_matrix_product=True)
+def _plus_product(
+    product: Callable[[Tensor, Tensor], Tensor], is_matrix_product: bool
+) -> Callable[..., Addends | None]:
+    """Return the reader of a function that computes beta * input + alpha * product(a, b)."""
+
+    def read(
+        input: Any, *factors: Any, beta: float = 1, alpha: float = 1, out: Any = None, **named: Any
+    ) -> Addends | None:
+        del out
+        a, b = [*factors, *named.values()]
+        if not _are_floating(input, a, b):
+            return None
+        return _multiple(input, beta), Addend(
+            (a, b), lambda: alpha * product(a, b), is_matrix_product=is_matrix_product
+        )
+
+    return read
 
 
-def _addcmul(input: Any, *factors: Any, value: float = 1, out: Any = None, **named: Any) -> Addends | None:
-    del out
-    a, b = [*factors, *named.values()]
-    if not _are_floating(input, a, b):
-        return None
-    return _multiple(input, 1), Addend((a, b), lambda: value * a * b)
+def _plus_elementwise(
+    combine: Callable[[Tensor, Tensor], Tensor],
+) -> Callable[..., Addends | None]:
+    """Return the reader of a function that computes input + value * combine(a, b)."""
 
+    def read(input: Any, *factors: Any, value: float = 1, out: Any = None, **named: Any) -> Addends | None:
+        del out
+        a, b = [*factors, *named.values()]
+        if not _are_floating(input, a, b):
+            return None
+        return _multiple(input, 1), Addend((a, b), lambda: value * combine(a, b))
 
-def _addcdiv(input: Any, *factors: Any, value: float = 1, out: Any = None, **named: Any) -> Addends | None:
-    del out
-    a, b = [*factors, *named.values()]
-    if not _are_floating(input, a, b):
-        return None
-    return _multiple(input, 1), Addend((a, b), lambda: value * a / b)
-
-
-def _addbmm(
-    input: Any, *factors: Any, beta: float = 1, alpha: float = 1, out: Any = None, **named: Any
-) -> Addends | None:
-    del out
-    a, b = [*factors, *named.values()]
-    if not _are_floating(input, a, b):
-        return None
-    return _multiple(input, beta), Addend(
-        (a, b), lambda: alpha * torch.matmul(a, b).sum(0), is_matrix_product=True
-    )
-
-
-def _addr(
-    input: Any, *factors: Any, beta: float = 1, alpha: float = 1, out: Any = None, **named: Any
-) -> Addends | None:
-    del out
-    a, b = [*factors, *named.values()]
-    if not _are_floating(input, a, b):
-        return None
-    return _multiple(input, beta), Addend((a, b), lambda: alpha * torch.outer(a, b))
+    return read
 
 
 def _lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Addends | None:
@@ -176,13 +162,13 @@ SUBTRACTIONS = ("sub", "sub_", "subtract", "subtract_", "__sub__", "__isub__")
 READERS: dict[str, Callable[..., Addends | None]] = {
     name + suffix: reader
     for name, reader in {
-        "addmm": _addmm,
-        "baddbmm": _addmm,
-        "addmv": _addmm,
-        "addbmm": _addbmm,
-        "addr": _addr,
-        "addcdiv": _addcdiv,
-        "addcmul": _addcmul,
+        "addmm": _plus_product(torch.matmul, is_matrix_product=True),
+        "baddbmm": _plus_product(torch.matmul, is_matrix_product=True),
+        "addmv": _plus_product(torch.matmul, is_matrix_product=True),
+        "addbmm": _plus_product(lambda a, b: torch.matmul(a, b).sum(0), is_matrix_product=True),
+        "addr": _plus_product(torch.outer, is_matrix_product=False),
+        "addcdiv": _plus_elementwise(torch.div),
+        "addcmul": _plus_elementwise(torch.mul),
         "lerp": _lerp,
         "index_add": _index_add,
         "scatter_add": _scatter_add,
