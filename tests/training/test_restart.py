@@ -120,7 +120,8 @@ def test_a_run_that_torchrun_could_not_find_again_is_refused(tmp_path: Path) -> 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode != 0
     assert "resunit: torchrun restarts this group up to 1 times" in done.stderr
-    assert set(codes(tmp_path).values()) == {"2"}
+    # The first rank to end says why; torchrun then ends the other, which may not have come as far.
+    assert "2" in codes(tmp_path).values()
     assert not (tmp_path / "runs").exists()
 
 
