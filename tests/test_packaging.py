@@ -24,6 +24,9 @@ def test_the_version_has_one_source() -> None:
         "models/table.json",
         "ops/cpu/batch_norm.cpp",
         "reports/templates/run.html",
+        "reproduction/explorable/measured.json",
+        "reproduction/explorable/templates/formulas.js",
+        "reproduction/explorable/texts/ko.toml",
     ],
 )
 def test_the_package_holds_what_it_reads(file: str) -> None:

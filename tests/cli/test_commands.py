@@ -147,7 +147,10 @@ def test_report_is_written_anew_from_the_records(capsys: pytest.CaptureFixture[s
 
 
 def commands() -> list[list[str]]:
-    names = ("train", "evaluate", "predict", "export", "models", "report", "log", "reproduce", "propagation")
+    names = (
+        "train", "evaluate", "predict", "export", "models", "explore", "report", "log", "reproduce", "propagation",
+        "--install-completion",
+    )  # fmt: skip
     return [[name] for name in names] + [["data", name] for name in ("fetch", "verify", "check", "show")]
 
 

@@ -45,6 +45,7 @@ from tests.cli.command_lines import TRAIN, refused
         ((*TRAIN, "--cpu"), ("--cpu", "--device")),
         ((*TRAIN, "--save-freq", "3"), ("--save-freq", "--checkpoint-every")),
         (("trian",), ("trian", "did you mean 'train'?")),
+        (("explor",), ("did you mean 'explore'?",)),
         (("eval", "runs/x"), ("command 'eval'", "did you mean 'evaluate'?")),
         (("data", "fetc"), ("command 'data fetc'", "did you mean 'data fetch'?", "fetch, show, verify")),
         (("--seed", "1"), ("--seed", "resunit COMMAND --seed")),

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Sequence
 
 from resunit.cli import (
+    completion,
     convert,
     data,
+    explore,
     export,
     inference,
     log,
@@ -32,8 +34,10 @@ COMMANDS = (
     reproduce,
     reproduce_argument,
     propagation,
+    explore,
     report,
     log,
+    completion,
 )
 
 
