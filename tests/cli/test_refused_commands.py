@@ -79,8 +79,8 @@ def test_a_word_that_is_no_command_gets_the_list_of_all(
 ) -> None:
     line = refused(capsys, 2, command, *rest)
     assert line == (
-        f"resunit: unknown command {command!r}; known: convert, data, evaluate, export, log, models, "
-        "predict, propagation, report, reproduce, train"
+        f"resunit: unknown command {command!r}; known: convert, data, evaluate, explore, export, log, "
+        "models, predict, propagation, report, reproduce, train"
     )
 
 

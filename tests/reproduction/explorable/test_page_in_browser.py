@@ -1,5 +1,6 @@
 """The explorable page as its readers use it: by keyboard, at two widths, in light and dark, in two languages."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from playwright.sync_api import Page
 
 from resunit.reproduction.explorable.measured import read_document
-from resunit.reproduction.explorable.page import EXAMPLES, write_page
+from resunit.reproduction.explorable.page import EXAMPLES, LANGUAGES, write_page
 from tests.reports.conftest import OpenPage, Scheme, browser, open_page  # noqa: F401
 
 pytestmark = pytest.mark.full
@@ -62,9 +63,8 @@ def test_the_page_opens_with_half_at_each_of_54_units(page: Page) -> None:
     assert float(page.locator("#result").get_attribute("data-log") or "") == pytest.approx(54 * math.log10(0.5))
 
 
-@pytest.mark.parametrize(
-    ("slider", "key", "times", "expected"),
-    [
+def test_a_key_moves_a_slider_and_the_product_follows_its_formula(page: Page) -> None:
+    for slider, key, times, expected in (
         ("lambda", "ArrowRight", 40, 0.9**54),
         ("lambda", "End", 1, 1.2**54),
         ("lambda", "Home", 1, 0.0),
@@ -72,37 +72,36 @@ def test_the_page_opens_with_half_at_each_of_54_units(page: Page) -> None:
         ("units", "End", 1, 0.5**333),
         ("bias", "Home", 1, (1 / (1 + math.exp(-10))) ** 54),
         ("bias", "End", 1, 0.5**54),
-        ("bias", "ArrowLeft", 1, (1 / (1 + math.exp(-7))) ** 54),
-    ],
-)
-def test_a_key_moves_a_slider_and_the_product_follows_its_formula(
-    page: Page, slider: str, key: str, times: int, expected: float
-) -> None:
-    press(page, slider, key, times)
-    assert result(page) == pytest.approx(expected, rel=2e-2)
+        ("bias", "ArrowLeft", 1, (1 / (1 + math.exp(-1))) ** 54),
+    ):
+        page.locator("[data-example=half]").click()
+        press(page, slider, key, times)
+        assert result(page) == pytest.approx(expected, rel=2e-2), (slider, key)
+    assert page.locator("input[name=shortcut][value=shortcut-only-gating]").is_checked()
 
 
-@pytest.mark.parametrize("factor", [0.0, 0.37, 0.99, 1.0, 1.07])
-@pytest.mark.parametrize("units", [2, 54, 333])
-def test_each_place_of_both_charts_follows_equations_7_and_8(page: Page, factor: float, units: int) -> None:
-    set_slider(page, "units", units)
-    set_slider(page, "lambda", factor)
-    for place in (0, 1, units // 2, units):
-        set_slider(page, "cursor", place)
-        assert number(read(page, "forward", "formula")) == pytest.approx(factor**place, rel=6e-3)
-        assert number(read(page, "backward", "formula")) == pytest.approx(factor ** (units - place), rel=6e-3)
+def test_each_place_of_both_charts_follows_equations_7_and_8(page: Page) -> None:
+    for units, factor in itertools.product((2, 54, 333), (0.0, 0.37, 0.99, 1.0, 1.07)):
+        set_slider(page, "units", units)
+        set_slider(page, "lambda", factor)
+        for place in (0, 1, units // 2, units):
+            set_slider(page, "cursor", place)
+            assert number(read(page, "forward", "formula")) == pytest.approx(factor**place, rel=6e-3)
+            backward = number(read(page, "backward", "formula"))
+            assert backward == pytest.approx(factor ** (units - place), rel=6e-3)
 
 
-@pytest.mark.parametrize("bias", [0, -1, -6, -10])
-def test_the_weights_of_an_exclusive_gate_follow_equation_7(page: Page, bias: int) -> None:
+def test_the_weights_of_an_exclusive_gate_follow_equation_7(page: Page) -> None:
     choose(page, "shortcut", "exclusive-gating")
-    set_slider(page, "bias", bias)
-    gate = 1 / (1 + math.exp(-bias))
-    weights = [gate * (1 - gate) ** (54 - place) for place in range(1, 55)]
-    assert number(page.locator("#sum").inner_text().split()[-1].rstrip(".")) == pytest.approx(sum(weights), rel=2e-2)
-    bars = page.locator("#chart-weights rect")
-    heights = [float(bars.nth(place).get_attribute("height") or "") for place in (54, 53)]
-    assert heights[1] / heights[0] == pytest.approx(1 - gate, rel=1e-6)
+    for bias in (0, -1, -6, -10):
+        set_slider(page, "bias", bias)
+        gate = 1 / (1 + math.exp(-bias))
+        weights = [gate * (1 - gate) ** (54 - place) for place in range(1, 55)]
+        shown = page.locator("#sum").inner_text().split(" weigh ")[1].rstrip(".")
+        assert number(shown) == pytest.approx(sum(weights), rel=6e-3)
+        bars = page.locator("#chart-weights rect")
+        heights = [float(bars.nth(place).get_attribute("height") or "") for place in (54, 53)]
+        assert heights[1] / heights[0] == pytest.approx(1 - gate, rel=1e-6)
 
 
 def test_measured_networks_stand_beside_the_formula(page: Page) -> None:
@@ -178,24 +177,22 @@ def test_numbers_in_the_texts_of_the_examples(page: Page) -> None:
         page.locator(f"[data-example={name}]").click()
         for slider, value in changed.items():
             set_slider(page, slider, value)
-        assert result(page) == pytest.approx(expected, rel=1e-2)
+        assert result(page) == pytest.approx(expected, rel=2e-2)
     assert 150e9 * 0.5**54 < 0.01e-3  # metres from the Earth to the Sun
     assert 1 / (1 + math.exp(6)) == pytest.approx(0.0025, abs=5e-5)
 
 
 @pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "ko"])
 def test_the_page_fits_and_is_quiet(
     path: Path,
     open_page: OpenPage,  # noqa: F811
     width: int,
     scheme: Scheme,
-    language: str,
 ) -> None:
     with open_page(path, width, scheme) as page:
-        page.locator(f"[data-language={language}]").click()
-        for name in EXAMPLES:
+        for language, name in itertools.product(LANGUAGES, EXAMPLES):
+            page.locator(f"[data-language={language}]").click()
             page.locator(f"[data-example={name}]").click()
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.set_viewport_size({"width": width - 40, "height": 700})

@@ -72,7 +72,7 @@ function render() {
   const formula = hasFormula && {forward: forwardTerms(factors.shortcut, state.units), backward: backwardTerms(factors.shortcut, state.units)};
   renderSliders(state);
   renderUnit(state);
-  renderResult(state, factors, formula);
+  renderResult(state, factors, formula, measured);
   renderMeasured(network, isHere);
   for (const direction of DIRECTIONS) renderDirection(direction, state, formula, measured);
   renderWeights(state, factors);
@@ -104,12 +104,15 @@ function renderUnit(state) {
   show("unit-f", after.length ? boxes(after, "alters") : `<b>${words("identity_f")}</b>`);
 }
 
-function renderResult(state, factors, formula) {
+function renderResult(state, factors, formula, measured) {
   const last = formula ? formula.forward[state.units] : NaN;
   const factor = factors.shortcut === null ? "" : asText(Math.log10(factors.shortcut), 4);
   by("result").textContent = formula ? words("result_formula", {factor, power: superscript(state.units), value: asText(last)}) : words("result_matrix");
   by("result").dataset.log = last;
-  const verdict = !formula ? "" : last < -2 ? "vanishes" : last < -0.3 ? "fades" : last > 2 ? "explodes" : last > 0.3 ? "grows" : "passes";
+  // The whole truth is in what was measured: the formula knows nothing of f and of a gate's weights.
+  const arriving = measured ? Math.log10(measured.backward.direct[0]) : last;
+  show("beside", measured ? words("result_measured", {value: asText(arriving)}) : "");
+  const verdict = Number.isNaN(arriving) ? "" : arriving < -2 ? "vanishes" : arriving < -0.3 ? "fades" : arriving > 2 ? "explodes" : arriving > 0.3 ? "grows" : "passes";
   show("verdict", verdict && words(verdict));
   by("verdict").className = ["vanishes", "explodes"].includes(verdict) ? "wrong" : "";
   show("meaning", words(formula ? "result_meaning" : "result_matrix_meaning"));
@@ -146,7 +149,7 @@ function renderDirection(direction, state, formula, measured) {
 function renderWeights(state, factors) {
   const weights = factors.shortcut === null ? [] : weightsInTheLast(factors, state.units).map(log => 10 ** log);
   const sum = weights.slice(1).reduce((total, weight) => total + weight, 0);
-  const text = weights.length ? words("weights_sum", {count: state.units, sum: asText(Math.log10(sum))}) : words("weights_matrix");
+  const text = weights.length ? words("weights_sum", {count: state.units, sum: asText(Math.log10(sum), 3)}) : words("weights_matrix");
   show("sum", text);
   drawBars(by("chart-weights"), state.units, weights, state.cursor, words("across"));
   by("chart-weights").setAttribute("aria-label", text.replace(/<[^>]*>/g, ""));
@@ -157,7 +160,7 @@ function renderNotes(state, factors, measured) {
   const notes = [];
   if (after.length) notes.push(words("note_f", {f: after.map(layer => LAYERS[layer]).join(" + ")}));
   if (GATED.includes(state.shortcut)) notes.push(words("note_gate"));
-  if (state.shortcut === "exclusive-gating" && state.bias <= -5) notes.push(words("note_exclusive_whole"));
+  if (measured && state.shortcut === "exclusive-gating" && state.bias <= -5) notes.push(words("note_exclusive_whole"));
   if (state.shortcut === "dropout-shortcut") notes.push(words("note_dropout"));
   if (factors.shortcut === 0) notes.push(words("note_plain"));
   else if (measured && factors.shortcut !== null && state.units * Math.log10(factors.shortcut) < -2) notes.push(words("note_whole"));
