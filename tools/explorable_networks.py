@@ -147,7 +147,7 @@ def measure(
     network: ResidualNetwork, images: Tensor, labels: Tensor
 ) -> tuple[tuple[int, ...], MeasuredPath, MeasuredPath]:
     """Return the units that change the size, and what passes forward and backward."""
-    modules = [unit for stage in network.stages for unit in stage]
+    modules = [unit for stage in network.stages for unit in stage.children()]
     units = [Unit(unit, number) for number, unit in enumerate(modules)]
     stream = [network.stem(images)]
     for unit in units:

@@ -6,7 +6,9 @@ from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
 from resunit.errors import UsageError, WriteError
 
 
-@app.command(name="--install-completion", help_epilogue="Example:\n  resunit --install-completion --shell zsh")
+@app.command(
+    name="--install-completion", help_epilogue="Example:\n  resunit --install-completion --shell zsh"
+)
 def install_completion(
     *, shell: Literal["bash", "zsh", "fish"] | None = None, common: Common = COMMON
 ) -> int:
@@ -24,7 +26,9 @@ def install_completion(
     try:
         path = app.install_completion(shell=shell)
     except ShellDetectionError as error:
-        raise UsageError("--shell: the shell was not recognised; name it: --shell bash, zsh or fish") from error
+        raise UsageError(
+            "--shell: the shell was not recognised; name it: --shell bash, zsh or fish"
+        ) from error
     except OSError as error:
         raise WriteError(error.errno, error.strerror, error.filename) from error
     if common.json:

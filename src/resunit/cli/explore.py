@@ -10,9 +10,7 @@ SUFFIX = ".html"
 
 
 @app.command(
-    help_epilogue="Examples:\n"
-    "  resunit explore\n"
-    "  resunit explore --language ko --out explore-ko.html"
+    help_epilogue="Examples:\n  resunit explore\n  resunit explore --language ko --out explore-ko.html"
 )
 def explore(
     *,

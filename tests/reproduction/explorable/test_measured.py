@@ -7,7 +7,15 @@ import pytest
 from resunit.inference.subjects import find_subject
 from resunit.propagation import measure
 from resunit.reproduction.explorable.measured import FORMAT, MeasuredNetwork, MeasuredPath, read_document
-from tools.explorable_networks import IMAGES, PLACEMENTS, SEED, Combination, combinations, layers_of, measure_network
+from tools.explorable_networks import (
+    IMAGES,
+    PLACEMENTS,
+    SEED,
+    Combination,
+    combinations,
+    layers_of,
+    measure_network,
+)
 
 DOCUMENT = read_document()
 NETWORKS = [
@@ -40,7 +48,11 @@ def test_each_curve_has_a_number_for_each_place() -> None:
 
 
 def test_scaled_shortcuts_follow_equations_7_and_8_where_f_is_the_identity() -> None:
-    scaled = [one for one in NETWORKS if one.shortcut == "constant-scaling" and one.placement == "full-preactivation"]
+    scaled = [
+        one
+        for one in NETWORKS
+        if one.shortcut == "constant-scaling" and one.placement == "full-preactivation"
+    ]
     assert len(scaled) == 20
     for network in scaled:
         assert network.value is not None
@@ -87,7 +99,9 @@ def test_half_at_each_of_54_units() -> None:
     (network,) = [
         one
         for one in NETWORKS
-        if one.model == "resnet110" and one.one_size and (one.value, one.placement) == (0.5, "full-preactivation")
+        if one.model == "resnet110"
+        and one.one_size
+        and (one.value, one.placement) == (0.5, "full-preactivation")
     ]
     again = measure_network(combination_of(network))
     assert again.backward.direct[0] == pytest.approx(0.5**54, rel=6e-3)

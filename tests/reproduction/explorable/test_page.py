@@ -13,7 +13,9 @@ from resunit.reproduction.explorable.page import EXAMPLES, LANGUAGES, SHORTCUTS,
 from tests.cli.command_lines import refused
 
 # What a page may refer to: itself, and the empty icon in the shell.
-ADDRESS = re.compile(r"""(?:src|href)\s*=\s*(?!["']data:,)|url\(|@import|https?://(?!www\.w3\.org/2000/svg")""")
+ADDRESS = re.compile(
+    r"""(?:src|href)\s*=\s*(?!["']data:,)|url\(|@import|https?://(?!www\.w3\.org/2000/svg")"""
+)
 
 
 def test_the_command_writes_one_file_that_refers_to_no_other(

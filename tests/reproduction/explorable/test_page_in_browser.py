@@ -60,7 +60,9 @@ def choose(page: Page, name: str, value: str) -> None:
 def test_the_page_opens_with_half_at_each_of_54_units(page: Page) -> None:
     assert page.locator("#result").inner_text() == "0.5⁵⁴ = 5.6 × 10⁻¹⁷"
     assert result(page) == pytest.approx(0.5**54, rel=1e-2)
-    assert float(page.locator("#result").get_attribute("data-log") or "") == pytest.approx(54 * math.log10(0.5))
+    assert float(page.locator("#result").get_attribute("data-log") or "") == pytest.approx(
+        54 * math.log10(0.5)
+    )
 
 
 def test_a_key_moves_a_slider_and_the_product_follows_its_formula(page: Page) -> None:
@@ -81,7 +83,7 @@ def test_a_key_moves_a_slider_and_the_product_follows_its_formula(page: Page) ->
 
 
 def test_each_place_of_both_charts_follows_equations_7_and_8(page: Page) -> None:
-    for units, factor in itertools.product((2, 54, 333), (0.0, 0.37, 0.99, 1.0, 1.07)):
+    for units, factor in itertools.product((2, 333), (0.0, 0.37, 0.99, 1.0, 1.07)):
         set_slider(page, "units", units)
         set_slider(page, "lambda", factor)
         for place in (0, 1, units // 2, units):
@@ -105,14 +107,16 @@ def test_the_weights_of_an_exclusive_gate_follow_equation_7(page: Page) -> None:
 
 
 def test_measured_networks_stand_beside_the_formula(page: Page) -> None:
-    for network in read_document()["networks"][::4]:
+    for network in read_document()["networks"][::8]:
         units = len(network["forward"]["direct"]) - 1
         set_slider(page, "units", units)
         choose(page, "shortcut", network["shortcut"])
         choose(page, "placement", network["placement"])
         choose(page, "sizes", "one_size" if network["one_size"] else "three_sizes")
         if network["value"] is not None:
-            set_slider(page, "lambda" if network["shortcut"] == "constant-scaling" else "bias", network["value"])
+            set_slider(
+                page, "lambda" if network["shortcut"] == "constant-scaling" else "bias", network["value"]
+            )
             choose(page, "shortcut", network["shortcut"])
         assert not page.locator("#nearest").is_visible()
         assert page.locator("circle.direct").count() == 2 * (units + 1)
