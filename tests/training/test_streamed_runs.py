@@ -20,12 +20,11 @@ from resunit.models.registry import network_spec
 from resunit.models.summary import count_multiply_adds
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import RunResult
-from resunit.training.batches import Batches, GhostBatch
+from resunit.training.batches import Batches, GhostBatch, describe_augmentation
 from resunit.training.distributed import Distributed
 from resunit.training.evaluation import Errors, compute_errors, evaluate_views
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import describe_augmentation
 from tests.data.photographs import CLASSES, write_photographs
 from tests.training.command_lines import Value, options, resume_command, train_command
 
