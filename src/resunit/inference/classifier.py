@@ -29,7 +29,6 @@ from resunit.data.image_files import Unreadable, named_images
 from resunit.data.images import decode_all, square
 from resunit.data.remarks import tell
 from resunit.errors import DataError, FileFormatError, UsageError
-from resunit.inference.class_activation_map import compute_mapped_logits
 from resunit.inference.explained_image import Answers, ExplainedImage
 from resunit.inference.exported import (
     ExportedNetwork,
@@ -45,6 +44,7 @@ from resunit.models.network import ResidualNetwork
 from resunit.models.registry import stored_weights
 from resunit.models.weights import NetworkRecord, read_weights
 from resunit.ops.processor import supports_bf16
+from resunit.training.class_activation_map import compute_mapped_logits
 from resunit.training.data_of_run import AnyDataset
 from resunit.training.devices import resolve_device
 from resunit.training.evaluation import PIXELS_AT_ONCE, compute_logits

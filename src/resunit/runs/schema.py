@@ -166,6 +166,9 @@ class Prediction:
     true_probability: float
     image: str
     """The image, or a smaller copy, as a data URI."""
+    evidence: str | None = None
+    """Where the evidence for the predicted class lies: the class activation map as a picture, a data URI with a pixel
+    for each place. None before format 4, and where no map was made."""
 
     @property
     def is_right(self) -> bool:
@@ -204,7 +207,7 @@ class Calibration:
 class Evaluation:
     """The confusion matrix of the final weights and examples of their answers, as evaluation.json holds them."""
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
 
     split: Split
     classes: tuple[str, ...]
