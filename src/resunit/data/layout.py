@@ -39,7 +39,7 @@ NAMES_IN_A_NOTE = 3
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """The image files of a folder by split and class; a split that the folder does not have is None."""
 
     train: Paths
@@ -65,7 +65,7 @@ class JudgedLayout:
     notes: tuple[str, ...]
 
 
-def find_layout(folder: Path) -> Layout:
+def find_folder_layout(folder: Path) -> FolderLayout:
     """Return the files of a folder to train on and to evaluate on.
 
     FOLDER/train holds the images to train on if it holds class folders, FOLDER/val the images to evaluate on
@@ -88,9 +88,9 @@ def find_layout(folder: Path) -> Layout:
             for kind in ("validation", "test")
         )
         if validation is not None or test is not None:
-            return Layout(train, validation, test, tuple(notes))
+            return FolderLayout(train, validation, test, tuple(notes))
         train, test = hold_out(train_folder, train)
-        return Layout(train, None, test, tuple(notes), is_held_out=True)
+        return FolderLayout(train, None, test, tuple(notes), is_held_out=True)
 
 
 def find_judged_layout(folder: Path, classes: Sequence[str] = ()) -> JudgedLayout:

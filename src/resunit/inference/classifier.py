@@ -49,7 +49,7 @@ from resunit.training.data_of_run import AnyDataset
 from resunit.training.devices import resolve_device
 from resunit.training.evaluation import PIXELS_AT_ONCE, compute_logits
 from resunit.training.precision import PRECISIONS
-from resunit.training.preparation import preparation_of
+from resunit.training.preprocessing import preprocessing_of
 from resunit.training.process_state import isolated_process_state
 
 Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]
@@ -302,29 +302,29 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
             f"{file.path}: its network has no classes to name; resunit.create_model(weights=...) gives its features"
         )
     network = file.build().to(chosen).to(memory_format=torch.channels_last).eval()
-    preparation = preparation_of(file)
+    preprocessing = preprocessing_of(file)
     trained_in = file.result.get("precision")
     precision = "bf16" if trained_in == "bf16" and supports_bf16(chosen) else "fp32"
     return Classifier(
         file,
         network,
-        preparation.normalisation.to(chosen),
-        preparation.image_size,
-        preparation.shorter_side,
+        preprocessing.normalisation.to(chosen),
+        preprocessing.image_size,
+        preprocessing.shorter_side,
         precision,
     )
 
 
 def _load_exported(path: Path, device: torch.device) -> Classifier:
     record, network = read_exported(path)
-    preparation = preparation_of(record)
-    check_answers(record, network, preparation.image_size)
+    preprocessing = preprocessing_of(record)
+    check_answers(record, network, preprocessing.image_size)
     return Classifier(
         record,
         network,
-        outer_normalisation(preparation.normalisation, network.layout).to(device),
-        preparation.image_size,
-        preparation.shorter_side,
+        outer_normalisation(preprocessing.normalisation, network.layout).to(device),
+        preprocessing.image_size,
+        preprocessing.shorter_side,
         "fp32",
     )
 

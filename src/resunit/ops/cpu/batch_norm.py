@@ -32,7 +32,7 @@ FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functiona
 
 def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
     """Return whether the kernel computes `norm` of `x`: it can, and no tool follows torch's own functions."""
-    return not is_watched() and takes(x, norm)
+    return not is_watched() and can_compute(x, norm)
 
 
 def is_watched() -> bool:
@@ -70,7 +70,7 @@ def repeating(watched: bool) -> Iterator[None]:
         WATCHED.reset(token)
 
 
-def takes(x: Tensor, norm: nn.BatchNorm2d) -> bool:
+def can_compute(x: Tensor, norm: nn.BatchNorm2d) -> bool:
     """Return whether the kernel can read the numbers of `x` and of `norm`, which it does by their addresses.
 
     `x` is a plain channels-last tensor on the CPU; gamma, beta and the running statistics are float32 numbers, one
@@ -128,11 +128,11 @@ def batch_norm_act(x: Tensor, norm: nn.BatchNorm2d, activation: Activation) -> T
             norm.num_batches_tracked.add_(1)
         arguments = x, gamma, beta, (mean, variance), norm.momentum, norm.eps, activation
         return BatchNormFunction.apply(*arguments)  # pyright: ignore[reportReturnType]
-    compute = plain if torch.is_grad_enabled() else normalise
+    compute = compute_by_torch if torch.is_grad_enabled() else compute_by_kernel
     return compute(x, gamma, beta, mean, variance, norm.eps, activation)
 
 
-def plain(
+def compute_by_torch(
     x: Tensor,
     gamma: Tensor,
     beta: Tensor,
@@ -145,7 +145,7 @@ def plain(
     return FUNCTIONS[act](functional.batch_norm(x, mean, var, gamma, beta, mean is None, eps=eps))
 
 
-def normalise(
+def compute_by_kernel(
     x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, eps: float, act: Activation
 ) -> Tensor:
     """Return act(gamma (x - mean) / sqrt(variance + eps) + beta), without a graph."""
@@ -201,7 +201,7 @@ def gradients_by_torch(ctx: Any, dy: Tensor, x: Tensor, gamma: Tensor, beta: Ten
     needed = ctx.needs_input_grad[:3]
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
-        y = plain(x, gamma, beta, None, None, ctx.eps, ctx.act)
+        y = compute_by_torch(x, gamma, beta, None, None, ctx.eps, ctx.act)
     wanted = [tensor for tensor, need in zip((x, gamma, beta), needed, strict=True) if need]
     found = iter(torch.autograd.grad(y, wanted, dy, create_graph=create_graph))
     return [next(found) if need else None for need in needed]
