@@ -163,7 +163,7 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
     if classes:
         return _splits_among(classes, named)
     splits: dict[Kind, Path] = {
-        kind: _only(kind, usable) for kind in kinds if (usable := _describe_folders(named[kind]))
+        kind: _only(kind, usable) for kind in kinds if (usable := _holding_class_folders(named[kind]))
     }
     present = [child for child in children if has_image(child)]
     if present and (needs_train or not splits):
@@ -181,7 +181,7 @@ def _find_judged_splits(named: Mapping[Kind, list[Path]], notes: list[str]) -> d
     splits: dict[Kind, Path] = {}
     kinds: tuple[Kind, ...] = ("validation", "test")
     for kind in kinds:
-        if usable := _describe_folders(named[kind]):
+        if usable := _holding_class_folders(named[kind]):
             splits[kind] = _only(kind, usable)
         notes.extend(
             f"{child}: has no class folders, so it is not used"
@@ -199,7 +199,7 @@ def _splits_among(classes: list[Path], named: Mapping[Kind, list[Path]]) -> dict
     for kind in kinds:
         usable = [
             child
-            for child in _describe_folders(named[kind])
+            for child in _holding_class_folders(named[kind])
             if not has_loose_image(child) and {inner.name for inner in _class_folders(child)} <= names
         ]
         if usable:
@@ -215,7 +215,7 @@ def _class_folders(folder: Path) -> list[Path]:
     return [inner for inner in visible_folders(folder) if has_image(inner)]
 
 
-def _describe_folders(folders: list[Path]) -> list[Path]:
+def _holding_class_folders(folders: list[Path]) -> list[Path]:
     return [folder for folder in folders if _class_folders(folder)]
 
 

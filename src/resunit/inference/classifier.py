@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from resunit.data import (
     JudgedImages,
     Normalisation,
+    Split,
     StreamedSplit,
     centre,
     load_judged,
@@ -23,7 +24,6 @@ from resunit.data import (
     stream,
     stream_judged,
 )
-from resunit.data import Split as ImageSplit
 from resunit.data import load as load_data
 from resunit.data.image_files import Unreadable, named_images
 from resunit.data.images import decode_all, square
@@ -229,7 +229,7 @@ class Classifier:
     @isolated_process_state()
     def load_judged(
         self, name: str | None = None, *, progress: bool = False
-    ) -> JudgedImages[ImageSplit | StreamedSplit]:
+    ) -> JudgedImages[Split | StreamedSplit]:
         """Return the images of a data set that the network is judged on, prepared as it was trained.
 
         Without a name, these are the images that training judged it on. Of a folder of classes they are all

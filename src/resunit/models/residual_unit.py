@@ -70,6 +70,9 @@ class ResidualUnit(nn.Module):
 #   (c) ReLU before addition         conv norm relu conv norm relu +
 #   (d) ReLU-only pre-activation     relu conv norm relu conv norm +
 #   (e) full pre-activation          norm relu conv norm relu conv +
+#
+# An activation after the addition that only the next branch reads, Eq. (9), is the same as one that begins this
+# branch, Fig. 5. So (d) and (e) keep the shortcut free of activations.
 
 
 @dataclass(frozen=True)
