@@ -125,7 +125,7 @@ def reproduce(
             }
         )
     else:
-        tell(reproduction)
+        tell_reproduction(reproduction)
         if reproduction.missing:
             print(f"\nNot recorded yet: {describe_missing(reproduction.missing)}. Train with: {command}")
         for picture in pictures:
@@ -154,7 +154,7 @@ def tell_plan(ahead: "RemainingWork", common: Common) -> int:
     return DONE
 
 
-def tell(reproduction: "Reproduction") -> None:
+def tell_reproduction(reproduction: "Reproduction") -> None:
     """Print the table beside the paper's numbers, and which claims held; at smoke scale, only that the runs work."""
     from rich.console import Console
 

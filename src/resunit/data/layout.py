@@ -21,8 +21,8 @@ from resunit.data.image_files import (
 from resunit.errors import DataError
 from resunit.io.format import format_count
 
-Kind = Literal["train", "validation", "test"]
-KINDS: dict[str, Kind] = {
+FolderKind = Literal["train", "validation", "test"]
+KINDS: dict[str, FolderKind] = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -138,15 +138,15 @@ def _named_failures(folder: Path) -> Iterator[None]:
         raise DataError(f"{place}: cannot be read ({error.strerror}); make it readable") from error
 
 
-def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> dict[Kind, Path]:
+def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> dict[FolderKind, Path]:
     """Return the folders in `folder` that are splits; what is not used is added to `notes`.
 
     A folder called train, val or test is a split if it holds class folders. Among other class folders it is a
     class of that name.
     """
     children = visible_folders(folder)
-    kinds: tuple[Kind, ...] = ("train", "validation", "test")
-    named: dict[Kind, list[Path]] = {
+    kinds: tuple[FolderKind, ...] = ("train", "validation", "test")
+    named: dict[FolderKind, list[Path]] = {
         kind: [child for child in children if _kind(child) == kind] for kind in kinds
     }
     classes = [child for child in children if _kind(child) is None and has_image(child)]
@@ -162,7 +162,7 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
         return {"train": _only("train", trains), **_find_judged_splits(named, notes)}
     if classes:
         return _splits_among(classes, named)
-    splits: dict[Kind, Path] = {
+    splits: dict[FolderKind, Path] = {
         kind: _only(kind, usable) for kind in kinds if (usable := _holding_class_folders(named[kind]))
     }
     present = [child for child in children if has_image(child)]
@@ -177,9 +177,9 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
     return splits
 
 
-def _find_judged_splits(named: Mapping[Kind, list[Path]], notes: list[str]) -> dict[Kind, Path]:
-    splits: dict[Kind, Path] = {}
-    kinds: tuple[Kind, ...] = ("validation", "test")
+def _find_judged_splits(named: Mapping[FolderKind, list[Path]], notes: list[str]) -> dict[FolderKind, Path]:
+    splits: dict[FolderKind, Path] = {}
+    kinds: tuple[FolderKind, ...] = ("validation", "test")
     for kind in kinds:
         if usable := _holding_class_folders(named[kind]):
             splits[kind] = _only(kind, usable)
@@ -191,11 +191,11 @@ def _find_judged_splits(named: Mapping[Kind, list[Path]], notes: list[str]) -> d
     return splits
 
 
-def _splits_among(classes: list[Path], named: Mapping[Kind, list[Path]]) -> dict[Kind, Path]:
+def _splits_among(classes: list[Path], named: Mapping[FolderKind, list[Path]]) -> dict[FolderKind, Path]:
     """Return the splits that stand among class folders: they hold class folders of the same names alone."""
     names = {child.name for child in classes}
-    splits: dict[Kind, Path] = {}
-    kinds: tuple[Kind, ...] = ("validation", "test")
+    splits: dict[FolderKind, Path] = {}
+    kinds: tuple[FolderKind, ...] = ("validation", "test")
     for kind in kinds:
         usable = [
             child
@@ -207,7 +207,7 @@ def _splits_among(classes: list[Path], named: Mapping[Kind, list[Path]]) -> dict
     return splits
 
 
-def _kind(folder: Path) -> Kind | None:
+def _kind(folder: Path) -> FolderKind | None:
     return KINDS.get(folder.name.lower())
 
 
@@ -219,7 +219,7 @@ def _holding_class_folders(folders: list[Path]) -> list[Path]:
     return [folder for folder in folders if _class_folders(folder)]
 
 
-def _only(kind: Kind, folders: list[Path]) -> Path:
+def _only(kind: FolderKind, folders: list[Path]) -> Path:
     if len(folders) > 1:
         raise DataError(
             f"{folders[1]}: a second folder of {kind} images beside {folders[0].name}/; remove or rename one of them"

@@ -27,7 +27,7 @@ from resunit.data import (
 from resunit.data import load as load_data
 from resunit.data.image_files import Unreadable, named_images
 from resunit.data.images import decode_all, square
-from resunit.data.remarks import tell
+from resunit.data.remarks import print_remarks
 from resunit.errors import DataError, FileFormatError, UsageError
 from resunit.inference.class_activation_map import compute_mapped_logits
 from resunit.inference.explained_image import Answers, ExplainedImage
@@ -139,7 +139,7 @@ class Classifier:
     def _explain(self, part: Sequence[Path | Unreadable], top: int) -> list[ExplainedImage | Unreadable]:
         files = [path for path in part if isinstance(path, Path)]
         decoded = decode_all(files, self.shorter_side, skip_broken=len(files))
-        tell(decoded.remarks)
+        print_remarks(decoded.remarks)
         broken = {files[index]: error for index, error in decoded.broken.items()}
         explained = self._explain_pixels(decoded.images, top)
         found: list[ExplainedImage | Unreadable] = []
