@@ -30,11 +30,6 @@ WATCHED: ContextVar[bool | None] = ContextVar("watched", default=None)
 FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functional.gelu}
 
 
-def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
-    """Return whether the kernel computes `norm` of `x`: it can, and no tool follows torch's own functions."""
-    return not is_watched() and can_compute(x, norm)
-
-
 def is_watched() -> bool:
     """Return whether torch's own functions have to be called, because a tool follows them.
 
@@ -71,7 +66,7 @@ def repeating(watched: bool) -> Iterator[None]:
 
 
 def can_compute(x: Tensor, norm: nn.BatchNorm2d) -> bool:
-    """Return whether the kernel can read the numbers of `x` and of `norm`, which it does by their addresses.
+    """Return whether the kernel can compute `norm` of `x`, whose numbers it reads by their addresses.
 
     `x` is a plain channels-last tensor on the CPU; gamma, beta and the running statistics are float32 numbers, one
     a channel, side by side in memory.
@@ -116,7 +111,7 @@ def is_column(numbers: Tensor | None, channels: int) -> bool:
 def batch_norm_act(x: Tensor, norm: nn.BatchNorm2d, activation: Activation) -> Tensor:
     """Return activation(norm(x)), (N, C, H, W) -> (N, C, H, W), and update the running statistics in training.
 
-    Only for an `x` and a `norm` to which the kernel `applies`.
+    Only for an `x` and a `norm` for which `can_compute` is true.
     """
     gamma, beta, mean, variance = columns(norm)
     assert gamma is not None
