@@ -88,7 +88,7 @@ def predict(
         images: Image files of any size and format that Pillow reads, and folders, whose visible images are
             taken at any depth.
         top: The number of classes to name for each image.
-        csv: Write the answers into this file of comma-separated values, a line an image, and print none of
+        csv: Write the answers into this file of comma-separated values, a line for each image, and print none of
             them.
         html: Write a page of the images, their first classes and where the evidence lies, and print no
             answers. An exported file does not say where the evidence lies, so its page leaves that out.
