@@ -219,7 +219,7 @@ def test_a_name_alone_imports_nothing(my_units: Callable[..., Path]) -> None:
         add_design("my_units")
     with pytest.raises(UsageError, match="nowhere"):
         add_design("nowhere:A")
-    with pytest.raises(UsageError, match="my_units .*SystemExit"):
+    with pytest.raises(UsageError, match=r"my_units .*SystemExit"):
         add_design("my_units:A")
 
 

@@ -113,7 +113,7 @@ def test_of_training_images_alone_some_are_held_out(tmp_path: Path) -> None:
             out=tmp_path / "other",
             quiet=True,
         )
-    with pytest.raises(UsageError, match="image_size 16 .* 32"):
+    with pytest.raises(UsageError, match=r"image_size 16 .* 32"):
         resunit.train(small(image_size=16), data=TRAIN, out=tmp_path / "other", quiet=True)
     with pytest.raises(DataError, match=r"Pictures .* make_dataset"):
         resunit.train(
