@@ -49,7 +49,7 @@ def test_auto_computes_them_again_where_they_do_not_fit() -> None:
 
 
 def test_what_the_refusal_proposes_fits() -> None:
-    images = 3 * images_that_fill(count_activations(SPEC, 32).recomputed)
+    images = 3 * images_that_fill(count_activations(SPEC, 32).checkpointed)
     with pytest.raises(UsageError, match="preresnet1001") as refusal:
         resolve_activation_checkpointing(recipe(images), SPEC, 32, CPU)
     proposed = re.search(r"--activation-checkpointing small --ghost-batch-size (\d+)", str(refusal.value))

@@ -105,11 +105,11 @@ def count_along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) ->
 class ActivationMemory:
     """How many numbers training on one image stores between the forward and the backward pass.
 
-    `everything` counts all activations, and `recomputed` only the activations that activation checkpointing stores.
+    `everything` counts all activations, and `checkpointed` only those that activation checkpointing stores.
     """
 
     everything: int
-    recomputed: int
+    checkpointed: int
 
 
 @count_once
