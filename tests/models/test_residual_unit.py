@@ -101,13 +101,13 @@ def test_the_unit_that_the_docstring_writes_out_is_that_of_the_networks() -> Non
     by_hand = eval(code, {"ResidualUnit": ResidualUnit, "nn": nn})
     torch.manual_seed(0)
     unit = create_model("preresnet20").get_submodule("stages.0.1")
+    branch = unit.get_submodule("branch")
+    assert isinstance(branch, nn.Sequential)
     assert [type(layer) for layer in by_hand.branch] == [
         type(layer) for layer in unit.get_submodule("branch")
     ]
     by_hand.branch.load_state_dict(
-        dict(
-            zip(by_hand.branch.state_dict(), unit.get_submodule("branch").state_dict().values(), strict=True)
-        )
+        dict(zip(by_hand.branch.state_dict(), branch.state_dict().values(), strict=True))
     )
     x = torch.randn(2, 16, 8, 8)
     torch.testing.assert_close(by_hand.eval()(x), unit.eval()(x))
