@@ -12,13 +12,16 @@ from tests.cli.command_lines import refused
 INSTALL = ("--install-completion", "--shell", "bash")
 
 
-def completed(script: Path, *words: str) -> list[str]:
-    """Return what bash offers for the last word."""
-    code = f'. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD={len(words)}; _resunit; printf "%s\\n" "${{COMPREPLY[@]}}"'
-    done = subprocess.run(
-        ["bash", "-c", code, "bash", script, "resunit", *words], capture_output=True, text=True, check=True
+def completed(script: Path, *lines: str) -> list[str]:
+    """Return what bash offers for the last word of each line."""
+    code = (
+        '. "$1"; shift; for line; do COMP_WORDS=($line); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); '
+        '_resunit; echo "${COMPREPLY[@]}"; done'
     )
-    return done.stdout.split()
+    done = subprocess.run(
+        ["bash", "-c", code, "bash", script, *lines], capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()
 
 
 def test_bash_completes_commands_options_and_choices(
@@ -30,11 +33,14 @@ def test_bash_completes_commands_options_and_choices(
     assert main([*INSTALL, "--json"]) == 0
     script = Path(json.loads(capsys.readouterr().out)["script"])
     assert (tmp_path / ".bashrc").read_text().count(f'. "{script}"') == 1
-    assert completed(script, "expl") == ["explore"]
-    assert completed(script, "explore", "--lang") == ["--language"]
-    assert completed(script, "explore", "--language", "k") == ["ko"]
-    assert completed(script, "data", "fe") == ["fetch"]
-    assert completed(script, "train", "--gate-b") == ["--gate-bias"]
+    offered = {
+        "resunit expl": "explore",
+        "resunit explore --lang": "--language",
+        "resunit explore --language k": "ko",
+        "resunit data fe": "fetch",
+        "resunit train --gate-b": "--gate-bias",
+    }
+    assert completed(script, *offered) == list(offered.values())
 
 
 def test_a_home_that_cannot_be_written_is_named(

@@ -173,9 +173,8 @@ def test_a_signal_interrupts_a_command(number: signal.Signals) -> None:
     with signals_interrupt():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
-        with pytest.raises(
-            KeyboardInterrupt
-        ):  # Whatever was being imported may have swallowed the first one.
+        # Whatever was being imported may have swallowed the first one.
+        with pytest.raises(KeyboardInterrupt):
             claim_process()
     assert signal.getsignal(number) == signal.SIG_DFL
     claim_process()

@@ -186,10 +186,10 @@ def test_they_resume_after_a_kill_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changes", [{"patience": 3}, {"keep_best": True}])
 def test_test_images_choose_nothing(changes: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=f"{next(iter(changes))} needs validation images.*give validation"):
+    with pytest.raises(UsageError, match=f"{next(iter(changes))} .*validation"):
         resunit.train(small(validation=0, **changes), out=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
-    with pytest.raises(UsageError, match="leave out evaluation_images"):
+    with pytest.raises(UsageError, match="evaluation_images"):
         small(evaluation_images=10, **changes)
 
 

@@ -193,7 +193,7 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(FileFormatError, match=message):
             prepare(small(weights=str(path)))
-    with pytest.raises(UsageError, match="give model or weights"):
+    with pytest.raises(UsageError, match="model or weights"):
         small(model=None)
 
 
@@ -218,7 +218,7 @@ def test_a_run_does_not_go_on_with_other_weights(trained: Path, tmp_path: Path) 
     folder.result.unlink()
     resunit.train(small(seed=1), out=tmp_path / "other", quiet=True)
     shutil.copy(tmp_path / "other" / "weights.safetensors", copied / "weights.safetensors")
-    with pytest.raises(RunError, match=r"weights\.safetensors has changed since this run began"):
+    with pytest.raises(RunError, match=r"weights\.safetensors"):
         resunit.resume(folder.path, quiet=True)
 
 

@@ -9,7 +9,7 @@ from resunit.errors import RunError, UsageError
 from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
 from resunit.reports.curves import draw_curves
-from resunit.reports.paper_comparison import Comparison
+from resunit.reports.paper_comparison import PaperComparison
 from resunit.reproduction.argument.statements import statements_of
 from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.comparison import make_comparison, select_outcomes, select_records_of_row
@@ -120,7 +120,7 @@ class Reproduction:
     missing: tuple[PlannedRun, ...]
 
     @property
-    def comparison(self) -> Comparison:
+    def comparison(self) -> PaperComparison:
         """The table beside the paper's numbers."""
         return make_comparison(self.plan.table, self.records)
 

@@ -19,7 +19,7 @@ from resunit.data import (
     images_for_training,
 )
 from resunit.training.distributed import Distributed
-from resunit.training.mixing import Mixing
+from resunit.training.mixing import ImageMixing
 from resunit.training.recipe import Recipe
 
 
@@ -55,7 +55,7 @@ class Batches:
     """The dtype of the images, which is the network's."""
     chances: Tensor | None = None
     """Numbers (N,) in proportion to which images are drawn; None shows each image once an epoch."""
-    mixing: Mixing | None = None
+    mixing: ImageMixing | None = None
 
     @property
     def per_epoch(self) -> int:

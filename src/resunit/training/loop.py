@@ -35,7 +35,7 @@ from resunit.training.threads import limit_threads, set_recorded_threads
 from resunit.training.writer import OnLog, RunWriter
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
-# A stored recipe gives these fields as they were resolved, which says more than what was asked for.
+# recipe.json holds the resolved values of these fields, so they may differ from those of the recipe that was given.
 RESOLVED_FIELDS = {"data", "weights", "batch_size", "precision", "activation_checkpointing"}
 
 
@@ -162,7 +162,7 @@ def resume(
 
 
 def _lengthening(folder: RunFolder, setup: TrainingSetup) -> Lengthening:
-    """Return the new total length that a run gets. Raises UsageError if the run has done as many steps."""
+    """Return the new total length that a run gets. Raises UsageError if it is no greater than what the run has done."""
     checkpoint = find_newest_checkpoint(folder.checkpoints)
     done = 0 if checkpoint is None else checkpoint.state.step
     if setup.steps <= done:

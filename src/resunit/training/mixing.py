@@ -10,7 +10,7 @@ from resunit.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Mixing:
+class ImageMixing:
     """How the images of a step are mixed; with both kinds, half of the steps have each."""
 
     mixup: float
@@ -47,8 +47,8 @@ class Mixing:
         return mixed.contiguous(memory_format=torch.channels_last), shares.float()
 
 
-def describe_mixing(recipe: Recipe, classes: int) -> Mixing | None:
+def describe_mixing(recipe: Recipe, classes: int) -> ImageMixing | None:
     """Return how the images of a step are mixed; None if they are not."""
     if not (recipe.mixup or recipe.cutmix):
         return None
-    return Mixing(recipe.mixup, recipe.cutmix, classes, recipe.seed)
+    return ImageMixing(recipe.mixup, recipe.cutmix, classes, recipe.seed)

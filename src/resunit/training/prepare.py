@@ -17,7 +17,7 @@ from resunit.training.data_of_run import (
     check_choice,
     check_given_dataset,
     fit_normalisation,
-    hold_out,
+    hold_out_validation,
     load_dataset_once,
 )
 from resunit.training.distributed import Distributed, start_distributed
@@ -58,7 +58,7 @@ def prepare(
     if module is not None:
         own = OwnNetwork(module)
         recipe = own.recipe_for(recipe)
-        held = hold_out(recipe, dataset or load_dataset_once(recipe, distributed))
+        held = hold_out_validation(recipe, dataset or load_dataset_once(recipe, distributed))
         return replace(_assemble_own(recipe, own, held, distributed), given=given)
     # The network comes before the data, so that a misspelt name fails at once.
     weights = read_starting_weights(recipe)
@@ -69,7 +69,7 @@ def prepare(
         spec, image_size = weights.file.spec, weights.image_size_for(recipe)
     check_frozen(recipe.freeze, spec)
     sized = replace(recipe, image_size=recipe.image_size or image_size)
-    held = hold_out(recipe, dataset or load_dataset_once(sized, distributed))
+    held = hold_out_validation(recipe, dataset or load_dataset_once(sized, distributed))
     return replace(assemble(recipe, spec, held, distributed, weights), given=given)
 
 
@@ -145,7 +145,7 @@ def _join(
 ) -> TrainingSetup:
     """Return the setup of a resolved recipe, with its batches, its loss and its optimizer."""
     assert recipe.batch_size is not None
-    labels, classes = dataset.train.labels.cpu(), len(dataset.classes)  # images are drawn on the CPU
+    labels, classes = dataset.train.labels.cpu(), len(dataset.classes)  # Images are drawn on the CPU.
     dtype = dtype_of_weights(recipe.precision)
     class_weights, chances = None, None
     if recipe.class_weights == "balanced":

@@ -9,9 +9,7 @@ from resunit.errors import UsageError
 from resunit.models.network import NetworkSpec, build
 from resunit.models.summary import count_training_flops
 from resunit.training.activation_memory import resolve_activation_checkpointing
-from resunit.training.data_of_run import (
-    AnyDataset,
-)
+from resunit.training.data_of_run import AnyDataset
 from resunit.training.distributed import Distributed
 from resunit.training.precision import resolve_precision
 from resunit.training.recipe import Recipe
@@ -20,7 +18,11 @@ from resunit.training.recipe import Recipe
 def resolve(
     recipe: Recipe, spec: NetworkSpec, dataset: AnyDataset, distributed: Distributed
 ) -> tuple[Recipe, dict[int, int]]:
-    """Return the recipe with every "auto" resolved, and the training arithmetic by image size. Raises UsageError."""
+    """Return the recipe with every "auto" resolved, and the operations to train on an image, by its side in pixels.
+
+    Raises:
+        UsageError: the recipe does not fit the data or this machine.
+    """
     side = dataset.train.side
     precision = resolve_precision(recipe, spec, distributed.device)
     recipe = resolve_data(replace(recipe, precision=precision), dataset, distributed)
@@ -37,7 +39,11 @@ def resolve(
 
 
 def resolve_data(recipe: Recipe, dataset: AnyDataset, distributed: Distributed) -> Recipe:
-    """Return the recipe with its batch size, and the name of its data set. Raises UsageError."""
+    """Return the recipe with the batch size and the name of the data set that the run takes.
+
+    Raises:
+        UsageError: the processes cannot share the batch, or the padding does not fit the images.
+    """
     images, side = len(dataset.train), dataset.train.side
     batch_size = min(recipe.batch_size or min(250, max(16, images // 16)), images)
     if distributed.world_size > 1:

@@ -10,16 +10,13 @@ from resunit.models.network import NetworkSpec
 from resunit.models.summary import count_multiply_adds
 from resunit.runs.schema import Given
 from resunit.training.batches import Batches
-from resunit.training.data_of_run import (
-    AnyDataset,
-)
+from resunit.training.data_of_run import AnyDataset
 from resunit.training.distributed import Distributed
 from resunit.training.evaluation import AnySplit, Predictions, ViewPredictions, evaluate, evaluate_views
 from resunit.training.kept_weights import KeptWeights
 from resunit.training.loss import TrainingLoss
 from resunit.training.optimizer import RecipeOptimizer
-from resunit.training.own_network import DESIGN as DESIGN_OF_OWN
-from resunit.training.own_network import OwnNetwork
+from resunit.training.own_network import DESIGN_OF_OWN, OwnNetwork
 from resunit.training.recipe import Recipe
 from resunit.training.schedule import learning_rate, train_size
 from resunit.training.starting_weights import StartingWeights
@@ -37,7 +34,7 @@ class TrainingSetup:
     dataset: AnyDataset
     normalisation: Normalisation
     spec: NetworkSpec | None
-    """The network that trains; None for a module that Python code gave."""
+    """The plan of the network that trains; None for a module that Python code gave."""
     weights: StartingWeights | None
     """The weights that the run starts from; None for random weights."""
     network: nn.Module
