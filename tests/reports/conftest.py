@@ -9,6 +9,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import BrowserContext, Dialog, Page, sync_playwright
 
+from tests.patience import PATIENCE
+
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 Scheme = Literal["light", "dark"]
 OpenPage = Callable[[Path, int, Scheme], AbstractContextManager[Page]]
@@ -20,8 +22,9 @@ def browser(tmp_path: Path) -> Iterator[BrowserContext]:
     assert chromium is not None, "chromium is not installed: `make chromium`"
     with sync_playwright() as driver:
         context = driver.chromium.launch_persistent_context(
-            tmp_path / "profile", executable_path=chromium, args=FLAGS
+            tmp_path / "profile", executable_path=chromium, args=FLAGS, timeout=1000 * PATIENCE
         )
+        context.set_default_timeout(1000 * PATIENCE)
         yield context
         context.close()
 
