@@ -4,18 +4,26 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import cache
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import BrowserContext
 
 from tests.docs.markdown import ROOT, Block, blocks
+from tests.reports.conftest import Scheme, browser  # noqa: F401
 
 TUTORIALS = ROOT / "docs" / "tutorials"
 PAGES = sorted(path for path in TUTORIALS.glob("*.md") if ".ko" not in path.suffixes)
 TRANSLATIONS = [ROOT / "README.ko.md", *sorted(TUTORIALS.glob("*.ko.md"))]
 LEFT_OUT = "..."
+READERS_FOLDER = "/home/you/tutorial"
+MILLISECONDS_FOR_THE_BROWSER = 300_000  # a network of 102 MB on a busy machine
 
 
 def without_numbers(line: str) -> str:
@@ -47,7 +55,7 @@ def typed(command: str, folder: Path) -> str:
         text=True,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}"
-    return done.stdout
+    return done.stdout.replace(str(folder), READERS_FOLDER)
 
 
 def follow(steps: list[Block], folder: Path) -> None:
@@ -80,10 +88,54 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]
     return folder_of
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder, as the browser tutorial does, and give the address."""
+    handler = partial(QuietHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """A handler of requests that prints no line for each of them."""
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_reader_can_follow_the_page(page: Path, followed: Callable[[Path], Path]) -> None:
     followed(page)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1400, "dark")])
+def test_the_page_of_the_browser_tutorial_classifies(
+    width: int,
+    scheme: Scheme,
+    followed: Callable[[Path], Path],
+    browser: BrowserContext,  # noqa: F811
+) -> None:
+    folder = followed(TUTORIALS / "browser.md")
+    page = browser.new_page()
+    page.set_default_timeout(MILLISECONDS_FOR_THE_BROWSER)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    with served(folder) as address:
+        page.goto(address)
+        page.locator("input:enabled").set_input_files(folder / "hopper.jpg")
+        answers = [page.locator("li").nth(place).inner_text() for place in range(3)]
+    name, percent = answers[0].removesuffix(" %").split(": ")
+    assert name == "military uniform"
+    assert 65 < float(percent) < 85  # 74.8 here
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert complaints == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
