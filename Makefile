@@ -37,9 +37,14 @@ test-full: check docs chromium  ## all tests, with the full data set and a brows
 docs: .venv/test  ## the documentation site, in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-SUBJECTS := train program growth memory infer startup watch accuracy sweep
+SUBJECTS := train program growth memory infer busy startup watch accuracy sweep
 bench: .venv/test  ## measure everything, about a quarter of an hour on two idle cores; writes docs/performance.md
 	for subject in $(SUBJECTS); do $(BIN)/python -m benchmarks $$subject || exit; done
+	$(BIN)/python -m benchmarks document
+
+bench-avx2: .venv/test  ## measure the steps again, as an x86-64 processor without AVX-512 computes
+	for subject in train infer; do \
+		ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m benchmarks $$subject || exit; done
 	$(BIN)/python -m benchmarks document
 
 chromium:
@@ -57,4 +62,4 @@ chromium:
 	$(BIN)/pip install --disable-pip-version-check --constraint $(CONSTRAINTS) $(addprefix --extra-index-url ,$(TORCH_INDEX)) --editable '.[$(EXTRAS)]'
 	touch $@
 
-.PHONY: run check format types test pytest test-avx2 test-full docs bench chromium
+.PHONY: run check format types test pytest test-avx2 test-full docs bench bench-avx2 chromium

@@ -36,9 +36,8 @@ def draw_sweep(measurements: Sequence[Measurement]) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(
-        {"svg.hashsalt": "resunit", "font.size": 8}
-    ):  # The salt makes equal data give equal bytes.
+    # The salt makes equal data give equal bytes.
+    with matplotlib.rc_context({"svg.hashsalt": "resunit", "font.size": 8}):
         figure = Figure(figsize=(11, 5.2), layout="constrained")
         panels = figure.subplots(2, len(AXIS_LABELS), sharex="col")
         for column, (axis, label) in enumerate(AXIS_LABELS.items()):

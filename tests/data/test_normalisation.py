@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from resunit.data import Normalisation, load
-from resunit.data.normalisation import Kind
+from resunit.data.normalisation import NormalisationKind
 from resunit.errors import UsageError
 
-KINDS: list[Kind] = ["channel", "pixel"]
+KINDS: list[NormalisationKind] = ["channel", "pixel"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,9 @@ def test_pixel_is_the_mean_image_and_one_deviation(images: torch.Tensor) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_normalisation_is_its_formula_and_gives_channels_last(kind: Kind, images: torch.Tensor) -> None:
+def test_normalisation_is_its_formula_and_gives_channels_last(
+    kind: NormalisationKind, images: torch.Tensor
+) -> None:
     fitted = Normalisation.fit(images, kind)
     result = fitted(images)
     assert result.dtype == torch.float32
@@ -43,7 +45,7 @@ def test_normalisation_is_its_formula_and_gives_channels_last(kind: Kind, images
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_json_keeps_every_bit(kind: Kind, images: torch.Tensor) -> None:
+def test_json_keeps_every_bit(kind: NormalisationKind, images: torch.Tensor) -> None:
     fitted = Normalisation.fit(images, kind)
     document = json.loads(json.dumps(fitted.to_json()))
     again = Normalisation.from_json(document)
@@ -52,7 +54,7 @@ def test_json_keeps_every_bit(kind: Kind, images: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_images_of_one_colour_stay_finite(kind: Kind) -> None:
+def test_images_of_one_colour_stay_finite(kind: NormalisationKind) -> None:
     black = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
     assert Normalisation.fit(black, kind)(black).abs().max() == 0
 

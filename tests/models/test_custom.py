@@ -217,9 +217,9 @@ def test_a_name_alone_imports_nothing(my_units: Callable[..., Path]) -> None:
         create_model("resnet20", design="my_units:A")
     with pytest.raises(UsageError, match="MODULE:CLASS"):
         add_design("my_units")
-    with pytest.raises(UsageError, match="No module named 'nowhere'"):
+    with pytest.raises(UsageError, match="nowhere"):
         add_design("nowhere:A")
-    with pytest.raises(UsageError, match="importing my_units fails: SystemExit: imported"):
+    with pytest.raises(UsageError, match=r"my_units .*SystemExit"):
         add_design("my_units:A")
 
 

@@ -161,9 +161,9 @@ def test_the_last_part_can_end_the_computation() -> None:
 
 @pytest.mark.parametrize("indices", [[4], [-5], 5])
 def test_parts_that_do_not_exist_are_refused(indices: int | list[int]) -> None:
-    with pytest.raises(UsageError, match="there are 4 features, so their indices go from 0 to 3"):
+    with pytest.raises(UsageError, match=r" 4 .* 0 .* 3"):
         FeaturePyramid(of_design("original"), indices)
-    with pytest.raises(UsageError, match="no feature is chosen"):
+    with pytest.raises(UsageError, match="indices"):
         FeaturePyramid(of_design("original"), [])
 
 

@@ -1,15 +1,16 @@
-"""Strided 1x1 convolutions of few channels: the same numbers, and a process that lives on every processor."""
+"""The unit written out by hand; and strided 1x1 convolutions of few channels, which must not end the process."""
 
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 import torch
 from torch import nn
 
 from resunit import create_model
-from resunit.models.residual_unit import convolution_layers
+from resunit.models.residual_unit import ResidualUnit, convolution_layers
 
 FORBIDDING_AVX512 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
@@ -92,3 +93,19 @@ def test_small_networks_train_channels_last_without_avx_512() -> None:
     environment = os.environ | FORBIDDING_AVX512
     done = subprocess.run([sys.executable, "-c", TRAIN], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+def test_the_unit_that_the_docstring_writes_out_is_that_of_the_networks() -> None:
+    """Fig. 4(e), written by hand, computes what the unit of pre-activation ResNet-20 gives."""
+    code = textwrap.dedent((ResidualUnit.__doc__ or "").partition("identity.\n\n")[2])
+    by_hand = eval(code, {"ResidualUnit": ResidualUnit, "nn": nn})
+    torch.manual_seed(0)
+    unit = create_model("preresnet20").get_submodule("stages.0.1")
+    branch = unit.get_submodule("branch")
+    assert isinstance(branch, nn.Sequential)
+    assert [type(layer) for layer in by_hand.branch] == [type(layer) for layer in branch]
+    by_hand.branch.load_state_dict(
+        dict(zip(by_hand.branch.state_dict(), branch.state_dict().values(), strict=True))
+    )
+    x = torch.randn(2, 16, 8, 8)
+    torch.testing.assert_close(by_hand.eval()(x), unit.eval()(x))

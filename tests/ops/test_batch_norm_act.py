@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.ops.batch_norm_act import LayerSequence
-from resunit.ops.cpu.batch_norm import applies
+from resunit.ops.cpu.batch_norm import can_compute
 
 CHANNELS = 16
 Change = Callable[[nn.BatchNorm2d], object]
@@ -108,7 +108,7 @@ WRONG: dict[str, Change] = {
 def test_numbers_that_torch_refuses_are_refused(wrong: str) -> None:
     norm = drawn_norm()
     WRONG[wrong](norm)
-    assert not applies(activations(), norm)
+    assert not can_compute(activations(), norm)
     with torch.no_grad(), pytest.raises(RuntimeError):
         LayerSequence(norm, nn.ReLU())(activations())
 
@@ -131,8 +131,8 @@ def test_weights_of_a_class_that_watches_torchs_functions_are_seen() -> None:
 
 def test_the_plain_norm_is_still_computed_by_the_kernel() -> None:
     norm = drawn_norm()
-    assert applies(activations(), norm)
-    assert not applies(activations().contiguous(), norm)
+    assert can_compute(activations(), norm)
+    assert not can_compute(activations().contiguous(), norm)
     expected = functional.relu(nn.Sequential(drawn_norm())(activations()))
     found = LayerSequence(norm, nn.ReLU())(activations())
     torch.testing.assert_close(found, expected)

@@ -15,7 +15,7 @@ from torch.overrides import BaseTorchFunctionMode
 from resunit import create_model
 from resunit.ops.batch_norm_act import LayerSequence
 from resunit.ops.cpu.allocator import keep_freed_memory
-from resunit.ops.cpu.batch_norm import applies
+from resunit.ops.cpu.batch_norm import can_compute, is_watched
 from resunit.ops.cpu.library import load_library
 
 ACTIVATIONS = {"identity": lambda z: z, "relu": lambda z: z.clamp(min=0), "gelu": functional.gelu}
@@ -85,7 +85,7 @@ def test_values_and_gradients_are_the_formulas(
 ) -> None:
     torch.manual_seed(0)
     x, norm, dy = channels_last(shape, dtype), made(shape[1], activation), channels_last(shape, dtype)
-    assert applies(x, norm.norm)
+    assert can_compute(x, norm.norm)
     leaves = (x, norm.norm.weight, norm.norm.bias)
     exact = [leaf.detach().double().requires_grad_() for leaf in leaves]
     y = norm(x.requires_grad_())
@@ -200,10 +200,10 @@ def test_kernels_step_aside_where_torch_functions_are_watched() -> None:
     norm, x = made(16, "relu"), channels_last((2, 16, 4, 4)).requires_grad_()
     assert "BatchNormFunction" in norm(x).grad_fn.name()
     with BaseTorchFunctionMode():
-        assert not applies(x, norm.norm)
+        assert is_watched()
         assert "Relu" in norm(x).grad_fn.name()
     with torch.device("cpu"):  # a mode as well, which looks at nothing
-        assert applies(x, norm.norm)
+        assert not is_watched()
 
 
 def test_an_activation_is_a_module_whose_hooks_fire() -> None:

@@ -17,7 +17,7 @@ from resunit.runs.schema import (
     Prediction,
     PropagationLine,
     RunResult,
-    Split,
+    SplitName,
 )
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -87,7 +87,7 @@ RESULT = RunResult(
 )
 
 
-def log(epochs: int = 18, split: Split = "test") -> list[LogLine]:
+def log(epochs: int = 18, split: SplitName = "test") -> list[LogLine]:
     """Return the evaluations of the first `epochs` epochs of 18; each third is worse than its neighbours."""
     lines = []
     for epoch in range(1, epochs + 1):
@@ -134,7 +134,7 @@ def predictions(classes: Sequence[str] = CLASSES, count: int = 24) -> tuple[Pred
     )
 
 
-def evaluation(classes: Sequence[str] = CLASSES, split: Split = "test", mistakes: int = 24) -> Evaluation:
+def evaluation(classes: Sequence[str] = CLASSES, split: SplitName = "test", mistakes: int = 24) -> Evaluation:
     """Return an evaluation on 1,000 images a class; with ten classes, cat and dog are confused most."""
     size = len(classes)
     counts = np.random.default_rng(0).poisson(60 / size, (size, size))

@@ -4,7 +4,7 @@ import pytest
 
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Curve, Plot
-from resunit.reports.paper_comparison import ClaimRow, Comparison, ComparisonRow
+from resunit.reports.paper_comparison import ClaimRow, ComparisonRow, PaperComparison
 from resunit.reports.runs_comparison import compare
 from resunit.reports.runs_page import render_runs_page
 from resunit.runs.schema import CurvePoint
@@ -33,7 +33,7 @@ def a_page() -> str:
     curves = [Curve("original", [POINTS, POINTS[::-1]]), Curve(HOSTILE, [POINTS])]
     return render_runs_page(
         "The paper's experiments",
-        [Comparison("Table 1", "Scale mini: 400 steps of 64, bf16, seeds 0, 1, on a machine.", rows)],
+        [PaperComparison("Table 1", "Scale mini: 400 steps of 64, bf16, seeds 0, 1, on a machine.", rows)],
         [claim],
         "1 claim: 0 held, 1 not held, 0 undecided at this scale.",
         [Plot("Figure 3", {"(a)": curves, "(b)": curves, "(c)": curves[:1]}, "Of 2 seeds.")],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resunit.reproduction.claims import CLAIMS, Claim, Verdict, judge
+from resunit.reproduction.claims import CLAIMS, Claim, ClaimVerdict, judge
 from resunit.reproduction.claims.margins import Margins
 from resunit.reproduction.claims.quantities import (
     EARLY_ERROR,
@@ -31,14 +31,14 @@ TOLD = {
     LATE_TRUNCATION.name: ("late_share", 0.5, 0.1),
 }
 # How the contrasts lie, and what the error is of networks that must be stuck.
-MADE: dict[Verdict, tuple[float, float, float]] = {
+MADE: dict[ClaimVerdict, tuple[float, float, float]] = {
     "held": (1.0, 0.0, 90.0),
     "not held": (-1.0, 5.0, 60.0),
     "undecided": (0.0, 1.0, 88.05),  # Two networks then differ by the margin, 2 points.
 }
 
 
-def made_for(claim: Claim, verdict: Verdict) -> list[ExperimentRecord]:
+def made_for(claim: Claim, verdict: ClaimVerdict) -> list[ExperimentRecord]:
     """Return runs of a claim's networks with which it comes out like this."""
     direction, difference, stuck = MADE[verdict]
     told: dict[NetworkKey, dict[str, Any]] = {n.key: {"error": 50.0} for n in claim.networks}
@@ -60,7 +60,7 @@ def made_for(claim: Claim, verdict: Verdict) -> list[ExperimentRecord]:
 
 @pytest.mark.parametrize("verdict", MADE)
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_every_claim_can_come_out_in_every_way(claim: Claim, verdict: Verdict) -> None:
+def test_every_claim_can_come_out_in_every_way(claim: Claim, verdict: ClaimVerdict) -> None:
     found = judge(made_for(claim, verdict), [claim], MARGINS)[0]
     assert found.verdict == verdict, found.sentence
     for contrast in claim.contrasts:

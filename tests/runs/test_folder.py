@@ -17,6 +17,7 @@ from resunit.runs.folder import (
     resume_command,
 )
 from resunit.runs.schema import LogLine, PropagationLine, RunResult, Status
+from tests.patience import PATIENCE
 
 
 def log_line(step: int) -> LogLine:
@@ -139,7 +140,7 @@ def at_once(work: Callable[[], object]) -> list[object]:
     processes = [context.Process(target=wait_and_work) for _ in range(PROCESSES)]
     for process in processes:
         process.start()
-    found = [answers.get(timeout=60) for _ in processes]
+    found = [answers.get(timeout=PATIENCE) for _ in processes]
     for process in processes:
         process.join()
     return found

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 import resunit
 from resunit.errors import UsageError
 from resunit.io.tensors import read_tensors
-from resunit.reproduction.identity import identity_of
+from resunit.reproduction.experiments.identity import identity_of
 from resunit.runs.folder import RunFolder
 from resunit.training import loop
 from resunit.training.batches import GhostBatch
@@ -186,10 +186,10 @@ def test_they_resume_after_a_kill_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changes", [{"patience": 3}, {"keep_best": True}])
 def test_test_images_choose_nothing(changes: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=f"{next(iter(changes))} needs validation images.*give validation"):
+    with pytest.raises(UsageError, match=f"{next(iter(changes))} .*validation"):
         resunit.train(small(validation=0, **changes), out=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
-    with pytest.raises(UsageError, match="leave out evaluation_images"):
+    with pytest.raises(UsageError, match="evaluation_images"):
         small(evaluation_images=10, **changes)
 
 

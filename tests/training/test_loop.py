@@ -19,10 +19,10 @@ from resunit.models.designs import DESIGNS
 from resunit.runs.folder import RunFolder
 from resunit.training.environment import ANONYMOUS, describe_environment
 from resunit.training.loop import train_or_resume
+from resunit.training.prepare import prepare
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.result import describe_result
-from resunit.training.setup import prepare
 from resunit.training.state import TrainingState
 from tests.training.command_lines import train_command
 
@@ -189,5 +189,5 @@ def test_a_folder_is_not_taken_for_another_recipes(tmp_path: Path) -> None:
     recipe = small(steps=1, batch_size=8, evaluation_images=8)
     first = train_or_resume(recipe, tmp_path / "run", quiet=True)
     assert train_or_resume(recipe, tmp_path / "run", quiet=True) == first
-    with pytest.raises(RunError, match="run: a run with steps 1, not 2"):
+    with pytest.raises(RunError, match=r"run: .* steps 1.* 2"):
         train_or_resume(replace(recipe, steps=2), tmp_path / "run", quiet=True)

@@ -9,7 +9,7 @@ import torch
 from resunit.data import Augmentation, Normalisation, Split
 from resunit.training.batches import Batches, GhostBatch
 from resunit.training.distributed import Distributed
-from resunit.training.mixing import Mixing
+from resunit.training.mixing import ImageMixing
 
 CPU = torch.device("cpu")
 IMAGES = torch.randint(0, 256, (50, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -21,7 +21,7 @@ BATCHES = Batches(
     batch_size=16,
     ghost_batch_size=4,
     distributed=Distributed(0, 1, CPU),
-    mixing=Mixing(mixup=0.4, cutmix=1.0, classes=5, seed=0),
+    mixing=ImageMixing(mixup=0.4, cutmix=1.0, classes=5, seed=0),
     chances=torch.ones(50),
 )
 
@@ -44,7 +44,7 @@ def shares_of(labels: torch.Tensor, share: float) -> torch.Tensor:
 
 def test_mixup_blends_each_image_with_the_one_before_it() -> None:
     for plain, mixed in zip(
-        batches(mixing=None), batches(mixing=Mixing(0.4, 0.0, classes=5, seed=0)), strict=True
+        batches(mixing=None), batches(mixing=ImageMixing(0.4, 0.0, classes=5, seed=0)), strict=True
     ):
         for one, both in zip(plain, mixed, strict=True):
             neighbours = one.images.roll(1, 0)
@@ -60,7 +60,7 @@ def test_mixup_blends_each_image_with_the_one_before_it() -> None:
 def test_cutmix_takes_a_rectangle_and_its_share_of_the_label() -> None:
     rectangles = 0
     for plain, mixed in zip(
-        batches(mixing=None), batches(mixing=Mixing(0.0, 1.0, classes=5, seed=0)), strict=True
+        batches(mixing=None), batches(mixing=ImageMixing(0.0, 1.0, classes=5, seed=0)), strict=True
     ):
         for one, both in zip(plain, mixed, strict=True):
             is_own = (both.images == one.images).all(1)

@@ -128,7 +128,7 @@ def test_a_length_that_is_no_new_total_is_refused_and_changes_nothing(
 
 def test_last_is_the_run_that_was_last_trained_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunError, match="holds no run"):
+    with pytest.raises(RunError, match="runs"):
         newest_run()
     for age, name in enumerate(("newer", "older")):
         folder = RunFolder(Path("runs") / name)

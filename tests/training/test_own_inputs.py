@@ -106,20 +106,20 @@ def test_of_training_images_alone_some_are_held_out(tmp_path: Path) -> None:
     result = resunit.train(small(validation=100), data=TRAIN, out=tmp_path / "run", quiet=True)
     assert result.split == "validation"
     assert_same_weights(tmp_path / "by-name", tmp_path / "run")
-    with pytest.raises(UsageError, match="give data in memory, and a recipe with crop shift"):
+    with pytest.raises(UsageError, match="crop shift"):
         resunit.train(
             small(crop="scale", padding=0, normalisation="channel"),
             data=TRAIN,
             out=tmp_path / "other",
             quiet=True,
         )
-    with pytest.raises(UsageError, match="image_size 16 is not that of the given images, 32"):
+    with pytest.raises(UsageError, match=r"image_size 16 .* 32"):
         resunit.train(small(image_size=16), data=TRAIN, out=tmp_path / "other", quiet=True)
-    with pytest.raises(DataError, match=r"Pictures is neither .* make_dataset"):
+    with pytest.raises(DataError, match=r"Pictures .* make_dataset"):
         resunit.train(
             small(), data=(Pictures(SAMPLE.train), Pictures(SAMPLE.test)), out=tmp_path / "other", quiet=True
         )
-    with pytest.raises(UsageError, match=r"only images to train on.*make_dataset.*validation"):
+    with pytest.raises(UsageError, match=r"make_dataset.*validation"):
         resunit.train(small(), data=TRAIN, out=tmp_path / "other", quiet=True)
 
 
@@ -168,7 +168,7 @@ def test_a_module_has_the_same_folder_and_report(tmp_path: Path) -> None:
     assert (norm.momentum, module.training) == (0.3, True)
     assert not norm.weight.requires_grad
     assert module.head.weight.requires_grad
-    with pytest.raises(FileFormatError, match=r"weights of .*Net, which Python code gave"):
+    with pytest.raises(FileFormatError, match=r"weights .*Net"):
         resunit.load(folder.path)
 
 
@@ -201,11 +201,11 @@ def test_a_run_with_own_images_and_module_resumes_bit_for_bit(
             else:
                 with pytest.raises(KeyboardInterrupt):
                     resunit.train(small(), data=data, model=deepcopy(module), out=folder, quiet=True)
-        with pytest.raises(RunError, match=r"gave this run its data; go on with resunit.resume\(path, data="):
+        with pytest.raises(RunError, match=r"resunit.resume\(path, data="):
             resunit.resume(folder, quiet=True)
-        with pytest.raises(RunError, match="gave this run its model"):
+        with pytest.raises(RunError, match="model"):
             resunit.resume(folder, data=data, quiet=True)
-        with pytest.raises(RunError, match="own images has changed since this run began"):
+        with pytest.raises(RunError, match="own images"):
             resunit.resume(folder, data=make_dataset(TEST, TRAIN), model=Net(), quiet=True)
         other_weights = Net()  # They are replaced by those of the checkpoint.
         result = resunit.resume(folder, data=data, model=other_weights, quiet=True)
@@ -224,7 +224,7 @@ def test_the_command_says_that_python_has_to_go_on(tmp_path: Path) -> None:
 def test_a_run_by_name_takes_nothing_else(by_name: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     folder.symlink_to(by_name)
-    with pytest.raises(RunError, match="has its model from its recipe; leave model out"):
+    with pytest.raises(RunError, match="model"):
         resunit.resume(folder, steps=6, model=Net(), quiet=True)
 
 

@@ -1,5 +1,7 @@
 """Training on images that stay on disk, as on ImageNet: batches, runs, their errors, and stopping them."""
 
+import base64
+import io
 import os
 import signal
 import subprocess
@@ -7,8 +9,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import resunit
@@ -16,17 +20,19 @@ from resunit.cli import main
 from resunit.data import Normalisation, stream
 from resunit.inference.classifier import load
 from resunit.inference.weights_evaluation import evaluate_weights
+from resunit.models.network import ResidualNetwork
 from resunit.models.registry import network_spec
 from resunit.models.summary import count_multiply_adds
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import RunResult
-from resunit.training.batches import Batches, GhostBatch
+from resunit.training.batches import Batches, GhostBatch, describe_augmentation
 from resunit.training.distributed import Distributed
 from resunit.training.evaluation import Errors, compute_errors, evaluate_views
+from resunit.training.precision import autocast
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import describe_augmentation
 from tests.data.photographs import CLASSES, write_photographs
+from tests.patience import PATIENCE
 from tests.training.command_lines import Value, options, resume_command, train_command
 
 CPU = torch.device("cpu")
@@ -143,8 +149,31 @@ def test_predictions_see_what_tests_see(folder: Path, undisturbed: Path) -> None
     assert 100 * wrong / 12 == pytest.approx(result_of(undisturbed).validation_error)
 
 
+def test_mistakes_say_where_the_evidence_for_them_lies(folder: Path, undisturbed: Path) -> None:
+    """Orange, with the map's greatest value as the most opaque, or blue for negative values; all from the logits."""
+    record, classifier = RunFolder(undisturbed).read_evaluation(), load(undisturbed)
+    assert record is not None
+    network, precision = classifier.network, classifier.precision
+    assert isinstance(network, ResidualNetwork)
+    split = stream(str(folder), image_size=14).test
+    for mistake in record.mistakes:
+        (images,) = split.pictures(torch.tensor([mistake.index]))
+        with torch.no_grad(), autocast(CPU, precision):
+            features = network.eval().forward_features(classifier.normalisation(images)).float()[0]
+        weights = network.get_parameter("classifier.weight")[record.classes.index(mistake.predicted)]
+        evidence = (weights.detach()[:, None, None] * features).sum(0)
+        assert mistake.evidence is not None
+        content = base64.b64decode(mistake.evidence.partition(",")[2])
+        picture = torch.from_numpy(np.array(Image.open(io.BytesIO(content)))).float()
+        assert picture.shape == (*evidence.shape, 4)
+        opacity = evidence.abs() / evidence.abs().max()
+        torch.testing.assert_close(picture[..., 3] / 220, opacity, atol=0.02, rtol=0)
+        red_over_blue = picture[..., 0] > picture[..., 2]
+        assert torch.equal(red_over_blue[opacity > 0.05], (evidence > 0)[opacity > 0.05])
+
+
 def wait_for_checkpoint(folder: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not any(int(path.stem[5:]) >= 4 for path in (folder / "checkpoints").glob("step-*.safetensors")):
         assert time.monotonic() < deadline, "no checkpoint appeared"
         time.sleep(0.01)
@@ -250,7 +279,7 @@ def test_a_run_that_meets_a_broken_image_ends(tmp_path: Path) -> None:
     with victim.open("r+b") as file:  # As a disk that fails after the check.
         file.write(b"no picture" * (before.st_size // 10))
     os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))
-    done = subprocess.run(command(folder, tmp_path / "run"), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command(folder, tmp_path / "run"), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1
     assert "no picture" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith(f"resunit: {victim}: ")

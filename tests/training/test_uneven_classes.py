@@ -9,9 +9,9 @@ import torch
 import resunit
 from resunit.data import Split
 from resunit.errors import UsageError
+from resunit.training.prepare import prepare
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import prepare
 from tests.training.test_own_folders import write_noise
 
 SHORT: dict[str, Any] = {
@@ -62,7 +62,7 @@ def test_class_weights_are_those_of_the_training_images(uneven: Path) -> None:
 
 
 def test_one_of_the_two_is_enough() -> None:
-    with pytest.raises(UsageError, match="give one"):
+    with pytest.raises(UsageError, match=r"sampling .*class_weights"):
         recipe(sampling="balanced", class_weights="balanced")
 
 

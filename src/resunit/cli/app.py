@@ -16,6 +16,7 @@ from typing import Annotated, Any, TextIO
 from cyclopts import App, CycloptsError, Parameter
 
 from resunit import __version__
+from resunit.cli.flowing_help import FlowingHelp
 from resunit.cli.interruption import signals_interrupt
 from resunit.cli.unknown_options import explain
 from resunit.errors import ResunitError, UsageError
@@ -28,6 +29,7 @@ app = App(
     name="resunit",
     help="Deep residual networks of He et al. 2016: built, trained and dissected.",
     help_format="plaintext",
+    help_formatter=FlowingHelp(),
     help_epilogue="Example:\n  resunit train        trains a network on CIFAR-10 and reports its test error",
     version=__version__,
     suppress_keyboard_interrupt=False,  # `run` says that the command was interrupted.

@@ -26,16 +26,15 @@ def convert(
 
     In evaluation the network gives the same logits, but for rounding. The command prints what differs in training.
 
-    Parameters
-    ----------
-    file
-        A safetensors file, what torch.save wrote of a state dict, NumPy's .npz, or a model.json of TensorFlow.js.
-    source
-        The library: torchvision, timm, pytorchcv, torch-resnet, transformers, keras, akamaster or kuangliu.
-    architecture
-        The library's name for the network, such as resnet50; for transformers also the path of a config.json.
-    out
-        Write this weights.safetensors file.
+    Args:
+        file: A safetensors file, a state dict that torch.save wrote, NumPy's .npz, or a model.json of
+            TensorFlow.js.
+        source: The library: torchvision, timm, pytorchcv, torch-resnet, transformers, keras, akamaster or
+            kuangliu.
+        architecture: The library's name for the network, such as resnet50; for transformers also the path of
+            a config.json.
+        out: Write this weights.safetensors file.
+        common: The options of every command.
     """
     from resunit.interop.convert import convert as convert_file
 

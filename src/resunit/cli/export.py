@@ -32,22 +32,17 @@ def export(
     The exported network is compared with the network itself on real images, and kept only if it gives the same
     answers. `predict` and `evaluate` take ONNX and OpenVINO files too.
 
-    Parameters
-    ----------
-    source
-        A run's folder or a weights.safetensors file.
-    to
-        onnx, openvino, torch-export, timm or hub (a folder for the Hugging Face hub; nothing is sent).
-    out
-        Write this file (.onnx; .pt2 for torch-export), or this folder; it must not exist.
-    with_preprocessing
-        The exported network takes bytes and normalises them itself: nchw for (N, 3, H, W), nhwc for (N, H, W, 3).
-        By default it takes normalised float32 images (N, 3, H, W).
-    int8
-        Make weights and activations 8-bit integers, calibrated on training images, and print the test error before
-        and after; for onnx and openvino.
-    data
-        Check, calibrate and test on this data set; by default on the one that the network was trained on.
+    Args:
+        source: A run's folder or a weights.safetensors file.
+        to: onnx, openvino, torch-export, timm or hub (a folder for the Hugging Face hub; nothing is sent).
+        out: Write this file (.onnx; .pt2 for torch-export), or this folder; it must not exist.
+        with_preprocessing: The exported network takes bytes and normalises them itself: nchw for (N, 3, H,
+            W), nhwc for (N, H, W, 3). By default it takes normalised float32 images (N, 3, H, W).
+        int8: Make weights and activations 8-bit integers, calibrated on training images, and print the test
+            error before and after; for onnx and openvino.
+        data: Check, calibrate and test on this data set; by default on the one that the network was trained
+            on.
+        common: The options of every command.
     """
     from resunit.interop.export.exporting import export as export_network
 

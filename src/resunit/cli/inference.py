@@ -34,16 +34,15 @@ def evaluate(
 ) -> int:
     """Evaluate a trained network on a test set.
 
-    Parameters
-    ----------
-    source
-        A run's folder, a weights.safetensors file, or an ONNX or OpenVINO file that `resunit export` wrote.
-    data
-        Evaluate on this data set: all images of a folder of classes, or its test or else its validation images; one
-        line says how many of them the network was trained on. By default, on the images that training was judged on.
-    tta
-        Also give the errors with test-time augmentation: averaged over mirrored and shifted views, or over ten
-        crops for a network that was trained on crops.
+    Args:
+        source: A run's folder, a weights.safetensors file, or an ONNX or OpenVINO file that `resunit export`
+            wrote.
+        data: Evaluate on this data set. Of a folder with train/, val/ or test/ the test images are taken, or
+            else the validation images; of any other folder all images. One line says how many of them the
+            network was trained on. By default, on the images that training was judged on.
+        tta: Also give the errors with test-time augmentation: averaged over mirrored and shifted views, or
+            over ten crops for a network that was trained on crops.
+        common: The options of every command.
     """
     from resunit.inference.weights_evaluation import evaluate_weights
 
@@ -83,19 +82,17 @@ def predict(
     A file that is not a readable image is named, and the others are predicted all the same; the exit code is 1 then.
     A limited number of files is in memory at a time, so a folder may hold any number of them.
 
-    Parameters
-    ----------
-    source
-        A run's folder, a weights.safetensors file, or an ONNX or OpenVINO file that `resunit export` wrote.
-    images
-        Image files of any size and format that Pillow reads, and folders, whose visible images are taken at any depth.
-    top
-        The number of classes to name for each image.
-    csv
-        Write the answers into this file of comma-separated values, a line an image, and print none of them.
-    html
-        Write a page of the images, their first classes and where the evidence lies, and print no answers. An
-        exported file does not say where the evidence lies, so its page leaves that out.
+    Args:
+        source: A run's folder, a weights.safetensors file, or an ONNX or OpenVINO file that `resunit export`
+            wrote.
+        images: Image files of any size and format that Pillow reads, and folders, whose visible images are
+            taken at any depth.
+        top: The number of classes to name for each image.
+        csv: Write the answers into this file of comma-separated values, a line for each image, and print none of
+            them.
+        html: Write a page of the images, their first classes and where the evidence lies, and print no
+            answers. An exported file does not say where the evidence lies, so its page leaves that out.
+        common: The options of every command.
     """
     if not images:
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")

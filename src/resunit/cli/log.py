@@ -26,17 +26,13 @@ def log(
 ) -> int:
     """Write the log of a run in the form of another tool.
 
-    Parameters
-    ----------
-    run
-        The folder of a run, which may still train.
-    to
-        The form: csv is a file with a line for each evaluation, tensorboard a folder of event files, wandb a folder
-        with an offline run, and mlflow a folder with a database.
-    out
-        The file or folder to write.
-    follow
-        Go on while the run trains, and end when it does.
+    Args:
+        run: The folder of a run, which may still train.
+        to: The form: csv is a file with a line for each evaluation, tensorboard a folder of event files,
+            wandb a folder with an offline run, and mlflow a folder with a database.
+        out: The file or folder to write.
+        follow: Go on while the run trains, and end when it does.
+        common: The options of every command.
     """
     from resunit.reports.log.destination import open_destination
     from resunit.reports.log.following import follow_log, read_growing_log, state_of

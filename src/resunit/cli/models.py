@@ -36,16 +36,16 @@ def models(
 
     The list has each network's depth, parameters, multiply-adds and unit.
 
-    Parameters
-    ----------
-    name
-        List only the names that match this shell pattern. With --draw, this is a network, a design, or
-        MODULE:NAME of your own, where NAME is a design or a function that returns a network.
-    draw
-        Draw the distinct units of the network into this file: .svg, .png or .pdf. Without a name, a unit of each of
-        the paper's designs.
-    design
-        Draw the network in this design: a row of the paper's Tables 1 and 2, a later design, or MODULE:CLASS.
+    Args:
+        name: List only the names that match this shell pattern. With --draw, this is a network, a design, or
+            MODULE:NAME of your own, where NAME is a design or a function that returns a network.
+        draw: Draw the distinct units of the network into this file: .svg, .png or .pdf. Without a name, a
+            unit of each of the paper's designs.
+        design: Draw the network in this design: a row of the paper's Tables 1 and 2, a later design, or
+            MODULE:CLASS.
+        rest: Options of a design of the user's own.
+        options: The options of the recipe, or of designs and networks.
+        common: The options of every command.
     """
     words, own = split_arguments(rest)
     if words:

@@ -41,25 +41,20 @@ def propagation(
 
     The options of designs and networks apply to networks given by name.
 
-    Parameters
-    ----------
-    network
-        A name that `resunit models` lists, a run's folder, or MODULE:CALLABLE. The callable returns a network, a
-        network with inputs, or a network with inputs and targets.
-    beside
-        A second network to compare with the first.
-    design
-        A row of the paper's Tables 1 and 2, a later design, or MODULE:CLASS, for networks given by name.
-    data
-        Measure with training images of this data set; by default the run's own, else cifar10-sample.
-    batch_size
-        Measure with this many images.
-    seed
-        The seed determines the choice of images, the weights of networks given by name, and the masks of dropout.
-    also
-        Take these measures too, which need more time: lesion, jacobian, correlation; repeatable.
-    out
-        Draw a picture into this file: .png, .pdf, .svg, or .html for an interactive page.
+    Args:
+        network: A name that `resunit models` lists, a run's folder, or MODULE:CALLABLE. The callable returns
+            a network, a network with inputs, or a network with inputs and targets.
+        beside: A second network to compare with the first.
+        design: A row of the paper's Tables 1 and 2, a later design, or MODULE:CLASS, for networks given by
+            name.
+        data: Measure with training images of this data set; by default the run's own, else cifar10-sample.
+        batch_size: Measure with this many images; by default 64, or 8 for a network for ImageNet.
+        seed: The seed determines the choice of images, the weights of networks given by name, and the masks
+            of dropout.
+        also: Take these measures too, which need more time: lesion, jacobian, correlation; repeatable.
+        out: Draw a picture into this file: .png, .pdf, .svg, or .html for an interactive page.
+        options: The options of the recipe, or of designs and networks.
+        common: The options of every command.
     """
     from resunit.inference.subjects import draw, find_subject, measure_subject
 

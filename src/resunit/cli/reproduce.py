@@ -16,7 +16,7 @@ from resunit.models.options import OPTIONS
 from resunit.reports.command import spell_out_options
 
 if TYPE_CHECKING:
-    from resunit.reproduction.experiment import PlannedRun
+    from resunit.reproduction.experiments.experiment import PlannedRun
     from resunit.reproduction.plan import Plan
     from resunit.reproduction.remaining_work import RemainingWork
     from resunit.reproduction.reproduce import Reproduction
@@ -57,45 +57,34 @@ def reproduce(
 
     The command shows the records that ship with resunit and the records in --out; it trains nothing without --run.
     The options below the first group vary the recipe of every run. With --validation 5000 the runs are pilots:
-    they are judged on held-out training images, never see the test set, and choose settings and decide no claim.
+    they are judged on held-out training images and never see the test set; they choose settings and decide no claim.
 
-    Parameters
-    ----------
-    table
-        Show table1 to table5, figure1, figure3, figure6, later (designs after the paper), signal (what reaches
-        each depth, in the paper's designs, before training and after --steps steps, 200), or claims.
-        `resunit reproduce argument` shows the paper's statements one by one.
-    run
-        Train what is missing. At smoke scale it always is.
-    plan
-        Show which runs are recorded, begun or missing, and the hours that the rest takes on this machine, from a
-        few measured steps of each network; train nothing.
-    scale
-        Show mini (400 steps a run), laptop (the paper's schedule in a night on images of 16 x 16), smoke (a few
-        steps on the sample), or paper (64,000 steps).
-    seeds
-        Train each row this often; by default 3 times, which verdicts need, and once for smoke and signal.
-    only
-        Take only the rows whose id matches this shell pattern.
-    jobs
-        Train this many runs at a time on this machine, on Ray on each machine; by default 1, and at smoke
-        scale one for each core.
-    on
-        Train on this machine (local), or as tasks on a Ray cluster (ray).
-    address
-        Use the Ray cluster at this address; by default one is started on this machine.
-    data
-        Train Table 5 on this folder: ImageNet or any images as train/<class>/<image> and val/<class>/<image>.
-        For signal it is any data set.
-    add
-        Add MODULE:CLASS, a design of your own, as one more row (docs/your-own-row.md); repeatable.
-    out
-        Keep new records, reproduce-SCALE.jsonl, and the runs in this folder. What is there is not run again.
-    records
-        Show the records in this file in place of all others.
-    pool
-        Add the records in this file, which somebody else made at the same settings; repeatable. What it holds is
-        not trained again.
+    Args:
+        table: Show table1 to table5, figure1, figure3, figure6, later (designs after the paper), signal (what
+            reaches each depth in the paper's designs, before training and after 200 steps, or --steps), or
+            claims. `resunit reproduce argument` shows the paper's statements one by one.
+        run: Train what is missing. At smoke scale it always is.
+        plan: Show which runs are recorded, begun or missing, and the hours that the rest takes on this
+            machine, from a few measured steps of each network; train nothing.
+        scale: The length of the runs: mini (400 steps), laptop (the paper's schedule in one night, on images
+            of 16 x 16 pixels), smoke (a few steps on the sample), or paper (64,000 steps).
+        seeds: Train each row with this many seeds; by default with 3, which verdicts need, and with 1 for
+            smoke and signal.
+        only: Take only the rows whose id matches this shell pattern.
+        jobs: Train this many runs at a time, on Ray on each machine; by default 1, and at smoke scale one for
+            each core.
+        on: Train on this machine (local), or as tasks on a Ray cluster (ray).
+        address: Use the Ray cluster at this address; by default one is started on this machine.
+        data: Train Table 5 on this folder: ImageNet or any images as train/<class>/<image> and
+            val/<class>/<image>. For signal it is any data set.
+        add: Add MODULE:CLASS, a design of your own, as one more row (docs/your-own-row.md); repeatable.
+        out: Keep new records, reproduce-SCALE.jsonl, and the runs in this folder. What is there is not run
+            again.
+        records: Show the records in this file in place of all others.
+        pool: Add the records in this file, which somebody else made at the same settings; repeatable. What it
+            holds is not trained again.
+        options: The options of the recipe, or of designs and networks.
+        common: The options of every command.
     """
     from resunit.reproduction.paper.tables import TABLES
     from resunit.reproduction.plan import make_plan
@@ -136,7 +125,7 @@ def reproduce(
             }
         )
     else:
-        tell(reproduction)
+        tell_reproduction(reproduction)
         if reproduction.missing:
             print(f"\nNot recorded yet: {describe_missing(reproduction.missing)}. Train with: {command}")
         for picture in pictures:
@@ -165,7 +154,7 @@ def tell_plan(ahead: "RemainingWork", common: Common) -> int:
     return DONE
 
 
-def tell(reproduction: "Reproduction") -> None:
+def tell_reproduction(reproduction: "Reproduction") -> None:
     """Print the table beside the paper's numbers, and which claims held; at smoke scale, only that the runs work."""
     from rich.console import Console
 

@@ -37,22 +37,15 @@ def argument(
 
     It takes minutes. Statements that only long runs decide show the verdicts of recorded runs.
 
-    Parameters
-    ----------
-    steps
-        Train two networks for this many steps on the sample.
-    seed
-        The seed determines weights, images and training.
-    model
-        Measure this network for CIFAR, in the paper's designs.
-    batch_size
-        Measure with this many images.
-    only
-        Take only the statements whose name matches this shell pattern.
-    records
-        Judge claims by the records in this file in place of those that ship with the package.
-    out
-        Write the page into this file: .html, or .md with pictures in a folder beside it.
+    Args:
+        steps: Train two networks for this many steps on the sample.
+        seed: The seed determines weights, images and training.
+        model: Measure this network for CIFAR, in the paper's designs.
+        batch_size: Measure with this many images.
+        only: Take only the statements whose name matches this shell pattern.
+        records: Judge claims by the records in this file in place of those that ship with the package.
+        out: Write the page into this file: .html, or .md with pictures in a folder beside it.
+        common: The options of every command.
     """
     from resunit.io.atomic import make_folder
     from resunit.io.places import user_path

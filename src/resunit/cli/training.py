@@ -15,7 +15,7 @@ from resunit.errors import Unreachable, UsageError
 from resunit.io.fields import to_json
 from resunit.io.places import user_path
 from resunit.runs.folder import RunFolder, default_folder, newest_run, resume_command
-from resunit.runs.schema import RunResult, View, ViewError
+from resunit.runs.schema import RunResult, ViewError, ViewName
 from resunit.training.launch import check_can_be_found_again, read_launch
 from resunit.training.recipe import Recipe, read_recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import named_recipe
@@ -52,17 +52,16 @@ def train(
     Every option below varies the recipe. A design of your own (--design MODULE:CLASS) takes its options too.
     The recipe.json of a run holds the value of every field, also of those that no option changed.
 
-    Parameters
-    ----------
-    recipe
-        Start from this recipe: quick (default), fast94, paper, fb, imagenet or finetune.
-    config
-        Start from the recipe.json of a run instead; options given beside it replace its fields.
-    out
-        Write the run into this new folder; by default one under runs/.
-    resume
-        Continue the interrupted run in this folder; "last" is the newest under runs/. With --steps or --epochs, a
-        new total, a run that is done goes on too, and its schedule is stretched to the new length.
+    Args:
+        recipe: Start from this recipe: quick (default), fast94, paper, fb, imagenet or finetune.
+        config: Start from the recipe.json of a run instead; options given beside it replace its fields.
+        out: Write the run into this new folder; by default one under runs/.
+        resume: Continue the interrupted run in this folder; "last" is the newest under runs/. With a new
+            total, --steps or --epochs, a run that is done goes on too, and its schedule is stretched to the
+            new length.
+        left_over: Options of a design of the user's own.
+        options: The options of the recipe, or of designs and networks.
+        common: The options of every command.
     """
     words, own = split_arguments(left_over)
     if words:
@@ -191,7 +190,7 @@ def _tell_numbers(result: RunResult) -> None:
     print(f"cost          {result.train_flops / 1e15:.3g} PFLOP, {time}")
 
 
-VIEWS: dict[View, str] = {
+VIEWS: dict[ViewName, str] = {
     "large_crop": "a larger crop at a larger scale",
     "ten_crops": "ten crops",
     "mirror": "image and mirror image",

@@ -16,7 +16,7 @@ from resunit.data.dataset import Dataset, S, Split, content_checksum, spread_ove
 from resunit.data.holding_out import Paths
 from resunit.data.image_check import find_broken
 from resunit.data.images import DecodedImages, decode_all, shorter_side
-from resunit.data.layout import JudgedLayout, Layout, find_judged_layout, find_layout
+from resunit.data.layout import FolderLayout, JudgedLayout, find_folder_layout, find_judged_layout
 from resunit.data.streaming import StreamedSplit, scaled_side
 from resunit.errors import DataError, UsageError
 from resunit.io.memory import free_memory
@@ -55,7 +55,7 @@ def read_folder(
             suffice.
         UsageError: `image_size` is below 1.
     """
-    layout = find_layout(folder)
+    layout = find_folder_layout(folder)
     classes, parts = layout.classes, _parts(layout)
     files = [path for part in parts for path in _sort_by_path(part, classes)]
     size = _image_size(files, image_size)
@@ -93,7 +93,7 @@ def stream_folder(
         UsageError: `image_size` is below 1.
     """
     root = folder.resolve()
-    layout = find_layout(root)
+    layout = find_folder_layout(root)
     classes, parts = layout.classes, _parts(layout)
     files = [path for part in parts for path in _sort_by_path(part, classes)]
     size = _image_size(files, image_size)
@@ -186,7 +186,7 @@ def _note_trained(
 def _count_trained(files: list[Path], trained_on: Path) -> int:
     """Return how many of the files are among those that a folder gives to train on; 0 if it is no longer there."""
     try:
-        train = find_layout(trained_on).train
+        train = find_folder_layout(trained_on).train
     except DataError:
         return 0
     known = {_identify(path) for paths in train.values() for path in paths}
@@ -216,12 +216,14 @@ def _find_judged(folder: Path, classes: Sequence[str]) -> tuple[JudgedLayout, tu
     return layout, (*layout.notes, f"{folder}: has no images of {', '.join(lacking[:3])}{more}")
 
 
-def _parts(layout: Layout) -> list[Paths]:
+def _parts(layout: FolderLayout) -> list[Paths]:
     """Return the files to train on, those to judge the run on, and those to evaluate on during training, if any."""
     return [layout.train, *(part for part in (layout.test, layout.validation) if part is not None)]
 
 
-def _dataset(folder: Path, root: Path, layout: Layout, splits: list[S], notes: tuple[str, ...]) -> Dataset[S]:
+def _dataset(
+    folder: Path, root: Path, layout: FolderLayout, splits: list[S], notes: tuple[str, ...]
+) -> Dataset[S]:
     train, test = splits[:2]
     return Dataset(
         name=str(root),

@@ -14,7 +14,7 @@ from resunit.data.decoding_memory import DecodingMemory
 from resunit.data.decoding_threads import decode_in_threads
 from resunit.data.image_files import image_formats
 from resunit.data.pixels import scale_transparency, turn_upright
-from resunit.data.remarks import Remarks, listening, pillow_warnings_heard, tell
+from resunit.data.remarks import Remarks, listening, pillow_warnings_heard, print_remarks
 from resunit.errors import DataError
 
 memory = DecodingMemory()  # All threads of this process share it.
@@ -46,7 +46,7 @@ def read_images(paths: Sequence[Path | str], image_size: int, progress: bool = F
         DataError: a file is not a readable image; the message names the first such file.
     """
     decoded = decode_all(paths, image_size, progress=progress)
-    tell(decoded.remarks)
+    print_remarks(decoded.remarks)
     return decoded.images
 
 
@@ -119,7 +119,7 @@ def square(image: Image.Image, image_size: int) -> Tensor:
     with _named_failures(name), pillow_warnings_heard(), listening() as heard:
         pixels = _square(turn_upright(image), image_size)
     remarks.add(name, sorted(heard))
-    tell(remarks)
+    print_remarks(remarks)
     return pixels
 
 

@@ -21,8 +21,8 @@ from resunit.data.image_files import (
 from resunit.errors import DataError
 from resunit.io.format import format_count
 
-Kind = Literal["train", "validation", "test"]
-KINDS: dict[str, Kind] = {
+FolderKind = Literal["train", "validation", "test"]
+KINDS: dict[str, FolderKind] = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -39,7 +39,7 @@ NAMES_IN_A_NOTE = 3
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """The image files of a folder by split and class; a split that the folder does not have is None."""
 
     train: Paths
@@ -65,7 +65,7 @@ class JudgedLayout:
     notes: tuple[str, ...]
 
 
-def find_layout(folder: Path) -> Layout:
+def find_folder_layout(folder: Path) -> FolderLayout:
     """Return the files of a folder to train on and to evaluate on.
 
     FOLDER/train holds the images to train on if it holds class folders, FOLDER/val the images to evaluate on
@@ -88,9 +88,9 @@ def find_layout(folder: Path) -> Layout:
             for kind in ("validation", "test")
         )
         if validation is not None or test is not None:
-            return Layout(train, validation, test, tuple(notes))
+            return FolderLayout(train, validation, test, tuple(notes))
         train, test = hold_out(train_folder, train)
-        return Layout(train, None, test, tuple(notes), is_held_out=True)
+        return FolderLayout(train, None, test, tuple(notes), is_held_out=True)
 
 
 def find_judged_layout(folder: Path, classes: Sequence[str] = ()) -> JudgedLayout:
@@ -138,15 +138,15 @@ def _named_failures(folder: Path) -> Iterator[None]:
         raise DataError(f"{place}: cannot be read ({error.strerror}); make it readable") from error
 
 
-def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> dict[Kind, Path]:
+def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> dict[FolderKind, Path]:
     """Return the folders in `folder` that are splits; what is not used is added to `notes`.
 
     A folder called train, val or test is a split if it holds class folders. Among other class folders it is a
     class of that name.
     """
     children = visible_folders(folder)
-    kinds: tuple[Kind, ...] = ("train", "validation", "test")
-    named: dict[Kind, list[Path]] = {
+    kinds: tuple[FolderKind, ...] = ("train", "validation", "test")
+    named: dict[FolderKind, list[Path]] = {
         kind: [child for child in children if _kind(child) == kind] for kind in kinds
     }
     classes = [child for child in children if _kind(child) is None and has_image(child)]
@@ -162,8 +162,8 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
         return {"train": _only("train", trains), **_find_judged_splits(named, notes)}
     if classes:
         return _splits_among(classes, named)
-    splits: dict[Kind, Path] = {
-        kind: _only(kind, usable) for kind in kinds if (usable := _describe_folders(named[kind]))
+    splits: dict[FolderKind, Path] = {
+        kind: _only(kind, usable) for kind in kinds if (usable := _holding_class_folders(named[kind]))
     }
     present = [child for child in children if has_image(child)]
     if present and (needs_train or not splits):
@@ -177,11 +177,11 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
     return splits
 
 
-def _find_judged_splits(named: Mapping[Kind, list[Path]], notes: list[str]) -> dict[Kind, Path]:
-    splits: dict[Kind, Path] = {}
-    kinds: tuple[Kind, ...] = ("validation", "test")
+def _find_judged_splits(named: Mapping[FolderKind, list[Path]], notes: list[str]) -> dict[FolderKind, Path]:
+    splits: dict[FolderKind, Path] = {}
+    kinds: tuple[FolderKind, ...] = ("validation", "test")
     for kind in kinds:
-        if usable := _describe_folders(named[kind]):
+        if usable := _holding_class_folders(named[kind]):
             splits[kind] = _only(kind, usable)
         notes.extend(
             f"{child}: has no class folders, so it is not used"
@@ -191,15 +191,15 @@ def _find_judged_splits(named: Mapping[Kind, list[Path]], notes: list[str]) -> d
     return splits
 
 
-def _splits_among(classes: list[Path], named: Mapping[Kind, list[Path]]) -> dict[Kind, Path]:
+def _splits_among(classes: list[Path], named: Mapping[FolderKind, list[Path]]) -> dict[FolderKind, Path]:
     """Return the splits that stand among class folders: they hold class folders of the same names alone."""
     names = {child.name for child in classes}
-    splits: dict[Kind, Path] = {}
-    kinds: tuple[Kind, ...] = ("validation", "test")
+    splits: dict[FolderKind, Path] = {}
+    kinds: tuple[FolderKind, ...] = ("validation", "test")
     for kind in kinds:
         usable = [
             child
-            for child in _describe_folders(named[kind])
+            for child in _holding_class_folders(named[kind])
             if not has_loose_image(child) and {inner.name for inner in _class_folders(child)} <= names
         ]
         if usable:
@@ -207,7 +207,7 @@ def _splits_among(classes: list[Path], named: Mapping[Kind, list[Path]]) -> dict
     return splits
 
 
-def _kind(folder: Path) -> Kind | None:
+def _kind(folder: Path) -> FolderKind | None:
     return KINDS.get(folder.name.lower())
 
 
@@ -215,11 +215,11 @@ def _class_folders(folder: Path) -> list[Path]:
     return [inner for inner in visible_folders(folder) if has_image(inner)]
 
 
-def _describe_folders(folders: list[Path]) -> list[Path]:
+def _holding_class_folders(folders: list[Path]) -> list[Path]:
     return [folder for folder in folders if _class_folders(folder)]
 
 
-def _only(kind: Kind, folders: list[Path]) -> Path:
+def _only(kind: FolderKind, folders: list[Path]) -> Path:
     if len(folders) > 1:
         raise DataError(
             f"{folders[1]}: a second folder of {kind} images beside {folders[0].name}/; remove or rename one of them"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from resunit.errors import unknown
 
-Kind = Literal["channel", "pixel"]
+NormalisationKind = Literal["channel", "pixel"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Normalisation:
     immaterial.
     """
 
-    kind: Kind
+    kind: NormalisationKind
     """"channel" has statistics of each channel; "pixel" has the mean image and one deviation."""
     mean: Tensor
     """(3, 1, 1) or, by pixel, (3, H, W), for images from 0 to 1."""
@@ -35,7 +35,7 @@ class Normalisation:
     """(3, 1, 1) or, by pixel, (1, 1, 1), of what is left after the mean is subtracted."""
 
     @classmethod
-    def fit(cls, images: Tensor, kind: Kind) -> Normalisation:
+    def fit(cls, images: Tensor, kind: NormalisationKind) -> Normalisation:
         """Return the normalisation whose statistics are exactly the images', up to the final rounding.
 
         Args:
@@ -50,7 +50,7 @@ class Normalisation:
         elif kind == "pixel":
             mean, std = _pixel_statistics(images)
         else:
-            raise unknown("normalisation", kind, get_args(Kind))
+            raise unknown("normalisation", kind, get_args(NormalisationKind))
         # Images of one colour have no deviation; the smallest step between colours keeps them finite.
         return cls(kind, mean.float(), std.clamp_min(1 / 255).float())
 

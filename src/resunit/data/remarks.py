@@ -89,7 +89,7 @@ class Remarks:
 _told: set[str] = set()  # The kinds of remarks that this process has printed.
 
 
-def tell(remarks: Remarks) -> None:
+def print_remarks(remarks: Remarks) -> None:
     """Print a line for each kind of remark that this process has not yet printed."""
     for kind, line in remarks.describe().items():
         if kind not in _told:

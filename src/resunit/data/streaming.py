@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from resunit.data.augmentation import Augmentation, EpochPlan
 from resunit.data.images import memory
-from resunit.data.remarks import Remarks, hear_pillow_warnings, listening, tell
+from resunit.data.remarks import Remarks, hear_pillow_warnings, listening, print_remarks
 from resunit.errors import DataError
 from resunit.io.cores import available_cores
 from resunit.io.ending_signals import ENDING_SIGNALS
@@ -200,7 +200,7 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
             for index, texts in heard:
                 remarks = Remarks()
                 remarks.add(_path(files, index), texts)
-                tell(remarks)
+                print_remarks(remarks)
             yield decoded
     except DataError as error:
         # The loader raises it anew with the traceback in its text, of which the last line is the message.

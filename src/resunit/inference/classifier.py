@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from resunit.data import (
     JudgedImages,
     Normalisation,
+    Split,
     StreamedSplit,
     centre,
     load_judged,
@@ -23,13 +24,11 @@ from resunit.data import (
     stream,
     stream_judged,
 )
-from resunit.data import Split as ImageSplit
 from resunit.data import load as load_data
 from resunit.data.image_files import Unreadable, named_images
 from resunit.data.images import decode_all, square
-from resunit.data.remarks import tell
+from resunit.data.remarks import print_remarks
 from resunit.errors import DataError, FileFormatError, UsageError
-from resunit.inference.class_activation_map import compute_mapped_logits
 from resunit.inference.explained_image import Answers, ExplainedImage
 from resunit.inference.exported import (
     ExportedNetwork,
@@ -45,11 +44,12 @@ from resunit.models.network import ResidualNetwork
 from resunit.models.registry import stored_weights
 from resunit.models.weights import NetworkRecord, read_weights
 from resunit.ops.processor import supports_bf16
+from resunit.training.class_activation_map import compute_mapped_logits
 from resunit.training.data_of_run import AnyDataset
 from resunit.training.devices import resolve_device
 from resunit.training.evaluation import PIXELS_AT_ONCE, compute_logits
 from resunit.training.precision import PRECISIONS
-from resunit.training.preparation import preparation_of
+from resunit.training.preprocessing import preprocessing_of
 from resunit.training.process_state import isolated_process_state
 
 Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]
@@ -139,7 +139,7 @@ class Classifier:
     def _explain(self, part: Sequence[Path | Unreadable], top: int) -> list[ExplainedImage | Unreadable]:
         files = [path for path in part if isinstance(path, Path)]
         decoded = decode_all(files, self.shorter_side, skip_broken=len(files))
-        tell(decoded.remarks)
+        print_remarks(decoded.remarks)
         broken = {files[index]: error for index, error in decoded.broken.items()}
         explained = self._explain_pixels(decoded.images, top)
         found: list[ExplainedImage | Unreadable] = []
@@ -229,7 +229,7 @@ class Classifier:
     @isolated_process_state()
     def load_judged(
         self, name: str | None = None, *, progress: bool = False
-    ) -> JudgedImages[ImageSplit | StreamedSplit]:
+    ) -> JudgedImages[Split | StreamedSplit]:
         """Return the images of a data set that the network is judged on, prepared as it was trained.
 
         Without a name, these are the images that training judged it on. Of a folder of classes they are all
@@ -302,29 +302,29 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
             f"{file.path}: its network has no classes to name; resunit.create_model(weights=...) gives its features"
         )
     network = file.build().to(chosen).to(memory_format=torch.channels_last).eval()
-    preparation = preparation_of(file)
+    preprocessing = preprocessing_of(file)
     trained_in = file.result.get("precision")
     precision = "bf16" if trained_in == "bf16" and supports_bf16(chosen) else "fp32"
     return Classifier(
         file,
         network,
-        preparation.normalisation.to(chosen),
-        preparation.image_size,
-        preparation.shorter_side,
+        preprocessing.normalisation.to(chosen),
+        preprocessing.image_size,
+        preprocessing.shorter_side,
         precision,
     )
 
 
 def _load_exported(path: Path, device: torch.device) -> Classifier:
     record, network = read_exported(path)
-    preparation = preparation_of(record)
-    check_answers(record, network, preparation.image_size)
+    preprocessing = preprocessing_of(record)
+    check_answers(record, network, preprocessing.image_size)
     return Classifier(
         record,
         network,
-        outer_normalisation(preparation.normalisation, network.layout).to(device),
-        preparation.image_size,
-        preparation.shorter_side,
+        outer_normalisation(preprocessing.normalisation, network.layout).to(device),
+        preprocessing.image_size,
+        preprocessing.shorter_side,
         "fp32",
     )
 

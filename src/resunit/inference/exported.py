@@ -26,7 +26,7 @@ INPUT, OUTPUT = "images", "logits"
 EXTRA = "export"
 OPENVINO_FILE = "model.xml"
 
-Layout = Literal["float32 NCHW", "uint8 NCHW", "uint8 NHWC"]
+InputLayout = Literal["float32 NCHW", "uint8 NCHW", "uint8 NHWC"]
 """What an exported network takes: normalised numbers, or bytes that it normalises itself."""
 Compute = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
@@ -39,17 +39,17 @@ class ExportedNetwork(nn.Module):
         layout: what `compute` takes. For bytes, the images are floats from 0 to 255.
     """
 
-    def __init__(self, compute: Compute, layout: Layout):
+    def __init__(self, compute: Compute, layout: InputLayout):
         super().__init__()
         self.compute = compute
-        self.layout: Layout = layout
+        self.layout: InputLayout = layout
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits, on the device of the images."""
         return torch.from_numpy(self.compute(to_input(images, self.layout))).to(images.device)
 
 
-def to_input(images: Tensor, layout: Layout) -> npt.NDArray[Any]:
+def to_input(images: Tensor, layout: InputLayout) -> npt.NDArray[Any]:
     """Return images (N, 3, H, W) as the array of a layout; for bytes, they are whole numbers from 0 to 255."""
     if layout == "float32 NCHW":
         return images.float().cpu().contiguous().numpy()
@@ -57,7 +57,7 @@ def to_input(images: Tensor, layout: Layout) -> npt.NDArray[Any]:
     return (images.permute(0, 2, 3, 1) if layout == "uint8 NHWC" else images).contiguous().numpy()
 
 
-def outer_normalisation(normalisation: Normalisation, layout: Layout) -> Normalisation:
+def outer_normalisation(normalisation: Normalisation, layout: InputLayout) -> Normalisation:
     """Return what is left to normalise before a network of this layout: nothing, if it takes bytes."""
     if layout == "float32 NCHW":
         return normalisation
@@ -87,7 +87,7 @@ def read_exported(path: Path) -> tuple[NetworkRecord, ExportedNetwork]:
         document = parse_json(text)
         record = record_from_json(path, document)
         layout = document["input"]
-        if layout not in get_args(Layout):
+        if layout not in get_args(InputLayout):
             raise ValueError(f"an input of {layout!r}")
     except UsageError as error:
         raise FileFormatError(f"{path}: {error}") from error

@@ -5,21 +5,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-from torch import Tensor
-
-from resunit.data.data_uri import data_uri, png_uri
+from resunit.data.data_uri import data_uri
 from resunit.errors import DataError
 from resunit.inference.explained_image import Answers, ExplainedImage
 from resunit.io.atomic import written_whole
 from resunit.io.format import format_count, format_percent
 from resunit.io.page import render_page
+from resunit.training.class_activation_map import draw_evidence
 
 MOST_IMAGES = 200  # A page of more would be too large for a browser to open quickly.
 MOST_PROBLEMS = 100
-FOR_RGB, AGAINST_RGB = (224, 123, 40), (59, 125, 196)  # the orange and the blue of io/style.py
-MOST_OPAQUE = 220
 MOST_PIXELS_SHOWN_SHARP = 64
 
 
@@ -92,17 +87,3 @@ def written_page(path: Path, title: str) -> Iterator[PredictionsPage]:
     with written_whole(path) as write:
         yield page
         write(page.render().encode())
-
-
-def draw_evidence(evidence: Tensor) -> str:
-    """Return a map (H, W) as the data URI of a PNG with a pixel for each place.
-
-    Orange is evidence for the class and blue is evidence against it; the strongest place of the map is the most
-    opaque one.
-    """
-    values = evidence.numpy()
-    strongest = float(np.abs(values).max()) or 1.0
-    colours = np.where(values[..., None] > 0, FOR_RGB, AGAINST_RGB)
-    opacity = MOST_OPAQUE * np.abs(values[..., None]) / strongest
-    pixels = np.concatenate([colours, opacity], axis=-1).round().astype(np.uint8)
-    return png_uri(Image.fromarray(pixels, "RGBA"))

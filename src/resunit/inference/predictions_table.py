@@ -1,4 +1,4 @@
-"""The file of comma-separated values that predictions are written into, a line an image."""
+"""The file of comma-separated values that predictions are written into, with a line for each image."""
 
 import csv
 import io

@@ -8,7 +8,7 @@ from typing import ClassVar
 from resunit.errors import UsageError
 from resunit.inference.classifier import load, not_finite
 from resunit.inference.exported import ExportedNetwork
-from resunit.runs.schema import Split, ViewError
+from resunit.runs.schema import SplitName, ViewError
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import ViewPredictions, evaluate, evaluate_views
 from resunit.training.process_state import isolated_process_state
@@ -23,7 +23,7 @@ class WeightsEvaluation:
     weights: str
     """The path of the weights file."""
     data: str
-    split: Split
+    split: SplitName
     images: int
     loss: float
     """The mean cross-entropy."""

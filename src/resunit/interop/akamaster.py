@@ -9,7 +9,14 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from resunit.interop.library import Architecture, Conventions, LayerNames, Library, Preparation, index_by_name
+from resunit.interop.library import (
+    Architecture,
+    LayerNames,
+    Library,
+    LibraryConventions,
+    LibraryPreprocessing,
+    index_by_name,
+)
 from resunit.models.network import NetworkSpec
 from resunit.models.registry import BASIC
 
@@ -46,8 +53,8 @@ AKAMASTER = Library(
                 f"resnet{depth}",
                 replace(BASIC, depths=(units,) * 3),
                 LAYERS,
-                Conventions(zeros_on_both_sides=True),
-                Preparation(32, data="cifar"),
+                LibraryConventions(zeros_on_both_sides=True),
+                LibraryPreprocessing(32, data="cifar"),
             )
             for depth, units in UNITS_A_STAGE.items()
         )

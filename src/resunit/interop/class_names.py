@@ -1,24 +1,24 @@
 """The names of the classes of a converted network, which other libraries' files do not hold."""
 
 from resunit.data.cifar.facts import CIFAR10, CIFAR100
-from resunit.interop.library import Preparation
+from resunit.interop.library import LibraryPreprocessing
 from resunit.models.network import NetworkSpec
 
 IMAGENET_CLASSES = 1000
 
 
-def class_names(spec: NetworkSpec, preparation: Preparation) -> tuple[str, ...]:
+def class_names(spec: NetworkSpec, preprocessing: LibraryPreprocessing) -> tuple[str, ...]:
     """Return the names of a network's classes, in the order of the logits.
 
     Args:
         spec: the network's spec.
-        preparation: says what the library's own networks were trained on. If the network has another number of
+        preprocessing: says what the library's own networks were trained on. If the network has another number of
             classes than these data, its classes are called by their numbers.
     """
     for cifar in (CIFAR10, CIFAR100):
-        if preparation.data == "cifar" and spec.num_classes == len(cifar.classes):
+        if preprocessing.data == "cifar" and spec.num_classes == len(cifar.classes):
             return tuple(cifar.classes)
-    if preparation.data == "imagenet" and spec.num_classes == IMAGENET_CLASSES:
+    if preprocessing.data == "imagenet" and spec.num_classes == IMAGENET_CLASSES:
         return imagenet_names()
     return tuple(map(str, range(spec.num_classes)))
 

@@ -14,7 +14,7 @@ from resunit.errors import FileFormatError, UsageError
 from resunit.interop.class_names import class_names
 from resunit.interop.fitting import find_fitting
 from resunit.interop.foreign_file import ForeignState, read_foreign
-from resunit.interop.library import OUR_EPSILON, Architecture, Library, Preparation
+from resunit.interop.library import OUR_EPSILON, Architecture, Library, LibraryPreprocessing
 from resunit.interop.mapping import to_ours
 from resunit.interop.registry import find_architecture, find_library
 from resunit.io.places import user_path
@@ -94,13 +94,13 @@ def convert(source: str | Path, out: str | Path, *, library: str, architecture: 
     network.load_state_dict(tensors, assign=True)
     fitted = chosen.fit(named, chosen.rename(state.tensors))
     notes = describe_conversion(state, chosen, fitted, spec)
-    classes = class_names(spec, fitted.preparation)
+    classes = class_names(spec, fitted.preprocessing)
     write_weights(
         out,
         network,
         spec,
         classes=classes,
-        preprocessing=preprocessing_of(fitted.preparation),
+        preprocessing=preprocessing_to_json(fitted.preprocessing),
         result={
             "converted_from": {
                 "library": chosen.name,
@@ -171,13 +171,13 @@ def other_types(tensors: Mapping[str, Tensor]) -> str | None:
     return ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in types)) or None
 
 
-def preprocessing_of(preparation: Preparation) -> dict[str, Any]:
-    """Return the preparation of images as a weights file holds it."""
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (preparation.mean, preparation.std))
+def preprocessing_to_json(preprocessing: LibraryPreprocessing) -> dict[str, Any]:
+    """Return the preprocessing of images as a weights file holds it."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
     record: dict[str, Any] = {
-        "image_size": preparation.image_size,
+        "image_size": preprocessing.image_size,
         "normalisation": Normalisation("channel", mean, std).to_json(),
     }
-    if preparation.shorter_side is not None:
-        record["shorter_side"] = preparation.shorter_side
+    if preprocessing.shorter_side is not None:
+        record["shorter_side"] = preprocessing.shorter_side
     return record

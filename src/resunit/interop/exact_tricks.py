@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from resunit.interop.layers import Layer
+from resunit.interop.layers import LayerPlace
 from resunit.models.network import NetworkSpec
 
 
@@ -52,7 +52,7 @@ def stream_orders(spec: NetworkSpec) -> list[Tensor]:
 
 
 def reorder(
-    tensors: Mapping[str, Tensor], layers: Iterable[Layer], spec: NetworkSpec, orders: Sequence[Tensor]
+    tensors: Mapping[str, Tensor], layers: Iterable[LayerPlace], spec: NetworkSpec, orders: Sequence[Tensor]
 ) -> dict[str, Tensor]:
     """Return a network's tensors with the channels of the stream in another order.
 
@@ -77,7 +77,7 @@ def reorder(
 
 
 def _stream(
-    layer: Layer, last: Mapping[tuple[int, int, str], str], spec: NetworkSpec
+    layer: LayerPlace, last: Mapping[tuple[int, int, str], str], spec: NetworkSpec
 ) -> tuple[int | None, int | None]:
     """Return whose order a layer's output channels have and whose its input channels, as numbers of `orders`.
 

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from resunit.interop.library import (
     Architecture,
-    Conventions,
     LayerNames,
     Library,
+    LibraryConventions,
+    LibraryPreprocessing,
     ParameterNames,
-    Preparation,
     Refusal,
     index_by_name,
 )
@@ -41,7 +41,7 @@ OLD_LAYERS = LayerNames(
     shortcut_norm="bn{stage2}{unit_letter}_branch1",
     classifier="fc1000",
 )
-CONVENTIONS = Conventions(
+CONVENTIONS = LibraryConventions(
     epsilon=1.001e-5,
     momentum=0.01,
     convolution_biases=True,
@@ -59,7 +59,7 @@ PARAMETERS = ParameterNames(
     num_batches_tracked="",
 )
 # The mean colour of ImageNet as Caffe's networks subtract it, in RGB and in 255ths; nothing is divided.
-PREPARATION = Preparation(
+PREPARATION = LibraryPreprocessing(
     224,
     mean=(123.68 / 255, 116.779 / 255, 103.939 / 255),
     std=(1 / 255, 1 / 255, 1 / 255),

@@ -17,7 +17,7 @@ KUANGLIU = Library(
                 name.replace("resnet", "ResNet"),
                 replace(spec, stem="cifar", num_classes=10),
                 LAYERS,
-                preparation=FOR_CIFAR,
+                preprocessing=FOR_CIFAR,
             )
             for name, spec in SPECS.items()
             if spec.branch == "basic"

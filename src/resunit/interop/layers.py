@@ -21,7 +21,7 @@ OUTSIDE: dict[str, Place] = {"stem": "stem", "final_activation": "final", "class
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerPlace:
     """A convolution, batch norm or linear layer of a network, and where it stands; all counts begin at 0."""
 
     path: str
@@ -34,13 +34,13 @@ class Layer:
     unit: int = 0
 
 
-def layers_of(network: ResidualNetwork) -> list[Layer]:
+def layers_of(network: ResidualNetwork) -> list[LayerPlace]:
     """Return the layers with weights of a network whose units have a branch, a shortcut and a shared pre-activation.
 
     Raises:
         ValueError: a unit has weights in another part, such as a gate.
     """
-    found: list[Layer] = []
+    found: list[LayerPlace] = []
     numbers: Counter[tuple[object, ...]] = Counter()
     for path, module in network.named_modules():
         kind = KINDS.get(type(module))
@@ -55,6 +55,6 @@ def layers_of(network: ResidualNetwork) -> list[Layer]:
         else:
             stage, unit, place = 0, 0, OUTSIDE[root]
         key = (place, kind, stage, unit)
-        found.append(Layer(path, kind, place, numbers[key], stage, unit))
+        found.append(LayerPlace(path, kind, place, numbers[key], stage, unit))
         numbers[key] += 1
     return found

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from resunit.interop.layers import Layer
+from resunit.interop.layers import LayerPlace
 from resunit.models.network import NetworkSpec
 
 OUR_EPSILON = 1e-5
@@ -33,7 +33,7 @@ class LayerNames:
     final_norm: str = ""
     """The norm behind the last unit, which only pre-activation networks have."""
 
-    def of(self, layer: Layer) -> str:
+    def of(self, layer: LayerPlace) -> str:
         """Return the library's path of `layer`.
 
         Raises:
@@ -73,7 +73,7 @@ class ParameterNames:
 
 
 @dataclass(frozen=True)
-class Conventions:
+class LibraryConventions:
     """What a library does otherwise than resunit, with the same function in evaluation."""
 
     epsilon: float = OUR_EPSILON
@@ -92,7 +92,7 @@ class Conventions:
 
 
 @dataclass(frozen=True)
-class Preparation:
+class LibraryPreprocessing:
     """How a library prepares images for its networks: (x / 255 - mean) / std."""
 
     image_size: int
@@ -104,8 +104,8 @@ class Preparation:
     """What the library's own networks were trained on: it decides what the classes are called."""
 
 
-FOR_IMAGENET = Preparation(224, shorter_side=256)
-FOR_CIFAR = Preparation(32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), data="cifar")
+FOR_IMAGENET = LibraryPreprocessing(224, shorter_side=256)
+FOR_CIFAR = LibraryPreprocessing(32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), data="cifar")
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class Architecture:
     spec: NetworkSpec
     """The network in our words; a file decides about classes and input channels."""
     layers: LayerNames
-    conventions: Conventions = Conventions()
-    preparation: Preparation = FOR_IMAGENET
+    conventions: LibraryConventions = LibraryConventions()
+    preprocessing: LibraryPreprocessing = FOR_IMAGENET
 
 
 @dataclass(frozen=True)

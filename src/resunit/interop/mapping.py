@@ -8,7 +8,7 @@ from torch import Tensor
 
 from resunit.errors import FileFormatError, UsageError
 from resunit.interop.exact_tricks import reorder, stream_orders, with_epsilon, without_bias
-from resunit.interop.layers import Layer, layers_of
+from resunit.interop.layers import LayerPlace, layers_of
 from resunit.interop.library import OUR_EPSILON, Architecture, Library
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 
@@ -21,7 +21,7 @@ LARGEST_SIZE = 100_000  # of classes and of input channels, as in a spec
 class Pair:
     """One tensor under both names."""
 
-    layer: Layer
+    layer: LayerPlace
     ours: str
     """Empty for a bias that our convolution has not."""
     theirs: str
@@ -123,7 +123,7 @@ def from_ours(
 
 
 def _pairs(
-    network: ResidualNetwork, layers: list[Layer], library: Library, architecture: Architecture
+    network: ResidualNetwork, layers: list[LayerPlace], library: Library, architecture: Architecture
 ) -> Iterator[Pair]:
     """Yield every tensor of the library's network with our name for it."""
     names, conventions = library.parameters, architecture.conventions
@@ -254,7 +254,7 @@ def _their_shape(pair: Pair, architecture: Architecture) -> tuple[int, ...]:
     return tuple(_layout_of_theirs(torch.empty(pair.shape, device="meta"), pair, architecture).shape)
 
 
-def _spot(layer: Layer) -> tuple[str, int, int, int]:
+def _spot(layer: LayerPlace) -> tuple[str, int, int, int]:
     """Return what a convolution has in common with the norm directly after it."""
     return layer.place, layer.stage, layer.unit, layer.number
 

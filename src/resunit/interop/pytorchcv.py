@@ -12,7 +12,7 @@ from resunit.interop.library import (
     Architecture,
     LayerNames,
     Library,
-    Preparation,
+    LibraryPreprocessing,
     Refusal,
     index_by_name,
 )
@@ -98,7 +98,7 @@ def preactivate(spec: NetworkSpec) -> NetworkSpec:
     )
 
 
-def preparation_of(name: str) -> Preparation:
+def preprocessing_for(name: str) -> LibraryPreprocessing:
     """Return how images are prepared for the network of this name, which says what it was trained on."""
     return replace(FOR_CIFAR, data="svhn") if name.endswith("svhn") else FOR_CIFAR
 
@@ -109,11 +109,11 @@ PYTORCHCV = Library(
         *(Architecture(f"resnet{n}", s, RESNET) for n, s in make_imagenet_specs().items() if n != "269b"),
         *(Architecture(f"preresnet{n}", preactivate(s), PRERESNET) for n, s in make_imagenet_specs().items()),
         *(
-            Architecture(f"resnet{n}", s, RESNET_CIFAR, preparation=FOR_CIFAR)
+            Architecture(f"resnet{n}", s, RESNET_CIFAR, preprocessing=FOR_CIFAR)
             for n, s in make_cifar_specs().items()
         ),
         *(
-            Architecture(f"preresnet{n}", preactivate(s), PRERESNET_CIFAR, preparation=preparation_of(n))
+            Architecture(f"preresnet{n}", preactivate(s), PRERESNET_CIFAR, preprocessing=preprocessing_for(n))
             for n, s in make_cifar_specs().items()
         ),
     ),

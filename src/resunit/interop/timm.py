@@ -8,7 +8,14 @@ into two paths where it projects, and its classifier is a 1x1 convolution.
 from dataclasses import replace
 
 from resunit.interop import torchvision
-from resunit.interop.library import Architecture, Conventions, LayerNames, Library, Refusal, index_by_name
+from resunit.interop.library import (
+    Architecture,
+    LayerNames,
+    Library,
+    LibraryConventions,
+    Refusal,
+    index_by_name,
+)
 from resunit.models.network import NetworkSpec
 from resunit.models.registry import IMAGENET_BASIC, IMAGENET_BOTTLENECK
 
@@ -36,7 +43,7 @@ V2_DEEP = replace(
     stem_convs=("stem.conv1", "stem.conv2", "stem.conv3"),
     stem_norms=("stem.norm1", "stem.norm2"),
 )
-V2_CONVENTIONS = Conventions(classifier="1x1")
+V2_CONVENTIONS = LibraryConventions(classifier="1x1")
 
 DEPTHS = {
     10: (1, 1, 1, 1),

@@ -97,8 +97,8 @@ def adapt_to_spec(architecture: Architecture, spec: NetworkSpec) -> Architecture
         widths=spec.widths,
         bottleneck_ratio=spec.bottleneck_ratio,
     )
-    preparation = FOR_CIFAR if is_small else FOR_IMAGENET
-    return replace(architecture, spec=chosen, layers=layers, preparation=preparation)
+    preprocessing = FOR_CIFAR if is_small else FOR_IMAGENET
+    return replace(architecture, spec=chosen, layers=layers, preprocessing=preprocessing)
 
 
 TORCH_RESNET = Library(

@@ -40,13 +40,11 @@ def split_stem(stem: nn.Module) -> tuple[nn.Module, nn.Module]:
 
 
 def describe_features(network: Backbone) -> list[Feature]:
-    """Return what the stem, before its pooling, and each stage give; no image is computed."""
+    """Return the features that the stem, before its pooling, and each stage give; no image is computed."""
     layers, pool = split_stem(network.stem)
-    name = (
-        f"stem.{[name for name, _ in layers.named_children()][-1]}" if len([*layers.children()]) else "stem"
-    )
+    last_of_stem = [f"stem.{name}" for name, _ in layers.named_children()][-1:] or ["stem"]
     parts = [layers, *network.stages.children()]
-    names = [name, *(f"stages.{index}" for index in range(len(network.stages)))]
+    names = [*last_of_stem, *(f"stages.{index}" for index in range(len(network.stages)))]
     convolution = next(layer for layer in layers.modules() if isinstance(layer, nn.Conv2d))
     x = convolution.weight.new_empty(1, convolution.in_channels, SIDE_PIXELS, SIDE_PIXELS, device="meta")
     features: list[Feature] = []
@@ -62,7 +60,11 @@ def describe_features(network: Backbone) -> list[Feature]:
 
 
 def choose_indices(indices: int | Sequence[int] | None, count: int) -> tuple[int, ...]:
-    """Return the chosen of `count` features as timm does: the last so many for a number, and all for None.
+    """Return the indices, from 0, of the chosen features, as timm reads them.
+
+    Args:
+        indices: indices, of which negative ones count from the end; a number n means the last n, and None means all.
+        count: the number of features that there are.
 
     Raises:
         UsageError: there is no feature of an index, or none is chosen.
@@ -125,7 +127,7 @@ class FeaturePyramid(nn.Module):
         Args:
             network: what `resunit.create_model` returns; it stays as it is, and shares its layers.
             out_indices: 0 is the stem before its pooling, 1 the first stage and so on; a negative index counts from
-                the end, a number means the last so many, and None means all.
+                the end, a number n means the last n, and None means all.
             norm: whether the last stage's activations pass the network's final activation, as its classifier reads
                 them. Those of a pre-activation network are neither normalised nor activated otherwise.
 

@@ -267,7 +267,7 @@ class ResidualNetwork(nn.Module):
 
         Args:
             images: (N, in_channels, H, W).
-            indices: the chosen parts, as indices of `feature_info`; a number means the last so many, and None all.
+            indices: the chosen parts, as indices of `feature_info`; a number n means the last n, and None means all.
             norm: whether the last stage's activations pass the final activation.
             stop_early: whether the last chosen part ends the computation; its activations then stand first.
 

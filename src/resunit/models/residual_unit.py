@@ -18,7 +18,7 @@ from resunit.ops.processor import is_safe_channels_last
 
 BranchKind = Literal["one-layer", "basic", "bottleneck"]
 Nonlinearity = Literal["relu", "gelu"]
-Layer = Literal["norm", "relu"]
+PlacedLayer = Literal["norm", "relu"]
 """A layer of a `Placement`; "relu" stands for the network's nonlinearity, whichever it is."""
 QUARTER = 0.25  # The share of a bottleneck's channels that its inner convolutions have in the paper.
 
@@ -32,6 +32,16 @@ class ResidualUnit(nn.Module):
         after_addition: f; the identity if None.
         shared_preact: an activation before the split into two paths, as published pre-activation networks
             have it in units that change size; most units have none.
+
+    Example:
+        The unit of full pre-activation, Fig. 4(e), for 16 channels, written out. Its h and its f are the identity.
+
+            ResidualUnit(
+                branch=nn.Sequential(
+                    nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1, bias=False),
+                )
+            )
     """
 
     def __init__(
@@ -60,16 +70,19 @@ class ResidualUnit(nn.Module):
 #   (c) ReLU before addition         conv norm relu conv norm relu +
 #   (d) ReLU-only pre-activation     relu conv norm relu conv norm +
 #   (e) full pre-activation          norm relu conv norm relu conv +
+#
+# An activation after the addition that only the next branch reads, Eq. (9), is the same as one that begins this
+# branch, Fig. 5. So (d) and (e) keep the shortcut free of activations.
 
 
 @dataclass(frozen=True)
 class Placement:
     """Where the norms and nonlinearities of a unit stand, in order: one line of Fig. 4."""
 
-    before_first_conv: tuple[Layer, ...]
-    after_last_conv: tuple[Layer, ...]
-    after_addition: tuple[Layer, ...]
-    between_convs: tuple[Layer, ...] = ("norm", "relu")
+    before_first_conv: tuple[PlacedLayer, ...]
+    after_last_conv: tuple[PlacedLayer, ...]
+    after_addition: tuple[PlacedLayer, ...]
+    between_convs: tuple[PlacedLayer, ...] = ("norm", "relu")
 
 
 ORIGINAL = Placement(before_first_conv=(), after_last_conv=("norm",), after_addition=("relu",))
@@ -85,7 +98,7 @@ NONLINEARITIES: dict[Nonlinearity, type[nn.Module]] = {"relu": nn.ReLU, "gelu": 
 
 
 def activation(
-    layers: Iterable[Layer], channels: int, nonlinearity: Nonlinearity = "relu"
+    layers: Iterable[PlacedLayer], channels: int, nonlinearity: Nonlinearity = "relu"
 ) -> list[nn.Module]:
     """Return the modules for the `layers` of a `Placement`, for activations of `channels` channels."""
     return [

@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 def count_once(count: Callable[Concatenate[NetworkSpec, P], T]) -> Callable[Concatenate[NetworkSpec, P], T]:
-    """Return `count` with a memory: a pass over shapes takes as long as some steps of training.
+    """Return `count` with its results remembered, because a pass over shapes takes as long as some steps of training.
 
-    A network is the same if its spec and the code of its design are.
+    Two networks count as one if their specs are equal and the code of their design is the same.
     """
     counts: dict[str, tuple[Design | None, T]] = {}
 
@@ -87,7 +87,10 @@ def count_training_flops(spec: NetworkSpec, image_size: int, frozen: Sequence[st
 
 
 def count_along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) -> int:
-    """Return `count(spec)`, from networks of two units a stage at most; a further unit adds as much as the second."""
+    """Return `count(spec)`, computed from networks of at most two units a stage.
+
+    Each further unit adds as much as the second unit of its stage.
+    """
     depths = tuple(min(depth, 2) for depth in spec.depths)
     shallow = count(replace(spec, depths=depths))
     total = shallow
@@ -102,16 +105,19 @@ def count_along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) ->
 class ActivationMemory:
     """How many numbers training on one image stores between the forward and the backward pass.
 
-    `everything` counts all activations, and `recomputed` only the activations that activation checkpointing stores.
+    `everything` counts all activations, and `checkpointed` only those that activation checkpointing stores.
     """
 
     everything: int
-    recomputed: int
+    checkpointed: int
 
 
 @count_once
 def count_activations(spec: NetworkSpec, image_size: int, frozen: Sequence[str] = ()) -> ActivationMemory:
-    """Return the count, from the first two units of each stage: a further unit counts like the second."""
+    """Return the count for a network of `spec`, computed from the first two units of each stage.
+
+    Each further unit counts like the second unit of its stage.
+    """
     shallow = replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
     with torch.device("meta"):
         model = build(shallow)

@@ -31,10 +31,8 @@ def import_object(target: str, example: str) -> object:
     try:
         with _current_folder_importable():
             module = importlib.import_module(module_name)
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # The user's code may raise anything; a script may call sys.exit.
+    # The user's code may raise anything, and a script may call sys.exit.
+    except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
             raise UsageError(
                 f"{target}: {error} here or where Python looks; give the command in the folder of the module, or "

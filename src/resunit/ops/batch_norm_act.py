@@ -35,7 +35,7 @@ class LayerSequence(nn.Sequential):
         index = 0
         while index < len(layers):
             layer = layers[index]
-            if type(layer) is nn.BatchNorm2d and is_plain(layer) and kernels.takes(x, layer):
+            if type(layer) is nn.BatchNorm2d and is_plain(layer) and kernels.can_compute(x, layer):
                 name = fusable_activation(layers[index + 1] if index + 1 < len(layers) else None)
                 x = kernels.batch_norm_act(x, layer, name)
                 index += 1 if name == "identity" else 2

@@ -11,7 +11,7 @@ from resunit.errors import PropagationError
 from resunit.io.places import user_path
 from resunit.propagation.junction import Junction
 from resunit.propagation.measures.direct_between import DirectBetween
-from resunit.propagation.show.judgement import judge
+from resunit.propagation.show.judgement import judge_signal
 from resunit.propagation.show.notebook import render_notebook
 from resunit.propagation.show.plot import plot
 from resunit.propagation.show.remedies import remedies
@@ -62,7 +62,7 @@ class Propagation:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the signal passes directly; if not, where, by what, and how much is left."""
-        return judge(select_reached(self.junctions), self.absent)
+        return judge_signal(select_reached(self.junctions), self.absent)
 
     @cached_property
     def evidence(self) -> tuple[str, ...]:

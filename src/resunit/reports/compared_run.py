@@ -8,7 +8,7 @@ from typing import Any
 from resunit.errors import UsageError, unknown
 from resunit.runs.judged_images import are_few
 from resunit.runs.recipe_format import WITHOUT_EFFECT
-from resunit.runs.schema import CurvePoint, Split, Status
+from resunit.runs.schema import CurvePoint, SplitName, Status
 
 # These fields have columns of their own.
 NETWORK_AND_DATA = ("data", "model", "design")
@@ -49,7 +49,7 @@ class ComparedRun:
     error: float | None
     best_error: float | None = None
     seconds: float | None = None
-    split: Split = "test"
+    split: SplitName = "test"
     images: int | None = None
     classes: int | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)

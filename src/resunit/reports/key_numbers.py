@@ -11,9 +11,9 @@ from resunit.io.format import (
     format_rounded_count,
 )
 from resunit.runs.read import Run, is_finite
-from resunit.runs.schema import View
+from resunit.runs.schema import ViewName
 
-WORDS_FOR_VIEWS: dict[View, str] = {
+WORDS_FOR_VIEWS: dict[ViewName, str] = {
     "large_crop": "a larger crop",
     "ten_crops": "ten crops",
     "mirror": "image and mirror image",

@@ -71,7 +71,7 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PaperComparison:
     """A table of the paper beside the measurements made here.
 
     Attributes:
@@ -113,7 +113,7 @@ def format_median_and_range(errors: Sequence[float]) -> str:
     return f"{text} ({min(errors):.1f} to {max(errors):.1f})" if len(errors) > 1 else text
 
 
-def comparison_for_terminal(comparison: Comparison) -> RichTable:
+def comparison_for_terminal(comparison: PaperComparison) -> RichTable:
     """Return a table that rich prints; of the training errors it has the median alone, to be narrow."""
     from rich.table import Table as RichTable
 
@@ -140,7 +140,7 @@ def claims_for_terminal(claims: Sequence[ClaimRow]) -> RichTable:
     return table
 
 
-def comparison_in_markdown(comparison: Comparison) -> str:
+def comparison_in_markdown(comparison: PaperComparison) -> str:
     """Return the table with its title and caption as a section of Markdown."""
     table = render_markdown_table(HEADINGS, [_cells(row) for row in comparison.rows])
     return f"## {comparison.title}\n\n{table}\n\n{comparison.caption}\n"

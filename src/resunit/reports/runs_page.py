@@ -13,7 +13,7 @@ from resunit.io.sortable_table import SortableTable
 from resunit.io.style import BLUE, FONT
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Plot, draw_interactive_curves
-from resunit.reports.paper_comparison import ClaimRow, Comparison
+from resunit.reports.paper_comparison import ClaimRow, PaperComparison
 from resunit.reports.runs_comparison import RunsComparison
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def render_runs_page(
     title: str,
-    comparisons: Sequence[Comparison],
+    comparisons: Sequence[PaperComparison],
     claims: Sequence[ClaimRow],
     tally: str,
     plots: Sequence[Plot],

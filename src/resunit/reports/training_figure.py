@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from resunit.io.style import BLUE, FONT, GREY
 from resunit.runs.read import is_finite
-from resunit.runs.schema import LogLine, Split
+from resunit.runs.schema import LogLine, SplitName
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_MARKERS = 50
 
 
-def draw_training(log: Sequence[LogLine], split: Split) -> Figure:
+def draw_training(log: Sequence[LogLine], split: SplitName) -> Figure:
     """Return error, loss and learning rate against the epoch, below each other.
 
     Errors and losses on training images are dashed; the paper draws only the training loss dashed. The legend names

@@ -4,14 +4,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from resunit.reports.paper_comparison import ClaimRow, Comparison, ComparisonRow
+from resunit.reports.paper_comparison import ClaimRow, ComparisonRow, PaperComparison
 from resunit.reproduction.claims import ClaimOutcome
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.claims.quantities import POINTS_BELOW_CHANCE, is_at_chance
+from resunit.reproduction.experiments.setting import (
+    Setting,
+    find_most_common,
+    select_newest_of_each_seed,
+    setting_of,
+)
 from resunit.reproduction.paper.networks import network_of
 from resunit.reproduction.paper.rows import Row
 from resunit.reproduction.paper.tables import RECIPE_OF_ROW, Table
-from resunit.reproduction.setting import Setting, find_most_common, select_newest_of_each_seed, setting_of
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.recipe import is_own_design
 from resunit.training.recipes import paper
@@ -84,7 +89,7 @@ def with_own_rows(name: str, table: Table, records: Iterable[ExperimentRecord]) 
     return replace(table, rows=(*table.rows, *own.values())) if own else table
 
 
-def make_comparison(table: Table, records: Sequence[ExperimentRecord]) -> Comparison:
+def make_comparison(table: Table, records: Sequence[ExperimentRecord]) -> PaperComparison:
     """Return the table with the runs made here.
 
     A row shows runs of one setting: the table's most common one if the row has it, else its own longest.
@@ -98,7 +103,7 @@ def make_comparison(table: Table, records: Sequence[ExperimentRecord]) -> Compar
         shown[name] = [record for record in found if setting_of(record) == chosen]
     rows = tuple(_comparison_row(row, shown[row.id], common) for row in table.rows)
     everything = [record for found in shown.values() for record in found]
-    return Comparison(table.title, describe_conditions(everything, common), rows)
+    return PaperComparison(table.title, describe_conditions(everything, common), rows)
 
 
 def _comparison_row(row: Row, records: list[ExperimentRecord], common: Setting | None) -> ComparisonRow:

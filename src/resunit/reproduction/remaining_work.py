@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rich.table import Table as RichTable
 
 from resunit.errors import FileFormatError, UsageError
-from resunit.reproduction.experiment import Experiment, PlannedRun
+from resunit.reproduction.experiments.experiment import Experiment, PlannedRun
 from resunit.reproduction.plan import FOLDER, Plan
 from resunit.reproduction.recorded_precision import is_recorded
 from resunit.reproduction.reproduce import plan_as_recorded, threads_of_run
@@ -16,7 +16,7 @@ from resunit.reproduction.running.run_times import seconds_of_runs
 from resunit.reproduction.running.runner import count_steps_done
 from resunit.runs.recipe_format import WITHOUT_EFFECT
 
-State = Literal["recorded", "begun", "missing"]
+StateOfRun = Literal["recorded", "begun", "missing"]
 SECONDS_AN_HOUR = 3600
 
 
@@ -35,7 +35,7 @@ class RunAhead:
 
     row: str
     seed: int
-    state: State
+    state: StateOfRun
     steps: int
     steps_done: int
     seconds: float
@@ -65,7 +65,7 @@ class RemainingWork:
         left = [run.seconds for run in self.runs]
         return max([sum(left) / self.jobs, *left])
 
-    def count(self, state: State) -> int:
+    def count(self, state: StateOfRun) -> int:
         """Return the number of runs in a state."""
         return sum(run.state == state for run in self.runs)
 
@@ -132,7 +132,7 @@ def list_remaining_work(plan: Plan, *, jobs: int | None) -> RemainingWork:
     for run, is_done in zip(planned, recorded, strict=True):
         steps = run.recipe.steps or 0
         done = None if is_done else _count_steps_done(run, begun, plan.out)
-        state: State = "recorded" if is_done else "missing" if done is None else "begun"
+        state: StateOfRun = "recorded" if is_done else "missing" if done is None else "begun"
         share_left = 0.0 if is_done else 1 - (done or 0) / steps if steps else 1.0
         time = 0.0 if is_done else next(seconds) * share_left
         finished = steps if is_done else done or 0
@@ -169,5 +169,5 @@ def _select_determining(recipe: Any) -> dict[str, Any]:
     return {name: value for name, value in recipe.items() if name not in WITHOUT_EFFECT}
 
 
-def _seeds(runs: Sequence[RunAhead], state: State) -> str:
+def _seeds(runs: Sequence[RunAhead], state: StateOfRun) -> str:
     return ", ".join(str(run.seed) for run in runs if run.state == state)

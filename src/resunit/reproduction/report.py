@@ -14,7 +14,7 @@ from resunit.reports.compared_run import ComparedRun, with_all_options
 from resunit.reports.costs import Cost, write_costs_in_markdown
 from resunit.reports.curves import Curve, Plot, draw_curves
 from resunit.reports.measurement_table import make_measurement_table
-from resunit.reports.paper_comparison import Comparison, claims_in_markdown, comparison_in_markdown
+from resunit.reports.paper_comparison import PaperComparison, claims_in_markdown, comparison_in_markdown
 from resunit.reports.printed_table import table_in_markdown
 from resunit.reports.run_table import make_run_table
 from resunit.reports.runs_comparison import RunsComparison, compare
@@ -31,9 +31,9 @@ from resunit.reproduction.comparison import (
 )
 from resunit.reproduction.evidence.compared_runs import compare_experiment
 from resunit.reproduction.evidence.find_records import find_records
+from resunit.reproduction.experiments.setting import setting_of
+from resunit.reproduction.figures.training_curves import make_curves
 from resunit.reproduction.paper.tables import TABLES
-from resunit.reproduction.setting import setting_of
-from resunit.reproduction.training_curves import make_curves
 from resunit.runs.schema import ExperimentRecord
 
 SUFFIXES = (".html", ".md")
@@ -149,7 +149,7 @@ def _markdown_of_runs(
 def _markdown(
     head: str,
     outcomes: Sequence[ClaimOutcome],
-    comparisons: Sequence[Comparison],
+    comparisons: Sequence[PaperComparison],
     figures: dict[str, Plot],
     records: Sequence[ExperimentRecord],
     out: Path,

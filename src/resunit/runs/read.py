@@ -11,7 +11,7 @@ from resunit.runs.confusion import Confusion
 from resunit.runs.folder import RunFolder, resume_command
 from resunit.runs.judged_images import are_few
 from resunit.runs.recipe_format import upgrade_recipe
-from resunit.runs.schema import Environment, Evaluation, LogLine, PropagationLine, RunResult, Split
+from resunit.runs.schema import Environment, Evaluation, LogLine, PropagationLine, RunResult, SplitName
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Run:
     evaluation: Evaluation | None
 
     @property
-    def split(self) -> Split:
+    def split(self) -> SplitName:
         """The images that the run was judged on."""
         return self.result.split
 
     @property
-    def watched(self) -> Split:
+    def watched(self) -> SplitName:
         """The images of the evaluations during training."""
         return self.log[-1].split if self.log else self.result.watched
 
     @property
-    def last_split(self) -> Split:
+    def last_split(self) -> SplitName:
         """The images that `last_error` was measured on."""
         return self.split if is_finite(self.result.error) else self.watched
 

@@ -11,17 +11,17 @@ from typing import Any, ClassVar, Literal
 from resunit.runs.machine import Machine
 from resunit.runs.notebook import render_result
 
-Split = Literal["test", "validation"]
+SplitName = Literal["test", "validation"]
 Status = Literal["done", "diverged", "stopped", "failed"]
 Given = Literal["data", "model"]
-View = Literal["mirror", "tta", "large_crop", "ten_crops"]
+ViewName = Literal["mirror", "tta", "large_crop", "ten_crops"]
 
 
 @dataclass(frozen=True)
 class ViewError:
     """The errors, in percent, on views of each image other than the plain one."""
 
-    view: View
+    view: ViewName
     """"mirror" averages over the image and its mirror image, "tta" over shifted and mirrored images."""
     error: float
     top5_error: float | None = None
@@ -54,7 +54,7 @@ class RunResult:
     evaluation_flops: int
     wall_seconds: float
     images_per_second: float | None
-    split: Split = "test"
+    split: SplitName = "test"
     """The images that the run was judged on at its end."""
     test_error: float | None = None
     best_test_error: float | None = None
@@ -96,16 +96,16 @@ class RunResult:
         )
 
     @property
-    def watched(self) -> Split:
+    def watched(self) -> SplitName:
         """The images of the evaluations during training: validation images if there are both kinds."""
         return "test" if self.best_validation_error is None and self.split == "test" else "validation"
 
     @property
     def top5_error(self) -> float | None:
-        """The top-5 error in percent on those images, where there are at least 100 classes."""
+        """The top-5 error in percent on the images that the run was judged on, where there are at least 100 classes."""
         return self.validation_top5_error if self.split == "validation" else self.test_top5_error
 
-    def view(self, name: View) -> ViewError | None:
+    def view(self, name: ViewName) -> ViewError | None:
         """Return the errors on the view called `name`, if the run was evaluated on it."""
         return next((found for found in self.views if found.view == name), None)
 
@@ -123,7 +123,7 @@ class LogLine:
     epoch: float
     train_loss: float | None
     train_error: float | None
-    split: Split
+    split: SplitName
     loss: float | None
     """Mean cross-entropy on the split's images; None if it is not finite."""
     error: float | None
@@ -170,6 +170,9 @@ class Prediction:
     true_probability: float
     image: str
     """The image, or a smaller copy, as a data URI."""
+    evidence: str | None = None
+    """Where the evidence for the predicted class lies: the class activation map as a picture, a data URI with a pixel
+    for each place. None before format 4, and where no map was made."""
 
     @property
     def is_right(self) -> bool:
@@ -208,9 +211,9 @@ class Calibration:
 class Evaluation:
     """The confusion matrix of the final weights and examples of their answers, as evaluation.json holds them."""
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
 
-    split: Split
+    split: SplitName
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Counts; rows are the true class and columns the predicted one."""
@@ -316,7 +319,7 @@ class ExperimentRecord:
     test_error: float | None = None
     train_loss: float | None = None
     steps_done: int | None = None
-    split: Split = "test"
+    split: SplitName = "test"
     classes: int | None = None
     test_loss: float | None = None
     test_top5_error: float | None = None

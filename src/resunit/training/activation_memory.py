@@ -50,7 +50,7 @@ def resolve_activation_checkpointing(
 def bytes_per_image(memory: ActivationMemory, precision: str) -> dict[Mode, int]:
     """Return the bytes that each mode stores for one image in "bf16", "fp32" or "fp64"."""
     number = BYTES_PER_NUMBER[precision]
-    return {"fast": memory.everything * number, "small": memory.recomputed * number}
+    return {"fast": memory.everything * number, "small": memory.checkpointed * number}
 
 
 def _remedy(images: int, needs: dict[Mode, int], room: float) -> str:

@@ -19,7 +19,8 @@ from resunit.data import (
     images_for_training,
 )
 from resunit.training.distributed import Distributed
-from resunit.training.mixing import Mixing
+from resunit.training.mixing import ImageMixing
+from resunit.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Batches:
     """The dtype of the images, which is the network's."""
     chances: Tensor | None = None
     """Numbers (N,) in proportion to which images are drawn; None shows each image once an epoch."""
-    mixing: Mixing | None = None
+    mixing: ImageMixing | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -107,3 +108,16 @@ class Batches:
             return GhostBatch(images.to(self.dtype), labels, labels)
         images, shares = self.mixing(images, labels, step)
         return GhostBatch(images.to(self.dtype), shares.argmax(1), shares.to(self.dtype))
+
+
+def describe_augmentation(recipe: Recipe) -> Augmentation:
+    """Return the augmentation of `recipe`."""
+    return Augmentation(
+        recipe.padding,
+        recipe.padding_mode,
+        recipe.flip,
+        recipe.crop,
+        recipe.colour,
+        recipe.rand_augment,
+        recipe.random_erasing,
+    )

@@ -45,7 +45,7 @@ def load_dataset_once(recipe: Recipe, distributed: Distributed) -> AnyDataset:
     return dataset or load_dataset(recipe, progress=False)
 
 
-def hold_out(recipe: Recipe, dataset: AnyDataset) -> AnyDataset:
+def hold_out_validation(recipe: Recipe, dataset: AnyDataset) -> AnyDataset:
     """Return the data set with the images that `recipe` holds out in the place of its test images.
 
     A note says if images to evaluate on are among those to train on.

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.data import EvaluationCrop, Normalisation, Split, StreamedSplit
-from resunit.runs.schema import View, ViewError
+from resunit.runs.schema import ViewError, ViewName
 from resunit.training.distributed import Distributed
 from resunit.training.precision import autocast, dtype_of_weights
 
 AnySplit = Split | StreamedSplit
 PIXELS_AT_ONCE = 500 * 32 * 32  # A larger batch takes more memory and is no faster.
 CLASSES_WITH_TOP5 = 100  # With fewer classes the top-5 error says little, and no paper reports it.
-CROPS: dict[View, EvaluationCrop] = {"large_crop": "large crop", "ten_crops": "ten crops"}
+CROPS: dict[ViewName, EvaluationCrop] = {"large_crop": "large crop", "ten_crops": "ten crops"}
 
 
 class Errors(NamedTuple):
@@ -135,8 +135,8 @@ def evaluate_views(
         return gather_logits(network, split, normalisation, precision, distributed)
 
     if isinstance(split, StreamedSplit):
-        views: tuple[View, ...] = ("large_crop", "ten_crops") if tta else ("large_crop",)
-        logits: dict[View, Tensor] = {view: logits_on(replace(split, crop=CROPS[view])) for view in views}
+        views: tuple[ViewName, ...] = ("large_crop", "ten_crops") if tta else ("large_crop",)
+        logits: dict[ViewName, Tensor] = {view: logits_on(replace(split, crop=CROPS[view])) for view in views}
         passes = {split.large_side: 1} | ({split.side: 10} if tta else {})
     elif tta:
         logits, passes = _add_up_views(split, logits_on), {split.side: 6}
@@ -147,7 +147,7 @@ def evaluate_views(
     return ViewPredictions(errors, passes)
 
 
-def _add_up_views(split: Split, logits_on: Callable[[Split], Tensor]) -> dict[View, Tensor]:
+def _add_up_views(split: Split, logits_on: Callable[[Split], Tensor]) -> dict[ViewName, Tensor]:
     """Return the logits (N, classes) of "mirror" and of "tta".
 
     "mirror" adds up the image and its mirror image. "tta" adds up twice these two, and once the image moved

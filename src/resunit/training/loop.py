@@ -22,19 +22,20 @@ from resunit.training.ghost_batch_norm import count_ghost_batches, set_momentum
 from resunit.training.launch import check_can_be_found_again, count_restarts
 from resunit.training.own_network import OwnNetwork, keeping_settings
 from resunit.training.precision import autocast
+from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import quick
 from resunit.training.same_run import check_given, check_recipe_of_run
-from resunit.training.setup import TrainingSetup, prepare
+from resunit.training.setup import TrainingSetup
 from resunit.training.signals import StopRequest, stop_requests
 from resunit.training.state import TrainingState
 from resunit.training.threads import limit_threads, set_recorded_threads
 from resunit.training.writer import OnLog, RunWriter
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
-# A stored recipe gives these fields as they were resolved, which says more than what was asked for.
+# recipe.json holds the resolved values of these fields, so they may differ from those of the recipe that was given.
 RESOLVED_FIELDS = {"data", "weights", "batch_size", "precision", "activation_checkpointing"}
 
 
@@ -161,7 +162,7 @@ def resume(
 
 
 def _lengthening(folder: RunFolder, setup: TrainingSetup) -> Lengthening:
-    """Return the new total length that a run gets. Raises UsageError if the run has done as many steps."""
+    """Return the new total length that a run gets. Raises UsageError if it is no greater than what the run has done."""
     checkpoint = find_newest_checkpoint(folder.checkpoints)
     done = 0 if checkpoint is None else checkpoint.state.step
     if setup.steps <= done:

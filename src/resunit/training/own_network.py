@@ -14,7 +14,7 @@ from resunit.errors import UsageError
 from resunit.training.process_state import isolated_random_numbers
 from resunit.training.recipe import Recipe
 
-DESIGN = "own network"
+DESIGN_OF_OWN = "own network"
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,7 +96,7 @@ class Recipe:
     """The loss of an image counts alike in all classes (none), or in inverse proportion to the number of images of
     its class (balanced)."""
     batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
-    """A step takes this many images over all devices; and never more than there are to train on; none means 250, or a
+    """A step takes this many images over all devices, and never more than there are to train on; none means 250, or a
     sixteenth of a small data set."""
     ghost_batch_size: Annotated[int | None, BATCH_SIZE, DATA] = None
     """Batch norm normalises over this many images, one micro-batch; none takes the whole batch, over all devices."""
@@ -146,7 +146,7 @@ class Recipe:
     """Gradients whose norm, over all parameters, is greater than this are scaled down to it; none leaves them."""
     ema_decay: Annotated[float | None, DECAY, OPTIMIZER] = None
     """The weights that are evaluated and kept are an exponential moving average of those of all steps, with this
-    decay, such as 0.999; in the first steps the decay is lower. None keeps the weights of the last step."""
+    decay, such as 0.999; in the first steps the decay is lower; none keeps the weights of the last step."""
     label_smoothing: Annotated[float, SHARE_BELOW_ONE, OPTIMIZER] = 0.0
     """This share of a label's probability is spread over all classes."""
     train_norm_scale: Annotated[bool, OPTIMIZER] = True
@@ -193,7 +193,8 @@ class Recipe:
     """All activations are stored for the backward pass (fast), or most are computed again (small), so that memory
     grows with the square root of the depth; auto means fast where that fits. The weights are the same."""
     checkpoint_every: Annotated[int | None, COUNT, MACHINE] = None
-    """A checkpoint is written each time so many steps have passed (none: each epoch), and at least every 10 minutes."""
+    """A checkpoint is written each time this many steps have passed (none: each epoch), and at least every 10
+    minutes."""
     device: Annotated[str, MACHINE] = "auto"
     """The device is auto or one of torch's, such as cpu or cuda:1."""
 

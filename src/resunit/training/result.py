@@ -2,15 +2,19 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 
 import torch
+from torch import nn
 
 from resunit.data.data_uri import data_uri
+from resunit.models.network import ResidualNetwork
 from resunit.models.summary import count_parameters
 from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.schema import Evaluation, Prediction, RunResult, Status
 from resunit.training.calibration import measure_calibration
+from resunit.training.class_activation_map import compute_mapped_logits, draw_evidence
 from resunit.training.evaluation import Predictions, ViewPredictions
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState
@@ -87,11 +91,12 @@ def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evalu
     """Return the confusion matrix of the final weights, their worst mistakes, and a sample of their answers."""
     worst, spread = predictions.find_worst_mistakes(MISTAKES_SHOWN), spread_over(len(predictions.labels))
     answers = _answers_to([*worst, *spread], setup, predictions)
+    evidence = _evidence_for(worst, setup)
     return Evaluation(
         split=setup.dataset.split_name,
         classes=setup.dataset.classes,
         confusion=predictions.confusion(),
-        mistakes=answers[: len(worst)],
+        mistakes=tuple(map(_with_evidence, answers[: len(worst)], evidence)),
         predictions=answers[len(worst) :],
         calibration=measure_calibration(predictions.probabilities, predictions.labels),
     )
@@ -127,3 +132,31 @@ def _answers_to(
             )
         )
     return tuple(answers)
+
+
+def _evidence_for(indices: Sequence[int], setup: TrainingSetup) -> list[str | None]:
+    """Return where the evidence for the answers to some images of the split lies, as data URIs.
+
+    A network without one linear layer after a mean has no such map.
+    """
+    network = setup.kept.network
+    if (
+        not indices
+        or not isinstance(network, ResidualNetwork)
+        or not isinstance(network.classifier, nn.Linear)
+    ):
+        return [None] * len(indices)
+    device, precision = setup.distributed.device, setup.recipe.precision
+    evidence: list[str | None] = []
+    was_training = network.training
+    network.eval()
+    for pictures in setup.dataset.test.pictures(torch.tensor(indices, dtype=torch.int64)):
+        images = pictures.to(device)
+        found = compute_mapped_logits(network, network.classifier, images, setup.normalisation, precision)
+        evidence += map(draw_evidence, found.maps.cpu())
+    network.train(was_training)
+    return evidence
+
+
+def _with_evidence(answer: Prediction, evidence: str | None) -> Prediction:
+    return replace(answer, evidence=evidence)

@@ -9,7 +9,7 @@ from resunit.errors import UsageError
 from resunit.models.network import NetworkSpec, ResidualNetwork
 from resunit.models.registry import IMAGENET, check_network, stored_weights
 from resunit.models.weights import WeightsFile, read_weights
-from resunit.training.preparation import Preparation, preparation_of
+from resunit.training.preprocessing import Preprocessing, preprocessing_of
 from resunit.training.recipe import Recipe
 
 DATA_CHANNELS = 3  # All data sets have colour images; grey ones are read as such.
@@ -20,7 +20,7 @@ class StartingWeights:
     """A weights file that a run starts from."""
 
     file: WeightsFile
-    preparation: Preparation
+    preprocessing: Preprocessing
     checksum: str
     """The SHA-256 of the file, in hexadecimal."""
     recorded: str
@@ -56,7 +56,7 @@ class StartingWeights:
         """
         if recipe.image_size is not None or not is_folder(recipe.data):
             return recipe.image_size
-        return self.preparation.image_size
+        return self.preprocessing.image_size
 
     def normalisation_for(self, recipe: Recipe, side: int) -> Normalisation:
         """Return the normalisation that the network was trained with.
@@ -64,7 +64,7 @@ class StartingWeights:
         Raises:
             UsageError: it is a mean image of another size than `side` pixels.
         """
-        normalisation = self.preparation.normalisation
+        normalisation = self.preprocessing.normalisation
         if normalisation.kind == "pixel" and normalisation.mean.shape[-1] != side:
             stored = normalisation.mean.shape[-1]
             raise UsageError(
@@ -88,7 +88,7 @@ def read_starting_weights(recipe: Recipe) -> StartingWeights | None:
     if recipe.model is not None:
         check_network(file, recipe.model, recipe.design, recipe.model_options)
     recorded = recipe.weights if recipe.weights == IMAGENET else str(path.resolve())
-    return StartingWeights(file, preparation_of(file), checksum_of(recipe.weights), recorded)
+    return StartingWeights(file, preprocessing_of(file), checksum_of(recipe.weights), recorded)
 
 
 def checksum_of(weights: str) -> str:

@@ -46,8 +46,8 @@ class RunWriter:
 
         Args:
             command: the command that starts the run, as it was typed.
-            lengthening: the new total length that the run gets. Its recipe.json gets it too, and its result goes,
-                because the run has not ended any more.
+            lengthening: the new total length that the run gets. It is written into recipe.json, and the result is
+                removed, because the run has not ended any more.
 
         Raises:
             RunError: another process trains this run.
@@ -77,9 +77,8 @@ class RunWriter:
                     command=earlier.command,
                     lengthened=(*earlier.lengthened, *new),
                 )
-            if (
-                lengthening is not None
-            ):  # The old result goes first: beside a longer recipe it would be wrong.
+            if lengthening is not None:
+                # The old result goes first: beside a longer recipe it would be wrong.
                 self.folder.result.unlink(missing_ok=True)
             self.folder.write_environment(environment)
             if lengthening is not None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from resunit.data.dataset import Split
 from resunit.data.images import opened_upright
-from resunit.data.layout import find_layout
+from resunit.data.layout import find_folder_layout
 from resunit.data.loading import is_folder, load, named_folder
 
 SplitName = Literal["train", "validation", "test"]
@@ -52,7 +52,7 @@ def list_images(name: str, progress: bool = False) -> Listing:
 
 
 def _list_folder(folder: Path) -> Listing:
-    layout = find_layout(folder)
+    layout = find_folder_layout(folder)
     splits = zip(SPLITS, (layout.train, layout.validation, layout.test), strict=True)
     files: list[tuple[Path, SplitName, str]] = [
         (path, split, name)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from resunit.errors import ExportError
 from resunit.inference.exported import Compute
-from resunit.interop.export.subject import Subject
+from resunit.interop.export.subject import ExportSubject
 
 RELATIVE_TOLERANCE = 1e-4
 """The largest difference, as a share of the largest logit. Logits of a thousand exist, so it is not absolute."""
@@ -31,7 +31,7 @@ class Agreement:
     """The data set of the images."""
 
 
-def compare(logits: Logits, subject: Subject) -> Agreement:
+def compare(logits: Logits, subject: ExportSubject) -> Agreement:
     """Return how far `logits` is from the network itself, on one image, on five together, and on all the others.
 
     Raises:
@@ -53,7 +53,7 @@ def compare(logits: Logits, subject: Subject) -> Agreement:
     return Agreement(relative, same, len(expected), subject.origin)
 
 
-def check(logits: Logits, subject: Subject, target: str) -> Agreement:
+def check(logits: Logits, subject: ExportSubject, target: str) -> Agreement:
     """Return the agreement of an exported network with the network itself.
 
     The first answers are then the same too, except where the network's two highest logits are as near to each other

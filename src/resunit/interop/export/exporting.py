@@ -10,32 +10,32 @@ import torch
 from resunit.data.examples import Examples, example_images
 from resunit.errors import UsageError, unknown
 from resunit.inference.classifier import Classifier, load
-from resunit.inference.exported import Layout, outer_normalisation, to_input
+from resunit.inference.exported import InputLayout, outer_normalisation, to_input
 from resunit.interop.export.check import Agreement
 from resunit.interop.export.hub import write_hub
 from resunit.interop.export.int8 import Int8, write_onnx_int8, write_openvino_int8
 from resunit.interop.export.onnx import write_onnx
 from resunit.interop.export.openvino import write_openvino
-from resunit.interop.export.subject import Subject, with_layout
+from resunit.interop.export.subject import ExportSubject, with_layout
 from resunit.interop.export.timm import write_timm
 from resunit.interop.export.torch_export import write_torch_export
 from resunit.io.places import user_path
 from resunit.models.weights import WeightsFile
-from resunit.training.preparation import Preparation
+from resunit.training.preprocessing import Preprocessing
 from resunit.training.process_state import isolated_process_state
 
 CHECKED_IMAGES = 64
 COLOURS = 3
 
-LAYOUTS: Mapping[str | None, Layout] = {None: "float32 NCHW", "nchw": "uint8 NCHW", "nhwc": "uint8 NHWC"}
-WriteInt8: TypeAlias = Callable[[Subject, Classifier, str | None, Path], tuple[Agreement, Int8]]
+LAYOUTS: Mapping[str | None, InputLayout] = {None: "float32 NCHW", "nchw": "uint8 NCHW", "nhwc": "uint8 NHWC"}
+WriteInt8: TypeAlias = Callable[[ExportSubject, Classifier, str | None, Path], tuple[Agreement, Int8]]
 
 
 @dataclass(frozen=True)
 class Target:
     """A kind of file that a network is exported to."""
 
-    write: Callable[[Subject, Path], Agreement]
+    write: Callable[[ExportSubject, Path], Agreement]
     suffix: str | None = None
     """The ending of its file; None for a folder."""
     takes_preprocessing: bool = True
@@ -62,7 +62,7 @@ class Exported:
     source: str
     """The weights file."""
     target: str
-    input: Layout
+    input: InputLayout
     """What the exported network takes."""
     image_size: int
     """The side in pixels of the images; their number is free."""
@@ -129,7 +129,7 @@ def export(
         str(subject.file.path),
         to,
         subject.layout,
-        subject.preparation.image_size,
+        subject.preprocessing.image_size,
         sum(file.stat().st_size for file in files),
         agreement,
         errors,
@@ -148,7 +148,7 @@ def check_place(out: Path, suffix: str | None) -> None:
         )
 
 
-def prepare(classifier: Classifier, layout: Layout, data: str | None) -> Subject:
+def prepare(classifier: Classifier, layout: InputLayout, data: str | None) -> ExportSubject:
     """Return a trained network as the subject of an export, with the logits that an export has to give.
 
     Args:
@@ -166,15 +166,15 @@ def prepare(classifier: Classifier, layout: Layout, data: str | None) -> Subject
         raise UsageError(
             f"{file.path}: takes {file.spec.in_channels} channels; export takes networks for RGB images"
         )
-    preparation = Preparation(classifier.normalisation, classifier.image_size, classifier.shorter_side)
+    preprocessing = Preprocessing(classifier.normalisation, classifier.image_size, classifier.shorter_side)
     found = find_examples(classifier, data)
-    normalised = outer_normalisation(preparation.normalisation, layout)(found.images)
+    normalised = outer_normalisation(preprocessing.normalisation, layout)(found.images)
     examples = torch.from_numpy(to_input(normalised, layout))
     # The copy that `classifier` computes with is packed for this processor, which no exporter understands.
-    network = with_layout(file.build().eval(), preparation.normalisation, layout)
+    network = with_layout(file.build().eval(), preprocessing.normalisation, layout)
     with torch.no_grad():
         expected = torch.cat([network(part) for part in examples.split(16)])
-    return Subject(file, network, layout, preparation, examples, expected, found.origin)
+    return ExportSubject(file, network, layout, preprocessing, examples, expected, found.origin)
 
 
 def find_examples(classifier: Classifier, data: str | None) -> Examples:

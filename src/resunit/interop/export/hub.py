@@ -8,7 +8,7 @@ from typing import Any
 import resunit
 from resunit.data import is_folder
 from resunit.interop.export.check import Agreement, check
-from resunit.interop.export.subject import Subject
+from resunit.interop.export.subject import ExportSubject
 from resunit.io.atomic import whole_folder
 from resunit.models.registry import HUB_WEIGHTS
 from resunit.models.weights import read_design, read_weights, record_to_json, write_weights
@@ -18,7 +18,7 @@ CONFIGURATION, CARD = "config.json", "README.md"
 MOST_CLASSES = 20  # that a card lists
 
 
-def write_hub(subject: Subject, out: Path) -> Agreement:
+def write_hub(subject: ExportSubject, out: Path) -> Agreement:
     """Write the folder, with weights that were checked as they were written.
 
     Of a folder that the network was trained on, only the last name is written.
@@ -53,7 +53,7 @@ def public_result(result: Mapping[str, Any]) -> dict[str, Any]:
     return {**result, "data": Path(data).name} if isinstance(data, str) and is_folder(data) else dict(result)
 
 
-def model_card(subject: Subject, result: Mapping[str, Any], title: str) -> str:
+def model_card(subject: ExportSubject, result: Mapping[str, Any], title: str) -> str:
     """Return the model card: what the network is, how well it does, and how it is used.
 
     Args:
@@ -61,9 +61,9 @@ def model_card(subject: Subject, result: Mapping[str, Any], title: str) -> str:
         result: the run's result; what it does not say is left out.
         title: the card's heading.
     """
-    file, preparation = subject.file, subject.preparation
+    file, preprocessing = subject.file, subject.preprocessing
     name = " ".join(str(result[key]) for key in ("model", "design") if result.get(key))
-    side = preparation.image_size
+    side = preprocessing.image_size
     shown = ", ".join(file.classes[:MOST_CLASSES]) + (", ..." if len(file.classes) > MOST_CLASSES else "")
     parameters = sum(tensor.numel() for tensor in subject.network.parameters())
     lines = [
@@ -75,7 +75,7 @@ def model_card(subject: Subject, result: Mapping[str, Any], title: str) -> str:
         "| | |",
         "|---|---|",
         f"| parameters | {parameters:,} |",
-        f"| images | RGB, {side} x {side}, the centre of an image whose shorter side is {preparation.shorter_side} |",
+        f"| images | RGB, {side} x {side}, the centre of an image whose shorter side is {preprocessing.shorter_side} |",
         f"| classes | {len(file.classes)}: {shown} |",
         *_facts(result),
         "",

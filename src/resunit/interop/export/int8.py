@@ -33,17 +33,17 @@ from resunit.interop.export.onnx import TARGET as ONNX
 from resunit.interop.export.onnx import to_onnx, with_record
 from resunit.interop.export.openvino import TARGET as OPENVINO
 from resunit.interop.export.openvino import read_back, save_openvino, to_openvino
-from resunit.interop.export.subject import Subject
+from resunit.interop.export.subject import ExportSubject
 from resunit.io.atomic import whole_folder, write_atomically
 from resunit.io.extras import import_extra
-from resunit.runs.schema import Split
+from resunit.runs.schema import SplitName
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import evaluate
 
 QUANTIZE = "quantize"
 CALIBRATION_IMAGES, IMAGES_AT_ONCE = 512, 16
 
-Calibration = list[npt.NDArray[Any]]
+CalibrationBatches = list[npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Int8:
     error_before: float
     """The error of the exported network in float32."""
     error_after: float
-    split: Split
+    split: SplitName
     images: int
     data: str
     calibration_images: int
@@ -61,7 +61,7 @@ class Int8:
 
 
 def write_onnx_int8(
-    subject: Subject, classifier: Classifier, data: str | None, out: Path
+    subject: ExportSubject, classifier: Classifier, data: str | None, out: Path
 ) -> tuple[Agreement, Int8]:
     """Write an ONNX file in 8-bit integers and return how far it is from the network, and its errors.
 
@@ -86,13 +86,13 @@ def write_onnx_int8(
     quantised = with_record(quantise_onnx(content, calibration), subject.record(versions))
     after = onnx_session(quantised, runtime)[1]
     agreement = compare(on_tensors(after), subject)
-    int8 = judge(subject, classifier, data, before, after, sum(map(len, calibration)))
+    int8 = measure_errors(subject, classifier, data, before, after, sum(map(len, calibration)))
     write_atomically(out, quantised)
     return agreement, int8
 
 
 def write_openvino_int8(
-    subject: Subject, classifier: Classifier, data: str | None, out: Path
+    subject: ExportSubject, classifier: Classifier, data: str | None, out: Path
 ) -> tuple[Agreement, Int8]:
     """Write a folder with an OpenVINO model in 8-bit integers; see `write_onnx_int8`."""
     nncf = import_extra("nncf", QUANTIZE, f"{OPENVINO} with --int8")
@@ -107,20 +107,22 @@ def write_openvino_int8(
         save_openvino(quantised, folder)
         after = read_back(folder)
         agreement = compare(on_tensors(after), subject)
-        return agreement, judge(subject, classifier, data, before, after, sum(map(len, calibration)))
+        return agreement, measure_errors(subject, classifier, data, before, after, sum(map(len, calibration)))
 
 
-def calibration_images(subject: Subject, classifier: Classifier, data: str | None) -> Calibration:
+def calibration_images(
+    subject: ExportSubject, classifier: Classifier, data: str | None
+) -> CalibrationBatches:
     """Return batches of training images, at equal distances in the training set, in the layout of the network."""
     train = classifier.load_dataset(data).train
     count = min(CALIBRATION_IMAGES, len(train))
     chosen = torch.arange(count) * len(train) // count
-    normalisation = outer_normalisation(subject.preparation.normalisation, subject.layout)
+    normalisation = outer_normalisation(subject.preprocessing.normalisation, subject.layout)
     pictures = torch.cat(list(train.pictures(chosen)))
     return [to_input(normalisation(batch), subject.layout) for batch in pictures.split(IMAGES_AT_ONCE)]
 
 
-def quantise_onnx(content: bytes, calibration: Calibration) -> Any:
+def quantise_onnx(content: bytes, calibration: CalibrationBatches) -> Any:
     """Return an ONNX file's content as an onnx.ModelProto in 8-bit integers."""
     onnx = import_extra("onnx", EXTRA, ONNX)
     quantization = import_extra("onnxruntime.quantization", EXTRA, ONNX)
@@ -149,8 +151,8 @@ def quantise_onnx(content: bytes, calibration: Calibration) -> Any:
         return onnx.load(written)
 
 
-def judge(
-    subject: Subject,
+def measure_errors(
+    subject: ExportSubject,
     classifier: Classifier,
     data: str | None,
     before: Compute,
@@ -159,7 +161,7 @@ def judge(
 ) -> Int8:
     """Return the errors of an exported network in float32 and in integers, on the images that a run is judged on."""
     judged = classifier.load_judged(data)
-    normalisation = outer_normalisation(subject.preparation.normalisation, subject.layout)
+    normalisation = outer_normalisation(subject.preprocessing.normalisation, subject.layout)
     distributed = start_distributed("cpu")
 
     def error(compute: Compute) -> float:

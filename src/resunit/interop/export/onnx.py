@@ -10,7 +10,7 @@ import torch
 
 from resunit.inference.exported import EXTRA, INPUT, KEY, OUTPUT, onnx_session, to_metadata
 from resunit.interop.export.check import Agreement, Logits, check, not_exportable, on_tensors
-from resunit.interop.export.subject import Subject
+from resunit.interop.export.subject import ExportSubject
 from resunit.io.atomic import write_atomically
 from resunit.io.extras import import_extra
 
@@ -18,7 +18,7 @@ TARGET = "ONNX"
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 
 
-def write_onnx(subject: Subject, out: Path) -> Agreement:
+def write_onnx(subject: ExportSubject, out: Path) -> Agreement:
     """Write an ONNX file that was checked.
 
     Raises:
@@ -32,7 +32,7 @@ def write_onnx(subject: Subject, out: Path) -> Agreement:
     return agreement
 
 
-def to_onnx(subject: Subject) -> bytes:
+def to_onnx(subject: ExportSubject) -> bytes:
     """Return the network as the content of an ONNX file. Raises UsageError and ExportError as `write_onnx` does."""
     onnx, *others = (import_extra(name, EXTRA, TARGET) for name in LIBRARIES)
     versions = {library.__name__: library.__version__ for library in (onnx, *others)}

@@ -6,14 +6,14 @@ from typing import Any
 from resunit.inference.exported import EXTRA, KEY, OPENVINO_FILE, openvino_compute, to_metadata
 from resunit.interop.export.check import Agreement, check, not_exportable, on_tensors
 from resunit.interop.export.onnx import to_onnx
-from resunit.interop.export.subject import Subject
+from resunit.interop.export.subject import ExportSubject
 from resunit.io.atomic import whole_folder
 from resunit.io.extras import import_extra
 
 TARGET = "OpenVINO"
 
 
-def write_openvino(subject: Subject, out: Path) -> Agreement:
+def write_openvino(subject: ExportSubject, out: Path) -> Agreement:
     """Write a folder with an OpenVINO model that was checked as it was written. Raises as `write_onnx` does."""
     model = to_openvino(subject)
     with whole_folder(out) as folder:
@@ -21,7 +21,7 @@ def write_openvino(subject: Subject, out: Path) -> Agreement:
         return check(on_tensors(read_back(folder)), subject, TARGET)
 
 
-def to_openvino(subject: Subject) -> Any:
+def to_openvino(subject: ExportSubject) -> Any:
     """Return the network as an openvino.Model with resunit's record. Raises UsageError and ExportError."""
     openvino = import_extra("openvino", EXTRA, TARGET)
     content = to_onnx(subject)

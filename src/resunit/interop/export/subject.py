@@ -8,20 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from resunit.data.normalisation import Normalisation
-from resunit.inference.exported import Layout
+from resunit.inference.exported import InputLayout
 from resunit.models.weights import WeightsFile, record_to_json
-from resunit.training.preparation import Preparation
+from resunit.training.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExportSubject:
     """A network to export."""
 
     file: WeightsFile
     network: nn.Module
     """In evaluation mode, in float32, on the CPU; it takes images in `layout`."""
-    layout: Layout
-    preparation: Preparation
+    layout: InputLayout
+    preprocessing: Preprocessing
     examples: Tensor
     """(N, ...) real images in `layout`."""
     expected: Tensor
@@ -69,7 +69,7 @@ class BytesNetwork(nn.Module):
         return self.network(images.to(torch.float32) * self.scale - self.offset)
 
 
-def with_layout(network: nn.Module, normalisation: Normalisation, layout: Layout) -> nn.Module:
+def with_layout(network: nn.Module, normalisation: Normalisation, layout: InputLayout) -> nn.Module:
     """Return a network that takes images in `layout`."""
     if layout == "float32 NCHW":
         return network

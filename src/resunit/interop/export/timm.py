@@ -10,7 +10,7 @@ import safetensors.torch
 import resunit
 from resunit.errors import UsageError
 from resunit.interop.export.check import Agreement, check
-from resunit.interop.export.subject import Subject
+from resunit.interop.export.subject import ExportSubject
 from resunit.interop.library import Architecture
 from resunit.interop.mapping import from_ours, to_ours
 from resunit.interop.timm import TIMM
@@ -22,8 +22,8 @@ MOST_REASONS = 3  # that a message gives
 WEIGHTS, CONFIGURATION = "model.safetensors", "config.json"
 
 
-def write_timm(subject: Subject, out: Path) -> Agreement:
-    """Write a network's weights and its preparation of images as timm names them.
+def write_timm(subject: ExportSubject, out: Path) -> Agreement:
+    """Write a network's weights and its preprocessing of images as timm names them.
 
     timm itself is not needed. The written weights are checked after the way back to our names.
 
@@ -74,20 +74,20 @@ def _differences(spec: NetworkSpec, other: NetworkSpec) -> list[str]:
     return [field.name for field in fields(spec) if getattr(spec, field.name) != getattr(other, field.name)]
 
 
-def describe(subject: Subject, architecture: Architecture) -> dict[str, Any]:
+def describe(subject: ExportSubject, architecture: Architecture) -> dict[str, Any]:
     """Return timm's config.json of a network.
 
     Raises:
         UsageError: the network's images are normalised by a mean image, which timm has not.
     """
-    file, preparation = subject.file, subject.preparation
-    normalisation = preparation.normalisation
+    file, preprocessing = subject.file, subject.preprocessing
+    normalisation = preprocessing.normalisation
     if normalisation.kind != "channel":
         raise UsageError(
             f"{file.path}: its images are normalised by a mean image, and timm has one mean for each colour; train "
             "with --normalisation channel"
         )
-    side, classes = preparation.image_size, len(file.classes)
+    side, classes = preprocessing.image_size, len(file.classes)
     return {
         "architecture": architecture.name,
         "num_classes": classes,
@@ -99,7 +99,7 @@ def describe(subject: Subject, architecture: Architecture) -> dict[str, Any]:
             "input_size": [3, side, side],
             "fixed_input_size": False,
             "interpolation": "bilinear",
-            "crop_pct": side / preparation.shorter_side,
+            "crop_pct": side / preprocessing.shorter_side,
             "crop_mode": "center",
             "mean": normalisation.mean.flatten().tolist(),
             "std": normalisation.std.flatten().tolist(),

@@ -7,7 +7,7 @@ import torch
 
 from resunit.inference.exported import KEY, to_metadata
 from resunit.interop.export.check import Agreement, check, not_exportable
-from resunit.interop.export.subject import Subject
+from resunit.interop.export.subject import ExportSubject
 from resunit.io.atomic import write_atomically
 
 TARGET = "torch.export"
@@ -15,7 +15,7 @@ RECORD_FILE = f"{KEY}.json"
 """The name of resunit's record among the file's extra files."""
 
 
-def write_torch_export(subject: Subject, out: Path) -> Agreement:
+def write_torch_export(subject: ExportSubject, out: Path) -> Agreement:
     """Write a .pt2 file that was checked as it was written. Raises ExportError and WriteError as `write_onnx` does."""
     buffer = io.BytesIO()
     try:

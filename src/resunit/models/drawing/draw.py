@@ -14,7 +14,7 @@ from resunit.io.atomic import write_atomically
 from resunit.models.designs import DESIGNS
 from resunit.models.drawing.layout import BETWEEN_UNITS, LEGIBLE_WIDTH, network_picture, unit_picture
 from resunit.models.drawing.png_and_pdf import print_picture
-from resunit.models.drawing.shapes import Picture, arrange_in_rows
+from resunit.models.drawing.shapes import VectorPicture, arrange_in_rows
 from resunit.models.drawing.svg import render_svg
 from resunit.models.drawing.units import UnitDrawing, network_drawing, unit_drawing
 from resunit.models.network import build
@@ -99,7 +99,7 @@ def check_path(path: str | Path) -> Path:
     return path
 
 
-def _write(picture: Picture, description: str, path: Path) -> Path:
+def _write(picture: VectorPicture, description: str, path: Path) -> Path:
     match path.suffix.lower():
         case ".svg":
             content = render_svg(picture, description).encode()

@@ -24,14 +24,14 @@ from resunit.models.shortcuts import (
     Subsample,
 )
 
-LayerKind = Literal["weight", "norm", "activation", "other"]
+BoxKind = Literal["weight", "norm", "activation", "other"]
 SIGNS = {"add": "+", "sub": "−", "mul": "×", "truediv": "/", "matmul": "@"}
 UNSHOWN_CALLS = ("getattr", "getitem", "size")  # They look values up and compute nothing.
 MOST_LINES = 12  # The picture of a module with more steps would be taller than the rest of its unit.
 
 
 @dataclass(frozen=True)
-class Layer:
+class DrawnLayer:
     """One box of a picture.
 
     Attributes:
@@ -45,9 +45,9 @@ class Layer:
     """
 
     text: str
-    kind: LayerKind = "other"
+    kind: BoxKind = "other"
     steps: tuple[str, ...] = ()
-    gate: tuple[Layer, ...] = ()
+    gate: tuple[DrawnLayer, ...] = ()
     share: float | None = field(default=None, compare=False)
     last_share: float | None = field(default=None, compare=False)
 
@@ -60,31 +60,31 @@ class Layer:
         return (f"{self.text} {first}" + (f" to {last}" if last != first else ""), *self.steps)
 
 
-def layers_of(module: nn.Module) -> tuple[Layer, ...]:
+def layers_of(module: nn.Module) -> tuple[DrawnLayer, ...]:
     """Return the layers of a path in the order in which they act; the identity has none."""
     if isinstance(module, nn.Identity):
         return ()
     if isinstance(module, nn.Sequential):
-        return chain(module)
+        return layers_of_each(module)
     return describe(module)
 
 
-def chain(modules: Iterable[nn.Module]) -> tuple[Layer, ...]:
+def layers_of_each(modules: Iterable[nn.Module]) -> tuple[DrawnLayer, ...]:
     """Return the layers of modules that act one after another."""
     return tuple(layer for module in modules for layer in layers_of(module))
 
 
 @singledispatch
-def describe(module: nn.Module) -> tuple[Layer, ...]:
+def describe(module: nn.Module) -> tuple[DrawnLayer, ...]:
     """Return the layers of a module, by its class or the nearest class that it inherits from."""
     kind = type(module)
     if kind.__module__.startswith("torch.nn.modules.activation"):
-        return (Layer(kind.__name__, "activation"),)
-    return (Layer(kind.__name__, "other", steps_of(module)),)
+        return (DrawnLayer(kind.__name__, "activation"),)
+    return (DrawnLayer(kind.__name__, "other", steps_of(module)),)
 
 
 @describe.register
-def _(module: _ConvNd) -> tuple[Layer, ...]:
+def _(module: _ConvNd) -> tuple[DrawnLayer, ...]:
     parts = [f"{_words(module, 'conv')} {_by(module.kernel_size)}", str(module.out_channels)]
     if module.groups > 1:
         parts.append(f"{module.groups} groups")
@@ -92,79 +92,79 @@ def _(module: _ConvNd) -> tuple[Layer, ...]:
         parts.append(f"dilated {_number(module.dilation)}")
     if max(module.stride) > 1:
         parts.append(f"/{_number(module.stride)}")
-    return (Layer(", ".join(parts), "weight"),)
+    return (DrawnLayer(", ".join(parts), "weight"),)
 
 
 @describe.register
-def _(module: nn.Linear) -> tuple[Layer, ...]:
-    return (Layer(f"linear, {module.out_features}", "weight"),)
+def _(module: nn.Linear) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer(f"linear, {module.out_features}", "weight"),)
 
 
 @describe.register
-def _(module: _BatchNorm) -> tuple[Layer, ...]:
-    return (Layer("sync BN" if isinstance(module, nn.SyncBatchNorm) else "BN", "norm"),)
+def _(module: _BatchNorm) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer("sync BN" if isinstance(module, nn.SyncBatchNorm) else "BN", "norm"),)
 
 
 @describe.register
-def _(module: nn.GroupNorm) -> tuple[Layer, ...]:
-    return (Layer(f"GN, {module.num_groups} groups", "norm"),)
+def _(module: nn.GroupNorm) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer(f"GN, {module.num_groups} groups", "norm"),)
 
 
 @describe.register
-def _(module: nn.LayerNorm) -> tuple[Layer, ...]:  # noqa: ARG001
-    return (Layer("LN", "norm"),)
+def _(module: nn.LayerNorm) -> tuple[DrawnLayer, ...]:  # noqa: ARG001
+    return (DrawnLayer("LN", "norm"),)
 
 
 @describe.register
-def _(module: _DropoutNd) -> tuple[Layer, ...]:
-    return (Layer(f"dropout {module.p:g}, inverted"),)
+def _(module: _DropoutNd) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer(f"dropout {module.p:g}, inverted"),)
 
 
 @describe.register
-def _(module: nn.AvgPool2d) -> tuple[Layer, ...]:
-    return (Layer(f"mean {_by(module.kernel_size)}{_over(module.stride)}"),)
+def _(module: nn.AvgPool2d) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer(f"mean {_by(module.kernel_size)}{_over(module.stride)}"),)
 
 
 @describe.register
-def _(module: nn.MaxPool2d) -> tuple[Layer, ...]:
-    return (Layer(f"max {_by(module.kernel_size)}{_over(module.stride)}"),)
+def _(module: nn.MaxPool2d) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer(f"max {_by(module.kernel_size)}{_over(module.stride)}"),)
 
 
 @describe.register
-def _(module: Subsample) -> tuple[Layer, ...]:
-    subsampled = [Layer(f"subsample, /{module.stride}")] if module.stride > 1 else []
-    padded = [Layer(f"pad {module.new_channels} zeros")] if module.new_channels else []
+def _(module: Subsample) -> tuple[DrawnLayer, ...]:
+    subsampled = [DrawnLayer(f"subsample, /{module.stride}")] if module.stride > 1 else []
+    padded = [DrawnLayer(f"pad {module.new_channels} zeros")] if module.new_channels else []
     return (*subsampled, *padded)
 
 
 @describe.register
-def _(module: Scale) -> tuple[Layer, ...]:
-    return (Layer(f"× {module.scale:g}"),)
+def _(module: Scale) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer(f"× {module.scale:g}"),)
 
 
 @describe.register
-def _(module: LearnedScale) -> tuple[Layer, ...]:
-    return (Layer("× a, learned" if module.scale.numel() == 1 else "× a, by channel"),)
+def _(module: LearnedScale) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer("× a, learned" if module.scale.numel() == 1 else "× a, by channel"),)
 
 
 @describe.register
-def _(module: DropoutShortcut) -> tuple[Layer, ...]:
-    return (Layer(f"dropout {module.probability:g}{', inverted' if module.inverted else ''}"),)
+def _(module: DropoutShortcut) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer(f"dropout {module.probability:g}{', inverted' if module.inverted else ''}"),)
 
 
 @describe.register
-def _(module: StochasticDepth) -> tuple[Layer, ...]:
-    return (Layer("kept with p", share=module.survival),)
+def _(module: StochasticDepth) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer("kept with p", share=module.survival),)
 
 
 @describe.register
-def _(module: Gate) -> tuple[Layer, ...]:
-    return (*layers_of(module.conv), Layer("sigmoid", "activation"))
+def _(module: Gate) -> tuple[DrawnLayer, ...]:
+    return (*layers_of(module.conv), DrawnLayer("sigmoid", "activation"))
 
 
 @describe.register
-def _(module: GatedShortcut) -> tuple[Layer, ...]:
-    return (Layer("1 − g", gate=layers_of(module.gate)),)
+def _(module: GatedShortcut) -> tuple[DrawnLayer, ...]:
+    return (DrawnLayer("1 − g", gate=layers_of(module.gate)),)
 
 
 def steps_of(module: nn.Module) -> tuple[str, ...]:

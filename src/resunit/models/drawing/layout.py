@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from resunit.models.drawing.layers import Layer
+from resunit.models.drawing.layers import DrawnLayer
 from resunit.models.drawing.shapes import (
     FONT_SIZE,
     LINE_HEIGHT,
     Box,
-    Line,
-    Picture,
+    Polyline,
     Shape,
     Sign,
     Text,
+    VectorPicture,
     arrange_in_rows,
     text_width,
 )
@@ -23,7 +23,7 @@ MARGIN, ARROW, RADIUS, BETWEEN_COLUMNS = 4.0, 12.0, 7.5, 15.0
 BOX_HEIGHT, BOX_PADDING = 20.0, 10.0
 LEGIBLE_WIDTH = 480.0  # Shown 420 pixels wide, the text of a picture of this width is 9.3 pixels high.
 BETWEEN_UNITS = 16.0
-ONE_MINUS_G = Layer("1 − g")
+ONE_MINUS_G = DrawnLayer("1 − g")
 
 
 class UnitLayout:
@@ -88,10 +88,10 @@ class UnitLayout:
         """Add both paths from the split to the addition; `y` is then the addition's lower edge."""
         split = self.y + ARROW
         self.shapes += [
-            Line(((self.branch, self.y), (self.branch, split)), head=False),
+            Polyline(((self.branch, self.y), (self.branch, split)), head=False),
             Text(self.shortcut + 4, split - 4, "h", "italic"),
             Text(self.branch + 5, split + 3, "F", "italic"),
-            Line(((self.branch, split), (self.shortcut, split)), head=False),
+            Polyline(((self.branch, split), (self.shortcut, split)), head=False),
         ]
         extra = max(0.0, self._height(unit.branch) - self._height(unit.shortcut) - 2 * RADIUS) / 2
         h_end = self._add_path(unit.shortcut, "shortcut", split, 0 if unit.gate else extra)
@@ -104,7 +104,7 @@ class UnitLayout:
         self.shapes.append(Sign(self.branch, addition, "+"))
         self.y = addition + RADIUS
 
-    def _add_path(self, layers: Sequence[Layer], column: str, y: float, skip: float = 0) -> float:
+    def _add_path(self, layers: Sequence[DrawnLayer], column: str, y: float, skip: float = 0) -> float:
         """Add arrows and boxes downwards from `y` and `skip` pixels of line; return the last one's lower edge."""
         x = getattr(self, column)
         for layer in layers:
@@ -120,13 +120,13 @@ class UnitLayout:
             skip = 0
         return y
 
-    def _add_gate(self, layer: Layer, y: float, line_from: float) -> float:
+    def _add_gate(self, layer: DrawnLayer, y: float, line_from: float) -> float:
         """Add g, which reads the shortcut, and the product (1 - g(x)) x; return the product's lower edge."""
         self._add_arrow((self.shortcut, y), (self.gate, y), (self.gate, y + ARROW))
         bottom = self._add_boxes((*layer.gate, ONE_MINUS_G), y)
         return self._add_product(self.shortcut, self.gate, line_from, bottom, bottom + ARROW)
 
-    def _add_exclusive_gate(self, gate: tuple[Layer, ...], h_end: float, f_end: float) -> float:
+    def _add_exclusive_gate(self, gate: tuple[DrawnLayer, ...], h_end: float, f_end: float) -> float:
         """Add g between the paths, and a product at the end of each; return the products' lower edge."""
         y = h_end + ARROW
         self._add_arrow((self.shortcut, y), (self.gate, y), (self.gate, y + ARROW))
@@ -148,7 +148,7 @@ class UnitLayout:
         self.shapes.append(Sign(x, product, "×"))
         return product + RADIUS
 
-    def _add_boxes(self, layers: Sequence[Layer], y: float) -> float:
+    def _add_boxes(self, layers: Sequence[DrawnLayer], y: float) -> float:
         """Add a gate's boxes; the arrow to the first of them is there already."""
         first, *others = layers
         width = self.widths["gate"]
@@ -157,27 +157,27 @@ class UnitLayout:
         )
         return self._add_path(others, "gate", y + ARROW + _box_height(first))
 
-    def _height(self, layers: Sequence[Layer]) -> float:
+    def _height(self, layers: Sequence[DrawnLayer]) -> float:
         return sum(
             ARROW + _box_height(layer) if not layer.gate else self._height((*layer.gate, ONE_MINUS_G)) + ARROW
             for layer in layers
         )
 
     def _add_arrow(self, *points: tuple[float, float]) -> None:
-        self.shapes.append(Line(points))
+        self.shapes.append(Polyline(points))
 
 
-def unit_picture(unit: UnitDrawing, title: str) -> Picture:
+def unit_picture(unit: UnitDrawing, title: str) -> VectorPicture:
     """Return the picture of a unit below its title."""
     lines = [Text(MARGIN, FONT_SIZE + 2, title, "bold")]
     if unit.remark:
         lines.append(Text(MARGIN, lines[0].y + LINE_HEIGHT, unit.remark, "quiet"))
     layout = UnitLayout(unit, lines[-1].y + 2 * LINE_HEIGHT)
     width = max(layout.width, *(MARGIN + text_width(line.text, bold=True) for line in lines))
-    return Picture(width, layout.y + 4, (*lines, *layout.shapes))
+    return VectorPicture(width, layout.y + 4, (*lines, *layout.shapes))
 
 
-def network_picture(network: NetworkDrawing) -> Picture:
+def network_picture(network: NetworkDrawing) -> VectorPicture:
     """Return the picture of a network: the stem in a line, its distinct units, and the head in a line."""
     parts = [
         arrange_in_rows(
@@ -191,9 +191,9 @@ def network_picture(network: NetworkDrawing) -> Picture:
     return arrange_in_rows(parts, 0, BETWEEN_UNITS)
 
 
-def _line(name: str, layers: Sequence[Layer]) -> Picture:
+def _line(name: str, layers: Sequence[DrawnLayer]) -> VectorPicture:
     text = f"{name}: {' · '.join(line for layer in layers for line in layer.lines)}"
-    return Picture(MARGIN + text_width(text), FONT_SIZE + 6, (Text(MARGIN, FONT_SIZE + 2, text),))
+    return VectorPicture(MARGIN + text_width(text), FONT_SIZE + 6, (Text(MARGIN, FONT_SIZE + 2, text),))
 
 
 def _end(index: str, channels: int | None) -> tuple[str, str]:
@@ -204,11 +204,11 @@ def _end_width(end: tuple[str, str]) -> float:
     return text_width("x" + "".join(end))
 
 
-def _width(layers: Sequence[Layer]) -> float:
+def _width(layers: Sequence[DrawnLayer]) -> float:
     """Return the width of a column's boxes."""
     texts = [line for layer in layers for line in layer.lines]
     return max(map(text_width, texts)) + BOX_PADDING if texts else 0.0
 
 
-def _box_height(layer: Layer) -> float:
+def _box_height(layer: DrawnLayer) -> float:
     return BOX_HEIGHT + LINE_HEIGHT * (len(layer.lines) - 1)

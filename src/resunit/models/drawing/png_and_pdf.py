@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, Literal
 
-from resunit.models.drawing.shapes import FONT_SIZE, Box, Line, Picture, Shape, Sign, Text
+from resunit.models.drawing.shapes import FONT_SIZE, Box, Polyline, Shape, Sign, Text, VectorPicture
 from resunit.models.drawing.svg import EDGE, baselines, head_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ FACES = {"weight": "#dbe9f8", "norm": "#fdebd3", "activation": "#ddf2e3", "other
 EDGES = {"weight": "#2c6cb0", "norm": "#b46a00", "activation": "#2f8a4c", "other": QUIET}
 
 
-def print_picture(picture: Picture, kind: Literal["png", "pdf"]) -> bytes:
+def print_picture(picture: VectorPicture, kind: Literal["png", "pdf"]) -> bytes:
     """Return a picture as the bytes of a PNG or PDF file."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -50,7 +50,7 @@ def _add(axes: Axes, shape: Shape) -> None:
             )  # fmt: skip
             for text, y in zip(shape.lines, baselines(shape), strict=True):
                 _write(axes, shape.x + shape.width / 2, y, text, centred=True)
-        case Line():
+        case Polyline():
             axes.plot(*zip(*shape.points, strict=True), color=QUIET, linewidth=0.9, solid_capstyle="butt")
             if shape.head:
                 axes.add_patch(Polygon(head_of(shape), facecolor=QUIET, edgecolor="none"))

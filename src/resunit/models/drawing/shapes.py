@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from resunit.models.drawing.layers import LayerKind
+from resunit.models.drawing.layers import BoxKind
 
 FONT_SIZE, LINE_HEIGHT, CHARACTER_WIDTH = 11.0, 14.0, 6.4  # of the text in boxes, in pixels
 TextStyle = Literal["plain", "bold", "italic", "quiet"]
@@ -21,11 +21,11 @@ class Box:
     width: float
     height: float
     lines: tuple[str, ...]
-    kind: LayerKind
+    kind: BoxKind
 
 
 @dataclass(frozen=True)
-class Line:
+class Polyline:
     """A line through points; an arrow if it has a head."""
 
     points: tuple[tuple[float, float], ...]
@@ -57,11 +57,11 @@ class Text:
     rest: str = ""
 
 
-Shape: TypeAlias = Box | Line | Sign | Text
+Shape: TypeAlias = Box | Polyline | Sign | Text
 
 
 @dataclass(frozen=True)
-class Picture:
+class VectorPicture:
     """Shapes within a width and a height."""
 
     width: float
@@ -71,7 +71,7 @@ class Picture:
 
 def move(shape: Shape, right: float, down: float) -> Shape:
     """Return the shape at another place."""
-    if isinstance(shape, Line):
+    if isinstance(shape, Polyline):
         return replace(shape, points=tuple((x + right, y + down) for x, y in shape.points))
     return replace(shape, x=shape.x + right, y=shape.y + down)
 
@@ -81,9 +81,9 @@ def text_width(text: str, bold: bool = False) -> float:
     return len(text) * CHARACTER_WIDTH * (1.1 if bold else 1.0)
 
 
-def arrange_in_rows(pictures: Iterable[Picture], width: float, gap: float) -> Picture:
+def arrange_in_rows(pictures: Iterable[VectorPicture], width: float, gap: float) -> VectorPicture:
     """Return the pictures in rows, as words stand in lines; a picture that is wider than `width` has its own row."""
-    rows: list[list[Picture]] = []
+    rows: list[list[VectorPicture]] = []
     for picture in pictures:
         if rows and sum(p.width + gap for p in rows[-1]) + picture.width <= width:
             rows[-1].append(picture)
@@ -98,4 +98,4 @@ def arrange_in_rows(pictures: Iterable[Picture], width: float, gap: float) -> Pi
             left += picture.width + gap
         right = max(right, left - gap)
         top += max(picture.height for picture in row) + gap
-    return Picture(right, max(top - gap, 0), tuple(shapes))
+    return VectorPicture(right, max(top - gap, 0), tuple(shapes))

@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from html import escape
 
-from resunit.models.drawing.shapes import FONT_SIZE, LINE_HEIGHT, Box, Line, Picture, Shape, Sign, Text
+from resunit.models.drawing.shapes import (
+    FONT_SIZE,
+    LINE_HEIGHT,
+    Box,
+    Polyline,
+    Shape,
+    Sign,
+    Text,
+    VectorPicture,
+)
 
 EDGE = 8.0  # The free space around a picture.
 HEAD_LENGTH, HEAD_HALF_WIDTH = 6.0, 3.0
@@ -41,7 +50,7 @@ STYLE = """
 """
 
 
-def render_svg(picture: Picture, description: str) -> str:
+def render_svg(picture: VectorPicture, description: str) -> str:
     """Return a picture as one SVG element, to be a file or to stand in a page.
 
     Args:
@@ -59,7 +68,7 @@ def render_svg(picture: Picture, description: str) -> str:
     )
 
 
-def head_of(line: Line) -> tuple[tuple[float, float], ...]:
+def head_of(line: Polyline) -> tuple[tuple[float, float], ...]:
     """Return the corners of an arrow's head."""
     (x0, y0), (x, y) = line.points[-2:]
     length = math.hypot(x - x0, y - y0)
@@ -87,7 +96,7 @@ def _element(shape: Shape) -> str:
             return rectangle + "".join(
                 f'<text x="{x:g}" y="{y:g}" text-anchor="middle">{_text(text)}</text>' for text, y in lines
             )
-        case Line():
+        case Polyline():
             line = f'<polyline class="line" points="{_points(shape.points)}"/>'
             head = f'<polygon class="head" points="{_points(head_of(shape))}"/>' if shape.head else ""
             return line + head

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from resunit.errors import UsageError
-from resunit.models.drawing.layers import Layer, chain, layers_of, steps_of
+from resunit.models.drawing.layers import DrawnLayer, layers_of, layers_of_each, steps_of
 from resunit.models.network import ResidualNetwork
 from resunit.models.residual_unit import ResidualUnit
 from resunit.models.shortcuts import ExclusivelyGatedUnit
@@ -34,15 +34,15 @@ class UnitDrawing:
         whole: the unit as one box, if its class does not tell shortcut and branch apart.
     """
 
-    shared_preact: tuple[Layer, ...] = ()
-    shortcut: tuple[Layer, ...] = ()
-    branch: tuple[Layer, ...] = ()
-    gate: tuple[Layer, ...] = ()
-    after_addition: tuple[Layer, ...] = ()
+    shared_preact: tuple[DrawnLayer, ...] = ()
+    shortcut: tuple[DrawnLayer, ...] = ()
+    branch: tuple[DrawnLayer, ...] = ()
+    gate: tuple[DrawnLayer, ...] = ()
+    after_addition: tuple[DrawnLayer, ...] = ()
     in_channels: int | None = None
     out_channels: int | None = None
     remark: str = ""
-    whole: Layer | None = None
+    whole: DrawnLayer | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class DrawnUnit:
 class NetworkDrawing:
     """A network: the layers before its units, its distinct units by stage, and the layers behind the units."""
 
-    stem: tuple[Layer, ...]
+    stem: tuple[DrawnLayer, ...]
     units: tuple[DrawnUnit, ...]
-    head: tuple[Layer, ...]
+    head: tuple[DrawnLayer, ...]
 
 
 def is_unit(module: nn.Module, parent: nn.Module | None = None) -> bool:
@@ -78,7 +78,7 @@ def unit_drawing(unit: nn.Module) -> UnitDrawing:
     gated = isinstance(unit, ExclusivelyGatedUnit)
     if not {"shortcut", "branch"} <= parts.keys() <= PATHS | ({"gate"} if gated else set()):
         taken, given = _channels(unit)
-        whole = Layer(type(unit).__name__, "other", steps_of(unit))
+        whole = DrawnLayer(type(unit).__name__, "other", steps_of(unit))
         return UnitDrawing(whole=whole, in_channels=taken, out_channels=given)
     taken, given = _channels(parts["branch"])
     own_forward = type(unit).forward not in [kind.forward for kind in OURS]
@@ -122,8 +122,8 @@ def network_drawing(model: nn.Module) -> NetworkDrawing:
     ]
     head = [layer for module in outside[1] for layer in layers_of(module)]
     if any(isinstance(module, ResidualNetwork) for module in model.modules()):
-        head.insert(len(head) - 1, Layer("mean over H and W"))
-    return NetworkDrawing(chain(outside[0]), tuple(units), tuple(head))
+        head.insert(len(head) - 1, DrawnLayer("mean over H and W"))
+    return NetworkDrawing(layers_of_each(outside[0]), tuple(units), tuple(head))
 
 
 def _units_and_layers(model: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module, nn.Module]]:

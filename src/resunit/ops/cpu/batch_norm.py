@@ -30,11 +30,6 @@ WATCHED: ContextVar[bool | None] = ContextVar("watched", default=None)
 FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functional.gelu}
 
 
-def applies(x: Tensor, norm: nn.BatchNorm2d) -> bool:
-    """Return whether the kernel computes `norm` of `x`: it can, and no tool follows torch's own functions."""
-    return not is_watched() and takes(x, norm)
-
-
 def is_watched() -> bool:
     """Return whether torch's own functions have to be called, because a tool follows them.
 
@@ -70,8 +65,8 @@ def repeating(watched: bool) -> Iterator[None]:
         WATCHED.reset(token)
 
 
-def takes(x: Tensor, norm: nn.BatchNorm2d) -> bool:
-    """Return whether the kernel can read the numbers of `x` and of `norm`, which it does by their addresses.
+def can_compute(x: Tensor, norm: nn.BatchNorm2d) -> bool:
+    """Return whether the kernel can compute `norm` of `x`, whose numbers it reads by their addresses.
 
     `x` is a plain channels-last tensor on the CPU; gamma, beta and the running statistics are float32 numbers, one
     a channel, side by side in memory.
@@ -116,7 +111,7 @@ def is_column(numbers: Tensor | None, channels: int) -> bool:
 def batch_norm_act(x: Tensor, norm: nn.BatchNorm2d, activation: Activation) -> Tensor:
     """Return activation(norm(x)), (N, C, H, W) -> (N, C, H, W), and update the running statistics in training.
 
-    Only for an `x` and a `norm` to which the kernel `applies`.
+    Only for an `x` and a `norm` for which `can_compute` is true.
     """
     gamma, beta, mean, variance = columns(norm)
     assert gamma is not None
@@ -128,11 +123,11 @@ def batch_norm_act(x: Tensor, norm: nn.BatchNorm2d, activation: Activation) -> T
             norm.num_batches_tracked.add_(1)
         arguments = x, gamma, beta, (mean, variance), norm.momentum, norm.eps, activation
         return BatchNormFunction.apply(*arguments)  # pyright: ignore[reportReturnType]
-    compute = plain if torch.is_grad_enabled() else normalise
+    compute = compute_by_torch if torch.is_grad_enabled() else compute_by_kernel
     return compute(x, gamma, beta, mean, variance, norm.eps, activation)
 
 
-def plain(
+def compute_by_torch(
     x: Tensor,
     gamma: Tensor,
     beta: Tensor,
@@ -145,7 +140,7 @@ def plain(
     return FUNCTIONS[act](functional.batch_norm(x, mean, var, gamma, beta, mean is None, eps=eps))
 
 
-def normalise(
+def compute_by_kernel(
     x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, eps: float, act: Activation
 ) -> Tensor:
     """Return act(gamma (x - mean) / sqrt(variance + eps) + beta), without a graph."""
@@ -201,7 +196,7 @@ def gradients_by_torch(ctx: Any, dy: Tensor, x: Tensor, gamma: Tensor, beta: Ten
     needed = ctx.needs_input_grad[:3]
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
-        y = plain(x, gamma, beta, None, None, ctx.eps, ctx.act)
+        y = compute_by_torch(x, gamma, beta, None, None, ctx.eps, ctx.act)
     wanted = [tensor for tensor, need in zip((x, gamma, beta), needed, strict=True) if need]
     found = iter(torch.autograd.grad(y, wanted, dy, create_graph=create_graph))
     return [next(found) if need else None for need in needed]

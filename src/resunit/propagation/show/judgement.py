@@ -48,7 +48,7 @@ class Cause(NamedTuple):
         return KIND_OF_CAUSE[self.kind] if self.path.gain > 0 else "blocked"
 
 
-def judge(junctions: Sequence[Junction], absent: Sequence[str] = ()) -> Verdict:
+def judge_signal(junctions: Sequence[Junction], absent: Sequence[str] = ()) -> Verdict:
     """Return the verdict on the junctions that a pass reached.
 
     Args:

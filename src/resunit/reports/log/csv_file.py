@@ -1,4 +1,4 @@
-"""A log as comma-separated values, a line an evaluation."""
+"""A log as comma-separated values, with a line for each evaluation."""
 
 import csv
 import io

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine
 
-Kind = Literal["csv", "tensorboard", "wandb", "mlflow"]
+LogForm = Literal["csv", "tensorboard", "wandb", "mlflow"]
 
 
 class Destination(Protocol):
@@ -22,7 +22,7 @@ class Destination(Protocol):
         ...
 
 
-def open_destination(kind: Kind, path: Path, run: RunFolder) -> Destination:
+def open_destination(kind: LogForm, path: Path, run: RunFolder) -> Destination:
     """Return the destination of a kind.
 
     Args:

@@ -3,6 +3,6 @@
 from resunit.reproduction.claims.catalogue import CLAIMS
 from resunit.reproduction.claims.claim import Claim
 from resunit.reproduction.claims.judging import judge
-from resunit.reproduction.claims.outcome import ClaimOutcome, ContrastOutcome, Verdict
+from resunit.reproduction.claims.outcome import ClaimOutcome, ClaimVerdict, ContrastOutcome
 
-__all__ = ["CLAIMS", "Claim", "ClaimOutcome", "ContrastOutcome", "Verdict", "judge"]
+__all__ = ["CLAIMS", "Claim", "ClaimOutcome", "ClaimVerdict", "ContrastOutcome", "judge"]

@@ -14,11 +14,11 @@ from resunit.reproduction.claims.choosing import (
 )
 from resunit.reproduction.claims.claim import Claim, Contrast, describe_network
 from resunit.reproduction.claims.margins import MARGINS, Margins
-from resunit.reproduction.claims.outcome import ClaimOutcome, ContrastOutcome, Verdict
+from resunit.reproduction.claims.outcome import ClaimOutcome, ClaimVerdict, ContrastOutcome
 from resunit.reproduction.claims.quantities import TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, is_at_chance
+from resunit.reproduction.claims.statistics import holm, welch
+from resunit.reproduction.experiments.setting import Setting
 from resunit.reproduction.paper.networks import NetworkChoice, NetworkKey
-from resunit.reproduction.setting import Setting
-from resunit.reproduction.statistics import holm, welch
 from resunit.runs.schema import ExperimentRecord
 
 SIGNIFICANCE_LEVEL = 0.05
@@ -96,7 +96,7 @@ def _examine(
     return Examined(outcome, is_final=False)
 
 
-def _by_convergence(claim: Claim, runs: RunsByNetwork) -> tuple[Verdict, str] | None:
+def _by_convergence(claim: Claim, runs: RunsByNetwork) -> tuple[ClaimVerdict, str] | None:
     """Return verdict and reason if the claim is settled by which networks learned; else None."""
     for network in claim.stuck:
         if any(learned := _learned(network, runs)):
@@ -192,6 +192,6 @@ def _decide(outcome: ClaimOutcome, corrected: Mapping[int, float]) -> ClaimOutco
             held.append(contrast.known)
         else:
             held.append(contrast.tested.holds if corrected[number] < SIGNIFICANCE_LEVEL else None)
-    verdict: Verdict = "held" if all(held) else "not held" if False in held else "undecided"
+    verdict: ClaimVerdict = "held" if all(held) else "not held" if False in held else "undecided"
     compared = tuple(replace(contrast, p=corrected.get(n)) for n, contrast in enumerate(outcome.compared))
     return replace(outcome, verdict=verdict, compared=compared)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from resunit.reproduction.claims.claim import Claim, Contrast
-from resunit.reproduction.setting import Setting
-from resunit.reproduction.statistics import Estimate, difference_p, equivalence_p
+from resunit.reproduction.claims.statistics import Estimate, difference_p, equivalence_p
+from resunit.reproduction.experiments.setting import Setting
 
-Verdict = Literal["held", "not held", "undecided"]
+ClaimVerdict = Literal["held", "not held", "undecided"]
 
 NEEDS_THE_END = "it needs training to the end, 64,000 steps in the paper: a short training cannot decide it"
 
@@ -101,7 +101,7 @@ class ClaimOutcome:
     """
 
     claim: Claim
-    verdict: Verdict
+    verdict: ClaimVerdict
     compared: tuple[ContrastOutcome, ...] = ()
     reported: tuple[ContrastOutcome, ...] = ()
     seeds: int = 0

@@ -53,7 +53,7 @@ def _early_error(record: ExperimentRecord) -> float | None:
     networks with f = ReLU have at first, outweigh all other steps. An error is at most 100 %, and every run has
     one, while a threshold of the loss may never be reached.
     """
-    begin, end = (share * record.steps for share in EARLY_PERCENT)
+    begin, end = (percent * record.steps for percent in EARLY_PERCENT)
     steps, wrong, reached = 0, 0.0, 0
     for point in record.curve:
         if 100 * reached >= begin and 100 * point.step <= end and point.train_error is not None:
@@ -85,7 +85,7 @@ def _growth(record: ExperimentRecord) -> float | None:
 
 
 def _early_truncation(record: ExperimentRecord) -> float | None:
-    begin, end = (share * record.steps for share in EARLY_PERCENT)
+    begin, end = (percent * record.steps for percent in EARLY_PERCENT)
     return _truncation(point for point in record.propagation if begin <= 100 * point.step < end)
 
 

@@ -11,14 +11,14 @@ from resunit.reports.compared_run import ComparedRun, with_all_options
 from resunit.reproduction.evidence.compared_runs import compare_recipe_run, compare_run, with_own_names
 from resunit.reproduction.evidence.records import read_records
 from resunit.reproduction.evidence.run_record import record_of
-from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.experiments.experiment import Experiment
 from resunit.runs.benchmark_record import BenchmarkRecord, upgrade_benchmark
 from resunit.runs.read import read_run
 from resunit.runs.recipe_run import RecipeRun, upgrade_recipe_run
 from resunit.runs.record_files import read_all
 from resunit.runs.schema import ExperimentRecord
 
-Kind = Literal["experiment", "recipe run", "benchmark"]
+RecordKind = Literal["experiment", "recipe run", "benchmark"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _recipe_runs_in(path: Path) -> Iterator[ComparedRun]:
         yield compare_recipe_run(run, f"{path}, line {number}")
 
 
-def _kind_of(record: dict[str, Any]) -> Kind | None:
+def _kind_of(record: dict[str, Any]) -> RecordKind | None:
     """Return what a line of a file of records is, in any format; None if it is something else."""
     if "identity" in record:
         return "experiment"

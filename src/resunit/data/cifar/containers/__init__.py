@@ -92,10 +92,8 @@ def _read_folder(folder: Path, origin: Path, cifar: Cifar) -> dict[str, bytes]:
                 if records is not None:
                     check_records(records, cifar, str(origin))
                     return records
-            except (
-                DataError,
-                OSError,
-            ) as error:  # Another copy, or another data set's folder, may stand beside it.
+            # Another copy, or another data set's folder, may stand beside it.
+            except (DataError, OSError) as error:
                 failures.append(error)
         archives += [file for file in sorted(place.iterdir()) if ARCHIVE.search(file.name) and file.is_file()]
     for archive in archives:

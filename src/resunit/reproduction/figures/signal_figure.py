@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from resunit.io.atomic import write_atomically
-from resunit.reproduction.setting import setting_of
-from resunit.reproduction.signal import DRAWN_MEASURES, Measured, SignalComparison
+from resunit.reproduction.experiments.setting import setting_of
+from resunit.reproduction.figures.signal import DRAWN_MEASURES, Measured, SignalComparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ class Stroke(NamedTuple):
     dashes: str | tuple[int, tuple[int, ...]] = "-"
 
 
-class Panel(NamedTuple):
+class SignalPanel(NamedTuple):
     """One measure of several designs at one time.
 
     Attributes:
@@ -94,10 +94,10 @@ def draw_signals(signals: SignalComparison) -> Figure:
     initially = {design: signals.initially(design) for design in signals.records}
     trained = {design: signals.trained(design) for design in signals.records}
     before, after = "at initialisation", f"after {signals.steps} steps"
-    pairs = [(Panel("gradient_gain", before, initially), Panel("gradient_gain", after, trained))]
+    pairs = [(SignalPanel("gradient_gain", before, initially), SignalPanel("gradient_gain", after, trained))]
     if any(name in signals.drawn for name in DIRECT_TERMS):
         pairs += [
-            (Panel(DIRECT_TERMS[0], when, measured), Panel(DIRECT_TERMS[1], when, measured))
+            (SignalPanel(DIRECT_TERMS[0], when, measured), SignalPanel(DIRECT_TERMS[1], when, measured))
             for when, measured in ((before, initially), (after, trained))
         ]
     drawing = Figure(figsize=(13, 1 + 2.5 * len(pairs) * len(STROKES)), layout="constrained")
@@ -107,7 +107,9 @@ def draw_signals(signals: SignalComparison) -> Figure:
     return drawing
 
 
-def draw_pairs(drawing: Figure, pairs: Sequence[tuple[Panel, Panel]], labels: Mapping[str, str]) -> None:
+def draw_pairs(
+    drawing: Figure, pairs: Sequence[tuple[SignalPanel, SignalPanel]], labels: Mapping[str, str]
+) -> None:
     """Draw a row for each pair of panels and each of the paper's tables; panels that are compared share an axis.
 
     The direct terms of both tables have axes of their own, for the shortcuts of Table 1 take a millionth of what

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 import resunit
 from resunit.data import Normalisation
-from resunit.inference.class_activation_map import class_activation_maps, compute_mapped_logits
 from resunit.inference.fuse import fold
 from resunit.models.network import ResidualNetwork
+from resunit.training.class_activation_map import class_activation_maps, compute_mapped_logits
 
 
 def with_random_statistics(network: ResidualNetwork) -> ResidualNetwork:

@@ -102,7 +102,7 @@ def imagenet_mini_scale() -> Recipe:
 
 
 def imagenet_laptop_scale() -> Recipe:
-    """Return the recipe of `imagenet_mini_scale` in fp32: ImageNet itself is nothing for a laptop."""
+    """Return the recipe of `imagenet_mini_scale` in fp32, because a laptop cannot train on ImageNet itself."""
     return replace(imagenet_mini_scale(), precision="fp32")
 
 

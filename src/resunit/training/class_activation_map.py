@@ -10,12 +10,18 @@ so the map M_c is no approximation here: one linear layer follows a mean.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from resunit.data import Normalisation
+from resunit.data.data_uri import png_uri
 from resunit.models.network import ResidualNetwork
-from resunit.training.precision import autocast
+from resunit.training.precision import autocast, dtype_of_weights
+
+FOR_RGB, AGAINST_RGB = (224, 123, 40), (59, 125, 196)  # the orange and the blue of io/style.py
+MOST_OPAQUE = 220
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,23 @@ def compute_mapped_logits(
         classifier: its classifier as it was before folding, whose weights can be read.
         images: (N, 3, H, W) uint8, on the network's device.
         normalisation: the one that the network was trained with.
-        precision: "bf16" or "fp32".
+        precision: "bf16", "fp32" or "fp64".
     """
     with autocast(images.device, precision):
-        features = network.forward_features(normalisation(images))
+        features = network.forward_features(normalisation(images).to(dtype_of_weights(precision)))
         logits = network.forward_head(features).float()
     return MappedLogits(logits, class_activation_maps(features, classifier, logits.argmax(1)))
+
+
+def draw_evidence(evidence: Tensor) -> str:
+    """Return a map (H, W) as the data URI of a PNG with a pixel for each place.
+
+    Orange is evidence for the class and blue is evidence against it; the strongest place of the map is the most
+    opaque one.
+    """
+    values = evidence.numpy()
+    strongest = float(np.abs(values).max()) or 1.0
+    colours = np.where(values[..., None] > 0, FOR_RGB, AGAINST_RGB)
+    opacity = MOST_OPAQUE * np.abs(values[..., None]) / strongest
+    pixels = np.concatenate([colours, opacity], axis=-1).round().astype(np.uint8)
+    return png_uri(Image.fromarray(pixels, "RGBA"))

@@ -14,7 +14,7 @@ SIDE = Annotated[int, Bounds(1, 10_000)]  # in pixels; a record that asks for mo
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Preprocessing:
     """What happens to an image before a trained network sees it."""
 
     normalisation: Normalisation
@@ -24,8 +24,8 @@ class Preparation:
     """The side in pixels that images are scaled to before their centre of `image_size` is cut out."""
 
 
-def preparation_of(file: NetworkRecord) -> Preparation:
-    """Return the preparation of images that a file records.
+def preprocessing_of(file: NetworkRecord) -> Preprocessing:
+    """Return the preprocessing of images that a file records.
 
     Raises:
         FileFormatError: the file does not say how images are prepared.
@@ -39,4 +39,4 @@ def preparation_of(file: NetworkRecord) -> Preparation:
         normalisation(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8))
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise FileFormatError(f"{file.path}: does not say how images are prepared ({error})") from error
-    return Preparation(normalisation, image_size, shorter_side)
+    return Preprocessing(normalisation, image_size, shorter_side)
