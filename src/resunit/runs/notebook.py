@@ -27,7 +27,7 @@ def _rows(result: RunResult) -> Iterator[tuple[str, str]]:
     yield "status", f"{result.status} after {format_count(result.steps, 'step')}"
     if result.error is not None:
         yield f"{result.split} error", f"{format_percent(result.error)} ({result.kept_at})"
-    if result.best_error is not None:
+    if result.best_error is not None and result.best_epoch is not None:
         best = f"epoch {result.best_epoch:.4g}, chosen by its {result.watched} error"
         yield "best", f"{format_percent(result.best_error)} ({best})"
     yield "cost", f"{format_operations(result.train_flops)}, {format_duration(result.wall_seconds)}"
