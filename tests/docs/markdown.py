@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 
 _FENCED = re.compile(
     r"(?:<!-- not run:(?P<reason>.*?)-->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```", re.M | re.S
@@ -13,13 +13,14 @@ _FENCED = re.compile(
 _INDENTED = re.compile(r"(?:^ {4,}\S.*\n?)+", re.M)
 _SPAN = re.compile(r"`([^`]+)`")
 _COMMAND = re.compile(r"(?:^|; do |python -m |-m )resunit (?P<arguments>[^;]*)")
-_FILE = re.compile(r"# (\w+\.py)\b")
+_FILE = re.compile(r"(?:# |<!-- )([\w-]+\.\w+)\b")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of Python; `reason` says why it cannot be run, if the page says so."""
+    """A fenced block of a page; `reason` says why it cannot be run, if the page says so."""
 
+    language: str
     code: str
     reason: str | None
 
@@ -30,13 +31,14 @@ class Block:
         return found[1] if found else None
 
 
+def blocks(text: str) -> list[Block]:
+    """Return the fenced blocks of a page, in order."""
+    return [Block(found["language"], found["code"], found["reason"]) for found in _FENCED.finditer(text)]
+
+
 def python_blocks(text: str) -> list[Block]:
     """Return the fenced blocks of Python of a page, in order."""
-    return [
-        Block(found["code"], found["reason"])
-        for found in _FENCED.finditer(text)
-        if found["language"] == "python"
-    ]
+    return [block for block in blocks(text) if block.language == "python"]
 
 
 def commands(text: str) -> list[str]:

@@ -9,7 +9,8 @@ import pytest
 
 from tests.docs.markdown import PAGES, ROOT, python_blocks
 
-WITH_PYTHON = [page for page in PAGES if python_blocks(page.read_text())]
+# A translation has the blocks of its page, as test_tutorials.py asserts.
+WITH_PYTHON = [page for page in PAGES if python_blocks(page.read_text()) and ".ko" not in page.suffixes]
 
 # A reader of a page has a network and a batch of images; a page need not make them.
 GIVEN = """
@@ -46,7 +47,8 @@ def write_program(page: Path, folder: Path) -> Path:
 
 
 README = ROOT / "README.md"
-OTHERS = [page for page in WITH_PYTHON if page != README]
+# The files and commands of a tutorial are one program, which test_tutorials.py runs.
+OTHERS = [page for page in WITH_PYTHON if page != README and page.parent.name != "tutorials"]
 
 
 @pytest.mark.parametrize(

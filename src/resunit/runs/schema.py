@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from resunit.runs.machine import Machine
+from resunit.runs.notebook import render_result
 
 SplitName = Literal["test", "validation"]
 Status = Literal["done", "diverged", "stopped", "failed"]
@@ -107,6 +108,9 @@ class RunResult:
     def view(self, name: ViewName) -> ViewError | None:
         """Return the errors on the view called `name`, if the run was evaluated on it."""
         return next((found for found in self.views if found.view == name), None)
+
+    def _repr_html_(self) -> str:
+        return render_result(self)
 
 
 @dataclass(frozen=True)
