@@ -17,6 +17,7 @@ from resunit.interop.export import export
 from resunit.interop.foreign_file import read_foreign
 from resunit.interop.imagenet import fetch_imagenet_weights, verify_imagenet_weights
 from resunit.interop.keras import KERAS
+from tests.cli.command_lines import refused
 from tests.interop.keras_network import OLD, forward
 from tests.interop.parity import assert_close
 
@@ -36,6 +37,21 @@ def test_weights_that_were_not_fetched(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("RESUNIT_DATA", str(tmp_path))
     with pytest.raises(FileFormatError, match="resunit data fetch imagenet-resnet50"):
         resunit.create_model("resnet50", weights="imagenet")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("predict", "imagenet", "x.jpg"), ("evaluate", "imagenet"), ("export", "imagenet", "--to", "timm")],
+)
+def test_commands_know_them_by_the_name_that_train_takes(
+    command: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RESUNIT_DATA", str(tmp_path))
+    out = ("--out", str(tmp_path / "out")) if command[0] == "export" else ()
+    assert "resunit data fetch imagenet-resnet50" in refused(capsys, 1, *command, *out)
 
 
 def test_other_networks_have_no_published_weights() -> None:

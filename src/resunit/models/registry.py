@@ -254,7 +254,7 @@ def stored_weights(weights: str | Path, name: str | None = None) -> Path:
         UsageError: there are no published weights of the network `name`.
         FileFormatError: the published weights were not fetched, or the run has no weights.
     """
-    if weights == IMAGENET:
+    if str(weights) == IMAGENET:
         return _published_weights(name)
     path = user_path(weights)
     if not path.is_dir():
