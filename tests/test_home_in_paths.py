@@ -29,7 +29,7 @@ def test_python_takes_a_tilde_in_any_path(tmp_path: Path, monkeypatch: pytest.Mo
     resunit.create_model(weights="~/run/weights.safetensors")
     assert find_subject("~/run", batch_size=4).targets is not None
     assert write_run_page(Path("~/run")) == tmp_path / "run" / "report.html"
-    assert write_report([Path("~/run")], Path("~/all.html")) == tmp_path / "all.html"
+    assert write_report([Path("~/run")], Path("~/all.html")).path == tmp_path / "all.html"
     plan = make_plan(
         "table1", scale="smoke", seeds=1, only="*", data=None, changes={}, add=[], out=Path("~/results"),
         records=Path("~/records.jsonl"),
