@@ -144,8 +144,9 @@ class TrainingSetup:
         )
 
     def is_finite(self) -> bool:
-        """Return whether all parameters and running statistics are finite numbers."""
-        return all(bool(tensor.isfinite().all()) for tensor in self.network.state_dict().values())
+        """Return whether all numbers of a checkpoint are finite: parameters, statistics, optimizer, kept weights."""
+        parts = (self.network.state_dict(), self.optimizer.state(), self.kept.state())
+        return all(bool(tensor.isfinite().all()) for part in parts for tensor in part.values())
 
     def evaluates_after(self, step: int) -> bool:
         """Return whether an evaluation is due after `step` steps.
