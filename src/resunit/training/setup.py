@@ -157,8 +157,9 @@ class TrainingSetup:
         return step % every == 0 and step < self.steps
 
     def checkpoints_after(self, step: int) -> bool:
-        """Return whether a checkpoint is due after `step` steps."""
-        return step % (self.recipe.checkpoint_every or self.batches.per_epoch) == 0 or step == self.steps
+        """Return whether a checkpoint is due after `step` steps, whatever the clock says."""
+        every = self.recipe.checkpoint_every
+        return step == self.steps or (every is not None and step % every == 0)
 
     def ends_early(self, state: TrainingState) -> bool:
         """Return whether the run ends at `state`, because the validation error has not fallen for long enough."""
