@@ -42,9 +42,14 @@ FAULTS ?=
 faults: .venv/test  ## kill, starve and damage runs many times, about an hour; prints the table of docs/reliability.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults $(FAULTS)
 
-SUBJECTS := train program growth memory infer startup watch accuracy sweep
+SUBJECTS := train program growth memory infer busy startup watch accuracy sweep
 bench: .venv/test  ## measure everything, about a quarter of an hour on two idle cores; writes docs/performance.md
 	for subject in $(SUBJECTS); do $(BIN)/python -m benchmarks $$subject || exit; done
+	$(BIN)/python -m benchmarks document
+
+bench-avx2: .venv/test  ## measure the steps again, as an x86-64 processor without AVX-512 computes
+	for subject in train infer; do \
+		ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m benchmarks $$subject || exit; done
 	$(BIN)/python -m benchmarks document
 
 chromium:
@@ -62,4 +67,4 @@ chromium:
 	$(BIN)/pip install --disable-pip-version-check --constraint $(CONSTRAINTS) $(addprefix --extra-index-url ,$(TORCH_INDEX)) --editable '.[$(EXTRAS)]'
 	touch $@
 
-.PHONY: run check format types test pytest test-avx2 test-full docs faults bench chromium
+.PHONY: run check format types test pytest test-avx2 test-full docs faults bench bench-avx2 chromium

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks import accuracy, growth, infer, memory, program, startup, sweep, train, watch
+from benchmarks import accuracy, busy, growth, infer, memory, program, startup, sweep, train, watch
 from benchmarks.processes import MeasurementError
 from benchmarks.records import BenchmarkRecord, current_time, describe_benchmark_machine, path_of
 from benchmarks.session import Session
@@ -25,6 +25,7 @@ SUBJECTS: dict[str, Callable[..., None]] = {
     "program": program.measure,
     "infer": infer.measure,
     "memory": memory.measure,
+    "busy": busy.measure,
     "startup": startup.measure,
     "watch": watch.measure,
     "accuracy": accuracy.measure,

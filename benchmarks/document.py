@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmarks.accuracy import PUBLISHED, PublishedResult
 from benchmarks.plots import draw_sweep
-from benchmarks.records import BenchmarkMachine, Measurement, read_newest_records
+from benchmarks.records import BenchmarkMachine, Measurement, read_newest_by_instructions
 from benchmarks.tables import format_rate, list_given
 from benchmarks.targets import TargetCheck, check_targets
 from benchmarks.timing import Spread
@@ -21,7 +21,10 @@ PAGE, NOTES, FIGURE = "performance.md", "performance.notes.md", "performance.svg
 
 @dataclass(frozen=True)
 class Section:
-    """The part of the page that shows one subject; `started` and `machine` are of its newest benchmark."""
+    """The part of the page that shows one subject on one kind of processor.
+
+    `started` and `machine` are of its newest benchmark there.
+    """
 
     title: str
     text: str
@@ -72,6 +75,16 @@ HEADINGS = {
         "Each entry computes the logits of a batch; resunit does so as `resunit evaluate` and `resunit predict` do.\n"
         "A library at its best takes the quickest of fp32 (NCHW or channels-last), bf16 autocast and bf16 weights.",
     ),
+    "busy": Heading(
+        "A busy machine",
+        "In each round, every entry has a turn on an idle machine, beside one busy core and beside a second training.\n"
+        "The busy core is a Python loop.\n"
+        "The second training is pre-act 20 of pytorchcv at batch size 128, as its users run it.\n"
+        "`resunit` has `GOMP_SPINCOUNT=1000`, which its command line sets: a waiting thread soon gives its core away.\n"
+        "Without this setting, as Python code has it, the entry is called `resunit, threads spinning`.\n"
+        "Data loading makes batches of 32 random crops of 224 pixels from JPEG files of 256 pixels.\n"
+        "It has a process for each core, in resunit and in torchvision.",
+    ),
     "startup": Heading(
         "Starting",
         "All files are in the disk cache.\n"
@@ -107,22 +120,23 @@ def write_document(records: Path, docs: Path) -> Path:
     sections = []
     figures: dict[str, bytes] = {}
     for subject, heading in HEADINGS.items():
-        newest = read_newest_records(records, subject)
-        if not newest:
-            continue
-        measurements, figure = [record.measurement for record in newest], None
-        if subject == "sweep":
-            figure, figures[FIGURE] = FIGURE, draw_sweep(measurements)
-        sections.append(
-            Section(
-                *heading,
-                started=newest[0].started,
-                machine=newest[0].machine,
-                measurements=[] if subject == "sweep" else measurements,
-                checks=check_targets(subject, measurements),
-                figure=figure,
+        by_instructions = read_newest_by_instructions(records, subject)
+        for instructions, newest in sorted(by_instructions.items(), reverse=True):
+            measurements, figure = [record.measurement for record in newest], None
+            is_first = instructions == max(by_instructions)
+            if subject == "sweep" and is_first:
+                figure, figures[FIGURE] = FIGURE, draw_sweep(measurements)
+            sections.append(
+                Section(
+                    title=heading.title if len(by_instructions) == 1 else f"{heading.title}, {instructions}",
+                    text=heading.text if is_first else "",
+                    started=newest[0].started,
+                    machine=newest[0].machine,
+                    measurements=[] if subject == "sweep" else measurements,
+                    checks=check_targets(subject, measurements),
+                    figure=figure,
+                )
             )
-        )
     if not sections:
         raise UsageError(f"{records} holds no measurements; `python -m benchmarks train` makes the first")
     docs.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,8 @@ FAST, SMALL = "fast", "small"  # These are values of the recipes' field `activat
 # The names of entries stand in records, so they stay what they are.
 OURS, FOLDED = "resunit", "resunit folded"
 FAST_MODE, SMALL_MODE = f"{OURS} {FAST}", f"{OURS} {SMALL}"
+OURS_SPINNING = f"{OURS}, threads spinning"
+TORCHVISION = "torchvision"
 BARE_STEP, PROGRAM = "bare step", "resunit train"
 CONVOLUTIONS = "convolutions alone"
 
@@ -30,6 +32,7 @@ class Entry:
         work: the amount of work in one repetition, in units of `unit`.
         unit: what `work` counts.
         units: the number of residual units, where costs are divided by it.
+        environment: variables that its process has from the start, and their values.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Entry:
     work: int
     unit: WorkUnit = "images"
     units: int | None = None
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

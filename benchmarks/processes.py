@@ -1,9 +1,11 @@
 """One process for each entry, so that entries do not share allocator settings, threads or memory."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -47,11 +49,21 @@ class WorkProcess:
             work and its details.
         arguments: values that can be pickled.
         threads: the number of threads for torch; None leaves it to torch.
+        environment: variables that the process has from the start. What torch reads when it is loaded can only
+            be given so; the process then imports torch itself.
     """
 
-    def __init__(self, prepare: Callable[..., Prepared], *arguments: Any, threads: int | None = None):
-        self.executor = ProcessPoolExecutor(1, mp_context=CONTEXT)
-        self.ready: Future[Ready] = self.executor.submit(_start, prepare, arguments, threads)
+    def __init__(
+        self,
+        prepare: Callable[..., Prepared],
+        *arguments: Any,
+        threads: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ):
+        context = get_context("spawn") if environment else CONTEXT
+        self.executor = ProcessPoolExecutor(1, mp_context=context)
+        with _environment(environment or {}):
+            self.ready: Future[Ready] = self.executor.submit(_start, prepare, arguments, threads)
 
     def __enter__(self) -> "WorkProcess":
         return self
@@ -89,6 +101,20 @@ class WorkProcess:
             if "allocate memory" in str(error):
                 raise MeasurementError("it does not fit into the memory") from error
             raise
+
+
+@contextmanager
+def _environment(added: Mapping[str, str]) -> Iterator[None]:
+    """Add variables to the environment that processes inherit while the context lasts."""
+    before = {name: os.environ.get(name) for name in added}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 # These two belong to the process that does the work: its work, and the bytes resident once it was prepared.

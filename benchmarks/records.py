@@ -9,10 +9,12 @@ from resunit.runs.benchmark_record import (
     Axis,
     BenchmarkMachine,
     BenchmarkRecord,
+    Condition,
     Details,
     Measurement,
     SeedErrors,
     Settings,
+    Task,
     WorkUnit,
     upgrade_benchmark,
 )
@@ -22,14 +24,17 @@ __all__ = [
     "Axis",
     "BenchmarkMachine",
     "BenchmarkRecord",
+    "Condition",
     "Details",
     "Measurement",
     "SeedErrors",
     "Settings",
+    "Task",
     "WorkUnit",
     "current_time",
     "describe_benchmark_machine",
     "path_of",
+    "read_newest_by_instructions",
     "read_newest_records",
     "read_records",
 ]
@@ -67,3 +72,19 @@ def read_newest_records(folder: Path, subject: str) -> list[BenchmarkRecord]:
     """
     records = read_records(path_of(folder, subject))
     return [record for record in records if record.started == records[-1].started]
+
+
+def read_newest_by_instructions(folder: Path, subject: str) -> dict[str, list[BenchmarkRecord]]:
+    """Return the records of the newest benchmark of `subject` for each kind of processor, such as "AVX2".
+
+    Raises:
+        FileFormatError: a line is damaged or of a newer format; the message names the file and the line.
+    """
+    records = read_records(path_of(folder, subject))
+    newest = {record.machine.cpu_capability: record.started for record in records}
+    return {
+        kind: [
+            record for record in records if (record.machine.cpu_capability, record.started) == (kind, started)
+        ]
+        for kind, started in newest.items()
+    }

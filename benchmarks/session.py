@@ -1,16 +1,20 @@
 """Measuring the entries of one benchmark in turns."""
 
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 
 from benchmarks.entries import Entry, Workload
 from benchmarks.peers import Peer
 from benchmarks.processes import MeasurementError, WorkProcess
-from benchmarks.records import Measurement, Settings
-from benchmarks.timing import count_repetitions, interleave
+from benchmarks.records import Condition, Measurement, Settings
+from benchmarks.timing import Timed, count_repetitions, interleave
 from resunit.errors import UsageError
 from resunit.io.progress import counting
+
+Conditions = Mapping[Condition | None, Callable[[], AbstractContextManager[None]]]
+"""By condition, a function that returns the context within which the machine is in that condition."""
+UNCONDITIONAL: Conditions = {None: nullcontext}
 
 
 @dataclass
@@ -51,6 +55,7 @@ def measure_in_turn(
     *,
     threads: int | None = None,
     settings: Settings | None = None,
+    conditions: Conditions = UNCONDITIONAL,
 ) -> None:
     """Measure `entries` in turns, each in a process of its own, and add the results to `session`.
 
@@ -64,13 +69,18 @@ def measure_in_turn(
         rounds: the number of turns that each entry has.
         threads: the number of threads in each process; None leaves it to torch.
         settings: more settings for the records, beside sizes and threads.
+        conditions: in each round, every entry has a turn in each of these conditions.
     """
     with ExitStack() as stack:
         processes = {
-            entry: stack.enter_context(WorkProcess(entry.prepare, *entry.arguments, threads=threads))
+            entry: stack.enter_context(
+                WorkProcess(
+                    entry.prepare, *entry.arguments, threads=threads, environment=dict(entry.environment)
+                )
+            )
             for entry in entries
         }
-        title, turns = f"{subject}: {workload.name}", len(processes) * (rounds + 1)
+        title, turns = f"{subject}: {workload.name}", len(processes) * (rounds * len(conditions) + 1)
         advance = stack.enter_context(counting(title, turns, session.shown))
         repetitions: dict[Entry, int] = {}
         for entry, process in processes.items():
@@ -82,8 +92,12 @@ def measure_in_turn(
                 session.notice(
                     f"{workload.name}, batch {workload.batch_size}: {entry.name} was not measured: {error}"
                 )
-        timed = {entry: (processes[entry].seconds, count) for entry, count in repetitions.items()}
-        for entry, seconds in interleave(timed, rounds, advance).items():
+        timed = {
+            (entry, condition): (_time_within(context, processes[entry]), count)
+            for condition, context in conditions.items()
+            for entry, count in repetitions.items()
+        }
+        for (entry, condition), seconds in interleave(timed, rounds, advance).items():
             process = processes[entry]
             prepared = process.wait()
             session.measurements.append(
@@ -99,7 +113,18 @@ def measure_in_turn(
                         batch_size=workload.batch_size,
                         image_size=workload.image_size,
                         threads=prepared.threads,
+                        condition=condition,
                     ),
                     details=replace(prepared.details, memory=process.peak_memory(), units=entry.units),
                 )
             )
+
+
+def _time_within(context: Callable[[], AbstractContextManager[None]], process: WorkProcess) -> Timed:
+    """Return what times the work of `process` within a context."""
+
+    def seconds(repetitions: int) -> float:
+        with context():
+            return process.seconds(repetitions)
+
+    return seconds

@@ -21,8 +21,9 @@ from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.processor import supports_bf16
 from resunit.training.distributed import start_distributed
 from resunit.training.loop import train_step
+from resunit.training.prepare import assemble
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import TrainingSetup, assemble
+from resunit.training.setup import TrainingSetup
 
 TrainingConfiguration = Literal["default", "best", "best+allocator"]
 """How another library trains.

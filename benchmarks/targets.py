@@ -5,8 +5,18 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.entries import BARE_STEP, CONVOLUTIONS, FAST_MODE, FOLDED, OURS, PROGRAM, SMALL_MODE
-from benchmarks.records import Measurement, Settings
+from benchmarks.entries import (
+    BARE_STEP,
+    CONVOLUTIONS,
+    FAST_MODE,
+    FOLDED,
+    OURS,
+    OURS_SPINNING,
+    PROGRAM,
+    SMALL_MODE,
+)
+from benchmarks.neighbours import BUSY_CORE, SECOND_TRAINING
+from benchmarks.records import Condition, Measurement, Settings, Task
 from benchmarks.startup import FIRST_STEP, HELP
 from benchmarks.timing import Spread
 from benchmarks.watch import MEASURE, PASS, STEPS_BETWEEN_MEASUREMENTS, UNWATCHED, WATCHED
@@ -49,6 +59,10 @@ EXPONENT_OF_DEPTH = 0.5
 STARTUP_SECONDS = {HELP: 0.3, FIRST_STEP: 6.0}
 ACCURACY = {"quick": (91.5, 0.10), "fast94": (93.5, 0.36)}  # percent and PFLOP
 MEASUREMENT_IN_PASSES = 2.0
+SHORT_SPIN_COST = 1.05
+# With one of two cores busy, three threads share two cores, so that a step of two threads may take 2 / 1.5 as long.
+FAIR_SHARE, OVER_FAIR_SHARE = 2 / 1.5, 1.4
+OVER_SECOND_TRAINING = 3.0
 # A measurement costs at most four steps, which is 2 % of the time when every 200th step is measured.
 WATCHED_TIME = 1 + 4 / STEPS_BETWEEN_MEASUREMENTS
 
@@ -149,6 +163,40 @@ def check_memory(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
         yield TargetCheck(quantity, exponent, EXPONENT_OF_DEPTH, at_most=True, unit="")
 
 
+def check_busy(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield what the short spin costs, what other programs cost, and the speed over each library beside them."""
+    by_place: dict[tuple[Task | None, Condition | None], dict[str, Measurement]] = {}
+    for measurement in measurements:
+        place = measurement.settings.task, measurement.settings.condition
+        by_place.setdefault(place, {})[measurement.entry] = measurement
+    for (task, condition), group in by_place.items():
+        trains = task == "training step"
+        ours = group.get(OURS) or group.get(FOLDED)
+        idle = by_place.get((task, "idle"), {}).get(ours.entry) if ours else None
+        if ours is None or idle is None:
+            continue
+        if condition == "idle" and OURS_SPINNING in group:
+            found = Spread.of_ratios(ours.seconds, group[OURS_SPINNING].seconds)
+            yield TargetCheck(
+                f"{task}, idle: seconds over those without the setting", found, SHORT_SPIN_COST, True
+            )
+        if condition == BUSY_CORE:
+            found = Spread.of_ratios(ours.seconds, idle.seconds)
+            target = OVER_FAIR_SHARE * FAIR_SHARE if trains else None
+            yield TargetCheck(
+                f"{task}, {condition}: seconds over those of an idle machine", found, target, True
+            )
+        for name, other in group.items():
+            if name in (ours.entry, OURS_SPINNING):
+                continue
+            library, _, configuration = name.rpartition(" ")
+            how = f"{library} {CONFIGURATIONS[configuration][0]}" if configuration in CONFIGURATIONS else name
+            applies = trains and condition == SECOND_TRAINING and configuration == "default"
+            found = Spread.of_ratios(other.seconds, ours.seconds)
+            target = OVER_SECOND_TRAINING if applies else None
+            yield TargetCheck(f"{task}, {condition}: images/s over {how}", found, target)
+
+
 def check_startup(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
     """Yield the seconds of each command."""
     for measurement in measurements:
@@ -213,6 +261,7 @@ CHECKS: dict[str, Callable[[Sequence[Measurement]], Iterator[TargetCheck]]] = {
     "program": check_program,
     "infer": check_inference,
     "memory": check_memory,
+    "busy": check_busy,
     "startup": check_startup,
     "watch": check_watch,
     "accuracy": check_accuracy,

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from resunit.inference.subjects import find_subject, measure_subject
 from resunit.io.atomic import write_atomically
 from resunit.models.designs import DESIGNS
-from resunit.reproduction.signal import DRAWN_MEASURES, Measured
-from resunit.reproduction.signal_figure import DIRECT_TERMS, FLOOR, STROKES, Panel, draw_pairs
+from resunit.reproduction.figures.signal import DRAWN_MEASURES, Measured
+from resunit.reproduction.figures.signal_figure import DIRECT_TERMS, FLOOR, STROKES, Panel, draw_pairs
 
 PICTURE = Path(__file__).parent.parent / "docs" / "direct-term.png"
 NETWORK = "resnet110"

@@ -8,12 +8,27 @@ def main() -> int:
     try:
         from resunit.cli import main as run_command_line
 
-        return run_command_line()
+        code = run_command_line()
     except KeyboardInterrupt:
         if sys.stderr is not None:
             print("resunit: interrupted before anything began; give the command again", file=sys.stderr)
         goes_on = any(argument.partition("=")[0] == "--resume" for argument in sys.argv)
-        return 4 if goes_on else 1
+        code = 4 if goes_on else 1
+    _keep_exit_code()
+    return code
+
+
+def _keep_exit_code() -> None:
+    """Ignore the signals that end a command: it has ended, and takes a while to leave the memory.
+
+    A second Ctrl-C would otherwise print a traceback, and replace the exit code.
+    """
+    import signal
+
+    from resunit.io.ending_signals import ENDING_SIGNALS
+
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

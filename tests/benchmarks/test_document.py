@@ -1,5 +1,6 @@
 """docs/performance.md holds the newest numbers and the notes, and equal records give equal bytes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,22 @@ def test_the_document_holds_the_newest_numbers_and_the_notes(tmp_path: Path) -> 
     assert len(picture) < 300_000
     again = write_document(records, docs).read_text()
     assert (again, (docs / "performance.svg").read_text()) == (text, picture)
+
+
+def test_each_kind_of_processor_has_its_own_newest_numbers(tmp_path: Path) -> None:
+    records, docs = tmp_path / "results", tmp_path / "docs"
+    for kind, started, seconds in (("AVX512", OLDER, 9.0), ("AVX2", NEWER, 2.0), ("AVX512", NEWER, 1.0)):
+        machine = replace(describe_benchmark_machine(), cpu_capability=kind)
+        record_files.append(
+            path_of(records, "train"), [BenchmarkRecord(started, machine, step("resunit", seconds))]
+        )
+    text = write_document(records, docs).read_text()
+    assert text.index("## A training step, AVX512") < text.index("## A training step, AVX2")
+    assert [rate in text for rate in ("| 128 images/s |", "| 64 images/s |", "| 14.2 images/s |")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_a_document_needs_measurements(tmp_path: Path) -> None:

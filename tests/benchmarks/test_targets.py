@@ -2,8 +2,9 @@
 
 import pytest
 
-from benchmarks.entries import CONVOLUTIONS, OURS, SMALL_MODE
-from benchmarks.records import Details, Measurement, Settings
+from benchmarks.entries import CONVOLUTIONS, OURS, OURS_SPINNING, SMALL_MODE
+from benchmarks.neighbours import BUSY_CORE, SECOND_TRAINING
+from benchmarks.records import Condition, Details, Measurement, Settings
 from benchmarks.targets import TargetCheck, check_targets
 from benchmarks.timing import Spread
 from benchmarks.watch import MEASURE, PASS, UNWATCHED, WATCHED
@@ -76,3 +77,34 @@ def test_watching_is_compared_with_a_pass_and_with_an_unwatched_training() -> No
     measurement, training = check_targets("watch", measurements)
     assert (measurement.found, measurement.met) == (Spread(1.5, 1.5, 1.5), True)
     assert (training.found, training.met) == (Spread(1.3, 1.25, 1.35), False)
+
+
+def beside(condition: Condition, entry: str, *seconds: float) -> Measurement:
+    settings = Settings(batch_size=128, image_size=32, task="training step", condition=condition)
+    return Measurement("busy", entry, seconds, 128, "images", "preresnet20", settings)
+
+
+def test_a_busy_machine_is_compared_with_an_idle_one_and_with_libraries() -> None:
+    measurements = [
+        *(beside("idle", OURS, 1.0, 2.0, 1.0), beside("idle", OURS_SPINNING, 1.0, 1.6, 1.0)),
+        beside("idle", "pytorchcv default", 2.0, 4.0, 2.0),
+        *(beside(BUSY_CORE, OURS, 1.9, 3.6, 1.9), beside(BUSY_CORE, "pytorchcv default", 5.7, 5.0, 6.0)),
+        *(
+            beside(SECOND_TRAINING, OURS, 2.0, 2.0, 2.0),
+            beside(SECOND_TRAINING, OURS_SPINNING, 9.0, 9.0, 9.0),
+        ),
+        beside(SECOND_TRAINING, "pytorchcv default", 8.0, 6.0, 9.0),
+    ]
+    found = {check.quantity: check for check in check_targets("busy", measurements)}
+    short_spin = found["training step, idle: seconds over those without the setting"]
+    assert (short_spin.found, short_spin.target, short_spin.met) == (Spread(1.0, 1.0, 1.25), 1.05, True)
+    slowed = found["training step, beside one busy core: seconds over those of an idle machine"]
+    assert (slowed.found, slowed.met) == (Spread(1.9, 1.8, 1.9), False)
+    assert slowed.target == pytest.approx(1.4 * 2 / 1.5)
+    library = "images/s over pytorchcv as its users run it"
+    assert (
+        found[f"training step, idle: {library}"].found.median,
+        found[f"training step, idle: {library}"].met,
+    ) == (2.0, None)
+    busy = found[f"training step, beside a second training: {library}"]
+    assert (busy.found, busy.target, busy.met) == (Spread(4.0, 3.0, 4.5), 3.0, True)

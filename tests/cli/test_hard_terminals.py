@@ -21,6 +21,7 @@ from resunit.runs.folder import RunFolder, create_run_folder
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 from tests.cli.command_lines import TRAIN, refused
+from tests.patience import PATIENCE
 
 RESUNIT = [sys.executable, "-m", "resunit"]
 SHORT = ["--recipe", "paper", "--model", "preresnet20", "--batch-size", "4", "--steps", "1"]
@@ -211,7 +212,7 @@ def test_ctrl_c_at_any_moment_of_the_first_second_is_one_line(tmp_path: Path) ->
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             time.sleep(0.2 + 0.15 * attempt)  # Before that, Python itself has not begun.
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode in (1, 4)
         assert len(errors.splitlines()) == 1, errors
         assert "Traceback" not in errors

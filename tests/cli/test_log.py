@@ -13,6 +13,7 @@ import pytest
 
 from resunit.cli import main
 from resunit.runs.folder import RunFolder
+from tests.patience import PATIENCE
 
 RESUNIT = [sys.executable, "-m", "resunit"]
 TRAIN = [
@@ -33,7 +34,7 @@ def read_steps(path: Path) -> list[int]:
 
 
 def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} did not come"
         time.sleep(0.05)

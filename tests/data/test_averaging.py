@@ -9,9 +9,9 @@ import torch
 from resunit.data import load
 from resunit.data.averaging import average
 from resunit.data.dataset import content_checksum
+from resunit.training.prepare import prepare
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import prepare
 
 
 @pytest.mark.parametrize("size", [8, 16])

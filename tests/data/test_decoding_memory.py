@@ -11,6 +11,7 @@ from PIL import Image
 from resunit.data import decoding_memory, read_images
 from resunit.data.decoding_memory import BYTES_PER_PIXEL, USABLE_SHARE, DecodingMemory
 from resunit.errors import DataError
+from tests.patience import PATIENCE
 
 SIDE = 2000
 NEED = SIDE * SIDE * BYTES_PER_PIXEL
@@ -32,7 +33,7 @@ def test_no_more_images_than_fit_are_decoded_at_once(fitting: int, monkeypatch: 
             with lock:
                 inside += 1
                 most = max(most, inside)
-            everyone.wait(timeout=20)  # As many as fit are inside together.
+            everyone.wait(timeout=PATIENCE)  # As many as fit are inside together.
             with lock:
                 inside -= 1
 
@@ -40,7 +41,7 @@ def test_no_more_images_than_fit_are_decoded_at_once(fitting: int, monkeypatch: 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=PATIENCE)
     assert not any(thread.is_alive() for thread in threads)
     assert most == fitting
 

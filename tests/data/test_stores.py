@@ -23,6 +23,7 @@ from resunit.data.cifar.temporary import temporary_folder
 from resunit.errors import DataError
 from resunit.io import progress
 from tests.data.cifar_files import small_cifar10, write_binary
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -97,14 +98,14 @@ def test_a_lock_that_is_held_is_waited_for_aloud(
         fcntl.flock(lock, fcntl.LOCK_EX)
         thread = threading.Thread(target=fetch_cifar, args=(cifar, store, source, True))
         thread.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while "waiting for" not in said:
             assert time.monotonic() < deadline, said
             time.sleep(0.01)
             said += capfd.readouterr().err
         assert str(store / ".lock") in said
         assert not (store / "manifest.json").exists()
-    thread.join(30)
+    thread.join(PATIENCE)
     assert all(check.ok for check in check_stored(store, cifar))
 
 

@@ -9,7 +9,7 @@ from resunit.reproduction.argument.argument import SHOWN, title_of
 from resunit.reproduction.argument.explanations import OF_STATEMENT
 from resunit.reproduction.argument.formula import with_indices
 from resunit.reproduction.argument.markdown import table_of_statements
-from resunit.reproduction.statements import STATEMENTS, Statement
+from resunit.reproduction.argument.statements import STATEMENTS, Statement
 from tests.docs.markdown import ROOT
 from tests.propagation.test_direct_term import AT_DEPTH_110
 

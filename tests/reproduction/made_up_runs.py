@@ -6,8 +6,8 @@ from typing import Any
 
 from resunit.reproduction.claims import CLAIMS, ClaimOutcome, judge
 from resunit.reproduction.claims.margins import Margins
+from resunit.reproduction.experiments.setting import recipe_of_scale
 from resunit.reproduction.paper.networks import NetworkChoice, network
-from resunit.reproduction.setting import recipe_of_scale
 from resunit.runs.schema import CurvePoint, ExperimentRecord, PropagationPoint
 
 BY_ID = {claim.id: claim for claim in CLAIMS}

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from resunit.reproduction.evidence.run_record import describe
-from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.experiments.experiment import Experiment
+from resunit.reproduction.experiments.scales import recipe_for
 from resunit.reproduction.paper.tables import TABLES
 from resunit.reproduction.running import board as module
 from resunit.reproduction.running.board import Board
-from resunit.reproduction.scales import recipe_for
 
 ROWS = {row.id: row for row in TABLES["table3"].rows}
 

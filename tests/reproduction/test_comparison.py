@@ -15,10 +15,10 @@ from resunit.reports.paper_comparison import comparison_for_terminal
 from resunit.reproduction.claims import CLAIMS, judge
 from resunit.reproduction.claims.margins import MARGINS, Margins, describe_margins
 from resunit.reproduction.comparison import make_comparison, tally
+from resunit.reproduction.experiments.setting import recipe_of_scale
+from resunit.reproduction.figures.training_curves import make_curves
 from resunit.reproduction.paper.networks import NetworkChoice, network
 from resunit.reproduction.paper.tables import TABLES
-from resunit.reproduction.setting import recipe_of_scale
-from resunit.reproduction.training_curves import make_curves
 from resunit.runs.record_files import append
 from resunit.runs.schema import CurvePoint, ExperimentRecord
 from tests.reproduction.made_up_runs import BY_ID, PLAIN, runs

@@ -10,10 +10,10 @@ import pytest
 from resunit.errors import FileFormatError
 from resunit.io.fields import to_json
 from resunit.reproduction.evidence.records import SHIPPED, read_evidence, read_records, records_path
-from resunit.reproduction.identity import identity_of, recipe_hash
+from resunit.reproduction.experiments.identity import identity_of, recipe_hash
+from resunit.reproduction.experiments.scales import SCALES, recipe_for
+from resunit.reproduction.experiments.setting import recipe_of_scale
 from resunit.reproduction.paper.tables import TABLES
-from resunit.reproduction.scales import SCALES, recipe_for
-from resunit.reproduction.setting import recipe_of_scale
 from resunit.runs.record_files import append
 from resunit.runs.schema import ExperimentRecord
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from resunit.reproduction.evidence.records import read_records, records_path
+from tests.patience import PATIENCE
 
 SETTINGS = ["--steps", "40", "--checkpoint-every", "5", "--evaluate-steps", "5"]
 
@@ -21,7 +22,7 @@ def test_a_run_whose_worker_dies_goes_on_elsewhere(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "resunit", "reproduce", "claims", "--only", "20-*", "--scale", "smoke",
                "--seeds", "1", "--on", "ray", "--out", str(out), *SETTINGS]  # fmt: skip
     runner = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + PATIENCE
     while not list(out.glob("runs/*/run/checkpoints/*.safetensors")):
         assert time.monotonic() < deadline
         assert runner.poll() is None, runner.communicate()
@@ -33,7 +34,7 @@ def test_a_run_whose_worker_dies_goes_on_elsewhere(tmp_path: Path) -> None:
     ]
     assert workers, "a Ray worker is named after its run"
     os.kill(workers[0].pid, signal.SIGKILL)
-    _, errors = runner.communicate(timeout=400)
+    _, errors = runner.communicate(timeout=PATIENCE)
     assert runner.returncode == 0, errors
     found = read_records(records_path(out, "smoke"))
     assert [record.status for record in found] == ["done", "done"]

@@ -15,7 +15,7 @@ from resunit.errors import FileFormatError
 from resunit.io.atomic import only_user_of
 from resunit.reproduction.evidence.records import read_records, records_path
 from resunit.reproduction.evidence.run_record import describe
-from resunit.reproduction.experiment import Experiment, plan_experiments
+from resunit.reproduction.experiments.experiment import Experiment, plan_experiments
 from resunit.reproduction.paper.tables import TABLES
 from resunit.reproduction.running import one_run
 from resunit.reproduction.running.one_run import perform, wait_until_free

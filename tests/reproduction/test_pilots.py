@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from resunit.reproduction.claims import judge
+from resunit.reproduction.claims.statistics import pooled_deviation, power
 from resunit.reproduction.paper.networks import NetworkChoice, network
 from resunit.reproduction.pilots import examine_pilots
-from resunit.reproduction.statistics import pooled_deviation, power
 from resunit.runs.schema import ExperimentRecord
 from tests.reproduction.made_up_runs import MARGINS, runs
 

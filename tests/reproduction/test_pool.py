@@ -11,7 +11,7 @@ import pytest
 from resunit.errors import FileFormatError, UsageError
 from resunit.reproduction.evidence.pool import RecordsLeftOut
 from resunit.reproduction.evidence.records import records_path
-from resunit.reproduction.experiment import plan_runs
+from resunit.reproduction.experiments.experiment import plan_runs
 from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.tables import TABLES
 from resunit.reproduction.plan import Plan, make_plan

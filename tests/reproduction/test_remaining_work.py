@@ -10,7 +10,7 @@ from resunit.cli.app import app
 from resunit.errors import RunError, UsageError
 from resunit.reproduction import remaining_work as module
 from resunit.reproduction.evidence.records import records_path
-from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.experiments.experiment import Experiment
 from resunit.reproduction.plan import Plan, make_plan
 from resunit.reproduction.remaining_work import RemainingWork, RunAhead, list_remaining_work
 from resunit.reproduction.running.run_times import seconds_of_runs

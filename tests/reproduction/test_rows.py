@@ -10,11 +10,11 @@ import pytest
 from resunit.errors import UsageError
 from resunit.models.network import build
 from resunit.models.registry import network_spec
-from resunit.reproduction.experiment import PlannedRun, RowsLeftOut, plan_experiments
-from resunit.reproduction.identity import identity_of
+from resunit.reproduction.experiments.experiment import PlannedRun, RowsLeftOut, plan_experiments
+from resunit.reproduction.experiments.identity import identity_of
+from resunit.reproduction.experiments.scales import SCALES, recipe_for
 from resunit.reproduction.paper.rows import FAIL
 from resunit.reproduction.paper.tables import TABLES, Table
-from resunit.reproduction.scales import SCALES, recipe_for
 from resunit.training.recipes import named_recipe
 from tests.data.photographs import write_photographs
 

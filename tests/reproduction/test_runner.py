@@ -20,6 +20,7 @@ from resunit.runs.record_files import read_all, read_file
 from resunit.runs.schema import ExperimentRecord, LogLine, RunResult
 from tests.cli.command_lines import refused
 from tests.data.photographs import write_photographs
+from tests.patience import PATIENCE
 
 SMOKE = ["--scale", "smoke", "--jobs", "1"]
 FEW = ["claims", "--only", "20-*", *SMOKE]  # two runs of ResNet-20, one a seed
@@ -40,7 +41,7 @@ def records(out: Path) -> dict[str, ExperimentRecord]:
     return {record.row: record for record in read_records(records_path(out, "smoke"))}
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
@@ -123,7 +124,7 @@ def test_a_stopped_runner_goes_on_from_checkpoints(
     runner.wait()
     if stop == signal.SIGTERM:
         assert runner.returncode == 4
-    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), 30)
+    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
     checkpoints = list(tmp_path.glob("runs/*/run/checkpoints/*.safetensors"))
     assert checkpoints, "what was in flight has left a checkpoint"
 

@@ -11,10 +11,15 @@ import pytest
 from resunit.cli import main
 from resunit.errors import UsageError
 from resunit.models.designs import DESIGNS
+from resunit.reproduction.figures.signal import (
+    DRAWN_MEASURES,
+    SignalComparison,
+    changes_for_signal,
+    compare_signals,
+)
+from resunit.reproduction.figures.signal_figure import FLOOR, STROKES, draw_signals
 from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.tables import TABLES
-from resunit.reproduction.signal import DRAWN_MEASURES, SignalComparison, changes_for_signal, compare_signals
-from resunit.reproduction.signal_figure import FLOOR, STROKES, draw_signals
 from resunit.runs.record_files import append
 from resunit.runs.schema import ExperimentRecord
 from tests.reproduction.made_up_runs import measurement, runs

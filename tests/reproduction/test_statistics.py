@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from resunit.reproduction.statistics import difference_p, equivalence_p, holm, welch
+from resunit.reproduction.claims.statistics import difference_p, equivalence_p, holm, welch
 from tests.reproduction.welch_by_hand import p_above, p_below, p_similar
 
 

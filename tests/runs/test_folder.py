@@ -19,6 +19,7 @@ from resunit.runs.folder import (
     resume_command,
 )
 from resunit.runs.schema import LogLine, PropagationLine, RunResult, Status
+from tests.patience import PATIENCE
 
 
 def log_line(step: int) -> LogLine:
@@ -159,7 +160,7 @@ def at_once(work: Callable[[], object]) -> list[object]:
     processes = [context.Process(target=wait_and_work) for _ in range(PROCESSES)]
     for process in processes:
         process.start()
-    found = [answers.get(timeout=60) for _ in processes]
+    found = [answers.get(timeout=PATIENCE) for _ in processes]
     for process in processes:
         process.join()
     return found

@@ -8,10 +8,11 @@ import torch
 
 from resunit.training.display import describe_time
 from resunit.training.estimate import Speed, measure_speed, seconds_of_run
+from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import TrainingSetup, prepare
+from resunit.training.setup import TrainingSetup
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from resunit.training.loop import train_step
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup
+from tests.patience import PATIENCE
 from tests.training.command_lines import resume_command, train_command
 
 # Dropout draws random numbers in every step, so that their state is part of what has to resume.
@@ -83,7 +84,7 @@ def test_the_recipes_of_our_own_resume_too(recipe: str, tmp_path: Path) -> None:
 
 
 def wait_for_checkpoint(folder: Path, step: int) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not any(int(path.stem[5:]) >= step for path in (folder / "checkpoints").glob("step-*.safetensors")):
         assert time.monotonic() < deadline, "no checkpoint appeared"
         time.sleep(0.01)
@@ -115,7 +116,7 @@ def test_stopped_by_a_signal(undisturbed: Path, tmp_path: Path, number: signal.S
     process = subprocess.Popen(start(folder), stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     wait_for_checkpoint(folder, 2)
     process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 4
     assert f"resunit train --resume {folder}" in output
     result = RunFolder(folder).read_result()

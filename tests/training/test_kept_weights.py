@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 import resunit
 from resunit.errors import UsageError
 from resunit.io.tensors import read_tensors
-from resunit.reproduction.identity import identity_of
+from resunit.reproduction.experiments.identity import identity_of
 from resunit.runs.folder import RunFolder
 from resunit.training import loop
 from resunit.training.batches import GhostBatch

@@ -19,10 +19,10 @@ from resunit.models.designs import DESIGNS
 from resunit.runs.folder import RunFolder
 from resunit.training.environment import ANONYMOUS, describe_environment
 from resunit.training.loop import train_or_resume
+from resunit.training.prepare import prepare
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.result import describe_result
-from resunit.training.setup import prepare
 from resunit.training.state import TrainingState
 from tests.training.command_lines import train_command
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 PROGRAM = """
 import dataclasses
 import torch
@@ -43,6 +45,6 @@ def test_a_program_under_torchrun_keeps_its_process_groups(tmp_path: Path) -> No
     (tmp_path / "program.py").write_text(PROGRAM)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     done = subprocess.run(
-        [*torchrun, "program.py"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=300
+        [*torchrun, "program.py"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.stdout.splitlines() == ["[False, False, True] 2"] * 2

@@ -15,9 +15,10 @@ from torch.nn import functional
 from resunit.errors import UsageError
 from resunit.training.ghost_batch_norm import MOMENTUM
 from resunit.training.loop import train_step
+from resunit.training.prepare import prepare
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import check_shares, prepare
+from resunit.training.resolve import check_shares
 from tests.training import train_steps
 from tests.training.train_steps import computed_by
 

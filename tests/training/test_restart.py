@@ -14,6 +14,7 @@ import pytest
 
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine
+from tests.patience import PATIENCE
 from tests.training import code_of_rank
 from tests.training.command_lines import Value, program, train_command
 
@@ -55,7 +56,7 @@ def process_of_rank(torchrun: subprocess.Popen[bytes], rank: int) -> psutil.Proc
 
 def wait_until(condition: object, what: str) -> None:
     assert callable(condition)
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.01)
@@ -81,7 +82,7 @@ def codes(where: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run(torchrun(where / "run"), cwd=where, check=True, capture_output=True, timeout=100)
+    subprocess.run(torchrun(where / "run"), cwd=where, check=True, capture_output=True, timeout=PATIENCE)
     assert codes(where) == {"rank0-0": "0", "rank1-0": "0"}
     return where / "run"
 
@@ -95,7 +96,7 @@ def test_a_killed_process_is_started_again_and_no_sample_is_repeated(
         wait_until(lambda: has_checkpoint(folder, 8), "no checkpoint appeared")
         process_of_rank(process, rank).kill()
         assert not (folder / "result.json").exists()
-        assert process.wait(timeout=100) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     assert final(folder) == final(undisturbed)
     assert {name: code for name, code in codes(tmp_path).items() if name.endswith("-1")} == {
         "rank0-1": "0",
@@ -110,14 +111,16 @@ def test_a_process_that_is_killed_before_the_run_began_begins_it_again(
     with started(torchrun(tmp_path / "run", "--max-restarts=1"), tmp_path) as process:
         wait_until(lambda: len(psutil.Process(process.pid).children()) == 2, "torchrun started no processes")
         process_of_rank(process, 0).kill()
-        assert process.wait(timeout=100) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     assert final(tmp_path / "run") == final(undisturbed)
 
 
 def test_a_run_that_torchrun_could_not_find_again_is_refused(tmp_path: Path) -> None:
     command = [part for part in torchrun(tmp_path / "run", "--max-restarts=1") if part != "--out"]
     command.remove(str(tmp_path / "run"))
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
     assert done.returncode != 0
     assert "resunit: torchrun restarts this group up to 1 times" in done.stderr
     # The first rank to end says why; torchrun then ends the other, which may not have come as far.
@@ -149,7 +152,7 @@ def test_a_signal_to_any_process_stops_all_with_a_checkpoint(
             process_of_rank(process, int(receiver[-1])).send_signal(signal.Signals[number])
         assert not (folder / "result.json").exists()
         wait_until(lambda: len(codes(tmp_path)) == 2, "the processes did not end")
-        assert process.wait(timeout=60) != 0
+        assert process.wait(timeout=PATIENCE) != 0
     assert codes(tmp_path) == {"rank0-0": "4", "rank1-0": "4"}
     result = RunFolder(folder).read_result()
     assert result is not None
@@ -166,5 +169,5 @@ def test_two_processes_resume_to_the_bits_of_an_undisturbed_run(undisturbed: Pat
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: len(codes(tmp_path)) == 2, "the processes did not end")
     resumed = [*torchrun(folder)[:6], "train", "--resume", str(folder)]
-    subprocess.run(resumed, cwd=tmp_path, check=True, capture_output=True, timeout=100)
+    subprocess.run(resumed, cwd=tmp_path, check=True, capture_output=True, timeout=PATIENCE)
     assert final(folder) == final(undisturbed)

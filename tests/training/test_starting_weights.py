@@ -18,13 +18,13 @@ from resunit.models.network import ResidualNetwork, part_paths
 from resunit.models.registry import network_spec
 from resunit.models.summary import count_activations, count_multiply_adds, count_training_flops
 from resunit.models.weights import read_weights
-from resunit.reproduction.identity import identity_of, recipe_hash
+from resunit.reproduction.experiments.identity import identity_of, recipe_hash
 from resunit.runs.folder import RunFolder
 from resunit.training.checkpoints import KIND
 from resunit.training.optimizer import RecipeOptimizer
+from resunit.training.prepare import prepare
 from resunit.training.recipe import Recipe, recipe_from_json, with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import prepare
 from resunit.training.starting_weights import checksum_of
 
 SMALL: dict[str, Any] = {

@@ -20,13 +20,13 @@ from resunit.models.registry import network_spec
 from resunit.models.summary import count_multiply_adds
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import RunResult
-from resunit.training.batches import Batches, GhostBatch
+from resunit.training.batches import Batches, GhostBatch, describe_augmentation
 from resunit.training.distributed import Distributed
 from resunit.training.evaluation import Errors, compute_errors, evaluate_views
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import describe_augmentation
 from tests.data.photographs import CLASSES, write_photographs
+from tests.patience import PATIENCE
 from tests.training.command_lines import Value, options, resume_command, train_command
 
 CPU = torch.device("cpu")
@@ -144,7 +144,7 @@ def test_predictions_see_what_tests_see(folder: Path, undisturbed: Path) -> None
 
 
 def wait_for_checkpoint(folder: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not any(int(path.stem[5:]) >= 4 for path in (folder / "checkpoints").glob("step-*.safetensors")):
         assert time.monotonic() < deadline, "no checkpoint appeared"
         time.sleep(0.01)
@@ -250,7 +250,7 @@ def test_a_run_that_meets_a_broken_image_ends(tmp_path: Path) -> None:
     with victim.open("r+b") as file:  # As a disk that fails after the check.
         file.write(b"no picture" * (before.st_size // 10))
     os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))
-    done = subprocess.run(command(folder, tmp_path / "run"), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command(folder, tmp_path / "run"), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1
     assert "no picture" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith(f"resunit: {victim}: ")

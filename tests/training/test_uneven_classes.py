@@ -9,9 +9,9 @@ import torch
 import resunit
 from resunit.data import Split
 from resunit.errors import UsageError
+from resunit.training.prepare import prepare
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import prepare
 from tests.training.test_own_folders import write_noise
 
 SHORT: dict[str, Any] = {

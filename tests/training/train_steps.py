@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from resunit.training.loop import train_step
+from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import prepare
 
 EVALUATED = (
     33,

@@ -153,9 +153,9 @@ def show(
         The seed determines which samples are drawn, and how they are augmented.
     """
     from resunit.data import show as draw
+    from resunit.training.batches import describe_augmentation
     from resunit.training.data_of_run import fit_normalisation, load_dataset
     from resunit.training.recipes import named_recipe
-    from resunit.training.setup import describe_augmentation
 
     chosen = replace(named_recipe(recipe), data=name)
     dataset = load_dataset(chosen, progress=not common.json)

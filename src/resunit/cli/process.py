@@ -7,7 +7,7 @@ from resunit.cli.interruption import INTERRUPTION
 
 # A thread of libgomp looks this often for new work before it gives its core away: about a microsecond. By itself
 # it looks for milliseconds, and a second program on the same cores then makes a step many times slower.
-SHORT_SPIN = "1000"
+SPIN, SHORT_SPIN = "GOMP_SPINCOUNT", "1000"
 
 
 def shorten_spin() -> None:
@@ -16,9 +16,9 @@ def shorten_spin() -> None:
     The OpenMP library reads this when torch is loaded, so it has no effect later. A user who has set
     GOMP_SPINCOUNT or OMP_WAIT_POLICY has decided already.
     """
-    decided = "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ
+    decided = SPIN in os.environ or "OMP_WAIT_POLICY" in os.environ
     if not decided and "torch" not in sys.modules:
-        os.environ["GOMP_SPINCOUNT"] = SHORT_SPIN
+        os.environ[SPIN] = SHORT_SPIN
 
 
 def claim_process() -> None:

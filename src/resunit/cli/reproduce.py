@@ -16,7 +16,7 @@ from resunit.models.options import OPTIONS
 from resunit.reports.command import spell_out_options
 
 if TYPE_CHECKING:
-    from resunit.reproduction.experiment import PlannedRun
+    from resunit.reproduction.experiments.experiment import PlannedRun
     from resunit.reproduction.plan import Plan
     from resunit.reproduction.remaining_work import RemainingWork
     from resunit.reproduction.reproduce import Reproduction

@@ -8,10 +8,15 @@ from resunit.reports.paper_comparison import ClaimRow, Comparison, ComparisonRow
 from resunit.reproduction.claims import ClaimOutcome
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.claims.quantities import POINTS_BELOW_CHANCE, is_at_chance
+from resunit.reproduction.experiments.setting import (
+    Setting,
+    find_most_common,
+    select_newest_of_each_seed,
+    setting_of,
+)
 from resunit.reproduction.paper.networks import network_of
 from resunit.reproduction.paper.rows import Row
 from resunit.reproduction.paper.tables import RECIPE_OF_ROW, Table
-from resunit.reproduction.setting import Setting, find_most_common, select_newest_of_each_seed, setting_of
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.recipe import is_own_design
 from resunit.training.recipes import paper

@@ -13,9 +13,9 @@ from resunit.reproduction.claims.claim import describe_network
 from resunit.reproduction.claims.judging import SIGNIFICANCE_LEVEL
 from resunit.reproduction.claims.margins import Margins
 from resunit.reproduction.claims.quantities import is_at_chance
+from resunit.reproduction.claims.statistics import pooled_deviation, power
+from resunit.reproduction.experiments.setting import Setting, select_newest_of_each_seed, setting_of
 from resunit.reproduction.paper.networks import NetworkChoice, NetworkKey, network, network_of
-from resunit.reproduction.setting import Setting, select_newest_of_each_seed, setting_of
-from resunit.reproduction.statistics import pooled_deviation, power
 from resunit.runs.schema import ExperimentRecord
 
 GREATEST_DEVIATION = 0.7  # of the original ResNet-110 over seeds, in points of test error

@@ -14,12 +14,12 @@ from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.comparison import OWN
 from resunit.reproduction.evidence.pool import read_pool
 from resunit.reproduction.evidence.records import read_evidence, read_records, select_newest_of_each_run
-from resunit.reproduction.experiment import PlannedRun, plan_runs
+from resunit.reproduction.experiments.experiment import PlannedRun, plan_runs
+from resunit.reproduction.experiments.scales import SCALES
+from resunit.reproduction.figures.signal import changes_for_signal
 from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.rows import Row
 from resunit.reproduction.paper.tables import TABLES, Table
-from resunit.reproduction.scales import SCALES
-from resunit.reproduction.signal import changes_for_signal
 from resunit.runs.recipe_format import WITHOUT_EFFECT
 from resunit.runs.schema import ExperimentRecord
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from resunit.reproduction.comparison import select_records_of_row
 from resunit.reproduction.evidence.records import has_ended
-from resunit.reproduction.experiment import PlannedRun
+from resunit.reproduction.experiments.experiment import PlannedRun
 from resunit.runs.schema import ExperimentRecord
 
 

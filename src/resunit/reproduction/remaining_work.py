@@ -8,7 +8,7 @@ from typing import Any, Literal
 from rich.table import Table as RichTable
 
 from resunit.errors import FileFormatError, UsageError
-from resunit.reproduction.experiment import Experiment, PlannedRun
+from resunit.reproduction.experiments.experiment import Experiment, PlannedRun
 from resunit.reproduction.plan import FOLDER, Plan
 from resunit.reproduction.recorded_precision import is_recorded
 from resunit.reproduction.reproduce import plan_as_recorded, threads_of_run

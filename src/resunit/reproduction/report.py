@@ -31,9 +31,9 @@ from resunit.reproduction.comparison import (
 )
 from resunit.reproduction.evidence.compared_runs import compare_experiment
 from resunit.reproduction.evidence.find_records import find_records
+from resunit.reproduction.experiments.setting import setting_of
+from resunit.reproduction.figures.training_curves import make_curves
 from resunit.reproduction.paper.tables import TABLES
-from resunit.reproduction.setting import setting_of
-from resunit.reproduction.training_curves import make_curves
 from resunit.runs.schema import ExperimentRecord
 
 SUFFIXES = (".html", ".md")

@@ -10,13 +10,18 @@ from resunit.io.cores import available_cores
 from resunit.io.fields import to_json
 from resunit.reports.curves import draw_curves
 from resunit.reports.paper_comparison import Comparison
+from resunit.reproduction.argument.statements import statements_of
 from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.comparison import make_comparison, select_outcomes, select_records_of_row
 from resunit.reproduction.evidence.records import (
     has_ended,
     select_records,
 )
-from resunit.reproduction.experiment import Experiment, PlannedRun, plan_experiments
+from resunit.reproduction.experiments.experiment import Experiment, PlannedRun, plan_experiments
+from resunit.reproduction.experiments.setting import setting_of
+from resunit.reproduction.figures.signal import SignalComparison, compare_signals
+from resunit.reproduction.figures.signal_figure import save_figure
+from resunit.reproduction.figures.training_curves import make_curves
 from resunit.reproduction.pilots import Pilots, examine_pilots
 from resunit.reproduction.plan import SIGNAL, Plan
 from resunit.reproduction.recorded_precision import is_recorded, take_recorded_precision
@@ -24,11 +29,6 @@ from resunit.reproduction.running.board import Board
 from resunit.reproduction.running.on_ray import RayTasks
 from resunit.reproduction.running.run_times import seconds_of_runs
 from resunit.reproduction.running.runner import LocalProcesses, perform_all
-from resunit.reproduction.setting import setting_of
-from resunit.reproduction.signal import SignalComparison, compare_signals
-from resunit.reproduction.signal_figure import save_figure
-from resunit.reproduction.statements import statements_of
-from resunit.reproduction.training_curves import make_curves
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import free_memory, resolve_device
 

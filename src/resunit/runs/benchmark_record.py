@@ -12,6 +12,8 @@ from resunit.runs.machine import Machine
 
 WorkUnit = Literal["images", "FLOP", "bytes", "runs"]
 Axis = Literal["depth", "width", "batch", "threads"]
+Task = Literal["training step", "inference", "data loading"]
+Condition = Literal["idle", "beside one busy core", "beside a second training"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class Settings:
     """The quantity that a sweep varies."""
     value: int | None = None
     """The place of the measurement on `axis`."""
+    task: Task | None = None
+    """What is measured, where one benchmark measures several tasks."""
+    condition: Condition | None = None
+    """What the machine computes beside it, where a benchmark compares conditions."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from resunit.data import (
 )
 from resunit.training.distributed import Distributed
 from resunit.training.mixing import Mixing
+from resunit.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -107,3 +108,16 @@ class Batches:
             return GhostBatch(images.to(self.dtype), labels, labels)
         images, shares = self.mixing(images, labels, step)
         return GhostBatch(images.to(self.dtype), shares.argmax(1), shares.to(self.dtype))
+
+
+def describe_augmentation(recipe: Recipe) -> Augmentation:
+    """Return the augmentation of `recipe`."""
+    return Augmentation(
+        recipe.padding,
+        recipe.padding_mode,
+        recipe.flip,
+        recipe.crop,
+        recipe.colour,
+        recipe.rand_augment,
+        recipe.random_erasing,
+    )

@@ -23,12 +23,13 @@ from resunit.training.ghost_batch_norm import count_ghost_batches, set_momentum
 from resunit.training.launch import check_can_be_found_again, count_restarts
 from resunit.training.own_network import OwnNetwork, keeping_settings
 from resunit.training.precision import autocast
+from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.recipe import Recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import quick
 from resunit.training.same_run import check_given, check_recipe_of_run
-from resunit.training.setup import TrainingSetup, prepare
+from resunit.training.setup import TrainingSetup
 from resunit.training.signals import StopRequest, stop_requests
 from resunit.training.state import TrainingState
 from resunit.training.threads import limit_threads, set_recorded_threads

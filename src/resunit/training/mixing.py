@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from resunit.training.recipe import Recipe
+
 
 @dataclass(frozen=True)
 class Mixing:
@@ -43,3 +45,10 @@ class Mixing:
             torch.default_generator.manual_seed(int.from_bytes(digest[:4], "big"))
             mixed, shares = v2.RandomChoice(kinds)(images, labels)
         return mixed.contiguous(memory_format=torch.channels_last), shares.float()
+
+
+def describe_mixing(recipe: Recipe, classes: int) -> Mixing | None:
+    """Return how the images of a step are mixed; None if they are not."""
+    if not (recipe.mixup or recipe.cutmix):
+        return None
+    return Mixing(recipe.mixup, recipe.cutmix, classes, recipe.seed)

@@ -11,7 +11,7 @@ from resunit.reproduction.argument.argument import SHOWN, make_argument, what_sh
 from resunit.reproduction.argument.explanations import OF_GROUP, OF_STATEMENT, TITLES_OF_GROUPS
 from resunit.reproduction.argument.networks import Networks
 from resunit.reproduction.argument.shown import Line, Shown, by_unit
-from resunit.reproduction.statements import STATEMENTS
+from resunit.reproduction.argument.statements import STATEMENTS
 
 NAMES = [statement.name for statement in STATEMENTS]
 

@@ -11,8 +11,8 @@ from resunit.reproduction.argument.formula import as_mathtext, with_indices
 from resunit.reproduction.argument.markdown import table_of_statements, write_markdown
 from resunit.reproduction.argument.page import write_page
 from resunit.reproduction.argument.shown import Line, NumberTable, Shown, by_unit
+from resunit.reproduction.argument.statements import STATEMENTS
 from resunit.reproduction.claims import judge
-from resunit.reproduction.statements import STATEMENTS
 
 CHART = by_unit(
     "Gain & loss of x_l", (Line("x_l", (1.0, 10.0)), Line("none", (0.0, -1.0), dashed=True)), logarithmic=True

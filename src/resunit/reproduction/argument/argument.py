@@ -18,10 +18,10 @@ from resunit.reproduction.argument.explanations import OF_GROUP
 from resunit.reproduction.argument.networks import Networks
 from resunit.reproduction.argument.show import Show
 from resunit.reproduction.argument.shown import NumberTable, Shown
+from resunit.reproduction.argument.statements import STATEMENTS, Statement
 from resunit.reproduction.claims import ClaimOutcome, judge
 from resunit.reproduction.comparison import claim_rows
 from resunit.reproduction.evidence.records import SHIPPED, read_records
-from resunit.reproduction.statements import STATEMENTS, Statement
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.environment import name_processor
 from resunit.training.threads import limit_threads

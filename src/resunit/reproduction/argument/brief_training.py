@@ -8,11 +8,11 @@ from torch.nn import functional
 from resunit.errors import RunError
 from resunit.io.progress import counting
 from resunit.propagation import Instrument, Propagation
-from resunit.reproduction.scales import mini_scale
+from resunit.reproduction.experiments.scales import mini_scale
 from resunit.training.loop import train_step
 from resunit.training.precision import autocast
+from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
-from resunit.training.setup import prepare
 
 MEASUREMENTS = 5  # at the beginning, at each quarter, and at the end
 

@@ -17,7 +17,7 @@ from resunit.reproduction.argument.explanations import (
 from resunit.reproduction.argument.figures import picture
 from resunit.reproduction.argument.formula import with_indices
 from resunit.reproduction.argument.page import TITLE
-from resunit.reproduction.statements import STATEMENTS, Statement
+from resunit.reproduction.argument.statements import STATEMENTS, Statement
 
 
 def write_markdown(argument: Argument, path: Path, command: str) -> None:

@@ -9,7 +9,7 @@ from resunit.io.progress import working
 from resunit.models.registry import NETWORKS, network_spec
 from resunit.propagation import Junction, Propagation
 from resunit.reproduction.argument.brief_training import BriefTraining, train_briefly
-from resunit.reproduction.scales import mini_scale
+from resunit.reproduction.experiments.scales import mini_scale
 
 
 @dataclass

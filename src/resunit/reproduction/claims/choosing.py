@@ -8,9 +8,9 @@ from typing import Any
 
 from resunit.reproduction.claims.claim import Claim, describe_network
 from resunit.reproduction.evidence.records import has_ended
+from resunit.reproduction.experiments.scales import SCALES
+from resunit.reproduction.experiments.setting import Setting, select_newest_of_each_seed, setting_of
 from resunit.reproduction.paper.networks import NetworkChoice, NetworkKey, network_of
-from resunit.reproduction.scales import SCALES
-from resunit.reproduction.setting import Setting, select_newest_of_each_seed, setting_of
 from resunit.runs.schema import ExperimentRecord
 
 SEEDS_FOR_A_VERDICT = 3  # With fewer seeds the spread cannot be estimated well enough.

@@ -16,9 +16,9 @@ from resunit.reproduction.claims.claim import Claim, Contrast, describe_network
 from resunit.reproduction.claims.margins import MARGINS, Margins
 from resunit.reproduction.claims.outcome import ClaimOutcome, ContrastOutcome, Verdict
 from resunit.reproduction.claims.quantities import TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, is_at_chance
+from resunit.reproduction.claims.statistics import holm, welch
+from resunit.reproduction.experiments.setting import Setting
 from resunit.reproduction.paper.networks import NetworkChoice, NetworkKey
-from resunit.reproduction.setting import Setting
-from resunit.reproduction.statistics import holm, welch
 from resunit.runs.schema import ExperimentRecord
 
 SIGNIFICANCE_LEVEL = 0.05

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from resunit.reproduction.claims.claim import Claim, Contrast
-from resunit.reproduction.setting import Setting
-from resunit.reproduction.statistics import Estimate, difference_p, equivalence_p
+from resunit.reproduction.claims.statistics import Estimate, difference_p, equivalence_p
+from resunit.reproduction.experiments.setting import Setting
 
 Verdict = Literal["held", "not held", "undecided"]
 

@@ -11,7 +11,7 @@ from resunit.reports.compared_run import ComparedRun, with_all_options
 from resunit.reproduction.evidence.compared_runs import compare_recipe_run, compare_run, with_own_names
 from resunit.reproduction.evidence.records import read_records
 from resunit.reproduction.evidence.run_record import record_of
-from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.experiments.experiment import Experiment
 from resunit.runs.benchmark_record import BenchmarkRecord, upgrade_benchmark
 from resunit.runs.read import read_run
 from resunit.runs.recipe_run import RecipeRun, upgrade_recipe_run

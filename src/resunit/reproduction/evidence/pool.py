@@ -6,7 +6,7 @@ from pathlib import Path
 
 from resunit.errors import FileFormatError, UsageError
 from resunit.reproduction.evidence.records import has_ended, read_records
-from resunit.reproduction.setting import Setting, describe_differences, setting_of
+from resunit.reproduction.experiments.setting import Setting, describe_differences, setting_of
 from resunit.runs.schema import ExperimentRecord
 
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from resunit.errors import FileFormatError
-from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.identity import NUMERICS
-from resunit.reproduction.setting import recipe_of_scale
+from resunit.reproduction.experiments.experiment import Experiment
+from resunit.reproduction.experiments.identity import NUMERICS
+from resunit.reproduction.experiments.setting import recipe_of_scale
 from resunit.runs.record_files import append, read_all
 from resunit.runs.schema import ExperimentRecord
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from resunit.models.designs import DESIGNS
 from resunit.reproduction.evidence.compared_runs import point_of_curve
-from resunit.reproduction.experiment import Experiment
-from resunit.reproduction.identity import recipe_hash
+from resunit.reproduction.experiments.experiment import Experiment
+from resunit.reproduction.experiments.identity import recipe_hash
 from resunit.reproduction.paper.networks import NetworkChoice, network
 from resunit.runs.end_of_training import mean_at_the_end
 from resunit.runs.read import Run

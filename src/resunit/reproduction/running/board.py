@@ -14,7 +14,7 @@ from rich.table import Table as RichTable
 from resunit.io.streams import progress_console
 from resunit.models.registry import network_spec
 from resunit.models.summary import count_training_flops
-from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.experiments.experiment import Experiment
 from resunit.reproduction.paper.tables import Table
 from resunit.reproduction.running.runner import count_steps_done
 from resunit.runs.schema import ExperimentRecord

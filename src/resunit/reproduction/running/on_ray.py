@@ -14,7 +14,7 @@ import torch
 from resunit.errors import UsageError
 from resunit.io.memory import MEMORY
 from resunit.ops.cpu.allocator import keep_freed_memory
-from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.experiments.experiment import Experiment
 from resunit.reproduction.running.one_run import perform, wait_until_free
 from resunit.runs.schema import ExperimentRecord
 

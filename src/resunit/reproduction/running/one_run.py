@@ -16,7 +16,7 @@ from resunit.io.memory import MEMORY
 from resunit.models.custom import add_design
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.reproduction.evidence.run_record import record_of
-from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.experiments.experiment import Experiment
 from resunit.runs.folder import RunFolder
 from resunit.runs.read import read_run
 from resunit.runs.record_files import write_file

@@ -14,8 +14,8 @@ from resunit.reproduction.running.runner import CONTEXT, start_forkserver
 from resunit.training.data_of_run import load_dataset
 from resunit.training.distributed import start_distributed
 from resunit.training.estimate import measure_speed, seconds_of_run
+from resunit.training.prepare import assemble
 from resunit.training.recipe import Recipe, is_own_design, recipe_from_json
-from resunit.training.setup import assemble
 
 # Runs that differ in these fields take the same time.
 WITHOUT_TIME = {"name": "", "seed": 0}

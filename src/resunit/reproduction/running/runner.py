@@ -20,7 +20,7 @@ from resunit.io.ending_signals import ENDING_SIGNALS
 from resunit.io.json_text import parse_json
 from resunit.reproduction.evidence.records import add_record, has_ended, read_evidence, records_path
 from resunit.reproduction.evidence.run_record import describe
-from resunit.reproduction.experiment import Experiment
+from resunit.reproduction.experiments.experiment import Experiment
 from resunit.reproduction.running.one_run import OUTPUT, RECORD, STOPPED, train_one_run
 from resunit.runs.record_files import read, read_file
 from resunit.runs.schema import ExperimentRecord, LogLine

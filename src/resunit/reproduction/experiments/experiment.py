@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from resunit.errors import Unreachable
-from resunit.reproduction.identity import NUMERICS, identity_of, recipe_hash
+from resunit.reproduction.experiments.identity import NUMERICS, identity_of, recipe_hash
+from resunit.reproduction.experiments.scales import recipe_for
+from resunit.reproduction.experiments.setting import Setting, setting_of
 from resunit.reproduction.paper.rows import Row
 from resunit.reproduction.paper.tables import Table
-from resunit.reproduction.scales import recipe_for
-from resunit.reproduction.setting import Setting, setting_of
 from resunit.runs.recipe_format import upgrade_recipe
 from resunit.runs.record_files import read_file, write_file
 from resunit.runs.schema import ExperimentRecord

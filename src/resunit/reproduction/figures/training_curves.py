@@ -10,8 +10,8 @@ from resunit.reproduction.comparison import (
     describe_setting,
     select_records_of_row,
 )
+from resunit.reproduction.experiments.setting import find_most_common, setting_of
 from resunit.reproduction.paper.tables import Table
-from resunit.reproduction.setting import find_most_common, setting_of
 from resunit.runs.schema import ExperimentRecord
 
 LINES = "Dashed: training error; solid: test error; lines: means over seeds; bands: range of test errors."

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from resunit.reproduction.identity import recipe_hash
-from resunit.reproduction.scales import IMAGENET_SCALES, SCALES
+from resunit.reproduction.experiments.identity import recipe_hash
+from resunit.reproduction.experiments.scales import IMAGENET_SCALES, SCALES
 from resunit.runs.schema import ExperimentRecord
 
 

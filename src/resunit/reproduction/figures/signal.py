@@ -7,9 +7,14 @@ from typing import Any
 
 from resunit.errors import UsageError
 from resunit.reproduction.comparison import select_records_of_row
+from resunit.reproduction.experiments.setting import (
+    Setting,
+    describe_differences,
+    find_most_common,
+    setting_of,
+)
 from resunit.reproduction.paper.rows import Row
 from resunit.reproduction.paper.tables import Table
-from resunit.reproduction.setting import Setting, describe_differences, find_most_common, setting_of
 from resunit.runs.schema import ExperimentRecord
 
 # These measures of the signal are drawn; the text labels their axes.

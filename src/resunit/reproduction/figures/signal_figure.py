@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from resunit.io.atomic import write_atomically
-from resunit.reproduction.setting import setting_of
-from resunit.reproduction.signal import DRAWN_MEASURES, Measured, SignalComparison
+from resunit.reproduction.experiments.setting import setting_of
+from resunit.reproduction.figures.signal import DRAWN_MEASURES, Measured, SignalComparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

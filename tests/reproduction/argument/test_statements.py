@@ -8,8 +8,8 @@ import pytest
 from resunit.cli.app import app
 from resunit.models.designs import DESIGNS
 from resunit.propagation.junction import MEASURES
+from resunit.reproduction.argument.statements import STATEMENTS, Statement, statements_of
 from resunit.reproduction.claims import CLAIMS
-from resunit.reproduction.statements import STATEMENTS, Statement, statements_of
 
 SHOWN = pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.name)
 

@@ -1,0 +1,1 @@
+"""The figures: training curves, and the signal in the designs."""
