@@ -3,6 +3,7 @@
 import os
 import pickle
 import resource
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,10 @@ def limit() -> None:
         (resource.RLIMIT_CPU, int(sum(begun.cpu_times()[:2])) + PROCESSOR_SECONDS),
     ):
         resource.setrlimit(kind, (most, most))
+    # Whatever leads out of a temporary folder stays within the test's own folder, where it is looked for.
     os.environ["RESUNIT_DATA"] = str(Path("data").absolute())
+    Path("temporary").mkdir()
+    tempfile.tempdir = str(Path("temporary").absolute())
 
 
 def load_instead(arguments: list[str]) -> int:
