@@ -39,7 +39,7 @@ docs: .venv/test  ## the documentation site, in site/; a warning is an error
 
 # FAULTS='--kills 20' is given to the program; `make faults FAULTS=--help` lists the counts.
 FAULTS ?=
-faults: .venv/test  ## kill, starve and damage runs many times, about an hour; prints the table of docs/reliability.md
+faults: .venv/test  ## kill, starve and damage runs many times, about an hour; prints a table
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults $(FAULTS)
 
 SUBJECTS := train program growth memory infer busy startup watch accuracy sweep
