@@ -218,7 +218,16 @@ TRAIN = ("train", "--model", "preresnet20", "--steps", "1", "--recipe", "paper",
          "1", "--batch-size", "4", "--out", "OUT", "--data", "FILE")  # fmt: skip
 EVALUATE = ("evaluate", "FILE")
 PREDICT = ("predict", "FILE", "FILE")
-CONVERT = ("convert", "FILE", "--from", "torchvision", "--architecture", "resnet50", "--out", "OUT.safetensors")
+CONVERT = (
+    "convert",
+    "FILE",
+    "--from",
+    "torchvision",
+    "--architecture",
+    "resnet50",
+    "--out",
+    "OUT.safetensors",
+)
 FETCH = ("data", "fetch", "cifar10", "--from", "FILE")
 REPORT = ("report", "FILE")
 RESUME = ("train", "--resume", "FILE")
