@@ -37,6 +37,11 @@ test-full: check docs chromium  ## all tests, with the full data set and a brows
 docs: .venv/test  ## the documentation site, in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+# FAULTS='--kills 20' is given to the program; `make faults FAULTS=--help` lists the counts.
+FAULTS ?=
+faults: .venv/test  ## kill, starve and damage runs many times, about an hour; prints a table
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults $(FAULTS)
+
 SUBJECTS := train program growth memory infer busy startup watch accuracy sweep
 bench: .venv/test  ## measure everything, about a quarter of an hour on two idle cores; writes docs/performance.md
 	for subject in $(SUBJECTS); do $(BIN)/python -m benchmarks $$subject || exit; done
@@ -62,4 +67,4 @@ chromium:
 	$(BIN)/pip install --disable-pip-version-check --constraint $(CONSTRAINTS) $(addprefix --extra-index-url ,$(TORCH_INDEX)) --editable '.[$(EXTRAS)]'
 	touch $@
 
-.PHONY: run check format types test pytest test-avx2 test-full docs bench bench-avx2 chromium
+.PHONY: run check format types test pytest test-avx2 test-full docs faults bench bench-avx2 chromium

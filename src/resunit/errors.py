@@ -50,6 +50,10 @@ class WriteError(ResunitError, OSError):
         return f"{self.filename}: cannot be written ({self.strerror}); free some space, or take another place"
 
 
+class DamagedRun(UserWarning):
+    """A file of a run is damaged or cannot be protected, and the run goes on as well as it can."""
+
+
 class CutOffRecord(UserWarning):
     """The last line of a file of records has no end: the process that wrote it was killed."""
 

@@ -1,5 +1,7 @@
 """A run's folder: typed records in, typed records out, and lines that can be taken back."""
 
+import errno
+import fcntl
 import re
 import shlex
 from collections.abc import Callable
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from resunit.errors import FileFormatError, RunError, WriteError
+from resunit.errors import DamagedRun, FileFormatError, RunError, WriteError
 from resunit.runs.folder import (
     RunFolder,
     claim_default_folder,
@@ -53,6 +55,13 @@ def test_log_lines_after_a_checkpoint_are_dropped(folder: RunFolder) -> None:
     assert folder.read_log() == [log_line(1)]
 
 
+def test_log_lines_that_a_checkpoint_counted_and_that_are_missing_are_named(folder: RunFolder) -> None:
+    folder.append_log(log_line(1))
+    with pytest.warns(DamagedRun, match=r"log\.jsonl"):
+        folder.truncate_log(folder.log_bytes() + 1)
+    assert folder.read_log() == [log_line(1)]
+
+
 def test_measurements_from_a_step_on_are_dropped_with_a_line_that_was_cut_off(folder: RunFolder) -> None:
     for step in (0, 1, 2):
         folder.append_propagation(PropagationLine(step, step / 10, ("a",), {"stream_rms": (1.0,)}))
@@ -92,6 +101,17 @@ def test_a_folder_in_use_is_refused(folder: RunFolder, tmp_path: Path) -> None:
         create_run_folder(tmp_path / "file", {})
     busy = rf"^{re.escape(str(folder.path))}: another process"
     with folder.only_user(), pytest.raises(RunError, match=busy), folder.only_user():
+        pass
+
+
+def test_a_file_system_without_locks_is_named_and_the_run_goes_on(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_file: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.warns(DamagedRun, match=re.escape(str(folder.path))), folder.only_user():
         pass
 
 

@@ -45,7 +45,7 @@ def test_a_run_that_held_out_validation_images_is_judged_on_them(folder: Path) -
 
 
 def format_1(record: Any) -> str:
-    return json.dumps({name: value for name, value in record.items() if name != "format"})
+    return json.dumps({name: value for name, value in record.items() if name not in ("format", "checksum")})
 
 
 def test_records_of_format_1_are_upgraded(folder: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_result_of_format_2_keeps_its_views_and_has_no_training_error(folder: 
     result = replace(RESULT, views=(ViewError("tta", 7.9),))
     write_run(folder, result=result)
     written = json.loads((folder / "result.json").read_text())
-    del written["train_loss"], written["train_error"]
+    del written["train_loss"], written["train_error"], written["checksum"]
     (folder / "result.json").write_text(json.dumps({**written, "format": 2}))
     assert read_run(folder).result == replace(result, train_loss=None, train_error=None)
 
@@ -88,6 +88,16 @@ def test_a_measurement_of_format_2_has_no_verdict(folder: Path) -> None:
     del written["verdict"]
     (folder / "propagation.jsonl").write_text(json.dumps({**written, "format": 2}) + "\n")
     assert read_run(folder).propagation == (measured,)
+
+
+@pytest.mark.parametrize("name", ["result.json", "log.jsonl", "environment.json", "evaluation.json"])
+def test_a_digit_that_was_not_written_is_found_and_its_file_named(folder: Path, name: str) -> None:
+    path = write_run(folder, evaluated=evaluation()) / name
+    content = path.read_bytes()
+    place = next(index for index, byte in enumerate(content) if byte in b"123456789")
+    path.write_bytes(content[:place] + b"0" + content[place + 1 :])
+    with pytest.raises(FileFormatError, match=re.escape(str(path))):
+        read_run(folder)
 
 
 @pytest.mark.parametrize("missing", ["recipe.json", "result.json"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from resunit.errors import FileFormatError, WriteError
+from resunit.errors import DamagedRun, FileFormatError, WriteError
 from resunit.io import atomic as files
 from resunit.io import tensors as tensor_files
 from resunit.io.tensors import read_tensors, write_tensors
@@ -13,9 +13,10 @@ from resunit.training.checkpoints import KIND, Checkpoint, find_newest_checkpoin
 from resunit.training.state import TrainingState
 
 
-def save(folder: Path, step: int) -> None:
+def save(folder: Path, step: int, previous: int | None = None) -> None:
     tensors = {"w": torch.full((3, 2), float(step))}
-    save_checkpoint(folder, Checkpoint(TrainingState(step), tensors, {"w.momentum_buffer": -tensors["w"]}))
+    checkpoint = Checkpoint(TrainingState(step), tensors, {"w.momentum_buffer": -tensors["w"]})
+    save_checkpoint(folder, checkpoint, previous)
 
 
 def newest(folder: Path) -> Checkpoint:
@@ -24,14 +25,28 @@ def newest(folder: Path) -> Checkpoint:
     return checkpoint
 
 
-def test_only_the_newest_checkpoint_is_kept(tmp_path: Path) -> None:
-    save(tmp_path, 5)
-    save(tmp_path, 10)
-    assert [path.name for path in tmp_path.iterdir()] == ["step-00000010.safetensors"]
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_newest_checkpoint_and_the_one_before_are_kept(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    save(tmp_path, 5, previous=3)
+    save(tmp_path, 10, previous=5)
+    assert names(tmp_path) == ["step-00000005.safetensors", "step-00000010.safetensors"]
     checkpoint = newest(tmp_path)
     assert checkpoint.state == TrainingState(10)
     assert torch.equal(checkpoint.network["w"], torch.full((3, 2), 10.0))
     assert torch.equal(checkpoint.optimizer["w.momentum_buffer"], torch.full((3, 2), -10.0))
+
+
+def test_a_damaged_checkpoint_goes_with_the_next_one_and_the_good_one_stays(tmp_path: Path) -> None:
+    save(tmp_path, 5)
+    (tmp_path / "step-00000010.safetensors").write_bytes(b"garbage")
+    with pytest.warns(DamagedRun, match="step-00000010"):
+        loaded = newest(tmp_path).state.step
+    save(tmp_path, 8, previous=loaded)
+    assert names(tmp_path) == ["step-00000005.safetensors", "step-00000008.safetensors"]
 
 
 def damaged(content: bytes) -> list[bytes]:
@@ -46,7 +61,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_refused_if_there_is_no_other(
     save(tmp_path / "other", 10)
     newer = tmp_path / "step-00000010.safetensors"
     newer.write_bytes(damaged((tmp_path / "other" / newer.name).read_bytes())[kind])
-    assert newest(tmp_path).state.step == 5
+    with pytest.warns(DamagedRun, match=newer.name):
+        assert newest(tmp_path).state.step == 5
     (tmp_path / "step-00000005.safetensors").unlink()
     with pytest.raises(FileFormatError, match="step-00000010"):
         find_newest_checkpoint(tmp_path)
@@ -102,5 +118,6 @@ def test_the_previous_checkpoint_survives_until_the_new_one_was_read_back(
     with monkeypatch.context() as patch:
         patch.setattr(tensor_files, "write_atomically", losing)
         with pytest.raises(FileFormatError, match="step-00000010"):
-            save(tmp_path, 10)
-    assert newest(tmp_path).state.step == 5
+            save(tmp_path, 10, previous=5)
+    with pytest.warns(DamagedRun):
+        assert newest(tmp_path).state.step == 5

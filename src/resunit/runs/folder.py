@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,11 +11,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from resunit.errors import FileFormatError, RunError, WriteError
+from resunit.errors import DamagedRun, FileFormatError, RunError, WriteError
 from resunit.io.atomic import only_user_of, write_atomically
-from resunit.io.fields import to_json
 from resunit.io.json_text import parse_json
-from resunit.runs.record_files import Record, read_all, read_file, read_json, write_file, write_json
+from resunit.runs.record_files import (
+    Record,
+    read_all,
+    read_file,
+    read_json,
+    with_checksum,
+    write_file,
+    write_json,
+)
 from resunit.runs.schema import Environment, Evaluation, LogLine, PropagationLine, RunResult
 
 
@@ -130,7 +138,16 @@ class RunFolder:
         return self.log.stat().st_size if self.log.exists() else 0
 
     def truncate_log(self, length: int) -> None:
-        """Drop the lines of log.jsonl that were written after the checkpoint from which the run resumes."""
+        """Drop the lines of log.jsonl that were written after the checkpoint from which the run resumes.
+
+        A DamagedRun warning says if lines that were written before it are missing.
+        """
+        if self.log_bytes() < length:
+            warnings.warn(
+                f"{self.log}: lines that were written before the checkpoint are missing",
+                DamagedRun,
+                stacklevel=2,
+            )
         if self.log_bytes() > length:
             os.truncate(self.log, length)
 
@@ -164,7 +181,13 @@ class RunFolder:
             RunError: another process trains this run.
         """
         try:
-            with only_user_of(self.path):
+            with only_user_of(self.path) as is_locked:
+                if not is_locked:
+                    warnings.warn(
+                        f"{self.path}: its file system has no locks; see to it that only one process trains there",
+                        DamagedRun,
+                        stacklevel=3,
+                    )
                 for partial in (*self.path.glob(".*.partial"), *self.checkpoints.glob(".*.partial")):
                     partial.unlink(missing_ok=True)
                 yield
@@ -265,7 +288,7 @@ def _append(path: Path, record: Record) -> None:
     """Add a record to a file of JSON lines without rewriting the file. Raises WriteError."""
     try:
         with path.open("ab") as file:
-            file.write((json.dumps(to_json(record), allow_nan=False) + "\n").encode())
+            file.write((json.dumps(with_checksum(record), allow_nan=False) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

@@ -1,6 +1,7 @@
 """Reading and writing typed records: older formats are upgraded, and newer ones refused by name."""
 
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
@@ -19,6 +20,9 @@ from resunit.runs.upgrades import (
     upgrade_propagation_line,
     upgrade_result,
 )
+
+CHECKSUM = "checksum"
+"""The field of a stored record with the CRC-32 of all others. Files of older versions do not have it."""
 
 
 class Record(Protocol):
@@ -45,10 +49,15 @@ def read(cls: type[R], record: Mapping[str, Any], origin: str, upgrade: Upgrade 
         upgrade: upgrades a record of format 1 of a class that is not of `runs/schema.py`.
 
     Raises:
-        FileFormatError: the record is of a newer format, or a field of it is unknown, missing or ill-typed.
+        FileFormatError: the record is of a newer format, its checksum is wrong, or a field of it is unknown, missing
+            or ill-typed.
     """
     current = dict(record)
     number = format_of(current, cls.FORMAT, origin)
+    if CHECKSUM in current and current.pop(CHECKSUM) != _checksum(current):
+        raise FileFormatError(
+            f"{origin}: damaged (its checksum is not that of what was written); get another copy"
+        )
     upgrades = _UPGRADES.get(cls, ()) if upgrade is None else (upgrade,)
     if number < cls.FORMAT:
         try:
@@ -96,8 +105,18 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_file(path: Path, record: Record) -> None:
-    """Write a typed record as a JSON file, whole or not at all. Raises WriteError."""
-    write_json(path, to_json(record))
+    """Write a typed record with its checksum as a JSON file, whole or not at all. Raises WriteError."""
+    write_json(path, with_checksum(record))
+
+
+def with_checksum(record: Record) -> dict[str, Any]:
+    """Return the JSON object of a record, with the checksum of its fields, which `read` takes away."""
+    fields = to_json(record)
+    return {**fields, CHECKSUM: _checksum(fields)}
+
+
+def _checksum(fields: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(fields, sort_keys=True).encode()):08x}"
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:

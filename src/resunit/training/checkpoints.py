@@ -1,16 +1,20 @@
 """Checkpoints: each is one file with everything that a run needs to continue bit for bit.
 
-The previous checkpoint is kept until the new one has been read back from disk.
+The newest two are kept, the new one after it was read back from disk: if the newest is damaged later, a run goes on
+from the one before.
 """
 
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from resunit.errors import FileFormatError, RunError
+from resunit.errors import DamagedRun, FileFormatError, RunError
+from resunit.io.atomic import make_folder
 from resunit.io.fields import to_json
 from resunit.io.tensors import read_tensors, select_named, write_tensors
 from resunit.runs.record_files import read
@@ -32,20 +36,21 @@ class Checkpoint:
     """The average and the best weights, where a recipe keeps others than those of the last step."""
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, read it back, and then delete the older ones.
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, previous: int | None = None) -> None:
+    """Write a checkpoint, read it back, and then delete the older ones but the previous one.
 
     Args:
         folder: the run's folder of checkpoints; it is made if there is none.
         checkpoint: its `state.step` names the file.
+        previous: the step of the checkpoint that was written or loaded last, which is whole.
 
     Raises:
         WriteError: the operating system refused to write the file.
         RunError: the file does not hold what was written.
     """
-    folder.mkdir(exist_ok=True)
-    path = folder / f"step-{checkpoint.state.step:08d}.safetensors"
-    older = set(folder.glob("step-*.safetensors")) - {path}
+    make_folder(folder)
+    path = _path_of(folder, checkpoint.state.step)
+    kept = {path} if previous is None else {path, _path_of(folder, previous)}
     tensors = {f"{NETWORK}{name}": tensor for name, tensor in checkpoint.network.items()}
     tensors |= {f"{OPTIMIZER}{name}": tensor for name, tensor in checkpoint.optimizer.items()}
     tensors |= {f"{KEPT}{name}": tensor for name, tensor in checkpoint.kept.items()}
@@ -53,12 +58,15 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     _, read_back = read_tensors(path, KIND)
     if not all(torch.equal(read_back[name], tensor.cpu()) for name, tensor in tensors.items()):
         raise RunError(f"{path}: does not hold what was written; check the disk")
-    for old in older:
-        old.unlink(missing_ok=True)
+    for old in set(folder.glob("step-*.safetensors")) - kept:
+        with suppress(OSError):  # A file that stays costs space alone.
+            old.unlink()
 
 
 def find_newest_checkpoint(folder: Path) -> Checkpoint | None:
     """Return the newest checkpoint that is whole, or None if there is none yet.
+
+    A DamagedRun warning names a newer one that is not whole.
 
     Raises:
         FileFormatError: there are checkpoints, and none of them is whole; or the newest is of a newer format.
@@ -70,10 +78,19 @@ def find_newest_checkpoint(folder: Path) -> Checkpoint | None:
         except FileFormatError as error:
             damaged = damaged or error
         else:
-            return _checkpoint(read(TrainingState, record, str(path)), tensors)
+            checkpoint = _checkpoint(read(TrainingState, record, str(path)), tensors)
+            if damaged is not None:
+                warnings.warn(
+                    f"{damaged}; the run goes on from step {checkpoint.state.step}", DamagedRun, stacklevel=2
+                )
+            return checkpoint
     if damaged is not None:
         raise damaged
     return None
+
+
+def _path_of(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:08d}.safetensors"
 
 
 def _checkpoint(state: TrainingState, tensors: Mapping[str, Tensor]) -> Checkpoint:

@@ -15,6 +15,7 @@ from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.folder import RunFolder, claim_default_folder, create_run_folder
 from resunit.runs.schema import Lengthening, RunResult
 from resunit.training.batches import GhostBatch
+from resunit.training.checkpoint_pace import CheckpointPace
 from resunit.training.checkpoints import find_newest_checkpoint
 from resunit.training.clock import Clock
 from resunit.training.display import Display
@@ -34,7 +35,6 @@ from resunit.training.state import TrainingState
 from resunit.training.threads import limit_threads, set_recorded_threads
 from resunit.training.writer import OnLog, RunWriter
 
-SECONDS_BETWEEN_CHECKPOINTS = 600
 # recipe.json holds the resolved values of these fields, so they may differ from those of the recipe that was given.
 RESOLVED_FIELDS = {"data", "weights", "batch_size", "precision", "activation_checkpointing"}
 
@@ -212,7 +212,7 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
     watch = PropagationWatch(setup, writer.folder)
     is_visible = setup.distributed.is_main and not quiet
     with stop_requests() as stop, Display(setup, state, is_visible) as display:
-        clock, checkpoint_age = Clock(), Clock()
+        clock, pace = Clock(), CheckpointPace(setup.recipe.checkpoint_every)
         _evaluate_if_due(state, setup, writer, display, clock, stop)
         for ghost_batches in setup.batches.between(state.step, setup.steps, setup.image_size_at):
             if setup.ends_early(state):
@@ -232,13 +232,14 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
             _evaluate_if_due(state, setup, writer, display, clock, stop)
 
             is_stopping = setup.distributed.any_rank(stop.received)
-            is_overdue = setup.distributed.any_rank(checkpoint_age.seconds > SECONDS_BETWEEN_CHECKPOINTS)
+            # Rank 0 writes, so its clock alone knows what a checkpoint costs.
+            is_overdue = setup.distributed.any_rank(setup.distributed.is_main and pace.is_overdue)
             is_due = setup.checkpoints_after(state.step) or setup.ends_early(state)
             if is_stopping or is_overdue or is_due:
-                if not setup.is_finite():
-                    return writer.finish("diverged", state)
-                writer.save_checkpoint(state)
-                checkpoint_age.lap()
+                with pace.saving():
+                    if not setup.is_finite():
+                        return writer.finish("diverged", state)
+                    writer.save_checkpoint(state)
             if is_stopping:
                 return writer.finish("stopped", state)
             state.seconds += clock.lap()

@@ -193,8 +193,8 @@ class Recipe:
     """All activations are stored for the backward pass (fast), or most are computed again (small), so that memory
     grows with the square root of the depth; auto means fast where that fits. The weights are the same."""
     checkpoint_every: Annotated[int | None, COUNT, MACHINE] = None
-    """A checkpoint is written each time this many steps have passed (none: each epoch), and at least every 10
-    minutes."""
+    """A checkpoint is written each time this many steps have passed, and at least every 10 minutes; none: whenever
+    the last one took less than 1 % of the time since it. One is written at the end in any case."""
     device: Annotated[str, MACHINE] = "auto"
     """The device is auto or one of torch's, such as cpu or cuda:1."""
 

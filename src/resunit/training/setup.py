@@ -125,8 +125,9 @@ class TrainingSetup:
         )
 
     def is_finite(self) -> bool:
-        """Return whether all parameters and running statistics are finite numbers."""
-        return all(bool(tensor.isfinite().all()) for tensor in self.network.state_dict().values())
+        """Return whether all numbers of a checkpoint are finite: parameters, statistics, optimizer, kept weights."""
+        parts = (self.network.state_dict(), self.optimizer.state(), self.kept.state())
+        return all(bool(tensor.isfinite().all()) for part in parts for tensor in part.values())
 
     def evaluates_after(self, step: int) -> bool:
         """Return whether an evaluation is due after `step` steps.
@@ -137,8 +138,9 @@ class TrainingSetup:
         return step % every == 0 and step < self.steps
 
     def checkpoints_after(self, step: int) -> bool:
-        """Return whether a checkpoint is due after `step` steps."""
-        return step % (self.recipe.checkpoint_every or self.batches.per_epoch) == 0 or step == self.steps
+        """Return whether a checkpoint is due after `step` steps, whatever the clock says."""
+        every = self.recipe.checkpoint_every
+        return step == self.steps or (every is not None and step % every == 0)
 
     def ends_early(self, state: TrainingState) -> bool:
         """Return whether the run ends at `state`, because the validation error has not fallen for long enough."""

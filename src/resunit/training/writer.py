@@ -37,6 +37,8 @@ class RunWriter:
         self.folder = folder
         self.setup = setup
         self.on_log = on_log
+        self.previous: int | None = None
+        """The step of the checkpoint that was written or loaded last."""
 
     @contextmanager
     def in_use(self, command: str | None = None, lengthening: Lengthening | None = None) -> Iterator[None]:
@@ -123,14 +125,15 @@ class RunWriter:
         return line
 
     def save_checkpoint(self, state: TrainingState) -> None:
-        """Write a checkpoint of the network, the optimizer and `state`; older ones are deleted."""
+        """Write a checkpoint of the network, the optimizer and `state`; older ones but the previous one are deleted."""
         if self.setup.distributed.is_main:
             state.log_bytes = self.folder.log_bytes()
             setup = self.setup
             checkpoint = Checkpoint(
                 state, setup.network.state_dict(), setup.optimizer.state(), setup.kept.state()
             )
-            save_checkpoint(self.folder.checkpoints, checkpoint)
+            save_checkpoint(self.folder.checkpoints, checkpoint, self.previous)
+            self.previous = state.step
 
     def restore(self) -> TrainingState:
         """Load the newest whole checkpoint into the setup and return its state; if there is none, return a new state.
@@ -139,7 +142,7 @@ class RunWriter:
 
         Raises:
             RunError: the checkpoint is of another network.
-            FileFormatError: no checkpoint is whole, or the newest is of a newer format.
+            FileFormatError: no checkpoint is whole, the newest is of a newer format, or a line of the log is damaged.
         """
         checkpoint = find_newest_checkpoint(self.folder.checkpoints)
         state = checkpoint.state if checkpoint is not None else TrainingState()
@@ -157,6 +160,8 @@ class RunWriter:
         if self.setup.distributed.is_main:
             self.folder.truncate_log(state.log_bytes)
             self.folder.truncate_propagation(state.step)
+            self.folder.read_log()  # The page at the end needs it; a damaged line is better named now.
+        self.previous = None if checkpoint is None else state.step
         return state
 
     def finish(
