@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ def start(arguments: Sequence[str], where: Path, prepare: Callable[[], None] | N
         for signal_number in ENDING_SIGNALS:
             signal.signal(signal_number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        warnings.resetwarnings()  # Tests turn them into errors; a command shows them.
         torch.set_num_threads(1)
         if prepare is not None:
             prepare()
