@@ -26,8 +26,14 @@ from resunit.training.recipe import read_recipe, recipe_from_json
 from tests.faults.small_runs import warm_up
 
 # No example is timed, and each begins with the same random numbers, so that a run of the tests is repeatable.
+SLOW = [
+    HealthCheck.too_slow,
+    HealthCheck.data_too_large,
+    HealthCheck.filter_too_much,
+    HealthCheck.large_base_example,
+]
 REPEATABLE = settings(
-    max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=SLOW
 )
 
 JSON = some.recursive(
