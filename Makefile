@@ -39,11 +39,11 @@ docs: .venv/test  ## the documentation site, in site/; a warning is an error
 
 # FAULTS='--kills 20' is given to the program; `make faults FAULTS=--help` lists the counts.
 FAULTS ?=
-faults: .venv/test  ## kill, starve and damage runs many times, about an hour; prints a table
+faults: .venv/test  ## kill, starve and damage runs many times; prints a table
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults $(FAULTS)
 
 SUBJECTS := train program growth memory infer busy startup watch accuracy sweep
-bench: .venv/test  ## measure everything, about a quarter of an hour on two idle cores; writes docs/performance.md
+bench: .venv/test  ## measure everything, on an idle machine; writes docs/performance.md
 	for subject in $(SUBJECTS); do $(BIN)/python -m benchmarks $$subject || exit; done
 	$(BIN)/python -m benchmarks document
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from benchmarks.entries import FOLDED, OURS, OURS_SPINNING, TORCHVISION, Entry, Workload
 from benchmarks.infer import peer_inference, prepare_our_inference
-from benchmarks.loading import SIDE, prepare_our_loading, prepare_torchvision_loading
+from benchmarks.loading import FILES, SIDE, prepare_our_loading, prepare_torchvision_loading
 from benchmarks.neighbours import NEIGHBOURS, SECOND_TRAINING, Neighbour
 from benchmarks.peers import PEERS, Peer, build_peer_spec
 from benchmarks.records import Condition, Settings, Task
@@ -17,7 +17,7 @@ from resunit.io.cores import available_cores
 
 PEER, NETWORK = "pytorchcv", "preresnet20"
 LOADED_BATCH = 32  # images of a batch of data loading, which are larger than those of the network
-AS_THE_COMMAND_LINE = ((SPIN, SHORT_SPIN),)
+AS_THE_COMMAND_LINE = {SPIN: SHORT_SPIN}
 
 
 def measure(session: Session, *, batch_size: int = 128, rounds: int = 20) -> None:
@@ -73,8 +73,8 @@ def inference_entries(workload: Workload, peers: list[Peer]) -> Iterator[Entry]:
 
 
 def loading_entries() -> list[Entry]:
-    """Return the making of a batch of image files by resunit and by torchvision, each with a process for each core."""
+    """Return the making of an epoch of image files by resunit and by torchvision, each with a process for each core."""
     return [
-        Entry(OURS, prepare_our_loading, (LOADED_BATCH,), LOADED_BATCH, environment=AS_THE_COMMAND_LINE),
-        Entry(TORCHVISION, prepare_torchvision_loading, (LOADED_BATCH, available_cores()), LOADED_BATCH),
+        Entry(OURS, prepare_our_loading, (LOADED_BATCH,), FILES, environment=AS_THE_COMMAND_LINE),
+        Entry(TORCHVISION, prepare_torchvision_loading, (LOADED_BATCH, available_cores()), FILES),
     ]

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmarks.accuracy import PUBLISHED, PublishedResult
 from benchmarks.plots import draw_sweep
-from benchmarks.records import BenchmarkMachine, Measurement, read_newest_by_instructions
+from benchmarks.records import BenchmarkMachine, Measurement, read_newest_records
 from benchmarks.tables import format_rate, list_given
 from benchmarks.targets import TargetCheck, check_targets
 from benchmarks.timing import Spread
@@ -82,7 +82,7 @@ HEADINGS = {
         "The second training is pre-act 20 of pytorchcv at batch size 128, as its users run it.\n"
         "`resunit` has `GOMP_SPINCOUNT=1000`, which its command line sets: a waiting thread soon gives its core away.\n"
         "Without this setting, as Python code has it, the entry is called `resunit, threads spinning`.\n"
-        "Data loading makes batches of 32 random crops of 224 pixels from JPEG files of 256 pixels.\n"
+        "Data loading makes an epoch of batches of 32 random crops of 224 pixels from 1,024 JPEG files of 256 pixels.\n"
         "It has a process for each core, in resunit and in torchvision.",
     ),
     "startup": Heading(
@@ -120,7 +120,7 @@ def write_document(records: Path, docs: Path) -> Path:
     sections = []
     figures: dict[str, bytes] = {}
     for subject, heading in HEADINGS.items():
-        by_instructions = read_newest_by_instructions(records, subject)
+        by_instructions = read_newest_records(records, subject)
         for instructions, newest in sorted(by_instructions.items(), reverse=True):
             measurements, figure = [record.measurement for record in newest], None
             is_first = instructions == max(by_instructions)

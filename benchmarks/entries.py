@@ -1,6 +1,6 @@
 """What takes turns in a benchmark: entries, and the networks that they train or run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class Entry:
     work: int
     unit: WorkUnit = "images"
     units: int | None = None
-    environment: tuple[tuple[str, str], ...] = ()
+    environment: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
-"""Image files on disk as batches for training: by resunit, and by torchvision and torch as their users join them."""
+"""An epoch of image files as batches for training: by resunit, and by torchvision and torch as users join them."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
@@ -18,6 +17,7 @@ from resunit.training.distributed import start_distributed
 
 FILES, FILE_SIDE, SIDE = 1024, 256, 224
 SAMPLE = "cifar10-sample"
+DETAILS = Details(data=f"{FILES} JPEG files of {FILE_SIDE} pixels")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as Normalisation.of_imagenet has them
 
 
@@ -32,7 +32,11 @@ def write_images(folder: Path) -> None:
 
 
 def prepare_our_loading(batch_size: int) -> Prepared:
-    """Return the making of one batch of random crops, mirrored half of the time, as `resunit train` makes it."""
+    """Return the making of an epoch of random crops, mirrored half of the time, as `resunit train` makes it.
+
+    A whole epoch, because a loader makes some batches before they are asked for: while other entries have their
+    turns it would get ahead.
+    """
     folder = tempfile.TemporaryDirectory()
     write_images(Path(folder.name))
     batches = Batches(
@@ -44,12 +48,11 @@ def prepare_our_loading(batch_size: int) -> Prepared:
         ghost_batch_size=None,
         distributed=start_distributed("cpu"),
     )
-    made = batches.between(0, 10**9, lambda _: SIDE)
-    return lambda: (folder, next(made)), Details(data=f"{FILES} JPEG files of {FILE_SIDE} pixels")
+    return lambda: _go_through(batches.between(0, batches.per_epoch, lambda _: SIDE), folder), DETAILS
 
 
 def prepare_torchvision_loading(batch_size: int, workers: int) -> Prepared:
-    """Return the making of one such batch by torchvision's ImageFolder and torch's DataLoader."""
+    """Return the making of such an epoch by torchvision's ImageFolder and torch's DataLoader."""
     folder = tempfile.TemporaryDirectory()
     write_images(Path(folder.name))
     transform = transforms.Compose(
@@ -62,10 +65,10 @@ def prepare_torchvision_loading(batch_size: int, workers: int) -> Prepared:
     )
     files = ImageFolder(str(Path(folder.name) / "train"), transform)
     loader = DataLoader(files, batch_size, shuffle=True, num_workers=workers, drop_last=True)
-    made = _repeat(loader)
-    return lambda: (folder, next(made)), Details(data=f"{FILES} JPEG files of {FILE_SIDE} pixels")
+    return lambda: _go_through(loader, folder), DETAILS
 
 
-def _repeat(loader: DataLoader[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    while True:
-        yield from loader
+def _go_through(batches: Iterable[object], _folder: tempfile.TemporaryDirectory[str]) -> None:
+    """Make all batches; their folder is kept until then."""
+    for _ in batches:
+        pass

@@ -22,12 +22,12 @@ SECONDS_TO_BEGIN = 120.0
 
 
 class Neighbour:
-    """A program that computes for ever, in a process of its own; a context manager that ends it.
+    """A program that computes without end, in a process of its own; a context manager that ends it.
 
     It stands still except while `computing` lasts.
 
     Args:
-        program: a function that can be pickled. It sets the event once it computes, and never returns.
+        program: a function that can be pickled. It sets the event once it computes, and does not return.
     """
 
     def __init__(self, program: Callable[[Event], None]):
@@ -68,23 +68,25 @@ class Neighbour:
 
 
 def keep_one_core_busy(begun: Event) -> None:
-    """Compute on one core for ever."""
+    """Compute on one core for as long as the program that measures lives."""
+    parent = os.getppid()
     begun.set()
-    while os.getppid():
+    while os.getppid() == parent:
         pass
 
 
-def train_for_ever(begun: Event) -> None:
-    """Train pre-act 20 of pytorchcv at batch size 128 for ever, as users of that library do."""
+def train_without_end(begun: Event) -> None:
+    """Train pre-act 20 of pytorchcv at batch size 128 for as long, as users of that library do."""
     spec = build_peer_spec("preresnet20")
     step, _ = prepare_peer_step("pytorchcv", "default", spec, "preresnet20", 128, spec.image_size)
     step()
+    parent = os.getppid()
     begun.set()
-    while os.getppid():
+    while os.getppid() == parent:
         step()
 
 
 NEIGHBOURS: dict[Condition, Callable[[Event], None]] = {
     BUSY_CORE: keep_one_core_busy,
-    SECOND_TRAINING: train_for_ever,
+    SECOND_TRAINING: train_without_end,
 }

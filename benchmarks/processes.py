@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -69,9 +69,7 @@ class WorkProcess:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with suppress(BrokenProcessPool, RuntimeError):
-            self.executor.submit(_forget_work)
-        self.executor.shutdown()
+        self.executor.shutdown(cancel_futures=True)
 
     def wait(self) -> Ready:
         """Wait until the work is prepared, and return its details.
@@ -133,12 +131,6 @@ def _start(prepare: Callable[..., Prepared], arguments: tuple[Any, ...], threads
     if CLEAR.exists():
         CLEAR.write_text(RESET_PEAK)
     return Ready(details, torch.get_num_threads())
-
-
-def _forget_work() -> None:
-    """Drop the work, so that processes that it started, as a loader of data does, end before this one."""
-    global _work
-    _work = int
 
 
 def _repeat(repetitions: int) -> float:

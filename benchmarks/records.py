@@ -34,7 +34,6 @@ __all__ = [
     "current_time",
     "describe_benchmark_machine",
     "path_of",
-    "read_newest_by_instructions",
     "read_newest_records",
     "read_records",
 ]
@@ -64,17 +63,7 @@ def read_records(path: Path) -> list[BenchmarkRecord]:
     return record_files.read_all(BenchmarkRecord, path, upgrade=upgrade_benchmark)
 
 
-def read_newest_records(folder: Path, subject: str) -> list[BenchmarkRecord]:
-    """Return the records of the newest benchmark of `subject`; none if it was never measured.
-
-    Raises:
-        FileFormatError: a line is damaged or of a newer format; the message names the file and the line.
-    """
-    records = read_records(path_of(folder, subject))
-    return [record for record in records if record.started == records[-1].started]
-
-
-def read_newest_by_instructions(folder: Path, subject: str) -> dict[str, list[BenchmarkRecord]]:
+def read_newest_records(folder: Path, subject: str) -> dict[str, list[BenchmarkRecord]]:
     """Return the records of the newest benchmark of `subject` for each kind of processor, such as "AVX2".
 
     Raises:

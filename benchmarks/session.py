@@ -74,9 +74,7 @@ def measure_in_turn(
     with ExitStack() as stack:
         processes = {
             entry: stack.enter_context(
-                WorkProcess(
-                    entry.prepare, *entry.arguments, threads=threads, environment=dict(entry.environment)
-                )
+                WorkProcess(entry.prepare, *entry.arguments, threads=threads, environment=entry.environment)
             )
             for entry in entries
         }

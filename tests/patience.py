@@ -1,4 +1,25 @@
-"""How long tests wait for other processes."""
+"""How long tests wait for other processes, and the waiting."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 PATIENCE = 600.0
 """Seconds. Only what hangs takes as long, however busy the machine is."""
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Wait until `condition` returns something true; `what` says what did not happen in time."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.01)
+
+
+def wait_for_checkpoint(folder: Path, step: int) -> None:
+    """Wait until the run in `folder` has a checkpoint after at least `step` steps."""
+
+    def is_there() -> bool:
+        return any(int(path.stem[5:]) >= step for path in (folder / "checkpoints").glob("step-*.safetensors"))
+
+    wait_until(is_there, "no checkpoint appeared")

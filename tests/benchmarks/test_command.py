@@ -64,7 +64,7 @@ def test_train_prints_one_document_with_ratios_and_names_a_missing_library(tmp_p
     entries = {measurement["entry"] for measurement in document["measurements"]}
     assert {"GEMM fp32", "memory bandwidth"} <= entries
     assert ("GEMM bf16" in entries) == supports_bf16(torch.device("cpu"))
-    records = read_newest_records(tmp_path / "results", "train")
+    (records,) = read_newest_records(tmp_path / "results", "train").values()
     kept = [record.measurement for record in records]
     assert [m.entry for m in kept] == [m["entry"] for m in document["measurements"]]
     assert all(len(m.seconds) == 1 for m in kept)
@@ -167,7 +167,7 @@ def test_runs_that_shared_their_machine_have_no_times(
     record_files.append(tmp_path / "quick.jsonl", [recipe_run(seed=seed, alone=False) for seed in range(2)])
     assert run(app, ["accuracy", "--out", str(tmp_path)]) == 0
     assert "93 %" in capsys.readouterr().out
-    (record,) = read_newest_records(tmp_path, "accuracy")
+    ((record,),) = read_newest_records(tmp_path, "accuracy").values()
     assert record.measurement.seconds == ()
 
 

@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from resunit.cli import main
 from resunit.runs.folder import RunFolder
-from tests.patience import PATIENCE
+from tests.patience import wait_until
 
 RESUNIT = [sys.executable, "-m", "resunit"]
 TRAIN = [
@@ -31,13 +30,6 @@ TRAIN = [
 
 def read_steps(path: Path) -> list[int]:
     return [int(row["step"]) for row in csv.DictReader(path.open(newline=""))]
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not come"
-        time.sleep(0.05)
 
 
 def test_a_finished_run(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:
@@ -79,7 +71,7 @@ def test_follow_ends_with_the_run(tmp_path: Path) -> None:
     training = subprocess.Popen(
         [*RESUNIT, *TRAIN, "--steps", "8", "--out", str(tmp_path / "run")], stdout=subprocess.DEVNULL
     )
-    wait_for(tmp_path / "run" / "recipe.json")
+    wait_until((tmp_path / "run" / "recipe.json").exists, "no recipe.json came")
     follow = ["log", str(tmp_path / "run"), "--out", str(tmp_path / "log.csv"), "--follow"]
     done = subprocess.run([*RESUNIT, *follow], capture_output=True, text=True, check=True)
     assert training.wait() == 0
@@ -93,10 +85,10 @@ def test_follow_ends_with_a_killed_run(tmp_path: Path) -> None:
     training = subprocess.Popen(
         [*RESUNIT, *TRAIN, "--steps", "5000", "--out", str(tmp_path / "run")], stdout=subprocess.DEVNULL
     )
-    wait_for(tmp_path / "run" / "log.jsonl")
+    wait_until((tmp_path / "run" / "log.jsonl").exists, "no log.jsonl came")
     follow = ["log", str(tmp_path / "run"), "--out", str(tmp_path / "log.csv"), "--follow"]
     following = subprocess.Popen([*RESUNIT, *follow], stderr=subprocess.PIPE, text=True)
-    wait_for(tmp_path / "log.csv")
+    wait_until((tmp_path / "log.csv").exists, "no log.csv came")
     os.kill(training.pid, signal.SIGKILL)
     training.wait()
     _, text = following.communicate()

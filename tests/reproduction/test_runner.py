@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,7 +19,7 @@ from resunit.runs.record_files import read_all, read_file
 from resunit.runs.schema import ExperimentRecord, LogLine, RunResult
 from tests.cli.command_lines import refused
 from tests.data.photographs import write_photographs
-from tests.patience import PATIENCE
+from tests.patience import wait_until
 
 SMOKE = ["--scale", "smoke", "--jobs", "1"]
 FEW = ["claims", "--only", "20-*", *SMOKE]  # two runs of ResNet-20, one a seed
@@ -41,11 +40,8 @@ def records(out: Path) -> dict[str, ExperimentRecord]:
     return {record.row: record for record in read_records(records_path(out, "smoke"))}
 
 
-def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
+def computes(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def steps_logged(out: Path) -> int:
@@ -99,7 +95,7 @@ def process_of_a_run(runner: subprocess.Popen[str]) -> psutil.Process:
 @pytest.mark.full
 def test_a_run_that_somebody_else_stops_goes_on_and_so_does_the_table(done: Path, tmp_path: Path) -> None:
     runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: steps_logged(tmp_path) >= 5)
+    wait_until(lambda: steps_logged(tmp_path) >= 5, "no step was logged")
     process_of_a_run(runner).send_signal(signal.SIGTERM)
     _, errors = runner.communicate()
     assert runner.returncode == 0, errors
@@ -118,13 +114,16 @@ def test_a_stopped_runner_goes_on_from_checkpoints(
     done: Path, tmp_path: Path, stop: signal.Signals, runs: list[str]
 ) -> None:
     runner = subprocess.Popen(command(tmp_path, *runs, *LONGER), stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: steps_logged(tmp_path) >= 10)
+    wait_until(lambda: steps_logged(tmp_path) >= 10, "no step was logged")
     children = psutil.Process(runner.pid).children(recursive=True)
     runner.send_signal(stop)
     runner.wait()
     if stop == signal.SIGTERM:
         assert runner.returncode == 4
-    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+    wait_until(
+        lambda: not any(child.is_running() and child.status() != "zombie" for child in children),
+        "the runs went on",
+    )
     checkpoints = list(tmp_path.glob("runs/*/run/checkpoints/*.safetensors"))
     assert checkpoints, "what was in flight has left a checkpoint"
 
@@ -145,7 +144,7 @@ def test_ctrl_c_is_one_line_however_often_and_early(tmp_path: Path, after: float
     runner = subprocess.Popen(
         command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    wait_for((tmp_path / "runs").exists)
+    wait_until((tmp_path / "runs").exists, "no run began")
     time.sleep(after)
     for _ in range(3):
         os.killpg(runner.pid, signal.SIGINT)
@@ -159,7 +158,7 @@ def test_ctrl_c_is_one_line_however_often_and_early(tmp_path: Path, after: float
 @pytest.mark.full
 def test_a_killed_run_is_recorded_and_the_rest_goes_on_and_it_is_tried_again(tmp_path: Path) -> None:
     runner = subprocess.Popen(command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: steps_logged(tmp_path) >= 5)
+    wait_until(lambda: steps_logged(tmp_path) >= 5, "no step was logged")
     process_of_a_run(runner).send_signal(signal.SIGKILL)
     runner.communicate()
     assert runner.returncode == 1

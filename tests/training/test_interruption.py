@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from resunit.training.loop import train_step
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_for_checkpoint
 from tests.training.command_lines import resume_command, train_command
 
 # Dropout draws random numbers in every step, so that their state is part of what has to resume.
@@ -81,13 +80,6 @@ def test_the_recipes_of_our_own_resume_too(recipe: str, tmp_path: Path) -> None:
     assert not (killed / "result.json").exists()
     subprocess.run(resume_command(killed), check=True, capture_output=True)
     assert_same(whole, killed)
-
-
-def wait_for_checkpoint(folder: Path, step: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not any(int(path.stem[5:]) >= step for path in (folder / "checkpoints").glob("step-*.safetensors")):
-        assert time.monotonic() < deadline, "no checkpoint appeared"
-        time.sleep(0.01)
 
 
 def test_killed_in_the_middle_of_an_epoch(undisturbed: Path, tmp_path: Path) -> None:

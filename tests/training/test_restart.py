@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +13,7 @@ import pytest
 
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_for_checkpoint, wait_until
 from tests.training import code_of_rank
 from tests.training.command_lines import Value, program, train_command
 
@@ -54,18 +53,6 @@ def process_of_rank(torchrun: subprocess.Popen[bytes], rank: int) -> psutil.Proc
     raise AssertionError(f"torchrun has no rank {rank}")
 
 
-def wait_until(condition: object, what: str) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-
-
-def has_checkpoint(folder: Path, step: int) -> bool:
-    return any(int(path.stem[5:]) >= step for path in (folder / "checkpoints").glob("step-*.safetensors"))
-
-
 def final(folder: Path) -> tuple[bytes, list[LogLine]]:
     run = RunFolder(folder)
     result = run.read_result()
@@ -93,7 +80,7 @@ def test_a_killed_process_is_started_again_and_no_sample_is_repeated(
 ) -> None:
     folder = tmp_path / "run"
     with started(torchrun(folder, "--max-restarts=2"), tmp_path) as process:
-        wait_until(lambda: has_checkpoint(folder, 8), "no checkpoint appeared")
+        wait_for_checkpoint(folder, 8)
         process_of_rank(process, rank).kill()
         assert not (folder / "result.json").exists()
         assert process.wait(timeout=PATIENCE) == 0
@@ -145,7 +132,7 @@ def test_a_signal_to_any_process_stops_all_with_a_checkpoint(
     folder = tmp_path / "run"
     options = ["--signals-to-handle=SIGTERM,SIGUSR1"] if receiver.endswith("passes it on") else []
     with started(torchrun(folder, *options), tmp_path) as process:
-        wait_until(lambda: has_checkpoint(folder, 4), "no checkpoint appeared")
+        wait_for_checkpoint(folder, 4)
         if receiver.startswith("torchrun"):
             process.send_signal(signal.Signals[number])
         else:
@@ -165,7 +152,7 @@ def test_a_signal_to_any_process_stops_all_with_a_checkpoint(
 def test_two_processes_resume_to_the_bits_of_an_undisturbed_run(undisturbed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with started(torchrun(folder), tmp_path) as process:
-        wait_until(lambda: has_checkpoint(folder, 8), "no checkpoint appeared")
+        wait_for_checkpoint(folder, 8)
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: len(codes(tmp_path)) == 2, "the processes did not end")
     resumed = [*torchrun(folder)[:6], "train", "--resume", str(folder)]

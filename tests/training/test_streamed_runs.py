@@ -5,7 +5,6 @@ import io
 import os
 import signal
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from resunit.training.precision import autocast
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 from tests.data.photographs import CLASSES, write_photographs
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_for_checkpoint
 from tests.training.command_lines import Value, options, resume_command, train_command
 
 CPU = torch.device("cpu")
@@ -172,13 +171,6 @@ def test_mistakes_say_where_the_evidence_for_them_lies(folder: Path, undisturbed
         assert torch.equal(red_over_blue[opacity > 0.05], (evidence > 0)[opacity > 0.05])
 
 
-def wait_for_checkpoint(folder: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not any(int(path.stem[5:]) >= 4 for path in (folder / "checkpoints").glob("step-*.safetensors")):
-        assert time.monotonic() < deadline, "no checkpoint appeared"
-        time.sleep(0.01)
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.full), signal.SIGKILL])
 def test_a_disturbed_run_ends_as_an_undisturbed_one(
@@ -190,7 +182,7 @@ def test_a_disturbed_run_ends_as_an_undisturbed_one(
         command(folder, out, tta=True), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
-    wait_for_checkpoint(out)
+    wait_for_checkpoint(out, 4)
     if number == signal.SIGTERM:
         os.killpg(process.pid, number)
         assert process.wait() == 4

@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import chain
+from itertools import chain, repeat
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from resunit.data.data_uri import data_uri
 from resunit.models.network import ResidualNetwork
@@ -90,14 +89,20 @@ def _epoch_of_weights(setup: TrainingSetup, state: TrainingState) -> float | Non
 def describe_evaluation(setup: TrainingSetup, predictions: Predictions) -> Evaluation:
     """Return the confusion matrix of the final weights, their worst mistakes, and a sample of their answers."""
     worst, spread = predictions.find_worst_mistakes(MISTAKES_SHOWN), spread_over(len(predictions.labels))
-    answers = _answers_to([*worst, *spread], setup, predictions)
-    evidence = _evidence_for(worst, setup)
+    indices = [*worst, *spread]
+    pictures = torch.cat(list(setup.dataset.test.pictures(torch.tensor(indices, dtype=torch.int64))))
+    evidence = chain(_draw_evidence_in(pictures[: len(worst)], setup), repeat(None))
+    classes = setup.dataset.classes
+    answers = [
+        _answer_to(index, predictions, classes, picture, where)
+        for index, picture, where in zip(indices, pictures, evidence, strict=False)
+    ]
     return Evaluation(
         split=setup.dataset.split_name,
-        classes=setup.dataset.classes,
+        classes=classes,
         confusion=predictions.confusion(),
-        mistakes=tuple(map(_with_evidence, answers[: len(worst)], evidence)),
-        predictions=answers[len(worst) :],
+        mistakes=tuple(answers[: len(worst)]),
+        predictions=tuple(answers[len(worst) :]),
         calibration=measure_calibration(predictions.probabilities, predictions.labels),
     )
 
@@ -111,52 +116,36 @@ def spread_over(images: int) -> list[int]:
     return [place * images // shown for place in range(shown)]
 
 
-def _answers_to(
-    indices: Sequence[int], setup: TrainingSetup, predictions: Predictions
-) -> tuple[Prediction, ...]:
-    """Return the answers to the images of the split at `indices`, with the images themselves."""
-    classes = setup.dataset.classes
-    pictures = chain.from_iterable(setup.dataset.test.pictures(torch.tensor(indices, dtype=torch.int64)))
-    answers = []
-    for index, picture in zip(indices, pictures, strict=True):
-        true, predicted = int(predictions.labels[index]), int(predictions.predicted[index])
-        probabilities = predictions.probabilities[index]
-        answers.append(
-            Prediction(
-                index=index,
-                true=classes[true],
-                predicted=classes[predicted],
-                probability=probabilities[predicted].item(),
-                true_probability=probabilities[true].item(),
-                image=data_uri(picture),
-            )
-        )
-    return tuple(answers)
+def _answer_to(
+    index: int, predictions: Predictions, classes: Sequence[str], picture: Tensor, evidence: str | None
+) -> Prediction:
+    """Return the answer to the image `index` of the split, with the image itself (3, H, W) uint8."""
+    true, predicted = int(predictions.labels[index]), int(predictions.predicted[index])
+    probabilities = predictions.probabilities[index]
+    return Prediction(
+        index=index,
+        true=classes[true],
+        predicted=classes[predicted],
+        probability=probabilities[predicted].item(),
+        true_probability=probabilities[true].item(),
+        image=data_uri(picture),
+        evidence=evidence,
+    )
 
 
-def _evidence_for(indices: Sequence[int], setup: TrainingSetup) -> list[str | None]:
-    """Return where the evidence for the answers to some images of the split lies, as data URIs.
+def _draw_evidence_in(pictures: Tensor, setup: TrainingSetup) -> list[str | None]:
+    """Return where the evidence for the answers to pictures (N, 3, H, W) uint8 lies, as data URIs.
 
     A network without one linear layer after a mean has no such map.
     """
     network = setup.kept.network
-    if (
-        not indices
-        or not isinstance(network, ResidualNetwork)
-        or not isinstance(network.classifier, nn.Linear)
-    ):
-        return [None] * len(indices)
-    device, precision = setup.distributed.device, setup.recipe.precision
-    evidence: list[str | None] = []
+    if not len(pictures) or not isinstance(network, ResidualNetwork):
+        return [None] * len(pictures)
+    if not isinstance(network.classifier, nn.Linear):
+        return [None] * len(pictures)
+    images, precision = pictures.to(setup.distributed.device), setup.recipe.precision
     was_training = network.training
     network.eval()
-    for pictures in setup.dataset.test.pictures(torch.tensor(indices, dtype=torch.int64)):
-        images = pictures.to(device)
-        found = compute_mapped_logits(network, network.classifier, images, setup.normalisation, precision)
-        evidence += map(draw_evidence, found.maps.cpu())
+    found = compute_mapped_logits(network, network.classifier, images, setup.normalisation, precision)
     network.train(was_training)
-    return evidence
-
-
-def _with_evidence(answer: Prediction, evidence: str | None) -> Prediction:
-    return replace(answer, evidence=evidence)
+    return [draw_evidence(evidence) for evidence in found.maps.cpu()]
