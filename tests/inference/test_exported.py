@@ -141,18 +141,18 @@ def test_other_bad_files(folder: Path, tmp_path: Path) -> None:
     broken.mkdir()
     text = (folder / "openvino" / "model.xml").read_text()
     (broken / "model.xml").write_text(text)  # without model.bin
-    with pytest.raises(FileFormatError, match=r"model\.xml: not a readable"):
+    with pytest.raises(FileFormatError, match=r"model\.xml: "):
         resunit.load(broken)
     (broken / "model.xml").write_text(text[: len(text) // 2])
-    with pytest.raises(FileFormatError, match=r"model\.xml: not a readable"):
+    with pytest.raises(FileFormatError, match=r"model\.xml: "):
         resunit.load(broken)
     for name in ("absent.onnx", "absent.xml"):
-        with pytest.raises(FileFormatError, match="no such file"):
+        with pytest.raises(FileFormatError, match=f"{tmp_path / name}: "):
             resunit.load(tmp_path / name)
     (tmp_path / "model.pt2").write_bytes(b"PK")
-    with pytest.raises(FileFormatError, match="pickles"):
+    with pytest.raises(FileFormatError, match=r"model\.pt2: "):
         resunit.load(tmp_path / "model.pt2")
-    with pytest.raises(UsageError, match="exported file"):
+    with pytest.raises(UsageError, match=r"model\.onnx: "):
         export(folder / "model.onnx", tmp_path / "again.onnx", to="onnx")
 
 

@@ -184,10 +184,10 @@ def test_a_network_that_computes_otherwise_is_not_kept(folder: Path, tmp_path: P
         subject, expected=subject.expected + 2 * RELATIVE_TOLERANCE * subject.expected.abs().max()
     )
     for to in ("openvino", "hub", "torch-export"):
-        with pytest.raises(ExportError, match="logits differ"):
+        with pytest.raises(ExportError, match=f"{RELATIVE_TOLERANCE:.0e}"):
             TARGETS[to].write(other, tmp_path / "out")
         assert not list(tmp_path.iterdir())
-    with pytest.raises(ExportError, match="logits differ"):
+    with pytest.raises(ExportError, match=r"^itself: .* nan "):
         check(subject.network, replace(subject, expected=subject.expected * torch.nan), "itself")
 
 
@@ -217,28 +217,28 @@ def test_the_images_are_the_networks_own_where_they_are_here(tmp_path: Path) -> 
 
 def refusals() -> list[tuple[dict[str, Any], str]]:
     return [
-        ({"to": "onx", "out": "x.onnx"}, "did you mean 'onnx'"),
-        ({"to": "onnx", "out": "x.bin"}, "ends in .onnx"),
-        ({"to": "onnx", "out": "absent/x.onnx"}, "no such folder"),
-        ({"to": "onnx", "out": "taken.onnx"}, "is there already"),
-        ({"to": "openvino", "out": "taken"}, "is there already"),
-        ({"to": "timm", "out": "x"}, "stem imagenet, not cifar"),
-        ({"to": "timm", "out": "x", "with_preprocessing": "nchw"}, "does not apply to timm"),
-        ({"to": "onnx", "out": "x.onnx", "with_preprocessing": "nwhc"}, "did you mean"),
-        ({"to": "hub", "out": "x", "int8": True}, "onnx or openvino"),
+        ({"to": "onx", "out": "x.onnx"}, "'onx'.*'onnx'"),
+        ({"to": "onnx", "out": "x.bin"}, r"x\.bin: .*\.onnx"),
+        ({"to": "onnx", "out": "absent/x.onnx"}, "absent: "),
+        ({"to": "onnx", "out": "taken.onnx"}, r"taken\.onnx: "),
+        ({"to": "openvino", "out": "taken"}, "taken: "),
+        ({"to": "timm", "out": "x"}, "stem imagenet.* cifar"),
+        ({"to": "timm", "out": "x", "with_preprocessing": "nchw"}, "--with-preprocessing .*timm"),
+        ({"to": "onnx", "out": "x.onnx", "with_preprocessing": "nwhc"}, "'nwhc'.*'nhwc'"),
+        ({"to": "hub", "out": "x", "int8": True}, "--int8 .*hub.*onnx.*openvino"),
     ]
 
 
-@pytest.mark.parametrize(("arguments", "words"), refusals(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("arguments", "named"), refusals(), ids=lambda value: str(value))
 def test_what_cannot_be_exported_is_refused(
-    arguments: dict[str, Any], words: str, folder: Path, tmp_path: Path
+    arguments: dict[str, Any], named: str, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "taken.onnx").write_text("mine")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("mine")
     before = sorted(tmp_path.rglob("*"))
     out = tmp_path / str(arguments["out"])
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=named):
         export(
             folder / "weights.safetensors",
             out,

@@ -59,25 +59,25 @@ def test_a_dataclass_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "named"),
     [
-        ({"litres": 0}, "litres must be above 0"),
-        ({"litres": "two"}, "litres must be a number"),
+        ({"litres": 0}, "litres .*0"),
+        ({"litres": "two"}, "litres .*'two'"),
         ({"litres": float("inf")}, "litres"),
         ({"litres": float("nan")}, "litres"),
         ({"litres": True}, "litres"),
         ({"lid": "domd"}, "'domed'"),
-        ({"marks": (0.5, 1)}, "marks must be at least 0 and below 1"),
-        ({"marks": 0.5}, "marks must be a list"),
+        ({"marks": (0.5, 1)}, "marks .* 0 .* 1, .*1"),
+        ({"marks": 0.5}, r"marks .*0\.5"),
         ({"marks": (0.5, "x")}, r"marks\[1\]"),
-        ({"cups": 13}, "cups must be at least 1 and at most 12"),
-        ({"cups": 1.5}, "cups must be a whole number"),
+        ({"cups": 13}, "cups .* 1 .* 12, .*13"),
+        ({"cups": 1.5}, r"cups .*1\.5"),
         ({"labels": 3}, "labels"),
         ({"litre": 1}, "'litres'"),
     ],
 )
-def test_a_wrong_value_names_its_field(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+def test_a_wrong_value_names_its_field(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
         from_json(Kettle, {"litres": 1, **changes})
 
 

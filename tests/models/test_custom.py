@@ -177,7 +177,7 @@ def test_an_own_shortcut_can_be_run_alone(my_units: Callable[..., Path]) -> None
     ids = [[row.id for row in select_rows("table1", TABLES["table1"], only, [EXAMPLE])]
            for only in ("orig*", "Squeeze*")]  # fmt: skip
     assert ids == [["original", "SqueezeShortcut"], ["SqueezeShortcut"]]
-    with pytest.raises(UsageError, match="did you mean 'SqueezeShortcut'"):
+    with pytest.raises(UsageError, match=r"'SqueezeShortcu'.*'SqueezeShortcut'"):
         select_rows("table1", TABLES["table1"], "SqueezeShortcu", [EXAMPLE])
 
 
@@ -189,31 +189,30 @@ def test_the_digest_of_an_own_design_is_that_of_its_file(my_units: Callable[...,
 
 HEAD = "import torch\nfrom torch import nn\n"
 WRONG = {
-    "class A:\n    pass": "my_units:A is neither a torch.nn.Module class nor",
-    HEAD + "class A(nn.Module):\n    def __init__(self): super().__init__()": "first argument",
+    "class A:\n    pass": "my_units:A .*Module",
+    HEAD + "class A(nn.Module):\n    def __init__(self): super().__init__()": "my_units:A: ",
     HEAD
-    + "class A(nn.Identity):\n    def __init__(self, channels, x): super().__init__()": "option 'x' needs",
-    HEAD + "class A(nn.AvgPool2d):\n    def __init__(self, c): super().__init__(2)": "gives (2, 16, 4, 4)",
+    + "class A(nn.Identity):\n    def __init__(self, channels, x): super().__init__()": "my_units:A: .*'x'",
+    HEAD
+    + "class A(nn.AvgPool2d):\n    def __init__(self, c): super().__init__(2)": r"my_units:A: .*\(2, 16, 4, 4\)",
     HEAD + "class A(nn.Module):\n    def __init__(self, c): 1 / 0": "ZeroDivisionError",
-    "B = 1": "my_units has no 'A'",
+    "B = 1": "my_units .*'A'",
     "def": "SyntaxError",
-    "import nowhere": "importing my_units fails: ModuleNotFoundError: No module named 'nowhere'",
+    "import nowhere": "my_units .*ModuleNotFoundError: .*'nowhere'",
 }
 
 
-@pytest.mark.parametrize(("code", "message"), WRONG.items())
-def test_what_is_no_design_is_refused_in_a_line(
-    my_units: Callable[..., Path], code: str, message: str
-) -> None:
+@pytest.mark.parametrize(("code", "named"), WRONG.items())
+def test_what_is_no_design_is_refused_in_a_line(my_units: Callable[..., Path], code: str, named: str) -> None:
     my_units(code)
-    with pytest.raises(UsageError, match=re.escape(message)):
+    with pytest.raises(UsageError, match=named):
         add_design("my_units:A")
     assert "my_units:A" not in DESIGNS
 
 
 def test_a_name_alone_imports_nothing(my_units: Callable[..., Path]) -> None:
     my_units("raise SystemExit('imported')")
-    with pytest.raises(UsageError, match=r"resunit\.add_design\('my_units:A'\) imports it"):
+    with pytest.raises(UsageError, match=r"resunit\.add_design\('my_units:A'\)"):
         create_model("resnet20", design="my_units:A")
     with pytest.raises(UsageError, match="MODULE:CLASS"):
         add_design("my_units")
@@ -226,5 +225,5 @@ def test_a_name_alone_imports_nothing(my_units: Callable[..., Path]) -> None:
 @pytest.mark.parametrize("file", ["./my_units.py", "../there/my_units.py", "my_units.py", "./my_units"])
 def test_a_file_in_place_of_its_module_is_told_the_module(my_units: Callable[..., Path], file: str) -> None:
     my_units("")
-    with pytest.raises(UsageError, match=r"names a file, .* my_units:A; elsewhere .* PYTHONPATH"):
+    with pytest.raises(UsageError, match=rf"{re.escape(file)}.* my_units:A; .* PYTHONPATH"):
         add_design(f"{file}:A")

@@ -47,40 +47,40 @@ def test_a_process_alone_is_the_main_one(monkeypatch: pytest.MonkeyPatch, left: 
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "named"),
     [
         (
             {"MASTER_ADDR": ""},
-            "RANK is 3 and WORLD_SIZE is 8 without MASTER_ADDR: start the processes with torchrun",
+            "RANK .* 3 .*WORLD_SIZE .* 8 .*MASTER_ADDR: .*torchrun",
         ),
-        ({"MASTER_ADDR": "", "MASTER_PORT": ""}, "without MASTER_ADDR and MASTER_PORT: start .* or unset"),
+        ({"MASTER_ADDR": "", "MASTER_PORT": ""}, "MASTER_ADDR .*MASTER_PORT: .*torchrun"),
         (
             {"RANK": ""},
-            "WORLD_SIZE is 8, but RANK is not set: start the processes with torchrun, or unset WORLD_SIZE",
+            "WORLD_SIZE .* 8, .* RANK .*torchrun.* WORLD_SIZE",
         ),
-        ({"RANK": "8"}, "RANK is 8 and WORLD_SIZE is 8; ranks go from 0 to 7"),
-        ({"RANK": "-1"}, "RANK is -1"),
-        ({"WORLD_SIZE": "many"}, "WORLD_SIZE is 'many', which is no number"),
+        ({"RANK": "8"}, "RANK .* 8 .*WORLD_SIZE .* 8; .* 0 to 7"),
+        ({"RANK": "-1"}, "RANK .* -1"),
+        ({"WORLD_SIZE": "many"}, "WORLD_SIZE .*'many'"),
     ],
 )
 def test_what_does_not_fit_is_one_clear_line(
-    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], message: str
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], named: str
 ) -> None:
     set_all(monkeypatch, COMPLETE | changes)
-    with pytest.raises(UsageError, match=message) as caught:
+    with pytest.raises(UsageError, match=named) as caught:
         read_launch()
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("local_rank", "message"),
-    [("2", "LOCAL_RANK is 2, and this machine has 2 GPUs"), ("", "LOCAL_RANK is not set")],
+    ("local_rank", "named"),
+    [("2", "LOCAL_RANK .* 2, .* 2 GPUs"), ("", "LOCAL_RANK")],
 )
 def test_a_process_without_a_gpu_of_its_own_is_refused(
-    monkeypatch: pytest.MonkeyPatch, local_rank: str, message: str
+    monkeypatch: pytest.MonkeyPatch, local_rank: str, named: str
 ) -> None:
     set_all(monkeypatch, COMPLETE | {"LOCAL_RANK": local_rank})
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=named):
         read_local_rank(devices=2)
 
 
@@ -106,5 +106,5 @@ def test_the_command_says_it_in_one_line_before_it_writes_anything(tmp_path: Pat
         check=False,
     )
     assert done.returncode == 2
-    assert re.fullmatch(r"resunit: RANK is 1 and WORLD_SIZE is 4 without MASTER_ADDR and .*\n", done.stderr)
+    assert re.fullmatch(r"resunit: RANK .*MASTER_ADDR.*\n", done.stderr)
     assert not (tmp_path / "run").exists()

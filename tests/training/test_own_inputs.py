@@ -106,7 +106,7 @@ def test_of_training_images_alone_some_are_held_out(tmp_path: Path) -> None:
     result = resunit.train(small(validation=100), data=TRAIN, out=tmp_path / "run", quiet=True)
     assert result.split == "validation"
     assert_same_weights(tmp_path / "by-name", tmp_path / "run")
-    with pytest.raises(UsageError, match="crop shift"):
+    with pytest.raises(UsageError, match=r"crop.*folder"):
         resunit.train(
             small(crop="scale", padding=0, normalisation="channel"),
             data=TRAIN,
@@ -205,7 +205,7 @@ def test_a_run_with_own_images_and_module_resumes_bit_for_bit(
             resunit.resume(folder, quiet=True)
         with pytest.raises(RunError, match="model"):
             resunit.resume(folder, data=data, quiet=True)
-        with pytest.raises(RunError, match="own images"):
+        with pytest.raises(RunError, match=r"own images|data"):
             resunit.resume(folder, data=make_dataset(TEST, TRAIN), model=Net(), quiet=True)
         other_weights = Net()  # They are replaced by those of the checkpoint.
         result = resunit.resume(folder, data=data, model=other_weights, quiet=True)
@@ -218,7 +218,7 @@ def test_the_command_says_that_python_has_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "run" / "result.json").unlink()
     done = subprocess.run(resume_command(tmp_path / "run"), capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "Python code gave this run its model; go on with resunit.resume(path, model=...)" in done.stderr
+    assert "resunit.resume(path, model=...)" in done.stderr
 
 
 def test_a_run_by_name_takes_nothing_else(by_name: Path, tmp_path: Path) -> None:
@@ -229,20 +229,20 @@ def test_a_run_by_name_takes_nothing_else(by_name: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("module", "changes", "message"),
+    ("module", "changes", "named"),
     [
-        (Net(classes=3), {}, r"gives \(2, 3\) for 2 images; it must give logits \(2, 10\)"),
-        (nn.Linear(7, 10), {}, "cannot compute images of 32 pixels"),
-        (Net().requires_grad_(False), {}, "nothing to train"),
-        (Net(), {"freeze": ("stem",)}, "freeze does not apply to a network that is given"),
-        (Net(), {"head_learning_rate": 0.1}, "head_learning_rate does not apply"),
-        (Net(), {"weights": "imagenet", "model": None}, "weights does not apply"),
+        (Net(classes=3), {}, r"model .*\(2, 3\).* \(2, 10\)"),
+        (nn.Linear(7, 10), {}, "model .* 32 pixels"),
+        (Net().requires_grad_(False), {}, "^model "),
+        (Net(), {"freeze": ("stem",)}, "^freeze .*model="),
+        (Net(), {"head_learning_rate": 0.1}, "^head_learning_rate .*model="),
+        (Net(), {"weights": "imagenet", "model": None}, "^weights .*model="),
     ],
 )
 def test_modules_that_cannot_train_are_refused(
-    module: nn.Module, changes: dict[str, Any], message: str, tmp_path: Path
+    module: nn.Module, changes: dict[str, Any], named: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=named):
         resunit.train(small(**changes), model=module, out=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
@@ -258,20 +258,20 @@ def test_grey_images_get_three_equal_channels(images: Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "message"),
+    ("images", "labels", "named"),
     [
-        (GREY.float() / 255, [0, 1, 1, 0], "train images are torch.float32; give uint8"),
-        (GREY[:, :6], [0, 1, 1, 0], "give square images"),
-        (GREY, [0, 1, 1], "train has 4 images and 3 labels"),
-        (GREY, [0, 1, 2, -1], "labels go from -1 to 2"),
-        (GREY, [0, 1, 2, 3], r"labels go from 0 to 3; give whole numbers from 0 to 1, .* the 2 classes"),
-        (GREY, [0.5, 1, 2, 3], "give one whole number an image"),
-        (GREY[:0], [], "train has no images|give one whole number"),
-        ("photos", [0], "str is neither a tensor nor an array"),
+        (GREY.float() / 255, [0, 1, 1, 0], r"^train .*torch\.float32.*uint8"),
+        (GREY[:, :6], [0, 1, 1, 0], r"^train .*\(4, 6, 8\)"),
+        (GREY, [0, 1, 1], "^train .* 4 images .* 3 labels"),
+        (GREY, [0, 1, 2, -1], "^labels .* -1 .* 2"),
+        (GREY, [0, 1, 2, 3], "^labels .* 0 to 3.* 0 to 1, .* 2 classes"),
+        (GREY, [0.5, 1, 2, 3], "^train labels .*float32"),
+        (GREY[:0], [], "^train "),
+        ("photos", [0], "^train: str "),
     ],
 )
-def test_images_of_another_kind_are_refused(images: Any, labels: list[Any], message: str) -> None:
-    with pytest.raises(DataError, match=message):
+def test_images_of_another_kind_are_refused(images: Any, labels: list[Any], named: str) -> None:
+    with pytest.raises(DataError, match=named):
         make_dataset((images, labels), classes=["a", "b"])
 
 
@@ -286,9 +286,9 @@ def test_items_without_an_image_or_of_two_sizes_are_refused() -> None:
         def __getitem__(self, index: int) -> Any:
             return self.items[index]
 
-    with pytest.raises(DataError, match="must be an image and a label"):
+    with pytest.raises(DataError, match=r"^train: "):
         make_dataset(Items([1, 2]))
-    with pytest.raises(DataError, match="2 sizes"):
+    with pytest.raises(DataError, match=r"^train .* 2 "):
         make_dataset(Items([(GREY[0], 0), (GREY[0, :4, :4], 1)]))
 
 

@@ -140,19 +140,19 @@ def test_an_accumulated_batch_equals_the_large_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "ghost_batch_size", "world_size", "message"),
+    ("batch_size", "ghost_batch_size", "world_size", "named"),
     [
-        (32, 64, 2, "ghost_batch_size 64 does not divide 16, .* give 2, 4, 8, 16, none"),
-        (36, 8, 3, "ghost_batch_size 8 does not divide 12, .* give 2, 3, 4, 6, 12, none"),
-        (4, 2, 4, "ghost_batch_size 2 does not divide 1, .* give none"),
-        (250, None, 4, "batch_size 250 cannot be shared equally by 4 processes; 248 or 252 can"),
-        (2, None, 4, "batch_size 2 cannot be shared equally by 4 processes; 4 can"),
+        (32, 64, 2, "ghost_batch_size 64 .* 16, .* 2, 4, 8, 16, none"),
+        (36, 8, 3, "ghost_batch_size 8 .* 12, .* 2, 3, 4, 6, 12, none"),
+        (4, 2, 4, "ghost_batch_size 2 .* 1, .* none"),
+        (250, None, 4, "batch_size 250 .* 4 .* 248 .* 252"),
+        (2, None, 4, "batch_size 2 .* 4 .* 4 "),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused_with_those_that_do(
-    batch_size: int, ghost_batch_size: int | None, world_size: int, message: str
+    batch_size: int, ghost_batch_size: int | None, world_size: int, named: str
 ) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=named):
         check_shares(batch_size, ghost_batch_size, world_size)
 
 

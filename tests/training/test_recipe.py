@@ -116,36 +116,36 @@ def test_a_cosine_schedule_is_torchs_after_its_warmup() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "named"),
     [
         ({"stepz": 3}, "'steps'"),
         ({"gate_bais": 3}, "'gate_bias'"),
-        ({"steps": "many"}, "steps must be a whole number"),
-        ({"steps": 0}, "steps must be at least 1"),
-        ({"learning_rate": 0}, "learning_rate must be above 0"),
+        ({"steps": "many"}, "steps .*'many'"),
+        ({"steps": 0}, "steps .*1.* 0"),
+        ({"learning_rate": 0}, "learning_rate .*0"),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"weight_decay": float("inf")}, "weight_decay"),
-        ({"seed": 5_000_000_000}, "seed must be at least 0 and at most 4,294,967,295"),
-        ({"epochs": 0}, "epochs must be above 0"),
-        ({"nesterov": "maybe"}, "nesterov must be true or false"),
+        ({"seed": 5_000_000_000}, "seed .* 0 .* 4,294,967,295"),
+        ({"epochs": 0}, "epochs .*0"),
+        ({"nesterov": "maybe"}, "nesterov .*'maybe'"),
         ({"precision": "fp8"}, "precision.*'fp32'"),
-        ({"gate_bias": "open"}, "gate_bias must be a number"),
-        ({"drop_probability": 1}, "drop_probability must be at least 0 and below 1"),
-        ({"milestones": (0.5, 1.5)}, "milestones must be above 0 and below 1"),
+        ({"gate_bias": "open"}, "gate_bias .*'open'"),
+        ({"drop_probability": 1}, "drop_probability .* 0 .* 1"),
+        ({"milestones": (0.5, 1.5)}, r"milestones .* 0 .* 1, .*1\.5"),
         ({"milestones": (0.5, 0.25)}, "milestones"),
-        ({"momentum": 1}, "momentum must be at least 0 and below 1"),
+        ({"momentum": 1}, "momentum .* 0 .* 1"),
         ({"momentum": 0, "nesterov": True}, "nesterov"),
         ({"resize_scales": (0.5,)}, "resize_ends"),
-        ({"resize_scales": (1.5,), "resize_ends": (0.5,)}, "resize_scales must be above 0 and at most 1"),
+        ({"resize_scales": (1.5,), "resize_ends": (0.5,)}, r"resize_scales .* 0 .* 1, .*1\.5"),
         ({"colour": True}, "colour"),
         ({"crop": "scale", "normalisation": "channel"}, "padding"),
         ({"crop": "scale", "padding": 0}, "normalisation"),
-        ({"steps": None}, "epochs or steps"),
-        ({"steps": 3, "epochs": 3}, "epochs 3 and steps 3"),
+        ({"steps": None}, "epochs.*steps"),
+        ({"steps": 3, "epochs": 3}, "epochs 3.*steps 3"),
     ],
 )
-def test_an_invalid_recipe_cannot_be_made(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+def test_an_invalid_recipe_cannot_be_made(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
         with_changes(named_recipe("paper"), changes)
 
 

@@ -162,38 +162,35 @@ def test_the_groups_of_the_optimizer_are_what_they_were(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "message"),
+    ("changes", "error", "named"),
     [
-        ({"freeze": ("stage9",)}, UsageError, "did you mean 'stage3'"),
+        ({"freeze": ("stage9",)}, UsageError, "'stage9'.*'stage3'"),
         ({"freeze": ("head",)}, UsageError, "stem, stage1"),
         (
             {"freeze": ("stem", "stage1", "stage2", "stage3", "final_activation", "classifier")},
             UsageError,
-            "leaves nothing to train",
+            "freeze stem,stage1,stage2,stage3,final_activation,classifier ",
         ),
-        ({"head_learning_rate": 0.0}, UsageError, "head_learning_rate must be above 0"),
-        ({"model": "preresnet32"}, FileFormatError, "its network has depths"),
-        ({"model": "preresnet20", "design": "plain"}, FileFormatError, "its network has design"),
-        ({"gate_bias": 1.0}, UsageError, "stored with the weights"),
-        ({"image_size": 8}, UsageError, "give --image-size 16"),
+        ({"head_learning_rate": 0.0}, UsageError, r"head_learning_rate .* 0\.0"),
+        ({"model": "preresnet32"}, FileFormatError, r"weights\.safetensors: .*depths"),
+        ({"model": "preresnet20", "design": "plain"}, FileFormatError, r"weights\.safetensors: .*design"),
+        ({"gate_bias": 1.0}, UsageError, "design.*weights.*model"),
+        ({"image_size": 8}, UsageError, "--image-size 16 .*--crop shift"),
     ],
 )
 def test_what_does_not_fit_the_weights_is_refused(
-    changes: dict[str, Any], error: type[Exception], message: str, trained: Path
+    changes: dict[str, Any], error: type[Exception], named: str, trained: Path
 ) -> None:
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=named):
         prepare(small(weights=str(trained), **changes))
 
 
 def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     (tmp_path / "unfinished").mkdir()
-    for path, message in (
-        (tmp_path / "none", "no such file"),
-        (tmp_path / "unfinished", "only a finished run"),
-    ):
-        with pytest.raises(FileFormatError, match=message):
-            prepare(small(weights=str(path)))
-    with pytest.raises(UsageError, match="model or weights"):
+    for name in ("none", "unfinished"):
+        with pytest.raises(FileFormatError, match=f"{tmp_path / name}: "):
+            prepare(small(weights=str(tmp_path / name)))
+    with pytest.raises(UsageError, match=r"model.*weights"):
         small(model=None)
 
 
