@@ -48,9 +48,11 @@ def migrate(path: Path, read: Callable[[Path], Sequence[Record]]) -> bool:
 
 
 def numbers_in(value: Any) -> Iterator[float]:
-    """Yield all numbers in a JSON value, wherever they stand."""
-    if isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
+    """Yield all numbers in a JSON value, wherever they stand, but those of formats, which a migration replaces."""
+    if isinstance(value, dict):
+        value = [part for name, part in value.items() if name != "format"]
+    if isinstance(value, list):
+        for part in value:
             yield from numbers_in(part)
     elif isinstance(value, int | float):
         yield float(value)

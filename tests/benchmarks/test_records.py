@@ -23,7 +23,7 @@ from resunit.io.jsonl import append_lines
 from resunit.runs import record_files
 from resunit.runs.recipe_run import RecipeRun
 from tests.benchmarks.examples import recipe_run
-from tools.migrate_records import migrate_benchmarks
+from tools.migrate_records import migrate_benchmarks, numbers_in
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -133,6 +133,10 @@ def test_migrating_keeps_every_number_and_changes_nothing_the_second_time(tmp_pa
     assert migrate_benchmarks(tmp_path) == [tmp_path / "bench-train.jsonl", tmp_path / "quick.jsonl"]
     assert (read_records(tmp_path / "bench-train.jsonl"), read_runs(tmp_path / "quick.jsonl")) == before
     assert migrate_benchmarks(tmp_path) == []
+
+
+def test_the_number_of_an_older_format_is_no_number_that_migrating_must_keep() -> None:
+    assert list(numbers_in({"format": 1, "seeds": [2], "recipe": {"format": 3, "epochs": 4.5}})) == [2, 4.5]
 
 
 def test_the_committed_records_are_of_the_newest_format() -> None:

@@ -87,7 +87,10 @@ def test_create_model_rebuilds_the_network_from_its_weights(run: Path) -> None:
     assert resunit.create_model("preresnet20", weights=run / "weights.safetensors").training
 
 
-def test_folder_of_images_trains(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_folder_of_images_trains_and_is_shown_as_it_was_typed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for name, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for index in range(20):
@@ -95,12 +98,17 @@ def test_folder_of_images_trains(capsys: pytest.CaptureFixture[str], tmp_path: P
             Image.blend(picture, Image.new("RGB", picture.size, colour), 0.7).save(
                 tmp_path / "photos" / name / f"{index}.png"
             )
-    arguments = ["train", "--data", str(tmp_path / "photos"), "--model", "preresnet20", "--recipe", "paper"]
-    settings = ["--steps", "12", "--image-size", "32", "--batch-size", "16"]
-    assert main([*arguments, *settings, "--out", str(tmp_path / "run"), "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert result["status"] == "done"
-    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "photos" / "red" / "0.png"), "--json"]) == 0
+    arguments = ["train", "--data", "photos/", "--model", "preresnet20", "--recipe", "paper"]
+    settings = ["--steps", "2", "--image-size", "16", "--batch-size", "16"]
+    assert main([*arguments, *settings, "--out", "run"]) == 0
+    said = capsys.readouterr()
+    assert "images of photos/ at 16 pixels" in said.err
+    assert said.out.startswith("preresnet20 on photos/, seed 0")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["status"], result["data"]) == ("done", str(tmp_path / "photos"))
+    assert main(["evaluate", "run", "--data", "photos/"]) == 0
+    assert capsys.readouterr().out.startswith("photos/: 40 images")
+    assert main(["predict", "run", str(tmp_path / "photos" / "red" / "0.png"), "--json"]) == 0
     (prediction,) = json.loads(capsys.readouterr().out)
     assert {answer["class"] for answer in prediction["classes"]} == {"red", "blue"}
 

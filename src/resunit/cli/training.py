@@ -112,7 +112,7 @@ def _do_resumable(folder: Path, work: Callable[[], int]) -> int:
 def _train_with_any_data(recipe: Recipe, out: Path, data_was_chosen: bool, common: Common) -> int:
     """Train, on the sample where no source of CIFAR-10 can be reached, and return the exit code."""
     try:
-        return tell_result(_train(recipe, out, common), out, common)
+        return tell_result(_train(recipe, out, common), out, common, recipe.data)
     except Unreachable as error:
         if data_was_chosen or read_launch().world_size > 1:  # Several processes have ended together.
             raise
@@ -153,8 +153,15 @@ def _resume(folder: Path, common: Common, steps: int | None = None, epochs: floa
     return _do_resumable(folder, go_on)
 
 
-def tell_result(result: RunResult, folder: Path, common: Common) -> int:
-    """Print how a run ended, on rank 0 alone, and return the exit code for it."""
+def tell_result(result: RunResult, folder: Path, common: Common, data: str | None = None) -> int:
+    """Print how a run ended, on rank 0 alone, and return the exit code for it.
+
+    Args:
+        result: the run's result.
+        folder: the run's folder.
+        common: the options of every command.
+        data: the data set as it was typed; by default as the result records it.
+    """
     if not read_launch().is_main:
         return EXIT_CODES[result.status]
     if common.json:
@@ -169,16 +176,16 @@ def tell_result(result: RunResult, folder: Path, common: Common) -> int:
             DIVERGED,
         )
     else:
-        _tell_numbers(result)
+        _tell_numbers(result, data or result.data)
         tell(f"weights       {folder / 'weights.safetensors'}")
     tell(f"report        {folder / 'report.html'}")
     return EXIT_CODES[result.status]
 
 
-def _tell_numbers(result: RunResult) -> None:
+def _tell_numbers(result: RunResult, data: str) -> None:
     minutes = result.wall_seconds / SECONDS_A_MINUTE
     time = f"{minutes:.1f} minutes" if minutes >= 1 else "under a minute"
-    tell(f"{result.model} on {result.data}, seed {result.seed}: {result.parameters:,} parameters")
+    tell(f"{result.model} on {data}, seed {result.seed}: {result.parameters:,} parameters")
     print(f"{result.split} error    {result.error:.2f} %  ({result.kept_at})")
     if result.last_step_error is not None:
         print(f"last step     {result.last_step_error:.2f} %  (its weights are not the ones that are kept)")

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Protocol, Self, TypedDict
+from typing import Protocol, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from resunit.errors import UsageError
+from resunit.models.partly_frozen import PartlyFrozen
 
 SIDE_PIXELS = 256  # The largest reduction of a network is far smaller.
 
@@ -108,7 +109,7 @@ def compute_features(
     return x, features
 
 
-class FeaturePyramid(nn.Module):
+class FeaturePyramid(PartlyFrozen):
     """Return the activations of chosen parts of a network, such as a detector or a segmenter reads.
 
     It holds the modules of the network up to the last chosen part, under their own names, so that its state dict is
@@ -151,10 +152,3 @@ class FeaturePyramid(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the activations (N, channels, H / reduction, W / reduction) of each chosen part."""
         return compute_features(self, images, self.indices, self.norm, len(self.stages))[1]
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation mode, as torch does; parts that are frozen stay in evaluation mode."""
-        super().train(mode)
-        for path in self.frozen:
-            self.get_submodule(path).eval()
-        return self

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
@@ -12,6 +12,7 @@ from resunit.io.fields import Bounds, annotations_of, check
 from resunit.models.designs import DESIGNS, UnitParts
 from resunit.models.features import Feature, choose_indices, compute_features, describe_features
 from resunit.models.options import SharedPreactivation, ShortcutOption, StrideOn
+from resunit.models.partly_frozen import PartlyFrozen
 from resunit.models.residual_unit import (
     QUARTER,
     BranchKind,
@@ -212,7 +213,7 @@ def deep_stem(spec: NetworkSpec) -> tuple[list[nn.Module], nn.Conv2d]:
     return layers, convolution(channels, spec.stem_channels, 3)
 
 
-class ResidualNetwork(nn.Module):
+class ResidualNetwork(PartlyFrozen):
     """Compute logits (N, num_classes) for images (N, in_channels, H, W): stem, stages, activation, mean, classifier.
 
     The classifier of a network for 0 classes is the identity, so its answers are the features (N, num_features).
@@ -238,7 +239,6 @@ class ResidualNetwork(nn.Module):
         self.final_activation = final_activation
         self.classifier = classifier
         self.num_features = num_features
-        self.frozen: tuple[str, ...] = ()
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (N, num_classes) logits for (N, in_channels, H, W) images."""
@@ -319,13 +319,6 @@ class ResidualNetwork(nn.Module):
             self.get_submodule(path).requires_grad_(False)
             self.frozen += (path,)
         self.train(self.training)
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation mode, as torch does; parts that are frozen stay in evaluation mode."""
-        super().train(mode)
-        for path in self.frozen:
-            self.get_submodule(path).eval()
-        return self
 
 
 def part_paths(parts: Sequence[str], stages: int) -> list[str]:

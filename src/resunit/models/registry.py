@@ -100,6 +100,15 @@ def list_models(pattern: str = "*") -> list[str]:
     return [name for name in NETWORKS if fnmatch.fnmatch(name, pattern)]
 
 
+def find_name(spec: NetworkSpec) -> str | None:
+    """Return the name of the network of `spec`, whatever its classes, channels, stem and conventions are.
+
+    None is returned where it is none of `list_models()`.
+    """
+    free = {name: getattr(spec, name) for name in ("num_classes", "in_channels", "stem", *CONVENTIONS)}
+    return next((name for name, named in NETWORKS.items() if replace(named, **free) == spec), None)
+
+
 def network_spec(
     name: str,
     *,

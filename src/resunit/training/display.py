@@ -46,7 +46,7 @@ class Display:
         remark = "" if supports_bf16(device) else WITHOUT_BF16[recipe.precision]
         self.say(
             f"{setup.model}: {setup.steps:,} steps of {setup.batches.batch_size} from {len(dataset.train):,} "
-            f"images of {recipe.data} at {setup.image_size} pixels, "
+            f"images of {setup.typed_data or recipe.data} at {setup.image_size} pixels, "
             f"{format_count(torch.get_num_threads(), 'thread')}, {recipe.precision} on {device}{remark}"
             f"{self._describe_few_judged()}"
         )

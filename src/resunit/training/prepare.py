@@ -53,13 +53,14 @@ def prepare(
     distributed = start_distributed(recipe.device)
     from_python: tuple[tuple[Given, object], ...] = (("data", dataset), ("model", module))
     given = tuple(name for name, value in from_python if value is not None)
+    typed_data = recipe.data if dataset is None else dataset.name
     if dataset is not None:
         check_given_dataset(recipe, dataset)
     if module is not None:
         own = OwnNetwork(module)
         recipe = own.recipe_for(recipe)
         held = hold_out_validation(recipe, dataset or load_dataset_once(recipe, distributed))
-        return replace(_assemble_own(recipe, own, held, distributed), given=given)
+        return replace(_assemble_own(recipe, own, held, distributed), given=given, typed_data=typed_data)
     # The network comes before the data, so that a misspelt name fails at once.
     weights = read_starting_weights(recipe)
     if weights is None:
@@ -70,7 +71,7 @@ def prepare(
     check_frozen(recipe.freeze, spec)
     sized = replace(recipe, image_size=recipe.image_size or image_size)
     held = hold_out_validation(recipe, dataset or load_dataset_once(sized, distributed))
-    return replace(assemble(recipe, spec, held, distributed, weights), given=given)
+    return replace(assemble(recipe, spec, held, distributed, weights), given=given, typed_data=typed_data)
 
 
 def assemble(

@@ -52,6 +52,8 @@ class TrainingSetup:
     """The module that Python code gave, if it gave one."""
     given: tuple[Given, ...] = ()
     """What Python code gave, which the recipe alone does not repeat."""
+    typed_data: str | None = None
+    """The data set as the user named it, for messages; the resolved recipe has a folder's whole path."""
 
     @property
     def model(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from resunit.data import Normalisation, is_folder
 from resunit.errors import UsageError
 from resunit.models.network import NetworkSpec, ResidualNetwork
-from resunit.models.registry import IMAGENET, check_network, stored_weights
+from resunit.models.registry import IMAGENET, check_network, find_name, stored_weights
 from resunit.models.weights import WeightsFile, read_weights
 from resunit.training.preprocessing import Preprocessing, preprocessing_of
 from resunit.training.recipe import Recipe
@@ -28,11 +28,11 @@ class StartingWeights:
 
     @property
     def network(self) -> str:
-        """The name of the network, as far as the file knows one."""
+        """The name of the network, or another library's for one that has no name here."""
         result = self.file.result
         converted = result.get("converted_from")
         architecture = converted.get("architecture") if isinstance(converted, dict) else None
-        return str(result.get("model") or architecture or self.file.path.stem)
+        return str(result.get("model") or find_name(self.file.spec) or architecture or self.file.path.stem)
 
     def keeps_classifier(self, classes: Sequence[str]) -> bool:
         """Return whether the classifier names exactly `classes`, in this order, so that it need not be fresh."""
