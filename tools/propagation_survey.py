@@ -15,7 +15,7 @@ from tests.propagation.networks import NETWORKS, Network
 from tests.propagation.surveyed import SURVEYED
 
 
-def judge(network: Network) -> str:
+def find_outcome(network: Network) -> str:
     """Return "right", "wrong" or "refused", and print what was found where it is not right."""
     torch.manual_seed(0)
     model, inputs = network.build()
@@ -34,7 +34,7 @@ def judge(network: Network) -> str:
 
 def main() -> None:
     """Survey all networks, and print the counts."""
-    counts = Counter(judge(network) for network in [*NETWORKS, *SURVEYED])
+    counts = Counter(find_outcome(network) for network in [*NETWORKS, *SURVEYED])
     print(", ".join(f"{counts[word]} {word}" for word in ("right", "wrong", "refused")))
 
 

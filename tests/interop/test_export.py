@@ -22,7 +22,7 @@ from resunit.data import Normalisation
 from resunit.data import load as load_data
 from resunit.errors import ExportError, UsageError
 from resunit.inference.exported import KEY, outer_normalisation
-from resunit.interop.export.check import RELATIVE_TOLERANCE, check
+from resunit.interop.export.check import RELATIVE_TOLERANCE, check_agreement
 from resunit.interop.export.exporting import TARGETS, Exported, export, prepare
 from resunit.interop.export.int8 import calibration_images
 from resunit.models.network import NetworkSpec
@@ -188,7 +188,7 @@ def test_a_network_that_computes_otherwise_is_not_kept(folder: Path, tmp_path: P
             TARGETS[to].write(other, tmp_path / "out")
         assert not list(tmp_path.iterdir())
     with pytest.raises(ExportError, match=r"^itself: .* nan "):
-        check(subject.network, replace(subject, expected=subject.expected * torch.nan), "itself")
+        check_agreement(subject.network, replace(subject, expected=subject.expected * torch.nan), "itself")
 
 
 def test_the_check_is_relative(folder: Path) -> None:
@@ -196,7 +196,9 @@ def test_the_check_is_relative(folder: Path) -> None:
     assert subject.origin == "cifar10-sample"
     assert len(subject.examples) == 64
     thousand = replace(subject, expected=1000 * subject.expected)
-    assert check(lambda given: 1000 * subject.network(given), thousand, "itself").relative_error < 1e-5
+    assert (
+        check_agreement(lambda given: 1000 * subject.network(given), thousand, "itself").relative_error < 1e-5
+    )
 
 
 def test_the_images_are_the_networks_own_where_they_are_here(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from resunit.io.fields import (
     Topic,
     allowed_values,
     annotations_of,
-    check,
     check_fields,
+    check_value,
     docstrings_of,
     from_json,
     is_optional,
@@ -107,7 +107,7 @@ def test_what_annotations_say_can_be_read() -> None:
 
 
 def test_a_union_takes_the_first_type_that_fits() -> None:
-    assert check("value", 3, int | str) == 3
-    assert check("value", "x", int | str) == "x"
+    assert check_value("value", 3, int | str) == 3
+    assert check_value("value", "x", int | str) == "x"
     with pytest.raises(UsageError, match="value"):
-        check("value", 1.5, int | str)
+        check_value("value", 1.5, int | str)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from resunit.reproduction.claims import CLAIMS, ClaimOutcome, judge
+from resunit.reproduction.claims import CLAIMS, ClaimOutcome, judge_claims
 from resunit.reproduction.claims.margins import Margins
 from resunit.reproduction.experiments.setting import recipe_of_scale
 from resunit.reproduction.paper.networks import NetworkChoice, network
@@ -113,7 +113,7 @@ def measurement(step: int, **measures: Sequence[float | None]) -> PropagationPoi
 
 def outcome_of(claim: str, records: Iterable[ExperimentRecord]) -> ClaimOutcome:
     """Return the outcome of the claim with this id, judged alone, with margins of 2 points."""
-    return judge(records, [BY_ID[claim]], MARGINS)[0]
+    return judge_claims(records, [BY_ID[claim]], MARGINS)[0]
 
 
 ORIGINAL, PLAIN = network("resnet110"), network("resnet110", "plain")

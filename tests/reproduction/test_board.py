@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resunit.reproduction.evidence.run_record import describe
+from resunit.reproduction.evidence.run_record import record_without_results
 from resunit.reproduction.experiments.experiment import Experiment
 from resunit.reproduction.experiments.scales import recipe_for
 from resunit.reproduction.paper.tables import TABLES
@@ -21,10 +21,10 @@ def experiment(row: str) -> Experiment:
 
 def test_a_cell_shows_what_there_is_to_know_of_a_run(tmp_path: Path) -> None:
     runs = [experiment(row) for row in ("110-original", "110-preactivation", "164-original", "1001-original")]
-    done = replace(describe(runs[0], "done"), test_error=61.25)
+    done = replace(record_without_results(runs[0], "done"), test_error=61.25)
     board = Board(TABLES["table3"], runs, [done], tmp_path, quiet=True)
     board.steps |= {"110-original": 400, "110-preactivation": 20, "164-original": 400}
-    board.records["164-original"] = describe(runs[2], "diverged")
+    board.records["164-original"] = record_without_results(runs[2], "diverged")
     assert [board.describe(run) for run in runs] == ["61.2 %", "20/400", "diverged", "waiting"]
     assert [board.share_done(run) for run in runs] == [1.0, 0.05, 1.0, 0.0]
 

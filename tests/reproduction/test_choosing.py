@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resunit.reproduction.claims import judge
+from resunit.reproduction.claims import judge_claims
 from resunit.reproduction.paper.networks import network
 from resunit.runs.schema import ExperimentRecord
 from tests.reproduction.made_up_runs import BY_ID, CONV, ORIGINAL, PRE, outcome_of, runs
@@ -78,4 +78,4 @@ def test_gains_are_compared_across_precisions_and_errors_are_not() -> None:
     found = outcome_of("gain-grows-resnet164-resnet1001", one_setting)
     assert found.runs == "3 seeds, mini, 400 steps of 64, bf16, a machine"
     placement = [*runs(ORIGINAL, 60.0), *runs(PRE, 55.0, precision="fp32")]
-    assert "no " in judge(placement, [BY_ID["preactivation-regularises-resnet110"]])[0].reason
+    assert "no " in judge_claims(placement, [BY_ID["preactivation-regularises-resnet110"]])[0].reason

@@ -2,7 +2,7 @@
 
 import pytest
 
-from resunit.reproduction.claims import CLAIMS, judge
+from resunit.reproduction.claims import CLAIMS, judge_claims
 from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.tables import TABLES
 from tests.reproduction.made_up_runs import (
@@ -183,7 +183,7 @@ def test_many_claims_correct_each_other() -> None:
     records = [*runs(ORIGINAL, 60.0), *runs(CONV, 60.75), *runs(PLAIN, 60.7), *runs(dropout, 70.0)]
     alone = outcome_of("identity-beats-conv-shortcut", records)
     assert alone.verdict == "held"
-    together = {found.claim.id: found for found in judge(records)}
+    together = {found.claim.id: found for found in judge_claims(records)}
     assert alone.p is not None
     assert together["identity-beats-conv-shortcut"].p is not None
     assert together["identity-beats-conv-shortcut"].p > alone.p
@@ -204,7 +204,7 @@ def test_all_comparisons_are_corrected_together() -> None:
     networks = {n.key: n for claim in CLAIMS for n in claim.networks}.values()
     told = {n.key: 55.0 + place / 50 for place, n in enumerate(networks)}
     records = [r for n in networks for r in runs(n, told[n.key], train_error=told[n.key] - 20)]
-    outcomes = judge(records, CLAIMS, MARGINS)
+    outcomes = judge_claims(records, CLAIMS, MARGINS)
     found = [c for outcome in outcomes for c in outcome.compared if c.p is not None]
     raw = sorted((c.tested.p, c.p) for c in found if c.tested is not None and c.p is not None)
     assert len(raw) == len(found) > 40
@@ -222,10 +222,10 @@ def test_all_comparisons_are_corrected_together() -> None:
 
 def test_runs_that_failed_are_no_runs_and_every_claim_names_its_command() -> None:
     for claim in CLAIMS:
-        found = judge([], [claim])[0]
+        found = judge_claims([], [claim])[0]
         assert found.verdict == "undecided"
         assert f"resunit reproduce {claim.table}" in found.reason
         rows = {row.network.key for row in TABLES[claim.table].rows if row.network is not None}
         assert {n.key for n in claim.networks} <= rows, "the table trains every network of the claim"
     failed = runs(ORIGINAL, 60.0, status="failed")
-    assert "no run of" in judge(failed, [BY_ID["identity-beats-plain"]])[0].reason
+    assert "no run of" in judge_claims(failed, [BY_ID["identity-beats-plain"]])[0].reason

@@ -12,7 +12,7 @@ from rich.console import Console
 from resunit.cli import main
 from resunit.reports.curves import Curve, Plot, draw_curves
 from resunit.reports.paper_comparison import comparison_for_terminal
-from resunit.reproduction.claims import CLAIMS, judge
+from resunit.reproduction.claims import CLAIMS, judge_claims
 from resunit.reproduction.claims.margins import MARGINS, Margins, describe_margins
 from resunit.reproduction.comparison import make_comparison, tally
 from resunit.reproduction.experiments.setting import recipe_of_scale
@@ -227,29 +227,31 @@ def test_errors_of_validation_images_are_told() -> None:
 def test_undecided_is_explained_where_runs_are_short() -> None:
     claims = [BY_ID[f"identity-beats-{row}"] for row in ("conv-shortcut", "plain")]
     records = [*runs(ORIGINAL, 60.0), *runs(CONV, 60.1), *runs(PLAIN, 60.1, seeds=2)]
-    assert tally(judge(records, claims)) == (
+    assert tally(judge_claims(records, claims)) == (
         "2 claims: 0 held, 0 not held, 2 undecided at this scale (1 because a network has fewer than 3 seeds). "
         "That is to be expected of 3 seeds of 400 steps: so far short of the paper's 64,000, seeds of one "
         "network differ as much as networks do."
     )
     similar = [BY_ID["shortcut-only-gating-6-is-similar"]]
     gate = network("resnet110", "shortcut-only-gating", gate_bias=-6.0)
-    assert tally(judge([*runs(ORIGINAL, 60.0), *runs(gate, 60.0)], similar, margins={})) == (
+    assert tally(judge_claims([*runs(ORIGINAL, 60.0), *runs(gate, 60.0)], similar, margins={})) == (
         "1 claim: 0 held, 0 not held, 1 undecided at this scale (1 because the scale has no margin of similarity)."
     )
     in_full = changed(records[:6], scale="paper", steps=64_000)
-    assert tally(judge(in_full, claims[:1])) == "1 claim: 0 held, 0 not held, 1 undecided at this scale."
+    assert (
+        tally(judge_claims(in_full, claims[:1])) == "1 claim: 0 held, 0 not held, 1 undecided at this scale."
+    )
 
 
 def test_what_needs_the_end_counts_at_full_length_alone() -> None:
     claim = BY_ID["preactivation-regularises-resnet110"]
     records = [*runs(ORIGINAL, 60.0, 1.0), *runs(network("resnet110", "full-preactivation"), 50.0, 1.3)]
-    assert tally(judge(records, [claim])) == (
+    assert tally(judge_claims(records, [claim])) == (
         "0 claims: 0 held, 0 not held, 0 undecided at this scale. 1 more needs training to the end, and counts "
         "only there."
     )
     in_full = changed(records, scale="paper", steps=64_000)
-    assert tally(judge(in_full, [claim])) == "1 claim: 1 held, 0 not held, 0 undecided at this scale."
+    assert tally(judge_claims(in_full, [claim])) == "1 claim: 1 held, 0 not held, 0 undecided at this scale."
 
 
 def test_margins_are_told_by_scale() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resunit.reproduction.claims import CLAIMS, Claim, ClaimVerdict, judge
+from resunit.reproduction.claims import CLAIMS, Claim, ClaimVerdict, judge_claims
 from resunit.reproduction.claims.margins import Margins
 from resunit.reproduction.claims.quantities import (
     EARLY_ERROR,
@@ -61,7 +61,7 @@ def made_for(claim: Claim, verdict: ClaimVerdict) -> list[ExperimentRecord]:
 @pytest.mark.parametrize("verdict", MADE)
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_every_claim_can_come_out_in_every_way(claim: Claim, verdict: ClaimVerdict) -> None:
-    found = judge(made_for(claim, verdict), [claim], MARGINS)[0]
+    found = judge_claims(made_for(claim, verdict), [claim], MARGINS)[0]
     assert found.verdict == verdict, found.sentence
     for contrast in claim.contrasts:
         assert contrast.description in found.sentence
@@ -70,7 +70,7 @@ def test_every_claim_can_come_out_in_every_way(claim: Claim, verdict: ClaimVerdi
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_similarity_is_undecided_at_a_scale_without_a_margin(claim: Claim) -> None:
-    found = judge(made_for(claim, "held"), [claim], margins={"another": Margins(2.0, 2.0)})[0]
+    found = judge_claims(made_for(claim, "held"), [claim], margins={"another": Margins(2.0, 2.0)})[0]
     needs_margin = any(contrast.needs_margin for contrast in claim.contrasts)
     assert found.verdict == ("undecided" if needs_margin else "held")
     assert ("scale mini" in found.reason) == needs_margin

@@ -14,7 +14,7 @@ import torch
 from resunit.errors import FileFormatError
 from resunit.io.atomic import only_user_of
 from resunit.reproduction.evidence.records import read_records, records_path
-from resunit.reproduction.evidence.run_record import describe
+from resunit.reproduction.evidence.run_record import record_without_results
 from resunit.reproduction.experiments.experiment import Experiment, plan_experiments
 from resunit.reproduction.paper.tables import TABLES
 from resunit.reproduction.running import one_run
@@ -49,7 +49,7 @@ def test_errors_are_those_of_the_images_that_the_run_was_judged_on(tmp_path: Pat
 def test_a_run_of_somebody_elses_design_is_described_without_it() -> None:
     (experiment,) = smoke()
     recipe = {**experiment.recipe, "design": "nowhere:Squeeze", "model_options": {"reduction": 4}}
-    record = describe(replace(experiment, recipe=recipe))
+    record = record_without_results(replace(experiment, recipe=recipe))
     assert (record.design, record.options) == ("nowhere:Squeeze", {"reduction": 4})
 
 

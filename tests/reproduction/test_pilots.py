@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from resunit.reproduction.claims import judge
+from resunit.reproduction.claims import judge_claims
 from resunit.reproduction.claims.statistics import pooled_deviation, power
 from resunit.reproduction.paper.networks import NetworkChoice, network
 from resunit.reproduction.pilots import examine_pilots
@@ -84,14 +84,16 @@ def test_pilots_decide_no_claim() -> None:
     final = [*runs(ORIGINAL, 50.0), *runs(PLAIN, 80.0)]
     held_out = [replace(record, split="validation") for record in final]
     decided = {
-        outcome.claim.id for outcome in judge(final, margins=MARGINS) if outcome.verdict != "undecided"
+        outcome.claim.id for outcome in judge_claims(final, margins=MARGINS) if outcome.verdict != "undecided"
     }
     assert "identity-beats-plain" in decided
-    assert {outcome.verdict for outcome in judge(held_out, margins=MARGINS)} == {"undecided"}
+    assert {outcome.verdict for outcome in judge_claims(held_out, margins=MARGINS)} == {"undecided"}
     swapped = [
         replace(record, split="validation", seed=record.seed + 9) for record in runs(PLAIN, 20.0, seeds=5)
     ]
-    outcomes = {outcome.claim.id: outcome.verdict for outcome in judge([*final, *swapped], margins=MARGINS)}
+    outcomes = {
+        outcome.claim.id: outcome.verdict for outcome in judge_claims([*final, *swapped], margins=MARGINS)
+    }
     assert outcomes["identity-beats-plain"] == "held"
 
 

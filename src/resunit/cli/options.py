@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Protocol, get_args, get_origin
 from cyclopts import App, Group, Parameter, Token
 
 from resunit.cli.unknown_options import option_name, option_names, unknown_options
-from resunit.io.fields import allowed_values, check, docstrings_of, is_optional, plain_kind, topic_of
+from resunit.io.fields import allowed_values, check_value, docstrings_of, is_optional, plain_kind, topic_of
 from resunit.models.options import DESCRIPTIONS, OPTIONS
 from resunit.training.recipe import FIELDS, Recipe, is_own_design
 
@@ -118,7 +118,7 @@ def parse(name: str, text: str, kind: Any) -> Any:
         value = tuple(_literal(part) for part in parts if part.strip())
     elif inner is not str and get_origin(inner) is not Literal:
         value = _literal(text)
-    return check(option_name(name), value, kind)
+    return check_value(option_name(name), value, kind)
 
 
 def _options(name: str, kinds: Mapping[str, Any], descriptions: Mapping[str, str]) -> type[Options]:

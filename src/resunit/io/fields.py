@@ -58,7 +58,7 @@ SHARE = Bounds(0, 1)
 SHARE_BELOW_ONE = Bounds(0, 1, high_is_open=True)
 
 
-def check(name: str, value: object, kind: Any) -> Any:
+def check_value(name: str, value: object, kind: Any) -> Any:
     """Return `value` as the type `kind`: whole numbers become floats and lists become tuples where asked.
 
     Raises:
@@ -67,7 +67,7 @@ def check(name: str, value: object, kind: Any) -> Any:
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        checked = check(name, value, arguments[0])
+        checked = check_value(name, value, arguments[0])
         for bounds in (extra for extra in arguments[1:] if isinstance(extra, Bounds)):
             for number in checked if isinstance(checked, tuple) else (checked,):
                 if number is not None and not bounds.allow(number):
@@ -82,10 +82,10 @@ def check(name: str, value: object, kind: Any) -> Any:
             return None
         inner = [argument for argument in arguments if argument is not type(None)]
         if len(inner) == 1:
-            return check(name, value, inner[0])
+            return check_value(name, value, inner[0])
         for argument in inner:
             try:
-                return check(name, value, argument)
+                return check_value(name, value, argument)
             except UsageError:
                 continue
         raise _wrong(name, value, " or ".join(map(_describe_kind, inner)))
@@ -96,13 +96,13 @@ def check(name: str, value: object, kind: Any) -> Any:
         if len(kinds) != len(value):
             raise _wrong(name, value, f"a list of {len(kinds)}")
         return tuple(
-            check(f"{name}[{i}]", item, inner)
+            check_value(f"{name}[{i}]", item, inner)
             for i, (item, inner) in enumerate(zip(value, kinds, strict=True))
         )
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise _wrong(name, value, "an object")
-        return {str(key): check(f"{name}.{key}", item, arguments[1]) for key, item in value.items()}
+        return {str(key): check_value(f"{name}.{key}", item, arguments[1]) for key, item in value.items()}
     if kind is Any or kind is object:
         return value
     if is_dataclass(kind) and isinstance(kind, type):
@@ -119,7 +119,7 @@ def check(name: str, value: object, kind: Any) -> Any:
 
 
 def check_fields(instance: object) -> None:
-    """Check every field of a dataclass instance against its annotation, and store what `check` returns.
+    """Check every field of a dataclass instance against its annotation, and store what `check_value` returns.
 
     A frozen dataclass calls it in `__post_init__`, so that an invalid instance cannot exist.
 
@@ -127,7 +127,7 @@ def check_fields(instance: object) -> None:
         UsageError: a field is ill-typed, out of its bounds or no choice.
     """
     for name, kind in annotations_of(type(instance)).items():
-        object.__setattr__(instance, name, check(name, getattr(instance, name), kind))
+        object.__setattr__(instance, name, check_value(name, getattr(instance, name), kind))
 
 
 def from_json(cls: type[T], record: Mapping[str, Any], *, prefix: str = "") -> T:
@@ -147,7 +147,7 @@ def from_json(cls: type[T], record: Mapping[str, Any], *, prefix: str = "") -> T
     ]
     if missing := [name for name in needed if name not in record]:
         raise UsageError(f"the field {prefix}{missing[0]} is missing")
-    return cls(**{name: check(f"{prefix}{name}", value, kinds[name]) for name, value in record.items()})
+    return cls(**{name: check_value(f"{prefix}{name}", value, kinds[name]) for name, value in record.items()})
 
 
 def to_json(instance: Any) -> dict[str, Any]:

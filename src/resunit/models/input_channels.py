@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from resunit.io.fields import annotations_of, check
+from resunit.io.fields import annotations_of, check_value
 from resunit.models.network import NetworkSpec
 
 
@@ -13,7 +13,7 @@ def adapt_input(stem: nn.Module, in_channels: int) -> None:
     Raises:
         UsageError: `in_channels` is not a number of channels.
     """
-    check("in_channels", in_channels, annotations_of(NetworkSpec)["in_channels"])
+    check_value("in_channels", in_channels, annotations_of(NetworkSpec)["in_channels"])
     conv = next(module for module in stem.modules() if isinstance(module, nn.Conv2d))
     weight = conv.weight
     with torch.no_grad():

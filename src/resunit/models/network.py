@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from resunit.errors import unknown
-from resunit.io.fields import Bounds, annotations_of, check
+from resunit.io.fields import Bounds, annotations_of, check_value
 from resunit.models.designs import DESIGNS, UnitParts
 from resunit.models.features import Feature, choose_indices, compute_features, describe_features
 from resunit.models.options import SharedPreactivation, ShortcutOption, StrideOn
@@ -300,7 +300,7 @@ class ResidualNetwork(PartlyFrozen):
         Raises:
             UsageError: `num_classes` is not a number of classes.
         """
-        check("num_classes", num_classes, annotations_of(NetworkSpec)["num_classes"])
+        check_value("num_classes", num_classes, annotations_of(NetworkSpec)["num_classes"])
         example = next(self.stem.parameters())
         self.classifier = new_classifier(self.num_features, num_classes).to(example.device, example.dtype)
 

@@ -7,7 +7,15 @@ signature of the design that has the option (models/designs.py), or in the netwo
 from typing import Annotated, Any, Literal, TypedDict
 
 from resunit.errors import unknown
-from resunit.io.fields import FINITE, SHARE, SHARE_BELOW_ONE, Topic, annotations_of, check, docstrings_of
+from resunit.io.fields import (
+    FINITE,
+    SHARE,
+    SHARE_BELOW_ONE,
+    Topic,
+    annotations_of,
+    check_value,
+    docstrings_of,
+)
 
 SharedPreactivation = Literal["first-of-stage", "channel-change", "projection"]
 StrideOn = Literal["1x1", "3x3"]
@@ -60,4 +68,4 @@ def check_option(name: str, value: object) -> Any:
     """
     if name not in OPTIONS:
         raise unknown("model option", name, OPTIONS)
-    return check(name, value, OPTIONS[name])
+    return check_value(name, value, OPTIONS[name])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resunit.errors import FileFormatError, UsageError, unknown
-from resunit.io.fields import check, check_fields
+from resunit.io.fields import check_fields, check_value
 from resunit.io.places import IMAGENET_WEIGHTS, imagenet_weights, user_path
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
@@ -183,7 +183,7 @@ def _unknown_option(design: str, option: str) -> UsageError:
 
 def _check(name: str, value: object, kind: type) -> object:
     """Return the value of an option; options of a design of the user's own have a type and no range."""
-    return check_option(name, value) if name in DESIGN_OPTIONS else check(name, value, kind)
+    return check_option(name, value) if name in DESIGN_OPTIONS else check_value(name, value, kind)
 
 
 def create_model(

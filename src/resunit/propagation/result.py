@@ -15,7 +15,7 @@ from resunit.propagation.show.judgement import judge_signal
 from resunit.propagation.show.notebook import render_notebook
 from resunit.propagation.show.plot import plot
 from resunit.propagation.show.remedies import remedies
-from resunit.propagation.show.sentences import describe, select_reached, summarise
+from resunit.propagation.show.sentences import describe_evidence, select_reached, summarise
 from resunit.propagation.verdict import Verdict
 
 FORMAT = 2  # of the JSON document; it grows when a field changes its name or its meaning.
@@ -67,7 +67,7 @@ class Propagation:
     @cached_property
     def evidence(self) -> tuple[str, ...]:
         """Sentences with numbers; those about the largest effects come first."""
-        return tuple(describe(self.junctions, self.verdict, (*self.unseen, *self.absent)))
+        return tuple(describe_evidence(self.junctions, self.verdict, (*self.unseen, *self.absent)))
 
     @cached_property
     def remedies(self) -> tuple[str, ...]:

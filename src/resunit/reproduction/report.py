@@ -19,7 +19,7 @@ from resunit.reports.printed_table import table_in_markdown
 from resunit.reports.run_table import make_run_table
 from resunit.reports.runs_comparison import RunsComparison, compare
 from resunit.reports.runs_page import render_runs_page
-from resunit.reproduction.claims import ClaimOutcome, judge
+from resunit.reproduction.claims import ClaimOutcome, judge_claims
 from resunit.reproduction.claims.margins import MARGINS, describe_margins
 from resunit.reproduction.comparison import (
     claim_rows,
@@ -99,7 +99,7 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
         if has_any(table, of_tables) and (table is not TABLES[name] or name.startswith("table"))
     ]
     figures = {name: plot for name, table in tables.items() if (plot := make_curves(table, of_tables))}
-    outcomes = judge(of_tables) if of_tables else []
+    outcomes = judge_claims(of_tables) if of_tables else []
     if out.suffix == ".md":
         parts = _markdown_of_runs(compared, measured, out)
         if of_tables:

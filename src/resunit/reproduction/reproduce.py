@@ -11,7 +11,7 @@ from resunit.io.fields import to_json
 from resunit.reports.curves import draw_curves
 from resunit.reports.paper_comparison import PaperComparison
 from resunit.reproduction.argument.statements import statements_of
-from resunit.reproduction.claims import ClaimOutcome, judge
+from resunit.reproduction.claims import ClaimOutcome, judge_claims
 from resunit.reproduction.comparison import make_comparison, select_outcomes, select_records_of_row
 from resunit.reproduction.evidence.records import (
     has_ended,
@@ -127,7 +127,7 @@ class Reproduction:
     @property
     def outcomes(self) -> list[ClaimOutcome]:
         """The outcomes of the claims about these networks, corrected for all that can be tested."""
-        return select_outcomes(self.plan.table, judge(self.comparable))
+        return select_outcomes(self.plan.table, judge_claims(self.comparable))
 
     @property
     def signals(self) -> SignalComparison | None:

@@ -7,7 +7,7 @@ import torch
 
 from resunit.data import Normalisation
 from resunit.errors import FileFormatError, UsageError
-from resunit.io.fields import Bounds, check
+from resunit.io.fields import Bounds, check_value
 from resunit.models.weights import NetworkRecord
 
 SIDE = Annotated[int, Bounds(1, 10_000)]  # in pixels; a record that asks for more was altered
@@ -32,8 +32,8 @@ def preprocessing_of(file: NetworkRecord) -> Preprocessing:
     """
     try:
         normalisation = Normalisation.from_json(file.preprocessing["normalisation"])
-        image_size = check("image_size", file.preprocessing["image_size"], SIDE)
-        shorter_side = check("shorter_side", file.preprocessing.get("shorter_side", image_size), SIDE)
+        image_size = check_value("image_size", file.preprocessing["image_size"], SIDE)
+        shorter_side = check_value("shorter_side", file.preprocessing.get("shorter_side", image_size), SIDE)
         if not bool(normalisation.scale.isfinite().all() and normalisation.offset.isfinite().all()):
             raise ValueError("its mean or std is not finite, or a std is 0")
         normalisation(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8))

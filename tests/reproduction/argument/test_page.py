@@ -12,7 +12,7 @@ from resunit.reproduction.argument.markdown import table_of_statements, write_ma
 from resunit.reproduction.argument.page import write_page
 from resunit.reproduction.argument.shown import Line, NumberTable, Shown, by_unit
 from resunit.reproduction.argument.statements import STATEMENTS
-from resunit.reproduction.claims import judge
+from resunit.reproduction.claims import judge_claims
 
 CHART = by_unit(
     "Gain & loss of x_l", (Line("x_l", (1.0, 10.0)), Line("none", (0.0, -1.0), dashed=True)), logarithmic=True
@@ -25,7 +25,7 @@ DRAWN = "sum-not-product"  # Pictures take their time, so that one statement has
 
 @pytest.fixture(scope="module")
 def argument() -> Argument:
-    outcomes = {outcome.claim.id: outcome for outcome in judge([])}
+    outcomes = {outcome.claim.id: outcome for outcome in judge_claims([])}
     sections = [
         Section(
             statement,

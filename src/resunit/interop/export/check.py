@@ -53,7 +53,7 @@ def compare(logits: Logits, subject: ExportSubject) -> Agreement:
     return Agreement(relative, same, len(expected), subject.origin)
 
 
-def check(logits: Logits, subject: ExportSubject, target: str) -> Agreement:
+def check_agreement(logits: Logits, subject: ExportSubject, target: str) -> Agreement:
     """Return the agreement of an exported network with the network itself.
 
     The first answers are then the same too, except where the network's two highest logits are as near to each other

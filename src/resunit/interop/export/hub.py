@@ -7,7 +7,7 @@ from typing import Any
 
 import resunit
 from resunit.data import is_folder
-from resunit.interop.export.check import Agreement, check
+from resunit.interop.export.check import Agreement, check_agreement
 from resunit.interop.export.subject import ExportSubject
 from resunit.io.atomic import whole_folder
 from resunit.models.registry import HUB_WEIGHTS
@@ -44,7 +44,7 @@ def write_hub(subject: ExportSubject, out: Path) -> Agreement:
         )
         (folder / CONFIGURATION).write_text(json.dumps(configuration, indent=2, allow_nan=False) + "\n")
         (folder / CARD).write_text(model_card(subject, result, out.name), encoding="utf-8")
-        return check(read_weights(folder / HUB_WEIGHTS).build().eval(), subject, TARGET)
+        return check_agreement(read_weights(folder / HUB_WEIGHTS).build().eval(), subject, TARGET)
 
 
 def public_result(result: Mapping[str, Any]) -> dict[str, Any]:

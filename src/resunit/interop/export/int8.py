@@ -28,7 +28,7 @@ from resunit.inference.exported import (
     outer_normalisation,
     to_input,
 )
-from resunit.interop.export.check import Agreement, check, compare, not_exportable, on_tensors
+from resunit.interop.export.check import Agreement, check_agreement, compare, not_exportable, on_tensors
 from resunit.interop.export.onnx import TARGET as ONNX
 from resunit.interop.export.onnx import to_onnx, with_record
 from resunit.interop.export.openvino import TARGET as OPENVINO
@@ -80,7 +80,7 @@ def write_onnx_int8(
     runtime = import_extra("onnxruntime", EXTRA, ONNX)
     content = to_onnx(subject)
     before = onnx_session(content, runtime)[1]
-    check(on_tensors(before), subject, ONNX)
+    check_agreement(on_tensors(before), subject, ONNX)
     calibration = calibration_images(subject, classifier, data)
     versions = {"onnxruntime": runtime.__version__}
     quantised = with_record(quantise_onnx(content, calibration), subject.record(versions))
@@ -99,7 +99,7 @@ def write_openvino_int8(
     openvino = import_extra("openvino", EXTRA, OPENVINO)
     model = to_openvino(subject)
     before = openvino_compute(model, openvino)
-    check(on_tensors(before), subject, OPENVINO)
+    check_agreement(on_tensors(before), subject, OPENVINO)
     calibration = calibration_images(subject, classifier, data)
     with quiet(OPENVINO):
         quantised = nncf.quantize(model, nncf.Dataset(calibration), subset_size=len(calibration))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from resunit.inference.exported import EXTRA, INPUT, KEY, OUTPUT, onnx_session, to_metadata
-from resunit.interop.export.check import Agreement, Logits, check, not_exportable, on_tensors
+from resunit.interop.export.check import Agreement, Logits, check_agreement, not_exportable, on_tensors
 from resunit.interop.export.subject import ExportSubject
 from resunit.io.atomic import write_atomically
 from resunit.io.extras import import_extra
@@ -27,7 +27,7 @@ def write_onnx(subject: ExportSubject, out: Path) -> Agreement:
         WriteError: the operating system refused to write the file.
     """
     content = to_onnx(subject)
-    agreement = check(onnx_logits(content), subject, TARGET)
+    agreement = check_agreement(onnx_logits(content), subject, TARGET)
     write_atomically(out, content)
     return agreement
 

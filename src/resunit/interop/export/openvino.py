@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from resunit.inference.exported import EXTRA, KEY, OPENVINO_FILE, openvino_compute, to_metadata
-from resunit.interop.export.check import Agreement, check, not_exportable, on_tensors
+from resunit.interop.export.check import Agreement, check_agreement, not_exportable, on_tensors
 from resunit.interop.export.onnx import to_onnx
 from resunit.interop.export.subject import ExportSubject
 from resunit.io.atomic import whole_folder
@@ -18,7 +18,7 @@ def write_openvino(subject: ExportSubject, out: Path) -> Agreement:
     model = to_openvino(subject)
     with whole_folder(out) as folder:
         save_openvino(model, folder)
-        return check(on_tensors(read_back(folder)), subject, TARGET)
+        return check_agreement(on_tensors(read_back(folder)), subject, TARGET)
 
 
 def to_openvino(subject: ExportSubject) -> Any:

@@ -9,7 +9,7 @@ import safetensors.torch
 
 import resunit
 from resunit.errors import UsageError
-from resunit.interop.export.check import Agreement, check
+from resunit.interop.export.check import Agreement, check_agreement
 from resunit.interop.export.subject import ExportSubject
 from resunit.interop.library import Architecture
 from resunit.interop.mapping import from_ours, to_ours
@@ -37,11 +37,11 @@ def write_timm(subject: ExportSubject, out: Path) -> Agreement:
     content = safetensors.torch.save(
         from_ours(subject.file.build(), spec, TIMM, architecture), {"format": "pt"}
     )
-    configuration = describe(subject, architecture)
+    configuration = make_configuration(subject, architecture)
     own_spec, tensors = to_ours(safetensors.torch.load(content), TIMM, architecture)
     network = build(own_spec).eval()
     network.load_state_dict(tensors)
-    agreement = check(network, subject, TARGET)
+    agreement = check_agreement(network, subject, TARGET)
     with whole_folder(out) as folder:
         (folder / CONFIGURATION).write_text(json.dumps(configuration, indent=2, allow_nan=False) + "\n")
         (folder / WEIGHTS).write_bytes(content)
@@ -74,7 +74,7 @@ def _differences(spec: NetworkSpec, other: NetworkSpec) -> list[str]:
     return [field.name for field in fields(spec) if getattr(spec, field.name) != getattr(other, field.name)]
 
 
-def describe(subject: ExportSubject, architecture: Architecture) -> dict[str, Any]:
+def make_configuration(subject: ExportSubject, architecture: Architecture) -> dict[str, Any]:
     """Return timm's config.json of a network.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from resunit.inference.exported import KEY, to_metadata
-from resunit.interop.export.check import Agreement, check, not_exportable
+from resunit.interop.export.check import Agreement, check_agreement, not_exportable
 from resunit.interop.export.subject import ExportSubject
 from resunit.io.atomic import write_atomically
 
@@ -31,6 +31,6 @@ def write_torch_export(subject: ExportSubject, out: Path) -> Agreement:
     except Exception as error:
         raise not_exportable(TARGET, error) from error
     content = buffer.getvalue()
-    agreement = check(torch.export.load(io.BytesIO(content)).module(), subject, TARGET)
+    agreement = check_agreement(torch.export.load(io.BytesIO(content)).module(), subject, TARGET)
     write_atomically(out, content)
     return agreement

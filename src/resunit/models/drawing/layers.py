@@ -66,7 +66,7 @@ def layers_of(module: nn.Module) -> tuple[DrawnLayer, ...]:
         return ()
     if isinstance(module, nn.Sequential):
         return layers_of_each(module)
-    return describe(module)
+    return describe_layers(module)
 
 
 def layers_of_each(modules: Iterable[nn.Module]) -> tuple[DrawnLayer, ...]:
@@ -75,7 +75,7 @@ def layers_of_each(modules: Iterable[nn.Module]) -> tuple[DrawnLayer, ...]:
 
 
 @singledispatch
-def describe(module: nn.Module) -> tuple[DrawnLayer, ...]:
+def describe_layers(module: nn.Module) -> tuple[DrawnLayer, ...]:
     """Return the layers of a module, by its class or the nearest class that it inherits from."""
     kind = type(module)
     if kind.__module__.startswith("torch.nn.modules.activation"):
@@ -83,7 +83,7 @@ def describe(module: nn.Module) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer(kind.__name__, "other", steps_of(module)),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: _ConvNd) -> tuple[DrawnLayer, ...]:
     parts = [f"{_words(module, 'conv')} {_by(module.kernel_size)}", str(module.out_channels)]
     if module.groups > 1:
@@ -95,74 +95,74 @@ def _(module: _ConvNd) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer(", ".join(parts), "weight"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: nn.Linear) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer(f"linear, {module.out_features}", "weight"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: _BatchNorm) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer("sync BN" if isinstance(module, nn.SyncBatchNorm) else "BN", "norm"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: nn.GroupNorm) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer(f"GN, {module.num_groups} groups", "norm"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: nn.LayerNorm) -> tuple[DrawnLayer, ...]:  # noqa: ARG001
     return (DrawnLayer("LN", "norm"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: _DropoutNd) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer(f"dropout {module.p:g}, inverted"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: nn.AvgPool2d) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer(f"mean {_by(module.kernel_size)}{_over(module.stride)}"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: nn.MaxPool2d) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer(f"max {_by(module.kernel_size)}{_over(module.stride)}"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: Subsample) -> tuple[DrawnLayer, ...]:
     subsampled = [DrawnLayer(f"subsample, /{module.stride}")] if module.stride > 1 else []
     padded = [DrawnLayer(f"pad {module.new_channels} zeros")] if module.new_channels else []
     return (*subsampled, *padded)
 
 
-@describe.register
+@describe_layers.register
 def _(module: Scale) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer(f"× {module.scale:g}"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: LearnedScale) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer("× a, learned" if module.scale.numel() == 1 else "× a, by channel"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: DropoutShortcut) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer(f"dropout {module.probability:g}{', inverted' if module.inverted else ''}"),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: StochasticDepth) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer("kept with p", share=module.survival),)
 
 
-@describe.register
+@describe_layers.register
 def _(module: Gate) -> tuple[DrawnLayer, ...]:
     return (*layers_of(module.conv), DrawnLayer("sigmoid", "activation"))
 
 
-@describe.register
+@describe_layers.register
 def _(module: GatedShortcut) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer("1 − g", gate=layers_of(module.gate)),)
 

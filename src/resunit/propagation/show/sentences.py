@@ -18,7 +18,7 @@ from resunit.propagation.verdict import Verdict
 UNSEEN = 0.3  # the weight of what could not be seen: after an effect that doubles or halves the signal
 
 
-def describe(junctions: Sequence[Junction], verdict: Verdict, unseen: Sequence[str]) -> list[str]:
+def describe_evidence(junctions: Sequence[Junction], verdict: Verdict, unseen: Sequence[str]) -> list[str]:
     """Return the evidence for a verdict in sentences, those of the largest weight first.
 
     Args:

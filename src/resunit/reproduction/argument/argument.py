@@ -19,7 +19,7 @@ from resunit.reproduction.argument.networks import Networks
 from resunit.reproduction.argument.show import Show
 from resunit.reproduction.argument.shown import NumberTable, Shown
 from resunit.reproduction.argument.statements import STATEMENTS, Statement
-from resunit.reproduction.claims import ClaimOutcome, judge
+from resunit.reproduction.claims import ClaimOutcome, judge_claims
 from resunit.reproduction.comparison import claim_rows
 from resunit.reproduction.evidence.records import SHIPPED, read_records
 from resunit.runs.schema import ExperimentRecord
@@ -147,7 +147,7 @@ def make_argument(networks: Networks, *, only: str = "*", records: Path | None =
         raise unknown("statement", only, [statement.name for statement in STATEMENTS])
     evidence = _read(records)
     limit_threads()
-    outcomes = {outcome.claim.id: outcome for outcome in judge(evidence)}
+    outcomes = {outcome.claim.id: outcome for outcome in judge_claims(evidence)}
     sections = [
         Section(
             statement,

@@ -24,7 +24,7 @@ from resunit.runs.schema import ExperimentRecord
 SIGNIFICANCE_LEVEL = 0.05
 
 
-def judge(
+def judge_claims(
     records: Iterable[ExperimentRecord],
     claims: Iterable[Claim] = CLAIMS,
     margins: Mapping[str, Margins] = MARGINS,

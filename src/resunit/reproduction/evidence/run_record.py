@@ -34,7 +34,9 @@ MEASURES = (
 )
 
 
-def describe(experiment: Experiment, status: Status = "failed", error: str | None = None) -> ExperimentRecord:
+def record_without_results(
+    experiment: Experiment, status: Status = "failed", error: str | None = None
+) -> ExperimentRecord:
     """Return the record with the settings of a run and without results.
 
     Args:
@@ -76,7 +78,7 @@ def record_of(experiment: Experiment, run: Run) -> ExperimentRecord:
     done = result.status == "done"
     large_crop = result.view("large_crop")
     record = replace(
-        describe(experiment, result.status),
+        record_without_results(experiment, result.status),
         steps_done=result.steps,
         split=result.split,
         classes=len(run.evaluation.classes) if done and run.evaluation else None,

@@ -19,7 +19,7 @@ from resunit.io.cores import available_cores
 from resunit.io.ending_signals import ENDING_SIGNALS
 from resunit.io.json_text import parse_json
 from resunit.reproduction.evidence.records import add_record, has_ended, read_evidence, records_path
-from resunit.reproduction.evidence.run_record import describe
+from resunit.reproduction.evidence.run_record import record_without_results
 from resunit.reproduction.experiments.experiment import Experiment
 from resunit.reproduction.running.one_run import OUTPUT, RECORD, STOPPED, train_one_run
 from resunit.runs.record_files import read, read_file
@@ -95,7 +95,7 @@ class LocalProcesses:
             return read_file(ExperimentRecord, folder / RECORD)
         lines = (folder / OUTPUT).read_text(errors="replace").splitlines()
         error = f"killed by signal {-code}" if code < 0 else (lines or [f"exit code {code}"])[-1]
-        return describe(experiment, "failed", error)
+        return record_without_results(experiment, "failed", error)
 
     def close(self) -> None:
         """Stop all runs, each with a checkpoint."""
@@ -156,7 +156,9 @@ def perform_all(
                     stopped.add(experiment.identity)
                     running[executor.submit(experiment, experiment.folder(out))] = experiment
                     continue
-                record = record or describe(experiment, "failed", "stopped twice by another process")
+                record = record or record_without_results(
+                    experiment, "failed", "stopped twice by another process"
+                )
                 add_record(path, record)
                 observer.add(record)
 
@@ -165,7 +167,9 @@ def _record_from(future: Future[ExperimentRecord | None], experiment: Experiment
     try:
         return future.result()
     except Exception as error:  # One run failed, and the others go on.
-        return describe(experiment, "failed", " ".join(f"{type(error).__name__}: {error}".split()))
+        return record_without_results(
+            experiment, "failed", " ".join(f"{type(error).__name__}: {error}".split())
+        )
 
 
 @contextmanager
