@@ -10,7 +10,7 @@ import inspect
 import math
 import textwrap
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -68,37 +68,16 @@ def check_value(name: str, value: object, kind: Any) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         checked = check_value(name, value, arguments[0])
-        for bounds in (extra for extra in arguments[1:] if isinstance(extra, Bounds)):
-            for number in checked if isinstance(checked, tuple) else (checked,):
-                if number is not None and not bounds.allow(number):
-                    raise UsageError(f"{name} must be {bounds}, not {number}")
+        _check_bounds(name, checked, [extra for extra in arguments[1:] if isinstance(extra, Bounds)])
         return checked
     if origin is Literal:
         if value not in arguments:
             raise unknown(name, str(value), map(str, arguments))
         return value
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        inner = [argument for argument in arguments if argument is not type(None)]
-        if len(inner) == 1:
-            return check_value(name, value, inner[0])
-        for argument in inner:
-            try:
-                return check_value(name, value, argument)
-            except UsageError:
-                continue
-        raise _wrong(name, value, " or ".join(map(_describe_kind, inner)))
+        return _check_union(name, value, arguments)
     if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise _wrong(name, value, "a list")
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
-        if len(kinds) != len(value):
-            raise _wrong(name, value, f"a list of {len(kinds)}")
-        return tuple(
-            check_value(f"{name}[{i}]", item, inner)
-            for i, (item, inner) in enumerate(zip(value, kinds, strict=True))
-        )
+        return _check_tuple(name, value, arguments)
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise _wrong(name, value, "an object")
@@ -116,6 +95,40 @@ def check_value(name: str, value: object, kind: Any) -> Any:
     if type(value) is not kind:
         raise _wrong(name, value, _describe_kind(kind))
     return value
+
+
+def _check_bounds(name: str, value: Any, bounds: Iterable[Bounds]) -> None:
+    """Raise UsageError if a number, or one of a tuple of numbers, is out of its bounds; None has none."""
+    for allowed in bounds:
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and not allowed.allow(number):
+                raise UsageError(f"{name} must be {allowed}, not {number}")
+
+
+def _check_union(name: str, value: object, kinds: Sequence[Any]) -> Any:
+    """Return `value` as the first of `kinds` that it fits."""
+    if value is None and type(None) in kinds:
+        return None
+    kinds = [kind for kind in kinds if kind is not type(None)]
+    if len(kinds) == 1:
+        return check_value(name, value, kinds[0])
+    for kind in kinds:
+        try:
+            return check_value(name, value, kind)
+        except UsageError:
+            continue
+    raise _wrong(name, value, " or ".join(map(_describe_kind, kinds)))
+
+
+def _check_tuple(name: str, value: object, kinds: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the items of a list as a tuple; `kinds` has the type of each item, or one type and an ellipsis."""
+    if not isinstance(value, list | tuple):
+        raise _wrong(name, value, "a list")
+    kinds = [kinds[0]] * len(value) if kinds[-1] is Ellipsis else kinds
+    if len(kinds) != len(value):
+        raise _wrong(name, value, f"a list of {len(kinds)}")
+    pairs = enumerate(zip(value, kinds, strict=True))
+    return tuple(check_value(f"{name}[{index}]", item, kind) for index, (item, kind) in pairs)
 
 
 def check_fields(instance: object) -> None:
