@@ -30,7 +30,7 @@ from resunit.reproduction.comparison import (
     with_own_rows,
 )
 from resunit.reproduction.evidence.compared_runs import compare_experiment
-from resunit.reproduction.evidence.find_records import find_records
+from resunit.reproduction.evidence.find_records import FoundRecords, find_records
 from resunit.reproduction.experiments.setting import setting_of
 from resunit.reproduction.figures.training_curves import make_curves
 from resunit.reproduction.paper.tables import TABLES
@@ -73,17 +73,7 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out}: a report ends in {' or '.join(SUFFIXES)}")
     found = find_records(paths)
-    if not found:
-        places = ", ".join(map(str, paths))
-        if found.unfinished:
-            raise RunError(
-                f"{places}: no run there has ended; wait, or continue with `resunit train --resume`"
-            )
-        raise UsageError(f"no runs in {places}; `resunit train` and `resunit reproduce` write some")
-    if against is not None and not found.runs:
-        raise UsageError(
-            "--against needs runs of `resunit train`, and these are rows of the paper's tables; leave --against out"
-        )
+    _check_found(found, paths, against)
     compared = compare(found.runs, out, against, found.unfinished) if found.runs else None
     measured = make_measurement_table(found.measurements) if found.measurements else None
     recorded = (
@@ -127,6 +117,21 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
         write_atomically(out, page.encode())
     shown = [compared.table if compared else None, measured, recorded]
     return Report(out, found.runs, [table for table in shown if table is not None])
+
+
+def _check_found(found: FoundRecords, paths: Sequence[Path], against: str | None) -> None:
+    """Raise RunError or UsageError if the records that were found make no report."""
+    if not found:
+        places = ", ".join(map(str, paths))
+        if found.unfinished:
+            raise RunError(
+                f"{places}: no run there has ended; wait, or continue with `resunit train --resume`"
+            )
+        raise UsageError(f"no runs in {places}; `resunit train` and `resunit reproduce` write some")
+    if against is not None and not found.runs:
+        raise UsageError(
+            "--against needs runs of `resunit train`, and these are rows of the paper's tables; leave --against out"
+        )
 
 
 def _markdown_of_runs(

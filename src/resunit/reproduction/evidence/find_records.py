@@ -22,7 +22,7 @@ RecordKind = Literal["experiment", "recipe run", "benchmark"]
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRecords:
     """The records in the paths that a user named.
 
     Attributes:
@@ -41,7 +41,7 @@ class Found:
         return bool(self.runs or self.experiments or self.measurements)
 
 
-def find_records(paths: Iterable[Path]) -> Found:
+def find_records(paths: Iterable[Path]) -> FoundRecords:
     """Return the records in `paths`.
 
     A path is the folder of a run, a file of records, or a folder that holds folders of runs and files of records.
@@ -55,7 +55,7 @@ def find_records(paths: Iterable[Path]) -> Found:
     folders: dict[Path, Path] = {}  # The keys are resolved, so that a folder that is named twice counts once.
     files: dict[Path, Path] = {}
     named: set[Path] = set()
-    found = Found()
+    found = FoundRecords()
     for path in paths:
         if path.is_file() and _is_run(path.parent):
             folders.setdefault(path.parent.resolve(), path.parent)
@@ -96,7 +96,7 @@ def _is_run(folder: Path) -> bool:
     return (folder / "recipe.json").exists()
 
 
-def _add_records_of(path: Path, is_named: bool, found: Found) -> None:
+def _add_records_of(path: Path, is_named: bool, found: FoundRecords) -> None:
     """Add the records of a file; a file that the user did not name may hold something else."""
     if not (lines := read_lines(path)):
         return
