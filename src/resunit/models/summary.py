@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +11,14 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from resunit.models.designs import DESIGNS, Design
-from resunit.models.network import NetworkSpec, build
+from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.ops.activation_checkpointing import segment_length
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Part: TypeAlias = Callable[[Tensor], Tensor]
+"""A module, or a function that ends a network."""
 
 
 def count_once(count: Callable[Concatenate[NetworkSpec, P], T]) -> Callable[Concatenate[NetworkSpec, P], T]:
@@ -42,27 +45,26 @@ def count_parameters(model: nn.Module) -> int:
 
 def count_spec_parameters(spec: NetworkSpec) -> int:
     """Return the number of parameters of the network that `build(spec)` makes."""
-
-    def count(spec: NetworkSpec) -> int:
-        with torch.device("meta"):
-            return count_parameters(build(spec))
-
-    return count_along_depth(spec, count)
+    model = build_two_units_a_stage(spec)
+    total = count_parameters(model)
+    for stage, depth in zip(model.stages.children(), spec.depths, strict=True):
+        *_, last = stage.children()
+        total += max(depth - 2, 0) * count_parameters(last)
+    return total
 
 
 @count_once
 def count_multiply_adds(spec: NetworkSpec, image_size: int) -> int:
     """Return the multiply-adds of convolutions and linear layers for one image, forward."""
+    model = build_two_units_a_stage(spec).eval()
+    image = torch.empty(1, spec.in_channels, image_size, image_size, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
 
-    def count(spec: NetworkSpec) -> int:
-        with torch.device("meta"):
-            model = build(spec).eval()
-            image = torch.empty(1, spec.in_channels, image_size, image_size)
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(image)
-        return counter.get_total_flops() // 2  # The counter counts 2 for a multiply-add.
+        def count(part: Part, x: Tensor) -> tuple[Tensor, int]:
+            before = counter.get_total_flops()
+            return part(x), counter.get_total_flops() - before
 
-    return count_along_depth(spec, count)
+        return sum_over_units(spec, model, image, count) // 2  # The counter counts 2 for a multiply-add.
 
 
 @count_once
@@ -73,32 +75,51 @@ def count_training_flops(spec: NetworkSpec, image_size: int, frozen: Sequence[st
     the first layer, whose input needs no gradient, and once for a whitening stem, which needs none at all. Parts
     that are `frozen`, named as `ResidualNetwork.freeze` takes them, need no gradient to their weights.
     """
+    model = build_two_units_a_stage(spec)
+    model.freeze(frozen)
+    images = torch.empty(2, spec.in_channels, image_size, image_size, device="meta")
+    with torch.enable_grad(), FlopCounterMode(display=False) as counter:
 
-    def count(spec: NetworkSpec) -> int:
-        with torch.device("meta"):
-            model = build(spec)
-            model.freeze(frozen)
-            images = torch.empty(2, spec.in_channels, image_size, image_size)
-        with torch.enable_grad(), FlopCounterMode(display=False) as counter:
-            model(images).sum().backward()
-        return counter.get_total_flops() // len(images)
+        def count(part: Part, x: Tensor) -> tuple[Tensor, int]:
+            before = counter.get_total_flops()
+            y = part(x)
+            if y.requires_grad:
+                y.sum().backward()
+            return y.detach().requires_grad_(y.requires_grad), counter.get_total_flops() - before
 
-    return count_along_depth(spec, count)
+        return sum_over_units(spec, model, images, count) // len(images)
 
 
-def count_along_depth(spec: NetworkSpec, count: Callable[[NetworkSpec], int]) -> int:
-    """Return `count(spec)`, computed from networks of at most two units a stage.
+def build_two_units_a_stage(spec: NetworkSpec) -> ResidualNetwork:
+    """Return a network of `spec` with at most two units a stage, on the meta device."""
+    with torch.device("meta"):
+        return build(replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths)))
 
-    Each further unit adds as much as the second unit of its stage.
+
+def sum_over_units(
+    spec: NetworkSpec,
+    model: ResidualNetwork,
+    images: Tensor,
+    count: Callable[[Part, Tensor], tuple[Tensor, int]],
+) -> int:
+    """Return the sum of a count over all parts of a network of `spec`.
+
+    Args:
+        spec: the network.
+        model: the same network with at most two units a stage. Each further unit counts like the second.
+        images: the input.
+        count: returns the output of a part for an input, and the part's count.
     """
-    depths = tuple(min(depth, 2) for depth in spec.depths)
-    shallow = count(replace(spec, depths=depths))
-    total = shallow
-    for stage, depth in enumerate(spec.depths):
-        if depth > 2:
-            without = (*depths[:stage], 1, *depths[stage + 1 :])
-            total += (depth - 2) * (shallow - count(replace(spec, depths=without)))
-    return total
+    x, total = count(model.stem, images)
+    for stage, depth in zip(model.stages.children(), spec.depths, strict=True):
+        first, *second = stage.children()
+        x, counted = count(first, x)
+        total += counted
+        for unit in second:
+            x, counted = count(unit, x)
+            total += (depth - 1) * counted
+    x, counted = count(model.final_activation, x)
+    return total + counted + count(model.forward_head, x)[1]
 
 
 @dataclass(frozen=True)
@@ -118,11 +139,9 @@ def count_activations(spec: NetworkSpec, image_size: int, frozen: Sequence[str] 
 
     Each further unit counts like the second unit of its stage.
     """
-    shallow = replace(spec, depths=tuple(min(depth, 2) for depth in spec.depths))
-    with torch.device("meta"):
-        model = build(shallow)
-        model.freeze(frozen)
-        x = torch.empty(2, spec.in_channels, image_size, image_size)
+    model = build_two_units_a_stage(spec)
+    model.freeze(frozen)
+    x = torch.empty(2, spec.in_channels, image_size, image_size, device="meta")
     stored: dict[int, int] = {}
     x, ends = count_stored_numbers(model.stem, x, stored)
     everything, streams, segments = 0, 0, []
