@@ -41,13 +41,13 @@ from tests.cli.command_lines import TRAIN, refused
         (("evaluate", "somewhere", "--augmented-views"), ("--augmented-views", "--tta")),
         ((*TRAIN, "--sed", "1"), ("--sed", "--seed")),
         ((*TRAIN, "--seed", "one"), ("--seed",)),
-        ((*TRAIN, "--steps", "2", "--steps=3"), ("--steps is given twice",)),
+        ((*TRAIN, "--steps", "2", "--steps=3"), ("--steps",)),
         ((*TRAIN, "--cpu"), ("--cpu", "--device")),
         ((*TRAIN, "--save-freq", "3"), ("--save-freq", "--checkpoint-every")),
-        (("trian",), ("trian", "did you mean 'train'?")),
-        (("explor",), ("did you mean 'explore'?",)),
-        (("eval", "runs/x"), ("command 'eval'", "did you mean 'evaluate'?")),
-        (("data", "fetc"), ("command 'data fetc'", "did you mean 'data fetch'?", "fetch, show, verify")),
+        (("trian",), ("trian", "'train'")),
+        (("explor",), ("'explore'",)),
+        (("eval", "runs/x"), ("'eval'", "'evaluate'")),
+        (("data", "fetc"), ("'data fetc'", "'data fetch'", "fetch, show, verify")),
         (("data", "fetch"), ("data fetch", "cifar10, cifar100, imagenet-resnet50")),
         (("data", "verify"), ("data verify", "cifar10, cifar100, imagenet-resnet50, cifar10-sample")),
         (("data", "show"), ("data show", "cifar10, cifar100, cifar10-sample")),
@@ -56,16 +56,16 @@ from tests.cli.command_lines import TRAIN, refused
         (("train", "--resume", "x", "--seed", "1"), ("--resume",)),
         (("models", "vgg*"), ("vgg*",)),
         (("predict", "somewhere"), ("image files",)),
-        (("predict",), ("predict needs SOURCE; see `resunit predict --help`",)),
-        (("evaluate",), ("evaluate needs SOURCE; see `resunit evaluate --help`",)),
+        (("predict",), ("SOURCE", "`resunit predict --help`")),
+        (("evaluate",), ("SOURCE", "`resunit evaluate --help`")),
         (("reproduce", "nonsense"), ("table1", "claims", "argument")),
-        (("reproduce", "argumnet"), ("did you mean 'argument'?",)),
-        (("reproduce",), ("reproduce needs TABLE; see `resunit reproduce --help`",)),
-        (("export", "runs/x", "--to", "onnx"), ("export needs --out; see `resunit export --help`",)),
-        (("log", "runs/x"), ("log needs --out; see `resunit log --help`",)),
-        (("log", "runs/x", "--out"), ("--out needs a value; see `resunit log --help`",)),
-        (("train", "--steps"), ("--steps needs a value; see `resunit train --help`",)),
-        (("train", "--seed", "1", "--milestones"), ("--milestones needs a value",)),
+        (("reproduce", "argumnet"), ("'argument'",)),
+        (("reproduce",), ("TABLE", "`resunit reproduce --help`")),
+        (("export", "runs/x", "--to", "onnx"), ("--out", "`resunit export --help`")),
+        (("log", "runs/x"), ("--out", "`resunit log --help`")),
+        (("log", "runs/x", "--out"), ("--out", "`resunit log --help`")),
+        (("train", "--steps"), ("--steps", "`resunit train --help`")),
+        (("train", "--seed", "1", "--milestones"), ("--milestones",)),
     ],
 )
 def test_usage_errors(
@@ -158,8 +158,8 @@ def test_divergence_has_its_exit_code_and_one_line(
 ) -> None:
     """At the first evaluation, and in the weights before the loss."""
     arguments = ["--learning-rate", "1e20", "--warmup", "0", "--steps", "1", "--precision", "fp32"]
-    command = [*TRAIN, "--recipe", "paper", "--model", "preresnet20", "--out", str(tmp_path / "run")]
-    assert main([*command, *arguments, "--json"]) == 3
+    command = [*TRAIN, "--recipe", "paper", "--model", "preresnet20", "--image-size", "8"]
+    assert main([*command, *arguments, "--out", str(tmp_path / "run"), "--json"]) == 3
     result = json.loads(capsys.readouterr().out)
     assert (result["status"], result["test_error"]) == ("diverged", None)
     assert (tmp_path / "run" / "report.html").exists()
@@ -173,7 +173,8 @@ def test_an_altered_data_file_is_an_error_and_not_a_run_on_the_sample(
     folder.mkdir()
     names = [f"data_batch_{number}.bin" for number in range(1, 6)] + ["test_batch.bin"]
     for name in names:
-        (folder / name).write_bytes(b"\0" * 30_730_000)
+        with (folder / name).open("wb") as file:
+            file.truncate(30_730_000)  # zeros that take no place on the disk
     (folder / "manifest.json").write_text(json.dumps({"source": "", "sha256": dict.fromkeys(names, "")}))
     monkeypatch.setenv("RESUNIT_DATA", str(tmp_path))
     line = refused(capsys, 1, "train", "--out", str(tmp_path / "run"))
