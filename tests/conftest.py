@@ -14,7 +14,7 @@ for number in (signal.SIGINT, signal.SIGHUP):
 
 # A worker takes whole files, so a long one that began late would run on alone.
 LONGEST_FILES = (
-    "test_runner.py", "test_loop.py", "test_interruption.py", "test_code_blocks.py", "test_process_state.py",
+    "test_runner.py", "test_interruption.py", "test_export.py", "test_processes.py", "test_restart.py", "test_loop.py",
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def test_python_takes_a_tilde_in_any_path(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    changes = {"model": "preresnet20", "data": "cifar10-sample", "steps": 1, "batch_size": 4}
+    changes = {"model": "preresnet20", "data": "cifar10-sample", "image_size": 8, "steps": 1, "batch_size": 4}
     recipe = with_changes(named_recipe("paper"), changes)
     result = resunit.train(recipe, out="~/run", quiet=True)
     assert resunit.resume("~/run") == result

@@ -219,20 +219,11 @@ def test_large_images_get_the_imagenet_stem(tmp_path: Path) -> None:
 def test_training_tells_how_it_goes_and_which_error_is_which(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    arguments = [
-        "--recipe",
-        "paper",
-        "--model",
-        "preresnet20",
-        "--epochs",
-        "2",
-        "--out",
-        str(tmp_path / "run"),
-    ]
-    assert main([*TRAIN, *arguments]) == 0
+    arguments = ["--recipe", "paper", "--model", "preresnet20", "--image-size", "8", "--epochs", "2"]
+    assert main([*TRAIN, *arguments, "--out", str(tmp_path / "run")]) == 0
     captured = capsys.readouterr()
     live = captured.err.splitlines()
-    assert live[0].startswith("preresnet20: 14 steps of 128 from 1,000 images of cifar10-sample at 32 pixels")
+    assert live[0].startswith("preresnet20: 14 steps of 128 from 1,000 images of cifar10-sample at 8 pixels")
     assert live[1] == "evaluated on 500 test images of 10 classes"
     evaluations = [line for line in live if line.startswith("epoch ")]
     assert len(evaluations) == 2

@@ -24,7 +24,8 @@ from tests.cli.command_lines import TRAIN, refused
 from tests.patience import PATIENCE
 
 RESUNIT = [sys.executable, "-m", "resunit"]
-SHORT = ["--recipe", "paper", "--model", "preresnet20", "--batch-size", "4", "--steps", "1"]
+SHORT = ["--recipe", "paper", "--model", "preresnet20", "--image-size", "8", "--batch-size", "4",
+         "--steps", "1"]  # fmt: skip
 
 
 def shell(command: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -26,7 +26,8 @@ class Halved(nn.Module):
     def forward(self, x):
         return self.factor * x
 """
-SHORT = ["--recipe", "paper", "--model", "resnet20", "--data", "cifar10-sample", "--batch-size", "4"]
+SHORT = ["--recipe", "paper", "--model", "resnet20", "--data", "cifar10-sample", "--image-size", "8",
+         "--batch-size", "4"]  # fmt: skip
 
 
 def forget() -> None:

@@ -15,6 +15,7 @@ from resunit.cli import main
 from resunit.cli.app import telling_json_list
 from resunit.inference.explained_image import ExplainedImage
 from resunit.inference.predictions_page import MOST_IMAGES
+from resunit.training.evaluation import PIXELS_AT_ONCE
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_images_without_end_are_answered_as_they_come(run: Path, photos: Path) -
     classifier = resunit.load(run)
     answers = list(islice(classifier.explain_files(endless()), 1200))  # pyright: ignore[reportArgumentType]
     assert all(isinstance(answer, ExplainedImage) for answer in answers)
-    assert named <= 1500
+    assert named <= 1200 + PIXELS_AT_ONCE / classifier.image_size**2
 
 
 def test_a_page_shows_the_first_images_and_says_so(

@@ -18,7 +18,8 @@ from resunit.training.recipes import named_recipe
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    changes = {"model": "preresnet20", "data": "cifar10-sample", "steps": 3, "batch_size": 32}
+    changes = {"model": "preresnet20", "data": "cifar10-sample", "steps": 3, "batch_size": 32,
+               "validation": 20}  # fmt: skip
     resunit.train(with_changes(named_recipe("paper"), changes), out=folder, quiet=True)
     return folder
 

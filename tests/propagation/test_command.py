@@ -112,7 +112,8 @@ def test_two_networks_are_drawn_in_one_picture(capsys: pytest.CaptureFixture[str
 
 
 def test_the_network_of_a_run_is_measured(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    settings = {"model": "preresnet20", "data": "cifar10-sample", "steps": 1, "batch_size": 16}
+    settings = {"model": "preresnet20", "data": "cifar10-sample", "image_size": 8, "steps": 1,
+                "batch_size": 16}  # fmt: skip
     resunit.train(with_changes(named_recipe("paper"), settings), out=tmp_path / "run", quiet=True)
     assert "9 junctions" in answered(capsys, str(tmp_path / "run"), "--batch-size", "4")
     assert "stored with the weights" in refused(capsys, str(tmp_path / "run"), "--design", "plain")

@@ -25,7 +25,8 @@ SMOKE = ["--scale", "smoke", "--jobs", "1"]
 FEW = ["claims", "--only", "20-*", *SMOKE]  # two runs of ResNet-20, one a seed
 ONE = ["claims", "--only", "20-conv-shortcut", *SMOKE]
 THREADS = ("OMP_NUM_THREADS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
-LONGER = ["--steps=20", "--checkpoint-every=5", "--evaluate-steps=5", "--watch-propagation=10"]
+WATCHED = ["--image-size=8", "--checkpoint-every=5", "--evaluate-steps=5", "--watch-propagation=10"]
+LONGER = [*WATCHED, "--steps=20"]
 
 
 def command(out: Path, *arguments: str) -> list[str]:
@@ -141,9 +142,8 @@ def test_a_stopped_runner_goes_on_from_checkpoints(
 @pytest.mark.parametrize("after", [0.0, 6.0])
 def test_ctrl_c_is_one_line_however_often_and_early(tmp_path: Path, after: float) -> None:
     """A terminal sends it to all processes of the command: here too."""
-    runner = subprocess.Popen(
-        command(tmp_path, *FEW, *LONGER), stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    long = command(tmp_path, *FEW, *WATCHED, "--steps=2000")  # It goes on for longer than `after`.
+    runner = subprocess.Popen(long, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_until((tmp_path / "runs").exists, "no run began")
     time.sleep(after)
     for _ in range(3):

@@ -26,7 +26,7 @@ from tests.training.command_lines import resume_command, train_command
 
 # Dropout draws random numbers in every step, so that their state is part of what has to resume.
 CHANGES = {
-    "model": "resnet20", "design": "dropout-shortcut", "data": "cifar10-sample", "steps": 12,
+    "model": "resnet20", "design": "dropout-shortcut", "data": "cifar10-sample", "image_size": 16, "steps": 20,
     "batch_size": 32, "ghost_batch_size": 16, "checkpoint_every": 2, "validation": 20,
 }  # fmt: skip
 
@@ -144,6 +144,7 @@ def test_stopping_waits_for_no_evaluation(tmp_path: Path, monkeypatch: pytest.Mo
         "evaluate_steps": 2,
         "model": "resnet20",
         "data": "cifar10-sample",
+        "image_size": 8,
     }
     recipe = with_changes(named_recipe("paper"), changes)
     resunit.train(recipe, out=tmp_path / "whole", quiet=True)

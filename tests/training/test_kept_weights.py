@@ -29,7 +29,7 @@ from tests.training.command_lines import resume_command, train_command
 from tests.training.test_interruption import wait_for_checkpoint
 
 SMALL: dict[str, Any] = {
-    "model": "resnet20", "data": "cifar10-sample", "steps": 8, "batch_size": 32, "precision": "fp32",
+    "model": "resnet20", "data": "cifar10-sample", "image_size": 16, "steps": 8, "batch_size": 32, "precision": "fp32",
     "validation": 100, "evaluate_steps": 2, "checkpoint_every": 2,
 }  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from resunit.training.launch import (
     read_launch,
     read_local_rank,
 )
-from tests.training.command_lines import train_command
+from tests.cli.command_lines import TRAIN, refused
 
 COMPLETE = {"RANK": "3", "WORLD_SIZE": "8", "MASTER_ADDR": "node1", "MASTER_PORT": "29500"}
 NAMES = (*COMPLETE, "LOCAL_RANK")
@@ -96,15 +95,10 @@ def test_what_torchrun_says_of_restarts(monkeypatch: pytest.MonkeyPatch) -> None
         check_can_be_found_again(None)
 
 
-def test_the_command_says_it_in_one_line_before_it_writes_anything(tmp_path: Path) -> None:
-    command = train_command(tmp_path / "run", {"data": "cifar10-sample", "steps": 1})
-    done = subprocess.run(
-        command,
-        env=os.environ | {"RANK": "1", "WORLD_SIZE": "4"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert re.fullmatch(r"resunit: RANK .*MASTER_ADDR.*\n", done.stderr)
+def test_the_command_says_it_in_one_line_before_it_writes_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_all(monkeypatch, {"RANK": "1", "WORLD_SIZE": "4"})
+    line = refused(capsys, 2, *TRAIN, "--steps", "1", "--out", str(tmp_path / "run"))
+    assert re.fullmatch("resunit: RANK .*MASTER_ADDR.*", line)
     assert not (tmp_path / "run").exists()

@@ -27,7 +27,8 @@ from resunit.training.state import TrainingState
 from tests.training.command_lines import train_command
 
 SMALL: dict[str, Any] = {
-    "model": "resnet20", "data": "cifar10-sample", "steps": 4, "batch_size": 64, "precision": "fp32",
+    "model": "resnet20", "data": "cifar10-sample", "image_size": 16, "steps": 4, "batch_size": 64,
+    "precision": "fp32",
 }  # fmt: skip
 
 
@@ -54,7 +55,8 @@ def test_every_design_trains_on_real_images(design: str, tmp_path: Path) -> None
 @pytest.mark.full
 def test_training_lowers_the_loss_on_images_it_sees_again(tmp_path: Path) -> None:
     recipe = small(
-        model="preresnet20", steps=60, flip="none", padding=0, evaluate_every=100, learning_rate=0.05, warmup=0.0
+        model="preresnet20", image_size=32, steps=60, flip="none", padding=0, evaluate_every=100, learning_rate=0.05,
+        warmup=0.0,
     )  # fmt: skip
     resunit.train(recipe, out=tmp_path / "run", quiet=True)
     train_loss = RunFolder(tmp_path / "run").read_log()[-1].train_loss

@@ -1,7 +1,6 @@
 """Runs on one's own tensors, data sets and modules are the runs that a recipe gives, where it can name the same."""
 
 import signal
-import subprocess
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,13 @@ from resunit.training.loop import train_step
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup
-from tests.training.command_lines import resume_command
+from tests.cli.command_lines import refused
 
 SMALL: dict[str, Any] = {
-    "model": "resnet20", "data": "cifar10-sample", "steps": 4, "batch_size": 32, "precision": "fp32",
-    "evaluate_steps": 2, "checkpoint_every": 1,
+    "model": "resnet20", "data": "cifar10-sample", "image_size": 16, "steps": 4, "batch_size": 32,
+    "precision": "fp32", "evaluate_steps": 2, "checkpoint_every": 1,
 }  # fmt: skip
-SAMPLE = resunit.data.load("cifar10-sample")
+SAMPLE = resunit.data.load("cifar10-sample", image_size=16)
 TRAIN, TEST = ((split.images, split.labels) for split in (SAMPLE.train, SAMPLE.test))
 
 
@@ -113,8 +112,8 @@ def test_of_training_images_alone_some_are_held_out(tmp_path: Path) -> None:
             out=tmp_path / "other",
             quiet=True,
         )
-    with pytest.raises(UsageError, match=r"image_size 16 .* 32"):
-        resunit.train(small(image_size=16), data=TRAIN, out=tmp_path / "other", quiet=True)
+    with pytest.raises(UsageError, match=r"image_size 32 .* 16"):
+        resunit.train(small(image_size=32), data=TRAIN, out=tmp_path / "other", quiet=True)
     with pytest.raises(DataError, match=r"Pictures .* make_dataset"):
         resunit.train(
             small(), data=(Pictures(SAMPLE.train), Pictures(SAMPLE.test)), out=tmp_path / "other", quiet=True
@@ -153,10 +152,10 @@ def test_a_module_has_the_same_folder_and_report(tmp_path: Path) -> None:
     assert len(lines) == 2
     assert (result.model, result.status) == (f"{__name__}.Net", "done")
     assert result.parameters == sum(parameter.numel() for parameter in module.parameters())
-    per_image = 2 * (15 * 15 * 8 * 27 + 8 * 10)  # the convolution and the classifier, forward
+    per_image = 2 * (7 * 7 * 8 * 27 + 8 * 10)  # the convolution and the classifier, forward
     assert result.evaluation_flops == per_image * 500 * 3, "two lines of the log, and the last step's weights"
     # Neither a gradient to the images nor one to a batch norm is counted.
-    assert result.train_flops == 4 * 32 * (2 * 2 * 15 * 15 * 8 * 27 + 3 * 2 * 8 * 10)
+    assert result.train_flops == 4 * 32 * (2 * 2 * 7 * 7 * 8 * 27 + 3 * 2 * 8 * 10)
     environment = folder.read_environment()
     assert environment is not None
     assert environment.given == ("model",)
@@ -213,12 +212,12 @@ def test_a_run_with_own_images_and_module_resumes_bit_for_bit(
         assert_same_weights(tmp_path / "whole", folder)
 
 
-def test_the_command_says_that_python_has_to_go_on(tmp_path: Path) -> None:
+def test_the_command_says_that_python_has_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     resunit.train(small(steps=1), model=Net(), out=tmp_path / "run", quiet=True)
     (tmp_path / "run" / "result.json").unlink()
-    done = subprocess.run(resume_command(tmp_path / "run"), capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "resunit.resume(path, model=...)" in done.stderr
+    assert "resunit.resume(path, model=...)" in refused(capsys, 1, "train", "--resume", str(tmp_path / "run"))
 
 
 def test_a_run_by_name_takes_nothing_else(by_name: Path, tmp_path: Path) -> None:
@@ -232,7 +231,7 @@ def test_a_run_by_name_takes_nothing_else(by_name: Path, tmp_path: Path) -> None
     ("module", "changes", "named"),
     [
         (Net(classes=3), {}, r"model .*\(2, 3\).* \(2, 10\)"),
-        (nn.Linear(7, 10), {}, "model .* 32 pixels"),
+        (nn.Linear(7, 10), {}, "model .* 16 pixels"),
         (Net().requires_grad_(False), {}, "^model "),
         (Net(), {"freeze": ("stem",)}, "^freeze .*model="),
         (Net(), {"head_learning_rate": 0.1}, "^head_learning_rate .*model="),
@@ -261,7 +260,7 @@ def test_grey_images_get_three_equal_channels(images: Tensor) -> None:
     ("images", "labels", "named"),
     [
         (GREY.float() / 255, [0, 1, 1, 0], r"^train .*torch\.float32.*uint8"),
-        (GREY[:, :6], [0, 1, 1, 0], r"^train .*\(4, 6, 8\)"),
+        (GREY[:, :6], [0, 1, 1, 0], r"^train .*\(4, 1, 6, 8\)"),
         (GREY, [0, 1, 1], "^train .* 4 images .* 3 labels"),
         (GREY, [0, 1, 2, -1], "^labels .* -1 .* 2"),
         (GREY, [0, 1, 2, 3], "^labels .* 0 to 3.* 0 to 1, .* 2 classes"),

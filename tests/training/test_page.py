@@ -6,8 +6,8 @@ from pathlib import Path
 from resunit.cli import main
 from resunit.runs.folder import RunFolder
 
-SMALL = ["--recipe", "paper", "--model", "preresnet20", "--data", "cifar10-sample", "--steps", "1",
-         "--batch-size", "16", "--ghost-batch-size", "16", "--evaluation-images", "16"]  # fmt: skip
+SMALL = ["--recipe", "paper", "--model", "preresnet20", "--data", "cifar10-sample", "--image-size", "8",
+         "--steps", "1", "--batch-size", "16", "--ghost-batch-size", "16", "--evaluation-images", "16"]  # fmt: skip
 
 
 def test_the_command_is_shown_as_it_was_typed_and_what_it_changed_stands_first(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_the_command_is_shown_as_it_was_typed_and_what_it_changed_stands_first(t
     assert ("steps", "1", "64000") in changed
     assert ("model", "preresnet20", "preresnet110") in changed
     assert {name for name, _, _ in changed} == {
-        "model", "steps", "data", "batch size", "ghost batch size", "evaluation images",
+        "model", "steps", "data", "image size", "batch size", "ghost batch size", "evaluation images",
     }  # fmt: skip
     again = (out / "report.html").read_bytes()
     assert main(["report", str(out)]) == 0

@@ -53,8 +53,8 @@ def test_the_display_says_once_that_a_processor_has_no_bf16(
     for module in (precisions, display):
         monkeypatch.setattr(module, "supports_bf16", lambda _device: False)
     changes = {
-        "model": "resnet20", "data": "cifar10-sample", "steps": 1, "batch_size": 8, "precision": precision,
-        "evaluation_images": 8,
+        "model": "resnet20", "data": "cifar10-sample", "image_size": 8, "steps": 1, "batch_size": 8,
+        "precision": precision,
     }  # fmt: skip
     train(with_changes(named_recipe("paper"), changes), out=tmp_path / "run")
     assert capsys.readouterr().err.count(said) == 1

@@ -36,8 +36,8 @@ from resunit.training.threads import OtherThreads
 
 def recipe(name: str = "paper", **changes: Any) -> Recipe:
     small = {
-        "model": "resnet20", "design": "dropout-shortcut", "data": "cifar10-sample", "steps": 2, "batch_size": 16,
-        "checkpoint_every": 1, "validation": 20,
+        "model": "resnet20", "design": "dropout-shortcut", "data": "cifar10-sample", "image_size": 16,
+        "steps": 2, "batch_size": 16, "checkpoint_every": 1, "validation": 20,
     }  # fmt: skip
     return with_changes(named_recipe(name), small | changes)
 

@@ -29,11 +29,12 @@ SMALL: dict[str, Any] = {
 # The learning rate is low, because at the paper's a difference of 1e-16 grows by two thirds a step.
 FIFTY = SMALL | {"precision": "fp64", "steps": 50, "learning_rate": 0.01, "warmup": 0.1}
 TWO = FIFTY | {"steps": 2}
+TEN = FIFTY | {"steps": 10}
 # Without weight decay the momentum of the first step is its gradient.
 ONE = SMALL | {"precision": "fp32", "steps": 1, "weight_decay": 0.0}
 RECIPES = {
-    "fifty steps": FIFTY,
-    "fifty steps of ghost batches": FIFTY | {"ghost_batch_size": 8},
+    "ten steps": TEN,
+    "ten steps of ghost batches": TEN | {"ghost_batch_size": 8},
     "two steps without batch norm": TWO | {"design": "skipinit"},
     "two steps with frozen parts": TWO | {"freeze": ["stem", "stage1"]},
     "two steps of Muon": TWO | {"optimizer": "muon"},
@@ -41,15 +42,16 @@ RECIPES = {
     "gradient of ghost batches": ONE | {"ghost_batch_size": 8},
     "gradient with activations computed again": ONE | {"activation_checkpointing": "small"},
 }
+LONG_RECIPES = {"fifty steps": FIFTY, "fifty steps of ghost batches": FIFTY | {"ghost_batch_size": 8}}
 Results = dict[str, dict[str, Tensor]]
 
 
-def computed_by_processes(number: int, out: Path) -> Results:
-    (out / "recipes.json").write_text(json.dumps(RECIPES))
+def computed_by_processes(number: int, recipes: dict[str, dict[str, Any]], out: Path) -> Results:
+    (out / "recipes.json").write_text(json.dumps(recipes))
     torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={number}", "--standalone"]
     command = [*torchrun, train_steps.__file__, str(out / "recipes.json"), str(out)]
     subprocess.run(command, check=True, capture_output=True, timeout=600)
-    return {name: load_file(out / f"{name}.safetensors") for name in RECIPES}
+    return {name: load_file(out / f"{name}.safetensors") for name in recipes}
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +61,29 @@ def one() -> Results:
 
 @pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.full)])
 def several(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return computed_by_processes(request.param, tmp_path_factory.mktemp(f"{request.param} processes"))
+    return computed_by_processes(
+        request.param, RECIPES, tmp_path_factory.mktemp(f"{request.param} processes")
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if "steps" in name])
 def test_in_fp64_the_weights_agree_to_1e_9(name: str, one: Results, several: Results) -> None:
-    assert one[name].keys() == several[name].keys()
-    for tensor, expected in one[name].items():
-        torch.testing.assert_close(several[name][tensor], expected, rtol=0, atol=1e-9)
-    assert one[name]["network.classifier.weight"].dtype == torch.float64
+    assert_agree(one[name], several[name])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", [2, 4])
+def test_in_fp64_the_weights_agree_to_1e_9_after_fifty_steps_too(number: int, tmp_path: Path) -> None:
+    several = computed_by_processes(number, LONG_RECIPES, tmp_path)
+    for name, changes in LONG_RECIPES.items():
+        assert_agree(computed_by(changes), several[name])
+
+
+def assert_agree(one: dict[str, Tensor], several: dict[str, Tensor]) -> None:
+    assert one.keys() == several.keys()
+    for name, expected in one.items():
+        torch.testing.assert_close(several[name], expected, rtol=0, atol=1e-9)
+    assert one["network.classifier.weight"].dtype == torch.float64
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name.startswith("gradient")])
@@ -81,7 +97,7 @@ def test_in_fp32_the_gradients_agree_to_1e_5(name: str, one: Results, several: R
 
 @pytest.mark.parametrize("images", train_steps.EVALUATED)
 def test_every_image_is_evaluated_once(images: int, one: Results, several: Results) -> None:
-    for name in ("gradient", "fifty steps"):
+    for name in ("gradient", "ten steps"):
         answers, labels = several[name][f"answers.{images}"], several[name][f"labels.{images}"]
         assert len(answers) == len(labels) == images
         assert torch.equal(labels, one[name][f"labels.{images}"])

@@ -23,8 +23,8 @@ from resunit.training.state import TrainingState
 
 def recipe(**changes: Any) -> Recipe:
     small = {
-        "model": "resnet20", "design": "dropout-shortcut", "data": "cifar10-sample", "steps": 3,
-        "batch_size": 32, "ghost_batch_size": 16, "checkpoint_every": 1, "validation": 20,
+        "model": "resnet20", "design": "dropout-shortcut", "data": "cifar10-sample", "image_size": 16,
+        "steps": 3, "batch_size": 32, "ghost_batch_size": 16, "checkpoint_every": 1, "validation": 20,
     }  # fmt: skip
     return with_changes(named_recipe("paper"), small | changes)
 

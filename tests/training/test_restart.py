@@ -10,9 +10,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from torch import nn
 
+import resunit
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine
+from resunit.training import loop
+from resunit.training.batches import GhostBatch
+from resunit.training.loop import train_step
+from resunit.training.recipe import with_changes
+from resunit.training.recipes import named_recipe
+from resunit.training.setup import TrainingSetup
 from tests.patience import PATIENCE, wait_for_checkpoint, wait_until
 from tests.training import code_of_rank
 from tests.training.command_lines import Value, program, train_command
@@ -74,7 +82,33 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where / "run"
 
 
-@pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.full)])
+def test_a_process_that_is_started_again_goes_on_from_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torchrun gives the command again, and says how often it did."""
+    recipe = with_changes(named_recipe("paper"), CHANGES | {"steps": 4, "checkpoint_every": 1})
+    resunit.train(recipe, out=tmp_path / "whole", quiet=True)
+    steps: list[int] = []
+
+    def step_or_break(
+        setup: TrainingSetup, model: nn.Module, ghost_batches: list[GhostBatch], step: int
+    ) -> tuple[float, int]:
+        steps.append(step)
+        if steps == [0, 1, 2]:
+            raise MemoryError
+        return train_step(setup, model, ghost_batches, step)
+
+    monkeypatch.setattr(loop, "train_step", step_or_break)
+    with pytest.raises(MemoryError):
+        resunit.train(recipe, out=tmp_path / "run", quiet=True)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert resunit.train(recipe, out=tmp_path / "run", quiet=True).status == "done"
+    assert steps == [0, 1, 2, 2, 3]
+    assert final(tmp_path / "run") == final(tmp_path / "whole")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_process_is_started_again_and_no_sample_is_repeated(
     rank: int, undisturbed: Path, tmp_path: Path
 ) -> None:

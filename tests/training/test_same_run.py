@@ -25,7 +25,8 @@ def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
         return step(*arguments)
 
     step, folder = loop.train_step, tmp_path / "my run"
-    changes = {"model": "preresnet20", "data": "cifar10-sample", "steps": 2, "batch_size": 8}
+    changes = {"model": "preresnet20", "data": "cifar10-sample", "image_size": 8, "steps": 2,
+               "batch_size": 8}  # fmt: skip
     with monkeypatch.context() as patch:
         patch.setattr(loop, "train_step", step_with_signal)
         recipe = with_changes(named_recipe("paper"), changes)

@@ -26,6 +26,7 @@ def test_the_unit_is_the_one_that_was_trained(tmp_path: Path) -> None:
         "design": "constant-scaling",
         "shortcut_scale": 0.7,
         "data": "cifar10-sample",
+        "image_size": 8,
     }
     recipe = with_changes(
         named_recipe("paper"), changes | {"steps": 1, "batch_size": 2, "ghost_batch_size": 2}
