@@ -145,6 +145,7 @@ class Detection:
         unseen: sentences about calls that could not be looked into.
         additions: the number of additions that were examined.
         nodes: the number of nodes of the graph.
+        concatenated: how many values hold a shortcut and a branch side by side that nothing sums, as in dense nets.
         begins_at: the calls whose results are given gradients: streams that begin with a constant, and, if no
             gradient reaches the inputs, what is made of them without gradients.
     """
@@ -153,4 +154,5 @@ class Detection:
     unseen: tuple[str, ...]
     additions: int
     nodes: int
+    concatenated: int = 0
     begins_at: frozenset[CallSite] = frozenset()

@@ -4,11 +4,11 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass
 
-from resunit.propagation.detect.contexts import without_contexts
 from resunit.propagation.detect.found_junction import AddingCall
 from resunit.propagation.detect.graph import Graph, Node, operation_of
 from resunit.propagation.detect.joined_addition import JoinedAddition
 from resunit.propagation.detect.layers import is_custom
+from resunit.propagation.detect.other_sums import without_contexts, without_sums_of_streams
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
 from resunit.propagation.detect.shortcut_kinds import Shortcut
 from resunit.propagation.detect.splitting import Join, ShortcutAndBranch, Splitter
@@ -39,6 +39,7 @@ class Junctions:
         examined: the number of additions that were examined.
         unrecorded: the nodes that join a shortcut and a branch although no recorded call added them.
         stacked: the nodes that sum a shortcut and a branch, which were put side by side before.
+        concatenated: how many values hold a shortcut and a branch side by side that nothing sums, as in dense nets.
     """
 
     joined: tuple[JoinedAddition, ...]
@@ -46,6 +47,7 @@ class Junctions:
     examined: int
     unrecorded: tuple[tuple[Node, ShortcutAndBranch], ...]
     stacked: tuple[Node, ...]
+    concatenated: int
 
 
 def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = False) -> Junctions:
@@ -106,19 +108,22 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
                 addition, goes_on, (own._replace(roles=goes_on.roles),), join.sum, origin
             )
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
-    stacked = dict.fromkeys(
-        find_sum(graph, value, (join.addends[0][0], join.addends[1][0]))
-        for value, join in stacks
-        if splitter.paths(join) is not None
-    )
+    sums: dict[Node, list[Node | None]] = {}  # of the values that hold a shortcut and a branch side by side
+    for value, join in stacks:
+        if splitter.paths(join) is not None:
+            pair = join.addends[0][0], join.addends[1][0]
+            sums.setdefault(value.node, []).append(find_sum(graph, value, pair))
+    stacked = dict.fromkeys(node for of_value in sums.values() for node in of_value if node is not None)
     kept = _without_partial_branches(graph, list(joined.values()))
     kept = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, kept))
+    kept = without_sums_of_streams(graph, splitter.dominators, kept)
     return Junctions(
         tuple(kept),
         splitter,
         len(additions),
         tuple(unrecorded),
-        tuple(node for node in stacked if node is not None),
+        tuple(stacked),
+        sum(not any(of_value) for of_value in sums.values()),
     )
 
 

@@ -72,10 +72,8 @@ class SideBySide:
     inside: tuple[Node, ...]
 
     def pairs(self) -> Iterator[tuple[Edge, Edge]]:
-        """Yield all pairs of different parts that have equally many elements."""
-        for one, other in itertools.combinations(dict.fromkeys(self.parts[:MOST_PARTS]), 2):
-            if _size(one) == _size(other):
-                yield one, other
+        """Yield all pairs of different parts."""
+        yield from itertools.combinations(dict.fromkeys(self.parts[:MOST_PARTS]), 2)
 
 
 def values_side_by_side(graph: Graph) -> Iterator[SideBySide]:
@@ -98,6 +96,8 @@ def find_sum(graph: Graph, value: SideBySide, pair: tuple[Edge, Edge]) -> Node |
         value: the value.
         pair: the two parts.
     """
+    if _size(pair[0]) != _size(pair[1]):
+        return None
     behind = {value.node}
     seen = {value.node}
     waiting = [(graph.rank[user], user) for user in set(graph.users[value.node])]

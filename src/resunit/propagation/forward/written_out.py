@@ -176,10 +176,13 @@ def _leaves_places(place: Callable[[Tensor, Tensor], Tensor], input: Tensor, sou
     """Return whether each element of the source is added to the one in its own place."""
     if source.shape != input.shape:
         return False
+    dtype = torch.float32 if input.device.type == "mps" else torch.float64
     with torch.no_grad(), DisableTorchFunction():
-        dtype = torch.float32 if input.device.type == "mps" else torch.float64
         numbers = torch.arange(1, input.numel() + 1, dtype=dtype, device=input.device).view(input.shape)
-        return torch.equal(place(torch.zeros_like(numbers), numbers), numbers)
+        try:
+            return torch.equal(place(torch.zeros_like(numbers), numbers), numbers)
+        except RuntimeError:  # Within torch.vmap nobody knows where an index points.
+            return False
 
 
 def _for_each(name: str) -> Callable[..., Compute]:
