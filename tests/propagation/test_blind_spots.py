@@ -255,6 +255,9 @@ SIDE_BY_SIDE: dict[str, Any] = {
     "matmul from the left": lambda m, x: torch.eye(2).repeat(1, 2) @ torch.cat([x, branch(m, x)]),
     "a weight that keeps x": lambda m, x: torch.cat([x, branch(m, x)], 1) @ torch.cat([torch.eye(8), m.weight]),
     "complex": lambda m, x: torch.view_as_real(torch.complex(x, branch(m, x))).sum(-1),
+    "a matrix without zeros": lambda m, x: torch.sparse.mm(
+        torch.eye(2).repeat(1, 2).to_sparse(), torch.cat([x, branch(m, x)])
+    ),
     "difference": lambda m, x: torch.diff(torch.stack([x, branch(m, x)]), dim=0)[0],
     "trapezoid": lambda m, x: torch.trapezoid(torch.stack([x, branch(m, x)]), dim=0),
 }  # fmt: skip
@@ -276,6 +279,7 @@ NO_SUMS: dict[str, Any] = {
         torch.relu(torch.cat([x, branch(m, x)], 1)), torch.cat([m.weight, m.layers[1].weight], 1)
     ),
     "maximum": lambda m, x: torch.stack([x, branch(m, x)]).max(0)[0],
+    "maximum by index": lambda m, x: x.scatter_reduce(1, torch.arange(8).expand(2, 8), branch(m, x), "amax"),
     "norm": lambda m, x: torch.stack([x, branch(m, x)]).norm(dim=0),
     "product": lambda m, x: torch.stack([x, branch(m, x)]).prod(0),
     "gated units": lambda m, x: torch.mul(*torch.cat([x, branch(m, x)], 1).chunk(2, 1)),

@@ -189,7 +189,8 @@ def _joins_of(graph: Graph, node: Node) -> list[Join]:
         added, *_ = [node.next_functions[ADDED_BY[name]]]
         others = [edge for edge in edges if edge != added]
         return [Join(([added], [other])) for other in others] if added[0] in graph else []
-    if not is_custom(node) and not any(part in name for part in ADDING):
+    is_extreme = getattr(node, "_saved_reduce", "") in ("amax", "amin")
+    if is_extreme or (not is_custom(node) and not any(part in name for part in ADDING)):
         return []
     pairs = itertools.combinations(edges[:MOST_INPUTS], 2)
     return [Join(([one], [other])) for one, other in pairs]

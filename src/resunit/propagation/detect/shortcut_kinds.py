@@ -36,7 +36,8 @@ PRECEDENCE: tuple[ShortcutKind, ...] = ("identity", "scale", "operations", "gate
 
 TAKES_PART = ("Select", "Slice", "Split", "SplitWithSizes", "Narrow", "Unbind")
 
-PLACES = ("IndexAdd", "ScatterAdd", "IndexPut", "Put")  # puts a value into places of zeros
+# These may stand between a gate and the addition: masks, and what puts a value into places of zeros.
+BESIDE_A_GATE = ("Mul", "Div", "IndexAdd", "ScatterAdd", "IndexPut", "Put")
 
 # The walk back from an addend goes on this often behind a value that is computed in several ways. Otherwise a
 # network of many additions without layers, such as a solver's steps, would cost the square of their number.
@@ -90,7 +91,7 @@ def forks_before(graph: Graph, dominators: Dominators, addend: Edge) -> Iterator
         node = edge[0]
         children = graph.children[node]
         if len(children) == 1:
-            is_scaled = is_scaled and (scales(graph, node) or operation_of(node) in PLACES)
+            is_scaled = is_scaled and (scales(graph, node) or operation_of(node) in BESIDE_A_GATE)
             nodes.append(node)
             edge = children[0]
             continue

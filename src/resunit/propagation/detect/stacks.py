@@ -3,7 +3,7 @@
 import heapq
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -168,27 +168,42 @@ def _adds_up(graph: Graph, node: Node, value: SideBySide, pair: tuple[Edge, Edge
     result = node._input_metadata[0]
     has_weights = mixes(graph, node) or (sums_products(node) and len(graph.children[node]) > 1)
     size = math.prod(result.shape)
+    places: list[tuple[set[int], set[int]]] = []  # the elements of each part that single elements are made of
     for place in {int(share * size) for share in PLACES} if size > 1 else ():
         one = torch.zeros(result.shape, dtype=result.dtype, device=result.device)
         one.view(-1)[place] = 1
         try:
-            counts = _reached(graph, (node, 0), one, value, pair)
+            places.append(_reached(graph, (node, 0), one, value, pair))
         except RuntimeError:  # A value that the gradient needs was changed in place: nobody knows.
             return True
-        # Weights that mix the channels of both parts are a layer, as in a dense net. Those that keep one part are not.
-        if all(counts) and (min(counts) == 1 or (not has_weights and max(counts) <= MOST_POOLED)):
-            return True
-    return False
+    if not has_weights:
+        return any(0 < len(one) <= MOST_POOLED and 0 < len(other) <= MOST_POOLED for one, other in places)
+    # Weights that mix the channels of both parts are a layer, as in a dense net. Those that keep one part are not.
+    one, other = zip(*places, strict=True) if places else ((), ())
+    return any(one) and any(other) and (_is_kept(one) or _is_kept(other))
 
 
-def _reached(graph: Graph, of: Edge, one: Tensor, value: SideBySide, pair: tuple[Edge, Edge]) -> list[int]:
-    """Return how many elements of each part have a gradient."""
+def _is_kept(reached: Sequence[set[int]]) -> bool:
+    """Return whether each element of a result is made of one element of a part at most, and no two of the same one."""
+    elements = [element for of_place in reached for element in of_place]
+    return all(len(of_place) <= 1 for of_place in reached) and len(set(elements)) == len(elements)
+
+
+def _reached(
+    graph: Graph, of: Edge, one: Tensor, value: SideBySide, pair: tuple[Edge, Edge]
+) -> tuple[set[int], set[int]]:
+    """Return which elements of each part have a gradient."""
     at_value = product([(of, one)], (value.node, 0), graph.rank)
     if at_value is None:
-        return [0, 0]
+        return set(), set()
     gradients = pass_back(value.inside, [((value.node, 0), at_value)])
-    at_parts = [gradients[node][output] if node in gradients else None for node, output in pair]
-    return [0 if gradient is None else int(gradient.count_nonzero()) for gradient in at_parts]
+
+    def elements(part: Edge) -> set[int]:
+        node, output = part
+        gradient = gradients[node][output] if node in gradients else None
+        return set() if gradient is None else set(gradient.flatten().nonzero().flatten().tolist())
+
+    return elements(pair[0]), elements(pair[1])
 
 
 def _size(edge: Edge) -> int:
