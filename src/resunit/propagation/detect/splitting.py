@@ -60,12 +60,12 @@ class _SumSoFar(NamedTuple):
     """An addend that is the sum of an earlier junction, and goes on into one join alone.
 
     Attributes:
-        index: which addend of that join it is, 0 or 1.
+        number: which addend of that join it is, 0 or 1.
         join: the earlier join.
         paths: its paths.
     """
 
-    index: int
+    number: int
     join: Join
     paths: ShortcutAndBranch
 

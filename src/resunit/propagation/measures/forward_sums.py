@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._C._autograd import _top_saved_tensors_default_hooks
 
 from resunit.propagation.detect.found_junction import FoundJunction, TensorLocation
 from resunit.propagation.detect.layout import Layout
@@ -98,7 +99,7 @@ class ForwardSums:
     def on_call(self, site: CallSite, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Call the function, sum if it adds at a junction, and return its result."""
         call = self.calls.recognise(site, args, kwargs)
-        if torch._C._autograd._top_saved_tensors_default_hooks(False) is not None:
+        if _top_saved_tensors_default_hooks(False) is not None:
             self.backward.are_values_packed = True
 
         def compute() -> Any:
