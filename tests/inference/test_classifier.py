@@ -11,6 +11,8 @@ import resunit
 from resunit.data import load as load_data
 from resunit.errors import DataError, FileFormatError, UsageError
 from resunit.inference import Classifier
+from resunit.io.tensors import read_tensors, write_tensors
+from resunit.models.weights import KIND
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 
@@ -120,6 +122,35 @@ def test_files_that_cannot_be_read_are_named(classifier: Classifier, tmp_path: P
         resunit.load(tmp_path / "absent.safetensors")
     with pytest.raises(FileFormatError, match=r"weights\.safetensors"):
         resunit.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("preprocessing", "skip_broken", "many"),
+        ("preprocessing", "skip_broken", -1),
+        ("preprocessing", "skip_broken", 2.0),
+        ("preprocessing", "skip_broken", True),
+        ("preprocessing", "shorter_side", "32"),
+        ("preprocessing", "image_size", 0),
+        ("preprocessing", "normalisation", {"kind": "colour", "mean": [[[0.5]]] * 3, "std": [[[0.5]]] * 3}),
+        ("result", "data", 10),
+        ("result", "precision", ["bf16"]),
+        ("", "classes", "0123456789"),
+        ("", "classes", list(range(10))),
+        ("", "preprocessing", [["image_size", 32]]),
+        ("", "result", "none"),
+    ],
+)
+def test_a_field_of_a_weights_file_with_another_type_is_refused_by_name(
+    run: Path, tmp_path: Path, part: str, field: str, value: object
+) -> None:
+    record, tensors = read_tensors(run / "weights.safetensors", KIND)
+    path = tmp_path / "weights.safetensors"
+    (record[part] if part else record)[field] = value
+    write_tensors(path, KIND, record, tensors)
+    with pytest.raises(FileFormatError, match=rf"weights\.safetensors: .*\b{field}\b"):
+        resunit.load(path)
 
 
 def test_files_are_answered_one_after_the_other_and_a_bad_one_is_its_error(

@@ -209,6 +209,10 @@ ADDING: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "transposed": lambda a, b: (a.mT + b.mT).mT,
     "flat": lambda a, b: (a.reshape(24, SIZE) + b.reshape(24, SIZE)).view(a.shape),
     "index_add": by_index,
+    "scatter_add": lambda a, b: a.scatter_add(-1, torch.arange(SIZE).expand(4, 6, SIZE), b),
+    "addcdiv": lambda a, b: torch.addcdiv(a, 2 * b, torch.ones(SIZE), value=0.5),
+    "baddbmm": lambda a, b: torch.baddbmm(a, b, torch.eye(SIZE, dtype=a.dtype).expand(4, SIZE, SIZE)),
+    "for each": lambda a, b: torch._foreach_add([a], [b])[0],  # pyright: ignore[reportPrivateImportUsage]
 }
 # These keep a sum of three terms in one piece. They may multiply the term that is added to the sum so far.
 OF_THREE = ("a + b", "torch.add", "alpha", "a - -b", "in place", "add_", "sum")

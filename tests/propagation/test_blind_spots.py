@@ -5,6 +5,7 @@ from typing import Any, cast
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import resunit
 from resunit.errors import PropagationError
@@ -196,23 +197,114 @@ def test_gradients_that_begin_behind_the_inputs() -> None:
     assert sentence.startswith("gradients begin in stem,")
 
 
-@pytest.mark.parametrize(
-    "join",
-    [
-        lambda m, x: torch.stack([x, m.layers[0](x)]).sum(0),
-        lambda m, x: torch.stack([m.layers[0](x), x], 1).mean(1),
-        lambda m, x: torch.cat([x[None], m.layers[0](x)[None]]).sum(0),
-        lambda m, x: torch.cat([x, m.layers[0](x)]).view(2, 2, 8).sum(0),
-        lambda m, x: torch.cat([m.layers[0](x), x], -1).view(2, 2, 8).sum(1),
-        lambda m, x: torch.einsum("nbc->bc", torch.stack([x, m.layers[0](x)])),
-        lambda m, x: torch.einsum("nbc,n->bc", torch.stack([x, m.layers[0](x)]), m.scale[:2]),
-        lambda m, x: torch.tensordot(m.scale[:2], torch.stack([x, m.layers[0](x)]), 1),
-        lambda m, x: (m.scale[:2, None, None] * torch.stack([x, m.layers[0](x)])).sum(0),
-    ],
-)
-def test_stacked_and_summed_branches_are_named(join: Any) -> None:
-    (sentence,) = detected(Written(join), torch.randn(2, 8)).unseen
-    assert sentence.startswith("1 junction in the model could not be measured")
+def branch(m: Written, x: Tensor) -> Tensor:
+    return torch.tanh(m.layers[0](x))
+
+
+def written_into(m: Written, x: Tensor) -> Tensor:
+    both = torch.empty(2, *x.shape)
+    both[0], both[1] = x, branch(m, x)
+    return both.sum(0)
+
+
+TWICE = torch.cat([torch.eye(8), torch.eye(8)])
+BAGS = torch.tensor([[0, 2], [1, 3]])
+SIDE_BY_SIDE: dict[str, Any] = {
+    "sum": lambda m, x: torch.stack([x, branch(m, x)]).sum(0),
+    "sum of three": lambda m, x: torch.stack([x, branch(m, x), m.layers[1](x)]).sum(0),
+    "nansum": lambda m, x: torch.stack([x, branch(m, x)], -1).nansum(-1),
+    "mean": lambda m, x: torch.stack([m.layers[0](x), x], 1).mean(1),
+    "cumsum": lambda m, x: torch.stack([x, branch(m, x)]).cumsum(0)[-1],
+    "cat": lambda m, x: torch.cat([x[None], m.layers[0](x)[None]]).sum(0),
+    "cat and view": lambda m, x: torch.cat([x, m.layers[0](x)]).view(2, 2, 8).sum(0),
+    "cat of channels": lambda m, x: torch.cat([m.layers[0](x), x], -1).view(2, 2, 8).sum(1),
+    "hstack": lambda m, x: torch.hstack([x, branch(m, x)]).unflatten(1, (2, 8)).sum(1),
+    "stack of stacks": lambda m, x: torch.stack([torch.stack([x, branch(m, x)]), torch.zeros(2, 2, 8)]).sum((0, 1)),
+    "unbind": lambda m, x: sum(torch.stack([x, branch(m, x)]).unbind()),
+    "iteration": lambda m, x: sum(torch.stack([x, branch(m, x)])),
+    "written into": written_into,
+    "average pooling": lambda m, x: functional.avg_pool1d(torch.stack([x, branch(m, x)], -1), 2)[..., 0],
+    "average pooling of places too": lambda m, x: functional.avg_pool2d(torch.stack([x, branch(m, x)], 1), 2)[:, 0],
+    "adaptive pooling": lambda m, x: functional.adaptive_avg_pool1d(torch.stack([x, branch(m, x)], -1), 1)[..., 0],
+    "convolution": lambda m, x: functional.conv1d(torch.stack([x, branch(m, x)], 1), torch.ones(1, 2, 1))[:, 0],
+    "learned factors of a convolution": lambda m, x: functional.conv1d(
+        torch.stack([x, branch(m, x)], 1), m.weight[:1, :2, None]
+    )[:, 0],
+    "groups": lambda m, x: functional.conv1d(
+        torch.stack([x, branch(m, x)], -1), torch.ones(8, 1, 2), groups=8
+    )[..., 0],
+    "fold": lambda m, x: functional.fold(torch.stack([x, branch(m, x)], 1), (1, 9), (1, 2))[:, 0, 0, 1:],
+    "embedding_bag": lambda m, x: functional.embedding_bag(BAGS, torch.cat([x, branch(m, x)]), mode="sum"),
+    "index_add of both": lambda m, x: torch.zeros(2, 8).index_add(
+        0, torch.tensor([0, 1, 0, 1]), torch.cat([x, branch(m, x)])
+    ),
+    "einsum": lambda m, x: torch.einsum("nbc->bc", torch.stack([x, m.layers[0](x)])),
+    "einsum by a constant": lambda m, x: torch.einsum(
+        "nbc,n->bc", torch.stack([x, branch(m, x)]), torch.tensor([1.0, 0.5])
+    ),
+    "einsum by learned factors": lambda m, x: torch.einsum("nbc,n->bc", torch.stack([x, branch(m, x)]), m.scale[:2]),
+    "tensordot": lambda m, x: torch.tensordot(m.scale[:2], torch.stack([x, m.layers[0](x)]), 1),
+    "learned factors": lambda m, x: (m.scale[:2, None, None] * torch.stack([x, m.layers[0](x)])).sum(0),
+    "factors of x": lambda m, x: (
+        torch.softmax(m.layers[1](x)[:, None, :2], -1) @ torch.stack([x, branch(m, x)], 1)
+    )[:, 0],
+    "matmul by a constant": lambda m, x: torch.cat([x, branch(m, x)], 1) @ TWICE,
+    "linear by a constant": lambda m, x: functional.linear(torch.cat([x, branch(m, x)], 1), TWICE.T, m.scale),
+    "matmul from the left": lambda m, x: torch.eye(2).repeat(1, 2) @ torch.cat([x, branch(m, x)]),
+    "a weight that keeps x": lambda m, x: torch.cat([x, branch(m, x)], 1) @ torch.cat([torch.eye(8), m.weight]),
+    "complex": lambda m, x: torch.view_as_real(torch.complex(x, branch(m, x))).sum(-1),
+    "a matrix without zeros": lambda m, x: torch.sparse.mm(
+        torch.eye(2).repeat(1, 2).to_sparse(), torch.cat([x, branch(m, x)])
+    ),
+    "difference": lambda m, x: torch.diff(torch.stack([x, branch(m, x)]), dim=0)[0],
+    "trapezoid": lambda m, x: torch.trapezoid(torch.stack([x, branch(m, x)]), dim=0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIDE_BY_SIDE)
+def test_branches_that_are_put_side_by_side_and_summed_are_named(name: str) -> None:
+    (sentence,) = detected(Written(SIDE_BY_SIDE[name]), torch.randn(2, 8)).unseen
+    assert sentence.startswith(
+        "1 junction in the model could not be measured, because shortcut and branch are put"
+    )
+
+
+NO_SUMS: dict[str, Any] = {
+    "a learned mix of channels": lambda m, x: (
+        torch.cat([x, branch(m, x)], 1) @ torch.cat([m.weight, m.layers[1].weight])
+    ),
+    "a dense layer": lambda m, x: functional.linear(
+        torch.relu(torch.cat([x, branch(m, x)], 1)), torch.cat([m.weight, m.layers[1].weight], 1)
+    ),
+    "maximum": lambda m, x: torch.stack([x, branch(m, x)]).max(0)[0],
+    "maximum by index": lambda m, x: x.scatter_reduce(1, torch.arange(8).expand(2, 8), branch(m, x), "amax"),
+    "norm": lambda m, x: torch.stack([x, branch(m, x)]).norm(dim=0),
+    "product": lambda m, x: torch.stack([x, branch(m, x)]).prod(0),
+    "gated units": lambda m, x: torch.mul(*torch.cat([x, branch(m, x)], 1).chunk(2, 1)),
+    "taken apart again": lambda m, x: m.layers[1](torch.stack([x, branch(m, x)])[1]),
+}
+
+
+@pytest.mark.parametrize("name", NO_SUMS)
+def test_what_else_is_made_of_values_side_by_side_is_no_junction(name: str) -> None:
+    detection = detected(Written(NO_SUMS[name]), torch.randn(2, 8))
+    assert (detection.junctions, detection.unseen) == ((), ())
+
+
+BIASES: dict[str, Any] = {
+    "linear": lambda m, x: functional.linear(branch(m, x[:1]), m.weight, x[0]),
+    "convolution": lambda m, x: functional.conv1d(branch(m, x[:1])[..., None], m.weight[..., None], x[0]),
+    "layer norm": lambda m, x: functional.layer_norm(branch(m, x[:1]), (8,), m.scale, x[0]),
+    "batch norm": lambda m, x: functional.batch_norm(
+        branch(m, x[:1]), torch.zeros(8), torch.ones(8), m.scale, x[0]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BIASES)
+def test_a_shortcut_that_is_given_as_a_bias_is_named(name: str) -> None:
+    (sentence,) = detected(Written(BIASES[name]), torch.randn(2, 8)).unseen
+    assert sentence.startswith("1 junction inside functions whose additions Python does not see")
 
 
 def test_features_that_are_joined_and_averaged_are_no_hidden_junction() -> None:

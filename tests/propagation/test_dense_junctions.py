@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from resunit.propagation import Instrument, measure
-from tests.propagation.test_nested_junctions import X, made, norm, visits_of_a_measurement
+from tests.propagation.test_nested_junctions import X, cost_of_a_measurement, made, norm
 
 
 def into_layers(layers: Any, x: Tensor) -> Tensor:
@@ -49,9 +49,10 @@ DEEP = pytest.param(80, marks=pytest.mark.full)
 def test_the_backward_passes_visit_three_times_the_graph_and_the_direct_pass(
     compute: Callable[[Any, Tensor], Tensor], depth: int
 ) -> None:
-    visits, nodes = visits_of_a_measurement(made(compute, depth))
-    assert nodes > depth * depth / 2
-    assert visits <= (3 + 1) * nodes
+    cost = cost_of_a_measurement(made(compute, depth))
+    assert cost.nodes > depth * depth / 2
+    assert cost.passes == 1
+    assert cost.visits <= (3 + 1) * cost.nodes
 
 
 def calls_of_a_detection(compute: Callable[[Any, Tensor], Tensor], depth: int) -> tuple[int, int]:

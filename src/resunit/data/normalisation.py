@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from resunit.errors import unknown
+from resunit.io.fields import check
 
 NormalisationKind = Literal["channel", "pixel"]
 
@@ -92,9 +93,15 @@ class Normalisation:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Normalisation:
-        """Return the normalisation that `to_json` gave as `document`."""
+        """Return the normalisation that `to_json` gave as `document`.
+
+        Raises:
+            UsageError: the kind is unknown.
+            KeyError, TypeError, ValueError: mean or std is missing or holds no numbers.
+        """
+        kind = check("normalisation.kind", document["kind"], NormalisationKind)
         mean, std = (torch.tensor(document[name], dtype=torch.float32) for name in ("mean", "std"))
-        return cls(document["kind"], mean, std)
+        return cls(kind, mean, std)
 
 
 def _channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -69,6 +69,8 @@ class Classifier:
     """The side in pixels that images are scaled to before their centre of `image_size` is cut out."""
     precision: str
     """The arithmetic of evaluation, "bf16" or "fp32"."""
+    skip_broken: int
+    """How many unreadable images training was allowed to leave out of its own data."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -277,7 +279,7 @@ class Classifier:
         if not isinstance(own, str):
             return 0
         is_own = name == own or (Path(own).is_absolute() and user_path(name).resolve() == Path(own))
-        return self.file.preprocessing.get("skip_broken", 0) if is_own else 0
+        return self.skip_broken if is_own else 0
 
 
 @isolated_process_state()
@@ -312,6 +314,7 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
         preprocessing.image_size,
         preprocessing.shorter_side,
         precision,
+        preprocessing.skip_broken,
     )
 
 
@@ -326,6 +329,7 @@ def _load_exported(path: Path, device: torch.device) -> Classifier:
         preprocessing.image_size,
         preprocessing.shorter_side,
         "fp32",
+        preprocessing.skip_broken,
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import resunit
 from resunit.errors import FileFormatError, ForeignFile, UsageError
-from resunit.io.fields import from_json, to_json
+from resunit.io.fields import check, from_json, to_json
 from resunit.io.tensors import NO_METADATA, read_record, read_tensors, write_tensors
 from resunit.models.design_source import DesignSource
 from resunit.models.designs import DESIGNS, unknown_design
@@ -201,12 +201,17 @@ def record_from_json(path: Path, record: Mapping[str, Any]) -> NetworkRecord:
     """Return what the file `path` says of its network, from the JSON values of `record_to_json`.
 
     Raises:
-        UsageError: the record is of a newer format.
-        KeyError, AttributeError, TypeError, ValueError: the record is damaged.
+        FileFormatError: the record is of a newer format.
+        UsageError: a field is of another type; the message names it.
+        KeyError: a field is missing.
     """
     format_of(record, WEIGHTS_FORMAT, str(path))
-    classes = tuple(map(str, record["classes"]))
-    return NetworkRecord(path, classes, dict(record["preprocessing"]), dict(record["result"]))
+    classes = check("classes", record["classes"], tuple[str, ...])
+    preprocessing = check("preprocessing", record["preprocessing"], Mapping[str, Any])
+    result = check("result", record["result"], Mapping[str, Any])
+    for name in ("data", "precision"):
+        check(f"result.{name}", result.get(name), str | None)
+    return NetworkRecord(path, classes, preprocessing, result)
 
 
 def write_weights_of_module(

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from torch import nn
 
 from resunit.errors import PropagationError
+from resunit.io.format import format_count
 from resunit.propagation.detect.detection import detect_junctions
 from resunit.propagation.detect.found_junction import Detection
 from resunit.propagation.forward.checks import check_measurable
@@ -190,4 +191,10 @@ def _explain_absence(name: str, detection: Detection) -> str:
         return f"no junction of {name} could be measured: {'; '.join(detection.unseen)}"
     count = detection.additions
     seen = f"none of its {count} additions joins" if count else "no addition in it joins"
-    return f"{name} has no junction h(x) + F(x): {seen} a value with a function of it that has parameters"
+    reason = f"{name} has no junction h(x) + F(x): {seen} a value with a function of it that has parameters"
+    if places := detection.concatenated:
+        reason += (
+            f"; it concatenates the two in {format_count(places, 'place')}, as dense nets do, and the layers behind "
+            "have weights of their own for each"
+        )
+    return reason

@@ -22,6 +22,8 @@ class Preprocessing:
     """The side in pixels of the square that the network sees."""
     shorter_side: int
     """The side in pixels that images are scaled to before their centre of `image_size` is cut out."""
+    skip_broken: int = 0
+    """How many unreadable images training was allowed to leave out of its own data."""
 
 
 def preprocessing_of(file: NetworkRecord) -> Preprocessing:
@@ -34,9 +36,12 @@ def preprocessing_of(file: NetworkRecord) -> Preprocessing:
         normalisation = Normalisation.from_json(file.preprocessing["normalisation"])
         image_size = check_value("image_size", file.preprocessing["image_size"], SIDE)
         shorter_side = check_value("shorter_side", file.preprocessing.get("shorter_side", image_size), SIDE)
+        skip_broken = check_value(
+            "skip_broken", file.preprocessing.get("skip_broken", 0), Annotated[int, Bounds(0)]
+        )
         if not bool(normalisation.scale.isfinite().all() and normalisation.offset.isfinite().all()):
             raise ValueError("its mean or std is not finite, or a std is 0")
         normalisation(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8))
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise FileFormatError(f"{file.path}: does not say how images are prepared ({error})") from error
-    return Preprocessing(normalisation, image_size, shorter_side)
+    return Preprocessing(normalisation, image_size, shorter_side, skip_broken)

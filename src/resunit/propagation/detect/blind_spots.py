@@ -1,13 +1,13 @@
 """Naming the calls that the instrument could not look into, so that no hidden junction counts as absent."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from resunit.io.format import format_count
 from resunit.propagation.detect.graph import Graph, Node, operation_of
 from resunit.propagation.detect.layers import is_custom
 from resunit.propagation.detect.recorder import ForwardRecorder, name_modules
 from resunit.propagation.detect.search import Junctions
-from resunit.propagation.detect.stacks import SUMS_OF_A_STACK
 
 COMPILED = ("CompiledFunction", "DifferentiableGraph")  # the nodes of torch.compile and of TorchScript
 
@@ -51,14 +51,13 @@ def describe_blind_spots(
             "measure with the Python functions they were made of"
         )
     joining = {node: paths for node, paths in junctions.unrecorded if operation_of(node) not in COMPILED}
-    stacked = [node for node in joining if operation_of(node) in SUMS_OF_A_STACK]
-    if stacked:
+    if stacked := junctions.stacked:
         modules = recorder.modules_of(_returned(recorder, graph, stacked))
         sentences.append(
             f"{format_count(len(stacked), 'junction')} in {modules} could not be measured, "
-            "because shortcut and branch are stacked and summed; write the addition out, as x + f"
+            "because shortcut and branch are put side by side and then summed; write the addition out, as x + f"
         )
-    if inside := [node for node in joining if not is_custom(node) and node not in stacked]:
+    if inside := [node for node in joining if not is_custom(node)]:
         sentences.append(
             f"{format_count(len(inside), 'junction')} inside functions whose additions Python does not see "
             "(TorchScript, vmap, recurrent layers) could not be measured; "
@@ -83,7 +82,7 @@ def describe_blind_spots(
     return sentences
 
 
-def _returned(recorder: ForwardRecorder, graph: Graph, nodes: list[Node]) -> list[Node]:
+def _returned(recorder: ForwardRecorder, graph: Graph, nodes: Sequence[Node]) -> list[Node]:
     """Return the nodes, or what follows them, whose values a call returned: einsum is several nodes."""
     returned = []
     for node in nodes:

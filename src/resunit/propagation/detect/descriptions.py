@@ -3,8 +3,6 @@
 import math
 from collections import Counter
 
-from torch import Tensor
-
 from resunit.propagation.detect.after_addition import (
     AfterAddition,
     describe_f,
@@ -23,7 +21,6 @@ from resunit.propagation.detect.recorder import ForwardRecorder
 from resunit.propagation.detect.search import Junctions
 from resunit.propagation.detect.stream import Previous, find_previous
 from resunit.propagation.detect.weight_input import find_weight_input
-from resunit.propagation.junction import ShortcutKind
 
 
 class Describer:
@@ -87,11 +84,8 @@ class Describer:
     def _describe(self, number: int, name: str) -> FoundJunction:
         joined = self.joined[number]
         addition, paths = joined.addition, joined.paths
-        shortcut, index = paths.shortcut, paths.shortcut_index
-        kind = shortcut.kind
-        if not paths.adds_shortcut:
-            kind = _with_factor(kind, addition.factors[index])
-        x_is_addend = kind == "identity" and not shortcut.nodes
+        shortcut = paths.shortcut
+        x_is_addend = shortcut.kind == "identity" and not shortcut.nodes
         x_shape = addition.shape if x_is_addend else self._shape_of(shortcut.x)
         previous, after = self.previous[number], self.after[number]
         layer = self.first_layers[number]
@@ -101,12 +95,9 @@ class Describer:
             )
         return FoundJunction(
             name=name,
-            call=addition.call,
-            shortcut_index=index,
-            adds_shortcut=paths.adds_shortcut,
-            earlier=joined.earlier,
-            kind=kind,
-            operations=self._functions_of(shortcut.nodes) if kind != "identity" else (),
+            calls=joined.calls,
+            kind=shortcut.kind,
+            operations=self._functions_of(shortcut.nodes) if shortcut.kind != "identity" else (),
             x=None if x_is_addend else self.recorder.location_of(shortcut.x),
             x_is_addend=x_is_addend,
             exact=self._is_exact(joined),
@@ -172,13 +163,6 @@ class Describer:
             else:
                 inner.append(operation_of(node).lower())
         return (*functions, *inner)
-
-
-def _with_factor(kind: ShortcutKind, factor: float | Tensor) -> ShortcutKind:
-    """Return the kind of a shortcut that the addition itself multiplies by a factor."""
-    if isinstance(factor, Tensor):
-        return "gate" if factor.requires_grad else "scale"
-    return "scale" if factor != 1 and kind == "identity" else kind
 
 
 def _size(shape: Shape | None) -> int:

@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from resunit.errors import PropagationError
+from resunit.io.format import format_count
 from resunit.propagation.detect.blind_spots import describe_blind_spots
 from resunit.propagation.detect.descriptions import Describer
 from resunit.propagation.detect.found_junction import Detection
 from resunit.propagation.detect.graph import Graph, Node
-from resunit.propagation.detect.recorder import ForwardRecorder
+from resunit.propagation.detect.recorder import ForwardRecorder, name_modules
 from resunit.propagation.detect.search import find_junctions
 from resunit.propagation.detect.tokens import learned_tokens
 from resunit.propagation.detect.unmeasurable import describe_unmeasurable
@@ -45,17 +46,23 @@ def detect_junctions(model: nn.Module, inputs: Any, targets: Any, loss: Loss | N
     if begins_at:
         recorded = _record(model, inputs, targets, loss, begins_at)
     recorder, output = recorded.recorder, recorded.output
-    graph = _graph(recorder, recorded.root)
+    graph, unmeasured = _graph(recorder, recorded.root)
     junctions = find_junctions(recorder, graph)
     others = [tensor.grad_fn for tensor in tensors_in(output) if tensor.grad_fn is not None]
     describer = Describer(recorder, graph, junctions)
     unseen = [
         *beginnings,
+        *_describe_tokens(unmeasured),
         *describe_blind_spots(recorder, graph, junctions, describer.custom_functions_after),
         *describe_unmeasurable(recorder, graph, junctions, others),
     ]
     return Detection(
-        tuple(describer.found), tuple(unseen), junctions.examined, len(graph.children), recorded.begins_at
+        tuple(describer.found),
+        tuple(unseen),
+        junctions.examined,
+        len(graph.children),
+        junctions.concatenated,
+        recorded.begins_at,
     )
 
 
@@ -115,8 +122,18 @@ def _describe_beginnings(recorded: _RecordedPass) -> str:
     )
 
 
-def _graph(recorder: ForwardRecorder, root: Node) -> Graph:
-    """Return the graph of the loss."""
+def _describe_tokens(unmeasured: list[str]) -> list[str]:
+    if not unmeasured:
+        return []
+    return [
+        f"{format_count(len(unmeasured), 'junction')} in {name_modules(unmeasured)} could not be measured, because "
+        "learned tokens are added to a function of them alone and serve as positions as well; give the positions "
+        "parameters of their own"
+    ]
+
+
+def _graph(recorder: ForwardRecorder, root: Node) -> tuple[Graph, list[str]]:
+    """Return the graph of the loss, and the modules that add to learned tokens what cannot be measured."""
     sources = [*recorder.sources, *recorder.late_sources]
     graph = Graph([root], sources, recorder.unchanged)
     if not graph.children:
@@ -125,4 +142,6 @@ def _graph(recorder: ForwardRecorder, root: Node) -> Graph:
             "give them as tensors, or in tuples, lists and mappings"
         )
     tokens = learned_tokens(recorder, graph)
-    return Graph([root], [*sources, *tokens], recorder.unchanged) if tokens else graph
+    if tokens.nodes:
+        graph = Graph([root], [*sources, *tokens.nodes], recorder.unchanged)
+    return graph, tokens.unmeasured

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from resunit.propagation.detect.layout import Layout, Shape
 from resunit.propagation.forward.call_tracing import CallSite
@@ -48,19 +48,21 @@ class WeightInput(NamedTuple):
     channels: int
 
 
-class EarlierCall(NamedTuple):
-    """A call that adds one branch or one part of the shortcut, before the call that makes the sum y_l.
+Role = Literal["shortcut", "branch", "sum"]
+
+
+class AddingCall(NamedTuple):
+    """One of the calls that add the parts of a junction.
 
     Attributes:
         call: the call that adds.
-        shortcut_index: which of its addends holds the shortcut, 0 or 1.
-        adds_shortcut: whether its other addend is a further part of the shortcut, and no branch.
+        roles: what each of its addends is: a part of the shortcut, a part of the branch, or a sum that calls before
+            it have made.
         overwritten: the number of the addend that the sum replaces, if the call adds in place.
     """
 
     call: CallSite
-    shortcut_index: int
-    adds_shortcut: bool
+    roles: tuple[Role, Role]
     overwritten: int | None
 
 
@@ -70,11 +72,7 @@ class FoundJunction:
 
     Attributes:
         name: the module that adds, or where it adds more than once, the module that computes the branch.
-        call: the call that adds.
-        shortcut_index: which addend of the call is the shortcut, 0 or 1.
-        adds_shortcut: whether the other addend of the call is a further part of the shortcut, as in
-            F(x) + 0.5 x + 0.5 roll(x), and the first one is the sum so far.
-        earlier: the calls before it that add other branches of F, as in x + F(x) + G(x), or other parts of h.
+        calls: the calls that add its parts, as in 0.5 x + F(x) + 0.5 roll(x) + G(x); the last one makes y_l.
         kind: what h is.
         operations: the torch functions that h consists of; empty for the identity.
         x: where x_l is; None if no call returned it, or if the addend is x_l.
@@ -100,10 +98,7 @@ class FoundJunction:
     """
 
     name: str
-    call: CallSite
-    shortcut_index: int
-    adds_shortcut: bool
-    earlier: tuple[EarlierCall, ...]
+    calls: tuple[AddingCall, ...]
     kind: ShortcutKind
     operations: tuple[str, ...]
     x: TensorLocation | None
@@ -150,6 +145,7 @@ class Detection:
         unseen: sentences about calls that could not be looked into.
         additions: the number of additions that were examined.
         nodes: the number of nodes of the graph.
+        concatenated: how many values hold a shortcut and a branch side by side that nothing sums, as in dense nets.
         begins_at: the calls whose results are given gradients: streams that begin with a constant, and, if no
             gradient reaches the inputs, what is made of them without gradients.
     """
@@ -158,4 +154,5 @@ class Detection:
     unseen: tuple[str, ...]
     additions: int
     nodes: int
+    concatenated: int = 0
     begins_at: frozenset[CallSite] = frozenset()

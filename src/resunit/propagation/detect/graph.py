@@ -14,6 +14,7 @@ from torch import Tensor
 Node = Any  # torch.autograd.graph.Node
 Edge = tuple[Node, int]  # A node and the number of one of its outputs: together they stand for one value.
 Hidden = Mapping[Node, Sequence[Edge]]  # For a node, the values that reach it without gradients.
+NOTHING_HIDDEN: Hidden = {}
 
 
 def operation_of(node: Node) -> str:
@@ -53,12 +54,11 @@ class Graph:
         roots: Sequence[Node],
         sources: Collection[Node],
         unchanged: Collection[Node],
-        hidden: Hidden | None = None,
+        hidden: Hidden = NOTHING_HIDDEN,
     ):
         self.roots = frozenset(roots)
         self.unchanged = unchanged
-        hidden = hidden or {}
-        order = _inputs_first(roots, hidden)
+        order = inputs_first(roots, hidden)
         self.rank = {node: rank for rank, node in enumerate(order)}
         self.children: dict[Node, list[Edge]] = {}
         self.parameters: dict[Node, tuple[Tensor, ...]] = {}
@@ -149,7 +149,7 @@ def _distinct(groups: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
     return tuple({id(parameter): parameter for group in groups for parameter in group}.values())
 
 
-def _inputs_first(roots: Iterable[Node], hidden: Hidden) -> list[Node]:
+def inputs_first(roots: Iterable[Node], hidden: Hidden = NOTHING_HIDDEN) -> list[Node]:
     """Return every node that the roots depend on, each after all nodes that it depends on itself."""
     order: list[Node] = []
     seen: set[Node] = set()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from resunit.propagation.detect.found_junction import EarlierCall
+from resunit.propagation.detect.found_junction import AddingCall
 from resunit.propagation.detect.graph import Node
 from resunit.propagation.detect.recorder import Addition
 from resunit.propagation.detect.splitting import ShortcutAndBranch
@@ -13,9 +13,9 @@ class JoinedAddition:
     """An addition that is a junction.
 
     Attributes:
-        addition: the call that makes the sum.
+        addition: the addition that makes the sum.
         paths: its shortcut and branch.
-        earlier: the calls before it that add other branches, or other parts of the shortcut.
+        calls: the calls that add its parts; the last one makes the sum.
         sum: the node of the sum.
         origin: the sum of the first of several junctions, if F is computed from the x_l of that one and not from
             its own: the branches of x + F(x) + G(x) may be added in place, which makes the first sum the
@@ -24,6 +24,6 @@ class JoinedAddition:
 
     addition: Addition
     paths: ShortcutAndBranch
-    earlier: tuple[EarlierCall, ...]
+    calls: tuple[AddingCall, ...]
     sum: Node
     origin: Node | None = None

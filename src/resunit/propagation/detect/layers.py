@@ -45,7 +45,7 @@ def mixes(graph: Graph, node: Node) -> bool:
     parameters = graph.parameters[node]
     if not any(parameter.ndim >= 2 for parameter in parameters):
         return False
-    return _sums_products(node) or (operation_of(node) == "Mul" and _is_outer_product(node))
+    return sums_products(node) or (operation_of(node) == "Mul" and _is_outer_product(node))
 
 
 def is_weight_layer(graph: Graph, node: Node) -> bool:
@@ -58,7 +58,7 @@ def is_layer(graph: Graph, node: Node) -> bool:
 
     A product of two matrices that both depend on the inputs counts as attention.
     """
-    is_attention = _sums_products(node) and len(graph.children[node]) > 1
+    is_attention = sums_products(node) and len(graph.children[node]) > 1
     return is_attention or mixes(graph, node) or is_normalisation(graph, node) or is_custom(node)
 
 
@@ -85,7 +85,8 @@ def is_nonlinear(graph: Graph, node: Node) -> bool:
     return name in PRODUCTS and len(graph.children[node]) > 1
 
 
-def _sums_products(node: Node) -> bool:
+def sums_products(node: Node) -> bool:
+    """Return whether a node sums over products, as a convolution or a product of matrices does."""
     name = operation_of(node).lower()
     return any(part in name for part in MIXING)
 

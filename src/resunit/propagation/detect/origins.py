@@ -41,7 +41,7 @@ class HiddenOrigins:
 
     def of_call(self, function: str, args: Any, kwargs: Any) -> Origin | None:
         """Return the origin of the results of a call, or None if they come from no value with gradients."""
-        if any(part in function for part in ONLY_SHAPES):
+        if takes_only_shapes(function):
             return None
         return self.of_tensors(tensors_in((args, kwargs)), any_packed=_holds_packed_weights(args))
 
@@ -64,6 +64,11 @@ class HiddenOrigins:
     def add(self, tensor: Tensor, origin: Origin) -> None:
         """Note the origin of a value without gradients."""
         self._known[tensor] = origin
+
+
+def takes_only_shapes(function: str) -> bool:
+    """Return whether the result of a function holds no value of its arguments."""
+    return any(part in function for part in ONLY_SHAPES)
 
 
 def edge_of(tensor: Tensor) -> Edge | None:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from resunit.propagation.detect.additions import ADDITIONS, Addend, Addends, addends_of, adds_zero
+from resunit.propagation.detect.additions import ADDITIONS, Addends, addends_of, adds_zero
 from resunit.propagation.detect.constants import Constants
 from resunit.propagation.detect.found_junction import Shape, TensorLocation
 from resunit.propagation.detect.graph import Edge, Node
-from resunit.propagation.detect.origins import HiddenOrigins, Origin, edge_of
+from resunit.propagation.detect.origins import HiddenOrigins, Origin, edge_of, takes_only_shapes
 from resunit.propagation.forward.call_tracing import CallSite
 from resunit.propagation.forward.nested import tensors_in
 
@@ -28,8 +28,6 @@ class Addition:
         call: the call site.
         edges: the edges of each addend.
         hidden: for each addend without gradients, what it was computed from.
-        factors: what the call multiplied each addend by.
-        are_products: whether the call computed each addend as a product of matrices.
         shape: the shape of the sum.
         sum: the node of the sum.
         overwritten: the number of the addend that the sum replaced, if the call added in place.
@@ -39,8 +37,6 @@ class Addition:
     call: CallSite
     edges: tuple[list[Edge], list[Edge]]
     hidden: tuple[Origin | None, Origin | None]
-    factors: tuple[float | Tensor, float | Tensor]
-    are_products: tuple[bool, bool]
     shape: Shape
     sum: Node
     overwritten: int | None
@@ -106,7 +102,7 @@ class ForwardRecorder:
         edge_before = _edge_of(first) if first is not None else None
         taken = list(tensors_in((args, kwargs)))
         identifiers = [tensor for tensor in taken if id(tensor) in self._identifiers]
-        constants = self.constants.sites_of(taken)
+        constants = self.constants.sites_of([] if takes_only_shapes(site.function) else taken)
         if addends is not None and not all(edges) and torch.is_grad_enabled():
             self._record_sum_of_a_constant(addends, edges, hidden)
         made_at = {self._made_at[tensor] for tensor in taken if tensor in self._made_at}
@@ -206,8 +202,8 @@ class ForwardRecorder:
             elif not tensor.requires_grad and tensor.is_floating_point():
                 self._origins.add(tensor, origin)
 
-    def _origin_of(self, addend: Addend) -> Origin | None:
-        return None if _edges_of(addend) else self._origins.of_tensors(addend.inputs)
+    def _origin_of(self, addend: Tensor) -> Origin | None:
+        return None if _edges_of(addend) else self._origins.of_tensors([addend])
 
     def _record_sum_of_a_constant(
         self,
@@ -216,11 +212,11 @@ class ForwardRecorder:
         hidden: tuple[Origin | None, Origin | None],
     ) -> None:
         for index in (0, 1):
-            constant, others = addends[index].inputs, addends[1 - index].inputs
+            constant, other = addends[index], addends[1 - index]
             is_constant = edges[1 - index] and not edges[index] and hidden[index] is None
             # A mask has mostly another shape than what it is added to.
-            if is_constant and len(constant) == len(others) == 1 and constant[0].shape == others[0].shape:
-                self.constants.add_sum(constant[0], edges[1 - index])
+            if is_constant and constant.shape == other.shape:
+                self.constants.add_sum(constant, edges[1 - index])
 
     def _record_addition(
         self,
@@ -239,13 +235,9 @@ class ForwardRecorder:
                     call=site,
                     edges=edges,
                     hidden=hidden,
-                    factors=(addends[0].factor, addends[1].factor),
-                    are_products=(addends[0].is_matrix_product, addends[1].is_matrix_product),
                     shape=tuple(result.shape),
                     sum=result.grad_fn,
-                    overwritten=next(
-                        (index for index in (0, 1) if any(result is t for t in addends[index].inputs)), None
-                    ),
+                    overwritten=next((index for index in (0, 1) if result is addends[index]), None),
                     is_in_order=_is_in_order(result),
                 )
             )
@@ -271,10 +263,7 @@ def _adds_zeros(
     if bool(edges[0]) == bool(edges[1]) or any(hidden):
         return False
     value, zeros = addends if edges[0] else addends[::-1]
-    if value.factor != 1 or len(value.inputs) != 1 or len(zeros.inputs) != 1:
-        return False
-    shape = value.inputs[0].shape
-    return torch.broadcast_shapes(shape, zeros.inputs[0].shape) == shape and not zeros.inputs[0].any()
+    return torch.broadcast_shapes(value.shape, zeros.shape) == value.shape and not zeros.any()
 
 
 def _is_in_order(tensor: Tensor) -> bool:
@@ -285,13 +274,14 @@ def _is_in_order(tensor: Tensor) -> bool:
 
 
 def _same_shape(addends: Addends) -> bool:
-    return addends[0].inputs[0].shape == addends[1].inputs[0].shape
+    return addends[0].shape == addends[1].shape
 
 
 def _edge_of(tensor: Tensor) -> Edge | None:
     return None if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
 
 
-def _edges_of(addend: Addend) -> list[Edge]:
-    """Return the edges into an addition; parameters have one too."""
-    return [edge for tensor in addend.inputs if (edge := edge_of(tensor)) is not None]
+def _edges_of(addend: Tensor) -> list[Edge]:
+    """Return the edge into an addition, in a list; parameters have one too."""
+    edge = edge_of(addend)
+    return [] if edge is None else [edge]

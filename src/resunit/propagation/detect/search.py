@@ -2,27 +2,31 @@
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from torch import Tensor
-
-from resunit.propagation.detect.contexts import without_contexts
-from resunit.propagation.detect.found_junction import EarlierCall
+from resunit.propagation.detect.found_junction import AddingCall
 from resunit.propagation.detect.graph import Graph, Node, operation_of
 from resunit.propagation.detect.joined_addition import JoinedAddition
 from resunit.propagation.detect.layers import is_custom
+from resunit.propagation.detect.other_sums import without_contexts, without_sums_of_streams
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
 from resunit.propagation.detect.shortcut_kinds import Shortcut
 from resunit.propagation.detect.splitting import Join, ShortcutAndBranch, Splitter
-from resunit.propagation.detect.stacks import SUMS_OF_A_STACK, stacked_and_summed
+from resunit.propagation.detect.stacks import SideBySide, find_sum, values_side_by_side
 
 # A node that takes a part of a value by its index: one step of a sequence, for instance.
 TAKES_STEP = "Select"
 TAKES_STEPS = "Unbind"
 
-# The nodes that add without a call that Python sees, and those that add up what was stacked before.
-ADDING = ("Add", "Sub", "IndexAdd", "ScatterAdd", "IndexPut")
-MOST_INPUTS = 6  # of a custom autograd function or a stack that are compared with each other
+# Parts of the names of nodes that add without a call that Python sees.
+ADDING = ("Add", "Sub", "Lerp", "IndexAdd", "ScatterAdd", "ScatterReduce", "IndexReduce")
+# The nodes that add one of the values that they take to a function of others, and its number: a bias is none of the
+# parameters here, but a value.
+ADDED_BY = {
+    "Addmm": 0, "Baddbmm": 0, "Addbmm": 0, "Addmv": 0, "Addr": 0, "Addcmul": 0, "Addcdiv": 0, "Linear": 2,
+    "Convolution": 2, "NativeLayerNorm": 2, "NativeBatchNorm": 2, "NativeGroupNorm": 2,
+}  # fmt: skip
+MOST_INPUTS = 6  # of a custom autograd function that are compared with each other
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,16 @@ class Junctions:
         splitter: what split the additions of the graph.
         examined: the number of additions that were examined.
         unrecorded: the nodes that join a shortcut and a branch although no recorded call added them.
+        stacked: the nodes that sum a shortcut and a branch, which were put side by side before.
+        concatenated: how many values hold a shortcut and a branch side by side that nothing sums, as in dense nets.
     """
 
     joined: tuple[JoinedAddition, ...]
     splitter: Splitter
     examined: int
     unrecorded: tuple[tuple[Node, ShortcutAndBranch], ...]
+    stacked: tuple[Node, ...]
+    concatenated: int
 
 
 def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = False) -> Junctions:
@@ -56,50 +64,67 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
         edges = addition.edges
         weighted = [False, False]
         for index in (0, 1):
-            resolved = graph.resolve(edges[index])
-            weighted[index] = addition.are_products[index] and len(resolved) == 1
             origin = addition.hidden[index]
             if hidden and origin is not None:
                 edges = (list(origin.edges), edges[1]) if index == 0 else (edges[0], list(origin.edges))
                 weighted[index] = origin.has_weight
         if node is not None and edges[0] and edges[1]:
-            scaled = _is_factor(addition.factors[0]), _is_factor(addition.factors[1])
-            join = Join(edges, node, (weighted[0], weighted[1]), scaled, addition.overwritten)
+            join = Join(edges, node, (weighted[0], weighted[1]), addition.overwritten)
             additions.append((addition, join))
     recorded = {join.sum for _, join in additions} | recorder.complex_sums
-    others = (
-        [] if hidden else [(n, j) for n in graph.children if n not in recorded for j in _joins_of(graph, n)]
-    )
-    splitter = Splitter(graph, [*(join for _, join in additions), *(join for _, join in others)])
+    others: list[tuple[Node, Join]] = []
+    stacks: list[tuple[SideBySide, Join]] = []
+    if not hidden:
+        others = [(n, j) for n in graph.children if n not in recorded for j in _joins_of(graph, n)]
+        stacks = [
+            (value, Join(([one], [other])))
+            for value in values_side_by_side(graph)
+            for one, other in value.pairs()
+        ]
+    splitter = Splitter(graph, [join for _, join in (*additions, *others, *stacks)])
     joined: dict[int, JoinedAddition] = {}
     for addition, join in additions:
         paths = splitter.paths(join)
         if paths is None:
             continue
-        if paths.before is None:
-            joined[id(join)] = JoinedAddition(addition, paths, (), join.sum)
-        elif (before := joined.get(id(paths.before))) is not None:
-            if not splitter.is_one_sum(join, before.paths, paths.shortcut_index, paths.before):
-                goes_on = replace(
-                    paths,
-                    shortcut=Shortcut("identity", (before.sum, 0), (), (before.sum, 0)),
-                    branch=tuple(graph.resolve(join.addends[1 - paths.shortcut_index])),
-                )
-                origin = before.sum if before.origin is None else before.origin
-                joined[id(join)] = JoinedAddition(addition, goes_on, (), join.sum, origin)
-                continue
-            del joined[id(paths.before)]
-            first = EarlierCall(
-                before.addition.call,
-                before.paths.shortcut_index,
-                before.paths.adds_shortcut,
-                before.addition.overwritten,
+        own = AddingCall(addition.call, paths.roles, addition.overwritten)
+        before = [joined[id(earlier)] for earlier in paths.before if id(earlier) in joined]
+        if len(before) < len(paths.before):
+            continue
+        if all(splitter.is_one_sum(b.paths, j) for b, j in zip(before, paths.before, strict=True)):
+            for earlier in paths.before:
+                del joined[id(earlier)]
+            calls = (*(call for b in before for call in b.calls), own)
+            joined[id(join)] = JoinedAddition(addition, paths, calls, join.sum)
+        else:
+            first, sum_index = before[0], paths.roles.index("sum")
+            goes_on = ShortcutAndBranch(
+                Shortcut("identity", (first.sum, 0), (), (first.sum, 0)),
+                ("shortcut", "branch") if sum_index == 0 else ("branch", "shortcut"),
+                tuple(graph.resolve(join.addends[1 - sum_index])),
             )
-            joined[id(join)] = JoinedAddition(addition, paths, (*before.earlier, first), join.sum)
+            origin = first.sum if first.origin is None else first.origin
+            joined[id(join)] = JoinedAddition(
+                addition, goes_on, (own._replace(roles=goes_on.roles),), join.sum, origin
+            )
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
+    sums: dict[Node, list[Node | None]] = {}  # of the values that hold a shortcut and a branch side by side
+    for value, join in stacks:
+        if splitter.paths(join) is not None:
+            pair = join.addends[0][0], join.addends[1][0]
+            sums.setdefault(value.node, []).append(find_sum(graph, value, pair))
+    stacked = dict.fromkeys(node for of_value in sums.values() for node in of_value if node is not None)
     kept = _without_partial_branches(graph, list(joined.values()))
     kept = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, kept))
-    return Junctions(tuple(kept), splitter, len(additions), tuple(unrecorded))
+    kept = without_sums_of_streams(graph, splitter.dominators, kept)
+    return Junctions(
+        tuple(kept),
+        splitter,
+        len(additions),
+        tuple(unrecorded),
+        tuple(stacked),
+        sum(not any(of_value) for of_value in sums.values()),
+    )
 
 
 def node_of_sum(graph: Graph, addition: Addition) -> Node | None:
@@ -109,10 +134,6 @@ def node_of_sum(graph: Graph, addition: Addition) -> Node | None:
     below = [child for child, _ in addition.sum.next_functions if child is not None]
     # The sum was written into a view, and the loss takes what it is a view of.
     return below[0] if below and operation_of(below[0]) == "CopySlices" and below[0] in graph else None
-
-
-def _is_factor(factor: float | Tensor) -> bool:
-    return not isinstance(factor, float) or factor != 1
 
 
 def _without_partial_branches(graph: Graph, joined: list[JoinedAddition]) -> list[JoinedAddition]:
@@ -160,11 +181,16 @@ def _without_recurrences(
 
 
 def _joins_of(graph: Graph, node: Node) -> list[Join]:
-    """Return the joins that a node may hide: of what it takes, or of what is stacked below it."""
+    """Return the joins that a node may hide, of the values that it takes."""
     name, edges = operation_of(node), graph.children[node]
-    if name in SUMS_OF_A_STACK:
-        edges = stacked_and_summed(graph, node)
-    elif not (name in ADDING and len(edges) == 2) and not is_custom(node):
+    if len(edges) < 2:
+        return []
+    if name in ADDED_BY:
+        added, *_ = [node.next_functions[ADDED_BY[name]]]
+        others = [edge for edge in edges if edge != added]
+        return [Join(([added], [other])) for other in others] if added[0] in graph else []
+    is_extreme = getattr(node, "_saved_reduce", "") in ("amax", "amin")
+    if is_extreme or (not is_custom(node) and not any(part in name for part in ADDING)):
         return []
     pairs = itertools.combinations(edges[:MOST_INPUTS], 2)
     return [Join(([one], [other])) for one, other in pairs]

@@ -36,6 +36,9 @@ PRECEDENCE: tuple[ShortcutKind, ...] = ("identity", "scale", "operations", "gate
 
 TAKES_PART = ("Select", "Slice", "Split", "SplitWithSizes", "Narrow", "Unbind")
 
+# These may stand between a gate and the addition: masks, and what puts a value into places of zeros.
+BESIDE_A_GATE = ("Mul", "Div", "IndexAdd", "ScatterAdd", "IndexPut", "Put")
+
 # The walk back from an addend goes on this often behind a value that is computed in several ways. Otherwise a
 # network of many additions without layers, such as a solver's steps, would cost the square of their number.
 MOST_TIMES_PARTED = 8
@@ -88,7 +91,7 @@ def forks_before(graph: Graph, dominators: Dominators, addend: Edge) -> Iterator
         node = edge[0]
         children = graph.children[node]
         if len(children) == 1:
-            is_scaled = is_scaled and scales(graph, node)
+            is_scaled = is_scaled and (scales(graph, node) or operation_of(node) in BESIDE_A_GATE)
             nodes.append(node)
             edge = children[0]
             continue
@@ -186,7 +189,8 @@ def scales(graph: Graph, node: Node) -> bool:
         factor = node._saved_other if is_first else node._saved_self
     except RuntimeError:  # The factor was changed in place after the product.
         return False
-    return factor is not None and factor.numel() == 1  # A factor of more elements is a mask.
+    # A factor of more elements is a mask.
+    return isinstance(factor, float | int) or (factor is not None and factor.numel() == 1)
 
 
 def _is_sigmoid_like(graph: Graph, edge: Edge, x: Edge) -> bool:

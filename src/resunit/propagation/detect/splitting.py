@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from resunit.propagation.detect.dominators import Dominators
+from resunit.propagation.detect.found_junction import Role
 from resunit.propagation.detect.graph import Edge, Graph, Node
 from resunit.propagation.detect.layers import copies, layer_marks
 from resunit.propagation.detect.reach import LAYER, Reach, through_weight
@@ -27,16 +29,13 @@ class Join:
     Attributes:
         addends: the edges of each addend.
         sum: the node of the sum, if later additions may go on from it.
-        weighted: whether each addend goes through a weight that is no node of the graph, as in a call that
-            multiplies and adds.
-        scaled: whether the call multiplies each addend by a factor.
+        weighted: whether each addend goes through a weight that is no node of the graph, as one without gradient may.
         overwritten: the number of the addend that the sum replaces, if it is added in place.
     """
 
     addends: tuple[list[Edge], list[Edge]]
     sum: Node | None = None
     weighted: tuple[bool, bool] = (False, False)
-    scaled: tuple[bool, bool] = (False, False)
     overwritten: int | None = None
 
 
@@ -46,18 +45,29 @@ class ShortcutAndBranch:
 
     Attributes:
         shortcut: the shortcut h.
-        shortcut_index: which addend is the shortcut, 0 or 1.
+        roles: what each addend is.
         branch: the edges of the addends that F consists of.
-        before: the earlier join that holds the shortcut, if this one only adds a further branch, or a further
-            part of the shortcut.
-        adds_shortcut: whether it adds a further part of the shortcut.
+        before: the earlier joins whose sums this one goes on with, as in x + F(x) + G(x).
     """
 
     shortcut: Shortcut
-    shortcut_index: int
+    roles: tuple[Role, Role]
     branch: tuple[Edge, ...]
-    before: Join | None = None
-    adds_shortcut: bool = False
+    before: tuple[Join, ...] = ()
+
+
+class _SumSoFar(NamedTuple):
+    """An addend that is the sum of an earlier junction, and goes on into one join alone.
+
+    Attributes:
+        number: which addend of that join it is, 0 or 1.
+        join: the earlier join.
+        paths: its paths.
+    """
+
+    number: int
+    join: Join
+    paths: ShortcutAndBranch
 
 
 class Splitter:
@@ -99,7 +109,12 @@ class Splitter:
         self._reach = Reach(graph, asked_until)
         self.found: dict[int, ShortcutAndBranch] = {}
         for join in joins:
-            paths = self._add_to_shortcut(join) or self._split(join) or self._add_to_branch(join)
+            paths = (
+                self._add_two_sums(join)
+                or self._add_to_shortcut(join)
+                or self._split(join)
+                or self._add_to_branch(join)
+            )
             if paths is not None:
                 self.found[id(join)] = paths
 
@@ -107,19 +122,17 @@ class Splitter:
         """Return the shortcut and the branch of a join, or None if it is no junction."""
         return self.found.get(id(join))
 
-    def is_one_sum(self, join: Join, paths: ShortcutAndBranch, index: int, before: Join) -> bool:
-        """Return whether a join and the one before it, whose sum it takes, can be measured as one junction.
+    def is_one_sum(self, paths: ShortcutAndBranch, join: Join) -> bool:
+        """Return whether a join and the one that takes its sum can be measured as one junction.
 
-        They cannot where the join multiplies the first sum, or where the first sum replaced x_l itself.
+        They cannot where the first sum replaced x_l itself.
 
         Args:
-            join: the later join.
-            paths: the paths of the join before it.
-            index: which addend of the later join is the sum so far.
-            before: the join before it.
+            paths: the paths of the first join.
+            join: the first join.
         """
-        is_x = paths.before is None and paths.shortcut.x == paths.shortcut.end
-        return not join.scaled[index] and not (is_x and before.overwritten == paths.shortcut_index)
+        is_x = not paths.before and paths.shortcut.x == paths.shortcut.end
+        return not (is_x and join.overwritten == paths.roles.index("shortcut"))
 
     def _split(self, join: Join) -> ShortcutAndBranch | None:
         candidates = []
@@ -127,7 +140,9 @@ class Splitter:
             shortcut = self._shortcut(join, index)
             if shortcut is not None:
                 branch = self._addends[id(join)][1 - index]
-                candidates.append(ShortcutAndBranch(shortcut, index, tuple(branch)))
+                candidates.append(
+                    ShortcutAndBranch(shortcut, _at(index, "shortcut", "branch"), tuple(branch))
+                )
         return min(
             candidates,
             key=lambda paths: (
@@ -166,10 +181,11 @@ class Splitter:
 
     def _add_to_branch(self, join: Join) -> ShortcutAndBranch | None:
         """Return the paths of the second addition in x + F(x) + G(x): both branches together are F."""
-        for index, before, paths in self._sums_so_far(join):
+        sums = sorted(self._sums_so_far(join), key=lambda s: PRECEDENCE.index(s.paths.shortcut.kind))
+        for index, before, paths in sums:
             if self._way(paths.shortcut.x, join, 1 - index) & LAYER:
                 branch = (*paths.branch, *self._addends[id(join)][1 - index])
-                return ShortcutAndBranch(paths.shortcut, index, branch, before)
+                return ShortcutAndBranch(paths.shortcut, _at(index, "sum", "branch"), branch, (before,))
         return None
 
     def _add_to_shortcut(self, join: Join) -> ShortcutAndBranch | None:
@@ -179,27 +195,41 @@ class Splitter:
         """
         for index, before, paths in self._sums_so_far(join):
             first = paths.shortcut
-            if not self.is_one_sum(join, paths, index, before) or not has_no_layer(self.graph, first.nodes):
+            if not self.is_one_sum(paths, before) or not has_no_layer(self.graph, first.nodes):
                 continue
             for fork in self._forks.get((id(join), 1 - index), ()):
                 if fork.x != first.x or fork.gated or not has_no_layer(self.graph, fork.nodes):
                     continue
-                are_multiples = [_are_multiples(self.graph, nodes) for nodes in (first.nodes, fork.nodes)]
-                if all(are_multiples):
+                if _are_multiples(self.graph, first.nodes) and _are_multiples(self.graph, fork.nodes):
                     continue
-                nodes = tuple(
-                    sorted({*first.nodes, *fork.nodes}, key=self.graph.rank.__getitem__, reverse=True)
-                )
-                way = self._reach.way(first.x, paths.branch)
-                kind = kind_of_shortcut(self.graph, nodes, way, lambda _: False)
-                if kind is not None:
-                    end = self._addends[id(join)][1 - index][0] if are_multiples[1] else first.end
-                    return ShortcutAndBranch(
-                        Shortcut(kind, first.x, nodes, end), index, paths.branch, before, adds_shortcut=True
-                    )
+                further = Shortcut("operations", fork.x, fork.nodes, self._addends[id(join)][1 - index][0])
+                if (shortcut := self._both(first, further, paths.branch)) is not None:
+                    return ShortcutAndBranch(shortcut, _at(index, "sum", "shortcut"), paths.branch, (before,))
         return None
 
-    def _sums_so_far(self, join: Join) -> Iterator[tuple[int, Join, ShortcutAndBranch]]:
+    def _add_two_sums(self, join: Join) -> ShortcutAndBranch | None:
+        """Return the paths of the last addition in (h(x) + F(x)) + (g(x) + G(x)): h and g together are the shortcut."""
+        sums = list(self._sums_so_far(join))
+        if len(sums) < 2:
+            return None
+        (_, one, of_one), (_, other, of_other) = sums
+        is_one = self.is_one_sum(of_one, one) and self.is_one_sum(of_other, other)
+        shortcuts = of_one.shortcut, of_other.shortcut
+        has_layer = not all(has_no_layer(self.graph, shortcut.nodes) for shortcut in shortcuts)
+        if not is_one or has_layer or shortcuts[0].x != shortcuts[1].x:
+            return None
+        branch = (*of_one.branch, *of_other.branch)
+        shortcut = self._both(*shortcuts, branch)
+        return shortcut and ShortcutAndBranch(shortcut, ("sum", "sum"), branch, (one, other))
+
+    def _both(self, one: Shortcut, other: Shortcut, branch: tuple[Edge, ...]) -> Shortcut | None:
+        """Return the sum of two parts of a shortcut, or None if it is no shortcut beside this branch."""
+        nodes = tuple(sorted({*one.nodes, *other.nodes}, key=self.graph.rank.__getitem__, reverse=True))
+        kind = kind_of_shortcut(self.graph, nodes, self._reach.way(one.x, branch), lambda _: False)
+        simplest = other if _are_multiples(self.graph, other.nodes) else one
+        return kind and Shortcut("scale" if kind == "identity" else kind, one.x, nodes, simplest.end)
+
+    def _sums_so_far(self, join: Join) -> Iterator[_SumSoFar]:
         """Yield the addends of a join that are sums of earlier junctions and go on into this join alone."""
         for index in (0, 1):
             edges = self._addends[id(join)][index]
@@ -207,7 +237,7 @@ class Splitter:
                 continue
             before = self._of_sum[sum_so_far]
             if (paths := self.found.get(id(before))) is not None:
-                yield index, before, paths
+                yield _SumSoFar(index, before, paths)
 
     def _sum_so_far(self, addend: Edge, join: Join) -> Node | None:
         """Return the node of the earlier sum that an addend is or copies, if nothing else takes that sum."""
@@ -225,6 +255,11 @@ class Splitter:
         """Return what lies on the ways from x to an addend; 0 if there is no way."""
         way = self._reach.way(x, self._addends[id(join)][index])
         return through_weight(way) if way and join.weighted[index] else way
+
+
+def _at(index: int, role: Role, of_the_other: Role) -> tuple[Role, Role]:
+    """Return the roles of both addends, given the role of the addend at an index."""
+    return (role, of_the_other) if index == 0 else (of_the_other, role)
 
 
 def _are_multiples(graph: Graph, nodes: Sequence[Node]) -> bool:

@@ -32,7 +32,7 @@ def describe_unmeasurable(
     roots = [*(node for node in graph.children if not graph.users[node]), *unused]
     everything = Graph(roots, recorder.sources, recorder.unchanged, hidden)
     measured = {joined.addition.sum for joined in junctions.joined}
-    partial = {earlier.call for joined in junctions.joined for earlier in joined.earlier}
+    partial = {adding.call for joined in junctions.joined for adding in joined.calls}
     missing = [
         joined.addition
         for joined in find_junctions(recorder, everything, hidden=True).joined

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from torch._C import (
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 from torch.utils.hooks import RemovableHandle
+
+from resunit.propagation.forward.written_out import Compute, written_out
 
 
 class CallSite(NamedTuple):
@@ -51,6 +54,8 @@ class _ModuleCall:
 class CallTracer(TorchFunctionMode):
     """Passes each call of a torch function, and what enters and leaves each module, to two functions.
 
+    Functions such as addmm are written out: their steps are calls of their own.
+
     A custom `torch.autograd.Function` is no torch function: its result is seen where a module returns it.
     The hooks are on the modules only within the `with` statement.
 
@@ -74,6 +79,7 @@ class CallTracer(TorchFunctionMode):
         self._model = model
         self._on_call = on_call
         self._on_module_boundary = on_module_boundary
+        self._is_step = False  # whether the calls are steps of a function that is written out
 
     def __enter__(self) -> "CallTracer":
         self._module_calls: Counter[str] = Counter()
@@ -114,11 +120,33 @@ class CallTracer(TorchFunctionMode):
         name = getattr(func, "__name__", "").split(".")[0]
         if name == "__get__":  # This is an attribute such as x.shape.
             return func(*args, **(kwargs or {}))
+        if (steps := self._steps_of(func, name, args, kwargs or {})) is not None:
+            with self._traced_again(is_step=not name.startswith("_foreach")):
+                return steps()
         call = self._stack[-1]
         site = CallSite(call.module, call.number, name, call.functions[name])
         call.functions[name] += 1
         function = _giving_gradients(func) if site in self._begins_at else func
         return self._on_call(site, function, args, kwargs or {})
+
+    def _steps_of(
+        self, function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Compute | None:
+        """Return what computes a call step by step, or None if the call is a step itself."""
+        # A compiled graph runs torch's operators without gradients, and is left as it is.
+        is_compiled = isinstance(function, torch._ops.OpOverload) and not torch.is_grad_enabled()
+        return None if self._is_step or is_compiled else written_out(name, args, kwargs)
+
+    @contextmanager
+    def _traced_again(self, is_step: bool) -> Iterator[None]:
+        """Trace the calls that a call consists of, for which torch has put this tracer aside."""
+        super().__enter__()
+        self._is_step = is_step
+        try:
+            yield
+        finally:
+            self._is_step = False
+            super().__exit__(None, None, None)
 
 
 def _giving_gradients(function: Callable[..., Any]) -> Callable[..., Any]:

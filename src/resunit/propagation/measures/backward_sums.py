@@ -1,9 +1,9 @@
 """Summing over dE/dy_l, dE/dx_l and its two terms, Eq. (5), during the backward pass."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from torch.utils.hooks import RemovableHandle
 
 from resunit.errors import PropagationError
 from resunit.propagation.detect.found_junction import Detection
+from resunit.propagation.detect.graph import Node, inputs_first
+from resunit.propagation.detect.products import product
 from resunit.propagation.measures.branch_products import affordable_branch_products
 from resunit.propagation.measures.direct_term import DirectTerm, InPlaceOfSum
 from resunit.propagation.measures.energies import Energies
@@ -20,21 +22,23 @@ from resunit.propagation.measures.reductions import difference_energy, flatten_a
 
 
 @dataclass(frozen=True)
-class _AddendEdge:
-    """The edge that an addend's gradient goes through, and the shape and type of the addend."""
+class _PartEdge:
+    """The edge that the gradient of a part of h or F goes through, and the shape and type of the part."""
 
     edge: GradientEdge
     shape: torch.Size
     dtype: torch.dtype
 
-    @classmethod
-    def of(cls, addend: Tensor) -> "_AddendEdge | None":
-        """Return the edge of an addend, or None if it has no gradient."""
-        return cls(get_gradient_edge(addend), addend.shape, addend.dtype) if addend.requires_grad else None
-
     def gradient(self, sum_gradient: Tensor) -> Tensor:
-        """Return the gradient of the addend, which the addition may have broadcast or cast."""
+        """Return the gradient of the part, which the addition may have broadcast or cast."""
         return sum_gradient.sum_to_size(self.shape).to(self.dtype)
+
+
+def _edges_of(parts: Sequence[Tensor]) -> tuple[_PartEdge, ...]:
+    """Return the edges of the parts that have gradients."""
+    return tuple(
+        _PartEdge(get_gradient_edge(part), part.shape, part.dtype) for part in parts if part.requires_grad
+    )
 
 
 class BackwardSums:
@@ -69,10 +73,12 @@ class BackwardSums:
                 self.with_sum_as_x[before].append(number)
         self.stream_beginnings: list[GradientEdge] = []
         self.x: dict[int, GradientEdge] = {}
-        self.addends: dict[int, tuple[_AddendEdge | None, _AddendEdge | None]] = {}  # h and F
+        self.parts: dict[int, tuple[tuple[_PartEdge, ...], tuple[_PartEdge, ...]]] = {}  # of h and of F
         self.direct: dict[int, Tensor] = {}  # direct terms, kept until dE/dx_l is known
         self.handles: list[RemovableHandle] = []
         self.graph_task: int | None = None  # the number that autograd gives the measured pass
+        self.are_values_packed = False  # whether the nodes keep their values elsewhere, as checkpoints do
+        self.root: Node = None  # the node of the loss
         self.energies = Energies(careful)
         self.direct_term = DirectTerm(
             junctions, sums, self._product, self._direct_term, self.x, start, self.energies
@@ -87,6 +93,7 @@ class BackwardSums:
         if not self.stream_beginnings:
             return
         self.direct_term.begin_backward()
+        self.root = loss.grad_fn
         try:
             torch.autograd.grad(loss, self.stream_beginnings, allow_unused=True)
         except RuntimeError as error:
@@ -96,10 +103,12 @@ class BackwardSums:
         """Remove the hooks, and let the graph be freed now and not by the garbage collector."""
         for handle in self.handles:
             handle.remove()
-        for kept in (self.stream_beginnings, self.x, self.addends, self.direct):
+        for kept in (self.stream_beginnings, self.x, self.parts, self.direct):
             kept.clear()
         self.energies.release()
         self.direct_term.release()
+        self.root = None
+        self.__dict__.pop("rank", None)
         del self.direct_term  # It knows this object, and a circle would be freed by the collector alone.
 
     def note_x(self, number: int, x: Tensor) -> None:
@@ -108,16 +117,16 @@ class BackwardSums:
             self.x[number] = get_gradient_edge(x)
             self._hook(x, lambda gradient: self._receive_x_gradient(number, gradient))
 
-    def note_addends(self, number: int, h: Tensor, f: Tensor) -> None:
-        """Take note of both addends, before an addition in place moves their edges."""
+    def note_parts(self, number: int, h: Sequence[Tensor], f: Sequence[Tensor]) -> None:
+        """Take note of the parts of h and F, before an addition in place moves their edges."""
         junction = self.junctions[number]
-        if junction.x_is_addend and h.requires_grad:
-            self.x[number] = get_gradient_edge(h)
+        if junction.x_is_addend and h[0].requires_grad:
+            self.x[number] = get_gradient_edge(h[0])
             if junction.whose_sum_is_x not in self.sums:
-                self._hook(h, lambda gradient: self._receive_x_gradient(number, gradient))
+                self._hook(h[0], lambda gradient: self._receive_x_gradient(number, gradient))
         if junction.previous not in self.sums and number in self.x:
             self.stream_beginnings.append(self.x[number])
-        self.addends[number] = _AddendEdge.of(h), _AddendEdge.of(f)
+        self.parts[number] = _edges_of(h), _edges_of(f)
 
     def note_sum(self, number: int, y: Tensor) -> None:
         """Take note of y_l."""
@@ -205,27 +214,35 @@ class BackwardSums:
     def _branch_energy(self, number: int, gradient: Tensor) -> Tensor | None:
         branch_x = self.junctions[number].branch_x
         x = self.x.get(number if branch_x is None else branch_x)
-        branch = self._through(self.addends[number][1], x, gradient)
+        branch = self._through(self.parts[number][1], x, gradient)
         return None if branch is None else self._energy(branch)
 
     def _direct_term(self, number: int, gradient: Tensor) -> Tensor | None:
         """Return the gradient of x_l through h, given that of y_l."""
-        h, _ = self.addends[number]
+        h, _ = self.parts[number]
         if self.junctions[number].x_is_addend:
-            return gradient if h is None else h.gradient(gradient)
+            return h[0].gradient(gradient) if h else gradient
         return self._through(h, self.x.get(number), gradient)
 
-    def _through(self, addend: _AddendEdge | None, x: GradientEdge | None, gradient: Tensor) -> Tensor | None:
-        """Return the gradient of x_l through one addend alone, given that of y_l."""
-        if addend is None or x is None:
+    def _through(self, parts: Sequence[_PartEdge], x: GradientEdge | None, gradient: Tensor) -> Tensor | None:
+        """Return the gradient of x_l through h or F alone, given that of y_l."""
+        if not parts or x is None:
             return None
-        return self._product(addend.edge, x, addend.gradient(gradient))
+        return self._product([(part.edge, part.gradient(gradient)) for part in parts], x)
 
-    def _product(self, of: GradientEdge, by: GradientEdge, gradient: Tensor) -> Tensor | None:
-        """Return the gradient at the edge `by`, given that at the edge `of`."""
-        with torch.enable_grad():
-            (product,) = torch.autograd.grad([of], [by], [gradient], retain_graph=True, allow_unused=True)
-        return product
+    def _product(self, of: Sequence[tuple[GradientEdge, Tensor]], by: GradientEdge) -> Tensor | None:
+        """Return the gradient at the edge `by`, given those at later edges."""
+        if self.are_values_packed:  # What a node needs may be had once in each backward pass.
+            edges, gradients = zip(*of, strict=True)
+            with torch.enable_grad():
+                return torch.autograd.grad(edges, [by], gradients, retain_graph=True, allow_unused=True)[0]
+        later = [((edge.node, edge.output_nr), gradient) for edge, gradient in of]
+        return product(later, (by.node, by.output_nr), self.rank)
+
+    @cached_property
+    def rank(self) -> dict[Node, int]:
+        """The position of each node of the graph in an order of computation."""
+        return {node: rank for rank, node in enumerate(inputs_first([self.root]))}
 
     def _receive_x_gradient(self, number: int, gradient: Tensor) -> None:
         if (sums := self.sums.get(number)) is None:  # This pass does not add at the junction.

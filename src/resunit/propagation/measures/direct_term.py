@@ -18,8 +18,8 @@ from resunit.propagation.measures.energies import Energies
 from resunit.propagation.measures.junction_sums import JunctionSums
 from resunit.propagation.measures.reached_streams import junctions_before, passed_between
 
-# It is given the edge that a gradient starts from, the edge where it is asked for, and the gradient.
-Product = Callable[[GradientEdge, GradientEdge, Tensor], Tensor | None]
+# It is given the edges that gradients start from, with the gradients, and the edge where it is asked for.
+Product = Callable[[Sequence[tuple[GradientEdge, Tensor]], GradientEdge], Tensor | None]
 # It is given the number of a junction and a gradient of y_l; it returns the gradient of x_l through h.
 ThroughShortcut = Callable[[int, Tensor], Tensor | None]
 # It is given the gradient of a value that y_l is a view of; it returns that of y_l.
@@ -200,7 +200,7 @@ class DirectTerm:
 
     def _product_at_sum(self, of: GradientEdge, number: int, gradient: Tensor) -> Tensor | None:
         """Return the gradient of y_l, given that at the edge `of`."""
-        product = self.product(of, self.y[number], gradient)
+        product = self.product([(of, gradient)], self.y[number])
         return None if product is None else self._at_sum(number, product)
 
     def _at_sum(self, number: int, gradient: Tensor) -> Tensor:

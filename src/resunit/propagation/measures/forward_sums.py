@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._C._autograd import _top_saved_tensors_default_hooks
 
 from resunit.propagation.detect.found_junction import FoundJunction, TensorLocation
 from resunit.propagation.detect.layout import Layout
@@ -98,6 +99,8 @@ class ForwardSums:
     def on_call(self, site: CallSite, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Call the function, sum if it adds at a junction, and return its result."""
         call = self.calls.recognise(site, args, kwargs)
+        if _top_saved_tensors_default_hooks(False) is not None:
+            self.backward.are_values_packed = True
 
         def compute() -> Any:
             return function(*args, **kwargs)
@@ -125,12 +128,9 @@ class ForwardSums:
     def _add(self, call: JunctionCall, original: Callable[[], Tensor]) -> Tensor:
         """Sum over the addends, add, and sum over the result."""
         number, junction = call.number, self.junctions[call.number]
-        with torch.enable_grad():
-            # Both are computed before the addition, because the addition may be in place.
-            h, f = call.shortcut.value(), call.branch.value()
-        self.backward.note_addends(number, h, f)
+        self.backward.note_parts(number, call.shortcut, call.branch)
         with torch.no_grad():
-            h, f = h.detach(), f.detach()
+            h, f = call.h().detach(), call.f().detach()
             if h.shape != f.shape:
                 h, f = torch.broadcast_tensors(h, f)
             flat_h, flat_f = self.flatten(h, f)

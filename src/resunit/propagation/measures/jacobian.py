@@ -58,7 +58,7 @@ class _JunctionEdges:
     def on_call(self, site: CallSite, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         call = self.calls.recognise(site, args, kwargs)
         if call is not None and self.junctions[call.number].x_is_addend:
-            self.x[call.number] = get_gradient_edge(call.shortcut.inputs[0])
+            self.x[call.number] = get_gradient_edge(call.shortcut[0])
         result = function(*args, **kwargs)
         if call is not None:
             like = torch.empty_like(result, requires_grad=False)

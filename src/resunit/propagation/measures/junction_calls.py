@@ -1,55 +1,64 @@
 """Recognising, in later passes, the calls that add at known junctions."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from resunit.propagation.detect.additions import Addend, addends_of
-from resunit.propagation.detect.found_junction import FoundJunction
+from resunit.propagation.detect.additions import addends_of
+from resunit.propagation.detect.found_junction import AddingCall, FoundJunction
 from resunit.propagation.forward.call_tracing import CallSite, CallTracer
 from resunit.propagation.forward.inputs import Inputs, run_forward
 from resunit.propagation.forward.loss import Loss, compute_loss
 
 
 class JunctionCall(NamedTuple):
-    """A call that adds at a known junction.
+    """The call that makes the sum of a known junction.
 
     Attributes:
         number: the number of the junction.
-        shortcut: the addend h(x_l).
-        branch: the addend F(x_l).
+        shortcut: the parts of h(x_l).
+        branch: the parts of F(x_l).
     """
 
     number: int
-    shortcut: Addend
-    branch: Addend
+    shortcut: tuple[Tensor, ...]
+    branch: tuple[Tensor, ...]
+
+    def h(self) -> Tensor:
+        """Return the shortcut, which may have a smaller shape than the sum; a part alone is returned as it is."""
+        return sum(self.shortcut[1:], self.shortcut[0])
+
+    def f(self) -> Tensor:
+        """Return the branch in the same way."""
+        return sum(self.branch[1:], self.branch[0])
 
 
 class _Place(NamedTuple):
-    """What a call adds at a junction.
+    """A call that adds parts of a junction.
 
     Attributes:
         number: the number of the junction.
-        shortcut_index: which addend is the shortcut, or the sum so far.
-        adds_shortcut: whether the other addend is a further part of the shortcut, and no branch.
-        overwritten: the number of the addend that has other values when the call that makes y_l comes.
-        is_last: whether the call makes the sum y_l.
+        adding: the call.
+        is_last: whether it makes the sum y_l.
+        calls: how many calls add parts of the junction.
     """
 
     number: int
-    shortcut_index: int
-    adds_shortcut: bool
-    overwritten: int | None
+    adding: AddingCall
     is_last: bool
+    calls: int
 
 
-class _SoFar(NamedTuple):
-    """The addends of a junction that earlier calls have added."""
+@dataclass
+class _Parts:
+    """The parts of a junction that calls have added so far."""
 
-    shortcuts: tuple[Addend, ...]
-    branches: tuple[Addend, ...]
+    shortcut: list[Tensor] = field(default_factory=list)
+    branch: list[Tensor] = field(default_factory=list)
+    calls: int = 0
 
 
 class JunctionCalls:
@@ -62,51 +71,42 @@ class JunctionCalls:
     def __init__(self, junctions: Sequence[FoundJunction]):
         self._places: dict[CallSite, _Place] = {}
         for number, junction in enumerate(junctions):
-            for earlier in junction.earlier:
-                self._places[earlier.call] = _Place(
-                    number, earlier.shortcut_index, earlier.adds_shortcut, earlier.overwritten, is_last=False
-                )
-            self._places[junction.call] = _Place(
-                number, junction.shortcut_index, junction.adds_shortcut, None, is_last=True
-            )
-        self._so_far: dict[int, _SoFar] = {}
+            for adding in junction.calls:
+                is_last = adding is junction.calls[-1]
+                self._places[adding.call] = _Place(number, adding, is_last, len(junction.calls))
+        self._so_far: dict[int, _Parts] = {}
 
     def recognise(self, site: CallSite, args: tuple[Any, ...], kwargs: dict[str, Any]) -> JunctionCall | None:
-        """Return the junction that a call adds at, or None if it is no such call.
+        """Return the junction whose sum a call makes, or None if it is no such call.
 
-        In x + F(x) + G(x) the last call adds at the junction; the calls before it are remembered until then.
+        In x + F(x) + G(x) the last call makes the sum; the parts that calls before it add are remembered until then.
         """
         place = self._places.get(site)
         if place is None or (addends := addends_of(site.function, args, kwargs)) is None:
             return None
-        both = [_kept(addend) if i == place.overwritten else addend for i, addend in enumerate(addends)]
-        shortcut, other = both[place.shortcut_index], both[1 - place.shortcut_index]
-        so_far = self._so_far.pop(place.number, None)
-        if so_far is None:
-            so_far = _SoFar((shortcut,), (other,))
-        elif place.adds_shortcut:
-            so_far = _SoFar((*so_far.shortcuts, other), so_far.branches)
-        else:
-            so_far = _SoFar(so_far.shortcuts, (*so_far.branches, other))
+        number, adding = place.number, place.adding
+        parts = self._so_far.setdefault(number, _Parts())
+        is_beginning = not parts.calls
+        parts.calls += 1
+        for index in (0, 1):
+            # Where a pass leaves the first branch out, what would be the sum so far is the shortcut.
+            role = "shortcut" if is_beginning and adding.roles[index] == "sum" else adding.roles[index]
+            is_lost = not place.is_last and index == adding.overwritten
+            if role != "sum":
+                values = parts.shortcut if role == "shortcut" else parts.branch
+                values.append(_kept(addends[index]) if is_lost else addends[index])
         if not place.is_last:
-            self._so_far[place.number] = so_far
             return None
-        return JunctionCall(place.number, _sum_of(so_far.shortcuts), _sum_of(so_far.branches))
+        del self._so_far[number]
+        if adding.roles == ("sum", "sum") and parts.calls < place.calls:
+            return None  # One of the two sums is not made in this pass.
+        return JunctionCall(number, tuple(parts.shortcut), tuple(parts.branch))
 
 
-def _kept(addend: Addend) -> Addend:
-    """Return an addend whose values stay as they are when the call replaces them by the sum."""
+def _kept(addend: Tensor) -> Tensor:
+    """Return a copy of an addend whose values the call replaces by the sum."""
     with torch.enable_grad():
-        value = addend.value().clone()
-    return Addend((value,), lambda: value)
-
-
-def _sum_of(addends: Sequence[Addend]) -> Addend:
-    """Return the sum of several addends as one addend."""
-    if len(addends) == 1:
-        return addends[0]
-    inputs = tuple(tensor for addend in addends for tensor in addend.inputs)
-    return Addend(inputs, lambda: sum((addend.value() for addend in addends[1:]), addends[0].value()))
+        return addend.clone()
 
 
 # It is given the call and a function that adds; it returns the sum that the network goes on with.

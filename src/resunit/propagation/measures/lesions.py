@@ -33,7 +33,7 @@ def _leave_out(number: int | None) -> AddAtJunction:
     def add(call: JunctionCall, original: Callable[[], Tensor]) -> Tensor:
         if call.number != number:
             return original()
-        h = call.shortcut.value().clone()  # It is computed first, because the addition may be in place.
+        h = call.h().clone()  # It is computed first, because the addition may be in place.
         return original().copy_(h)  # The tensor of the sum is kept, because others may already hold it.
 
     return add

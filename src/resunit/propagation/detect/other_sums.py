@@ -1,4 +1,4 @@
-"""Leaving out global contexts: one value for all positions, which a branch adds to its own features."""
+"""Leaving out sums that join other things than x and its branch: contexts, and streams that both go on."""
 
 import math
 
@@ -37,6 +37,33 @@ def without_contexts(
 
     contexts = {id(junction) for junction in broadcast if is_context(junction)}
     return [junction for junction in joined if id(junction) not in contexts]
+
+
+def without_sums_of_streams(
+    graph: Graph, dominators: Dominators, joined: list[JoinedAddition]
+) -> list[JoinedAddition]:
+    """Leave out a sum of an affine map of x and of what is read from a stream that goes on elsewhere.
+
+    The stream is no branch of x: it has junctions of its own, and the affine map begins another stream (Han et
+    al. 2021: "Transformer in Transformer"), or is an input that each step of a loop takes once more.
+    """
+    if not any(junction.paths.shortcut.kind == "projection" for junction in joined):
+        return joined
+    post_dominators = PostDominators(graph)
+
+    def reads(outer: JoinedAddition, inner: JoinedAddition) -> bool:
+        value = (inner.sum, 0)
+        return (
+            graph.rank[outer.paths.shortcut.x[0]] < graph.rank[inner.sum] < graph.rank[outer.sum]
+            and all(dominators.dominates(value, edge) for edge in outer.paths.branch)
+            and not post_dominators.post_dominates(outer.sum, value)
+        )
+
+    return [
+        junction
+        for junction in joined
+        if junction.paths.shortcut.kind != "projection" or not any(reads(junction, other) for other in joined)
+    ]
 
 
 def _is_broadcast(junction: JoinedAddition) -> bool:
