@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from resunit.errors import unknown
-from resunit.io.fields import check
+from resunit.io.fields import check_value
 
 NormalisationKind = Literal["channel", "pixel"]
 
@@ -99,7 +99,7 @@ class Normalisation:
             UsageError: the kind is unknown.
             KeyError, TypeError, ValueError: mean or std is missing or holds no numbers.
         """
-        kind = check("normalisation.kind", document["kind"], NormalisationKind)
+        kind = check_value("normalisation.kind", document["kind"], NormalisationKind)
         mean, std = (torch.tensor(document[name], dtype=torch.float32) for name in ("mean", "std"))
         return cls(kind, mean, std)
 

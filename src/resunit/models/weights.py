@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import resunit
 from resunit.errors import FileFormatError, ForeignFile, UsageError
-from resunit.io.fields import check, from_json, to_json
+from resunit.io.fields import check_value, from_json, to_json
 from resunit.io.tensors import NO_METADATA, read_record, read_tensors, write_tensors
 from resunit.models.design_source import DesignSource
 from resunit.models.designs import DESIGNS, unknown_design
@@ -206,11 +206,11 @@ def record_from_json(path: Path, record: Mapping[str, Any]) -> NetworkRecord:
         KeyError: a field is missing.
     """
     format_of(record, WEIGHTS_FORMAT, str(path))
-    classes = check("classes", record["classes"], tuple[str, ...])
-    preprocessing = check("preprocessing", record["preprocessing"], Mapping[str, Any])
-    result = check("result", record["result"], Mapping[str, Any])
+    classes = check_value("classes", record["classes"], tuple[str, ...])
+    preprocessing = check_value("preprocessing", record["preprocessing"], Mapping[str, Any])
+    result = check_value("result", record["result"], Mapping[str, Any])
     for name in ("data", "precision"):
-        check(f"result.{name}", result.get(name), str | None)
+        check_value(f"result.{name}", result.get(name), str | None)
     return NetworkRecord(path, classes, preprocessing, result)
 
 
