@@ -1,6 +1,7 @@
 """What each step trains on is determined by (seed, epoch, index) alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -67,6 +68,28 @@ def test_starting_anywhere_gives_the_same_batches(start: int) -> None:
 def test_an_epoch_shows_no_image_twice() -> None:
     epoch = [joined(groups)[1] for groups in BATCHES.between(0, BATCHES.per_epoch, as_they_are)]
     assert len(torch.cat(epoch).unique()) == 48
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"ghost_batch_size": 4},
+        {"augmentation": Augmentation(padding=2, padding_mode="reflect", flip="alternating")},
+        {"augmentation": Augmentation(padding=0, flip="none")},
+        {"chances": torch.arange(1.0, 51.0)},
+        {"distributed": Distributed(1, 2, torch.device("cpu"))},
+    ],
+)
+def test_the_table_of_an_epoch_gives_the_images_that_the_plan_says(changes: dict[str, Any]) -> None:
+    """The device looks them up in a copy of the plan, here also in the middle of an epoch and at its end."""
+    batches = replace(BATCHES, **changes)
+    by_plan = batches.made_by_host(2, 8, lambda step: 24 if step < 5 else 32)
+    by_table = batches.between(2, 8, lambda step: 24 if step < 5 else 32)
+    assert batches.work_of_host is None
+    for one, other in zip(by_plan, by_table, strict=True):
+        assert [len(batch.labels) for batch in one] == [len(batch.labels) for batch in other]
+        assert_same(one, other)
 
 
 def test_images_grow_when_the_recipe_says() -> None:
