@@ -9,6 +9,7 @@ import torch
 from resunit.data import Augmentation, Normalisation, Split
 from resunit.training.batches import Batches, GhostBatch
 from resunit.training.distributed import Distributed
+from resunit.training.operator_record import OperatorRecord
 from resunit.training.recipes import named_recipe
 from resunit.training.schedule import train_size
 
@@ -90,6 +91,26 @@ def test_the_table_of_an_epoch_gives_the_images_that_the_plan_says(changes: dict
     for one, other in zip(by_plan, by_table, strict=True):
         assert [len(batch.labels) for batch in one] == [len(batch.labels) for batch in other]
         assert_same(one, other)
+
+
+def test_the_images_of_a_step_are_computed_where_they_lie() -> None:
+    """On a device without numbers: nothing is copied to it or from it after the step was prepared."""
+    meta = torch.device("meta")
+    split, normalisation = BATCHES.split, BATCHES.normalisation
+    batches = replace(
+        BATCHES,
+        split=split.to(meta),
+        normalisation=normalisation.to(meta),
+        distributed=Distributed(0, 1, meta),
+    )
+    feed = batches.feed(2, 4, lambda _step: 24)
+    for step in (2, 3):
+        feed.prepare(step)
+        with OperatorRecord() as record:
+            (batch,) = feed.ghost_batches()
+        assert record.calls
+        assert record.questions == []
+        assert (batch.images.device, batch.labels.device) == (meta, meta)
 
 
 def test_images_grow_when_the_recipe_says() -> None:

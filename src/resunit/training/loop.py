@@ -258,6 +258,7 @@ def _train_steps(
     pace = CheckpointPace(setup.recipe.checkpoint_every)
     with closing(setup.batches.feed(state.step, setup.steps, setup.image_size_at)) as feed:
         step = TrainingStep(setup, model, feed)
+        step.capture_if_possible(display.say)
         for number in range(state.step, setup.steps):
             if setup.ends_early(state):
                 break

@@ -57,6 +57,10 @@ class RecipeOptimizer:
             matrix.grad = None if gradient is None else view_as_matrix(gradient)
         for optimizer, _ in self.stepped:
             optimizer.step()
+        self.clear()
+
+    def clear(self) -> None:
+        """Clear the gradients."""
         for parameter in self.parameters.values():
             parameter.grad = None
 
@@ -98,7 +102,9 @@ def _elementwise(recipe: Recipe, named: Mapping[str, nn.Parameter]) -> SGD | Ada
         for kind in sorted(set(kinds.values()))
     ]
     if recipe.optimizer == "adamw":
-        return AdamW(groups, lr=recipe.learning_rate, betas=(recipe.momentum, 0.999), fused=True)
+        capturable = next(iter(named.values())).is_cuda
+        betas = (recipe.momentum, 0.999)
+        return AdamW(groups, lr=recipe.learning_rate, betas=betas, fused=True, capturable=capturable)
     return SGD(
         groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
     )

@@ -192,6 +192,9 @@ class Recipe:
     activation_checkpointing: Annotated[Literal["auto", "fast", "small"], MACHINE] = "auto"
     """All activations are stored for the backward pass (fast), or most are computed again (small), so that memory
     grows with the square root of the depth; auto means fast where that fits. The weights are the same."""
+    capture: Annotated[bool, MACHINE] = True
+    """On one GPU, a step is captured as a CUDA graph and repeated by a single call, where that is possible. The
+    weights are the same."""
     checkpoint_every: Annotated[int | None, COUNT, MACHINE] = None
     """A checkpoint is written each time this many steps have passed, and at least every 10 minutes; none: whenever
     the last one took less than 1 % of the time since it. One is written at the end in any case."""

@@ -1,14 +1,17 @@
 """A training step: what the host sets before it, and the program that the device computes by itself."""
 
 import hashlib
+from collections.abc import Callable
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from resunit.training.batches import Feed, GhostBatch
+from resunit.training.captured_work import CapturedWork
 from resunit.training.ghost_batch_norm import count_ghost_batches, set_momentum
 from resunit.training.precision import autocast
+from resunit.training.recipe import is_own_design
 from resunit.training.setup import TrainingSetup
 from resunit.training.totals import StepTotals
 
@@ -31,6 +34,19 @@ class TrainingStep:
         """
         self.setup, self.model, self.feed = setup, model, feed
         self.totals = StepTotals(setup.distributed.device, setup.batches.dtype)
+        self.captured: CapturedWork | None = None
+
+    def capture_if_possible(self, say: Callable[[str], None]) -> None:
+        """Let a GPU repeat the work of a step as a CUDA graph; where that is not possible, tell the user why."""
+        if self.setup.distributed.device.type == "cpu":
+            return
+        obstacle = find_obstacle_to_capture(self.setup)
+        if obstacle is not None:
+            say(f"steps are not captured as a CUDA graph: {obstacle}")
+            return
+        is_own = self.setup.spec is None or is_own_design(self.setup.spec.design)
+        device, clear = self.setup.distributed.device, self.setup.optimizer.clear
+        self.captured = CapturedWork(device, self.compute, clear, say, watched=is_own)
 
     @property
     def unread(self) -> int:
@@ -40,7 +56,10 @@ class TrainingStep:
     def train(self, step: int) -> None:
         """Train step number `step`, counted from 0, on this rank's ghost batches."""
         self.prepare(step)
-        self.compute()
+        if self.captured is None:
+            self.compute()
+        else:
+            self.captured.run(self.setup.image_size_at(step))
 
     def read(self) -> list[tuple[float, int]]:
         """Wait for the device, and return what the steps since the last reading gave.
@@ -98,6 +117,20 @@ class TrainingStep:
         distributed.all_reduce(totals)
         self.totals.store(totals)
         setup.optimizer.step()
+
+
+def find_obstacle_to_capture(setup: TrainingSetup) -> str | None:
+    """Return why the steps of a run cannot be captured, as far as that is known before the first; None if they can."""
+    device = setup.distributed.device
+    if not setup.recipe.capture:
+        return "the recipe says so"
+    if device.type != "cuda":
+        return f"{device} has none"
+    if setup.distributed.world_size > 1:
+        return "several processes train together"
+    if setup.recipe.activation_checkpointing == "small":
+        return "activations are computed again, which asks for the state of the random numbers"
+    return setup.batches.work_of_host
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
