@@ -20,7 +20,7 @@ pytestmark = pytest.mark.gpu
 
 DEVICE = "cuda"
 SMALL: dict[str, Any] = {
-    "data": "cifar10-sample", "steps": 12, "batch_size": 64, "device": DEVICE, "tta": False,
+    "data": "cifar10-sample", "steps": 12, "batch_size": 64, "device": DEVICE, "cudnn_benchmark": False, "tta": False,
     "evaluate_steps": 5, "checkpoint_every": 4,
 }  # fmt: skip
 CASES: dict[str, tuple[str, dict[str, Any]]] = {

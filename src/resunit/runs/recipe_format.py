@@ -11,6 +11,7 @@ RECIPE_FORMAT = 2
 WITHOUT_EFFECT = (
     "format", "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps",
     "evaluation_images", "tta", "checkpoint_every", "watch_propagation", "capture",
+    "cudnn_benchmark",
 )  # fmt: skip
 
 NAMES_SINCE_FORMAT_1 = {

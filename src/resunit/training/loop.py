@@ -18,6 +18,7 @@ from resunit.training.clock import Clock
 from resunit.training.display import Display
 from resunit.training.launch import check_can_be_found_again, count_restarts
 from resunit.training.own_network import OwnNetwork, keeping_settings
+from resunit.training.precision import choosing_kernels
 from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
@@ -207,7 +208,11 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
     """Train from `state` to the last step, and write how the run ended."""
     model = setup.distributed.wrap(setup.network).train()
     is_visible = setup.distributed.is_main and not quiet
-    with stop_requests() as stop, Display(setup, state, is_visible) as display:
+    with (
+        choosing_kernels(setup.distributed.device, by_time=setup.recipe.cudnn_benchmark),
+        stop_requests() as stop,
+        Display(setup, state, is_visible) as display,
+    ):
         clock = Clock()
         _evaluate_if_due(state, setup, writer, display, clock, stop)
         ended = _train_steps(state, setup, model, writer, display, clock, stop)

@@ -29,7 +29,7 @@ class TrainingSetup:
     """The network, the data and everything else that a run computes with."""
 
     recipe: Recipe
-    """It is resolved: its batch size is a number, its precision is "bf16", "fp32" or "fp64", and its
+    """It is resolved: its batch size is a number, its precision is "bf16", "tf32", "fp32" or "fp64", and its
     activation checkpointing is "fast" or "small"."""
     distributed: Distributed
     dataset: AnyDataset
