@@ -47,6 +47,9 @@ GPU_PYTHON = PYTHONPATH=src $(if $(wildcard .venv/test),$(BIN)/python,$(PYTHON))
 test-gpu:  ## what only a GPU can show; says so in one line where there is none
 	@$(GPU_PYTHON) -m tests.gpu
 
+bench-gpu:  ## measure training steps on the GPU of this machine, in at most four minutes
+	@$(GPU_PYTHON) -m benchmarks gpu
+
 SUBJECTS := train program growth memory infer busy startup watch accuracy sweep
 bench: .venv/test  ## measure everything, on an idle machine; writes docs/performance.md
 	for subject in $(SUBJECTS); do $(BIN)/python -m benchmarks $$subject || exit; done
@@ -72,4 +75,4 @@ chromium:
 	$(BIN)/pip install --disable-pip-version-check --constraint $(CONSTRAINTS) $(addprefix --extra-index-url ,$(TORCH_INDEX)) --editable '.[$(EXTRAS)]'
 	touch $@
 
-.PHONY: run check format types test pytest test-avx2 test-full docs test-gpu faults bench bench-avx2 chromium
+.PHONY: run check format types test pytest test-avx2 test-full docs test-gpu faults bench bench-avx2 bench-gpu chromium
