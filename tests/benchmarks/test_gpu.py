@@ -21,7 +21,9 @@ def test_without_a_gpu_it_says_so_in_one_line(
     assert run(app, ["gpu", "--out", str(tmp_path)]) == FAILED
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.splitlines() == ["resunit: there is no GPU here that torch can use, so nothing is measured"]
+    assert said.err.splitlines() == [
+        "resunit: there is no GPU here that torch can use, so nothing is measured"
+    ]
     assert not list(tmp_path.iterdir())
 
 

@@ -1,5 +1,6 @@
 """`python -m tests.gpu`: run the tests that need a GPU, or say in one line that there is none."""
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ def main() -> int:
         return 0
     import pytest
 
+    os.environ["TESTS_ON_GPU"] = "1"  # for tests/conftest.py, which hides GPUs from all other tests
     # The options in pyproject.toml would leave these tests out, and need plugins that they can do without.
     options = "addopts=--import-mode=importlib --strict-markers --durations=5"
     return int(pytest.main(["-o", options, "-m", "gpu", str(Path(__file__).parent)]))
