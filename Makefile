@@ -32,7 +32,7 @@ test-avx2: .venv/test  ## the tests of all arithmetic, as an x86-64 processor wi
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest tests/ops tests/inference tests/training
 
 test-full: check docs chromium  ## all tests, with the full data set and a browser, the floor of coverage, and the site
-	$(BIN)/pytest -m 'full or not full' --cov --cov-report=term
+	$(BIN)/pytest -m 'not gpu' --cov --cov-report=term
 
 docs: .venv/test  ## the documentation site, in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -41,6 +41,14 @@ docs: .venv/test  ## the documentation site, in site/; a warning is an error
 FAULTS ?=
 faults: .venv/test  ## kill, starve and damage runs many times; prints a table
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults $(FAULTS)
+
+# A machine with a GPU often has a torch of its own: without .venv, these two install nothing and take that of PYTHON.
+GPU_PYTHON = PYTHONPATH=src $(if $(wildcard .venv/test),$(BIN)/python,$(PYTHON))
+test-gpu:  ## what only a GPU can show; says so in one line where there is none
+	@$(GPU_PYTHON) -m tests.gpu
+
+bench-gpu:  ## measure training steps on the GPU of this machine, in at most four minutes
+	@$(GPU_PYTHON) -m benchmarks gpu
 
 SUBJECTS := train program growth memory infer busy startup watch accuracy sweep
 bench: .venv/test  ## measure everything, on an idle machine; writes docs/performance.md
@@ -67,4 +75,4 @@ chromium:
 	$(BIN)/pip install --disable-pip-version-check --constraint $(CONSTRAINTS) $(addprefix --extra-index-url ,$(TORCH_INDEX)) --editable '.[$(EXTRAS)]'
 	touch $@
 
-.PHONY: run check format types test pytest test-avx2 test-full docs faults bench bench-avx2 chromium
+.PHONY: run check format types test pytest test-avx2 test-full docs test-gpu faults bench bench-avx2 bench-gpu chromium

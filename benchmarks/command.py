@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks import accuracy, busy, growth, infer, memory, program, startup, sweep, train, watch
+from benchmarks import accuracy, busy, gpu, growth, infer, memory, program, startup, sweep, train, watch
 from benchmarks.processes import MeasurementError
 from benchmarks.records import BenchmarkRecord, current_time, describe_benchmark_machine, path_of
 from benchmarks.session import Session
@@ -30,6 +30,7 @@ SUBJECTS: dict[str, Callable[..., None]] = {
     "watch": watch.measure,
     "accuracy": accuracy.measure,
     "sweep": sweep.measure,
+    "gpu": gpu.measure,
 }
 COUNTS = ("batch_size", "rounds", "train_seeds")
 
@@ -57,7 +58,7 @@ def measure_subject(subject: str, options: Mapping[str, Any], out: Path, quiet: 
         if name in COUNTS and value < 1:
             raise UsageError(f"{option(name)} must be at least 1, not {value}")
     session, started, machine = Session(shown=not quiet), current_time(), describe_benchmark_machine()
-    if not supports_bf16(torch.device("cpu")):
+    if subject != "gpu" and not supports_bf16(torch.device("cpu")):
         session.notice("this processor does not compute in bf16: the best configurations use fp32")
     measure(session, **options, **({"out": out} if "out" in known else {}))
     if not session.measurements:

@@ -95,6 +95,14 @@ HEADINGS = {
         "One measurement is compared with a forward and a backward pass of the same network on the same batch.\n"
         "A training with `watch_propagation` is compared with the same training without it.",
     ),
+    "gpu": Heading(
+        "On a GPU",
+        "`resunit captured` is a training step as `resunit train` repeats it, with data, augmentation and bf16.\n"
+        "`resunit uncaptured` is the same step, started by the host operator by operator (`--no-capture`).\n"
+        "The own loop trains the network of resunit on one batch that lies on the GPU; pytorchcv trains its own.\n"
+        "Their default is fp32 with torch's settings; at their best they are channels-last, with bf16 autocast and "
+        "fused SGD.",
+    ),
     "accuracy": Heading(
         "Time and arithmetic to an accuracy",
         "The recipes of resunit are trained on CIFAR-10; the tables give means and ranges over seeds.\n"

@@ -19,6 +19,7 @@ OURS_SPINNING = f"{OURS}, threads spinning"
 TORCHVISION = "torchvision"
 BARE_STEP, PROGRAM = "bare step", "resunit train"
 CONVOLUTIONS = "convolutions alone"
+CAPTURED, UNCAPTURED, OWN_LOOP = "resunit captured", "resunit uncaptured", "own loop"
 
 
 @dataclass(frozen=True, eq=False)  # Entries are dictionary keys, although their arguments have no hash.

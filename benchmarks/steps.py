@@ -19,11 +19,12 @@ from resunit.models.network import NetworkSpec
 from resunit.models.summary import count_parameters
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.ops.processor import supports_bf16
+from resunit.training.batches import GhostBatch
 from resunit.training.distributed import start_distributed
-from resunit.training.loop import train_step
 from resunit.training.prepare import assemble
 from resunit.training.recipes import named_recipe
 from resunit.training.setup import TrainingSetup
+from resunit.training.training_step import TrainingStep
 
 TrainingConfiguration = Literal["default", "best", "best+allocator"]
 """How another library trains.
@@ -58,7 +59,29 @@ def prepare_our_step(
         activation_checkpointing=setup.recipe.activation_checkpointing,
         parameters=count_parameters(setup.network),
     )
-    return lambda: train_step(setup, model, ghost_batches, 0), details
+    step = TrainingStep(setup, model, SameImages(ghost_batches))
+
+    def work() -> None:
+        step.train(0)
+        step.read()
+
+    return work, details
+
+
+class SameImages:
+    """Gives each step the same ghost batches, so that nothing but the step is measured."""
+
+    def __init__(self, given: list[GhostBatch]):
+        self.given = given
+
+    def prepare(self, step: int) -> None:
+        pass
+
+    def ghost_batches(self) -> list[GhostBatch]:
+        return self.given
+
+    def close(self) -> None:
+        pass
 
 
 def set_up_ours(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.entries import (
     BARE_STEP,
+    CAPTURED,
     CONVOLUTIONS,
     FAST_MODE,
     FOLDED,
@@ -64,6 +65,8 @@ SHORT_SPIN_COST = 1.05
 FAIR_SHARE, OVER_FAIR_SHARE = 2 / 1.5, 1.4
 OVER_SECOND_TRAINING = 3.0
 # A measurement costs at most four steps, which is 2 % of the time when every 200th step is measured.
+GPU_WITH_TARGETS = "H100"
+GPU_IMAGES_A_SECOND = {"preresnet20": 75_000, "preresnet110": 15_000}
 WATCHED_TIME = 1 + 4 / STEPS_BETWEEN_MEASUREMENTS
 
 
@@ -237,6 +240,22 @@ def check_accuracy(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]
         yield TargetCheck(quantity, arithmetic, petaflop, at_most=True, unit="PFLOP")
 
 
+def check_gpu(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield the speed of captured steps, and how many times as fast as each other entry they are."""
+    for group in group_by_turns(measurements):
+        if CAPTURED not in group:
+            continue
+        ours = group[CAPTURED]
+        name, is_targeted = str(ours.network), GPU_WITH_TARGETS in (ours.details.gpu or "")
+        speed = Spread.of(ours.work / seconds for seconds in ours.seconds)
+        target = GPU_IMAGES_A_SECOND.get(name) if is_targeted else None
+        yield TargetCheck(f"{name} on {ours.details.gpu}: images/s, captured", speed, target, unit="images/s")
+        for entry, other in group.items():
+            if entry != CAPTURED:
+                found = Spread.of_ratios(other.seconds, ours.seconds)
+                yield TargetCheck(f"{name} on {ours.details.gpu}: images/s, captured, over {entry}", found)
+
+
 def units_of(measurement: Measurement) -> int:
     """Return the number of residual units of a network that was measured."""
     assert measurement.details.units is not None
@@ -265,4 +284,5 @@ CHECKS: dict[str, Callable[[Sequence[Measurement]], Iterator[TargetCheck]]] = {
     "startup": check_startup,
     "watch": check_watch,
     "accuracy": check_accuracy,
+    "gpu": check_gpu,
 }

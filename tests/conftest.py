@@ -7,6 +7,10 @@ import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported here, and in the processes that tests start
 
+# Everyday tests compute on the CPU, whose bits they compare, on a machine with a GPU too; `make test-gpu` does not.
+if "TESTS_ON_GPU" not in os.environ:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 # A job in the background ignores SIGINT, and nohup SIGHUP; the processes that tests start would inherit that.
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:

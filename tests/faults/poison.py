@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from resunit.io.tensors import read_tensors
 from resunit.runs.folder import RunFolder
-from resunit.training import loop
-from resunit.training.batches import GhostBatch
 from resunit.training.checkpoints import KIND
 from resunit.training.loss import TrainingLoss
 from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.setup import TrainingSetup
+from resunit.training.training_step import TrainingStep
 from tests.faults.disturbed import run
 from tests.faults.figures import Figures
 from tests.faults.small_runs import SMALL, begin, warm_up
@@ -60,30 +59,28 @@ class Poison:
 
     def install(self) -> None:
         """Replace the function of a step, for the rest of this process."""
-        step_of_loop = loop.train_step
+        train = TrainingStep.train
 
-        def poisoned_step(
-            setup: TrainingSetup, model: nn.Module, ghost_batches: list[GhostBatch], step: int
-        ) -> tuple[float, int]:
+        def train_poisoned(steps: TrainingStep, step: int) -> None:
             if step + 1 != self.step:
-                return step_of_loop(setup, model, ghost_batches, step)
+                return train(steps, step)
             if self.place == "loss":
                 loss = TrainingLoss.__call__
                 TrainingLoss.__call__ = lambda *given: loss(*given) * self.value  # pyright: ignore[reportAttributeAccessIssue]
             if self.place == "gradient":
                 optimize = RecipeOptimizer.step
 
-                def with_poisoned_gradient(optimizer: RecipeOptimizer, rate: float) -> None:
+                def with_poisoned_gradient(optimizer: RecipeOptimizer) -> None:
                     put([p.grad for p in optimizer.parameters.values() if p.grad is not None], self.value)
-                    optimize(optimizer, rate)
+                    optimize(optimizer)
 
                 RecipeOptimizer.step = with_poisoned_gradient  # pyright: ignore[reportAttributeAccessIssue]
-            done = step_of_loop(setup, model, ghost_batches, step)
+            train(steps, step)
             if self.place in AFTER_A_STEP:
-                AFTER_A_STEP[self.place](setup, self.value)
-            return done
+                AFTER_A_STEP[self.place](steps.setup, self.value)
+            return None
 
-        loop.train_step = poisoned_step
+        TrainingStep.train = train_poisoned  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def poison(where: Path, cases: list[Poison] | None = None) -> list[Figures]:

@@ -1,6 +1,7 @@
 """What each step trains on is determined by (seed, epoch, index) alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from resunit.data import Augmentation, Normalisation, Split
 from resunit.training.batches import Batches, GhostBatch
 from resunit.training.distributed import Distributed
+from resunit.training.operator_record import OperatorRecord
 from resunit.training.recipes import named_recipe
 from resunit.training.schedule import train_size
 
@@ -67,6 +69,48 @@ def test_starting_anywhere_gives_the_same_batches(start: int) -> None:
 def test_an_epoch_shows_no_image_twice() -> None:
     epoch = [joined(groups)[1] for groups in BATCHES.between(0, BATCHES.per_epoch, as_they_are)]
     assert len(torch.cat(epoch).unique()) == 48
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"ghost_batch_size": 4},
+        {"augmentation": Augmentation(padding=2, padding_mode="reflect", flip="alternating")},
+        {"augmentation": Augmentation(padding=0, flip="none")},
+        {"chances": torch.arange(1.0, 51.0)},
+        {"distributed": Distributed(1, 2, torch.device("cpu"))},
+    ],
+)
+def test_the_table_of_an_epoch_gives_the_images_that_the_plan_says(changes: dict[str, Any]) -> None:
+    """The device looks them up in a copy of the plan, here also in the middle of an epoch and at its end."""
+    batches = replace(BATCHES, **changes)
+    by_plan = batches.made_by_host(2, 8, lambda step: 24 if step < 5 else 32)
+    by_table = batches.between(2, 8, lambda step: 24 if step < 5 else 32)
+    assert batches.work_of_host is None
+    for one, other in zip(by_plan, by_table, strict=True):
+        assert [len(batch.labels) for batch in one] == [len(batch.labels) for batch in other]
+        assert_same(one, other)
+
+
+def test_the_images_of_a_step_are_computed_where_they_lie() -> None:
+    """On a device without numbers: nothing is copied to it or from it after the step was prepared."""
+    meta = torch.device("meta")
+    split, normalisation = BATCHES.split, BATCHES.normalisation
+    batches = replace(
+        BATCHES,
+        split=split.to(meta),
+        normalisation=normalisation.to(meta),
+        distributed=Distributed(0, 1, meta),
+    )
+    feed = batches.feed(2, 4, lambda _step: 24)
+    for step in (2, 3):
+        feed.prepare(step)
+        with OperatorRecord() as record:
+            (batch,) = feed.ghost_batches()
+        assert record.calls
+        assert record.questions == []
+        assert (batch.images.device, batch.labels.device) == (meta, meta)
 
 
 def test_images_grow_when_the_recipe_says() -> None:

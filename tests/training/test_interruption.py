@@ -10,17 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 import resunit
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine
-from resunit.training import loop
-from resunit.training.batches import GhostBatch
-from resunit.training.loop import train_step
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import TrainingSetup
+from resunit.training.training_step import TrainingStep
 from tests.patience import PATIENCE, wait_for_checkpoint
 from tests.training.command_lines import resume_command, train_command
 
@@ -150,14 +146,13 @@ def test_stopping_waits_for_no_evaluation(tmp_path: Path, monkeypatch: pytest.Mo
     resunit.train(recipe, out=tmp_path / "whole", quiet=True)
     with monkeypatch.context() as signalled:
 
-        def step_with_signal(
-            setup: TrainingSetup, model: nn.Module, ghost_batches: list[GhostBatch], step: int
-        ) -> tuple[float, int]:
+        def train_with_signal(steps: TrainingStep, step: int) -> None:
             if step + 1 == last:
                 signal.raise_signal(signal.SIGTERM)
-            return train_step(setup, model, ghost_batches, step)
+            train(steps, step)
 
-        signalled.setattr(loop, "train_step", step_with_signal)
+        train = TrainingStep.train
+        signalled.setattr(TrainingStep, "train", train_with_signal)
         stopped = resunit.train(recipe, out=tmp_path / "stopped", quiet=True)
     assert (stopped.status, stopped.steps) == ("stopped", last)
     assert [line.step for line in RunFolder(tmp_path / "stopped").read_log()] == ([] if last == 2 else [2])

@@ -17,14 +17,11 @@ from resunit.errors import UsageError
 from resunit.io.tensors import read_tensors
 from resunit.reproduction.experiments.identity import identity_of
 from resunit.runs.folder import RunFolder
-from resunit.training import loop
-from resunit.training.batches import GhostBatch
 from resunit.training.checkpoints import KIND, find_newest_checkpoint
 from resunit.training.kept_weights import KeptWeights
-from resunit.training.loop import train_step
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import TrainingSetup
+from resunit.training.training_step import TrainingStep
 from tests.training.command_lines import resume_command, train_command
 from tests.training.test_interruption import wait_for_checkpoint
 
@@ -147,14 +144,13 @@ def test_average_and_best_weights_resume_bit_for_bit(tmp_path: Path, monkeypatch
     resunit.train(recipe, out=tmp_path / "whole", quiet=True)
     with monkeypatch.context() as signalled:
 
-        def step_with_signal(
-            setup: TrainingSetup, model: nn.Module, ghost_batches: list[GhostBatch], step: int
-        ) -> tuple[float, int]:
+        def train_with_signal(steps: TrainingStep, step: int) -> None:
             if step == 4:
                 signal.raise_signal(signal.SIGTERM)
-            return train_step(setup, model, ghost_batches, step)
+            train(steps, step)
 
-        signalled.setattr(loop, "train_step", step_with_signal)
+        train = TrainingStep.train
+        signalled.setattr(TrainingStep, "train", train_with_signal)
         assert resunit.train(recipe, out=tmp_path / "stopped", quiet=True).status == "stopped"
     assert resunit.resume(tmp_path / "stopped", quiet=True).status == "done"
     assert_same_end(tmp_path / "whole", tmp_path / "stopped")

@@ -49,7 +49,8 @@ def test_sgd_is_torchs(recipe: str) -> None:
     for rate in (0.1, 0.1, 0.01):
         gradients(ours)
         gradients(theirs)
-        optimizer.step(rate)
+        optimizer.set_learning_rate(rate)
+        optimizer.step()
         sgd.param_groups[0]["lr"] = rate
         sgd.step()
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
@@ -64,14 +65,15 @@ def test_state_continues_where_it_was(recipe: Recipe) -> None:
     straight, before = RecipeOptimizer(recipe, whole), RecipeOptimizer(recipe, first)
     for model, optimizer in ((whole, straight), (first, before)):
         gradients(model)
-        optimizer.step(recipe.learning_rate)
+        optimizer.step()
     second = network()
     second.load_state_dict(first.state_dict())
     after = RecipeOptimizer(recipe, second)
     after.load_state({name: tensor.clone() for name, tensor in before.state().items()})
     for model, optimizer in ((whole, straight), (second, after)):
         gradients(model)
-        optimizer.step(recipe.learning_rate / 2)
+        optimizer.set_learning_rate(recipe.learning_rate / 2)
+        optimizer.step()
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
 
 
@@ -83,7 +85,8 @@ def test_adamw_is_torchs() -> None:
     for rate in (1e-3, 1e-3, 1e-4):
         gradients(ours)
         gradients(theirs)
-        optimizer.step(rate)
+        optimizer.set_learning_rate(rate)
+        optimizer.step()
         adamw.param_groups[0]["lr"] = rate
         adamw.step()
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
@@ -100,8 +103,8 @@ def test_gradients_are_scaled_down_to_their_greatest_norm() -> None:
     for parameter in scaled.parameters():
         assert parameter.grad is not None
         parameter.grad *= 0.5 / norm
-    limited.step(0.1)
-    plain.step(0.1)
+    limited.step()
+    plain.step()
     for ours, theirs in zip(clipped.parameters(), scaled.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
@@ -110,7 +113,7 @@ def test_smaller_gradients_are_left_alone() -> None:
     limited, free = network(), network()
     for model, limit in ((limited, 1e6), (free, None)):
         gradients(model)
-        RecipeOptimizer(replace(named_recipe("paper"), max_gradient_norm=limit), model).step(0.1)
+        RecipeOptimizer(replace(named_recipe("paper"), max_gradient_norm=limit), model).step()
     assert all(torch.equal(a, b) for a, b in zip(limited.parameters(), free.parameters(), strict=True))
 
 
@@ -142,7 +145,8 @@ def test_muon_is_torchs_on_the_filter_banks_as_matrices() -> None:
             if name in matrices:
                 assert p.grad is not None
                 matrices[name].grad = p.grad.contiguous().flatten(1).clone()
-        optimizer.step(recipe.learning_rate * fraction)
+        optimizer.set_learning_rate(recipe.learning_rate * fraction)
+        optimizer.step()
         muon.param_groups[0]["lr"] = recipe.muon_learning_rate * fraction
         muon.step()
     for name, p in ours.named_parameters():

@@ -19,11 +19,9 @@ from resunit.errors import DataError, FileFormatError, RunError, UsageError
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine
 from resunit.training import loop
-from resunit.training.batches import GhostBatch
-from resunit.training.loop import train_step
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import TrainingSetup
+from resunit.training.training_step import TrainingStep
 from tests.cli.command_lines import refused
 
 SMALL: dict[str, Any] = {
@@ -177,24 +175,19 @@ def test_a_run_with_own_images_and_module_resumes_bit_for_bit(
     torch.manual_seed(5)
     module, data = Net(), make_dataset(TRAIN, TEST)
     resunit.train(small(), data=data, model=deepcopy(module), out=tmp_path / "whole", quiet=True)
+    train = TrainingStep.train
     for step_of_signal in (0, 2):
         folder = tmp_path / f"stopped-{step_of_signal}"
         with monkeypatch.context() as signalled:
 
-            def step_with_signal(
-                setup: TrainingSetup,
-                model: nn.Module,
-                ghost_batches: list[GhostBatch],
-                step: int,
-                last: int = step_of_signal,
-            ) -> tuple[float, int]:
+            def train_with_signal(steps: TrainingStep, step: int, last: int = step_of_signal) -> None:
                 if step == last:
                     if last == 0:
                         raise KeyboardInterrupt
                     signal.raise_signal(signal.SIGTERM)
-                return train_step(setup, model, ghost_batches, step)
+                train(steps, step)
 
-            signalled.setattr(loop, "train_step", step_with_signal)
+            signalled.setattr(TrainingStep, "train", train_with_signal)
             if step_of_signal:
                 resunit.train(small(), data=data, model=deepcopy(module), out=folder, quiet=True)
             else:

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 import resunit
 from resunit.inference import evaluate_weights
@@ -25,13 +24,11 @@ from resunit.io.ending_signals import ENDING_SIGNALS
 from resunit.io.fields import to_json
 from resunit.runs.folder import RunFolder
 from resunit.runs.record_files import write_json
-from resunit.training import loop
-from resunit.training.batches import GhostBatch
 from resunit.training.process_state import isolated_process_state
 from resunit.training.recipe import Recipe, with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import TrainingSetup
 from resunit.training.threads import OtherThreads
+from resunit.training.training_step import TrainingStep
 
 
 def recipe(name: str = "paper", **changes: Any) -> Recipe:
@@ -73,13 +70,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stopped(folder: Path, threads: int = 3) -> Path:
     """Return the folder of a run that was stopped after its first step, on a machine with `threads` threads."""
 
-    def step_with_signal(*arguments: Any) -> tuple[float, int]:
+    def train_with_signal(steps: TrainingStep, step: int) -> None:
         signal.raise_signal(signal.SIGTERM)
-        return step(*arguments)
+        train_one(steps, step)
 
-    step = loop.train_step
+    train_one = TrainingStep.train
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "train_step", step_with_signal)
+        patch.setattr(TrainingStep, "train", train_with_signal)
         assert resunit.train(recipe(), out=folder, quiet=True).status == "stopped"
     environment = RunFolder(folder).read_environment()
     assert environment is not None
@@ -122,13 +119,13 @@ def test_the_recorded_number_of_threads_is_set_while_a_run_goes_on(
 ) -> None:
     """But never more threads than there are cores, here three."""
     monkeypatch.setattr("resunit.training.threads.available_cores", lambda: 3)
-    folder, seen, step = stopped(tmp_path / "run", recorded), [], loop.train_step
+    folder, seen, step = stopped(tmp_path / "run", recorded), [], TrainingStep.train
 
-    def watching_step(*arguments: Any) -> tuple[float, int]:
+    def train_and_look(steps: TrainingStep, number: int) -> None:
         seen.append(torch.get_num_threads())
-        return step(*arguments)
+        step(steps, number)
 
-    monkeypatch.setattr(loop, "train_step", watching_step)
+    monkeypatch.setattr(TrainingStep, "train", train_and_look)
     with pytest.warns(OtherThreads, match="64") if recorded == 64 else nullcontext():
         resunit.resume(folder, quiet=True)
     assert seen == [min(recorded, 3)]
@@ -142,13 +139,11 @@ class BrokenStepError(Exception):
 
 
 def test_the_host_stays_as_it_was_after_an_exception(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = loop.train_step
+    step = TrainingStep.train
 
-    def spoil_and_break(
-        setup: TrainingSetup, model: nn.Module, ghost_batches: list[GhostBatch], number: int
-    ) -> tuple[float, int]:
+    def spoil_and_break(steps: TrainingStep, number: int) -> None:
         if number == 0:
-            return step(setup, model, ghost_batches, number)
+            return step(steps, number)
         random.random()
         np.random.rand()  # noqa: NPY002
         torch.set_num_threads(torch.get_num_threads() + 1)
@@ -159,7 +154,7 @@ def test_the_host_stays_as_it_was_after_an_exception(tmp_path: Path, monkeypatch
         sys.path.insert(0, "nowhere")
         raise BrokenStepError
 
-    monkeypatch.setattr(loop, "train_step", spoil_and_break)
+    monkeypatch.setattr(TrainingStep, "train", spoil_and_break)
     before = host()
     with pytest.raises(BrokenStepError):
         resunit.train(recipe(), out=tmp_path / "run", quiet=True)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from torch.nn import functional
 
 from resunit.errors import UsageError
 from resunit.training.ghost_batch_norm import MOMENTUM
-from resunit.training.loop import train_step
 from resunit.training.prepare import prepare
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 from resunit.training.resolve import check_shares
+from resunit.training.training_step import TrainingStep
 from tests.training import train_steps
 from tests.training.train_steps import computed_by
 
@@ -133,7 +134,8 @@ def test_an_accumulated_batch_equals_the_large_one() -> None:
     setup, large = prepare(recipe), prepare(recipe)
     (batches,) = setup.batches.between(0, 1, setup.image_size_at)
     assert [len(batch.labels) for batch in batches] == [8] * 4
-    train_step(setup, setup.network.train(), batches, 0)
+    with closing(setup.batches.feed(0, 1, setup.image_size_at)) as feed:
+        TrainingStep(setup, setup.network.train(), feed).train(0)
 
     network = large.network.train()
     for module in list(network.modules()):

@@ -10,17 +10,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from torch import nn
 
 import resunit
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import LogLine
-from resunit.training import loop
-from resunit.training.batches import GhostBatch
-from resunit.training.loop import train_step
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.setup import TrainingSetup
+from resunit.training.training_step import TrainingStep
 from tests.patience import PATIENCE, wait_for_checkpoint, wait_until
 from tests.training import code_of_rank
 from tests.training.command_lines import Value, program, train_command
@@ -90,15 +86,15 @@ def test_a_process_that_is_started_again_goes_on_from_the_last_checkpoint(
     resunit.train(recipe, out=tmp_path / "whole", quiet=True)
     steps: list[int] = []
 
-    def step_or_break(
-        setup: TrainingSetup, model: nn.Module, ghost_batches: list[GhostBatch], step: int
-    ) -> tuple[float, int]:
+    train = TrainingStep.train
+
+    def train_or_break(training: TrainingStep, step: int) -> None:
         steps.append(step)
         if steps == [0, 1, 2]:
             raise MemoryError
-        return train_step(setup, model, ghost_batches, step)
+        train(training, step)
 
-    monkeypatch.setattr(loop, "train_step", step_or_break)
+    monkeypatch.setattr(TrainingStep, "train", train_or_break)
     with pytest.raises(MemoryError):
         resunit.train(recipe, out=tmp_path / "run", quiet=True)
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")

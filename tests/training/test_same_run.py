@@ -3,7 +3,6 @@
 import shlex
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,24 +10,24 @@ import resunit
 from resunit.errors import RunError
 from resunit.runs.folder import RunFolder
 from resunit.runs.record_files import read_json, write_json
-from resunit.training import loop
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
+from resunit.training.training_step import TrainingStep
 
 
 @pytest.fixture
 def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     """A run that was stopped after its first step, in a folder whose name has a space."""
 
-    def step_with_signal(*arguments: Any) -> tuple[float, int]:
+    def train_with_signal(steps: TrainingStep, step: int) -> None:
         signal.raise_signal(signal.SIGTERM)
-        return step(*arguments)
+        train(steps, step)
 
-    step, folder = loop.train_step, tmp_path / "my run"
+    train, folder = TrainingStep.train, tmp_path / "my run"
     changes = {"model": "preresnet20", "data": "cifar10-sample", "image_size": 8, "steps": 2,
                "batch_size": 8}  # fmt: skip
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "train_step", step_with_signal)
+        patch.setattr(TrainingStep, "train", train_with_signal)
         recipe = with_changes(named_recipe("paper"), changes)
         assert resunit.train(recipe, out=folder, quiet=True).status == "stopped"
     return RunFolder(folder)

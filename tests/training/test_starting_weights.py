@@ -146,7 +146,8 @@ def test_the_head_has_its_own_learning_rate(trained: Path) -> None:
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
     for parameter in network.parameters():
         parameter.grad = torch.ones_like(parameter)
-    optimizer.step(0.001)  # A tenth of the peak: the head steps with a tenth of its own.
+    optimizer.set_learning_rate(0.001)  # A tenth of the peak: the head steps with a tenth of its own.
+    optimizer.step()
     for name, parameter in network.named_parameters():
         rate = 0.05 if name.startswith("classifier.") else 0.001
         expected = before[name] - rate * (1 + recipe.weight_decay * before[name])
@@ -158,7 +159,7 @@ def test_the_groups_of_the_optimizer_are_what_they_were(name: str) -> None:
     network = resunit.create_model("preresnet20")
     groups = RecipeOptimizer(named_recipe(name), network).stepped[0][0].param_groups
     assert [group["weight_decay"] for group in groups] == ([0.0, 5e-4] if name == "quick" else [1e-4])
-    assert {group["lr"] for group in groups} == {0.1}
+    assert {float(group["lr"]) for group in groups} == {0.1}
 
 
 @pytest.mark.parametrize(

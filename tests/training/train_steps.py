@@ -5,6 +5,7 @@ It is started with a file of recipes, by name, and with the folder that gets NAM
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from resunit.training.loop import train_step
 from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
+from resunit.training.training_step import TrainingStep
 
 EVALUATED = (
     33,
@@ -29,8 +30,10 @@ def computed_by(changes: dict[str, Any]) -> dict[str, Tensor]:
     """Return the final weights, the optimizer's state, and the answers on some images, of a changed "paper" recipe."""
     setup = prepare(with_changes(named_recipe("paper"), changes))
     model = setup.distributed.wrap(setup.network).train()
-    for step, batches in enumerate(setup.batches.between(0, setup.steps, setup.image_size_at)):
-        train_step(setup, model, batches, step)
+    with closing(setup.batches.feed(0, setup.steps, setup.image_size_at)) as feed:
+        steps = TrainingStep(setup, model, feed)
+        for step in range(setup.steps):
+            steps.train(step)
     tensors = {f"network.{name}": tensor for name, tensor in setup.network.state_dict().items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in setup.optimizer.state().items()}
     for images in EVALUATED:

@@ -43,7 +43,7 @@ from resunit.io.places import user_path
 from resunit.models.network import ResidualNetwork
 from resunit.models.registry import stored_weights
 from resunit.models.weights import NetworkRecord, read_weights
-from resunit.ops.processor import supports_bf16
+from resunit.ops.processor import supports_bf16, supports_tf32
 from resunit.training.class_activation_map import compute_mapped_logits
 from resunit.training.data_of_run import AnyDataset
 from resunit.training.devices import resolve_device
@@ -68,7 +68,7 @@ class Classifier:
     shorter_side: int
     """The side in pixels that images are scaled to before their centre of `image_size` is cut out."""
     precision: str
-    """The arithmetic of evaluation, "bf16" or "fp32"."""
+    """The arithmetic of evaluation, "bf16", "tf32" or "fp32"."""
     skip_broken: int
     """How many unreadable images training was allowed to leave out of its own data."""
 
@@ -306,7 +306,8 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
     network = file.build().to(chosen).to(memory_format=torch.channels_last).eval()
     preprocessing = preprocessing_of(file)
     trained_in = file.result.get("precision")
-    precision = "bf16" if trained_in == "bf16" and supports_bf16(chosen) else "fp32"
+    supports = {"bf16": supports_bf16, "tf32": supports_tf32}.get(str(trained_in))
+    precision = str(trained_in) if supports is not None and supports(chosen) else "fp32"
     return Classifier(
         file,
         network,

@@ -24,6 +24,15 @@ def supports_bf16(device: torch.device) -> bool:
     return False
 
 
+def supports_tf32(device: torch.device) -> bool:
+    """Return whether `device` computes in TF32: NVIDIA's GPUs do since Ampere."""
+    return (
+        device.type == "cuda"
+        and torch.version.hip is None
+        and torch.cuda.get_device_capability(device) >= (8, 0)
+    )
+
+
 def onednn_takes_bf16() -> bool:
     """Return whether oneDNN is part of this torch and computes in bf16, in hardware or not, on this CPU."""
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -78,6 +78,8 @@ class Details:
     """The number of residual units."""
     flops: int | None = None
     """The arithmetic of one repetition, 2 per multiply-add."""
+    gpu: str | None = None
+    """The name of the GPU that computed."""
     memory: int | None = None
     """The most bytes that were resident during the work, less the bytes that were resident before it."""
     accuracy: SeedErrors | None = None

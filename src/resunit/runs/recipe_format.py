@@ -10,7 +10,8 @@ RECIPE_FORMAT = 2
 # These fields say how a run is watched and stored, which changes none of its numbers.
 WITHOUT_EFFECT = (
     "format", "name", "device", "activation_checkpointing", "evaluate_every", "evaluate_steps",
-    "evaluation_images", "tta", "checkpoint_every", "watch_propagation",
+    "evaluation_images", "tta", "checkpoint_every", "watch_propagation", "capture",
+    "cudnn_benchmark",
 )  # fmt: skip
 
 NAMES_SINCE_FORMAT_1 = {

@@ -10,7 +10,7 @@ from resunit.training.distributed import Distributed
 from resunit.training.recipe import Recipe
 
 Mode = Literal["fast", "small"]
-BYTES_PER_NUMBER = {"bf16": 2, "fp32": 4, "fp64": 8}
+BYTES_PER_NUMBER = {"bf16": 2, "tf32": 4, "fp32": 4, "fp64": 8}
 USABLE_SHARE = 0.8  # Gradients and the work space of convolutions take the rest of the free memory.
 
 
@@ -48,7 +48,7 @@ def resolve_activation_checkpointing(
 
 
 def bytes_per_image(memory: ActivationMemory, precision: str) -> dict[Mode, int]:
-    """Return the bytes that each mode stores for one image in "bf16", "fp32" or "fp64"."""
+    """Return the bytes that each mode stores for one image in "bf16", "tf32", "fp32" or "fp64"."""
     number = BYTES_PER_NUMBER[precision]
     return {"fast": memory.everything * number, "small": memory.checkpointed * number}
 

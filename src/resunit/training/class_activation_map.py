@@ -61,7 +61,7 @@ def compute_mapped_logits(
         classifier: its classifier as it was before folding, whose weights can be read.
         images: (N, 3, H, W) uint8, on the network's device.
         normalisation: the one that the network was trained with.
-        precision: "bf16", "fp32" or "fp64".
+        precision: "bf16", "tf32", "fp32" or "fp64".
     """
     with autocast(images.device, precision):
         features = network.forward_features(normalisation(images).to(dtype_of_weights(precision)))

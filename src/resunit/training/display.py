@@ -23,6 +23,7 @@ FLOPS_OF_A_LONG_RUN = 1e13  # about a minute and a half on two cores
 SECONDS_OF_A_SLOW_RUN = 45 * 60
 WITHOUT_BF16 = {
     "fp64": "",
+    "tf32": "",
     "fp32": " without fast bf16",
     "bf16": ", which emulates bf16; --precision fp32 is faster",
 }

@@ -119,6 +119,8 @@ class Distributed:
 
     def any_rank(self, flag: bool) -> bool:
         """Return whether `flag` is set on at least one rank."""
+        if self.world_size == 1:
+            return flag
         total = torch.tensor(int(flag), device=self.device)
         self.all_reduce(total)
         return bool(total)

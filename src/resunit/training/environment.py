@@ -36,7 +36,7 @@ def describe_environment(
 
     Args:
         device: the device that computes.
-        precision: "bf16", "fp32" or "fp64".
+        precision: "bf16", "tf32", "fp32" or "fp64".
         world_size: the number of processes.
         data_checksum: the checksum of the data set.
         command: the command as it was typed; None for a run that Python code starts.

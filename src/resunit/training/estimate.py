@@ -38,10 +38,10 @@ def measure_speed(setup: TrainingSetup) -> Speed:
         image = {side: _seconds_per_image(setup, network, side) for side in setup.flops}
         optimizer = RecipeOptimizer(setup.recipe, network)
         # The first step takes longer, because it also makes the optimizer's state.
-        optimizer.step(setup.recipe.learning_rate)
+        optimizer.step()
         _seconds_of_pass(setup, network, setup.image_size, IMAGES_TO_WARM_UP)  # Each step needs gradients.
         began = time.monotonic()
-        optimizer.step(setup.recipe.learning_rate)
+        optimizer.step()
         _wait_for(setup.distributed.device)
         return Speed(image, time.monotonic() - began)
 

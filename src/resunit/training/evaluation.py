@@ -75,7 +75,7 @@ def compute_logits(
         network: it is left in the mode that it was in.
         images: they are on the network's device.
         normalisation: the one that the network was trained with.
-        precision: "bf16", "fp32" or "fp64".
+        precision: "bf16", "tf32", "fp32" or "fp64".
     """
     was_training = network.training
     if was_training:  # Each change of mode walks over all modules, which costs time for a single image.

@@ -1,31 +1,28 @@
 """Training, top to bottom: a recipe becomes a run's folder and its result."""
 
-import hashlib
 import math
+from contextlib import closing
 from pathlib import Path
 
-import torch
 from torch import nn
-from torch.nn import functional
 
 from resunit.data import Dataset, OwnImages, Split, as_dataset
 from resunit.errors import RunError, UsageError
 from resunit.io.places import user_path
 from resunit.runs.end_of_training import steps_before_the_end
 from resunit.runs.folder import RunFolder, claim_default_folder, create_run_folder
-from resunit.runs.schema import Lengthening, RunResult
-from resunit.training.batches import GhostBatch
+from resunit.runs.schema import Lengthening, RunResult, Status
 from resunit.training.checkpoint_pace import CheckpointPace
 from resunit.training.checkpoints import find_newest_checkpoint
 from resunit.training.clock import Clock
 from resunit.training.display import Display
-from resunit.training.ghost_batch_norm import count_ghost_batches, set_momentum
 from resunit.training.launch import check_can_be_found_again, count_restarts
 from resunit.training.own_network import OwnNetwork, keeping_settings
-from resunit.training.precision import autocast
+from resunit.training.precision import choosing_kernels
 from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
 from resunit.training.propagation_watch import PropagationWatch
+from resunit.training.reading_pace import ReadingPace
 from resunit.training.recipe import Recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import quick
 from resunit.training.same_run import check_given, check_recipe_of_run
@@ -33,6 +30,7 @@ from resunit.training.setup import TrainingSetup
 from resunit.training.signals import StopRequest, stop_requests
 from resunit.training.state import TrainingState
 from resunit.training.threads import limit_threads, set_recorded_threads
+from resunit.training.training_step import TrainingStep
 from resunit.training.writer import OnLog, RunWriter
 
 # recipe.json holds the resolved values of these fields, so they may differ from those of the recipe that was given.
@@ -207,43 +205,19 @@ def train_or_resume(
 
 
 def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, quiet: bool) -> RunResult:
-    """Train from `state` to the last step; end early at a signal or a number that is not finite."""
+    """Train from `state` to the last step, and write how the run ended."""
     model = setup.distributed.wrap(setup.network).train()
-    watch = PropagationWatch(setup, writer.folder)
     is_visible = setup.distributed.is_main and not quiet
-    with stop_requests() as stop, Display(setup, state, is_visible) as display:
-        clock, pace = Clock(), CheckpointPace(setup.recipe.checkpoint_every)
+    with (
+        choosing_kernels(setup.distributed.device, by_time=setup.recipe.cudnn_benchmark),
+        stop_requests() as stop,
+        Display(setup, state, is_visible) as display,
+    ):
+        clock = Clock()
         _evaluate_if_due(state, setup, writer, display, clock, stop)
-        for ghost_batches in setup.batches.between(state.step, setup.steps, setup.image_size_at):
-            if setup.ends_early(state):
-                break
-            if watch.is_due(state.step):
-                watch.measure(ghost_batches[0], state)
-                state.seconds += clock.lap()
-            loss, wrong = train_step(setup, model, ghost_batches, state.step)
-            if not math.isfinite(loss):
-                return writer.finish("diverged", state)
-            setup.kept.add_step(state.step)
-            state.add_step(
-                loss, wrong, setup.batches.batch_size, clock.lap(),
-                is_at_the_end=state.step >= steps_before_the_end(setup.steps),
-            )  # fmt: skip
-            display.update(state)
-            _evaluate_if_due(state, setup, writer, display, clock, stop)
-
-            is_stopping = setup.distributed.any_rank(stop.received)
-            # Rank 0 writes, so its clock alone knows what a checkpoint costs.
-            is_overdue = setup.distributed.any_rank(setup.distributed.is_main and pace.is_overdue)
-            is_due = setup.checkpoints_after(state.step) or setup.ends_early(state)
-            if is_stopping or is_overdue or is_due:
-                with pace.saving():
-                    if not setup.is_finite():
-                        return writer.finish("diverged", state)
-                    writer.save_checkpoint(state)
-            if is_stopping:
-                return writer.finish("stopped", state)
-            state.seconds += clock.lap()
-
+        ended = _train_steps(state, setup, model, writer, display, clock, stop)
+        if ended is not None:
+            return writer.finish(ended, state)
         predictions = setup.evaluate()
         state.seconds += clock.lap()
         if not math.isfinite(predictions.loss):
@@ -267,53 +241,81 @@ def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, qui
         return writer.finish("done", state, predictions, views, last_step)
 
 
-def train_step(
-    setup: TrainingSetup, model: nn.Module, ghost_batches: list[GhostBatch], step: int
-) -> tuple[float, int]:
-    """Train one step on this rank's ghost batches.
+def _train_steps(
+    state: TrainingState,
+    setup: TrainingSetup,
+    model: nn.Module,
+    writer: RunWriter,
+    display: Display,
+    clock: Clock,
+    stop: StopRequest,
+) -> Status | None:
+    """Train from `state` to the last step, with evaluations and checkpoints on the way.
 
-    The gradients add up to the gradient on the whole batch; batch norm normalises each ghost batch by its own
-    statistics, or the whole batch of all ranks where the recipe has no ghost batch size.
-
-    Args:
-        setup: the run; its optimizer steps.
-        model: the network, wrapped for several ranks.
-        ghost_batches: this rank's part of the step's batch.
-        step: the number of the step, counted from 0.
+    The device computes one step after another, and nobody waits for it until something needs what it has computed.
 
     Returns:
-        The mean loss without label smoothing and class weights, and the number of wrong answers, both of all ranks.
+        None after the last step; "stopped" after a checkpoint at a signal; "diverged" at a number that is not finite.
     """
-    recipe, distributed = setup.recipe, setup.distributed
-    torch.manual_seed(step_seed(recipe.seed, step, distributed.rank))
-    images_of_rank = sum(len(batch.labels) for batch in ghost_batches)
-    totals = torch.zeros(2, device=distributed.device, dtype=setup.batches.dtype)
-    # Autocast keeps the weights that it has cast for as long as its region lasts: one region serves a step.
-    with (
-        autocast(distributed.device, recipe.precision),
-        distributed.shared_statistics(setup.network, recipe.ghost_batch_size),
-    ):
-        for index, batch in enumerate(ghost_batches):
-            set_momentum(setup.network, index, len(ghost_batches))
-            with distributed.gradient_sync(model, is_last=index + 1 == len(ghost_batches)):
-                logits = model(batch.images)
-                loss = setup.loss(logits, batch.targets)
-                (loss * (len(batch.labels) / images_of_rank)).backward()
-            with torch.no_grad():
-                plain = functional.cross_entropy(logits, batch.targets, reduction="sum")
-                totals += torch.stack([plain, (logits.argmax(1) != batch.labels).sum()])
-    distributed.average_running_statistics(setup.network)
-    if recipe.ghost_batch_size is not None and distributed.world_size > 1:
-        count_ghost_batches(setup.network, len(ghost_batches) * (distributed.world_size - 1))
-    distributed.all_reduce(totals)
-    setup.optimizer.step(setup.learning_rate_at(step))
-    return totals[0].item() / setup.batches.batch_size, int(totals[1])
+    distributed, watch = setup.distributed, PropagationWatch(setup, writer.folder)
+    # Several ranks must read after the same step, which their clocks cannot tell; a CPU computes nothing by itself.
+    reading = ReadingPace(every_step=distributed.device.type == "cpu" or distributed.world_size > 1)
+    pace = CheckpointPace(setup.recipe.checkpoint_every)
+    with closing(setup.batches.feed(state.step, setup.steps, setup.image_size_at)) as feed:
+        step = TrainingStep(setup, model, feed)
+        step.capture_if_possible(display.say)
+        for number in range(state.step, setup.steps):
+            if setup.ends_early(state):
+                break
+            if watch.is_due(number):
+                watch.measure(step.first_ghost_batch(number), state)
+                state.seconds += clock.lap()
+            step.train(number)
+            setup.kept.add_step(number)
+            needs_numbers = (
+                stop.received
+                or pace.is_overdue
+                or setup.evaluates_after(number + 1)
+                or setup.checkpoints_after(number + 1)
+                or watch.is_due(number + 1)
+            )
+            if not (needs_numbers or reading.is_due(step.unread)):
+                continue
+            if not _read_steps(step, state, setup, clock, reading):
+                return "diverged"
+            display.update(state)
+            _evaluate_if_due(state, setup, writer, display, clock, stop)
+
+            is_stopping = distributed.any_rank(stop.received)
+            # Rank 0 writes, so its clock alone knows what a checkpoint costs.
+            is_overdue = distributed.any_rank(distributed.is_main and pace.is_overdue)
+            is_due = setup.checkpoints_after(state.step) or setup.ends_early(state)
+            if is_stopping or is_overdue or is_due:
+                with pace.saving():
+                    if not setup.is_finite():
+                        return "diverged"
+                    writer.save_checkpoint(state)
+            if is_stopping:
+                return "stopped"
+            state.seconds += clock.lap()
+    return None
 
 
-def step_seed(seed: int, step: int, rank: int) -> int:
-    """Return the 32-bit seed of a step's random layers, such as dropout, so that a resumed run repeats it."""
-    # The word "worker" is part of what the seeds of all recorded runs were made from.
-    return int.from_bytes(hashlib.sha256(f"{seed} step {step} worker {rank}".encode()).digest()[:4], "big")
+def _read_steps(
+    step: TrainingStep, state: TrainingState, setup: TrainingSetup, clock: Clock, reading: ReadingPace
+) -> bool:
+    """Count the steps since the last reading, up to one whose loss is not finite; return whether there is none."""
+    read = step.read()
+    seconds = clock.lap()
+    reading.add(len(read), seconds)
+    for loss, wrong in read:
+        if not math.isfinite(loss):
+            return False
+        state.add_step(
+            loss, wrong, setup.batches.batch_size, seconds / len(read),
+            is_at_the_end=state.step >= steps_before_the_end(setup.steps),
+        )  # fmt: skip
+    return True
 
 
 def _evaluate_if_due(

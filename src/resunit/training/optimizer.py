@@ -5,13 +5,17 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import SGD, AdamW, Muon, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 
+from resunit.training.muon import Muon
 from resunit.training.recipe import Recipe
 
 
 class RecipeOptimizer:
     """An optimizer that updates every trainable parameter of a network as a recipe says.
+
+    Learning rates are numbers on the device of the parameters, so that a step asks the host for none of them. On a
+    CPU they are float64, elsewhere float32, which is what torch's fused kernels take there.
 
     Its state is a flat dictionary of tensors named by parameter, which checkpoints store as it is.
     """
@@ -30,22 +34,33 @@ class RecipeOptimizer:
         for optimizer, _ in self.stepped:
             for group in optimizer.param_groups:
                 group["peak"] = group["lr"]
+                device = group["params"][0].device if group["params"] else torch.device("cpu")
+                dtype = torch.float64 if device.type == "cpu" else torch.float32
+                group["lr"] = torch.tensor(group["peak"], dtype=dtype, device=device)
 
-    def step(self, learning_rate: float) -> None:
-        """Apply the gradients and clear them.
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Set the learning rate of the steps that follow; at first it is the recipe's peak.
 
         Args:
             learning_rate: SGD's or AdamW's rate; the classifier's and Muon's peaks are multiplied by the same fraction.
         """
+        for optimizer, _ in self.stepped:
+            for group in optimizer.param_groups:
+                group["lr"].fill_(group["peak"] * learning_rate / self.peak)
+
+    def step(self) -> None:
+        """Apply the gradients and clear them."""
         if self.max_norm is not None:
             clip_grad_norm_(self.parameters.values(), self.max_norm)
         for name, matrix in self.matrices.items():
             gradient = self.parameters[name].grad
             matrix.grad = None if gradient is None else view_as_matrix(gradient)
         for optimizer, _ in self.stepped:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * learning_rate / self.peak
             optimizer.step()
+        self.clear()
+
+    def clear(self) -> None:
+        """Clear the gradients."""
         for parameter in self.parameters.values():
             parameter.grad = None
 
@@ -87,7 +102,9 @@ def _elementwise(recipe: Recipe, named: Mapping[str, nn.Parameter]) -> SGD | Ada
         for kind in sorted(set(kinds.values()))
     ]
     if recipe.optimizer == "adamw":
-        return AdamW(groups, lr=recipe.learning_rate, betas=(recipe.momentum, 0.999), fused=True)
+        capturable = next(iter(named.values())).is_cuda
+        betas = (recipe.momentum, 0.999)
+        return AdamW(groups, lr=recipe.learning_rate, betas=betas, fused=True, capturable=capturable)
     return SGD(
         groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
     )

@@ -1,35 +1,52 @@
 """The arithmetic of a run: bf16 where the device has it in hardware and the network tolerates it.
 
+In fp32 all convolutions and products are IEEE float32, on a GPU too, where torch by itself computes convolutions in
+TF32. TF32 has the range of float32 and 10 bits of precision instead of 23.
+
 In fp64 all numbers of the network are float64, and torch's own layers compute. It is meant for comparisons.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from resunit.errors import UsageError
 from resunit.models.network import NetworkSpec
-from resunit.ops.processor import supports_bf16
+from resunit.ops.processor import supports_bf16, supports_tf32
 from resunit.training.recipe import Recipe
 
 # In bf16, ResNet-1001 with a ReLU after each of its 333 additions did not train stably.
 MAX_LOW_PRECISION_UNITS = 250
-PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+PRECISIONS = {"bf16": torch.bfloat16, "tf32": torch.float32, "fp32": torch.float32}
 
 
 def resolve_precision(recipe: Recipe, spec: NetworkSpec, device: torch.device) -> str:
-    """Return "bf16", "fp32" or "fp64": what `recipe.precision` means for this network on this device.
+    """Return "bf16", "tf32", "fp32" or "fp64": what `recipe.precision` means for this network on this device.
 
     Raises:
-        UsageError: the device has no float64.
+        UsageError: the device has no such arithmetic.
     """
-    if recipe.precision == "fp64" and device.type == "mps":
+    tolerates = not spec.placement.after_addition or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
+    return choose_precision(recipe.precision, device, tolerates_bf16=tolerates)
+
+
+def choose_precision(asked: str, device: torch.device, *, tolerates_bf16: bool) -> str:
+    """Return "bf16", "tf32", "fp32" or "fp64": what `asked` means on this device; "auto" takes the quickest.
+
+    Raises:
+        UsageError: the device has no such arithmetic.
+    """
+    if asked == "fp64" and device.type == "mps":
         raise UsageError("precision fp64 is not available on mps; give device cpu too, or precision fp32")
-    if recipe.precision != "auto":
-        return recipe.precision
-    tolerant = not spec.placement.after_addition or sum(spec.depths) <= MAX_LOW_PRECISION_UNITS
-    return "bf16" if tolerant and supports_bf16(device) else "fp32"
+    if asked == "tf32" and not supports_tf32(device):
+        raise UsageError(f"precision tf32 is not available on {device}; give precision fp32")
+    if asked != "auto":
+        return asked
+    if tolerates_bf16 and supports_bf16(device):
+        return "bf16"
+    return "tf32" if supports_tf32(device) else "fp32"
 
 
 def dtype_of_weights(precision: str) -> torch.dtype:
@@ -39,13 +56,52 @@ def dtype_of_weights(precision: str) -> torch.dtype:
 
 @contextmanager
 def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """Compute with bf16 autocast inside if `precision` is "bf16".
+    """Compute in `precision` inside: with bf16 autocast if it is "bf16", and float32 as `fp32_arithmetic` says.
 
     Autocast keeps the weights that it has cast until the outermost region ends, which may be the host
     program's. Here these copies are dropped at the end of this region, because an optimizer step may follow.
     """
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with (
+        fp32_arithmetic(device, precision),
+        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+    ):
         try:
             yield
         finally:
             torch.clear_autocast_cache()
+
+
+@contextmanager
+def fp32_arithmetic(device: torch.device, precision: str) -> Iterator[None]:
+    """Compute float32 convolutions and products of a GPU in TF32 if `precision` is "tf32", else in IEEE float32.
+
+    These are settings of the whole process; the host program's are restored at the end.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn: Any = torch.backends.cudnn  # Its stub lacks `conv`.
+    parts = (torch.backends.cuda.matmul, cudnn.conv)
+    before = [part.fp32_precision for part in parts]
+    try:
+        for part in parts:
+            part.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+        yield
+    finally:
+        for part, setting in zip(parts, before, strict=True):
+            part.fp32_precision = setting
+
+
+@contextmanager
+def choosing_kernels(device: torch.device, *, by_time: bool) -> Iterator[None]:
+    """Let cuDNN time its kernels on a GPU and take the quickest, or else those that it always takes.
+
+    The setting is one of the whole process; the host program's is restored at the end.
+    """
+    before = torch.backends.cudnn.benchmark
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = by_time
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -9,7 +9,6 @@ from resunit.data import Dataset, Normalisation, Split
 from resunit.models.network import NetworkSpec, build, stem_for
 from resunit.models.registry import network_spec
 from resunit.ops.activation_checkpointing import enable_activation_checkpointing
-from resunit.ops.processor import supports_bf16
 from resunit.runs.schema import Given
 from resunit.training.batches import Batches, describe_augmentation
 from resunit.training.data_of_run import (
@@ -27,7 +26,7 @@ from resunit.training.loss import TrainingLoss, balanced_weights
 from resunit.training.mixing import describe_mixing
 from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.own_network import OwnNetwork
-from resunit.training.precision import dtype_of_weights
+from resunit.training.precision import choose_precision, dtype_of_weights
 from resunit.training.recipe import Recipe
 from resunit.training.resolve import check_frozen, resolve, resolve_data, sides_of
 from resunit.training.setup import TrainingSetup
@@ -119,9 +118,7 @@ def _assemble_own(
     device, side = distributed.device, dataset.train.side
     check_choice(recipe, dataset)
     normalisation = fit_normalisation(recipe, dataset.train).to(device)
-    precision = recipe.precision
-    if precision == "auto":
-        precision = "bf16" if supports_bf16(device) else "fp32"
+    precision = choose_precision(recipe.precision, device, tolerates_bf16=True)
     recipe = resolve_data(replace(recipe, precision=precision), dataset, distributed)
     dtype = dtype_of_weights(precision)
     network = own.module.to(device, dtype).to(memory_format=torch.channels_last)

@@ -186,12 +186,19 @@ class Recipe:
     """The signal through the junctions is measured before the first step and then each time this many steps have
     passed; none measures nothing."""
 
-    precision: Annotated[Literal["auto", "bf16", "fp32", "fp64"], MACHINE] = "auto"
-    """Steps compute in fp32, with bf16 autocast, or in fp64 for comparisons; auto means bf16 where the device is
-    fast at it and the network tolerates it, and else fp32."""
+    precision: Annotated[Literal["auto", "bf16", "tf32", "fp32", "fp64"], MACHINE] = "auto"
+    """Steps compute with bf16 autocast, in tf32 (NVIDIA's GPUs since Ampere), in fp32 (IEEE float32 on all devices),
+    or in fp64 for comparisons; auto means bf16 where the device is fast at it and the network tolerates it, else
+    tf32 where the device has it, and else fp32."""
     activation_checkpointing: Annotated[Literal["auto", "fast", "small"], MACHINE] = "auto"
     """All activations are stored for the backward pass (fast), or most are computed again (small), so that memory
     grows with the square root of the depth; auto means fast where that fits. The weights are the same."""
+    capture: Annotated[bool, MACHINE] = True
+    """On one GPU, a step is captured as a CUDA graph and repeated by a single call, where that is possible. The
+    weights are the same."""
+    cudnn_benchmark: Annotated[bool, MACHINE] = True
+    """On a GPU, cuDNN times its kernels in the first steps and takes the quickest; without it, it always takes the
+    same ones, which a resumed run needs to end with the same bits."""
     checkpoint_every: Annotated[int | None, COUNT, MACHINE] = None
     """A checkpoint is written each time this many steps have passed, and at least every 10 minutes; none: whenever
     the last one took less than 1 % of the time since it. One is written at the end in any case."""

@@ -10,7 +10,10 @@ from resunit.training.recipe import Recipe, recipe_from_json
 
 # These fields may change when a run is resumed, because they change none of its numbers. The folder `data` and the
 # file `weights` may have moved, because checksums tell whether they are the same.
-MAY_CHANGE = ("name", "data", "weights", "device", "activation_checkpointing", "checkpoint_every")
+MAY_CHANGE = (
+    "name", "data", "weights", "device", "activation_checkpointing", "checkpoint_every", "capture",
+    "cudnn_benchmark",
+)  # fmt: skip
 LENGTH = ("epochs", "steps")
 
 

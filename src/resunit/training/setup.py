@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from resunit.data import Normalisation
@@ -28,7 +29,7 @@ class TrainingSetup:
     """The network, the data and everything else that a run computes with."""
 
     recipe: Recipe
-    """It is resolved: its batch size is a number, its precision is "bf16", "fp32" or "fp64", and its
+    """It is resolved: its batch size is a number, its precision is "bf16", "tf32", "fp32" or "fp64", and its
     activation checkpointing is "fast" or "small"."""
     distributed: Distributed
     dataset: AnyDataset
@@ -129,7 +130,8 @@ class TrainingSetup:
     def is_finite(self) -> bool:
         """Return whether all numbers of a checkpoint are finite: parameters, statistics, optimizer, kept weights."""
         parts = (self.network.state_dict(), self.optimizer.state(), self.kept.state())
-        return all(bool(tensor.isfinite().all()) for part in parts for tensor in part.values())
+        answers = [tensor.isfinite().all() for part in parts for tensor in part.values()]
+        return bool(torch.stack(answers).all())  # One question to the device for all tensors.
 
     def evaluates_after(self, step: int) -> bool:
         """Return whether an evaluation is due after `step` steps.

@@ -1,5 +1,6 @@
 """A brief training on the sample, with the signal measured on the way."""
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,10 +10,10 @@ from resunit.errors import RunError
 from resunit.io.progress import counting
 from resunit.propagation import Instrument, Propagation
 from resunit.reproduction.experiments.scales import mini_scale
-from resunit.training.loop import train_step
 from resunit.training.precision import autocast
 from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
+from resunit.training.training_step import TrainingStep
 
 MEASUREMENTS = 5  # at the beginning, at each quarter, and at the end
 
@@ -69,10 +70,15 @@ def train_briefly(
                     )
                 )
 
-    with counting(f"training {model}, {design}", steps, shown=not quiet) as advance:
-        for step, ghost_batches in enumerate(setup.batches.between(0, steps, setup.image_size_at)):
+    with (
+        counting(f"training {model}, {design}", steps, shown=not quiet) as advance,
+        closing(setup.batches.feed(0, steps, setup.image_size_at)) as feed,
+    ):
+        training = TrainingStep(setup, network, feed)
+        for step in range(steps):
             measure_if_due(step)
-            loss, _ = train_step(setup, network, ghost_batches, step)
+            training.train(step)
+            ((loss, _),) = training.read()
             if not torch.tensor(loss).isfinite():
                 raise RunError(
                     f"{model}, {design}: the loss is no number after {step + 1} steps; choose another --seed"
