@@ -272,9 +272,11 @@ def _train_steps(
                 state.seconds += clock.lap()
             step.train(number)
             setup.kept.add_step(number)
+            # Rank 0 writes, so its clock alone knows what a checkpoint costs.
+            asks_for_checkpoint = distributed.is_main and pace.is_overdue
             needs_numbers = (
                 stop.received
-                or pace.is_overdue
+                or asks_for_checkpoint
                 or setup.evaluates_after(number + 1)
                 or setup.checkpoints_after(number + 1)
                 or watch.is_due(number + 1)
@@ -287,8 +289,7 @@ def _train_steps(
             _evaluate_if_due(state, setup, writer, display, clock, stop)
 
             is_stopping = distributed.any_rank(stop.received)
-            # Rank 0 writes, so its clock alone knows what a checkpoint costs.
-            is_overdue = distributed.any_rank(distributed.is_main and pace.is_overdue)
+            is_overdue = distributed.any_rank(asks_for_checkpoint)
             is_due = setup.checkpoints_after(state.step) or setup.ends_early(state)
             if is_stopping or is_overdue or is_due:
                 with pace.saving():
