@@ -1,10 +1,13 @@
 """Help breaks its lines where the terminal ends, however the docstrings of commands are broken."""
 
 import inspect
+import os
+import subprocess
+import sys
 
 import pytest
 
-from resunit.cli import inference, main, training
+from resunit.cli import inference, training
 
 
 @pytest.mark.parametrize(
@@ -12,16 +15,15 @@ from resunit.cli import inference, main, training
     [("evaluate", inference.evaluate, "data"), ("train", training.train, "resume")],
 )
 def test_the_help_of_an_option_is_one_line_on_a_wide_terminal(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    command: str,
-    docstring: object,
-    option: str,
+    command: str, docstring: object, option: str
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "1000")
-    assert main([command, "--help"]) == 0
+    """A process takes the width of its terminal once, so that a new process prints."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "resunit", command, "--help"],
+        env={**os.environ, "COLUMNS": "1000"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     lines = inspect.cleandoc(str(docstring.__doc__)).splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith(f"    {option}: "))
     assert lines[first + 1].startswith("     "), "the docstring needs more than one line for it"
     joined = f"{lines[first].partition(': ')[2]} {lines[first + 1].strip()}"
-    assert joined in capsys.readouterr().out
+    assert joined in printed.stdout

@@ -105,6 +105,30 @@ def test_a_setting_means_what_it_says_for_half_of_the_batch_too() -> None:
     assert recipe_for(row, "mini", 0, None, {"batch_size": 24}).batch_size == 24
 
 
+def test_an_eighth_is_the_papers_setting_in_all_but_its_length() -> None:
+    row = TABLES["table1"].rows[0]
+    whole, eighth = (recipe_for(row, scale, 3, None, {}) for scale in ("paper", "eighth"))
+    assert eighth == replace(whole, steps=8_000, watch_propagation=400)
+    assert (eighth.warmup * 8_000, eighth.milestones) == (50, (0.5, 0.75)), "400 / 8, 32k / 64k and 48k / 64k"
+    half = next(row for row in TABLES["table4"].rows if row.recipe == "fb-half-batch")
+    whole, eighth = (recipe_for(half, scale, 0, None, {}) for scale in ("paper", "eighth"))
+    assert eighth == replace(whole, steps=156_250 // 8, watch_propagation=eighth.watch_propagation)
+    photographs = TABLES["table5"].rows[0]
+    whole, eighth = (recipe_for(photographs, scale, 0, "photos", {}) for scale in ("paper", "eighth"))
+    assert eighth == replace(whole, epochs=90 / 8)
+
+
+def test_evidence_is_in_ieee_float32_where_bf16_is_not_tolerated(monkeypatch: pytest.MonkeyPatch) -> None:
+    for arithmetic in ("bf16", "tf32"):
+        monkeypatch.setattr(f"resunit.training.precision.supports_{arithmetic}", lambda _device: True)
+    rows = {row.id: row for row in TABLES["table3"].rows}
+    assert recipe_for(rows["164-original"], "eighth", 0, None, {}).precision == "bf16"
+    for row in ("1001-original", "1001-preactivation"):
+        assert recipe_for(rows[row], "eighth", 0, None, {}).precision == "fp32"
+    asked = recipe_for(rows["1001-original"], "eighth", 0, None, {"precision": "tf32"})
+    assert asked.precision == "tf32"
+
+
 def test_mini_is_the_papers_schedule_compressed() -> None:
     recipe = recipe_for(TABLES["table1"].rows[0], "mini", 3, None, {})
     assert (recipe.steps, recipe.batch_size, recipe.seed) == (400, 64, 3)
@@ -188,7 +212,7 @@ def test_runs_have_their_length_in_steps_and_two_test_crops_share_one(tmp_path: 
 def test_an_unknown_scale_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"'minni'.*'mini'"):
         recipe_for(TABLES["table1"].rows[0], "minni", 0, None, {})
-    assert list(SCALES) == ["paper", "laptop", "mini", "smoke"]
+    assert list(SCALES) == ["paper", "eighth", "laptop", "mini", "smoke"]
 
 
 def test_rows_whose_data_cannot_be_had_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,8 @@ def reproduce(
         plan: Show which runs are recorded, begun or missing, and the hours that the rest takes on this
             machine, from a few measured steps of each network; train nothing.
         scale: The length of the runs: mini (400 steps), laptop (the paper's schedule in one night, on images
-            of 16 x 16 pixels), smoke (a few steps on the sample), or paper (64,000 steps).
+            of 16 x 16 pixels), smoke (a few steps on the sample), paper (64,000 steps), or eighth (8,000
+            steps in the paper's setting, for a GPU).
         seeds: Train each row with this many seeds; by default with 3, which verdicts need, and with 1 for
             smoke and signal.
         only: Take only the rows whose id matches this shell pattern.
