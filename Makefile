@@ -47,7 +47,7 @@ GPU_PYTHON = PYTHONPATH=src $(if $(wildcard .venv/test),$(BIN)/python,$(PYTHON))
 test-gpu:  ## what only a GPU can show; says so in one line where there is none
 	@$(GPU_PYTHON) -m tests.gpu
 
-bench-gpu:  ## measure training steps on the GPU of this machine, in at most four minutes
+bench-gpu:  ## measure training steps on the GPU of this machine
 	@$(GPU_PYTHON) -m benchmarks gpu
 
 SUBJECTS := train program growth memory infer busy startup watch accuracy sweep

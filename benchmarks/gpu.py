@@ -14,13 +14,9 @@ from benchmarks.peers import PEERS, build_peer_spec
 from benchmarks.processes import MeasurementError, Prepared
 from benchmarks.records import Details
 from benchmarks.session import Session, measure_in_turn, select_installed
-from benchmarks.steps import build_peer, make_images, make_sgd, make_step, normalise
-from resunit.data import Dataset, Split
+from benchmarks.steps import build_peer, make_images, make_sgd, make_step, normalise, set_up_ours
 from resunit.models.network import NetworkSpec, build
 from resunit.models.summary import count_parameters
-from resunit.training.distributed import start_distributed
-from resunit.training.prepare import assemble
-from resunit.training.recipes import named_recipe
 from resunit.training.training_step import TrainingStep
 
 GPU = "cuda"
@@ -83,22 +79,8 @@ def prepare_our_steps(
     """Return the training steps of `resunit train` on random images on the device, augmentation included."""
     if device == GPU:
         torch.backends.cudnn.benchmark = True  # As a run does; the process measures nothing else.
-    recipe = replace(
-        named_recipe("paper"),
-        model=name,
-        data="random",
-        batch_size=batch_size,
-        ghost_batch_size=None,
-        normalisation="channel",
-        precision="bf16",
-        capture=captured,
-        device=device,
-    )
-    images, labels = make_images(spec, IMAGES, image_size)
-    split = Split(images, labels)
-    classes = tuple(str(number) for number in range(spec.num_classes))
-    dataset = Dataset("random", classes, split, split[:batch_size], checksum="", source="")
-    setup = assemble(recipe, spec, dataset, start_distributed(device))
+    fields = {"precision": "bf16", "capture": captured}
+    setup = set_up_ours(spec, name, batch_size, image_size, fields, device=device, images=IMAGES)
     steps = TrainingStep(
         setup, setup.network.train(), setup.batches.feed(0, setup.steps, setup.image_size_at)
     )

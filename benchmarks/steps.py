@@ -85,9 +85,26 @@ class SameImages:
 
 
 def set_up_ours(
-    spec: NetworkSpec, name: str, batch_size: int, image_size: int, fields: dict[str, Any]
+    spec: NetworkSpec,
+    name: str,
+    batch_size: int,
+    image_size: int,
+    fields: dict[str, Any],
+    *,
+    device: str = "cpu",
+    images: int | None = None,
 ) -> TrainingSetup:
-    """Return what `resunit train` sets up for the recipe `paper` with `fields`, on random images."""
+    """Return what `resunit train` sets up for the recipe `paper` with `fields`, on random images.
+
+    Args:
+        spec: the network.
+        name: what the recipe calls the network.
+        batch_size: images a step.
+        image_size: pixels a side.
+        fields: fields of the recipe that are changed.
+        device: where it trains.
+        images: the images of the data set; by default those of one step.
+    """
     recipe = replace(
         named_recipe("paper"),
         model=name,
@@ -97,14 +114,13 @@ def set_up_ours(
         learning_rate=LEARNING_RATE,
         warmup=0,
         normalisation="channel",
-        device="cpu",
+        device=device,
         **fields,
     )
-    images, labels = make_images(spec, batch_size, image_size)
-    split = Split(images, labels)
+    split = Split(*make_images(spec, images or batch_size, image_size))
     classes = tuple(str(number) for number in range(spec.num_classes))
     dataset = Dataset("random", classes, split, split, checksum="", source="")
-    return assemble(recipe, spec, dataset, start_distributed("cpu"))
+    return assemble(recipe, spec, dataset, start_distributed(device))
 
 
 def make_images(spec: NetworkSpec, batch_size: int, image_size: int) -> tuple[Tensor, Tensor]:

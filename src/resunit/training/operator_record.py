@@ -72,10 +72,8 @@ class OperatorRecord(TorchDispatchMode):
 def asks_host(func: OpOverload, args: tuple[Any, ...]) -> bool:
     """Return whether the host has to know what an operator computes from `args`."""
     if func.overloadpacket in (torch.ops.aten.index, torch.ops.aten.index_put_):
-        places = _tensors(args[1])
-        return any(
-            tensor.dtype == torch.bool for tensor in places
-        )  # The places of a mask have to be counted.
+        # The places of a mask have to be counted.
+        return any(places.dtype == torch.bool for places in _tensors(args[1]))
     return bool(ASKING_TAGS & set(func.tags))
 
 
