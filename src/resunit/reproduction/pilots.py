@@ -19,8 +19,7 @@ from resunit.reproduction.paper.networks import NetworkChoice, NetworkKey, netwo
 from resunit.runs.schema import ExperimentRecord
 
 GREATEST_DEVIATION = 0.7  # of the original ResNet-110 over seeds, in points of test error
-DIFFERENCE_FOR_MORE_SEEDS = 8.0  # Below it, three seeds are too few for a contrast among so many.
-MORE_SEEDS = 5
+SEEDS_OF_A_NETWORK_THAT_LEARNS = 5  # Seeds of a network at chance hardly differ, so three of them are enough.
 ORIGINAL, PREACTIVATION = network("resnet110", "original"), network("resnet110", "full-preactivation")
 
 
@@ -123,7 +122,7 @@ def _examine(setting: Setting, records: Iterable[ExperimentRecord]) -> Pilots:
     original = _errors(runs.get(ORIGINAL.key, ()))
     return Pilots(
         setting=f"{setting.data}, scale {setting.scale}, {setting.description}",
-        networks=tuple(_examine_network(each, networks, runs, deviation) for each in networks.values()),
+        networks=tuple(_examine_network(each, runs, deviation) for each in networks.values()),
         deviation_of_original=stdev(original) if len(original) > 1 else None,
         deviation=deviation,
         margins=_margins(runs),
@@ -132,16 +131,12 @@ def _examine(setting: Setting, records: Iterable[ExperimentRecord]) -> Pilots:
 
 def _examine_network(
     chosen: NetworkChoice,
-    networks: Mapping[NetworkKey, NetworkChoice],
     runs: Mapping[NetworkKey, list[ExperimentRecord]],
     deviation: float | None,
 ) -> PilotOfNetwork:
     difference = _difference(chosen, runs)
-    compared = [difference]
-    if chosen.design == "original":  # It needs the seeds that its closest rival needs.
-        compared = [_difference(other, runs) for other in networks.values() if other.model == chosen.model]
-    is_close = any(each is not None and abs(each) < DIFFERENCE_FOR_MORE_SEEDS for each in compared)
-    seeds = MORE_SEEDS if is_close else SEEDS_FOR_A_VERDICT
+    is_stuck = all(map(is_at_chance, runs[chosen.key]))
+    seeds = SEEDS_FOR_A_VERDICT if is_stuck else SEEDS_OF_A_NETWORK_THAT_LEARNS
     level = SIGNIFICANCE_LEVEL / sum(len(claim.contrasts) for claim in CLAIMS)
     chance = power(difference, deviation, seeds, level) if difference is not None and deviation else None
     return PilotOfNetwork(describe_network(chosen), _errors(runs[chosen.key]), difference, seeds, chance)

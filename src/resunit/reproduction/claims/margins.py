@@ -29,7 +29,7 @@ class Margins:
 
 # By scale. A scale gets its margins from its pilots, before the first run that decides anything. The scale "mini"
 # has none: its runs are too short for claims of similarity to mean anything.
-MARGINS: Mapping[str, Margins] = {}
+MARGINS: Mapping[str, Margins] = {"laptop": Margins(test_error=4.17, train_error=3.91)}
 
 
 def describe_margins(margins: Mapping[str, Margins]) -> str:

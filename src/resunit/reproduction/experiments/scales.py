@@ -30,7 +30,7 @@ def _watched(recipe: Recipe) -> Recipe:
     return replace(recipe, watch_propagation=recipe.steps // 20)
 
 
-# The pilots fix this number before the first run that decides anything (docs/lab-notes.md).
+# The pilots fixed this number before the first run that decides anything (docs/lab-notes.md).
 STEPS_OF_LAPTOP = 4_000
 
 
