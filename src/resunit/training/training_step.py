@@ -46,7 +46,7 @@ class TrainingStep:
             return
         is_own = self.setup.spec is None or is_own_design(self.setup.spec.design)
         device, clear = self.setup.distributed.device, self.setup.optimizer.clear
-        self.captured = CapturedWork(device, self.compute, clear, say, watched=is_own)
+        self.captured = CapturedWork(device, clear, say, watched=is_own)
 
     @property
     def unread(self) -> int:
@@ -59,7 +59,7 @@ class TrainingStep:
         if self.captured is None:
             self.compute()
         else:
-            self.captured.run(self.setup.image_size_at(step))
+            self.captured.run(self.compute, self.setup.image_size_at(step))
 
     def read(self) -> list[tuple[float, int]]:
         """Wait for the device, and return what the steps since the last reading gave.
