@@ -153,6 +153,17 @@ def test_what_keeps_the_steps_of_a_run_from_being_captured_is_known_before_the_f
     assert find_obstacle_to_capture(setup) == obstacle
 
 
+def test_compiled_code_of_ones_own_is_not_captured_because_nobody_can_watch_it() -> None:
+    setup = replace(set_up("paper"), distributed=Distributed(0, 1, torch.device("cuda")))
+    compiled = replace(setup, recipe=replace(setup.recipe, compile=True))
+    assert find_obstacle_to_capture(compiled) is None
+    assert find_obstacle_to_capture(replace(setup, spec=None)) is None
+    assert (
+        find_obstacle_to_capture(replace(compiled, spec=None))
+        == "compiled code of your own cannot be watched"
+    )
+
+
 def test_on_a_cpu_nothing_is_captured_and_nothing_is_said() -> None:
     setup, said = set_up("paper"), []
     steps = TrainingStep(setup, setup.network.train(), setup.batches.feed(0, 2, setup.image_size_at))
