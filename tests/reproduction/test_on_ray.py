@@ -11,9 +11,18 @@ import psutil
 import pytest
 
 from resunit.reproduction.evidence.records import read_records, records_path
+from resunit.reproduction.running.on_ray import share_of_gpu
 from tests.patience import PATIENCE
 
 SETTINGS = ["--steps", "40", "--checkpoint-every", "5", "--evaluate-steps", "5"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "jobs", "share"), [(1, 1, 1), (1, 4, 0.25), (8, 8, 1), (8, 2, 1), (2, 4, 0.5), (0, 2, 0.5)]
+)
+def test_runs_share_the_gpus_of_a_machine(gpus: int, jobs: int, share: float) -> None:
+    """Where no machine has one, a run asks for one all the same, and Ray says that there is none."""
+    assert share_of_gpu(gpus, jobs) == share
 
 
 @pytest.mark.full

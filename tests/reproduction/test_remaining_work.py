@@ -34,7 +34,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     """The recipes that were measured, each with a known time in the place of this machine's."""
     asked: list[Recipe] = []
 
-    def known(recipes: list[Recipe], _threads: int) -> list[float]:
+    def known(recipes: list[Recipe], _threads: int, _jobs: int) -> list[float]:
         asked.extend(recipes)
         return [SECONDS.get(recipe.design or "", 10.0) for recipe in recipes]
 
@@ -109,10 +109,10 @@ def test_each_network_is_measured_in_a_process_like_that_of_a_run_and_needs_no_d
     monkeypatch.setenv("RESUNIT_DATA", str(tmp_path / "no data"))
     recipe = plan(tmp_path, "claims", "20-original").runs()[0].recipe
     other_seed = with_changes(recipe, {"seed": 1})
-    first, second = seconds_of_runs([recipe, other_seed], 1)
+    first, second = seconds_of_runs([recipe, other_seed], 1, 2)  # two processes at a time
     assert first == second > 0
     assert not list(tmp_path.iterdir())
     broken = with_changes(recipe, {"image_size": 12})
     with pytest.raises(RunError, match=r"resnet20 original.*image_size"):
-        seconds_of_runs([broken], 1)
-    assert seconds_of_runs([], 1) == []
+        seconds_of_runs([broken], 1, 2)
+    assert seconds_of_runs([], 1, 1) == []

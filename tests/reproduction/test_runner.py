@@ -15,6 +15,7 @@ import pytest
 from resunit.cli import main
 from resunit.io.atomic import only_user_of
 from resunit.reproduction.evidence.records import read_records, records_path
+from resunit.reproduction.running.runner import PRELOADED
 from resunit.runs.record_files import read_all, read_file
 from resunit.runs.schema import ExperimentRecord, LogLine, RunResult
 from tests.cli.command_lines import refused
@@ -48,6 +49,13 @@ def computes(process: psutil.Process) -> bool:
 def steps_logged(out: Path) -> int:
     logs = list(out.glob("runs/*/run/log.jsonl"))
     return max((len(log.read_text().splitlines()) * 5 for log in logs), default=0)
+
+
+def test_the_process_that_runs_are_forked_from_asks_cuda_for_nothing() -> None:
+    asked = "torch.cuda.is_available = torch.cuda.device_count = torch.cuda.init = lambda: sys.exit('CUDA was asked')"
+    code = f"import sys, torch; {asked}; import {', '.join(PRELOADED)}; print(torch.cuda.is_initialized())"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (told.stdout, told.returncode) == ("False\n", 0), told.stderr
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,14 @@
 """How long a run takes: measured on a copy, and added up from its steps and evaluations."""
 
 import re
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
 
 from resunit.training.display import describe_time
-from resunit.training.estimate import Speed, measure_speed, seconds_of_run
+from resunit.training.estimate import Speed, measure_speed, seconds_of_run, seconds_per_image_of_steps
 from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
 from resunit.training.recipe import with_changes
@@ -52,6 +53,16 @@ def test_measuring_changes_nothing(setup: TrainingSetup) -> None:
     assert all(parameter.grad is None for parameter in setup.network.parameters())
     assert torch.equal(torch.get_rng_state(), random)
     assert str(setup.optimizer.state()) == optimizer
+
+
+def test_whole_steps_are_measured_on_a_copy_as_on_a_gpu(setup: TrainingSetup) -> None:
+    """The copy learns the images of the step that is repeated; the run's own network stays as it is."""
+    weights = {name: tensor.clone() for name, tensor in setup.network.state_dict().items()}
+    copy = deepcopy(setup.network).train()
+    with isolated_process_state():
+        assert seconds_per_image_of_steps(setup, copy, 24) > 0
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in setup.network.state_dict().items())
+    assert not torch.equal(copy.state_dict()["classifier.weight"], weights["classifier.weight"])
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def list_remaining_work(plan: Plan, *, jobs: int | None) -> RemainingWork:
     left = [run for run, is_done in zip(planned, recorded, strict=True) if not is_done]
     if any(run.recipe.data == FOLDER for run in left):
         raise UsageError("rows on ImageNet need a folder of images; give --data FOLDER")
-    seconds = iter(seconds_of_runs([run.recipe for run in left], threads))
+    seconds = iter(seconds_of_runs([run.recipe for run in left], threads, jobs))
     begun = list(_read_experiments(plan.out))
     runs = []
     for run, is_done in zip(planned, recorded, strict=True):

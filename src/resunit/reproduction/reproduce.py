@@ -32,6 +32,9 @@ from resunit.reproduction.running.runner import LocalProcesses, perform_all
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import free_memory, resolve_device
 
+MEMORY_OF_SMOKE_RUN = 2 * 2**30
+"""The bytes of a GPU that a process with a few small steps takes, nearly all of them for CUDA and its libraries."""
+
 
 def train_missing(
     plan: Plan, *, jobs: int | None, on: str, address: str | None, quiet: bool
@@ -43,7 +46,7 @@ def train_missing(
     Args:
         plan: the request.
         jobs: the runs at a time; None means one, and at smoke scale one for each core, since such runs do
-            little but start.
+            little but start; on a GPU as many of them as its free memory has room for.
         on: "local", or "ray" for a Ray cluster.
         address: the address of the cluster; None starts one on this machine.
         quiet: whether nothing is shown while runs train.
@@ -71,7 +74,7 @@ def train_missing(
     pooled = {record.identity for record in plan.pooled}
     own = [experiment for experiment in wanted if experiment.identity not in pooled]
     shows_time = not quiet and on == "local" and plan.scale != "smoke"
-    seconds = _seconds_left(own, before, threads) if shows_time else {}
+    seconds = _seconds_left(own, before, threads, jobs) if shows_time else {}
     executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
     with Board(plan.table, wanted, before, plan.out, quiet, seconds, jobs) as board:
         perform_all(own, plan.out, plan.scale, executor, board)
@@ -81,14 +84,20 @@ def train_missing(
 def threads_of_run(plan: Plan, jobs: int | None) -> tuple[int, int]:
     """Return the runs at a time, and the threads of each. Raises UsageError if `jobs` is below 1."""
     if jobs is None:
-        jobs = available_cores() if plan.scale == "smoke" else 1
+        jobs = _count_smoke_runs(plan) if plan.scale == "smoke" else 1
     if jobs < 1:
         raise UsageError(f"--jobs must be at least 1, not {jobs}")
     return jobs, max(1, available_cores() // jobs)
 
 
+def _count_smoke_runs(plan: Plan) -> int:
+    device = resolve_device(plan.changes.get("device", "auto"))
+    free = free_memory(device) if device.type == "cuda" else None
+    return available_cores() if free is None else max(1, min(available_cores(), free // MEMORY_OF_SMOKE_RUN))
+
+
 def _seconds_left(
-    wanted: Sequence[Experiment], before: Sequence[ExperimentRecord], threads: int
+    wanted: Sequence[Experiment], before: Sequence[ExperimentRecord], threads: int, jobs: int
 ) -> dict[str, float]:
     """Return the seconds of each run that has not ended, by identity; none if a network cannot be measured.
 
@@ -97,7 +106,7 @@ def _seconds_left(
     ended = {record.identity for record in before}
     left = [experiment for experiment in wanted if experiment.identity not in ended]
     try:
-        seconds = seconds_of_runs([experiment.typed_recipe for experiment in left], threads)
+        seconds = seconds_of_runs([experiment.typed_recipe for experiment in left], threads, jobs)
     except RunError:
         return {}
     return dict(zip((experiment.identity for experiment in left), seconds, strict=True))

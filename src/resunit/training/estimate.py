@@ -3,21 +3,26 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
+from resunit.training.captured_work import RUNS_BEFORE_CAPTURE
 from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.precision import autocast, dtype_of_weights
 from resunit.training.process_state import isolated_random_numbers
 from resunit.training.setup import TrainingSetup
+from resunit.training.totals import CAPACITY
+from resunit.training.training_step import TrainingStep
 
 IMAGES = 64  # These are the images of the passes that are measured.
 IMAGES_TO_WARM_UP = 8
 IMAGE_CHANNELS = 3
 SECONDS_TO_WARM_UP = 3.0  # A machine on which eight images take longer is slow enough to be judged by them.
+SECONDS_OF_STEPS = 0.5  # A GPU takes steps for at least so long.
 FORWARD_SHARE = 1 / 3  # Of a training pass: the backward pass computes two gradients for each layer.
 
 
@@ -35,6 +40,10 @@ def measure_speed(setup: TrainingSetup) -> Speed:
     """Return how fast a run computes here; its network, its optimizer and all random numbers stay as they are."""
     with isolated_random_numbers():
         network = deepcopy(setup.network).train()
+        if setup.distributed.device.type == "cuda":
+            return Speed(
+                {side: seconds_per_image_of_steps(setup, network, side) for side in setup.flops}, 0.0
+            )
         image = {side: _seconds_per_image(setup, network, side) for side in setup.flops}
         optimizer = RecipeOptimizer(setup.recipe, network)
         # The first step takes longer, because it also makes the optimizer's state.
@@ -44,6 +53,38 @@ def measure_speed(setup: TrainingSetup) -> Speed:
         optimizer.step()
         _wait_for(setup.distributed.device)
         return Speed(image, time.monotonic() - began)
+
+
+def seconds_per_image_of_steps(setup: TrainingSetup, network: nn.Module, side: int) -> float:
+    """Return the seconds for an image in whole training steps, as they are repeated in a run.
+
+    On a GPU the parts of a step say little: it computes small batches no faster than large ones, and a captured
+    step much faster than one that the host starts.
+
+    Args:
+        setup: the run; its first step on images of `side` pixels is repeated.
+        network: a copy of its network, which is trained.
+        side: the side of the images in pixels.
+    """
+    number = next(step for step in range(setup.steps) if setup.image_size_at(step) == side)
+    copied = replace(setup, network=network, optimizer=RecipeOptimizer(setup.recipe, network))
+    with closing(setup.batches.feed(number, number + 1, setup.image_size_at)) as feed:
+        steps = TrainingStep(copied, network, feed)
+        steps.capture_if_possible(lambda _reason: None)
+        _seconds_of_steps(steps, number, RUNS_BEFORE_CAPTURE + 1)
+        count, seconds = 1, 0.0
+        while seconds < SECONDS_OF_STEPS and count < CAPACITY:
+            count *= 2
+            seconds = _seconds_of_steps(steps, number, count)
+    return seconds / count / setup.batches.batch_size
+
+
+def _seconds_of_steps(steps: TrainingStep, number: int, count: int) -> float:
+    began = time.monotonic()
+    for _ in range(count):
+        steps.train(number)
+    steps.read()
+    return time.monotonic() - began
 
 
 def seconds_of_run(setup: TrainingSetup, speed: Speed, first: int = 0) -> float:
@@ -83,5 +124,5 @@ def _seconds_of_pass(setup: TrainingSetup, network: nn.Module, side: int, images
 
 
 def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type == "mps":
+        torch.mps.synchronize()

@@ -26,8 +26,8 @@ RETRIES = 3
 class RayTasks:
     """Performs runs as Ray tasks, `jobs` at a time on each machine.
 
-    A task asks for its share of the processors and the memory of the smallest machine, and for a GPU if the
-    runs train on one.
+    A task asks for its share of the processors and the memory of the smallest machine. If the runs train on GPUs, it
+    asks for one, or for a part of one where a machine has fewer GPUs than runs at a time.
 
     Args:
         address: the address of the cluster; None starts one on this machine.
@@ -61,9 +61,13 @@ class RayTasks:
             raise UsageError("the Ray cluster has no machine with processors yet; start one first")
         cpus, memory = (int(min(machine[name] for machine in machines)) // jobs for name in ("CPU", "memory"))
         on_gpu = device.type == "cuda"
-        self.memory = None if on_gpu else memory  # A run has the memory of its GPU to itself.
+        self.memory = None if on_gpu else memory  # A run takes the memory that is free on its GPU.
+        gpus = min(machine.get("GPU", 0) for machine in machines)
         self.task = ray.remote(
-            num_cpus=max(1, cpus), memory=memory, num_gpus=int(on_gpu), max_retries=RETRIES
+            num_cpus=max(1, cpus),
+            memory=memory,
+            num_gpus=share_of_gpu(gpus, jobs) if on_gpu else 0,
+            max_retries=RETRIES,
         )(_perform)
         self.references: list[Any] = []
 
@@ -80,6 +84,11 @@ class RayTasks:
         for reference in self.references:
             self.ray.cancel(reference, force=True)
         self.ray.shutdown()
+
+
+def share_of_gpu(gpus: float, jobs: int) -> float:
+    """Return the GPUs for each of `jobs` runs on a machine that has `gpus`: one whole GPU at most."""
+    return min(1.0, (gpus or 1) / jobs)
 
 
 def _check_that_somebody_listens(address: str) -> None:

@@ -72,12 +72,15 @@ def wait_until_free(folder: Path) -> None:
             time.sleep(SECONDS_BETWEEN_TRIES)
 
 
-def prepare_process(threads: int) -> None:
+def prepare_process(threads: int, memory: int | None) -> None:
     """Make this process one that computes for a runner, with its threads and for as long as the runner lives.
 
     Args:
         threads: the threads that torch may use, unless OMP_NUM_THREADS says otherwise.
+        memory: the memory that a run may use, in bytes; None for all that is free.
     """
+    if memory is not None:
+        os.environ[MEMORY] = str(memory)
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # Libraries that are loaded later read it.
         torch.set_num_threads(threads)
@@ -99,9 +102,7 @@ def train_one_run(folder: Path, threads: int, memory: int | None) -> None:
     output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    if memory is not None:
-        os.environ[MEMORY] = str(memory)
-    prepare_process(threads)
+    prepare_process(threads, memory)
     try:
         wait_until_free(folder)
         if Experiment.read(folder).scale != "smoke":  # Somebody waits for a smoke run.

@@ -25,9 +25,11 @@ from resunit.reproduction.running.one_run import OUTPUT, RECORD, STOPPED, train_
 from resunit.runs.record_files import read, read_file
 from resunit.runs.schema import ExperimentRecord, LogLine
 
-# Each run's process is forked from one that has imported torch and its compiler, which optimizers load.
+PRELOADED = ("resunit.reproduction.running.one_run", "torch._dynamo")
+"""Each run's process is forked from one that has imported torch and its compiler, which optimizers load. That one
+must not ask CUDA for anything, because CUDA cannot be used in a fork of a process that has."""
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["resunit.reproduction.running.one_run", "torch._dynamo"])
+CONTEXT.set_forkserver_preload([*PRELOADED])
 SECONDS_BETWEEN_UPDATES = 1.0
 
 
@@ -70,7 +72,7 @@ class LocalProcesses:
         start_forkserver()
         self.pool = ThreadPoolExecutor(jobs)
         self.threads = max(1, available_cores() // jobs)
-        self.memory = memory // jobs if memory is not None and jobs > 1 else None
+        self.memory = share_of_memory(memory, jobs)
         self.children: set[ForkServerProcess] = set()
         self.lock, self.closing = Lock(), Event()
 
@@ -104,6 +106,11 @@ class LocalProcesses:
             for child in self.children:
                 child.terminate()
         self.pool.shutdown(cancel_futures=True)
+
+
+def share_of_memory(memory: int | None, jobs: int) -> int | None:
+    """Return the bytes of free memory that each of `jobs` runs may use; None for a run alone, and if unknown."""
+    return None if memory is None or jobs == 1 else memory // jobs
 
 
 def start_forkserver() -> None:
