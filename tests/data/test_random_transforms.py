@@ -97,7 +97,7 @@ def test_streamed_images_do_not_depend_on_the_number_of_processes(
     augmented = Augmentation(padding=0, crop="scale", rand_augment=9)
 
     def images(split: StreamedSplit, augmentation: Augmentation, processes: int, size: int) -> torch.Tensor:
-        monkeypatch.setattr(decoding, "_decoding_processes", lambda: processes)
+        monkeypatch.setattr(decoding, "_decoding_processes", lambda _feeds_gpu: processes)
         plan = epoch_plan(0, 1, len(split), augmentation)
         groups = ((plan, part) for part in torch.arange(len(split)).split(size))
         return torch.cat(list(split.augment(groups, augmentation)))

@@ -45,7 +45,7 @@ EPOCHS: dict[str, Value] = {"steps": STEPS, "validation": 960}
 
 
 def decode_in_two_processes() -> None:
-    streaming._decoding_processes = lambda: 2  # pyright: ignore[reportPrivateUsage]
+    streaming._decoding_processes = lambda _feeds_gpu: 2  # pyright: ignore[reportPrivateUsage]
 
 
 def variants(where: Path) -> list[Variant]:

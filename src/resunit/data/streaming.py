@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 IMAGES_PER_PART = 32  # Evaluation's images are decoded in parts of this many.
 MAX_DECODING_PROCESSES = 8
+MAX_DECODING_PROCESSES_FOR_GPU = (
+    32  # A GPU leaves all cores to decoding, and can train on more images than eight decode.
+)
 
 EvaluationCrop = Literal["crop", "large crop", "ten crops"]
 
@@ -124,7 +128,9 @@ class StreamedSplit:
             )
             for plan, part in groups
         )
-        return _decode_ahead(self.files, TrainingCrop(self.side, augmentation), requests)
+        return _decode_ahead(
+            self.files, TrainingCrop(self.side, augmentation), requests, feeds_gpu=self.labels.is_cuda
+        )
 
     def pictures(self, indices: Tensor) -> Iterator[Tensor]:
         """Return the images at `indices` as evaluation sees them, some at a time.
@@ -143,7 +149,9 @@ class StreamedSplit:
         if not len(indices):
             return iter([torch.empty(0, 3, self.side, self.side, dtype=torch.uint8)])
         requests = ([Request(index) for index in part.tolist()] for part in indices.split(IMAGES_PER_PART))
-        return _decode_ahead(self.files, evaluation_crop(self.side, self.crop), requests)
+        return _decode_ahead(
+            self.files, evaluation_crop(self.side, self.crop), requests, feeds_gpu=self.labels.is_cuda
+        )
 
 
 @dataclass(frozen=True)
@@ -182,14 +190,21 @@ def _stack(images: list[tuple[Tensor, Heard]]) -> tuple[Tensor, list[Heard]]:
     return default_collate([image for image, _ in images]), [heard for _, heard in images if heard[1]]
 
 
-def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request]]) -> Iterator[Tensor]:
-    """Return the images of each list of requests, decoded by other processes before they are needed."""
+def _decode_ahead(
+    files: np.ndarray, crop: Crop, requests: Iterable[list[Request]], *, feeds_gpu: bool
+) -> Iterator[Tensor]:
+    """Return the images of each list of requests, decoded by other processes before they are needed.
+
+    For a GPU they lie in pinned memory, from which it copies them while the host goes on.
+    """
+    count = _decoding_processes(feeds_gpu)
     loader = DataLoader(
         _Files(files, crop),
         batch_sampler=requests,
         collate_fn=_stack,
-        num_workers=_decoding_processes(),
-        worker_init_fn=_prepare_process,
+        num_workers=count,
+        worker_init_fn=partial(_prepare_process, count),
+        pin_memory=feeds_gpu,
         # From Python 3.14 on, other processes would import the program that calls, and start its work anew in each.
         multiprocessing_context="fork" if sys.platform == "linux" else None,
         generator=torch.Generator(),  # By default the loader draws from the program's own generator.
@@ -210,14 +225,13 @@ def _decode_ahead(files: np.ndarray, crop: Crop, requests: Iterable[list[Request
         processes._shutdown_workers()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _decoding_processes() -> int:
+def _decoding_processes(feeds_gpu: bool) -> int:
     """Return one process for each core, which the ranks that torchrun started on this machine share."""
-    return max(
-        1, min(MAX_DECODING_PROCESSES, available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
-    )
+    most = MAX_DECODING_PROCESSES_FOR_GPU if feeds_gpu else MAX_DECODING_PROCESSES
+    return max(1, min(most, available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
 
 
-def _prepare_process(_process: int) -> None:
+def _prepare_process(count: int, _process: int) -> None:
     """Make a decoding process ignore signals, and draw the same numbers whatever program it belongs to."""
     # A terminal or a batch system sends its signals to all processes, and the parent decides whether to stop and
     # what to write before.
@@ -225,4 +239,4 @@ def _prepare_process(_process: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     torch.set_default_dtype(torch.float32)  # The parent's other default would be inherited.
     hear_pillow_warnings()
-    memory.processes = _decoding_processes()
+    memory.processes = count

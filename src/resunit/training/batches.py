@@ -144,7 +144,7 @@ class Batches:
         if isinstance(self.split, StreamedSplit):  # Other processes decode its images ahead of time.
             asked, again = itertools.tee(ghost_batches)
             for pixels, (plan, part) in zip(self.split.augment(asked, self.augmentation), again, strict=True):
-                images = self.normalisation(pixels.to(device))
+                images = self.normalisation(pixels.to(device, non_blocking=pixels.is_pinned()))
                 yield erase(images, plan.seeds[part], self.augmentation.random_erasing)
         else:
             for plan, part in ghost_batches:

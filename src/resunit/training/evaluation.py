@@ -14,7 +14,8 @@ from resunit.training.distributed import Distributed
 from resunit.training.precision import autocast, dtype_of_weights
 
 AnySplit = Split | StreamedSplit
-PIXELS_AT_ONCE = 500 * 32 * 32  # A larger batch takes more memory and is no faster.
+PIXELS_AT_ONCE = 500 * 32 * 32  # On a CPU a larger batch takes more memory and is no faster.
+PIXELS_AT_ONCE_ON_GPU = 64 * 224 * 224  # A GPU computes a small batch no faster than a large one.
 CLASSES_WITH_TOP5 = 100  # With fewer classes the top-5 error says little, and no paper reports it.
 CROPS: dict[ViewName, EvaluationCrop] = {"large_crop": "large crop", "ten_crops": "ten crops"}
 
@@ -81,7 +82,8 @@ def compute_logits(
     if was_training:  # Each change of mode walks over all modules, which costs time for a single image.
         network.eval()
     parts, dtype = [], dtype_of_weights(precision)
-    for batch in images.split(max(1, PIXELS_AT_ONCE // (images.shape[-1] * images.shape[-2]))):
+    pixels = PIXELS_AT_ONCE_ON_GPU if images.is_cuda else PIXELS_AT_ONCE
+    for batch in images.split(max(1, pixels // (images.shape[-1] * images.shape[-2]))):
         with autocast(images.device, precision):
             parts.append(network(normalisation(batch).to(dtype)).float())
     if was_training:
@@ -187,7 +189,7 @@ def gather_logits(
     computed = own if len(own) else torch.arange(1)  # A rank without images gets the number of classes so.
     parts = []
     for pictures in split.pictures(computed):
-        views = pictures.to(distributed.device).flatten(0, -4)
+        views = pictures.to(distributed.device, non_blocking=pictures.is_pinned()).flatten(0, -4)
         logits = compute_logits(network, views, normalisation, precision)
         parts.append(logits.unflatten(0, (len(pictures), -1)).mean(1))
     logits = torch.cat(parts)
