@@ -99,6 +99,7 @@ HEADINGS = {
         "On a GPU",
         "`resunit captured` is a training step as `resunit train` repeats it, with data, augmentation and bf16.\n"
         "`resunit uncaptured` is the same step, started by the host operator by operator (`--no-capture`).\n"
+        "With units compiled, torch.compile has compiled each residual unit of the captured step (`--compile`).\n"
         "The own loop trains the network of resunit on one batch that lies on the GPU; pytorchcv trains its own.\n"
         "Their default is fp32 with torch's settings; at their best they are channels-last, with bf16 autocast and "
         "fused SGD.",

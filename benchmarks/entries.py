@@ -20,6 +20,7 @@ TORCHVISION = "torchvision"
 BARE_STEP, PROGRAM = "bare step", "resunit train"
 CONVOLUTIONS = "convolutions alone"
 CAPTURED, UNCAPTURED, OWN_LOOP = "resunit captured", "resunit uncaptured", "own loop"
+COMPILED = "resunit captured, units compiled"
 
 
 @dataclass(frozen=True, eq=False)  # Entries are dictionary keys, although their arguments have no hash.

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from benchmarks.entries import CAPTURED, OWN_LOOP, UNCAPTURED, Entry, Workload
+from benchmarks.entries import CAPTURED, COMPILED, OWN_LOOP, UNCAPTURED, Entry, Workload
 from benchmarks.peers import PEERS, build_peer_spec
 from benchmarks.processes import MeasurementError, Prepared
 from benchmarks.records import Details
@@ -56,8 +56,12 @@ def measure(
         configurations: tuple[LoopConfiguration, ...] = ("default", "best")
         entries = [
             *(
-                Entry(label, prepare_our_steps, (spec, name, *workload.shape, captured, GPU), work)
-                for label, captured in ((CAPTURED, True), (UNCAPTURED, False))
+                Entry(label, prepare_our_steps, (spec, name, *workload.shape, captured, compiled, GPU), work)
+                for label, captured, compiled in (
+                    (CAPTURED, True, False),
+                    (COMPILED, True, True),
+                    (UNCAPTURED, False, False),
+                )
             ),
             *(
                 Entry(
@@ -74,12 +78,18 @@ def measure(
 
 
 def prepare_our_steps(
-    spec: NetworkSpec, name: str, batch_size: int, image_size: int, captured: bool, device: str
+    spec: NetworkSpec,
+    name: str,
+    batch_size: int,
+    image_size: int,
+    captured: bool,
+    compiled: bool,
+    device: str,
 ) -> Prepared:
     """Return the training steps of `resunit train` on random images on the device, augmentation included."""
     if device == GPU:
         torch.backends.cudnn.benchmark = True  # As a run does; the process measures nothing else.
-    fields = {"precision": "bf16", "capture": captured}
+    fields = {"precision": "bf16", "capture": captured, "compile": compiled}
     setup = set_up_ours(spec, name, batch_size, image_size, fields, device=device, images=IMAGES)
     steps = TrainingStep(
         setup, setup.network.train(), setup.batches.feed(0, setup.steps, setup.image_size_at)

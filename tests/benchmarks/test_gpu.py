@@ -52,7 +52,7 @@ def test_each_entry_trains_its_network(entry: str, monkeypatch: pytest.MonkeyPat
     step = SGD.step
     monkeypatch.setattr(SGD, "step", lambda *given: steps.append(step(*given)))
     if entry == "ours":
-        work, details = gpu.prepare_our_steps(spec, "preresnet20", 2, 32, True, "cpu")
+        work, details = gpu.prepare_our_steps(spec, "preresnet20", 2, 32, True, False, "cpu")
     else:
         library, _, configuration = entry.rpartition(" ")
         assert configuration in ("default", "best")
