@@ -117,7 +117,7 @@ def test_options_of_other_tools_mean_options_here() -> None:
         ("--batch", "--batch-size"), ("--n_epochs", "--epochs"), ("--num-epochs", "--epochs"),
         ("--max_steps", "--steps"),
         ("--output_dir", "--out"), ("--network", "--model"), ("--gpu", "--device"), ("--batchsize", "--batch-size"),
-        ("--resume_from", "--resume"), ("--nestrov", "--nesterov"),
+        ("--resume_from", "--resume"), ("--torchcompile", "--compile"), ("--nestrov", "--nesterov"),
     ],
 )  # fmt: skip
 def test_an_unknown_option_is_answered_with_the_one_that_is_meant(typed: str, meant: str) -> None:

@@ -59,13 +59,15 @@ def compute(network: torch.nn.Module, images: Tensor) -> tuple[Tensor, dict[str,
     return logits.detach(), gradients
 
 
+@pytest.mark.parametrize("checkpointing", ["fast", pytest.param("small", marks=pytest.mark.full)])
 def test_a_compiled_run_leaves_what_a_plain_one_leaves(
-    graphs: list[torch.fx.GraphModule], tmp_path: Path
+    checkpointing: str, graphs: list[torch.fx.GraphModule], tmp_path: Path
 ) -> None:
     """In float64 torch's own layers compute in both runs, and the backend computes what they compute."""
-    resunit.train(small(), out=tmp_path / "plain", quiet=True)
+    resunit.train(small(activation_checkpointing=checkpointing), out=tmp_path / "plain", quiet=True)
     assert graphs == []
-    resunit.train(small(compile=True), out=tmp_path / "compiled", quiet=True)
+    compiled = small(activation_checkpointing=checkpointing, compile=True)
+    resunit.train(compiled, out=tmp_path / "compiled", quiet=True)
     assert graphs
     assert json.loads((tmp_path / "compiled" / "recipe.json").read_text())["compile"] is True
     plain, compiled = (load_file(tmp_path / name / "weights.safetensors") for name in ("plain", "compiled"))

@@ -36,6 +36,7 @@ _WORDS = {
     "--label-smoothing": "smoothing",
     "--precision": "amp dtype fp16 bf16 mixed-precision half",
     "--validation": "val val-split valid-size val-size",
+    "--compile": "torchcompile torch-compile",
     "--device": "gpu gpus cpu cuda no-cuda accelerator",
     "--resume": "resume-from continue",
     "--config": "config-file cfg",

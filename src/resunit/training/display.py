@@ -20,6 +20,7 @@ from resunit.training.state import TrainingState
 SECONDS_BETWEEN_LINES = 15
 SECONDS_AN_HOUR = 3600
 FLOPS_OF_A_LONG_RUN = 1e13  # about a minute and a half on two cores
+FLOPS_OF_A_LONG_RUN_ON_GPU = 1e16  # The seconds that measuring takes there are more than some runs take.
 SECONDS_OF_A_SLOW_RUN = 45 * 60
 WITHOUT_BF16 = {
     "fp64": "",
@@ -98,7 +99,9 @@ class Display:
         """Return whether what is left is worth the seconds that an estimate takes; several ranks make none."""
         setup = self.setup
         left = setup.train_flops(setup.steps) - setup.train_flops(self.steps_before)
-        return left > FLOPS_OF_A_LONG_RUN and setup.distributed.world_size == 1
+        is_on_gpu = setup.distributed.device.type == "cuda"
+        most = FLOPS_OF_A_LONG_RUN_ON_GPU if is_on_gpu else FLOPS_OF_A_LONG_RUN
+        return left > most and setup.distributed.world_size == 1
 
     def update(self, state: TrainingState) -> None:
         """Show the running figures: on a terminal at once, elsewhere on a line every 15 seconds."""

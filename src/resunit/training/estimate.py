@@ -62,27 +62,26 @@ def seconds_per_image_of_steps(setup: TrainingSetup, network: nn.Module, side: i
     step much faster than one that the host starts.
 
     Args:
-        setup: the run; its first step on images of `side` pixels is repeated.
+        setup: the run; its first step is repeated.
         network: a copy of its network, which is trained.
         side: the side of the images in pixels.
     """
-    number = next(step for step in range(setup.steps) if setup.image_size_at(step) == side)
     copied = replace(setup, network=network, optimizer=RecipeOptimizer(setup.recipe, network))
-    with closing(setup.batches.feed(number, number + 1, setup.image_size_at)) as feed:
+    with closing(setup.batches.feed(0, 1, lambda _: side)) as feed:
         steps = TrainingStep(copied, network, feed)
         steps.capture_if_possible(lambda _reason: None)
-        _seconds_of_steps(steps, number, RUNS_BEFORE_CAPTURE + 1)
+        _seconds_of_steps(steps, RUNS_BEFORE_CAPTURE + 1)
         count, seconds = 1, 0.0
         while seconds < SECONDS_OF_STEPS and count < CAPACITY:
             count *= 2
-            seconds = _seconds_of_steps(steps, number, count)
+            seconds = _seconds_of_steps(steps, count)
     return seconds / count / setup.batches.batch_size
 
 
-def _seconds_of_steps(steps: TrainingStep, number: int, count: int) -> float:
+def _seconds_of_steps(steps: TrainingStep, count: int) -> float:
     began = time.monotonic()
     for _ in range(count):
-        steps.train(number)
+        steps.train(0)
     steps.read()
     return time.monotonic() - began
 
