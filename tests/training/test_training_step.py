@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.library import _scoped_library
 
 from resunit.data import make_dataset
 from resunit.training import training_step
@@ -94,7 +96,7 @@ def test_a_replay_of_a_step_computes_the_steps_after_it(case: str) -> None:
 def test_a_step_joins_nothing_of_the_host_with_what_lies_on_the_device(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The device "meta" computes shapes alone and stands for a GPU; only the optimizers' fused kernels do without it.
+    """The device "meta" computes shapes alone and stands for a GPU; the optimizers are watched in the next test.
 
     A number that a step makes on the host would have to be copied to a GPU, which no graph can repeat.
     """
@@ -125,6 +127,35 @@ def test_a_step_joins_nothing_of_the_host_with_what_lies_on_the_device(
             records.append(record)
     assert [record.questions for record in records] == [[]] * 3
     assert len(records[-1].calls) > 100
+
+
+@pytest.mark.parametrize("case", ["paper", "quick", "adamw"])
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
+def test_an_optimizer_takes_nothing_from_the_host_on_a_gpu(case: str) -> None:
+    """Tensors that torch fakes say that they lie on a GPU and hold no numbers; its fused kernels get fakes here."""
+    setup = set_up(case)
+    with _scoped_library("aten", "IMPL") as library, FakeTensorMode(allow_non_fake_inputs=True):
+        for kernel in ("_fused_sgd_.tensor_lr", "_fused_adamw_.tensor_lr"):
+            library.impl(kernel, lambda *_, **__: None, "Meta")
+        network = nn.ParameterDict(
+            {
+                name.replace(".", " "): nn.Parameter(torch.empty_like(p, device="cuda"))
+                for name, p in setup.network.named_parameters()
+            }
+        )
+        optimizer, records = RecipeOptimizer(setup.recipe, network), []
+        for _ in range(3):
+            optimizer.set_learning_rate(0.1)
+            for parameter in optimizer.parameters.values():
+                parameter.grad = torch.zeros_like(parameter)
+            with OperatorRecord() as record:
+                optimizer.step()
+            records.append(record)
+        devices = {tensor.device.type for tensor in optimizer.state().values()}
+    assert [record.questions for record in records] == [[]] * 3
+    assert [name for name, *_ in records[1].calls] == [name for name, *_ in records[2].calls]
+    assert devices == {"cuda"}
+    assert all(group.get("capturable", True) for each, _ in optimizer.stepped for group in each.param_groups)
 
 
 @pytest.mark.parametrize(
