@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
 from resunit.cli.options import LEFT_OVER, model_options, own_design_options, split_arguments
 from resunit.errors import UsageError
 
@@ -58,7 +58,10 @@ def models(
         )
     if draw is not None:
         picture = draw_units(name, draw, design, chosen)
-        tell_json({"picture": str(picture)}) if common.json else print(picture)
+        if common.json:
+            tell_json({"picture": str(picture)})
+        else:
+            tell(str(picture))
         return DONE
     from resunit.models.table import describe_models
 
