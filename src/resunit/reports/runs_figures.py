@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from resunit.io.format import escape_markup, format_field_value
-from resunit.io.style import BLUE, COLOURS_OF_RUNS, FONT
+from resunit.io.style import BLUE, COLOURS_OF_RUNS, FONT, MOST_MARKERS
 from resunit.reports.compared_run import ComparedRun, is_number
 from resunit.runs.read import is_finite
 
@@ -20,9 +20,6 @@ PLOT_PIXELS, LEGEND_LINE_PIXELS = 420, 20
 
 # A sweep over a wider range than this has a logarithmic axis.
 WIDE_RANGE = 8
-
-# With more evaluations than this, a marker on each would hide the line.
-MOST_MARKERS = 50
 
 
 def draw_overlaid_curves(runs: Sequence[ComparedRun]) -> Figure | None:
