@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import resunit
 from resunit.runs.folder import RunFolder
@@ -118,16 +119,20 @@ def test_a_network_that_asks_the_host_is_trained_uncaptured_and_one_line_says_so
 
 
 def test_work_that_cannot_be_captured_goes_on_as_it_is_written() -> None:
-    """Here nobody watches the first runs, so the error comes while the work is captured."""
+    """Here nobody watches the first runs, so the error comes while the work is captured.
+
+    The random generator and the memory have to be usable after it.
+    """
     x, said, undone = torch.zeros((), device=DEVICE), [], []
+    ones = torch.ones(1000, device=DEVICE)
 
     def work() -> None:
         x.add_(1)
-        assert x.item() > 0
+        assert functional.dropout(ones).sum().item() > 0
 
-    captured = CapturedWork(torch.device(DEVICE), work, lambda: undone.append(1), said.append, watched=False)
+    captured = CapturedWork(torch.device(DEVICE), lambda: undone.append(1), said.append, watched=False)
     for _ in range(RUNS_BEFORE_CAPTURE + 3):
-        captured.run(None)
+        captured.run(work, None)
     assert (x.item(), len(said), len(undone)) == (RUNS_BEFORE_CAPTURE + 3, 1, 1)
 
 

@@ -136,15 +136,17 @@ def test_float32_on_a_gpu_is_what_the_precision_says_and_the_hosts_setting_comes
 
 @pytest.mark.parametrize("by_time", [True, False])
 @pytest.mark.parametrize("of_host", [True, False])
-def test_kernels_are_chosen_by_time_within_a_run_on_a_gpu(
+def test_kernels_are_chosen_by_time_or_add_up_in_a_fixed_order_within_a_run_on_a_gpu(
     by_time: bool, of_host: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", of_host)
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "benchmark", of_host)
+    monkeypatch.setattr(cudnn, "deterministic", of_host)
     with precisions.choosing_kernels(torch.device("cuda"), by_time=by_time):
-        assert torch.backends.cudnn.benchmark == by_time
-    assert torch.backends.cudnn.benchmark == of_host
+        assert (cudnn.benchmark, cudnn.deterministic) == (by_time, not by_time)
+    assert (cudnn.benchmark, cudnn.deterministic) == (of_host, of_host)
     with precisions.choosing_kernels(CPU, by_time=by_time):
-        assert torch.backends.cudnn.benchmark == of_host
+        assert (cudnn.benchmark, cudnn.deterministic) == (of_host, of_host)
 
 
 def test_fp64_is_refused_where_there_is_none() -> None:

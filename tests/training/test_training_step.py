@@ -1,6 +1,6 @@
 """A step is a program that the device could compute by itself: it asks for nothing, and a replay computes the next."""
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from resunit.data import make_dataset
+from resunit.training import training_step
 from resunit.training.distributed import Distributed
 from resunit.training.operator_record import OperatorRecord, find_obstacle
+from resunit.training.optimizer import RecipeOptimizer
 from resunit.training.prepare import prepare
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
@@ -88,6 +90,43 @@ def test_a_replay_of_a_step_computes_the_steps_after_it(case: str) -> None:
     assert again.read() == steps.read()
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case != "fast94"])
+def test_a_step_joins_nothing_of_the_host_with_what_lies_on_the_device(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device "meta" computes shapes alone and stands for a GPU; only the optimizers' fused kernels do without it.
+
+    A number that a step makes on the host would have to be copied to a GPU, which no graph can repeat.
+    """
+    monkeypatch.setattr(training_step, "autocast", lambda *_: nullcontext())  # It does not know the device.
+    meta = Distributed(0, 1, torch.device("meta"))
+    setup = set_up(case)
+    setup.network.to(meta.device)
+    monkeypatch.setattr(RecipeOptimizer, "step", RecipeOptimizer.clear)
+    weights = setup.loss.class_weights
+    setup = replace(
+        setup,
+        distributed=meta,
+        optimizer=RecipeOptimizer(setup.recipe, setup.network),
+        loss=replace(setup.loss, class_weights=None if weights is None else weights.to(meta.device)),
+        batches=replace(
+            setup.batches,
+            distributed=meta,
+            split=setup.batches.split.to(meta.device),
+            normalisation=setup.batches.normalisation.to(meta.device),
+        ),
+    )
+    with closing(setup.batches.feed(0, 3, setup.image_size_at)) as feed:
+        steps, records = TrainingStep(setup, setup.network.train(), feed), []
+        for step in range(3):
+            steps.prepare(step)
+            with OperatorRecord() as record:
+                steps.compute()
+            records.append(record)
+    assert [record.questions for record in records] == [[]] * 3
+    assert len(records[-1].calls) > 100
+
+
 @pytest.mark.parametrize(
     ("changes", "world_size", "device", "obstacle"),
     [
@@ -112,6 +151,17 @@ def test_what_keeps_the_steps_of_a_run_from_being_captured_is_known_before_the_f
     recipe = with_changes(named_recipe("paper"), SMALL | {"model": "preresnet20"} | changes)
     setup = replace(prepare(recipe, DATA), distributed=Distributed(0, world_size, torch.device(device)))
     assert find_obstacle_to_capture(setup) == obstacle
+
+
+def test_compiled_code_of_ones_own_is_not_captured_because_nobody_can_watch_it() -> None:
+    setup = replace(set_up("paper"), distributed=Distributed(0, 1, torch.device("cuda")))
+    compiled = replace(setup, recipe=replace(setup.recipe, compile=True))
+    assert find_obstacle_to_capture(compiled) is None
+    assert find_obstacle_to_capture(replace(setup, spec=None)) is None
+    assert (
+        find_obstacle_to_capture(replace(compiled, spec=None))
+        == "compiled code of your own cannot be watched"
+    )
 
 
 def test_on_a_cpu_nothing_is_captured_and_nothing_is_said() -> None:

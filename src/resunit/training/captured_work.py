@@ -20,7 +20,6 @@ class CapturedWork:
     def __init__(
         self,
         device: torch.device,
-        work: Callable[[], None],
         undo: Callable[[], None],
         say: Callable[[str], None],
         *,
@@ -30,15 +29,13 @@ class CapturedWork:
 
         Args:
             device: the GPU.
-            work: what is done on the device. It asks for no number, and all tensors that it does not make itself stay
-                where they are.
-            undo: takes back what `work` leaves in Python's objects where it ended with an error while it was captured,
-                when nothing was computed.
+            undo: takes back what the work leaves in Python's objects where it ended with an error while it was
+                captured, when nothing was computed.
             say: tells the user why nothing is captured, if so.
             watched: whether the runs before the capture are compared, because the work has parts that nobody has
                 checked. In compiled parts no operators can be seen.
         """
-        self.work, self.undo, self.say, self.watched = work, undo, say, watched
+        self.undo, self.say, self.watched = undo, say, watched
         self.device, self.stream = device, torch.cuda.Stream(device)
         self.shape: Hashable = None
         self.graph: torch.cuda.CUDAGraph | None = None
@@ -46,38 +43,41 @@ class CapturedWork:
         self.runs = 0
         self.is_possible = True
 
-    def run(self, shape: Hashable) -> None:
+    def run(self, work: Callable[[], None], shape: Hashable) -> None:
         """Do the work once.
 
         Args:
+            work: what is done on the device, the same in each call. It asks for no number, and all tensors that it
+                does not make itself stay where they are. It is not kept: its owner owns this object, and a circle of
+                the two would hold the memory of the graph until Python looks for circles.
             shape: what the shapes of its tensors depend on. Each time that it changes, the work is captured anew.
         """
         if shape != self.shape:
             self.shape, self.graph, self.runs, self.records = shape, None, 0, []
         with torch.cuda.device(self.device):
             if self.graph is None and self.is_possible and self.runs == RUNS_BEFORE_CAPTURE:
-                self._capture()
+                self._capture(work)
             if self.graph is not None:
                 self.graph.replay()
             elif self.is_possible:
-                self._run_before_capture()
+                self._run_before_capture(work)
             else:
-                self.work()
+                work()
 
-    def _run_before_capture(self) -> None:
+    def _run_before_capture(self, work: Callable[[], None]) -> None:
         """Do the work as it is written, on the stream on which it is captured later, as torch asks for."""
         self.runs += 1
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             if self.watched:
                 with OperatorRecord() as record:
-                    self.work()
+                    work()
                 self.records.append(record)
             else:
-                self.work()
+                work()
         torch.cuda.current_stream().wait_stream(self.stream)
 
-    def _capture(self) -> None:
+    def _capture(self, work: Callable[[], None]) -> None:
         """Capture the work; nothing is computed. Where that is not possible, say why."""
         # The first run makes what the others find.
         obstacle = find_obstacle(self.records[1:]) if self.watched else None
@@ -90,7 +90,7 @@ class CapturedWork:
                     torch.cuda.stream(torch.cuda.current_stream()),
                     torch.cuda.graph(graph, stream=self.stream),
                 ):
-                    self.work()
+                    work()
             except RuntimeError as error:
                 self.undo()
                 obstacle = str(error).splitlines()[0]

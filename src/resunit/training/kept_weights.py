@@ -5,6 +5,7 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from resunit.io.tensors import select_named
 
@@ -48,13 +49,15 @@ class KeptWeights:
         """
         if self.ema_decay is None:
             return
-        share = 1 - min(self.ema_decay, (1 + step) / (10 + step))
-        trained = self.trained.state_dict()
+        decay = min(self.ema_decay, (1 + step) / (10 + step))
+        trained, averages, numbers = self.trained.state_dict(), [], []
         for name, average in self.network.state_dict().items():
             if average.is_floating_point():
-                average.lerp_(trained[name], share)
+                averages.append(average)
+                numbers.append(trained[name])
             else:
                 average.copy_(trained[name])
+        get_ema_multi_avg_fn(decay)(averages, numbers, step)  # A GPU computes them together.
 
     def add_best(self) -> None:
         """Remember the weights of the network to evaluate, because no evaluation had a lower error."""

@@ -61,7 +61,7 @@ class RecipeOptimizer:
 
     def clear(self) -> None:
         """Clear the gradients."""
-        for parameter in self.parameters.values():
+        for parameter in (*self.parameters.values(), *self.matrices.values()):
             parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
@@ -104,7 +104,10 @@ def _elementwise(recipe: Recipe, named: Mapping[str, nn.Parameter]) -> SGD | Ada
     if recipe.optimizer == "adamw":
         capturable = next(iter(named.values())).is_cuda
         betas = (recipe.momentum, 0.999)
-        return AdamW(groups, lr=recipe.learning_rate, betas=betas, fused=True, capturable=capturable)
+        adamw = AdamW(groups, lr=recipe.learning_rate, betas=betas, fused=True, capturable=capturable)
+        # torch would warn that steps can be captured and are not: the first ones never are.
+        adamw._warned_capturable_if_run_uncaptured = True
+        return adamw
     return SGD(
         groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
     )

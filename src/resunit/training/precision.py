@@ -94,14 +94,16 @@ def fp32_arithmetic(device: torch.device, precision: str) -> Iterator[None]:
 
 @contextmanager
 def choosing_kernels(device: torch.device, *, by_time: bool) -> Iterator[None]:
-    """Let cuDNN time its kernels on a GPU and take the quickest, or else those that it always takes.
+    """Let cuDNN time its kernels on a GPU and take the quickest, or else always the same ones.
 
-    The setting is one of the whole process; the host program's is restored at the end.
+    These then add up in a fixed order too, so that equal runs have equal bits. The settings are those of the whole
+    process; the host program's are restored at the end.
     """
-    before = torch.backends.cudnn.benchmark
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
     if device.type == "cuda":
-        torch.backends.cudnn.benchmark = by_time
+        cudnn.benchmark, cudnn.deterministic = by_time, not by_time
     try:
         yield
     finally:
-        torch.backends.cudnn.benchmark = before
+        cudnn.benchmark, cudnn.deterministic = before

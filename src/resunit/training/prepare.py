@@ -11,6 +11,7 @@ from resunit.models.registry import network_spec
 from resunit.ops.activation_checkpointing import enable_activation_checkpointing
 from resunit.runs.schema import Given
 from resunit.training.batches import Batches, describe_augmentation
+from resunit.training.compilation import check_compiler
 from resunit.training.data_of_run import (
     AnyDataset,
     check_choice,
@@ -50,6 +51,8 @@ def prepare(
         FileFormatError: the weights to start from are missing, damaged or of another network.
     """
     distributed = start_distributed(recipe.device)
+    if recipe.compile:
+        check_compiler(distributed)
     from_python: tuple[tuple[Given, object], ...] = (("data", dataset), ("model", module))
     given = tuple(name for name, value in from_python if value is not None)
     typed_data = recipe.data if dataset is None else dataset.name

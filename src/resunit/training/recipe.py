@@ -196,6 +196,9 @@ class Recipe:
     capture: Annotated[bool, MACHINE] = True
     """On one GPU, a step is captured as a CUDA graph and repeated by a single call, where that is possible. The
     weights are the same."""
+    compile: Annotated[bool, MACHINE] = False
+    """Training steps compute with units that torch.compile has compiled, which takes time before the first step. It
+    needs a C++ compiler on a CPU and Triton on a GPU. The weights differ by rounding and by what dropout draws."""
     cudnn_benchmark: Annotated[bool, MACHINE] = True
     """On a GPU, cuDNN times its kernels in the first steps and takes the quickest; without it, it always takes the
     same ones, which a resumed run needs to end with the same bits."""

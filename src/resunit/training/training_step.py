@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from torch.nn import functional
 
 from resunit.training.batches import Feed, GhostBatch
 from resunit.training.captured_work import CapturedWork
+from resunit.training.compilation import CompiledUnits
 from resunit.training.ghost_batch_norm import count_ghost_batches, set_momentum
 from resunit.training.precision import autocast
 from resunit.training.recipe import is_own_design
@@ -34,6 +36,7 @@ class TrainingStep:
         """
         self.setup, self.model, self.feed = setup, model, feed
         self.totals = StepTotals(setup.distributed.device, setup.batches.dtype)
+        self.compiled = CompiledUnits(setup.network) if setup.recipe.compile else None
         self.captured: CapturedWork | None = None
 
     def capture_if_possible(self, say: Callable[[str], None]) -> None:
@@ -44,9 +47,8 @@ class TrainingStep:
         if obstacle is not None:
             say(f"steps are not captured as a CUDA graph: {obstacle}")
             return
-        is_own = self.setup.spec is None or is_own_design(self.setup.spec.design)
         device, clear = self.setup.distributed.device, self.setup.optimizer.clear
-        self.captured = CapturedWork(device, self.compute, clear, say, watched=is_own)
+        self.captured = CapturedWork(device, clear, say, watched=has_own_code(self.setup))
 
     @property
     def unread(self) -> int:
@@ -59,7 +61,7 @@ class TrainingStep:
         if self.captured is None:
             self.compute()
         else:
-            self.captured.run(self.setup.image_size_at(step))
+            self.captured.run(self.compute, self.setup.image_size_at(step))
 
     def read(self) -> list[tuple[float, int]]:
         """Wait for the device, and return what the steps since the last reading gave.
@@ -99,6 +101,7 @@ class TrainingStep:
         totals = torch.zeros(2, device=distributed.device, dtype=setup.batches.dtype)
         # Autocast keeps the weights that it has cast for as long as its region lasts: one region serves a step.
         with (
+            nullcontext() if self.compiled is None else self.compiled.in_use(),
             autocast(distributed.device, recipe.precision),
             distributed.shared_statistics(setup.network, recipe.ghost_batch_size),
         ):
@@ -130,7 +133,14 @@ def find_obstacle_to_capture(setup: TrainingSetup) -> str | None:
         return "several processes train together"
     if setup.recipe.activation_checkpointing == "small":
         return "activations are computed again, which asks for the state of the random numbers"
+    if setup.recipe.compile and has_own_code(setup):
+        return "compiled code of your own cannot be watched"
     return setup.batches.work_of_host
+
+
+def has_own_code(setup: TrainingSetup) -> bool:
+    """Return whether a network has code of the user's own, which no test of resunit has proved to be repeatable."""
+    return setup.spec is None or is_own_design(setup.spec.design)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
