@@ -50,13 +50,13 @@ test-gpu:  ## what only a GPU can show; says so in one line where there is none
 bench-gpu:  ## measure training steps on the GPU of this machine
 	@$(GPU_PYTHON) -m benchmarks gpu
 
-SUBJECTS := train program growth memory infer busy startup watch accuracy sweep
+SUBJECTS := train program growth memory infer serving busy startup watch accuracy sweep
 bench: .venv/test  ## measure everything, on an idle machine; writes docs/performance.md
 	for subject in $(SUBJECTS); do $(BIN)/python -m benchmarks $$subject || exit; done
 	$(BIN)/python -m benchmarks document
 
 bench-avx2: .venv/test  ## measure the steps again, as an x86-64 processor without AVX-512 computes
-	for subject in train infer; do \
+	for subject in train infer serving; do \
 		ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/python -m benchmarks $$subject || exit; done
 	$(BIN)/python -m benchmarks document
 

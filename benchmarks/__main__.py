@@ -39,9 +39,10 @@ def benchmark(
     ----------
     subject
         train (a training step), growth (of its cost with depth), program (resunit train next to its bare
-        step), memory, infer, busy (beside other programs), startup, watch (the cost of measuring the
-        propagation), accuracy (from recorded runs), sweep (over depth, width, batch size and threads), gpu
-        (training steps on the GPU of this machine), or document, which writes docs/performance.md from the records.
+        step), memory, infer, serving (next to ONNX Runtime and OpenVINO), busy (beside other programs),
+        startup, watch (the cost of measuring the propagation), accuracy (from recorded runs), sweep (over
+        depth, width, batch size and threads), gpu (training steps on the GPU of this machine), or document,
+        which writes docs/performance.md from the records.
     model
         A network that `resunit models` lists; give the option again for another one.
     against

@@ -9,7 +9,20 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks import accuracy, busy, gpu, growth, infer, memory, program, startup, sweep, train, watch
+from benchmarks import (
+    accuracy,
+    busy,
+    gpu,
+    growth,
+    infer,
+    memory,
+    program,
+    serving,
+    startup,
+    sweep,
+    train,
+    watch,
+)
 from benchmarks.processes import MeasurementError
 from benchmarks.records import BenchmarkRecord, current_time, describe_benchmark_machine, path_of
 from benchmarks.session import Session
@@ -24,6 +37,7 @@ SUBJECTS: dict[str, Callable[..., None]] = {
     "growth": growth.measure,
     "program": program.measure,
     "infer": infer.measure,
+    "serving": serving.measure,
     "memory": memory.measure,
     "busy": busy.measure,
     "startup": startup.measure,

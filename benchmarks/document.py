@@ -75,6 +75,14 @@ HEADINGS = {
         "Each entry computes the logits of a batch; resunit does so as `resunit evaluate` and `resunit predict` do.\n"
         "A library at its best takes the quickest of fp32 (NCHW or channels-last), bf16 autocast and bf16 weights.",
     ),
+    "serving": Heading(
+        "Serving",
+        "Each entry computes the logits of a batch of bytes, on all cores, one batch after the other.\n"
+        "`resunit folded` is the network as `resunit predict` computes it.\n"
+        "ONNX Runtime and OpenVINO compute the files that `resunit export --with-preprocessing nchw` writes, "
+        "in 8-bit integers those of `--int8`.\n"
+        "A ratio above 1 says that resunit is faster than the faster of the two.",
+    ),
     "busy": Heading(
         "A busy machine",
         "In each round, every entry has a turn on an idle machine, beside one busy core and beside a second training.\n"

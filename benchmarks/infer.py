@@ -77,6 +77,7 @@ def prepare_our_inference(
     spec: NetworkSpec,
     batch_size: int,
     image_size: int,
+    precision: Literal["fp32", "bf16"] | None = None,
 ) -> Prepared:
     """Return the computation of logits from uint8 images by resunit.
 
@@ -86,12 +87,13 @@ def prepare_our_inference(
         spec: the network.
         batch_size: images a batch.
         image_size: pixels a side.
+        precision: the arithmetic; by default bf16 where the processor has it.
     """
     keep_freed_memory(CPU)
     images, _ = make_images(spec, batch_size, image_size)
     model = build(spec)
     settle(model, normalise(images))
-    precision = "bf16" if supports_bf16(CPU) else "fp32"
+    precision = precision or ("bf16" if supports_bf16(CPU) else "fp32")
     network, normalisation = prepared(model, PRECISIONS[precision]), Normalisation.fit(images, "channel")
     return lambda: compute_logits(network, images, normalisation, precision), Details(precision=precision)
 

@@ -11,9 +11,12 @@ from benchmarks.entries import (
     CONVOLUTIONS,
     FAST_MODE,
     FOLDED,
+    ONNX_RUNTIME,
+    OPENVINO,
     OURS,
     OURS_SPINNING,
     PROGRAM,
+    SERVED,
     SMALL_MODE,
 )
 from benchmarks.neighbours import BUSY_CORE, SECOND_TRAINING
@@ -53,6 +56,7 @@ CONFIGURATIONS = {
 }
 SHARE_OF_LIMIT = 0.85
 UNIT_GROWTH, WHOLE_PROGRAM, INFERENCE = 1.10, 0.95, 1.2
+LEVEL = 1.0  # as fast as the faster of the libraries that serve the same file
 SHALLOW, DEEP = "preresnet164", "preresnet1001"
 MEMORY_GIB = 2.0
 SPEED_OF_SMALL = 0.70  # times the speed of activation_checkpointing="fast"
@@ -140,6 +144,28 @@ def check_inference(measurements: Sequence[Measurement]) -> Iterator[TargetCheck
                     quantity = f"{ours.network}, batch {images}: {speed}, {execution}, over {library} {how}"
                     found = Spread.of_ratios(other.seconds, ours.seconds)
                     yield TargetCheck(quantity, found, INFERENCE if best else None)
+
+
+def check_serving(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
+    """Yield the speed of resunit over the faster of ONNX Runtime and OpenVINO, by precision."""
+    for group in group_by_turns(measurements):
+        for precision in ("fp32", "bf16", "int8"):
+            others = [
+                measurement.seconds
+                for library in (ONNX_RUNTIME, OPENVINO)
+                if (measurement := group.get(f"{library} {precision}")) is not None
+            ]
+            ours, at = group.get(f"{SERVED} {precision}"), precision
+            if ours is None:  # resunit has no integers; its fastest arithmetic stands beside theirs.
+                own = [group[name] for name in (f"{SERVED} bf16", f"{SERVED} fp32") if name in group]
+                ours, at = own[0], f"{own[0].details.precision} over int8"
+            if not others:
+                continue
+            images = ours.settings.batch_size
+            speed = "latency" if images == 1 else "throughput"
+            found = Spread.of_ratios([min(turn) for turn in zip(*others, strict=True)], ours.seconds)
+            quantity = f"{ours.network}, batch {images}: {speed}, {at}, over the faster of the two"
+            yield TargetCheck(quantity, found, LEVEL if precision != "int8" else None)
 
 
 def check_memory(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
@@ -279,6 +305,7 @@ CHECKS: dict[str, Callable[[Sequence[Measurement]], Iterator[TargetCheck]]] = {
     "growth": check_growth,
     "program": check_program,
     "infer": check_inference,
+    "serving": check_serving,
     "memory": check_memory,
     "busy": check_busy,
     "startup": check_startup,

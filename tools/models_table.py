@@ -2,38 +2,37 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from resunit.io.atomic import write_atomically
+from resunit.io.fields import to_json
 from resunit.models.designs import DESIGNS
 from resunit.models.registry import list_models, network_spec
 from resunit.models.summary import count_multiply_adds, count_spec_parameters
+from resunit.models.table import ModelRow
 
 FILE = Path(__file__).parents[1] / "src" / "resunit" / "models" / "table.json"
 WEIGHT_LAYERS = {"one-layer": 1, "basic": 2, "bottleneck": 3}  # of a unit's branch
 WEIGHT_LAYERS_OUTSIDE_UNITS = 2  # The stem's convolution and the classifier.
 
 
-def counted(name: str) -> dict[str, Any]:
-    """Return the record of a network, its costs counted from its modules."""
+def count_row(name: str) -> ModelRow:
+    """Return the row of a network, its costs counted from its modules."""
     spec = network_spec(name)
-    costs = {
-        "parameters": count_spec_parameters(spec),
-        "multiply_adds": count_multiply_adds(spec, spec.image_size),
-    }
-    return {"model": name, "depth": depth(name), **costs, **described(name)}
+    return ModelRow(
+        model=name,
+        depth=depth(name),
+        parameters=count_spec_parameters(spec),
+        multiply_adds=count_multiply_adds(spec, spec.image_size),
+        image_size=spec.image_size,
+        unit=spec.branch,
+        design=spec.design,
+    )
 
 
 def depth(name: str) -> int:
     """Return the number of a network's weight layers."""
     spec = network_spec(name)
     return WEIGHT_LAYERS_OUTSIDE_UNITS + WEIGHT_LAYERS[spec.branch] * sum(spec.depths)
-
-
-def described(name: str) -> dict[str, Any]:
-    """Return the part of a network's record that costs nothing to know."""
-    spec = network_spec(name)
-    return {"image_size": spec.image_size, "unit": spec.branch, "design": spec.design}
 
 
 def designs() -> dict[str, list[str]]:
@@ -46,5 +45,9 @@ def designs() -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    table = {"format": 1, "models": [counted(name) for name in list_models()], "designs": designs()}
+    table = {
+        "format": 1,
+        "models": [to_json(count_row(name)) for name in list_models()],
+        "designs": designs(),
+    }
     write_atomically(FILE, (json.dumps(table, indent=1) + "\n").encode())

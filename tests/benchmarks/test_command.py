@@ -108,6 +108,17 @@ def test_bad_input_is_one_line_and_exit_code_2(
             "latency|throughput",
         ),
         (
+            ("serving", "--model", "preresnet20", "--batch-size", "2"),
+            {
+                "resunit folded fp32",
+                "ONNX Runtime fp32",
+                "ONNX Runtime int8",
+                "OpenVINO fp32",
+                "OpenVINO int8",
+            },
+            "throughput, fp32, over the faster of the two",
+        ),
+        (
             ("growth", "--model", "preresnet20", "--model", "preresnet32", "--batch-size", "2"),
             {"preresnet20", "preresnet32"},
             "seconds per unit, preresnet32 over preresnet20",

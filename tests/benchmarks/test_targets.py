@@ -41,6 +41,30 @@ def test_every_round_counts_for_the_share_of_the_limit() -> None:
     assert share.found == Spread(0.8, 0.7, 0.9)
 
 
+def test_serving_is_compared_with_the_faster_library_of_each_round() -> None:
+    def served(entry: str, *seconds: float, precision: str | None = None) -> Measurement:
+        settings, details = Settings(batch_size=1), Details(precision=precision)
+        return Measurement("serving", entry, seconds, 1, "images", "preresnet20", settings, details)
+
+    fp32, bf16, int8 = check_targets(
+        "serving",
+        [
+            served("resunit folded fp32", 2.0, 2.0, precision="fp32"),
+            served("resunit folded bf16", 1.0, 1.0, precision="bf16"),
+            served("ONNX Runtime fp32", 3.0, 8.0),
+            served("OpenVINO fp32", 4.0, 5.0),
+            served("OpenVINO bf16", 0.5, 0.7),
+            served("ONNX Runtime int8", 0.3, 0.3),
+            served("OpenVINO int8", 0.4, 0.2),
+        ],
+    )
+    assert (fp32.found, fp32.met) == (Spread(2.0, 1.5, 2.5), True)
+    assert (bf16.found.median, bf16.met) == (pytest.approx(0.6), False)
+    assert (int8.found.median, int8.met) == (pytest.approx(0.25), None)
+    assert "latency" in fp32.quantity
+    assert "bf16 over int8" in int8.quantity
+
+
 def test_growth_is_counted_per_unit() -> None:
     def deep(name: str, units: int, *seconds: float) -> Measurement:
         return Measurement("growth", name, seconds, 64, "images", "a, b", details=Details(units=units))

@@ -66,6 +66,26 @@ def test_an_ascii_terminal_gets_names_escaped(tmp_path: Path, run: Path) -> None
     assert "caf\\xe9.png: " in done.stdout
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("models", "resnet20", "--draw"),
+        ("explore", "--out"),
+        ("propagation", "resnet20", "--batch-size", "2", "--out"),
+    ],
+)
+def test_the_path_of_a_written_page_or_picture_is_printed_escaped(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ending = ".svg" if command[0] == "models" else ".html"
+    assert main([*command, f"\x1b[31mred\n{ending}"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == rf"\x1b[31mred\n{ending}"
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_names_of_any_bytes_go_through_all_commands(locale: str, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from resunit.io.tensors import read_tensors, write_tensors
 from resunit.models.weights import KIND as WEIGHTS
 from resunit.runs.record_files import CHECKSUM
 from resunit.training.checkpoints import KIND as CHECKPOINT
-from tests.faults.small_runs import warm_up
+from tests.faults.small_runs import plain_run
 
 SENTINEL = "sentinel-of-a-malicious-file"
 TERMINAL = "\x1b]0;owned\x07\x1b[2J"
@@ -143,7 +143,7 @@ def tensor_header(shape: object, offsets: object, dtype: str = "F32") -> bytes:
 
 def run_folder(path: Path, **changed: bytes) -> None:
     """Copy a finished run and replace some of its files; __ stands for a dot in the name of a file."""
-    copytree(warm_up(), path)
+    copytree(plain_run(), path)
     for name, content in changed.items():
         (path / name.replace("__", ".")).write_bytes(content)
 
@@ -158,7 +158,7 @@ def edited(path: Path, name: str, **changes: Any) -> None:
 
 def forged_weights(path: Path, **changes: Any) -> None:
     """Write weights whose record says something else, with a right checksum."""
-    record, tensors = read_tensors(warm_up() / "weights.safetensors", WEIGHTS)
+    record, tensors = read_tensors(plain_run() / "weights.safetensors", WEIGHTS)
     write_tensors(path, WEIGHTS, merged(record, changes), tensors)
 
 

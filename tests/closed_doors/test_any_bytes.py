@@ -23,7 +23,7 @@ from resunit.models.weights import KIND, read_weights
 from resunit.runs.record_files import read, read_all
 from resunit.runs.schema import Environment, Evaluation, LogLine, PropagationLine, RunResult
 from resunit.training.recipe import read_recipe, recipe_from_json
-from tests.faults.small_runs import warm_up
+from tests.faults.small_runs import plain_run
 
 # No example is timed, and each begins with the same random numbers, so that a run of the tests is repeatable.
 SLOW = [
@@ -85,7 +85,7 @@ def test_any_header_of_safetensors(header: Any, length: int | None, data: bytes)
 @given(some.integers(0, 2**32), some.integers(0, 255), some.integers(0, 2**32) | some.none())
 @REPEATABLE
 def test_any_changed_byte_of_weights(place: int, byte: int, end: int | None) -> None:
-    content = (warm_up() / "weights.safetensors").read_bytes()
+    content = (plain_run() / "weights.safetensors").read_bytes()
     place %= len(content)
     changed = content[:place] + bytes([byte]) + content[place + 1 :]
     changed = changed[: None if end is None else end % len(content)]
@@ -109,7 +109,7 @@ def test_any_object_as_a_record(record: Any, fields: dict[str, Any], data: some.
 @given(some.dictionaries(some.text(max_size=12), JSON, max_size=6), some.data())
 @REPEATABLE
 def test_any_object_as_a_recipe(fields: dict[str, Any], data: some.DataObject) -> None:
-    sound = json.loads((warm_up() / "recipe.json").read_text())
+    sound = json.loads((plain_run() / "recipe.json").read_text())
     changed = data.draw(some.dictionaries(some.sampled_from(list(sound)), JSON, max_size=3))
     refusal = refusal_of(lambda: recipe_from_json({**sound, **fields, **changed}))
     assert refusal is None or refusal

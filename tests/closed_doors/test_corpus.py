@@ -16,7 +16,6 @@ from resunit.errors import ResunitError
 from tests.closed_doors.corpus import HTML, LOAD, SENTINEL, Malicious, corpus, payloads
 from tests.faults import disturbed
 from tests.faults.disturbed import Ended, run
-from tests.faults.small_runs import warm_up
 
 MEMORY_BYTES = 4 << 30
 PROCESSOR_SECONDS = 120
@@ -48,22 +47,21 @@ def load_instead(arguments: list[str]) -> int:
     return 0
 
 
+def limit_and_load() -> None:
+    """Limit this process, and let it do `load_instead` and not the command."""
+    limit()
+    disturbed.main = load_instead  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def ended(case: Malicious, where: Path) -> tuple[Ended, Path]:
     """Write a malicious file and run its command."""
-    warm_up()
     path = where / case.file
     case.write(path)
     replaced = {"FILE": str(path), "OUT": str(where / "out")}
     arguments = list(case.arguments)
     for word, value in replaced.items():
         arguments = [argument.replace(word, value) for argument in arguments]
-
-    def prepare() -> None:
-        limit()
-        if case.arguments == LOAD:
-            disturbed.main = load_instead  # pyright: ignore[reportAttributeAccessIssue]
-
-    return run(arguments, where, prepare), path
+    return run(arguments, where, limit_and_load if case.arguments == LOAD else limit), path
 
 
 @pytest.fixture

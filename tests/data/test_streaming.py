@@ -98,8 +98,9 @@ def test_images_can_be_held_out(streamed: Dataset[StreamedSplit]) -> None:
     assert held.checksum != streamed.checksum
 
 
-def test_a_broken_file_is_named_in_one_line(tmp_path: Path) -> None:
-    folder = write_photographs(tmp_path / "photos", train=2, val=1)
+@pytest.mark.parametrize("name", ["photos", "DataError: photos"])
+def test_a_broken_file_is_named_in_one_line(tmp_path: Path, name: str) -> None:
+    folder = write_photographs(tmp_path / name, train=2, val=1)
     victim = folder / "val" / "cat" / "0.jpg"
     victim.write_bytes(victim.read_bytes()[:-400])
     test = stream(str(folder), image_size=28).test

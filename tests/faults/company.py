@@ -2,6 +2,8 @@
 
 import os
 import time
+from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
 from shutil import rmtree
 
@@ -11,7 +13,7 @@ from resunit.training import writer
 from tests.data.photographs import write_photographs
 from tests.faults.disturbed import Ended, Started, run, start
 from tests.faults.figures import Figures
-from tests.faults.resumption import decode_in_two_processes
+from tests.faults.resumption import Both, decode_in_two_processes
 from tests.faults.small_runs import begin, go_on, problems_at_the_end, undisturbed
 from tests.faults.storage import Storage, Strike
 from tests.training.command_lines import Value
@@ -33,14 +35,11 @@ def hold_at_first_save(release: Path) -> None:
 
 def end_of_both(pair: list[Started], release: Path) -> tuple[Ended, Ended]:
     """Return the end of the process that ends first, and that of the other, which is held until then."""
-    while True:
-        for process in pair:
-            if os.waitid(os.P_PID, process.number, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-                first = process.ended()
-                release.touch()
-                (other,) = (each for each in pair if each is not process)
-                return first, other.ended()
-        time.sleep(0.005)
+    has_ended = wait([each.process.sentinel for each in pair])
+    first, other = sorted(pair, key=lambda each: each.process.sentinel not in has_ended)
+    refused = first.ended()
+    release.touch()
+    return refused, other.ended()
 
 
 def two_at_once(count: int, where: Path) -> list[Figures]:
@@ -61,10 +60,7 @@ def two_at_once(count: int, where: Path) -> list[Figures]:
             outputs = [where / name for name in ("one", "other")]
             for output in outputs:
                 output.mkdir(exist_ok=True)
-            pair = [
-                start(command, output, lambda release=release: hold_at_first_save(release))
-                for output in outputs
-            ]
+            pair = [start(command, output, partial(hold_at_first_save, release)) for output in outputs]
             refused, trained = end_of_both(pair, release)
             problems = [] if refused.code == 1 else [f"exit code {refused.code}"]
             if str(out) not in refused.output or len(refused.output.splitlines()) != 1:
@@ -108,13 +104,8 @@ def kill_and_restart(cycles: int, where: Path) -> list[Figures]:
     groups = []
     for cycle in range(cycles):
         command = go_on(out) if (out / "recipe.json").exists() else begin(out, "imagenet", **changes)
-        alone = cycle % 2 == 1
-
-        def prepare(alone: bool = alone) -> None:
-            decode_in_two_processes()
-            Storage(Strike(0), alone=alone).install()
-
-        process = start(command, where, prepare)
+        storage = Storage(Strike(0), alone=cycle % 2 == 1)
+        process = start(command, where, Both(decode_in_two_processes, storage.install))
         groups.append(process.number)
         ended = process.ended()
         figures.add(f"cycle {cycle}", [] if ended.was_killed else [f"was not killed: {ended.output}"])

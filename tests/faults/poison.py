@@ -19,7 +19,7 @@ from resunit.training.setup import TrainingSetup
 from resunit.training.training_step import TrainingStep
 from tests.faults.disturbed import run
 from tests.faults.figures import Figures
-from tests.faults.small_runs import SMALL, begin, warm_up
+from tests.faults.small_runs import SMALL, begin
 
 DIVERGED = 3
 VALUES = (math.nan, math.inf, -math.inf)
@@ -85,7 +85,6 @@ class Poison:
 
 def poison(where: Path, cases: list[Poison] | None = None) -> list[Figures]:
     """Put NaN and infinity into each place, at three steps; all end with exit code 3 and finite checkpoints."""
-    warm_up()
     figures = Figures("NaN or infinity in loss, gradient, weight, optimizer, statistics, average")
     for case in cases or [Poison(*each) for each in product(PLACES, VALUES, MOMENTS)]:
         out = where / "poisoned"

@@ -30,6 +30,22 @@ MOMENTS = {
 GHOST_BATCHES_PER_STEP = 2
 
 
+def prepare_nothing() -> None:
+    """Leave a process as it is."""
+
+
+@dataclass(frozen=True)
+class Both:
+    """Two preparations of a process, one after the other."""
+
+    first: Callable[[], None]
+    second: Callable[[], None]
+
+    def __call__(self) -> None:
+        self.first()
+        self.second()
+
+
 @dataclass(frozen=True)
 class Variant:
     """A run with something that has to resume too."""
@@ -37,7 +53,7 @@ class Variant:
     name: str
     changes: dict[str, Value] = field(default_factory=dict)
     recipe: str = "paper"
-    prepare: Callable[[], None] = lambda: None
+    prepare: Callable[[], None] = prepare_nothing
 
 
 # Of 1,000 training images 960 are held out, so that an epoch has five steps.
@@ -106,12 +122,7 @@ def resume_everywhere(where: Path, moments: int | None = None) -> list[Figures]:
         expected = undisturbed(where, variant.recipe, name, **changes)
         for moment, kill in list(kills.items())[:moments]:
             out = where / "resumed"
-
-            def prepare(kill: Callable[[], None] = kill, variant: Variant = variant) -> None:
-                variant.prepare()
-                kill()
-
-            killed = run(begin(out, variant.recipe, **changes), where, prepare)
+            killed = run(begin(out, variant.recipe, **changes), where, Both(variant.prepare, kill))
             problems = [] if killed.was_killed else [f"was not killed: {killed.output}"]
             ended = run(go_on(out), where, variant.prepare)
             figures.add(moment, problems or problems_at_the_end(ended, out, expected))

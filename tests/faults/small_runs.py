@@ -51,8 +51,8 @@ def bring_to_its_end(out: Path, start: list[str], where: Path) -> Ended:
 
 
 @cache
-def warm_up() -> Path:
-    """Return the folder of a small run of this process, so that forked ones have all that is built on first use."""
+def plain_run() -> Path:
+    """Return the folder of a small run of this process, which nothing disturbs."""
     out = Path(mkdtemp(prefix="resunit-faults-")) / "run"
     atexit.register(rmtree, out.parent)
     resunit.train(with_changes(named_recipe("paper"), SMALL), out=out, quiet=True)
@@ -63,7 +63,7 @@ def undisturbed(
     where: Path, recipe: str = "paper", name: str = "undisturbed", **changes: Value
 ) -> dict[str, Any]:
     """Return the end of a small run that nothing disturbs, in the folder `name` of `where`; it is trained once."""
-    plain, out = warm_up(), where / name
+    plain, out = plain_run(), where / name
     if recipe == "paper" and not changes:
         return final(plain)
     if not out.exists():

@@ -48,8 +48,9 @@ def converted(state: Mapping[str, Tensor], library: str, architecture: str | Arc
     network.eval()
     returned = from_ours(network, spec, chosen, chosen.fit(architecture, chosen.rename(state)))
     if not architecture.conventions.convolution_biases:  # A bias stays where it went, in the running mean.
-        assert returned.keys() == state.keys()
-        for name, tensor in state.items():
+        renamed = chosen.rename(state)
+        assert returned.keys() == renamed.keys()
+        for name, tensor in renamed.items():
             assert_close(returned[name], tensor, name)
     return network
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from resunit.models.registry import list_models
+from resunit.models.registry import list_models, network_spec
 from resunit.models.table import describe_models, design_names
-from tools.models_table import counted, depth, described, designs
+from tools.models_table import count_row, depth, designs
 
 # The rest of the networks takes minutes to count.
 QUICKLY_COUNTED = [
@@ -21,32 +21,31 @@ QUICKLY_COUNTED = [
 
 
 def test_all_networks_and_designs_stand_in_the_table() -> None:
-    assert [record["model"] for record in describe_models()] == list_models()
+    assert [row.model for row in describe_models()] == list_models()
     assert design_names() == tuple(designs().values())
 
 
 def test_depth_unit_and_design_are_those_of_the_networks() -> None:
-    for record in describe_models():
-        name = record["model"]
-        assert {"depth": depth(name), **described(name)} == {
-            key: record[key] for key in ("depth", "image_size", "unit", "design")
-        }
+    for row in describe_models():
+        spec = network_spec(row.model)
+        assert row.depth == depth(row.model)
+        assert (row.image_size, row.unit, row.design) == (spec.image_size, spec.branch, spec.design)
 
 
 @pytest.mark.parametrize("name", QUICKLY_COUNTED)
 def test_the_costs_are_counted_anew(name: str) -> None:
-    assert describe_models(name) == [counted(name)]
+    assert describe_models(name) == [count_row(name)]
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", [name for name in list_models() if name not in QUICKLY_COUNTED])
 def test_all_costs_are_counted_anew(name: str) -> None:
-    assert describe_models(name) == [counted(name)]
+    assert describe_models(name) == [count_row(name)]
 
 
 def test_costs_follow_from_formulas() -> None:
     """A stem, 9 units of two 3x3 convolutions and a classifier, with the gamma and beta of each batch norm."""
-    (record,) = describe_models("resnet20")
+    (row,) = describe_models("resnet20")
     widths = [16, 32, 64]
     convolutions, products, channels, side = 27 * 16, 27 * 16 * 32**2, 16, 32
     norms = 2 * 16
@@ -58,8 +57,8 @@ def test_costs_follow_from_formulas() -> None:
             products += 9 * taken * width * side**2
             norms += 2 * width
         channels = width
-    assert record["parameters"] == convolutions + norms + 64 * 10 + 10
-    assert record["multiply_adds"] == products + 64 * 10
+    assert row.parameters == convolutions + norms + 64 * 10 + 10
+    assert row.multiply_adds == products + 64 * 10
 
 
 @pytest.mark.parametrize("arguments", [["models"], ["models", "pre*", "--json"]])

@@ -245,6 +245,9 @@ class RandomUnit(nn.Module):
         count = len(shortcuts) + len(branches)
         self.order = draw.sample(range(count), count)
         self.adding = [draw.choice(sorted(ADDING) if count == 2 else OF_THREE) for _ in range(count - 1)]
+        is_gate_added = "gate" in shortcuts[0] and self.order == [1, 0]
+        if is_gate_added and self.adding == ["baddbmm"]:
+            self.adding = ["a + b"]  # A gate that goes through a matrix is no gate to the instrument.
         self.to_the_right = draw.random() < 0.5
         self.described = f"h = {shortcuts}, F = {branches}, {self.order} {self.adding}, f = {after}" + (
             ", added from the right" if self.to_the_right else ""

@@ -140,6 +140,38 @@ def test_a_checkpoint_that_computes_something_else_again() -> None:
     refused("checkpoint", Checkpointed(), activations)
 
 
+def test_a_checkpoint_that_computes_other_shapes_again() -> None:
+    class Alternates(nn.Module):
+        """It computes rows one by one in the forward pass, and together when it computes them again."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.unit = nn.Linear(8, 8), model()
+            self.is_again = False
+
+        def part(self, x: Tensor) -> Tensor:
+            rows = x if self.is_again else x[:1]
+            self.is_again = not self.is_again
+            return self.layer(rows.tanh()).sum(0) + torch.zeros(2, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(self.part, self.unit(x), use_reentrant=False)
+
+    refused("measure without checkpointing", Alternates())
+
+
+def test_a_reentrant_checkpoint_behind_a_junction() -> None:
+    class Reentrant(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unit, self.head = model(), nn.Sequential(nn.Linear(8, 8), nn.ReLU())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(self.head, self.unit(x), use_reentrant=True)
+
+    refused("use_reentrant=False", Reentrant())
+
+
 def test_one_measure_as_a_word() -> None:
     with pytest.raises(PropagationError, match=r"also=\['lesion'\]"):
         measure(model(), X, also="lesion")  # pyright: ignore

@@ -21,6 +21,14 @@ def test_all_curves_are_in_one_plot_with_a_name_each_in_the_legend() -> None:
     assert {trace.get("xaxis", "x") for trace in traces} == {"x"}
 
 
+def test_names_and_values_of_any_bytes_are_escaped() -> None:
+    runs = [compared("caf\udce9<b>", 8.0, flip="\x1b[31m"), compared("b", 9.0, flip="none")]
+    overlay = draw_overlaid_curves(runs)
+    assert overlay is not None
+    assert overlay.to_dict()["data"][0]["name"] == r"caf\xe9&lt;b&gt;"
+    assert list(draw_sweep(runs, "flip", alone=True).to_dict()["data"][0]["x"]) == [r"\x1b[31m", "none"]
+
+
 def test_runs_without_curves_have_no_plot() -> None:
     assert draw_overlaid_curves([replace(compared("a", 8.0), curve=())]) is None
 

@@ -92,6 +92,12 @@ def test_a_damaged_record_is_named(folder: RunFolder) -> None:
         folder.read_log()
 
 
+def test_a_record_that_cannot_be_read_is_named(folder: RunFolder) -> None:
+    folder.environment.mkdir()
+    with pytest.raises(FileFormatError, match=r"environment\.json: cannot be read \("):
+        folder.read_environment()
+
+
 def test_a_folder_in_use_is_refused(folder: RunFolder, tmp_path: Path) -> None:
     used = rf"^{re.escape(str(folder.path))}: already used"
     with pytest.raises(RunError, match=used):
@@ -130,6 +136,13 @@ def test_what_a_killed_process_left_half_written_is_removed(folder: RunFolder) -
     partial.touch()
     with folder.only_user():
         assert not partial.exists()
+
+
+def test_a_folder_that_a_killed_export_left_keeps_no_run_from_going_on(folder: RunFolder) -> None:
+    partial = folder.path / ".hub.123.partial"
+    partial.mkdir()
+    with folder.only_user():
+        assert partial.is_dir()
 
 
 def test_the_default_folder_is_the_first_unused_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,8 +201,10 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("line", ["{}", "[]", "[" * 100_000])
 def test_a_damaged_measurement_is_named_before_a_run_goes_on(folder: RunFolder, line: str) -> None:
-    folder.propagation.write_text(line + "\n")
-    with pytest.raises(FileFormatError, match=r"propagation\.jsonl"):
+    folder.append_propagation(PropagationLine(0, 0.0))
+    with folder.propagation.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(FileFormatError, match=r"propagation\.jsonl, line 2: "):
         folder.truncate_propagation(1)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
 from resunit.io.fields import to_json
 
 
@@ -42,7 +42,7 @@ def convert(
     if common.json:
         tell_json(to_json(done))
     else:
-        print(f"{done.weights}: {done.library}'s {done.architecture}, {done.parameters:,} parameters")
+        tell(f"{done.weights}: {done.library}'s {done.architecture}, {done.parameters:,} parameters")
         for note in done.notes:
-            print(note)
+            tell(note)
     return DONE

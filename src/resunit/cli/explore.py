@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
 from resunit.errors import UsageError
 
 SUFFIX = ".html"
@@ -39,5 +39,8 @@ def explore(
     if path.is_dir():
         raise UsageError(f"--out {out} is a folder; name a file in it")
     write_page(path, language)
-    tell_json({"page": str(path), "language": language}) if common.json else print(path)
+    if common.json:
+        tell_json({"page": str(path), "language": language})
+    else:
+        tell(str(path))
     return DONE

@@ -2,12 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, STOPPED, Common, app, fail, tell, tell_json
 from resunit.io.format import format_count
+from resunit.reports.log.destination import LogForm, open_destination
+from resunit.reports.log.following import follow_log, read_growing_log, state_of
 from resunit.runs.folder import RunFolder, resume_command
 
 
@@ -19,7 +21,7 @@ from resunit.runs.folder import RunFolder, resume_command
 def log(
     run: Path,
     *,
-    to: Literal["csv", "tensorboard", "wandb", "mlflow"] = "csv",
+    to: LogForm = "csv",
     out: Path,
     follow: Annotated[bool, Parameter(negative="")] = False,
     common: Common = COMMON,
@@ -34,9 +36,6 @@ def log(
         follow: Go on while the run trains, and end when it does.
         common: The options of every command.
     """
-    from resunit.reports.log.destination import open_destination
-    from resunit.reports.log.following import follow_log, read_growing_log, state_of
-
     folder = RunFolder(run)
     folder.read_recipe()  # It raises RunError if there is no run.
     destination, lines = open_destination(to, out, folder), []

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
 from resunit.cli.options import LEFT_OVER, model_options, own_design_options, split_arguments
 from resunit.errors import UsageError
+from resunit.io.fields import to_json
+from resunit.models.table import ModelRow, describe_models, design_names
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,20 +60,21 @@ def models(
         )
     if draw is not None:
         picture = draw_units(name, draw, design, chosen)
-        tell_json({"picture": str(picture)}) if common.json else print(picture)
+        if common.json:
+            tell_json({"picture": str(picture)})
+        else:
+            tell(str(picture))
         return DONE
-    from resunit.models.table import describe_models
-
-    records = describe_models(name)
-    if not records:
+    rows = describe_models(name)
+    if not rows:
         raise UsageError(f"no model matches {name!r}; `resunit models` lists all")
     if common.json:
-        tell_json(records)
+        tell_json([to_json(row) for row in rows])
     else:
         from rich.console import Console
 
         console = Console(width=CHARACTERS_A_LINE, highlight=False)
-        console.print(models_table(records))
+        console.print(models_table(rows))
         console.print(list_designs())
     return DONE
 
@@ -92,8 +95,8 @@ def draw_units(name: str, path: Path, design: str | None, options: dict[str, Any
     return draw_designs(path)
 
 
-def models_table(records: list[dict[str, Any]]) -> "Table":
-    """Return the records of `resunit.models.table.describe_models` as a table for a terminal."""
+def models_table(rows: list[ModelRow]) -> "Table":
+    """Return a table of networks for a terminal."""
     from rich.table import Table
 
     table = Table("model", "depth", "parameters", "multiply-adds", "image", "unit", "design", box=None)
@@ -101,22 +104,20 @@ def models_table(records: list[dict[str, Any]]) -> "Table":
         column.no_wrap = True
     for column in table.columns[1:5]:
         column.justify = "right"
-    for record in records:
+    for row in rows:
         table.add_row(
-            record["model"],
-            str(record["depth"]),
-            f"{record['parameters']:,}",
-            f"{record['multiply_adds'] / 1e6:,.1f} M",
-            str(record["image_size"]),
-            record["unit"],
-            record["design"],
+            row.model,
+            str(row.depth),
+            f"{row.parameters:,}",
+            f"{row.multiply_adds / 1e6:,.1f} M",
+            str(row.image_size),
+            row.unit,
+            row.design,
         )
     return table
 
 
 def list_designs() -> str:
     """Return one line with the names that --design takes: the paper's, and those later than the paper."""
-    from resunit.models.table import design_names
-
     paper, later = design_names()
     return f"designs (--design): {', '.join(paper)}; later than the paper: {', '.join(later)}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
 from resunit.cli.options import LEFT_OVER, model_options, own_design_options, split_arguments
 from resunit.cli.own_design import import_design_of
 from resunit.errors import UsageError
@@ -75,17 +75,17 @@ def propagation(
         for subject, result in zip(subjects, results, strict=True):
             _tell(subject.name, subject.note, result)
         if picture is not None:
-            print(picture)
+            tell(str(picture))
     return DONE
 
 
 def _tell(name: str, note: str, result: "Propagation") -> None:
-    print(f"{name}, on {note}")
-    print(f"  {result.verdict.sentence}")
+    tell(f"{name}, on {note}")
+    tell(f"  {result.verdict.sentence}")
     for sentence in result.evidence:
-        print(f"  - {sentence}")
+        tell(f"  - {sentence}")
     if result.remedies:
-        print("  What to change:")
+        tell("  What to change:")
     for sentence in result.remedies:
-        print(f"  - {sentence}")
-    print(f"  {result.summary}")
+        tell(f"  - {sentence}")
+    tell(f"  {result.summary}")

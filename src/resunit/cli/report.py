@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell_json
+from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
 from resunit.cli.tables import print_table
 from resunit.cli.unknown_options import find_meant_field
 from resunit.errors import UsageError
@@ -36,7 +36,7 @@ def report(*paths: Path, out: Path | None = None, against: str | None = None, co
         if common.json:
             tell_json({"report": str(page)})
         else:
-            print(page)
+            tell(str(page))
         return DONE
     from resunit.reproduction.report import write_report
 
@@ -54,4 +54,4 @@ def _tell(written: "Report") -> None:
     for table in written.tables:
         print_table(table)
         print()
-    print(written.path)
+    tell(str(written.path))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from resunit.cli.app import COMMON, DONE, FAILED, STOPPED, Common, app, fail, tell_json
+from resunit.cli.app import COMMON, DONE, FAILED, STOPPED, Common, app, fail, tell, tell_json
 from resunit.cli.options import recipe_options
 from resunit.errors import UsageError, unknown
 from resunit.models.options import OPTIONS
@@ -128,9 +128,10 @@ def reproduce(
     else:
         tell_reproduction(reproduction)
         if reproduction.missing:
-            print(f"\nNot recorded yet: {describe_missing(reproduction.missing)}. Train with: {command}")
+            print()
+            tell(f"Not recorded yet: {describe_missing(reproduction.missing)}. Train with: {command}")
         for picture in pictures:
-            print(picture)
+            tell(str(picture))
     failed = [record for record in reproduction.records if record.status == "failed"]
     if trained and failed:
         first = f"{failed[0].row}, seed {failed[0].seed}: {failed[0].error}"

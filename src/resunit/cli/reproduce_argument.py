@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resunit.cli.app import COMMON, DONE, Common, tell_json
+from resunit.cli.app import COMMON, DONE, Common, tell, tell_json
 from resunit.cli.reproduce import REPRODUCE
 from resunit.errors import UsageError
 
@@ -84,7 +84,7 @@ def _tell(made: "Argument", path: Path) -> None:
         if len(made.sections) == 1 and section.shown is not None and section.shown.table is not None:
             _print_table((section.shown.table.headings, *section.shown.table.rows))
         print()
-    print(path)
+    tell(str(path))
 
 
 def _print_table(lines: Iterable[tuple[str, ...]]) -> None:

@@ -14,8 +14,9 @@ from resunit.cli.process import claim_process
 from resunit.errors import Unreachable, UsageError
 from resunit.io.fields import to_json
 from resunit.io.places import user_path
+from resunit.reports.key_numbers import LABELS_OF_VIEWS
 from resunit.runs.folder import RunFolder, default_folder, newest_run, resume_command
-from resunit.runs.schema import RunResult, ViewError, ViewName
+from resunit.runs.schema import RunResult, ViewError
 from resunit.training.launch import check_can_be_found_again, read_launch
 from resunit.training.recipe import Recipe, read_recipe, read_stored_recipe, with_changes
 from resunit.training.recipes import named_recipe
@@ -197,18 +198,10 @@ def _tell_numbers(result: RunResult, data: str) -> None:
     print(f"cost          {result.train_flops / 1e15:.3g} PFLOP, {time}")
 
 
-VIEWS: dict[ViewName, str] = {
-    "large_crop": "a larger crop at a larger scale",
-    "ten_crops": "ten crops",
-    "mirror": "image and mirror image",
-    "tta": "six views: shifted and mirrored too",
-}
-
-
 def tell_views(top5_error: float | None, views: Iterable[ViewError]) -> None:
     """Print the top-5 error of the plain view, if there is one, and the errors on other views, in percent."""
     if top5_error is not None:
         print(f"top-5 error   {top5_error:.2f} %")
-    for view in sorted(views, key=lambda view: list(VIEWS).index(view.view)):
+    for view in sorted(views, key=lambda view: list(LABELS_OF_VIEWS).index(view.view)):
         top5 = "" if view.top5_error is None else f", top-5 {view.top5_error:.2f} %"
-        print(f"with views    {view.error:.2f} %{top5}  ({VIEWS[view.view]})")
+        print(f"with views    {view.error:.2f} %{top5}  ({LABELS_OF_VIEWS[view.view]})")

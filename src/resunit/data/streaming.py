@@ -166,19 +166,24 @@ class Request:
 
 Heard: TypeAlias = tuple[int, tuple[str, ...]]
 """The index of a file, and the remarks about it."""
+Decoded: TypeAlias = Tensor | DataError
+"""What is decoded, or why it cannot be. An error is a value, because the loader would raise it anew as a text."""
 
 
-class _Files(Dataset[tuple[Tensor, Heard]]):
+class _Files(Dataset[tuple[Decoded, Heard]]):
     def __init__(self, files: np.ndarray, crop: Crop):
         self.files, self.crop = files, crop
 
-    def __getitem__(self, request: Request) -> tuple[Tensor, Heard]:
+    def __getitem__(self, request: Request) -> tuple[Decoded, Heard]:
         # Torchvision's transforms draw from torch's default generator. Seeding it is right only because the
         # loader has num_workers >= 1: this runs in a decoding process, and the training program's own
         # generator stays as it is.
         torch.manual_seed(request.seed)
-        with listening() as heard:
-            image = self.crop(_path(self.files, request.index))
+        try:
+            with listening() as heard:
+                image = self.crop(_path(self.files, request.index))
+        except DataError as error:
+            return error, (request.index, ())
         return image.flip(-1) if request.mirrored else image, (request.index, tuple(sorted(heard)))
 
 
@@ -186,8 +191,11 @@ def _path(files: np.ndarray, index: int) -> Path:
     return Path(os.fsdecode(files[index].item()))
 
 
-def _stack(images: list[tuple[Tensor, Heard]]) -> tuple[Tensor, list[Heard]]:
-    return default_collate([image for image, _ in images]), [heard for _, heard in images if heard[1]]
+def _stack(decoded: list[tuple[Decoded, Heard]]) -> tuple[Decoded, list[Heard]]:
+    """Return the images (n, ...) in one tensor, or the first error, and the remarks about the files."""
+    images = [image for image, _ in decoded]
+    error = next((image for image in images if isinstance(image, DataError)), None)
+    return error or default_collate(images), [heard for _, heard in decoded if heard[1]]
 
 
 def _decode_ahead(
@@ -196,6 +204,9 @@ def _decode_ahead(
     """Return the images of each list of requests, decoded by other processes before they are needed.
 
     For a GPU they lie in pinned memory, from which it copies them while the host goes on.
+
+    Raises:
+        DataError: a file is not a readable image; the message names it.
     """
     count = _decoding_processes(feeds_gpu)
     loader = DataLoader(
@@ -216,10 +227,9 @@ def _decode_ahead(
                 remarks = Remarks()
                 remarks.add(_path(files, index), texts)
                 print_remarks(remarks)
+            if isinstance(decoded, DataError):
+                raise decoded
             yield decoded
-    except DataError as error:
-        # The loader raises it anew with the traceback in its text, of which the last line is the message.
-        raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
     finally:
         # A caller that keeps the error keeps the loader, and Python's exit would wait for its processes.
         processes._shutdown_workers()  # pyright: ignore[reportAttributeAccessIssue]

@@ -301,7 +301,8 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
     file = read_weights(stored_weights(path))
     if not file.classes:
         raise FileFormatError(
-            f"{file.path}: its network has no classes to name; resunit.create_model(weights=...) gives its features"
+            f"{file.path}: its network has no classes to name; `resunit train --weights {file.path} --data FOLDER` "
+            "trains a classifier, and resunit.create_model(weights=...) gives its features"
         )
     network = file.build().to(chosen).to(memory_format=torch.channels_last).eval()
     preprocessing = preprocessing_of(file)

@@ -149,9 +149,12 @@ def _read_openvino(path: Path) -> tuple[str, Compute]:
         return _metadata_and_compute(path, metadata, openvino_compute(model, openvino))
 
 
-def openvino_compute(model: Any, openvino: Any) -> Compute:
-    """Return the function that computes the logits of an OpenVINO model, in float32."""
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+def openvino_compute(model: Any, openvino: Any, precision: Literal["fp32", "bf16"] = "fp32") -> Compute:
+    """Return the function that computes the logits of an OpenVINO model."""
+    settings = {
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
     compiled = openvino.compile_model(model, "CPU", settings)
     return lambda images: np.array(compiled({INPUT: images})[OUTPUT])
 

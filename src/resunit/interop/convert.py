@@ -37,7 +37,7 @@ class Conversion:
         library: the library's name.
         architecture: the library's name for the network.
         parameters: the number of parameters.
-        classes: the number of classes.
+        classes: the number of classes; 0 for a network without a classifier.
         notes: sentences: what was changed so that evaluation is the same, and what training would do otherwise.
     """
 
@@ -56,7 +56,8 @@ class Conversion:
 def convert(source: str | Path, out: str | Path, *, library: str, architecture: str) -> Conversion:
     """Write another library's weights as a weights file of resunit, whole or not at all.
 
-    In evaluation the network gives the logits that the other library's network gives, but for rounding.
+    In evaluation the network gives the logits that the other library's network gives, but for rounding. Of a file
+    without a classifier, such as timm's with num_classes=0, it gives the features (N, num_features).
 
     Args:
         source: the library's file.
@@ -142,6 +143,11 @@ def describe_conversion(
     if state.taken_from:
         what = "averaged weights" if state.is_average else "weights"
         notes.append(f"The {what} were taken from the file's {'.'.join(state.taken_from)}.")
+    if not spec.num_classes:
+        notes.append(
+            "The file has no classifier, so the network gives features; `resunit train --weights` and num_classes=N of "
+            "create_model add a fresh classifier."
+        )
     if (other := other_types(state.tensors)) is not None:
         notes.append(f"Numbers were stored as {other}; they are float32 now.")
     if conventions.epsilon != OUR_EPSILON:

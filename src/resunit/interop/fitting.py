@@ -6,7 +6,7 @@ from torch import Tensor
 
 from resunit.errors import FileFormatError
 from resunit.interop.library import Architecture, Library
-from resunit.interop.mapping import to_ours
+from resunit.interop.mapping import has_classifier, to_ours
 from resunit.interop.registry import LIBRARIES
 from resunit.models.network import NetworkSpec, projects, unit_plans
 
@@ -19,7 +19,8 @@ def find_fitting(tensors: Mapping[str, Tensor], first: Library) -> Iterator[tupl
         state = library.rename(tensors)
         kernels = sum(tensor.ndim == 4 for tensor in state.values())
         for architecture in library.architectures.values():
-            if _kernels(library.fit(architecture, state)) == kernels and _fits(state, library, architecture):
+            fitted = library.fit(architecture, state)
+            if _kernels(fitted, state) == kernels and _fits(state, library, architecture):
                 yield library.name, architecture.name
 
 
@@ -30,8 +31,9 @@ def convolutions(spec: NetworkSpec) -> int:
     return len(spec.deep_stem) + 1 + len(plans) * WEIGHT_LAYERS[spec.branch] + projections
 
 
-def _kernels(architecture: Architecture) -> int:
-    return convolutions(architecture.spec) + (architecture.conventions.classifier == "1x1")
+def _kernels(architecture: Architecture, state: Mapping[str, Tensor]) -> int:
+    is_kernel = architecture.conventions.classifier == "1x1" and has_classifier(state, architecture)
+    return convolutions(architecture.spec) + is_kernel
 
 
 def _fits(state: Mapping[str, Tensor], library: Library, architecture: Architecture) -> bool:

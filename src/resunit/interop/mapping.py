@@ -36,6 +36,8 @@ def to_ours(
 ) -> tuple[NetworkSpec, dict[str, Tensor]]:
     """Return our spec and our tensors for a state dict of another library.
 
+    Without tensors of the classifier the network is for 0 classes, and gives features.
+
     Args:
         state: the tensors by the library's names.
         library: the library.
@@ -153,30 +155,43 @@ def _pairs(
             yield Pair(layer, "", f"{path}.{names.bias}", (channels,), "bias")
 
 
+def has_classifier(state: Mapping[str, Tensor], architecture: Architecture) -> bool:
+    """Return whether a state dict has tensors of the classifier; that of a feature extractor has none."""
+    return _first_of_classifier(state, architecture) is not None
+
+
+def _first_of_classifier(state: Mapping[str, Tensor], architecture: Architecture) -> str | None:
+    return next((name for name in state if name.startswith(f"{architecture.layers.classifier}.")), None)
+
+
 def _take_sizes(
     state: Mapping[str, Tensor], library: Library, architecture: Architecture, origin: str
 ) -> NetworkSpec:
     """Return the spec with the numbers of classes and input channels that the tensors have."""
     conventions, weight = architecture.conventions, library.parameters.weight
+    whose = f"{library.name}'s {architecture.name}"
     axis_of_classes = 1 if conventions.classifier == "transposed" else 0
     axis_of_channels = 2 if conventions.kernels == "HWIO" else 1
-    sizes = []
-    for path, axis in (
-        (architecture.layers.classifier, axis_of_classes),
-        (architecture.layers.stem_convs[0], axis_of_channels),
-    ):
-        tensor = state.get(f"{path}.{weight}")
-        if tensor is None:
+    stem, head = architecture.layers.stem_convs[0], architecture.layers.classifier
+    if f"{stem}.{weight}" not in state:
+        raise FileFormatError(f"{origin}: has no tensor {stem}.{weight}, so it is not {whose}; {OTHER}")
+    num_classes = 0
+    if (found := _first_of_classifier(state, architecture)) is not None:
+        if f"{head}.{weight}" not in state:
             raise FileFormatError(
-                f"{origin}: has no tensor {path}.{weight}, so it is not {library.name}'s {architecture.name} with "
-                f"its classifier; {OTHER}"
+                f"{origin}: has the tensor {found} and no {head}.{weight}, and the classifier of {whose} is one "
+                f"layer; leave all tensors of {head} out, and the network gets a fresh classifier"
             )
-        if tensor.ndim <= axis or not 0 < tensor.shape[axis] <= LARGEST_SIZE:
-            raise FileFormatError(
-                f"{origin}: the tensor {path}.{weight} has the shape {_show_shape(tensor.shape)}"
-            )
-        sizes.append(tensor.shape[axis])
-    return replace(architecture.spec, num_classes=sizes[0], in_channels=sizes[1])
+        num_classes = _size(state, f"{head}.{weight}", axis_of_classes, origin)
+    in_channels = _size(state, f"{stem}.{weight}", axis_of_channels, origin)
+    return replace(architecture.spec, num_classes=num_classes, in_channels=in_channels)
+
+
+def _size(state: Mapping[str, Tensor], name: str, axis: int, origin: str) -> int:
+    shape = state[name].shape
+    if len(shape) <= axis or not 0 < shape[axis] <= LARGEST_SIZE:
+        raise FileFormatError(f"{origin}: the tensor {name} has the shape {_show_shape(shape)}")
+    return shape[axis]
 
 
 def _check(

@@ -1,4 +1,4 @@
-"""transformers' ResNetForImageClassification.
+"""transformers' ResNetForImageClassification, and ResNetModel, which has no classifier.
 
 Source: transformers/models/resnet/modeling_resnet.py, 5.23. The configuration's field downsample_in_bottleneck puts the
 stride of a bottleneck on its first convolution; the published networks leave it false. The tensors do not show
@@ -6,8 +6,11 @@ which it is, so the architectures with the stride there have a name of their own
 named by its config.json.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from torch import Tensor
 
 from resunit.errors import FileFormatError, UsageError
 from resunit.interop.library import Architecture, LayerNames, Library, Refusal, index_by_name
@@ -15,6 +18,7 @@ from resunit.io.fields import check_fields, from_json
 from resunit.io.json_text import parse_json
 from resunit.models.registry import IMAGENET_BASIC, IMAGENET_BOTTLENECK
 
+BACKBONE = "resnet."
 UNIT = "resnet.encoder.stages.{stage0}.layers.{unit0}"
 LAYERS = LayerNames(
     stem_convs=("resnet.embedder.embedder.convolution",),
@@ -87,11 +91,19 @@ def from_config(path: Path) -> Architecture:
     return Architecture(str(path), spec, LAYERS)
 
 
+def rename(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the tensors of a ResNetModel under the names that they have in a ResNetForImageClassification."""
+    if any(name.startswith(BACKBONE) for name in tensors):
+        return tensors
+    return {BACKBONE + name: tensor for name, tensor in tensors.items()}
+
+
 TRANSFORMERS = Library(
     "transformers",
     index_by_name(
         *(Architecture(name, spec, LAYERS) for name, spec in (STRIDE_ON_3X3 | STRIDE_ON_1X1).items())
     ),
+    rename=rename,
     from_config=from_config,
     refusals=(
         Refusal("regnet", "its convolutions have groups, which resunit has not"),

@@ -1,9 +1,10 @@
-"""Numbers as people write them.
+"""Numbers, times and names as people read them.
 
 On a page, a no-break space keeps a number and its unit on one line. The functions whose text also goes to a
 terminal and to JSON, `format_share`, `to_two_digits` and `format_count`, use plain spaces.
 """
 
+import html
 import math
 import re
 from collections.abc import Mapping
@@ -118,6 +119,11 @@ def escape_text(text: str, keep: str = "") -> str:
         keep: the characters that stay as they are.
     """
     return NOT_SHOWN.sub(lambda found: found[0] if found[0] in keep else _write_out(found[0]), text)
+
+
+def escape_markup(text: str) -> str:
+    """Return a text as plotly shows it: plotly reads tags as markup, and its JSON has to be UTF-8."""
+    return html.escape(escape_text(text), quote=False)
 
 
 def _write_out(character: str) -> str:

@@ -5,9 +5,15 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 
 BLUE = "#3b7dc4"
 ORANGE = "#e07b28"
+GREEN = "#4a9c5d"
+RED = "#d1495b"
+PURPLE = "#8f5fbf"
 GREY = "#808890"
 
 # One colour for each run; all of them can be read on white and on black.
 COLOURS_OF_RUNS = (
-    BLUE, ORANGE, "#4a9c5d", "#d1495b", "#8f5fbf", "#9a6b4f", "#d673b0", "#808890", "#a3a030", "#2fa6b5",
+    BLUE, ORANGE, GREEN, RED, PURPLE, "#9a6b4f", "#d673b0", GREY, "#a3a030", "#2fa6b5",
 )  # fmt: skip
+
+# With more evaluations than this, a marker on each would hide the line.
+MOST_MARKERS = 50

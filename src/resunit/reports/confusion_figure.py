@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
-from resunit.io.format import escape_text
+from resunit.io.format import escape_markup
 from resunit.io.style import BLUE, FONT, ORANGE
 from resunit.runs.confusion import Confusion
 
@@ -30,7 +29,7 @@ def draw_confusion(confusion: Confusion) -> Figure | None:
 
     if len(confusion.classes) > MOST_DRAWABLE_CLASSES:
         return None
-    names = [_escape_markup(name) for name in confusion.classes]
+    names = [escape_markup(name) for name in confusion.classes]
     shares = [[count / max(sum(row), 1) for count in row] for row in confusion.counts]
     mistaken = [share for true, row in enumerate(shares) for share in row[:true] + row[true + 1 :]]
     legible = len(names) <= MOST_LEGIBLE_CLASSES
@@ -61,7 +60,7 @@ def draw_confusion(confusion: Confusion) -> Figure | None:
     labelled = range(0, len(names), -(-len(names) // MOST_LEGIBLE_CLASSES))
     axis = {
         "tickvals": list(labelled),
-        "ticktext": [_escape_markup(_shorten(confusion.classes[i])) for i in labelled],
+        "ticktext": [escape_markup(_shorten(confusion.classes[i])) for i in labelled],
         "tickfont_size": 11,
         "ticks": "",
         "showgrid": False,
@@ -72,11 +71,6 @@ def draw_confusion(confusion: Confusion) -> Figure | None:
     figure.update_yaxes(title_text="true", autorange="reversed", title_standoff=14, **axis)
     figure.update_layout(template="none", font_family=FONT, margin={"l": 8, "r": 8, "t": 8, "b": 8})
     return figure
-
-
-def _escape_markup(name: str) -> str:
-    """Return a name as plotly shall show it: plotly reads tags as markup, and its JSON has to be UTF-8."""
-    return html.escape(escape_text(name), quote=False)
 
 
 def _shorten(name: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
-from resunit.io.style import BLUE, FONT
+from resunit.io.style import BLUE, FONT, GREEN, PURPLE, RED
 from resunit.runs.read import is_finite
 from resunit.runs.schema import CurvePoint
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ErrorField = Literal["train_error", "test_error"]
 
-COLOURS = (BLUE, "#d1495b", "#4a9c5d", "#8f5fbf")
+COLOURS = (BLUE, RED, GREEN, PURPLE)
 PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
 CAPTION_CHARACTERS_PER_PANEL = 95
 

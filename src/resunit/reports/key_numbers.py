@@ -13,8 +13,8 @@ from resunit.io.format import (
 from resunit.runs.read import Run, is_finite
 from resunit.runs.schema import ViewName
 
-WORDS_FOR_VIEWS: dict[ViewName, str] = {
-    "large_crop": "a larger crop",
+LABELS_OF_VIEWS: dict[ViewName, str] = {
+    "large_crop": "a larger crop at a larger scale",
     "ten_crops": "ten crops",
     "mirror": "image and mirror image",
     "tta": "six views: shifted and mirrored too",
@@ -51,9 +51,9 @@ def _errors(run: Run) -> Iterator[KeyNumber]:
         yield KeyNumber(format_percent(best), f"best epoch, chosen on the {run.watched} set")
     if is_finite(top5 := run.result.top5_error):
         yield KeyNumber(format_percent(top5), f"{run.split} top-5 error")
-    for view, words in WORDS_FOR_VIEWS.items():
+    for view, label in LABELS_OF_VIEWS.items():
         if (found := run.result.view(view)) is not None and is_finite(found.error):
-            yield KeyNumber(format_percent(found.error), f"{run.split} error, {words}")
+            yield KeyNumber(format_percent(found.error), f"{run.split} error, {label}")
 
 
 def _costs(run: Run) -> Iterator[KeyNumber]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from resunit.io.format import escape_markup
 from resunit.io.style import FONT
 from resunit.runs.read import is_finite
 from resunit.runs.schema import PropagationLine
@@ -115,5 +115,4 @@ def _decades(size: float | None) -> float | None:
 
 
 def _hover_text(junction: str, size: float | None) -> str:
-    # Plotly reads tags in texts as markup, so a name is escaped.
-    return f"{html.escape(junction, quote=False)}: {'none' if size is None else f'{size:.3g}'}"
+    return f"{escape_markup(junction)}: {'none' if size is None else f'{size:.3g}'}"

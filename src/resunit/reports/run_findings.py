@@ -1,10 +1,10 @@
 """Findings about one run: sentences that say what its records mean. Backticks mark what a user would type."""
 
 import math
-import shlex
 from collections.abc import Iterator
 
 from resunit.io.format import format_count, format_percent
+from resunit.runs.folder import resume_command
 from resunit.runs.judged_images import FEWEST_IMAGES, FEWEST_IMAGES_A_CLASS
 from resunit.runs.read import Run, is_finite
 
@@ -53,8 +53,7 @@ def _judge_end(run: Run) -> Iterator[str]:
     if run.result.status == "stopped":
         planned = run.recipe.get("steps")
         of_planned = f" of {planned:,}" if isinstance(planned, int) else ""
-        resume = f"resunit train --resume {shlex.quote(str(run.folder))}"
-        yield f"The run was stopped at step {steps:,}{of_planned}. `{resume}` continues the run."
+        yield f"The run was stopped at step {steps:,}{of_planned}. `{resume_command(run.folder)}` continues the run."
     if run.result.status == "diverged":
         rate = run.recipe.get("learning_rate")
         lower = (

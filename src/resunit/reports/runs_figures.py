@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from resunit.io.format import format_field_value
-from resunit.io.style import BLUE, COLOURS_OF_RUNS, FONT
+from resunit.io.format import escape_markup, format_field_value
+from resunit.io.style import BLUE, COLOURS_OF_RUNS, FONT, MOST_MARKERS
 from resunit.reports.compared_run import ComparedRun, is_number
 from resunit.runs.read import is_finite
 
@@ -21,9 +20,6 @@ PLOT_PIXELS, LEGEND_LINE_PIXELS = 420, 20
 
 # A sweep over a wider range than this has a logarithmic axis.
 WIDE_RANGE = 8
-
-# With more evaluations than this, a marker on each would hide the line.
-MOST_MARKERS = 50
 
 
 def draw_overlaid_curves(runs: Sequence[ComparedRun]) -> Figure | None:
@@ -81,7 +77,7 @@ def draw_sweep(runs: Sequence[ComparedRun], field: str, alone: bool) -> Figure:
     drawn = [run for run in runs if is_finite(run.error) and run.states(field)]
     are_numbers = all(is_number(run.value(field)) for run in drawn)
     values: list[Any] = [
-        run.value(field) if are_numbers else html.escape(format_field_value(run.value(field)), quote=False)
+        run.value(field) if are_numbers else escape_markup(format_field_value(run.value(field)))
         for run in drawn
     ]
     figure = Figure()
@@ -122,6 +118,6 @@ def draw_sweep(runs: Sequence[ComparedRun], field: str, alone: bool) -> Figure:
 
 
 def _escape_name(name: str) -> str:
-    """Return a name as plotly shall show it: short, and escaped, because plotly reads tags as markup."""
+    """Return a run's name as plotly shows it, without its beginning if it is long."""
     short = name if len(name) <= LONGEST_NAME_IN_CHARACTERS else f"…{name[1 - LONGEST_NAME_IN_CHARACTERS :]}"
-    return html.escape(short, quote=False)
+    return escape_markup(short)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from resunit.io.style import BLUE, FONT, GREY
+from resunit.io.style import BLUE, FONT, GREY, MOST_MARKERS
 from resunit.runs.read import is_finite
 from resunit.runs.schema import LogLine, SplitName
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-# With more evaluations than this, a marker on each would hide the line.
-MOST_MARKERS = 50
 
 
 def draw_training(log: Sequence[LogLine], split: SplitName) -> Figure:
@@ -24,7 +21,7 @@ def draw_training(log: Sequence[LogLine], split: SplitName) -> Figure:
 
     Args:
         log: the evaluations of a run, at least one.
-        split: the images that the run was judged on.
+        split: the images of the evaluations during training.
     """
     from plotly.subplots import make_subplots
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from resunit.errors import DamagedRun, FileFormatError, RunError, WriteError
-from resunit.io.atomic import only_user_of, write_atomically
+from resunit.io.atomic import only_user_of, remove_partial_files, write_atomically
 from resunit.io.json_text import parse_json
 from resunit.runs.record_files import (
     Record,
@@ -166,12 +166,18 @@ class RunFolder:
         """
         if self.propagation.exists():
             lines = self.propagation.read_bytes().splitlines(keepends=True)
-            try:
-                kept = [line for line in lines if line.endswith(b"\n") and parse_json(line)["step"] < step]
-            except (KeyError, TypeError, ValueError) as error:
-                raise FileFormatError(f"{self.propagation}: damaged ({error}); remove that line") from error
+            kept = [line for number, line in enumerate(lines, 1) if self._is_before(step, number, line)]
             if len(kept) < len(lines):
                 write_atomically(self.propagation, b"".join(kept))
+
+    def _is_before(self, step: int, number: int, line: bytes) -> bool:
+        """Return whether a line of propagation.jsonl, the `number`-th, is whole and of a step before `step`."""
+        try:
+            return line.endswith(b"\n") and parse_json(line)["step"] < step
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(
+                f"{self.propagation}, line {number}: damaged ({error}); remove that line"
+            ) from error
 
     @contextmanager
     def only_user(self) -> Iterator[None]:
@@ -188,8 +194,8 @@ class RunFolder:
                         DamagedRun,
                         stacklevel=3,
                     )
-                for partial in (*self.path.glob(".*.partial"), *self.checkpoints.glob(".*.partial")):
-                    partial.unlink(missing_ok=True)
+                remove_partial_files(self.path)
+                remove_partial_files(self.checkpoints)
                 yield
         except BlockingIOError:
             raise RunError(f"{self.path}: another process is training this run") from None

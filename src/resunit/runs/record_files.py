@@ -97,10 +97,12 @@ def read_json(path: Path) -> dict[str, Any]:
         record = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise FileFormatError(f"{path}: no such file") from None
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise FileFormatError(f"{path}: damaged ({error})") from error
+        raise FileFormatError(f"{path}: damaged ({error}); get another copy") from error
     if not isinstance(record, dict):
-        raise FileFormatError(f"{path}: damaged (not a JSON object)")
+        raise FileFormatError(f"{path}: damaged (not a JSON object); get another copy")
     return record
 
 

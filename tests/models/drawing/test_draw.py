@@ -188,6 +188,18 @@ def test_texts_are_escaped() -> None:
     assert read_unit(svg).columns[0] == ["<script>alert(1)</script>?&"]
 
 
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
+def test_equal_units_give_equal_bytes_at_any_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    unit = resunit.ResidualUnit(nn.Conv2d(8, 8, 3, padding=1))
+    drawn = []
+    for seconds in ("0", "86400"):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", seconds)  # matplotlib takes it for the time.
+        drawn.append(resunit.draw(unit, tmp_path / f"{seconds}.{suffix}").read_bytes())
+    assert drawn[0] == drawn[1]
+
+
 @pytest.mark.parametrize(("suffix", "beginning"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("SVG", b"<svg")])
 def test_each_kind_of_picture(tmp_path: Path, suffix: str, beginning: bytes) -> None:
     path = tmp_path / f"unit.{suffix}"

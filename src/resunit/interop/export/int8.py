@@ -40,7 +40,7 @@ from resunit.runs.schema import SplitName
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import evaluate
 
-QUANTIZE = "quantize"
+QUANTIZE, WITH_INT8 = "quantize", f"{OPENVINO} with --int8"
 CALIBRATION_IMAGES, IMAGES_AT_ONCE = 512, 16
 
 CalibrationBatches = list[npt.NDArray[Any]]
@@ -95,14 +95,13 @@ def write_openvino_int8(
     subject: ExportSubject, classifier: Classifier, data: str | None, out: Path
 ) -> tuple[Agreement, Int8]:
     """Write a folder with an OpenVINO model in 8-bit integers; see `write_onnx_int8`."""
-    nncf = import_extra("nncf", QUANTIZE, f"{OPENVINO} with --int8")
+    import_extra("nncf", QUANTIZE, WITH_INT8)  # Its absence is told before the first work.
     openvino = import_extra("openvino", EXTRA, OPENVINO)
     model = to_openvino(subject)
     before = openvino_compute(model, openvino)
     check_agreement(on_tensors(before), subject, OPENVINO)
     calibration = calibration_images(subject, classifier, data)
-    with quiet(OPENVINO):
-        quantised = nncf.quantize(model, nncf.Dataset(calibration), subset_size=len(calibration))
+    quantised = quantise_openvino(model, calibration)
     with whole_folder(out) as folder:
         save_openvino(quantised, folder)
         after = read_back(folder)
@@ -149,6 +148,13 @@ def quantise_onnx(content: bytes, calibration: CalibrationBatches) -> Any:
             weight_type=quantization.QuantType.QInt8,
         )
         return onnx.load(written)
+
+
+def quantise_openvino(model: Any, calibration: CalibrationBatches) -> Any:
+    """Return an openvino.Model in 8-bit integers."""
+    nncf = import_extra("nncf", QUANTIZE, WITH_INT8)
+    with quiet(OPENVINO):
+        return nncf.quantize(model, nncf.Dataset(calibration), subset_size=len(calibration))
 
 
 def measure_errors(

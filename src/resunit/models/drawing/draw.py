@@ -13,7 +13,7 @@ from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
 from resunit.models.designs import DESIGNS
 from resunit.models.drawing.layout import BETWEEN_UNITS, LEGIBLE_WIDTH, network_picture, unit_picture
-from resunit.models.drawing.png_and_pdf import print_picture
+from resunit.models.drawing.png_and_pdf import render_with_matplotlib
 from resunit.models.drawing.shapes import VectorPicture, arrange_in_rows
 from resunit.models.drawing.svg import render_svg
 from resunit.models.drawing.units import UnitDrawing, network_drawing, unit_drawing
@@ -104,8 +104,8 @@ def _write(picture: VectorPicture, description: str, path: Path) -> Path:
         case ".svg":
             content = render_svg(picture, description).encode()
         case ".png":
-            content = print_picture(picture, "png")
+            content = render_with_matplotlib(picture, "png")
         case _:
-            content = print_picture(picture, "pdf")
+            content = render_with_matplotlib(picture, "pdf")
     write_atomically(path, content)
     return path

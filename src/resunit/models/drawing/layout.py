@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from resunit.models.drawing.layers import DrawnLayer
 from resunit.models.drawing.shapes import (
@@ -26,12 +27,33 @@ BETWEEN_UNITS = 16.0
 ONE_MINUS_G = DrawnLayer("1 − g")
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of boxes, with the x of its centre line and the width of its boxes."""
+
+    x: float
+    width: float
+
+    @property
+    def left(self) -> float:
+        """The x of the boxes' left edges."""
+        return self.x - self.width / 2
+
+    @property
+    def right(self) -> float:
+        """The x of the boxes' right edges."""
+        return self.x + self.width / 2
+
+
 class UnitLayout:
     """The shapes of one unit, collected from the top to the bottom.
 
     Attributes:
         shapes: the shapes so far.
-        shortcut, gate, branch: the x of the column in which the layers of h, of g and of F stand.
+        shortcut: the column of the layers of h.
+        gate: the column of the layers of g; without a gate it stays empty.
+        branch: the column of the layers of F, and of the layers before the split and after the addition.
+        gutter: the x between the columns of g and F, where the arrow of an exclusive gate goes down.
         y: the lower end of what is drawn in the column of the branch so far.
         width: the width of everything but titles.
     """
@@ -46,116 +68,106 @@ class UnitLayout:
             *unit.after_addition,
             *([unit.whole] if unit.whole else []),
         ]
-        self.widths = {
-            "shortcut": _width([layer for layer in unit.shortcut if not layer.gate]),
-            "gate": _width([*gate, ONE_MINUS_G]) if gate else 0.0,
-            "branch": _width(stream),
-        }
+        width = _width([layer for layer in unit.shortcut if not layer.gate])
+        self.shortcut = Column(MARGIN + max(width / 2, RADIUS), width)
+        width = _width([*gate, ONE_MINUS_G]) if gate else 0.0
+        self.gate = Column(self.shortcut.right + BETWEEN_COLUMNS + width / 2, width)
+        right = self.gate.right if gate else self.shortcut.right
         ends = (_end("l", unit.in_channels), _end("l+1", unit.out_channels))
-        half = max(self.widths["branch"], *(_end_width(end) for end in ends)) / 2
-        self.shortcut = MARGIN + max(self.widths["shortcut"] / 2, RADIUS)
-        right = self.shortcut + max(self.widths["shortcut"] / 2, 0)
-        self.gate = right + BETWEEN_COLUMNS + self.widths["gate"] / 2
-        if gate:
-            right = self.gate + self.widths["gate"] / 2
-        self.branch = max(right + BETWEEN_COLUMNS + self.widths["branch"] / 2, MARGIN + half)
-        self.width = self.branch + half + MARGIN
-        self.gutter = self.branch - self.widths["branch"] / 2 - BETWEEN_COLUMNS / 2
+        width = _width(stream)
+        half = max(width, *(_end_width(end) for end in ends)) / 2
+        self.branch = Column(max(right + BETWEEN_COLUMNS + width / 2, MARGIN + half), width)
+        self.width = self.branch.x + half + MARGIN
+        self.gutter = self.branch.left - BETWEEN_COLUMNS / 2
         self._draw(unit, *ends)
 
     def _draw(self, unit: UnitDrawing, beginning: tuple[str, str], end: tuple[str, str]) -> None:
         self._end_of_stream(beginning)
         if unit.whole is not None:
-            self.y = self._add_path([unit.whole], "branch", self.y)
+            self.y = self._add_path([unit.whole], self.branch, self.y)
         else:
-            self.y = self._add_path(unit.shared_preact, "branch", self.y)
+            self.y = self._add_path(unit.shared_preact, self.branch, self.y)
             self._add_paths(unit)
             first = self.y + ARROW + BOX_HEIGHT / 2
             if unit.after_addition:
-                x = self.branch - self.widths["branch"] / 2 - 9
-                self.shapes.append(Text(x, first + 4, "f", "italic", centred=True))
-            self.y = self._add_path(unit.after_addition, "branch", self.y)
-        self._add_arrow((self.branch, self.y), (self.branch, self.y + ARROW))
+                self.shapes.append(Text(self.branch.left - 9, first + 4, "f", "italic", centred=True))
+            self.y = self._add_path(unit.after_addition, self.branch, self.y)
+        self._add_arrow((self.branch.x, self.y), (self.branch.x, self.y + ARROW))
         self.y += ARROW + FONT_SIZE + 1
         self._end_of_stream(end)
 
     def _end_of_stream(self, end: tuple[str, str]) -> None:
         index, rest = end
-        self.shapes.append(Text(self.branch, self.y, "x", "italic", centred=True, index=index, rest=rest))
+        self.shapes.append(Text(self.branch.x, self.y, "x", "italic", centred=True, index=index, rest=rest))
         self.y += 6
 
     def _add_paths(self, unit: UnitDrawing) -> None:
         """Add both paths from the split to the addition; `y` is then the addition's lower edge."""
         split = self.y + ARROW
+        left, right = self.shortcut.x, self.branch.x
         self.shapes += [
-            Polyline(((self.branch, self.y), (self.branch, split)), head=False),
-            Text(self.shortcut + 4, split - 4, "h", "italic"),
-            Text(self.branch + 5, split + 3, "F", "italic"),
-            Polyline(((self.branch, split), (self.shortcut, split)), head=False),
+            Polyline(((right, self.y), (right, split)), head=False),
+            Text(left + 4, split - 4, "h", "italic"),
+            Text(right + 5, split + 3, "F", "italic"),
+            Polyline(((right, split), (left, split)), head=False),
         ]
         extra = max(0.0, self._height(unit.branch) - self._height(unit.shortcut) - 2 * RADIUS) / 2
-        h_end = self._add_path(unit.shortcut, "shortcut", split, 0 if unit.gate else extra)
-        f_end = self._add_path(unit.branch, "branch", split)
+        h_end = self._add_path(unit.shortcut, self.shortcut, split, 0 if unit.gate else extra)
+        f_end = self._add_path(unit.branch, self.branch, split)
         if unit.gate:
             h_end = f_end = self._add_exclusive_gate(unit.gate, h_end, f_end)
         addition = max(h_end + RADIUS, f_end + ARROW + RADIUS)
-        self._add_arrow((self.branch, f_end), (self.branch, addition - RADIUS))
-        self._add_arrow((self.shortcut, h_end), (self.shortcut, addition), (self.branch - RADIUS, addition))
-        self.shapes.append(Sign(self.branch, addition, "+"))
+        self._add_arrow((right, f_end), (right, addition - RADIUS))
+        self._add_arrow((left, h_end), (left, addition), (right - RADIUS, addition))
+        self.shapes.append(Sign(right, addition, "+"))
         self.y = addition + RADIUS
 
-    def _add_path(self, layers: Sequence[DrawnLayer], column: str, y: float, skip: float = 0) -> float:
+    def _add_path(self, layers: Sequence[DrawnLayer], column: Column, y: float, skip: float = 0) -> float:
         """Add arrows and boxes downwards from `y` and `skip` pixels of line; return the last one's lower edge."""
-        x = getattr(self, column)
         for layer in layers:
             if layer.gate:
                 y = self._add_gate(layer, y + skip, y)
             else:
                 height = _box_height(layer)
-                self._add_arrow((x, y), (x, y + skip + ARROW))
+                self._add_arrow((column.x, y), (column.x, y + skip + ARROW))
                 y += skip + ARROW
-                width = self.widths[column]
-                self.shapes.append(Box(x - width / 2, y, width, height, layer.lines, layer.kind))
+                self.shapes.append(Box(column.left, y, column.width, height, layer.lines, layer.kind))
                 y += height
             skip = 0
         return y
 
     def _add_gate(self, layer: DrawnLayer, y: float, line_from: float) -> float:
         """Add g, which reads the shortcut, and the product (1 - g(x)) x; return the product's lower edge."""
-        self._add_arrow((self.shortcut, y), (self.gate, y), (self.gate, y + ARROW))
         bottom = self._add_boxes((*layer.gate, ONE_MINUS_G), y)
-        return self._add_product(self.shortcut, self.gate, line_from, bottom, bottom + ARROW)
+        return self._add_product(line_from, bottom, bottom + ARROW)
 
     def _add_exclusive_gate(self, gate: tuple[DrawnLayer, ...], h_end: float, f_end: float) -> float:
         """Add g between the paths, and a product at the end of each; return the products' lower edge."""
-        y = h_end + ARROW
-        self._add_arrow((self.shortcut, y), (self.gate, y), (self.gate, y + ARROW))
-        opened = self._add_boxes(gate, y)
-        closed = self._add_path([ONE_MINUS_G], "gate", opened)
+        opened = self._add_boxes(gate, h_end + ARROW)
+        closed = self._add_path([ONE_MINUS_G], self.gate, opened)
         product = max(closed + ARROW, f_end + ARROW + RADIUS)
-        g = opened + ARROW / 2
-        self._add_arrow(
-            (self.gate, g), (self.gutter, g), (self.gutter, product), (self.branch - RADIUS, product)
-        )
-        self.shapes.append(Text(self.gutter + 8, product - 5, "g", "italic"))
-        self._add_arrow((self.branch, f_end), (self.branch, product - RADIUS))
-        self.shapes.append(Sign(self.branch, product, "×"))
-        return self._add_product(self.shortcut, self.gate, h_end, closed, product)
+        branch, gutter, g = self.branch.x, self.gutter, opened + ARROW / 2
+        self._add_arrow((self.gate.x, g), (gutter, g), (gutter, product), (branch - RADIUS, product))
+        self.shapes.append(Text(gutter + 8, product - 5, "g", "italic"))
+        self._add_arrow((branch, f_end), (branch, product - RADIUS))
+        self.shapes.append(Sign(branch, product, "×"))
+        return self._add_product(h_end, closed, product)
 
-    def _add_product(self, x: float, gate: float, y: float, gate_y: float, product: float) -> float:
-        self._add_arrow((x, y), (x, product - RADIUS))
-        self._add_arrow((gate, gate_y), (gate, product), (x + RADIUS, product))
+    def _add_product(self, h_end: float, gate_end: float, product: float) -> float:
+        """Multiply the shortcut by the gate at the height `product`; return the product's lower edge."""
+        x, gate = self.shortcut.x, self.gate.x
+        self._add_arrow((x, h_end), (x, product - RADIUS))
+        self._add_arrow((gate, gate_end), (gate, product), (x + RADIUS, product))
         self.shapes.append(Sign(x, product, "×"))
         return product + RADIUS
 
     def _add_boxes(self, layers: Sequence[DrawnLayer], y: float) -> float:
-        """Add a gate's boxes; the arrow to the first of them is there already."""
+        """Add a gate's boxes, and the arrow that leaves the shortcut at `y`; return the last one's lower edge."""
         first, *others = layers
-        width = self.widths["gate"]
-        self.shapes.append(
-            Box(self.gate - width / 2, y + ARROW, width, _box_height(first), first.lines, first.kind)
-        )
-        return self._add_path(others, "gate", y + ARROW + _box_height(first))
+        gate, top = self.gate, y + ARROW
+        self._add_arrow((self.shortcut.x, y), (gate.x, y), (gate.x, top))
+        self.shapes.append(Box(gate.left, top, gate.width, _box_height(first), first.lines, first.kind))
+        return self._add_path(others, gate, top + _box_height(first))
 
     def _height(self, layers: Sequence[DrawnLayer]) -> float:
         return sum(

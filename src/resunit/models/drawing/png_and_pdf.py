@@ -18,7 +18,7 @@ FACES = {"weight": "#dbe9f8", "norm": "#fdebd3", "activation": "#ddf2e3", "other
 EDGES = {"weight": "#2c6cb0", "norm": "#b46a00", "activation": "#2f8a4c", "other": QUIET}
 
 
-def print_picture(picture: VectorPicture, kind: Literal["png", "pdf"]) -> bytes:
+def render_with_matplotlib(picture: VectorPicture, kind: Literal["png", "pdf"]) -> bytes:
     """Return a picture as the bytes of a PNG or PDF file."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -32,8 +32,10 @@ def print_picture(picture: VectorPicture, kind: Literal["png", "pdf"]) -> bytes:
     for shape in picture.shapes:
         _add(axes, shape)
     buffer = io.BytesIO()
+    # By default a PDF holds the date, and then equal pictures would give different bytes.
+    metadata = {"CreationDate": None} if kind == "pdf" else None
     with rc_context({"pdf.fonttype": 42}):  # Letters stay letters, in a TrueType font.
-        figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH)
+        figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
     return buffer.getvalue()
 
 

@@ -46,7 +46,7 @@ class UnitDrawing:
 
 
 @dataclass(frozen=True)
-class DrawnUnit:
+class AlikeUnits:
     """Units of one stage that look alike, and how many there are of them."""
 
     drawing: UnitDrawing
@@ -59,7 +59,7 @@ class NetworkDrawing:
     """A network: the layers before its units, its distinct units by stage, and the layers behind the units."""
 
     stem: tuple[DrawnLayer, ...]
-    units: tuple[DrawnUnit, ...]
+    units: tuple[AlikeUnits, ...]
     head: tuple[DrawnLayer, ...]
 
 
@@ -101,15 +101,15 @@ def network_drawing(model: nn.Module) -> NetworkDrawing:
         UsageError: there is no residual unit of ours in `model`.
     """
     if is_unit(model):
-        return NetworkDrawing((), (DrawnUnit(unit_drawing(model), type(model).__name__, 1),), ())
-    # These are the layers before the first unit, and those after it.
-    outside: list[list[nn.Module]] = [[], []]
+        return NetworkDrawing((), (AlikeUnits(unit_drawing(model), type(model).__name__, 1),), ())
+    before_units: list[nn.Module] = []
+    after_units: list[nn.Module] = []
     stages: dict[str, list[nn.Module]] = {}
     for name, module, parent in _units_and_layers(model):
         if is_unit(module, parent):
             stages.setdefault(name.rpartition(".")[0], []).append(module)
         elif not isinstance(module, nn.Identity):
-            outside[bool(stages)].append(module)
+            (after_units if stages else before_units).append(module)
     if not stages:
         raise UsageError(
             f"{type(model).__name__} has no residual unit of resunit to draw; `resunit propagation` and "
@@ -120,10 +120,10 @@ def network_drawing(model: nn.Module) -> NetworkDrawing:
         for number, stage in enumerate(stages.values(), 1)
         for drawn in _select_distinct([unit_drawing(unit) for unit in stage], f"stage {number}")
     ]
-    head = [layer for module in outside[1] for layer in layers_of(module)]
+    head = [*layers_of_each(after_units)]
     if any(isinstance(module, ResidualNetwork) for module in model.modules()):
         head.insert(len(head) - 1, DrawnLayer("mean over H and W"))
-    return NetworkDrawing(layers_of_each(outside[0]), tuple(units), tuple(head))
+    return NetworkDrawing(layers_of_each(before_units), tuple(units), tuple(head))
 
 
 def _units_and_layers(model: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module, nn.Module]]:
@@ -136,13 +136,13 @@ def _units_and_layers(model: nn.Module, name: str = "") -> Iterator[tuple[str, n
             yield from _units_and_layers(child, path)
 
 
-def _select_distinct(drawings: list[UnitDrawing], stage: str) -> list[DrawnUnit]:
+def _select_distinct(drawings: list[UnitDrawing], stage: str) -> list[AlikeUnits]:
     """Return the drawings of a stage that differ, in order of their first unit, each with its count."""
     found: dict[UnitDrawing, list[UnitDrawing]] = {}
     for drawing in drawings:
         found.setdefault(drawing, []).append(drawing)
     return [
-        DrawnUnit(_with_shares(alike[0], alike[-1]), f"{stage}: {_units(len(alike))}", len(alike))
+        AlikeUnits(_with_shares(alike[0], alike[-1]), f"{stage}: {_units(len(alike))}", len(alike))
         for alike in found.values()
     ]
 

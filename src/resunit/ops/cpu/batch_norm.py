@@ -145,7 +145,7 @@ def compute_by_kernel(
 ) -> Tensor:
     """Return act(gamma (x - mean) / sqrt(variance + eps) + beta), without a graph."""
     y = torch.empty_like(x)
-    declare_functions()["batch_norm_apply"](
+    load_functions().batch_norm_apply(
         x.data_ptr(), y.data_ptr(), gamma.data_ptr(), beta.data_ptr(), mean.data_ptr(), variance.data_ptr(),
         eps, *layout(x), CODES[act],
     )  # fmt: skip
@@ -170,7 +170,7 @@ class BatchNormFunction(Function):
         y, mean, variance = torch.empty_like(x), torch.empty_like(gamma), torch.empty_like(gamma)
         addresses = (t.data_ptr() for t in (x, y, gamma, beta, mean, variance))
         tracked = (running[0].data_ptr(), running[1].data_ptr()) if running else (None, None)
-        declare_functions()["batch_norm_forward"](*addresses, *tracked, momentum, eps, *layout(x), CODES[act])
+        load_functions().batch_norm_forward(*addresses, *tracked, momentum, eps, *layout(x), CODES[act])
         ctx.save_for_backward(x, gamma, beta, mean, variance)
         ctx.eps, ctx.act = eps, act
         return y
@@ -187,7 +187,7 @@ class BatchNormFunction(Function):
         dx, dgamma, dbeta = torch.empty_like(x), torch.empty_like(gamma), torch.empty_like(gamma)
         inputs = (t.data_ptr() for t in (x, dy, dx, gamma, beta, mean, variance))
         outputs = dgamma.data_ptr(), dbeta.data_ptr()
-        declare_functions()["batch_norm_backward"](*inputs, ctx.eps, *outputs, *layout(x), CODES[ctx.act])
+        load_functions().batch_norm_backward(*inputs, ctx.eps, *outputs, *layout(x), CODES[ctx.act])
         return dx, dgamma, dbeta, None, None, None, None
 
 
@@ -208,16 +208,14 @@ def layout(x: Tensor) -> tuple[int, int, int]:
 
 
 @cache
-def declare_functions() -> dict[str, Any]:
-    """Return the library's functions, which know the types of their arguments."""
+def load_functions() -> ctypes.CDLL:
+    """Return the library of batch_norm.cpp, with the types of its functions' arguments; there must be one."""
     compiled = load_library()
+    assert compiled is not None
     pointer, number, count = ctypes.c_void_p, ctypes.c_float, ctypes.c_int64
-    arguments = {
-        "batch_norm_apply": [pointer] * 6 + [number] + [count] * 4,
-        "batch_norm_forward": [pointer] * 8 + [number] * 2 + [count] * 4,
-        "batch_norm_backward": [pointer] * 7 + [number] + [pointer] * 2 + [count] * 4,
-    }
-    for name, types in arguments.items():
-        getattr(compiled, name).argtypes = types
-        getattr(compiled, name).restype = None
-    return {name: getattr(compiled, name) for name in arguments}
+    compiled.batch_norm_apply.argtypes = [pointer] * 6 + [number] + [count] * 4
+    compiled.batch_norm_forward.argtypes = [pointer] * 8 + [number] * 2 + [count] * 4
+    compiled.batch_norm_backward.argtypes = [pointer] * 7 + [number] + [pointer] * 2 + [count] * 4
+    for function in (compiled.batch_norm_apply, compiled.batch_norm_forward, compiled.batch_norm_backward):
+        function.restype = None
+    return compiled

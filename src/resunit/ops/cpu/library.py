@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from resunit.io import places
 from resunit.io.atomic import write_atomically
+from resunit.io.places import cache_folder
 
 HERE = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
@@ -37,7 +37,7 @@ def load_library() -> ctypes.CDLL | None:
     The compiler is $CXX, or c++. Each machine and version needs it once, for about five seconds.
     """
     try:
-        path = cache_folder() / f"kernels-{hash_machine()}.so"
+        path = make_kernels_folder() / f"kernels-{hash_machine()}.so"
         if not path.exists():
             write_atomically(path, compile_kernels())
         return ctypes.CDLL(str(path))
@@ -78,8 +78,8 @@ def hash_machine() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def cache_folder() -> Path:
-    """Return the folder kernels/ in resunit's cache, which no other user can read or write. Raises OSError."""
-    folder = places.cache_folder() / "kernels"
+def make_kernels_folder() -> Path:
+    """Make the folder kernels/ in resunit's cache, for this user alone, and return it. Raises OSError."""
+    folder = cache_folder() / "kernels"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder

@@ -4,14 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from resunit.io.format import format_count
-from resunit.propagation.detect.graph import Graph, Node, operation_of
+from resunit.propagation.detect.graph import REENTRANT, Graph, Node, operation_of
 from resunit.propagation.detect.layers import is_custom
 from resunit.propagation.detect.recorder import ForwardRecorder, name_modules
 from resunit.propagation.detect.search import Junctions
 
 COMPILED = ("CompiledFunction", "DifferentiableGraph")  # the nodes of torch.compile and of TorchScript
-
-REENTRANT = "CheckpointFunction"  # the node of torch.utils.checkpoint with use_reentrant=True
 
 
 def describe_blind_spots(

@@ -16,6 +16,9 @@ Edge = tuple[Node, int]  # A node and the number of one of its outputs: together
 Hidden = Mapping[Node, Sequence[Edge]]  # For a node, the values that reach it without gradients.
 NOTHING_HIDDEN: Hidden = {}
 
+REENTRANT = "CheckpointFunction"
+"""The operation of a node of torch.utils.checkpoint with use_reentrant=True."""
+
 
 def operation_of(node: Node) -> str:
     """Return the name of a node without autograd's decorations: "Mul" for "MulBackward0"."""

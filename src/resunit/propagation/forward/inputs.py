@@ -86,7 +86,7 @@ def _explain(error: Exception, inputs: Inputs) -> str:
     if holds_numpy_arrays((inputs.args, inputs.kwargs)):
         return "the model does not run on NumPy arrays; make tensors of the inputs with torch.from_numpy"
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if "more than 1 value per channel" in reason:
+    if "more than 1 value per channel" in reason:  # A plain ValueError of torch; a test meets it.
         return (
             "batch norm in training mode cannot normalise a single value per channel; "
             "give a larger batch, or call model.eval() first"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 BYTES_LOOKED_AT = 2048
 GZIP = b"\x1f\x8b"
+PARQUET = b"PAR1"
 CONTROLS = re.compile(
     rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]"
 )  # Texts have escape, tabs and ends of lines at most.
@@ -15,7 +16,7 @@ BEGINNINGS = {
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it and give the folder",
     b"Rar!": "a RAR archive; unpack it and give the folder",
     b"\x28\xb5\x2f\xfd": "a Zstandard archive; unpack it and give the folder",
-    b"PAR1": "a single Parquet file; give the folder that holds it and the other one",
+    PARQUET: "a single Parquet file; give the folder that holds it and the other one",
     b"\x80\x02": "a single Python pickle; give the folder that holds it and the others",
 }
 
@@ -26,11 +27,9 @@ def describe_other_file(path: Path) -> str | None:
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        beginning = file.read(BYTES_LOOKED_AT)
-    if not beginning:
+    content = _read_beginning(path)
+    if not content:
         return "an empty file; get it again"
-    content = _to_utf8(_decompress(beginning))
     for start, meaning in BEGINNINGS.items():
         if content.startswith(start):
             return meaning
@@ -40,6 +39,16 @@ def describe_other_file(path: Path) -> str | None:
     if b"<html" in lower or b"<!doctype html" in lower:
         return "a web page; get the file that its address should have given"
     return "a text; get the file that its address should have given"
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a file begins as a Parquet file does. Raises OSError if it cannot be read."""
+    return _read_beginning(path).startswith(PARQUET)
+
+
+def _read_beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _to_utf8(_decompress(file.read(BYTES_LOOKED_AT)))
 
 
 def _is_text(content: bytes) -> bool:

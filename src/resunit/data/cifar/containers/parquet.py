@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from resunit.data.cifar.containers.file_kinds import describe_other_file
+from resunit.data.cifar.containers.file_kinds import describe_other_file, is_parquet
 from resunit.data.cifar.facts import Cifar
 from resunit.data.cifar.records import PIXELS, encode
 from resunit.errors import DataError
@@ -67,7 +67,7 @@ def _parquet_files(folder: Path) -> list[Path]:
 
 def _read_table(path: Path, cifar: Cifar) -> bytes:
     """Return the records in one parquet file, in its order."""
-    if (other := describe_other_file(path)) is not None and not other.startswith("a single Parquet file"):
+    if not is_parquet(path) and (other := describe_other_file(path)) is not None:
         raise DataError(f"{path}: no Parquet file but {other}")
     try:
         # No other part of resunit needs this library, so it is an extra, and it is loaded only here.
