@@ -237,10 +237,10 @@ def create_run_folder(path: Path, recipe: Mapping[str, Any]) -> RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         with only_user_of(path):  # Of two runs that begin here together, one finds the recipe of the other.
             if any(not entry.name.endswith(".partial") for entry in path.iterdir()):
-                raise _is_used(path)
+                raise _already_used(path)
             folder.write_recipe(recipe)
     except BlockingIOError:
-        raise _is_used(path) from None
+        raise _already_used(path) from None
     except OSError as error:
         raise _not_writable(path, error) from error
     return folder
@@ -280,7 +280,7 @@ def default_folder(name: str) -> Iterator[Path]:
             path.rmdir()
 
 
-def _is_used(path: Path) -> RunError:
+def _already_used(path: Path) -> RunError:
     return RunError(
         f"{path}: already used; choose another --out, or continue it with `{resume_command(path)}`"
     )
