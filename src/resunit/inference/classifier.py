@@ -161,7 +161,7 @@ class Classifier:
         seen = centre(images, self.image_size)
         pixels = seen.to(self.normalisation.mean.device)
         maps: Sequence[Tensor | None] = [None] * len(seen)
-        if isinstance(self.network, ExportedNetwork):  # Its last activations are not to be had.
+        if isinstance(self.network, ExportedNetwork):  # It gives no activations.
             logits = compute_logits(self._folded, pixels, self.normalisation, self.precision)
         else:
             network, classifier = self._folded, self.network.classifier

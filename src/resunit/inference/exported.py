@@ -27,7 +27,7 @@ EXTRA = "export"
 OPENVINO_FILE = "model.xml"
 
 InputLayout = Literal["float32 NCHW", "uint8 NCHW", "uint8 NHWC"]
-"""What an exported network takes: normalised numbers, or bytes that it normalises itself."""
+"""The input of an exported network: normalised numbers, or bytes that it normalises itself."""
 Compute = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 

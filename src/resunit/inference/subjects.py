@@ -40,7 +40,7 @@ class Subject:
     inputs: Any
     targets: Tensor | None
     note: str
-    """Where the inputs and the weights come from."""
+    """The origin of the inputs and of the weights, in words."""
     seed: int = 0
     """Determines the random numbers that the network draws while it is measured, such as dropout's masks."""
 

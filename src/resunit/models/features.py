@@ -25,7 +25,7 @@ class Feature(TypedDict):
 
 
 class Backbone(Protocol):
-    """What features are taken from: a network of resunit."""
+    """A network of resunit, with the parts that features are taken from."""
 
     stem: nn.Module
     stages: nn.Sequential

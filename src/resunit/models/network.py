@@ -356,10 +356,10 @@ def new_classifier(num_features: int, num_classes: int) -> nn.Linear | nn.Identi
 
 
 def initialise(module: nn.Module) -> None:
-    """Initialise convolutions with N(0, sqrt(2 / (k * k * c_out))) and the classifier's bias with 0.
+    """Draw the weights of k x k convolutions from a normal distribution, and set the classifier's bias to 0.
 
-    Batch norms keep gamma 1 and beta 0. A module whose class is neither ours nor torch's keeps its own
-    initialisation, and so do all modules in it.
+    The standard deviation is sqrt(2 / (k * k * c_out)) (He et al. 2015). Batch norms keep gamma 1 and beta 0. A module
+    whose class is neither ours nor torch's keeps its own initialisation, and so do all modules in it.
     """
     if not type(module).__module__.startswith(("resunit.", "torch.nn.")):
         return

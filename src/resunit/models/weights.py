@@ -24,15 +24,16 @@ KIND = "resunit"
 KIND_OF_MODULE = "resunit-module"
 WEIGHTS_FORMAT = 2
 
-# Format 1 named some parts of a network otherwise.
+# Format 1 had these names for some parts of a network.
 PARTS_SINCE_FORMAT_1 = {"before": "shared_preact", "after": "after_addition", "closing": "final_activation"}
-# Files of networks without these stay byte for byte what they were.
+# These fields are left out of a file where they have their defaults, so that files of older networks stay the same
+# byte for byte.
 FIELDS_SINCE_FORMAT_2 = ("bottleneck_ratio", "deep_stem", "stem_activation")
 
 
 @dataclass(frozen=True)
 class NetworkRecord:
-    """What a file says of its network: all that prediction needs beside the network itself.
+    """The record of a network in a file: everything that prediction needs beside the network itself.
 
     Attributes:
         path: the file.
@@ -49,7 +50,7 @@ class NetworkRecord:
 
 @dataclass(frozen=True)
 class WeightsFile(NetworkRecord):
-    """What a weights file holds.
+    """The content of a weights file: the record of its network, the spec and the tensors.
 
     Attributes:
         spec: the network's spec.

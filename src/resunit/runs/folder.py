@@ -104,7 +104,7 @@ class RunFolder:
         write_file(self.result, result)
 
     def read_finished_result(self) -> RunResult | None:
-        """Return the result of a run that is done, its page included, and None for a run that can continue.
+        """Return the result of a run that is done and has its page; None for a run that can continue.
 
         Raises:
             RunError: the run diverged.
