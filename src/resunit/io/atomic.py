@@ -15,6 +15,15 @@ from resunit.errors import ResunitError, WriteError
 NOT_OFFERED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EBADF}
 
 
+@contextmanager
+def named_refusals(path: Path) -> Iterator[None]:
+    """Raise a WriteError that names `path` in the place of any OSError within the context."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror, str(path)) from error
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` so that `path` always holds the whole old file or the whole new one, even after a crash.
 
@@ -45,23 +54,23 @@ def written_whole(path: Path) -> Iterator[Callable[[bytes], None]]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with _refusals_of(path):
+        with named_refusals(path):
             file = temporary.open("wb")
 
         def write(content: bytes) -> None:
-            with _refusals_of(path):
+            with named_refusals(path):
                 file.write(content)
 
         try:
             yield write
-            with _refusals_of(path):
+            with named_refusals(path):
                 file.flush()
                 _flush(file.fileno())
         finally:
             # On a full disk closing fails as well, and the first error has named the file already.
             with suppress(OSError):
                 file.close()
-        with _refusals_of(path):
+        with named_refusals(path):
             temporary.replace(path)
             _flush_folder(path.parent)
     finally:
@@ -105,21 +114,10 @@ def _flush_file(path: Path) -> None:
         _flush(file.fileno())
 
 
-@contextmanager
-def _refusals_of(path: Path) -> Iterator[None]:
-    """Raise WriteError that names `path` for what the operating system refuses."""
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(path)) from error
-
-
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, unless it is there. Raises WriteError."""
-    try:
+    with named_refusals(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(folder)) from error
 
 
 def _flush(descriptor: int) -> None:
@@ -209,10 +207,8 @@ def only_writer(folder: Path, waiting: AbstractContextManager[object] | None = N
         WriteError: the operating system refused to write the file of the lock.
     """
     path = folder / ".lock"
-    try:
+    with named_refusals(path):
         descriptor = _open_lock(path)
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(path)) from error
     with _locked(descriptor, wait=True, waiting=waiting) as is_locked:
         yield is_locked
 

@@ -11,8 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from resunit.errors import DamagedRun, FileFormatError, RunError, WriteError
-from resunit.io.atomic import only_user_of, remove_partial_files, write_atomically
+from resunit.errors import DamagedRun, FileFormatError, RunError
+from resunit.io.atomic import named_refusals, only_user_of, remove_partial_files, write_atomically
 from resunit.io.json_text import parse_json
 from resunit.runs.record_files import (
     Record,
@@ -292,10 +292,8 @@ def _not_writable(path: Path, error: OSError) -> RunError:
 
 def _append(path: Path, record: Record) -> None:
     """Add a record to a file of JSON lines without rewriting the file. Raises WriteError."""
-    try:
-        with path.open("ab") as file:
-            file.write((json.dumps(with_checksum(record), allow_nan=False) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(path)) from error
+    line = json.dumps(with_checksum(record), allow_nan=False) + "\n"
+    with named_refusals(path), path.open("ab") as file:
+        file.write(line.encode())
+        file.flush()
+        os.fsync(file.fileno())
