@@ -188,10 +188,20 @@ def record_to_json(
     spec: NetworkSpec, classes: tuple[str, ...], preprocessing: Mapping[str, Any], result: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what a file says of its network, as JSON values; the arguments are those of `write_weights`."""
+    return _join_record({"network": spec_to_json(spec)}, classes, preprocessing, result)
+
+
+def _join_record(
+    network: Mapping[str, Any],
+    classes: tuple[str, ...],
+    preprocessing: Mapping[str, Any],
+    result: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a record of the newest format; `network` has the one field that says what the network is."""
     return {
         "format": WEIGHTS_FORMAT,
         "resunit": resunit.__version__,
-        "network": spec_to_json(spec),
+        **network,
         "classes": list(classes),
         "preprocessing": dict(preprocessing),
         "result": dict(result),
@@ -226,16 +236,20 @@ def write_weights_of_module(
 ) -> None:
     """Write the tensors of a module that is no network of resunit; only its own code can build it again.
 
-    `safetensors.torch.load_file(path)` gives its state dict. The arguments are those of `write_weights`.
+    `safetensors.torch.load_file(path)` gives its state dict.
+
+    Args:
+        path: the file; its folder must exist.
+        module: the module.
+        name: the name of its class, for messages.
+        classes: as for `write_weights`.
+        preprocessing: as for `write_weights`.
+        result: as for `write_weights`.
+
+    Raises:
+        WriteError: the operating system refused to write the file.
     """
-    record = {
-        "format": WEIGHTS_FORMAT,
-        "resunit": resunit.__version__,
-        "module": name,
-        "classes": list(classes),
-        "preprocessing": dict(preprocessing),
-        "result": dict(result),
-    }
+    record = _join_record({"module": name}, classes, preprocessing, result)
     write_tensors(path, KIND_OF_MODULE, record, module.state_dict())
 
 
