@@ -69,7 +69,7 @@ def test_the_commands(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert answers[0] == answers[1]
     assert main(["predict", str(out), str(tmp_path / "a.png"), "--html", str(tmp_path / "a.html")]) == 0
     capsys.readouterr()
-    assert "An exported network does not tell where the evidence lies" in (tmp_path / "a.html").read_text()
+    assert "An exported network gives no map of the evidence" in (tmp_path / "a.html").read_text()
     assert main(["evaluate", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["images"] == 500
     assert "is there already" in refused(

@@ -24,6 +24,8 @@ from resunit.io.format import (
         (format_rounded_count(37), "37"),
         (format_rounded_count(931.0), "931"),
         (format_rounded_count(272_282), "272 k"),
+        (format_rounded_count(999_499), "999 k"),
+        (format_rounded_count(999_500), "1 M"),
         (format_rounded_count(1_730_000), "1.73 M"),
         (format_rate(9.96), "10"),
         (format_rate(2.417), "2.4"),

@@ -150,6 +150,15 @@ def test_frozen_parts_stay_frozen() -> None:
     assert modes == (False, False, True)
 
 
+def test_a_pyramid_leaves_the_modes_of_the_layers_as_they_are() -> None:
+    network = create_model("preresnet20").train()
+    network.stages[0].eval()
+    pyramid = FeaturePyramid(network)
+    assert pyramid.training
+    assert [stage.training for stage in pyramid.stages] == [False, True, True]
+    assert not FeaturePyramid(network.eval()).training
+
+
 def test_the_last_part_can_end_the_computation() -> None:
     network = of_design("original")
     x, features = network.forward_intermediates(images(), indices=[1, 2], stop_early=True)

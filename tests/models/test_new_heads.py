@@ -145,6 +145,15 @@ def test_a_new_classifier_stands_where_the_network_stands(tmp_path: Path) -> Non
     assert head(network).weight.dtype is torch.float64
 
 
+def test_a_new_classifier_of_a_network_with_a_frozen_one_trains() -> None:
+    network = create_model("preresnet20")
+    network.freeze(["stem", "classifier"])
+    network.reset_classifier(5)
+    assert network.frozen == ("stem",)
+    assert head(network).weight.requires_grad
+    assert head(network.train()).training
+
+
 def test_frozen_parts_stay_as_they_are_in_every_mode() -> None:
     network = create_model("preresnet20")
     network.freeze(["stem", "stage1"])

@@ -136,6 +136,13 @@ def test_a_validation_run(folder: Path) -> None:
     assert "test error" not in page
 
 
+def test_the_note_on_the_curves_names_the_images_that_they_are_drawn_for(folder: Path) -> None:
+    """A run with validation and test images is evaluated on the former while it trains, and judged by the latter."""
+    result = replace(NO_ERRORS, split="test", test_error=8.31, best_validation_error=8.19)
+    page = own_markup(write_run(folder, lines=log(split="validation"), result=result))
+    assert "Solid lines are of the validation images" in page
+
+
 def test_a_run_without_environment_and_mistakes(folder: Path) -> None:
     page = own_markup(write_run(folder, environment=None, evaluated=evaluation(mistakes=0)))
     assert "<img" not in page

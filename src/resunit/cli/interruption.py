@@ -12,7 +12,7 @@ UNTOUCHED = (signal.SIG_DFL, signal.default_int_handler)
 
 
 class Interruption:
-    """Whether a signal has asked the command to end."""
+    """Remembers whether a signal has asked the command to end."""
 
     def __init__(self) -> None:
         self.is_asked_for = False

@@ -62,10 +62,13 @@ def propagation(
     if len(others) > 1:
         raise UsageError(f"propagation compares two networks at most, not {len(others) + 1}")
     chosen = options.changes() | own_design_options(design, own, app["propagation"])
-    how = {"design": design, "data": data, "batch_size": batch_size, "seed": seed, "options": chosen}
-    for target in (network, *others):
+    targets = (network, *others)
+    for target in targets:
         import_design_of(Path(target))
-    subjects = [find_subject(target, **how) for target in (network, *others)]
+    subjects = [
+        find_subject(target, design=design, data=data, batch_size=batch_size, seed=seed, options=chosen)
+        for target in targets
+    ]
     results = [measure_subject(subject, also or ()) for subject in subjects]
     picture = None if out is None else draw(results, out)
     if common.json:

@@ -161,7 +161,7 @@ class Classifier:
         seen = centre(images, self.image_size)
         pixels = seen.to(self.normalisation.mean.device)
         maps: Sequence[Tensor | None] = [None] * len(seen)
-        if isinstance(self.network, ExportedNetwork):  # Its last activations are not to be had.
+        if isinstance(self.network, ExportedNetwork):  # It gives no activations.
             logits = compute_logits(self._folded, pixels, self.normalisation, self.precision)
         else:
             network, classifier = self._folded, self.network.classifier
@@ -189,13 +189,13 @@ class Classifier:
 
     @cached_property
     def _folded(self) -> nn.Module:
-        return self._copied(fold)
+        return self._copy_by(fold)
 
     def copy_for_evaluation(self) -> nn.Module:
         """Return a copy of the network that computes faster; an exported network is returned as it is."""
-        return self._copied(copy_packed)
+        return self._copy_by(copy_packed)
 
-    def _copied(self, copy: Callable[[ResidualNetwork, torch.dtype], nn.Module]) -> nn.Module:
+    def _copy_by(self, copy: Callable[[ResidualNetwork, torch.dtype], nn.Module]) -> nn.Module:
         if isinstance(self.network, ExportedNetwork):
             return self.network
         return copy(self.network, PRECISIONS[self.precision])
@@ -310,13 +310,13 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
     supports = {"bf16": supports_bf16, "tf32": supports_tf32}.get(str(trained_in))
     precision = str(trained_in) if supports is not None and supports(chosen) else "fp32"
     return Classifier(
-        file,
-        network,
-        preprocessing.normalisation.to(chosen),
-        preprocessing.image_size,
-        preprocessing.shorter_side,
-        precision,
-        preprocessing.skip_broken,
+        file=file,
+        network=network,
+        normalisation=preprocessing.normalisation.to(chosen),
+        image_size=preprocessing.image_size,
+        shorter_side=preprocessing.shorter_side,
+        precision=precision,
+        skip_broken=preprocessing.skip_broken,
     )
 
 
@@ -325,13 +325,13 @@ def _load_exported(path: Path, device: torch.device) -> Classifier:
     preprocessing = preprocessing_of(record)
     check_answers(record, network, preprocessing.image_size)
     return Classifier(
-        record,
-        network,
-        outer_normalisation(preprocessing.normalisation, network.layout).to(device),
-        preprocessing.image_size,
-        preprocessing.shorter_side,
-        "fp32",
-        preprocessing.skip_broken,
+        file=record,
+        network=network,
+        normalisation=outer_normalisation(preprocessing.normalisation, network.layout).to(device),
+        image_size=preprocessing.image_size,
+        shorter_side=preprocessing.shorter_side,
+        precision="fp32",
+        skip_broken=preprocessing.skip_broken,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a trained network answers for an image file, what it saw, and where the evidence lies."""
+"""The answers of a trained network for an image file, with the pixels that it saw and the evidence in them."""
 
 from dataclasses import dataclass
 from pathlib import Path

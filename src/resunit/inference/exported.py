@@ -27,7 +27,7 @@ EXTRA = "export"
 OPENVINO_FILE = "model.xml"
 
 InputLayout = Literal["float32 NCHW", "uint8 NCHW", "uint8 NHWC"]
-"""What an exported network takes: normalised numbers, or bytes that it normalises itself."""
+"""The input of an exported network: normalised numbers, or bytes that it normalises itself."""
 Compute = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 
@@ -119,7 +119,8 @@ def to_metadata(record: Mapping[str, Any]) -> str:
 def _read_onnx(path: Path) -> tuple[str, Compute]:
     runtime = import_extra("onnxruntime", EXTRA, str(path))
     with _named_failures(path):
-        return _metadata_and_compute(path, *onnx_session(path.read_bytes(), runtime))
+        metadata, compute = onnx_session(path.read_bytes(), runtime)
+        return _record_in(path, metadata), compute
 
 
 def onnx_session(content: bytes, runtime: Any) -> tuple[Mapping[str, str], Compute]:
@@ -128,17 +129,21 @@ def onnx_session(content: bytes, runtime: Any) -> tuple[Mapping[str, str], Compu
     options.log_severity_level = 4  # Failures are exceptions, and there is nothing else to say to a user.
     options.intra_op_num_threads = torch.get_num_threads()
     session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return session.get_modelmeta().custom_metadata_map, lambda images: session.run([OUTPUT], {INPUT: images})[
-        0
-    ]
+
+    def compute(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        (logits,) = session.run([OUTPUT], {INPUT: images})
+        return logits
+
+    return session.get_modelmeta().custom_metadata_map, compute
 
 
-def _metadata_and_compute(path: Path, metadata: Mapping[str, str], compute: Compute) -> tuple[str, Compute]:
+def _record_in(path: Path, metadata: Mapping[str, str]) -> str:
+    """Return the text of resunit's record in the metadata of a file. Raises FileFormatError."""
     if KEY not in metadata:
         raise FileFormatError(
             f"{path}: resunit did not write it: its metadata hold no {KEY!r}; `resunit export` writes such files"
         )
-    return metadata[KEY], compute
+    return metadata[KEY]
 
 
 def _read_openvino(path: Path) -> tuple[str, Compute]:
@@ -146,7 +151,7 @@ def _read_openvino(path: Path) -> tuple[str, Compute]:
     with _named_failures(path):
         model = openvino.Core().read_model(path)
         metadata = {KEY: model.get_rt_info([KEY]).astype(str)} if model.has_rt_info([KEY]) else {}
-        return _metadata_and_compute(path, metadata, openvino_compute(model, openvino))
+        return _record_in(path, metadata), openvino_compute(model, openvino)
 
 
 def openvino_compute(model: Any, openvino: Any, precision: Literal["fp32", "bf16"] = "fp32") -> Compute:

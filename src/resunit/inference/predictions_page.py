@@ -81,7 +81,8 @@ def written_page(path: Path, title: str) -> Iterator[PredictionsPage]:
     """Give a page to add images to, which is written at the end of the context.
 
     Raises:
-        WriteError: the operating system refused to write the file; if it may not be written at all, at once.
+        WriteError: the operating system refused to write the file; a file that cannot be made is refused before the
+            first image is added.
     """
     page = PredictionsPage(title)
     with written_whole(path) as write:

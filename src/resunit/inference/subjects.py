@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Subject:
     inputs: Any
     targets: Tensor | None
     note: str
-    """Where the inputs and the weights come from."""
+    """The origin of the inputs and of the weights, in words."""
     seed: int = 0
     """Determines the random numbers that the network draws while it is measured, such as dropout's masks."""
 
@@ -124,9 +124,9 @@ def _from_name(
     batch_size: int | None,
     seed: int,
 ) -> Subject:
-    spec = network_spec(target, design=design, **options)
+    spec = network_spec(target, design=design, **options)  # A wrong name ends here, before data are loaded.
     dataset = load(data or SAMPLE, progress=False)
-    spec = network_spec(target, design=design, num_classes=len(dataset.classes), **options)
+    spec = replace(spec, num_classes=len(dataset.classes))
     normalisation = Normalisation.fit(dataset.train.images, "channel")
     torch.manual_seed(seed)
     model = build(spec)

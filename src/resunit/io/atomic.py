@@ -15,6 +15,15 @@ from resunit.errors import ResunitError, WriteError
 NOT_OFFERED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EBADF}
 
 
+@contextmanager
+def named_refusals(path: Path) -> Iterator[None]:
+    """Raise a WriteError that names `path` in the place of any OSError within the context."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror, str(path)) from error
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` so that `path` always holds the whole old file or the whole new one, even after a crash.
 
@@ -45,23 +54,23 @@ def written_whole(path: Path) -> Iterator[Callable[[bytes], None]]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with _refusals_of(path):
+        with named_refusals(path):
             file = temporary.open("wb")
 
         def write(content: bytes) -> None:
-            with _refusals_of(path):
+            with named_refusals(path):
                 file.write(content)
 
         try:
             yield write
-            with _refusals_of(path):
+            with named_refusals(path):
                 file.flush()
                 _flush(file.fileno())
         finally:
-            # A full disk refuses what is still to be written, which was named already.
+            # On a full disk closing fails as well, and the first error has named the file already.
             with suppress(OSError):
                 file.close()
-        with _refusals_of(path):
+        with named_refusals(path):
             temporary.replace(path)
             _flush_folder(path.parent)
     finally:
@@ -105,21 +114,10 @@ def _flush_file(path: Path) -> None:
         _flush(file.fileno())
 
 
-@contextmanager
-def _refusals_of(path: Path) -> Iterator[None]:
-    """Raise WriteError that names `path` for what the operating system refuses."""
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(path)) from error
-
-
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, unless it is there. Raises WriteError."""
-    try:
+    with named_refusals(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(folder)) from error
 
 
 def _flush(descriptor: int) -> None:
@@ -160,10 +158,10 @@ os.register_at_fork(after_in_child=_release_locks)
 
 @contextmanager
 def only_user_of(folder: Path) -> Iterator[bool]:
-    """Hold the lock of `folder`, which ends with the process if not before.
+    """Hold the lock of `folder`, which ends with the context or with the process.
 
-    The context gives whether others are kept out, which they are not on a file system without locks. On NFS a
-    folder's lock holds on one machine alone.
+    The context gives True if the lock keeps other processes out, and False on a file system without locks. On NFS
+    the lock holds on one machine alone.
 
     Raises:
         BlockingIOError: another process holds the lock.
@@ -176,8 +174,8 @@ def only_user_of(folder: Path) -> Iterator[bool]:
 def is_in_use(folder: Path) -> bool:
     """Return whether a process holds the lock of `only_user_of`, or whether that cannot be known.
 
-    The answer takes the lock for an instant, together with others who ask. A process that asks for it alone in this
-    very instant is refused, so ask seldom.
+    To answer, this function holds the lock for an instant, which it shares with other processes that ask. A process
+    that calls `only_user_of` in the same instant is refused, so ask seldom.
 
     Raises:
         OSError: the folder cannot be opened.
@@ -198,8 +196,8 @@ def is_in_use(folder: Path) -> bool:
 def only_writer(folder: Path, waiting: AbstractContextManager[object] | None = None) -> Iterator[bool]:
     """Wait until no other process writes into `folder`, then hold the right to write there.
 
-    With this lock, runs that start at the same time fetch a data set only once. The context gives whether
-    others are kept out, which they are not on a file system without locks.
+    With this lock, runs that start at the same time fetch a data set only once. The context gives True if the lock
+    keeps other processes out, and False on a file system without locks.
 
     Args:
         folder: it must exist.
@@ -209,10 +207,8 @@ def only_writer(folder: Path, waiting: AbstractContextManager[object] | None = N
         WriteError: the operating system refused to write the file of the lock.
     """
     path = folder / ".lock"
-    try:
+    with named_refusals(path):
         descriptor = _open_lock(path)
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(path)) from error
     with _locked(descriptor, wait=True, waiting=waiting) as is_locked:
         yield is_locked
 
@@ -223,7 +219,7 @@ def _open_lock(path: Path) -> int:
     except PermissionError:
         if not path.is_file():
             raise
-        return os.open(path, os.O_RDONLY)  # Another user made it, whose lock can be waited for.
+        return os.open(path, os.O_RDONLY)  # Another user made the file, and its lock can be waited for.
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def format_count(count: int, noun: str, plural: str | None = None) -> str:
 def format_rounded_count(count: float) -> str:
     """Return a count to three digits, in thousands, millions or billions: ``931``, ``270 k``, ``1.73 M``."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if count >= size:
+        if count >= 0.9995 * size:  # To three digits, 999,500 are 1 M and not 1,000 k.
             return f"{_three_digits(count / size)}{NO_BREAK_SPACE}{letter}"
     return f"{count:g}"
 

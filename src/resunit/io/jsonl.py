@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from resunit.errors import CutOffRecord, FileFormatError, WriteError
-from resunit.io.atomic import write_atomically
+from resunit.errors import CutOffRecord, FileFormatError
+from resunit.io.atomic import named_refusals, write_atomically
 from resunit.io.json_text import parse_json
 
 
@@ -49,10 +49,8 @@ def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
         ValueError: a record holds NaN or infinity.
     """
     new = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
-    try:
+    with named_refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(path)) from error
     older = _content_of(path)
     end = older.rfind(b"\n") + 1
     older = older[:end] + (older[end:] + b"\n" if _is_record(older[end:]) else b"")

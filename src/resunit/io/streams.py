@@ -10,7 +10,8 @@ from rich.console import Console
 
 from resunit.io.format import escape_text
 
-KEPT = "\n\r\t\x1b"  # Progress moves with these. Whoever prints a name of the user's writes them out before.
+# Progress bars need these characters. Code that prints a name of the user's escapes them first.
+KEPT = "\n\r\t\x1b"
 
 
 class UnwritableOutput(OSError):

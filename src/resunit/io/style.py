@@ -1,4 +1,4 @@
-"""The looks that all figures share; the style sheet of the page, page.css, colours text, grid and background."""
+"""The font and the colours that all figures share; the style sheet page.css colours text, grid and background."""
 
 # The fonts `--sans` of page.css: plotly measures texts before the style sheet reaches them.
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"

@@ -109,7 +109,7 @@ def select_named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
 
 
 def _record_in(path: Path, kind: str, metadata: Mapping[str, str] | None) -> tuple[int, str, dict[str, Any]]:
-    """Return what `_open_envelope` returns for the metadata of a file."""
+    """Return the format, the SHA-256 and the record in the metadata of a file. Raises ForeignFile without a record."""
     if metadata is None or kind not in metadata:
         raise ForeignFile(f"{path}: a safetensors file that resunit did not write: it holds no {kind} record")
     return _open_envelope(path, metadata[kind])

@@ -44,7 +44,11 @@ def add_design(name: str) -> Design:
 
 
 def source_digest(name: str) -> str:
-    """Return the SHA-256, in hexadecimal, of the file of an added design; a run's numbers depend on the file."""
+    """Return the SHA-256, in hexadecimal, of the file of an added design; a run's numbers depend on the file.
+
+    Raises:
+        UsageError: the module of the design has no file.
+    """
     file = sys.modules[name.partition(":")[0]].__file__
     if file is None:
         raise UsageError(f"{name} is in a folder without code of its own; name the module in a file")

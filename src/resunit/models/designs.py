@@ -43,7 +43,8 @@ class UnitParts:
 
     Attributes:
         branch: F.
-        size_change: makes the identity, or the shortcut's change of size; not every design has it.
+        size_change: returns a fresh module for the shortcut's change of size, which is the identity where nothing
+            changes; a design whose shortcut makes the change itself never calls it.
         after_addition: f.
         shared_preact: the activation before the split into two paths.
         in_channels: channels of x_l.
@@ -152,7 +153,13 @@ def unknown_design(name: str) -> UsageError:
 
 @dataclass(frozen=True)
 class Design:
-    """Where the activations stand and how the parts are joined: a row of a table, or a later idea."""
+    """The placement of the activations, and how the parts are joined: a row of Table 1 or 2, or a later idea.
+
+    Attributes:
+        placement: a line of Fig. 4.
+        join: returns a unit for its `UnitParts`; the keyword arguments are the design's options, with defaults.
+        of_the_paper: whether the design is one of Tables 1 and 2.
+    """
 
     placement: Placement
     join: Callable[..., nn.Module]

@@ -25,7 +25,7 @@ class Feature(TypedDict):
 
 
 class Backbone(Protocol):
-    """What features are taken from: a network of resunit."""
+    """A network of resunit, with the parts that features are taken from."""
 
     stem: nn.Module
     stages: nn.Sequential
@@ -147,7 +147,7 @@ class FeaturePyramid(PartlyFrozen):
         self.final_activation = network.final_activation if norm and is_whole else nn.Identity()
         kept = {"stem", "final_activation", *(f"stages.{index}" for index in range(last))}
         self.frozen = tuple(path for path in network.frozen if path in kept)
-        self.train(network.stem.training or network.stages.training)
+        self.training = self.stages.training = network.stages.training
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the activations (N, channels, H / reduction, W / reduction) of each chosen part."""

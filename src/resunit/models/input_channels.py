@@ -25,7 +25,8 @@ def for_channels(weight: Tensor, channels: int) -> Tensor:
     """Return filters (C_out, C, k, k) for images with another number of channels.
 
     For one channel, the filters of all channels are added up, so that a grey image gives what it gave as a colour
-    image. For more, the filters are repeated, and scaled so that their sum keeps its size.
+    image. Otherwise the filters are repeated or left out until their number is right, and scaled so that their sum
+    keeps its size.
     """
     stored = weight.shape[1]
     if channels == 1:

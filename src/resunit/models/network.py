@@ -295,7 +295,8 @@ class ResidualNetwork(PartlyFrozen):
     def reset_classifier(self, num_classes: int) -> None:
         """Put a fresh classifier for `num_classes` classes in the place of the classifier; 0 leaves the features.
 
-        Its weights are from torch's generator, and it stands where the parameters of the network stand.
+        Its weights are from torch's generator, and it stands where the parameters of the network stand. It trains,
+        also if the old classifier was frozen.
 
         Raises:
             UsageError: `num_classes` is not a number of classes.
@@ -303,6 +304,8 @@ class ResidualNetwork(PartlyFrozen):
         check_value("num_classes", num_classes, annotations_of(NetworkSpec)["num_classes"])
         example = next(self.stem.parameters())
         self.classifier = new_classifier(self.num_features, num_classes).to(example.device, example.dtype)
+        self.classifier.train(self.training)
+        self.frozen = tuple(path for path in self.frozen if path != "classifier")
 
     def freeze(self, parts: Sequence[str]) -> None:
         """Exclude parts from training: their parameters get no gradient, and they compute as in evaluation.
@@ -356,10 +359,10 @@ def new_classifier(num_features: int, num_classes: int) -> nn.Linear | nn.Identi
 
 
 def initialise(module: nn.Module) -> None:
-    """Initialise convolutions with N(0, sqrt(2 / (k * k * c_out))) and the classifier's bias with 0.
+    """Draw the weights of k x k convolutions from a normal distribution, and set the classifier's bias to 0.
 
-    Batch norms keep gamma 1 and beta 0. A module whose class is neither ours nor torch's keeps its own
-    initialisation, and so do all modules in it.
+    The standard deviation is sqrt(2 / (k * k * c_out)) (He et al. 2015). Batch norms keep gamma 1 and beta 0. A module
+    whose class is neither ours nor torch's keeps its own initialisation, and so do all modules in it.
     """
     if not type(module).__module__.startswith(("resunit.", "torch.nn.")):
         return

@@ -16,7 +16,7 @@ from resunit.models.weights import WeightsFile, read_weights
 from resunit.runs.folder import RunFolder
 
 IMAGENET = "imagenet"
-"""What `weights` says for the published weights."""
+"""The value of `weights` that stands for the published weights."""
 NETWORK_OF_IMAGENET = "resnet50"
 """The one network that has published weights."""
 HUB_WEIGHTS = "model.safetensors"
@@ -77,7 +77,7 @@ ORIGINAL_NETWORKS: dict[str, NetworkSpec] = {
     "resnet110-1layer": replace(ONE_LAYER, depths=(36, 36, 36)),
     "resnet164": replace(BOTTLENECK, depths=(18, 18, 18)),
     "resnet1001": replace(BOTTLENECK, depths=(111, 111, 111)),
-    # The paper does not have this network; it shows what activation_checkpointing=small allows.
+    # The paper does not have this network; it shows which depth activation checkpointing allows.
     "resnet10001": replace(BOTTLENECK, depths=(1111, 1111, 1111)),
     "resnet1202": replace(BASIC, depths=(200, 200, 200)),
     "resnet18": replace(IMAGENET_BASIC, depths=(2, 2, 2, 2)),
@@ -101,9 +101,9 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def find_name(spec: NetworkSpec) -> str | None:
-    """Return the name of the network of `spec`, whatever its classes, channels, stem and conventions are.
+    """Return the name of a network by its spec, or None if it is none of `list_models()`.
 
-    None is returned where it is none of `list_models()`.
+    The number of classes, the input channels, the stem and the conventions may be any.
     """
     free = {name: getattr(spec, name) for name in ("num_classes", "in_channels", "stem", *CONVENTIONS)}
     return next((name for name, named in NETWORKS.items() if replace(named, **free) == spec), None)
@@ -208,7 +208,8 @@ def create_model(
             published ResNet-50, which `resunit data fetch imagenet-resnet50` stores; its stride is on the first
             convolution of a bottleneck, and its images are RGB. Another num_classes than the stored one gives a
             fresh classifier from torch's generator, and 0 the features (N, num_features). Another in_channels
-            adapts the first convolution: its filters are added up for 1 channel, and repeated and scaled for more.
+            adapts the first convolution: its filters are added up for 1 channel; for another number they are
+            repeated or left out, and scaled.
         options: those of the design (shortcut_scale, branch_scale, gate_bias, drop_probability,
             inverted_dropout, initial_scale, final_survival) and the conventions shared_preactivation,
             stride_on and shortcut_option.

@@ -164,9 +164,10 @@ def convolution(in_channels: int, out_channels: int, size: int, stride: int = 1)
 
 
 def convolution_layers(conv: nn.Conv2d) -> list[nn.Module]:
-    """Return `conv`, or two layers that compute the same where its gradient is not safe.
+    """Return `conv`, or two layers that compute the same where oneDNN's gradient is not safe.
 
-    These take every stride-th pixel first, as the mean of one pixel, and convolve them at stride 1.
+    The first layer is an average over windows of one pixel, which takes every stride-th pixel. The second one is
+    `conv`, whose stride becomes 1.
     """
     if is_safe_channels_last(conv):
         return [conv]
@@ -179,7 +180,8 @@ def convolution_layers(conv: nn.Conv2d) -> list[nn.Module]:
 def chain(parts: Iterable[nn.Module]) -> nn.Module:
     """Return `parts` one after another, named by kind and order: norm1, relu1, conv1, norm2, ...
 
-    Sequences within it dissolve, identities drop out, and no parts at all are the identity.
+    A sequence among the parts is replaced by its layers, and identities are left out. Without any layer the
+    identity is returned.
     """
     kinds: dict[type[nn.Module], str] = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm"}
     sequence = LayerSequence()

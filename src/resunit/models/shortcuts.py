@@ -13,7 +13,9 @@ class Subsample(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int):
         super().__init__()
         if out_channels < in_channels:
-            raise ValueError(f"option A only widens: {in_channels} to {out_channels} channels needs option B")
+            raise ValueError(
+                f"shortcut option A adds channels and drops none: {in_channels} to {out_channels} needs option B"
+            )
         self.new_channels = out_channels - in_channels
         self.stride = stride
 

@@ -124,9 +124,11 @@ def sum_over_units(
 
 @dataclass(frozen=True)
 class ActivationMemory:
-    """How many numbers training on one image stores between the forward and the backward pass.
+    """The count of the numbers that training on one image stores between the forward and the backward pass.
 
-    `everything` counts all activations, and `checkpointed` only those that activation checkpointing stores.
+    Attributes:
+        everything: the count of all activations.
+        checkpointed: the count of the activations that are stored with activation checkpointing.
     """
 
     everything: int

@@ -24,15 +24,16 @@ KIND = "resunit"
 KIND_OF_MODULE = "resunit-module"
 WEIGHTS_FORMAT = 2
 
-# Format 1 named some parts of a network otherwise.
+# Format 1 had these names for some parts of a network.
 PARTS_SINCE_FORMAT_1 = {"before": "shared_preact", "after": "after_addition", "closing": "final_activation"}
-# Files of networks without these stay byte for byte what they were.
+# These fields are left out of a file where they have their defaults, so that files of older networks stay the same
+# byte for byte.
 FIELDS_SINCE_FORMAT_2 = ("bottleneck_ratio", "deep_stem", "stem_activation")
 
 
 @dataclass(frozen=True)
 class NetworkRecord:
-    """What a file says of its network: all that prediction needs beside the network itself.
+    """The record of a network in a file: everything that prediction needs beside the network itself.
 
     Attributes:
         path: the file.
@@ -49,7 +50,7 @@ class NetworkRecord:
 
 @dataclass(frozen=True)
 class WeightsFile(NetworkRecord):
-    """What a weights file holds.
+    """The content of a weights file: the record of its network, the spec and the tensors.
 
     Attributes:
         spec: the network's spec.
@@ -187,10 +188,20 @@ def record_to_json(
     spec: NetworkSpec, classes: tuple[str, ...], preprocessing: Mapping[str, Any], result: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what a file says of its network, as JSON values; the arguments are those of `write_weights`."""
+    return _join_record({"network": spec_to_json(spec)}, classes, preprocessing, result)
+
+
+def _join_record(
+    network: Mapping[str, Any],
+    classes: tuple[str, ...],
+    preprocessing: Mapping[str, Any],
+    result: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a record of the newest format; `network` has the one field that says what the network is."""
     return {
         "format": WEIGHTS_FORMAT,
         "resunit": resunit.__version__,
-        "network": spec_to_json(spec),
+        **network,
         "classes": list(classes),
         "preprocessing": dict(preprocessing),
         "result": dict(result),
@@ -225,16 +236,20 @@ def write_weights_of_module(
 ) -> None:
     """Write the tensors of a module that is no network of resunit; only its own code can build it again.
 
-    `safetensors.torch.load_file(path)` gives its state dict. The arguments are those of `write_weights`.
+    `safetensors.torch.load_file(path)` gives its state dict.
+
+    Args:
+        path: the file; its folder must exist.
+        module: the module.
+        name: the name of its class, for messages.
+        classes: as for `write_weights`.
+        preprocessing: as for `write_weights`.
+        result: as for `write_weights`.
+
+    Raises:
+        WriteError: the operating system refused to write the file.
     """
-    record = {
-        "format": WEIGHTS_FORMAT,
-        "resunit": resunit.__version__,
-        "module": name,
-        "classes": list(classes),
-        "preprocessing": dict(preprocessing),
-        "result": dict(result),
-    }
+    record = _join_record({"module": name}, classes, preprocessing, result)
     write_tensors(path, KIND_OF_MODULE, record, module.state_dict())
 
 

@@ -1,7 +1,7 @@
-"""What the processor can do: the one place that asks it.
+"""The abilities of the processor; no other module asks for them.
 
-Each library is asked for what it will use. `torch.cpu` reads what the processor can do and knows no limits;
-oneDNN also respects the environment variable ONEDNN_MAX_CPU_ISA, which restricts it to older instructions.
+Each function asks the library that will compute. `torch.cpu` reads what the processor can do; oneDNN also respects
+the environment variable ONEDNN_MAX_CPU_ISA, which restricts it to older instructions.
 """
 
 import torch

@@ -84,18 +84,18 @@ class Plot:
 
 
 class ErrorLine(NamedTuple):
-    """How one of a network's two errors is drawn.
+    """The style of the line of one of a network's two errors.
 
     Attributes:
         error: the error.
-        words: what the legend calls the images that the error was measured on.
+        label: the legend's name for the images that the error was measured on.
         dashed: whether the line is dashed.
         width: the line's width in pixels.
         banded: whether a band spans the seeds, where there are several.
     """
 
     error: ErrorField
-    words: str
+    label: str
     dashed: bool
     width: float
     banded: bool
@@ -232,7 +232,7 @@ def _select_lines(curves: Sequence[Curve], colours: Mapping[str, str]) -> Iterat
         for line in ERROR_LINES:
             if points := curve.along(line.error):
                 banded = line.banded and len(curve.runs) > 1
-                yield DrawnLine(line, f"{curve.label}, {line.words}", colours[curve.label], points, banded)
+                yield DrawnLine(line, f"{curve.label}, {line.label}", colours[curve.label], points, banded)
 
 
 def _colours(panels: Panels) -> dict[str, str]:

@@ -7,8 +7,8 @@ from resunit.io.format import format_percent, format_rate, format_time
 from resunit.io.sortable_table import UNKNOWN, Cell, SortableTable
 from resunit.runs.benchmark_record import BenchmarkRecord, Measurement, Settings
 
-WORDS_FOR_SETTINGS = {"batch_size": "batch", "image_size": "pixels", "threads": "threads", "peer": "beside"}
-WORDS_FOR_UNITS = {"images": "images/s", "FLOP": "GFLOP/s", "bytes": "GB/s", "runs": "runs/s"}
+LABELS_OF_SETTINGS = {"batch_size": "batch", "image_size": "pixels", "threads": "threads", "peer": "beside"}
+LABELS_OF_UNITS = {"images": "images/s", "FLOP": "GFLOP/s", "bytes": "GB/s", "runs": "runs/s"}
 PER_BILLION = ("FLOP", "bytes")
 MILLISECONDS_A_SECOND = 1000
 
@@ -48,9 +48,9 @@ def make_measurement_table(records: Sequence[BenchmarkRecord]) -> SortableTable:
 
 
 def _settings(settings: Settings) -> Iterator[str]:
-    for name, words in WORDS_FOR_SETTINGS.items():
+    for name, label in LABELS_OF_SETTINGS.items():
         if (value := getattr(settings, name)) is not None:
-            yield f"{words} {value}"
+            yield f"{label} {value}"
     if settings.axis is not None:
         yield f"{settings.axis} {settings.value}"
 
@@ -64,7 +64,7 @@ def _time_and_speed(measurement: Measurement) -> tuple[Cell, Cell]:
     if not seconds:
         return shown, Cell(UNKNOWN)
     speed = measurement.work / seconds / (1e9 if measurement.unit in PER_BILLION else 1)
-    return shown, Cell(f"{format_rate(speed)} {WORDS_FOR_UNITS[measurement.unit]}", speed)
+    return shown, Cell(f"{format_rate(speed)} {LABELS_OF_UNITS[measurement.unit]}", speed)
 
 
 def _error(measurement: Measurement) -> Cell:

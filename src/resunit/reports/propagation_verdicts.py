@@ -1,4 +1,4 @@
-"""What the instrument said of the signal during a run, in sentences: at the last measurement and at the first."""
+"""The verdicts on the signal during a run: that of the last measurement, and that of the first one if it differs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -22,34 +22,35 @@ def make_run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> Sor
         page: the page that shows the table; without it, no cell is a link.
     """
     differing = find_differing_fields(runs)
-    splits = {run.split for run in runs}
-    error = f"{splits.pop()} error" if len(splits) == 1 else "error"
-    judged_on = [] if error != "error" else ["judged on"]
+    splits_differ = len({run.split for run in runs}) > 1
+    error = "error" if splits_differ else f"{runs[0].split} error"
     headings = (
         "run", "data", "model", "design", *(_heading_of(name) for name in differing),
-        error, *judged_on, "best", "time", "status",
+        error, *(["judged on"] if splits_differ else []), "best", "time", "status",
     )  # fmt: skip
     in_order = sorted(runs, key=lambda run: (not is_finite(run.error), run.error or 0.0))
-    rows = []
-    for run in in_order:
-        fields = (_field_cell(run, name) for name in differing)
-        split = [Cell(run.split)] if judged_on else []
-        rows.append(
-            (
-                Cell(run.name, link=_link(run, page)),
-                Cell(run.data or UNKNOWN),
-                Cell(run.model),
-                Cell(run.design or UNKNOWN),
-                *fields,
-                _error_cell(run.error),
-                *split,
-                _error_cell(run.best_error),
-                Cell(UNKNOWN) if run.seconds is None else Cell(format_duration(run.seconds), run.seconds),
-                Cell(run.status),
-            )
+    rows = [
+        (
+            Cell(run.name, link=_link(run, page)),
+            Cell(run.data or UNKNOWN),
+            Cell(run.model),
+            Cell(run.design or UNKNOWN),
+            *(_field_cell(run, name) for name in differing),
+            _error_cell(run.error),
+            *([Cell(run.split)] if splits_differ else []),
+            _error_cell(run.best_error),
+            Cell(UNKNOWN) if run.seconds is None else Cell(format_duration(run.seconds), run.seconds),
+            Cell(run.status),
         )
-    fields = range(COLUMNS_BEFORE_FIELDS, COLUMNS_BEFORE_FIELDS + len(differing))
-    return SortableTable(headings, rows, tuple(_notes(runs)), headings.index(error), fields)
+        for run in in_order
+    ]
+    return SortableTable(
+        headings,
+        rows,
+        notes=tuple(_notes(runs)),
+        sorted_by=headings.index(error),
+        optional=range(COLUMNS_BEFORE_FIELDS, COLUMNS_BEFORE_FIELDS + len(differing)),
+    )
 
 
 def _heading_of(name: str) -> str:

@@ -49,7 +49,7 @@ def draw_overlaid_curves(runs: Sequence[ComparedRun]) -> Figure | None:
                       "dash": "dash" if is_training else "solid"},
                 opacity=0.7 if is_training else 1.0,
                 hovertemplate=f"{name}<br>step %{{x}}: %{{y:.2f}} % "
-                f"{'training' if is_training else run.split} error<extra></extra>",
+                f"{'training' if is_training else 'evaluation'} error<extra></extra>",
             )  # fmt: skip
     figure.update_xaxes(title_text="step", rangemode="tozero")
     figure.update_yaxes(title_text="error (%)", rangemode="tozero")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resunit.io.style import BLUE, FONT, GREY, MOST_MARKERS
@@ -32,32 +32,25 @@ def draw_training(log: Sequence[LogLine], split: SplitName) -> Figure:
         row_heights=[0.5, 0.3, 0.2],
         subplot_titles=["Error (%)", "Loss", "Learning rate"],
     )
-    epochs = [line.epoch for line in log]
+    epochs = [entry.epoch for entry in log]
 
-    def draw(row: int, values: Sequence[float | None], name: str, kind: str, **style: Any) -> None:
+    def draw(row: int, values: Sequence[float | None], name: str, kind: str, line: Mapping[str, Any]) -> None:
         figure.add_scatter(
             legendgroup=kind,
             showlegend=row != 2,
             x=epochs, y=[value if is_finite(value) else None for value in values], name=name, row=row, col=1,
-            mode="lines+markers" if len(log) <= MOST_MARKERS else "lines", marker_size=5, line=style,
+            mode="lines+markers" if len(log) <= MOST_MARKERS else "lines", marker_size=5, line=line,
             hovertemplate="%{y:.4~g}",
         )  # fmt: skip
 
-    draw(1, [line.error for line in log], f"{split} error", split, color=BLUE, width=2.5)
-    draw(
-        1,
-        [line.train_error for line in log],
-        "training error",
-        "training",
-        color=BLUE,
-        width=1.5,
-        dash="dash",
-    )
-    draw(2, [line.loss for line in log], f"{split} loss", split, color=BLUE, width=2.5)
-    draw(
-        2, [line.train_loss for line in log], "training loss", "training", color=BLUE, width=1.5, dash="dash"
-    )
-    draw(3, [line.learning_rate for line in log], "learning rate", "learning rate", color=GREY, width=1.5)
+    evaluated = {"color": BLUE, "width": 2.5}
+    trained = {"color": BLUE, "width": 1.5, "dash": "dash"}
+    rate = {"color": GREY, "width": 1.5}
+    draw(1, [entry.error for entry in log], f"{split} error", split, evaluated)
+    draw(1, [entry.train_error for entry in log], "training error", "training", trained)
+    draw(2, [entry.loss for entry in log], f"{split} loss", split, evaluated)
+    draw(2, [entry.train_loss for entry in log], "training loss", "training", trained)
+    draw(3, [entry.learning_rate for entry in log], "learning rate", "learning rate", rate)
     figure.update_annotations(x=0, xanchor="left", yshift=6, font_size=14)
     figure.update_xaxes(title_text="epoch", row=3, col=1)
     figure.update_xaxes(unifiedhovertitle_text="epoch %{x:.4~g}")

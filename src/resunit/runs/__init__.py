@@ -1,1 +1,1 @@
-"""What a run writes, as typed and versioned records."""
+"""The files of a run, as typed and versioned records."""

@@ -1,4 +1,4 @@
-"""Questions to a confusion matrix, whose rows are the true classes and whose columns the predicted ones."""
+"""The errors and scores of classes, from a confusion matrix: its rows are true classes, its columns predicted ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class ClassError(NamedTuple):
 
 
 class ClassScore(NamedTuple):
-    """How well one class is found, in percent.
+    """The scores of one class, in percent.
 
     Attributes:
         precision: of the images that were predicted as the class, those that are of it; None without predictions.

@@ -1,6 +1,7 @@
 """The end of a training: the last twentieth of its steps, over which training loss and error are averaged.
 
-Single batches scatter, and a longer end would still hold the fall after the last milestone.
+Single batches differ too much from each other, and a longer end would hold steps in which the error still falls after
+the last milestone.
 """
 
 from collections.abc import Iterable

@@ -11,8 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from resunit.errors import DamagedRun, FileFormatError, RunError, WriteError
-from resunit.io.atomic import only_user_of, remove_partial_files, write_atomically
+from resunit.errors import DamagedRun, FileFormatError, RunError
+from resunit.io.atomic import named_refusals, only_user_of, remove_partial_files, write_atomically
 from resunit.io.json_text import parse_json
 from resunit.runs.record_files import (
     Record,
@@ -104,7 +104,7 @@ class RunFolder:
         write_file(self.result, result)
 
     def read_finished_result(self) -> RunResult | None:
-        """Return the result of a run that is done, its page included, and None for a run that can continue.
+        """Return the result of a run that is done and has its page; None for a run that can continue.
 
         Raises:
             RunError: the run diverged.
@@ -237,10 +237,10 @@ def create_run_folder(path: Path, recipe: Mapping[str, Any]) -> RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         with only_user_of(path):  # Of two runs that begin here together, one finds the recipe of the other.
             if any(not entry.name.endswith(".partial") for entry in path.iterdir()):
-                raise _is_used(path)
+                raise _already_used(path)
             folder.write_recipe(recipe)
     except BlockingIOError:
-        raise _is_used(path) from None
+        raise _already_used(path) from None
     except OSError as error:
         raise _not_writable(path, error) from error
     return folder
@@ -280,7 +280,7 @@ def default_folder(name: str) -> Iterator[Path]:
             path.rmdir()
 
 
-def _is_used(path: Path) -> RunError:
+def _already_used(path: Path) -> RunError:
     return RunError(
         f"{path}: already used; choose another --out, or continue it with `{resume_command(path)}`"
     )
@@ -292,10 +292,8 @@ def _not_writable(path: Path, error: OSError) -> RunError:
 
 def _append(path: Path, record: Record) -> None:
     """Add a record to a file of JSON lines without rewriting the file. Raises WriteError."""
-    try:
-        with path.open("ab") as file:
-            file.write((json.dumps(with_checksum(record), allow_nan=False) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise WriteError(error.errno, error.strerror, str(path)) from error
+    line = json.dumps(with_checksum(record), allow_nan=False) + "\n"
+    with named_refusals(path), path.open("ab") as file:
+        file.write(line.encode())
+        file.flush()
+        os.fsync(file.fileno())

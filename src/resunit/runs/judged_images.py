@@ -1,4 +1,4 @@
-"""Whether the number of images that a network was judged on allows conclusions."""
+"""The smallest numbers of judged images that allow conclusions."""
 
 from collections.abc import Sequence
 

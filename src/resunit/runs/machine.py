@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Machine:
-    """What any computation depends on beside its code and its data."""
+    """The facts about a machine that the numbers and the time of a computation depend on."""
 
     resunit: str
     commit: str | None

@@ -31,8 +31,8 @@ class ViewError:
 class RunResult:
     """The summary of one run, as result.json holds it; errors are in percent.
 
-    Errors on images that the run was not judged on are None. A run with validation and test images has the
-    lowest error on the former and the last one on the latter. `test_error` is of the last epoch and of one
+    Errors on images that the run was not judged on are None. A run with validation and test images has its lowest
+    error on the validation images, and its last error on the test images. `test_error` is of the last epoch and of one
     plain view of each image; errors on several views stand in `views`. With an average of the weights, or with the
     best ones kept, all errors are of the weights that were kept, and only `last_step_error` is of others.
     """
@@ -198,7 +198,8 @@ class Calibration:
     error: float
     """The expected calibration error on all images, in percentage points."""
     temperature: float
-    """What the logits are divided by; it minimises the cross-entropy of every second image, the first one included."""
+    """The number by which the logits are divided. It minimises the cross-entropy of every second image, from the first
+    one on."""
     error_before: float
     """The expected calibration error on the other images, in percentage points."""
     error_after: float
@@ -280,7 +281,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class PropagationPoint:
-    """What was measured of the signal at one step of a run; one value for each junction."""
+    """The measures of the signal at one step of a run, with one value for each junction."""
 
     step: int
     measures: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)

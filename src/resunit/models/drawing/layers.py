@@ -1,4 +1,4 @@
-"""What a module looks like in a picture: its layers in order, each with a short text."""
+"""The layers that a picture shows for a module, in order, each with a short text."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class DrawnLayer:
 
     Attributes:
         text: what stands in the box, such as "conv 3x3, 64, /2".
-        kind: what the box's colour says.
+        kind: the kind of layer, which the box's colour shows.
         steps: the steps inside of a module whose class is neither ours nor torch's.
         gate: the layers of g(x). If there are any, they read the same x as this layer, which is 1 - g, and the
             path goes on as (1 - g(x)) x.
-        share: a number between 0 and 1 that differs from unit to unit and does not tell units apart.
+        share: a number between 0 and 1 in which units may differ that otherwise look alike; comparisons ignore it.
         last_share: the number in the last of the units that the picture stands for.
     """
 
@@ -85,7 +85,8 @@ def describe_layers(module: nn.Module) -> tuple[DrawnLayer, ...]:
 
 @describe_layers.register
 def _(module: _ConvNd) -> tuple[DrawnLayer, ...]:
-    parts = [f"{_words(module, 'conv')} {_by(module.kernel_size)}", str(module.out_channels)]
+    name = "transposed conv" if "Transpose" in type(module).__name__ else "conv"
+    parts = [f"{name} {_by(module.kernel_size)}", str(module.out_channels)]
     if module.groups > 1:
         parts.append(f"{module.groups} groups")
     if max(module.dilation) > 1:
@@ -202,10 +203,6 @@ def _call(module: nn.Module, node: torch.fx.Node) -> list[str]:
 
 def _texts(module: nn.Module) -> list[str]:
     return [line for layer in layers_of(module) for line in layer.lines]
-
-
-def _words(module: nn.Module, name: str) -> str:
-    return f"transposed {name}" if "Transpose" in type(module).__name__ else name
 
 
 def _by(size: int | tuple[int, ...]) -> str:

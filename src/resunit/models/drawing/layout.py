@@ -1,4 +1,4 @@
-"""Where the parts of a unit stand in its picture: the shortcut on the left, the branch on the right, x_l on top."""
+"""The layout of a unit's picture: the shortcut on the left, the branch on the right, x_l on top."""
 
 from __future__ import annotations
 

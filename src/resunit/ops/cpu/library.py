@@ -34,7 +34,7 @@ class KernelWarning(RuntimeWarning):
 def load_library() -> ctypes.CDLL | None:
     """Return the compiled kernels, or None with one warning where they cannot be compiled.
 
-    The compiler is $CXX, or c++. Each machine and version needs it once, for about five seconds.
+    The compiler is $CXX, or c++. It runs once for each machine and version, for about five seconds.
     """
     try:
         path = make_kernels_folder() / f"kernels-{hash_machine()}.so"
@@ -64,7 +64,7 @@ def compile_kernels() -> bytes:
 
 
 def list_sources() -> list[Path]:
-    """Return the C++ files."""
+    """Return the C++ files of this folder, sorted by name."""
     return sorted(HERE.glob("*.cpp"))
 
 

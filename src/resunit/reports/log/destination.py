@@ -1,4 +1,4 @@
-"""Where a log is written, each kind by its name."""
+"""The destinations of a log, each kind by its name."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -35,7 +35,7 @@ class MlflowDatabase:
     def __init__(self, path: Path, name: str, recipe: Mapping[str, Any], started: str | None):
         with needed_package("mlflow"):
             from mlflow import MlflowClient
-        for library in ("mlflow", "alembic"):  # They tell of every table that they make.
+        for library in ("mlflow", "alembic"):  # They log every table that they make.
             logging.getLogger(library).setLevel(logging.WARNING)
         make_folder(path)
         self.name, self.recipe, self.started = name, recipe, started

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resunit.errors import WriteError
+from resunit.io.atomic import named_refusals
 from resunit.reports.log.packages import needed_package
 from resunit.reports.log.scalars import count_kept, name_scalars, time_of
 from resunit.runs.schema import LogLine
@@ -40,26 +40,23 @@ class TensorBoardFolder:
         """Add what is new in these lines, and void what is no longer in them."""
         kept = count_kept(self._written, lines)
         if kept < len(self._written):
-            self._writer.close()
+            self.close()
             self._writer = self._open(self._written[kept].step)
-        try:
+        with named_refusals(self.path):
             for line in lines[kept:]:
                 for name, value in name_scalars(line).items():
                     self._writer.add_scalar(name, value, line.step, walltime=time_of(line, self._started))
             self._writer.flush()
-        except OSError as error:
-            raise WriteError(error.errno, error.strerror, str(self.path)) from error
         self._written = list(lines)
 
     def close(self) -> None:
         """Close the event file."""
-        self._writer.close()
+        with named_refusals(self.path):
+            self._writer.close()
 
     def _open(self, void_from: int | None) -> SummaryWriter:
         """Return a writer of a new file, which says that events from the step `void_from` on are void."""
         with needed_package("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
-        try:
+        with named_refusals(self.path):
             return SummaryWriter(str(self.path), purge_step=void_from)
-        except OSError as error:
-            raise WriteError(error.errno, error.strerror, str(self.path)) from error
