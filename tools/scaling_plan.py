@@ -29,8 +29,7 @@ EPOCHS = 90
 NUMBER_BYTES = 4
 STORED_NUMBERS_A_PARAMETER = 2  # A checkpoint holds the weight and its momentum.
 
-PEAK_FLOPS = 989e12
-USED_SHARE = 0.08
+USED_FLOPS_A_SECOND = 79e12
 NVLINK_BYTES_A_SECOND = 450e9
 NETWORK_BYTES_A_SECOND = 50e9
 HOP_SECONDS = 5e-6
@@ -69,7 +68,7 @@ class Network:
 
     @property
     def compute_seconds(self) -> float:
-        return IMAGES_A_GPU * self.flops / (PEAK_FLOPS * USED_SHARE)
+        return IMAGES_A_GPU * self.flops / USED_FLOPS_A_SECOND
 
 
 @dataclass(frozen=True)
@@ -252,28 +251,33 @@ def page() -> str:
         "",
         "## Constants",
         "",
-        "| constant | value | source |",
-        "|---|---|---|",
-        "| NVLink of an H100, in each direction | 450 GB/s | half of the 900 GB/s in both directions of "
-        "[NVIDIA's data sheet](https://www.nvidia.com/en-us/data-center/h100/) |",
-        "| network adapter of each GPU, in each direction | 50 GB/s | eight adapters of 400 Gb/s in a "
-        "[DGX H100](https://www.nvidia.com/en-us/data-center/dgx-h100/) |",
-        "| bf16 arithmetic of an H100 | 989 TFLOP/s | NVIDIA's data sheet, without sparsity |",
-        f"| share of it that a network uses | {USED_SHARE:.0%} | assumed; about 3,200 images a second for ResNet-50 |",
-        "| a hop of an exchange | 5 µs | assumed |",
-        "| bucket of gradients | 25 MiB | the default of torch's DistributedDataParallel |",
-        f"| images of a GPU | {IMAGES_A_GPU} | the paper's 256 on 8 GPUs |",
-        "| writing and reading checkpoints | 1 GB/s each | assumed |",
-        "| a restart | 120 s | assumed |",
+        "| constant | value | source | how the source was checked |",
+        "|---|---|---|---|",
+        "| NVLink of an H100, in each direction | 450 GB/s | half of the 900 GB/s that are stated for both directions "
+        "| read in descriptions by others; NVIDIA's data sheet was not opened |",
+        "| network adapter of each GPU, in each direction | 50 GB/s | eight adapters of up to 400 Gb/s in a DGX H100, "
+        "[NVIDIA's reference architecture](https://docs.nvidia.com/dgx-basepod/"
+        "reference-architecture-infrastructure-foundation-enterprise-ai/latest/core-components.html) | opened |",
+        f"| arithmetic of a GPU in training | {USED_FLOPS_A_SECOND / 1e12:.0f} TFLOP/s | assumed; about 3,200 images a "
+        "second for ResNet-50 | not measured |",
+        "| a hop of an exchange | 5 µs | assumed | not measured |",
+        "| bucket of gradients | 25 MiB | the default of torch's DistributedDataParallel | read in torch 2.14.1 |",
+        f"| images of a GPU | {IMAGES_A_GPU} | the paper's 256 on 8 GPUs | the setting that resunit repeats |",
+        "| writing and reading checkpoints | 1 GB/s each | assumed | not measured |",
+        "| a restart | 120 s | assumed | not measured |",
         "| GPU hours between failures | 50,000 | 419 unexpected interruptions of 16,384 GPUs in 54 days "
-        "([Llama 3](https://arxiv.org/abs/2407.21783), section 3.3.4); the lower rows are assumed |",
+        "([Llama 3](https://arxiv.org/abs/2407.21783)); the lower rows are assumed | read in [a report]("
+        "https://direct.datacenterdynamics.com/en/news/meta-report-details-hundreds-of-gpu-and-hbm3-related-"
+        "interruptions-to-llama-3-training-run) on the paper; the paper was not opened |",
         "",
         "## What a step sends (computed)",
         "",
         "Each step adds up one float32 gradient for each parameter over all GPUs.",
         "The eight GPUs of a node add up an eighth each over NVLink, rings over the nodes add up the eighths, and the "
-        "node shares the sums; a ring of n sends 2 (n - 1) / n of the data "
-        "([Patarasuk and Yuan 2009](https://doi.org/10.1016/j.jpdc.2008.09.002)).",
+        "node shares the sums; a ring of n sends 2 (n - 1) / n of the data: (n - 1) / n "
+        "to add up and as much to share the sums.",
+        "No exchange sends less ([Patarasuk and Yuan 2009](https://doi.org/10.1016/j.jpdc.2008.09.002), of which the "
+        "abstract was read).",
         "",
         *communication(networks),
         "",
@@ -305,10 +309,9 @@ def page() -> str:
         "",
         "## How often to write a checkpoint (computed and simulated)",
         "",
-        "With C seconds for a checkpoint and M seconds between failures, an interval of √(2 C M) loses the least time "
-        "to first order ([Young 1974](https://doi.org/10.1145/361147.361115)); "
-        "[Daly (2006)](https://doi.org/10.1016/j.future.2004.11.016) adds terms that matter where M is not much "
-        "greater than C.",
+        "With C seconds for a checkpoint and M seconds between failures, an interval of T seconds costs about "
+        "C / T + T / (2 M) of the time, which is least at T = √(2 C M).",
+        "The formula is known as Young's (1974); it is derived here, and the simulation checks it.",
         f"A checkpoint of {largest.name} holds {largest.gradient_bytes * STORED_NUMBERS_A_PARAMETER / 1e6:.0f} MB, the "
         f"weights and their momentum, and takes {largest.checkpoint_seconds:.2f} s to write and to read back.",
         f"Each simulated figure is of {SIMULATED_FAILURES:,} failures at a constant rate; overhead is the time for "

@@ -67,8 +67,7 @@ SURVEYED = [
         "Mamba",
         "MambaForCausalLM",
         {"hidden_size": 32, "num_hidden_layers": 3, "vocab_size": 50, "state_size": 4},
-        1,
-    ),
+    ),  # the skip D u of the scan, and the addition of the block
     language_model(
         "RWKV",
         "RwkvForCausalLM",

@@ -413,3 +413,57 @@ def test_exported_modules_are_read() -> None:
     module = nn.Sequential(Written(plain, 1), Written(plain, 1))
     x = torch.randn(2, 8)
     assert kinds(torch.export.export(module, (x,)).module(), x) == {"identity": 2}
+
+
+class Dirac(nn.Module):
+    """Zagoruyko and Komodakis 2017: "DiracNets"; the identity may have a learned factor for each channel."""
+
+    def __init__(self, spelling: str) -> None:
+        super().__init__()
+        self.spelling = spelling
+        self.weight = nn.Parameter(0.1 * torch.randn(8, 8, 3, 3))
+        self.alpha, self.beta = (
+            nn.Parameter(torch.full((8, 1, 1, 1), 0.5)),
+            nn.Parameter(torch.ones(8, 1, 1, 1)),
+        )
+        self.register_buffer("delta", nn.init.dirac_(torch.empty(8, 8, 3, 3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        delta = self.get_buffer("delta")
+        if self.spelling == "identity":
+            weight = self.weight + delta
+        elif self.spelling == "factors":
+            weight = self.alpha * delta + self.beta * nn.functional.normalize(self.weight.flatten(1)).view_as(
+                delta
+            )
+        else:  # no identity: the factors of its rows are zero
+            weight = 0 * self.alpha * delta + self.weight
+        return torch.relu(nn.functional.conv2d(x, weight, padding=1))
+
+
+@pytest.mark.parametrize("spelling", ["identity", "factors"])
+def test_a_shortcut_inside_a_weight_is_named(spelling: str) -> None:
+    images = torch.randn(2, 8, 6, 6)
+    sentence = "2 junctions in 0, 1 could not be measured, because the shortcut is inside the weight"
+    with pytest.raises(PropagationError, match=sentence):
+        measure(nn.Sequential(Dirac(spelling), Dirac(spelling)), images)
+    unit = resunit.ResidualUnit(nn.Conv2d(8, 8, 3, padding=1))
+    beside = measure(nn.Sequential(unit, Dirac(spelling)), images)
+    assert len(beside.junctions) == 1
+    assert [text for text in beside.unseen if text.startswith("1 junction in 1 could not be measured")]
+
+
+def test_a_sum_of_weights_without_an_identity_is_not_named() -> None:
+    class Adapted(nn.Linear):
+        """A weight with a low-rank update (Hu et al. 2021: "LoRA")."""
+
+        def __init__(self) -> None:
+            super().__init__(8, 8)
+            self.down, self.up = nn.Parameter(torch.randn(2, 8)), nn.Parameter(torch.zeros(8, 2))
+
+        def forward(self, input: Tensor) -> Tensor:
+            return nn.functional.linear(input, self.weight + self.up @ self.down, self.bias)
+
+    network = nn.Sequential(resunit.ResidualUnit(nn.Conv2d(8, 8, 3, padding=1)), Dirac("none"))
+    assert measure(network, torch.randn(2, 8, 6, 6)).unseen == ()
+    assert measure(nn.Sequential(resunit.ResidualUnit(Adapted())), torch.randn(4, 8)).unseen == ()

@@ -192,8 +192,33 @@ class HighwayRecurrent(Block):
         return [Unit(lambda x: (1 - self.open(x)) * x, lambda x: self.open(x) * self.lstm(x)[0])]
 
 
+class SkippedScan(Block):
+    """D u beside a scan of u, as within Mamba: its steps are a function of u, and it may take u transposed."""
+
+    kind = "scale"
+
+    def __init__(self, transposed: bool) -> None:
+        super().__init__()
+        self.transposed = transposed
+        self.steps, self.skip = nn.Linear(CHANNELS, CHANNELS), nn.Parameter(torch.rand(CHANNELS))
+
+    def scan(self, u: Tensor) -> Tensor:
+        return (functional.softplus(self.steps(u)) * u).cumsum(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.transposed:
+            return self.skip * x + self.scan(x)
+        steps, u = functional.softplus(self.steps(x)).mT, x.mT
+        return ((steps * u).cumsum(2) + self.skip[:, None] * u).mT
+
+    def units(self) -> Sequence[Unit]:
+        return [Unit(lambda x: self.skip * x, self.scan)]
+
+
 CHAINS: dict[str, Callable[[], Block]] = {
     "gated scan": Scan,
+    "skipped scan": lambda: SkippedScan(transposed=False),
+    "skipped scan, transposed": lambda: SkippedScan(transposed=True),
     "MLP-Mixer": Mixer,
     "gMLP": SpatialGating,
     "parallel": Parallel,

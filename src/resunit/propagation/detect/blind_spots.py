@@ -55,6 +55,13 @@ def describe_blind_spots(
             f"{format_count(len(stacked), 'junction')} in {modules} could not be measured, "
             "because shortcut and branch are put side by side and then summed; write the addition out, as x + f"
         )
+    if added := [
+        module for node, module in recorder.identity_weights.items() if node in graph.parameters_alone
+    ]:
+        sentences.append(
+            f"{format_count(len(added), 'junction')} in {name_modules(added)} could not be measured, because the "
+            "shortcut is inside the weight, as in (I + W) x; write the addition out, as x + W x"
+        )
     if inside := [node for node in joining if not is_custom(node)]:
         sentences.append(
             f"{format_count(len(inside), 'junction')} inside functions whose additions Python does not see "

@@ -85,7 +85,7 @@ class Constants:
 def _is_branch(values: Sequence[Edge], users: set[Node]) -> bool:
     """Return whether values are computed from what takes a constant, and by a weight."""
     takes, has_weight = False, False
-    for node in _behind(values) if users else ():
+    for node in nodes_behind(values) if users else ():
         takes = takes or node in users
         variable = getattr(node, "variable", None)
         has_weight = has_weight or (variable is not None and is_weight(variable))
@@ -95,11 +95,11 @@ def _is_branch(values: Sequence[Edge], users: set[Node]) -> bool:
 
 
 def _reaches(values: Sequence[Edge], sources: set[Node]) -> bool:
-    return any(node in sources for node in _behind(values))
+    return any(node in sources for node in nodes_behind(values))
 
 
-def _behind(values: Sequence[Edge]) -> Iterator[Node]:
-    """Yield the nodes that values are computed by."""
+def nodes_behind(values: Sequence[Edge]) -> Iterator[Node]:
+    """Yield the nodes that values are computed by, each once."""
     seen: set[Node] = set()
     waiting = [node for node, _ in values]
     while waiting:

@@ -13,6 +13,7 @@ from resunit.propagation.detect.additions import ADDITIONS, Addends, addends_of,
 from resunit.propagation.detect.constants import Constants
 from resunit.propagation.detect.found_junction import Shape, TensorLocation
 from resunit.propagation.detect.graph import Edge, Node
+from resunit.propagation.detect.identity_weights import adds_identity
 from resunit.propagation.detect.origins import HiddenOrigins, Origin, edge_of, takes_only_shapes
 from resunit.propagation.forward.call_tracing import CallSite
 from resunit.propagation.forward.nested import tensors_in
@@ -62,6 +63,7 @@ class ForwardRecorder:
         late_sources: the nodes at which values enter the graph that were made of integer inputs without
             gradients, as by an embedding under torch.no_grad().
         constants: the values that depend on no input.
+        identity_weights: the nodes of sums of an identity and a learned weight, and the modules that add them.
         begins_at: the calls that made of the inputs, without gradients, what later calls with gradients take.
     """
 
@@ -79,6 +81,7 @@ class ForwardRecorder:
         self.begins_at: set[CallSite] = set()
         self._made_at: WeakIdKeyDictionary = WeakIdKeyDictionary()  # the values without gradients
         self.constants = Constants()
+        self.identity_weights: dict[Node, str] = {}
         self._origins = HiddenOrigins()
         self._locations: dict[Edge, tuple[CallSite, int]] = {}
         self._overwritten: set[Edge] = set()
@@ -130,6 +133,8 @@ class ForwardRecorder:
             self._overwritten.add(edge_before)
         if is_unchanged:
             self.unchanged.add(result.grad_fn)
+        if addends and adds_identity(addends, [*edges[0], *edges[1]], self.sources):
+            self.identity_weights[result.grad_fn] = site.module
         # A compiled graph runs torch's operators without gradients; it is named as a compiled function.
         is_compiled = isinstance(function, torch._ops.OpOverload) and not torch.is_grad_enabled()
         if addends and isinstance(result, Tensor) and not is_compiled:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from resunit.propagation.detect.dominators import Dominators
 from resunit.propagation.detect.found_junction import Role
 from resunit.propagation.detect.graph import Edge, Graph, Node
-from resunit.propagation.detect.layers import copies, layer_marks
+from resunit.propagation.detect.layers import copies, keeps_values, layer_marks
 from resunit.propagation.detect.reach import LAYER, Reach, through_weight
 from resunit.propagation.detect.shortcut_kinds import (
     PRECEDENCE,
@@ -153,18 +153,33 @@ class Splitter:
         )
 
     def _shortcut(self, join: Join, index: int) -> Shortcut | None:
-        """Return one addend as a shortcut with the other one as its branch, or None if it is none."""
+        """Return one addend as a shortcut with the other one as its branch, or None if it is none.
+
+        If the other addend has no layer on its way from x, it may have one on its way from what x is a copy, a cast or
+        a transpose of: a scan takes the transpose, and its steps are a function of the value itself.
+        """
+        nearest: Fork | None = None
         for fork in self._forks.get((id(join), index), ()):
             way = self._way(fork.x, join, 1 - index)
             if not way:
                 continue
+            if nearest is not None and not self._is_same_value(fork, nearest):
+                return None
             addend = self._addends[id(join)][index][0]
-            if not fork.gated:
-                kind = self._kind(fork, join, index, way) if way & LAYER else None
+            if fork.gated:
+                if way & LAYER and self.dominators.dominates(fork.x, addend):
+                    return Shortcut("gate", fork.x, self.graph.between([addend], fork.x), addend)
+            elif way & LAYER:
+                kind = self._kind(fork, join, index, way)
                 return None if kind is None else Shortcut(kind, fork.x, fork.nodes, addend)
-            if way & LAYER and self.dominators.dominates(fork.x, addend):
-                return Shortcut("gate", fork.x, self.graph.between([addend], fork.x), addend)
+            else:
+                nearest = fork
         return None
+
+    def _is_same_value(self, fork: Fork, nearest: Fork) -> bool:
+        """Return whether what stands between two forks of a chain keeps every value."""
+        between = fork.nodes[len(nearest.nodes) :]
+        return not fork.gated and all(keeps_values(self.graph, node) for node in between)
 
     def _kind(self, fork: Fork, join: Join, index: int, way: int) -> ShortcutKind | None:
         def is_smaller(node: Node) -> bool:
