@@ -1,13 +1,15 @@
 """Rows and records side by side: a table, a figure or the claims of the paper, with the measurements made here."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from resunit.reports.paper_comparison import ClaimRow, ComparisonRow, PaperComparison
+from resunit.reports.paper_comparison import ClaimRow, ComparisonRow, PaperComparison, RowOrder
 from resunit.reproduction.claims import ClaimOutcome
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.claims.quantities import POINTS_BELOW_CHANCE, is_at_chance
+from resunit.reproduction.evidence.records import has_ended
 from resunit.reproduction.experiments.setting import (
     Setting,
     find_most_common,
@@ -17,6 +19,7 @@ from resunit.reproduction.experiments.setting import (
 from resunit.reproduction.paper.networks import network_of
 from resunit.reproduction.paper.rows import Row
 from resunit.reproduction.paper.tables import RECIPE_OF_ROW, Table
+from resunit.reproduction.row_order import find_order
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.recipe import is_own_design
 from resunit.training.recipes import paper
@@ -101,12 +104,45 @@ def make_comparison(table: Table, records: Sequence[ExperimentRecord]) -> PaperC
         settings = [setting_of(record) for record in found]
         chosen = next((s for s in settings if _is_alike(s, common)), settings[-1] if settings else None)
         shown[name] = [record for record in found if setting_of(record) == chosen]
-    rows = tuple(_comparison_row(row, shown[row.id], common) for row in table.rows)
-    everything = [record for found in shown.values() for record in found]
-    return PaperComparison(table.title, describe_conditions(everything, common), rows)
+    order = find_order(
+        {row.id: (_errors_with_divergence(shown[row.id]), published)
+         for row in _select_comparable(table, shown, common) if (published := row.published) is not None}
+    )  # fmt: skip
+    rows = tuple(_comparison_row(row, shown[row.id], common, order) for row in table.rows)
+    caption = describe_conditions([record for found in shown.values() for record in found], common)
+    return PaperComparison(
+        table.title, caption if order is None else f"{caption} {order.sentence}", rows, order
+    )
 
 
-def _comparison_row(row: Row, records: list[ExperimentRecord], common: Setting | None) -> ComparisonRow:
+def _select_comparable(
+    table: Table, shown: Mapping[str, list[ExperimentRecord]], common: Setting | None
+) -> list[Row]:
+    """Return the rows whose errors here can be ordered: they have runs of one setting.
+
+    A table of networks of several sizes has none, because its order would be one of sizes and not of designs.
+    """
+    if len({row.network.model for row in table.rows if row.network is not None}) != 1:
+        return []
+    return [
+        row
+        for row in table.rows
+        if any(map(has_ended, shown[row.id])) and _is_alike(setting_of(shown[row.id][0]), common)
+    ]
+
+
+def _errors_with_divergence(records: Iterable[ExperimentRecord]) -> list[float]:
+    """Return the errors of the runs that ended; that of a run that diverged is infinite, because it is the worst."""
+    return [
+        math.inf if record.test_error is None else record.test_error
+        for record in records
+        if has_ended(record)
+    ]
+
+
+def _comparison_row(
+    row: Row, records: list[ExperimentRecord], common: Setting | None, order: RowOrder | None
+) -> ComparisonRow:
     done = [record for record in records if record.status == "done"]
     return ComparisonRow(
         row.label,
@@ -117,6 +153,7 @@ def _comparison_row(row: Row, records: list[ExperimentRecord], common: Setting |
         top5_errors=tuple(error for record in done if (error := record.test_top5_error) is not None),
         published_top5=row.published_top5,
         train_errors=tuple(error for record in done if (error := record.train_error) is not None),
+        places=None if order is None else order.places.get(row.id),
     )
 
 

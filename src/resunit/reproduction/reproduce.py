@@ -161,11 +161,12 @@ class Reproduction:
 
     def to_json(self) -> dict[str, Any]:
         """Return the table, the verdicts and the records as one JSON object."""
-        signals = self.signals
+        signals, comparison = self.signals, self.comparison
         return {
             "table": self.plan.name,
-            "caption": self.comparison.caption,
-            "rows": [asdict(row) for row in self.comparison.rows],
+            "caption": comparison.caption,
+            "rows": [asdict(row) for row in comparison.rows],
+            "order": None if comparison.order is None else comparison.order.to_json(),
             "claims": [
                 outcome.to_json() | {"statements": statements_of(outcome.claim)} for outcome in self.outcomes
             ],
