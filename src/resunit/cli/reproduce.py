@@ -159,8 +159,8 @@ def tell_reproduction(reproduction: "Reproduction") -> None:
     """Print the table beside the paper's numbers, and which claims held; at smoke scale, only that the runs work."""
     from rich.console import Console
 
-    from resunit.reports.paper_comparison import claims_for_terminal, comparison_for_terminal
-    from resunit.reproduction.comparison import claim_rows
+    from resunit.reports.paper_comparison import comparison_for_terminal, verdicts_for_terminal
+    from resunit.reproduction.comparison import ABOUT_LATER, claim_rows, later_rows
 
     console = Console(highlight=False)
     if (signals := reproduction.signals) is not None:
@@ -180,9 +180,16 @@ def tell_reproduction(reproduction: "Reproduction") -> None:
     elif pilots := reproduction.pilots:
         for each in pilots:
             console.print("\n" + "\n".join(each.lines()))
-    elif reproduction.records and (outcomes := reproduction.outcomes):
-        console.print()
-        console.print(claims_for_terminal(claim_rows(outcomes)))
+    elif reproduction.records:
+        if outcomes := reproduction.outcomes:
+            console.print()
+            console.print(
+                verdicts_for_terminal("Did the paper's claims hold here?", "claim", claim_rows(outcomes))
+            )
+        if later := reproduction.later:
+            console.print()
+            console.print(verdicts_for_terminal("Designs after the paper", "designs", later_rows(later)))
+            console.print(ABOUT_LATER)
 
 
 def describe_missing(missing: Sequence["PlannedRun"]) -> str:

@@ -127,20 +127,20 @@ class PaperComparison:
 
 
 @dataclass(frozen=True)
-class ClaimRow:
-    """A claim of the paper and the verdict on it.
+class VerdictRow:
+    """A claim of the paper, or a comparison of designs, and the verdict on it.
 
     Attributes:
-        claim: the claim as a sentence.
-        source: where the paper says it, and the claim's name.
-        verdict: whether the claim held here.
+        statement: the claim as a sentence, or the designs that are compared.
+        source: where the paper says it, and the claim's name; or where the design is from.
+        verdict: whether the claim held here, or the design was better.
         numbers: the numbers that the verdict rests on.
         runs: the runs that the numbers were measured on.
     """
 
-    claim: str
+    statement: str
     source: str
-    verdict: Literal["held", "not held", "undecided"]
+    verdict: Literal["held", "not held", "better", "worse", "undecided"]
     numbers: str
     runs: str
 
@@ -172,16 +172,21 @@ def comparison_for_terminal(comparison: PaperComparison) -> RichTable:
     return table
 
 
-def claims_for_terminal(claims: Sequence[ClaimRow]) -> RichTable:
-    """Return a table that rich prints, without the runs: the comparison above it names them."""
+def verdicts_for_terminal(title: str, kind: str, verdicts: Sequence[VerdictRow]) -> RichTable:
+    """Return a table that rich prints, without the runs: the comparison above it names them.
+
+    Args:
+        title: the title of the table.
+        kind: what the verdicts are on, as a heading.
+        verdicts: the rows.
+    """
     from rich.table import Table as RichTable
 
-    table = RichTable(title="Did the paper's claims hold here?", title_justify="left", box=None,
-                      pad_edge=False)  # fmt: skip
-    for heading in ("", "claim", "numbers"):
+    table = RichTable(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("", kind, "numbers"):
         table.add_column(heading)
-    for row in claims:
-        table.add_row(row.verdict, row.claim, row.numbers)
+    for row in verdicts:
+        table.add_row(row.verdict, row.statement, row.numbers)
     return table
 
 
@@ -201,8 +206,8 @@ def headings_of(comparison: PaperComparison) -> tuple[str, ...]:
     return "row", ERROR, TRAINING_ERROR, "seeds", "paper %", *places, "remark"
 
 
-def claims_in_markdown(claims: Sequence[ClaimRow], tally: str) -> str:
-    """Return the claims as a section of Markdown; `tally` says how many held."""
-    rows = [(row.claim, row.source, row.verdict, row.numbers, row.runs) for row in claims]
-    table = render_markdown_table(("claim", "source", "here", "numbers", "runs"), rows)
-    return f"## The paper's claims\n\n{tally}\n\n{table}\n"
+def verdicts_in_markdown(title: str, summary: str, kind: str, verdicts: Sequence[VerdictRow]) -> str:
+    """Return the verdicts as a section of Markdown, with its summary above the table, and `kind` as a heading."""
+    rows = [(row.statement, row.source, row.verdict, row.numbers, row.runs) for row in verdicts]
+    table = render_markdown_table((kind, "source", "here", "numbers", "runs"), rows)
+    return f"## {title}\n\n{summary}\n\n{table}\n"

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from resunit.reports.paper_comparison import ClaimRow, ComparisonRow, PaperComparison, RowOrder
+from resunit.reports.paper_comparison import ComparisonRow, PaperComparison, RowOrder, VerdictRow
 from resunit.reproduction.claims import ClaimOutcome
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
+from resunit.reproduction.claims.later import LaterOutcome
 from resunit.reproduction.claims.quantities import POINTS_BELOW_CHANCE, is_at_chance
 from resunit.reproduction.evidence.records import has_ended
 from resunit.reproduction.experiments.setting import (
@@ -214,17 +215,37 @@ def describe_limits(records: Sequence[ExperimentRecord]) -> str:
     return text
 
 
-def claim_rows(outcomes: Iterable[ClaimOutcome]) -> list[ClaimRow]:
+def claim_rows(outcomes: Iterable[ClaimOutcome]) -> list[VerdictRow]:
     """Return the outcomes as rows of a report, with the claims' names beside where the paper makes them."""
     return [
-        ClaimRow(
-            claim=outcome.claim.sentence,
+        VerdictRow(
+            statement=outcome.claim.sentence,
             source=f"{outcome.claim.section}; {outcome.claim.id}",
             verdict=outcome.verdict,
             numbers=outcome.numbers,
             runs=outcome.runs,
         )
         for outcome in outcomes
+    ]
+
+
+ABOUT_LATER = (
+    "Better and worse are of the test error. These comparisons are no claims of the paper, and their p-values are "
+    "corrected together, apart from those of the claims."
+)
+
+
+def later_rows(outcomes: Iterable[LaterOutcome]) -> list[VerdictRow]:
+    """Return the outcomes of later designs as rows of a report."""
+    return [
+        VerdictRow(
+            statement=later.outcome.claim.sentence,
+            source=later.outcome.claim.section,
+            verdict=later.verdict,
+            numbers=later.outcome.numbers,
+            runs=later.outcome.runs,
+        )
+        for later in outcomes
     ]
 
 
@@ -266,8 +287,17 @@ def _is_of_full_length(outcome: ClaimOutcome) -> bool:
 
 def select_outcomes(table: Table, outcomes: Iterable[ClaimOutcome]) -> list[ClaimOutcome]:
     """Return the outcomes of the claims that the table's networks alone decide."""
+    return [outcome for outcome in outcomes if _has_all_networks(table, outcome)]
+
+
+def select_later(table: Table, outcomes: Iterable[LaterOutcome]) -> list[LaterOutcome]:
+    """Return the outcomes of the comparisons whose two designs are in the table."""
+    return [later for later in outcomes if _has_all_networks(table, later.outcome)]
+
+
+def _has_all_networks(table: Table, outcome: ClaimOutcome) -> bool:
     keys = {row.network.key for row in table.rows if row.network is not None}
-    return [outcome for outcome in outcomes if {n.key for n in outcome.claim.networks} <= keys]
+    return {network.key for network in outcome.claim.networks} <= keys
 
 
 def label_of(record: ExperimentRecord) -> str:

@@ -12,7 +12,13 @@ from resunit.reports.curves import draw_curves
 from resunit.reports.paper_comparison import PaperComparison
 from resunit.reproduction.argument.statements import statements_of
 from resunit.reproduction.claims import ClaimOutcome, judge_claims
-from resunit.reproduction.comparison import make_comparison, select_outcomes, select_records_of_row
+from resunit.reproduction.claims.later import LaterOutcome, judge_later
+from resunit.reproduction.comparison import (
+    make_comparison,
+    select_later,
+    select_outcomes,
+    select_records_of_row,
+)
 from resunit.reproduction.evidence.records import (
     has_ended,
     select_records,
@@ -130,6 +136,11 @@ class Reproduction:
         return select_outcomes(self.plan.table, judge_claims(self.comparable))
 
     @property
+    def later(self) -> list[LaterOutcome]:
+        """The outcomes of the comparisons of later designs that are in this table."""
+        return select_later(self.plan.table, judge_later(self.comparable))
+
+    @property
     def signals(self) -> SignalComparison | None:
         """The signal in the table's designs, if the table is "signal". Raises UsageError."""
         if self.plan.name != SIGNAL:
@@ -170,6 +181,7 @@ class Reproduction:
             "claims": [
                 outcome.to_json() | {"statements": statements_of(outcome.claim)} for outcome in self.outcomes
             ],
+            "later": [later.to_json() for later in self.later],
             "pilots": [pilots.to_json() for pilots in self.pilots],
             "records": [to_json(record) for record in self.records],
             "missing": [{"row": run.row.id, "seed": run.recipe.seed} for run in self.missing],

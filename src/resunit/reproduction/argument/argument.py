@@ -12,7 +12,7 @@ import torch
 import resunit
 from resunit.errors import FileFormatError, unknown
 from resunit.io.format import format_count
-from resunit.reports.paper_comparison import ClaimRow
+from resunit.reports.paper_comparison import VerdictRow
 from resunit.reproduction.argument import analysis, placements, shortcuts, unrolled
 from resunit.reproduction.argument.explanations import OF_GROUP
 from resunit.reproduction.argument.networks import Networks
@@ -67,7 +67,7 @@ class Section:
         return (*shown, *((_tally(self.outcomes),) if self.statement.claims else ()))
 
     @property
-    def claims(self) -> list[ClaimRow]:
+    def claims(self) -> list[VerdictRow]:
         """The claims with their verdicts, as rows of a table."""
         return claim_rows(self.outcomes)
 
