@@ -23,7 +23,6 @@ from resunit.reproduction.paper.tables import RECIPE_OF_ROW, Table
 from resunit.reproduction.row_order import find_order
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.recipe import is_own_design
-from resunit.training.recipes import paper
 
 OWN = "your own"
 """The remark of a row of the user's own."""
@@ -268,13 +267,6 @@ def tally(outcomes: Sequence[ClaimOutcome]) -> str:
     if without_margin:
         reasons.append(f"{without_margin} because the scale has no margin of similarity")
     text += f" ({', '.join(reasons)})" if reasons else ""
-    settings = [s for outcome in tested if outcome.has_its_margins for s in outcome.settings.values()]
-    if settings and all(setting.scale != "paper" for setting in settings):
-        seeds, steps = max(outcome.seeds for outcome in tested), max(setting.steps for setting in settings)
-        text += (
-            f". That is to be expected of {seeds} seeds of {steps:,} steps: so far short of the paper's "
-            f"{paper().steps:,}, seeds of one network differ as much as networks do"
-        )
     if apart:
         one = "s" * (len(apart) == 1)
         text += f". {len(apart)} more need{one} training to the end, and count{one} only there"
