@@ -42,7 +42,7 @@ def test_two_seeds_never_decide() -> None:
     found = outcome_of("identity-beats-conv-shortcut", records)
     assert found.verdict == "undecided"
     assert found.reason == "a verdict needs 3 seeds"
-    assert "2 seeds, mini, 400 steps of 64, bf16, a machine" in found.runs
+    assert "2 seeds, laptop, 400 steps of 64, bf16, a machine" in found.runs
 
 
 def test_missing_runs_say_which_command_makes_them() -> None:
