@@ -161,7 +161,7 @@ def tell_reproduction(reproduction: "Reproduction") -> None:
     from rich.console import Console
 
     from resunit.reports.paper_comparison import comparison_for_terminal, verdicts_for_terminal
-    from resunit.reproduction.comparison import ABOUT_LATER, claim_rows, later_rows
+    from resunit.reproduction.comparison import ABOUT_LATER, claim_rows, later_rows, tally
 
     console = Console(highlight=False)
     if (signals := reproduction.signals) is not None:
@@ -187,6 +187,7 @@ def tell_reproduction(reproduction: "Reproduction") -> None:
             console.print(
                 verdicts_for_terminal("Did the paper's claims hold here?", "claim", claim_rows(outcomes))
             )
+            console.print(tally(outcomes))
         if later := reproduction.later:
             console.print()
             console.print(verdicts_for_terminal("Designs after the paper", "designs", later_rows(later)))

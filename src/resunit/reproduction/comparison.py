@@ -253,8 +253,8 @@ def tally(outcomes: Sequence[ClaimOutcome]) -> str:
 
     Claims that only a training as long as the paper's can decide are counted apart.
     """
-    apart = [o for o in outcomes if o.claim.needs_the_end and not _is_of_full_length(o)]
-    counted = [outcome for outcome in outcomes if outcome not in apart]
+    counted = select_counted(outcomes)
+    apart = len(outcomes) - len(counted)
     counts = Counter(outcome.verdict for outcome in counted)
     verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("held", "not held", "undecided"))
     text = f"{len(counted)} claim{'s' * (len(counted) != 1)}: {verdicts} at this scale"
@@ -268,9 +268,14 @@ def tally(outcomes: Sequence[ClaimOutcome]) -> str:
         reasons.append(f"{without_margin} because the scale has no margin of similarity")
     text += f" ({', '.join(reasons)})" if reasons else ""
     if apart:
-        one = "s" * (len(apart) == 1)
-        text += f". {len(apart)} more need{one} training to the end, and count{one} only there"
+        one = "s" * (apart == 1)
+        text += f". {apart} more need{one} training to the end, and count{one} only there"
     return f"{text}."
+
+
+def select_counted(outcomes: Iterable[ClaimOutcome]) -> list[ClaimOutcome]:
+    """Return the outcomes without those of claims that only a training as long as the paper's can decide."""
+    return [outcome for outcome in outcomes if not outcome.claim.needs_the_end or _is_of_full_length(outcome)]
 
 
 def _is_of_full_length(outcome: ClaimOutcome) -> bool:

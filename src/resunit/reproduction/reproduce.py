@@ -15,6 +15,7 @@ from resunit.reproduction.claims import ClaimOutcome, judge_claims
 from resunit.reproduction.claims.later import LaterOutcome, judge_later
 from resunit.reproduction.comparison import (
     make_comparison,
+    select_counted,
     select_later,
     select_outcomes,
     select_records_of_row,
@@ -172,15 +173,18 @@ class Reproduction:
 
     def to_json(self) -> dict[str, Any]:
         """Return the table, the verdicts and the records as one JSON object."""
-        signals, comparison = self.signals, self.comparison
+        signals, comparison, outcomes = self.signals, self.comparison, self.outcomes
+        counted = select_counted(outcomes)
         return {
             "table": self.plan.name,
             "caption": comparison.caption,
             "rows": [asdict(row) for row in comparison.rows],
             "order": None if comparison.order is None else comparison.order.to_json(),
             "claims": [
-                outcome.to_json() | {"statements": statements_of(outcome.claim)} for outcome in self.outcomes
+                outcome.to_json() | {"statements": statements_of(outcome.claim)} for outcome in outcomes
             ],
+            "counted": len(counted),
+            "decided": sum(outcome.verdict != "undecided" for outcome in counted),
             "later": [later.to_json() for later in self.later],
             "pilots": [pilots.to_json() for pilots in self.pilots],
             "records": [to_json(record) for record in self.records],
