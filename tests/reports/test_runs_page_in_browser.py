@@ -4,7 +4,7 @@ import pytest
 
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Curve, Plot
-from resunit.reports.paper_comparison import ClaimRow, ComparisonRow, PaperComparison
+from resunit.reports.paper_comparison import ComparisonRow, PaperComparison, VerdictRow
 from resunit.reports.runs_comparison import compare
 from resunit.reports.runs_page import render_runs_page
 from resunit.runs.schema import CurvePoint
@@ -23,8 +23,8 @@ def a_page() -> str:
         ComparisonRow("scaling: shortcut 0.5, branch 1", (89.7, 90.0), "at chance after 400 steps", "fail"),
         ComparisonRow(HOSTILE, (), "not run", 6.61, "another paper's method"),
     )
-    claim = ClaimRow(
-        claim="identity is better",
+    claim = VerdictRow(
+        statement="identity is better",
         source="Table 1",
         verdict="not held",
         numbers="difference +3 [-1, +7]; `resunit` " * 4,
@@ -33,11 +33,21 @@ def a_page() -> str:
     curves = [Curve("original", [POINTS, POINTS[::-1]]), Curve(HOSTILE, [POINTS])]
     return render_runs_page(
         "The paper's experiments",
-        [PaperComparison("Table 1", "Scale mini: 400 steps of 64, bf16, seeds 0, 1, on a machine.", rows)],
+        [
+            PaperComparison(
+                "Table 1", "Scale laptop: 4,000 steps of 32, fp32, seeds 0, 1, on a machine.", rows
+            )
+        ],
         [claim],
         "1 claim: 0 held, 1 not held, 0 undecided at this scale.",
+        [
+            VerdictRow(
+                HOSTILE, "of a later paper", "worse", "difference -3 [-4, -2]; `resunit` " * 4, "3 seeds"
+            )
+        ],
+        "These comparisons are no claims.",
         [Plot("Figure 3", {"(a)": curves, "(b)": curves, "(c)": curves[:1]}, "Of 2 seeds.")],
-        {HOSTILE: [70.0, 71.0], "resnet110 original, mini, 400 steps": [60.0, 75.0]},
+        {HOSTILE: [70.0, 71.0], "resnet110 original, laptop, 4,000 steps": [60.0, 75.0]},
         [Cost("resnet110 original", 2, 0.03, 100.0, 0.2, "a machine with a long name")],
     )
 
@@ -70,7 +80,7 @@ def test_compared_runs_are_sorted_by_a_click_or_a_key(
         for seed, (rate, error) in enumerate([(0.1, 9.0), (0.02, 10.5), (10.0, None), (1.0, 100.0)])
     ]
     path = tmp_path / "page.html"
-    path.write_text(render_runs_page("Runs", [], [], "", [], {}, [], compared=compare(runs, path)))
+    path.write_text(render_runs_page("Runs", [], [], "", [], "", [], {}, [], compared=compare(runs, path)))
     with open_page(path, width, scheme) as page:
         page.wait_for_selector("#overlay svg.main-svg .legend .traces")
         page.wait_for_selector("#sweep svg.main-svg .scatterlayer .points path")

@@ -20,7 +20,7 @@ UNITS_OF_A_STAGE = {
     "resnet1001": 111,
 }
 STEPS_OF_MEASUREMENTS = (0, 20, 200, 380)
-MARGINS = {"mini": Margins(test_error=2.0, train_error=2.0)}
+MARGINS = {"laptop": Margins(test_error=2.0, train_error=2.0)}
 
 
 def runs(
@@ -71,11 +71,11 @@ def _record(net: NetworkChoice, error: float | None, loss: float | None, seed: i
         design=net.design,
         options=dict(net.options),
         data="cifar10",
-        scale="mini",
+        scale="laptop",
         steps=400,
         batch_size=64,
         precision="bf16",
-        recipe=recipe_of_scale("mini") or "",
+        recipe=recipe_of_scale("laptop") or "",
         numerics=1,
         identity=f"{net.key} {seed}",
         machine="a machine",

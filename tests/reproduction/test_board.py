@@ -16,7 +16,9 @@ ROWS = {row.id: row for row in TABLES["table3"].rows}
 
 
 def experiment(row: str) -> Experiment:
-    return Experiment("table3", row, "mini", recipe_for(ROWS[row], "mini", 0, None, {}).to_json(), row)
+    return Experiment(
+        "table3", row, "laptop", recipe_for(ROWS[row], "laptop", 0, None, {"steps": 400}).to_json(), row
+    )
 
 
 def test_a_cell_shows_what_there_is_to_know_of_a_run(tmp_path: Path) -> None:

@@ -31,14 +31,14 @@ def test_smoke_never_stands_before_a_real_scale(seeds: int) -> None:
     smoke = contrast(80.0, 60.0, scale="smoke", data="cifar10-sample", seeds=5)
     records = [*smoke, *contrast(60.0, 65.0, seeds=seeds)]
     found = outcome_of("identity-beats-conv-shortcut", records)
-    assert found.settings[""].scale == "mini"
+    assert found.settings[""].scale == "laptop"
     assert found.verdict == ("held" if seeds == 3 else "undecided")
 
 
 def test_the_larger_scale_decides_once_it_can() -> None:
     paper = {"scale": "paper", "steps": 64_000}
     few = [*HELD, *contrast(7.0, 6.0, seeds=2, **paper)]
-    assert outcome_of("identity-beats-conv-shortcut", few).settings[""].scale == "mini"
+    assert outcome_of("identity-beats-conv-shortcut", few).settings[""].scale == "laptop"
     enough = [*contrast(60.0, 65.0, seeds=5), *contrast(7.0, 6.0, **paper)]
     assert outcome_of("identity-beats-conv-shortcut", enough).settings[""].scale == "paper"
 
@@ -50,7 +50,7 @@ def test_another_recipe_gives_no_more_seeds() -> None:
     assert (found.verdict, found.seeds) == ("undecided", 2)
     found = outcome_of("identity-beats-conv-shortcut", records)
     assert found.settings[""].recipe == "another"
-    assert found.runs == "3 seeds, mini, 400 steps of 64, bf16, recipe another, a machine"
+    assert found.runs == "3 seeds, laptop, 400 steps of 64, bf16, recipe another, a machine"
 
 
 def test_a_seed_counts_once() -> None:
@@ -70,12 +70,12 @@ def test_gains_are_compared_across_precisions_and_errors_are_not() -> None:
     assert found.compared[0].estimate is not None
     assert found.compared[0].estimate.value == pytest.approx(10)
     assert found.runs == (
-        "3 seeds, mini, 40 steps of 64, fp32 (resnet1001) and 400 steps of 64, bf16 (resnet164), a machine"
+        "3 seeds, laptop, 40 steps of 64, fp32 (resnet1001) and 400 steps of 64, bf16 (resnet164), a machine"
     )
     mixed = [*runs(shallow, 60.0), *runs(shallow_pre, 55.0, precision="fp32"), *records[6:]]
     assert "no setting in which" in outcome_of("gain-grows-resnet164-resnet1001", mixed).reason
     one_setting = [*records, *runs(deep, 80.0, seeds=3), *runs(deep_pre, 75.0)]
     found = outcome_of("gain-grows-resnet164-resnet1001", one_setting)
-    assert found.runs == "3 seeds, mini, 400 steps of 64, bf16, a machine"
+    assert found.runs == "3 seeds, laptop, 400 steps of 64, bf16, a machine"
     placement = [*runs(ORIGINAL, 60.0), *runs(PRE, 55.0, precision="fp32")]
     assert "no " in judge_claims(placement, [BY_ID["preactivation-regularises-resnet110"]])[0].reason

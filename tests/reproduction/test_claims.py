@@ -1,10 +1,15 @@
 """Verdicts on made-up runs whose answer is known."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from resunit.cli import main
 from resunit.reproduction.claims import CLAIMS, judge_claims
 from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.tables import TABLES
+from resunit.runs.record_files import append
 from tests.reproduction.made_up_runs import (
     BY_ID,
     CONV,
@@ -42,7 +47,7 @@ def test_two_seeds_never_decide() -> None:
     found = outcome_of("identity-beats-conv-shortcut", records)
     assert found.verdict == "undecided"
     assert found.reason == "a verdict needs 3 seeds"
-    assert "2 seeds, mini, 400 steps of 64, bf16, a machine" in found.runs
+    assert "2 seeds, laptop, 400 steps of 64, bf16, a machine" in found.runs
 
 
 def test_missing_runs_say_which_command_makes_them() -> None:
@@ -229,3 +234,23 @@ def test_runs_that_failed_are_no_runs_and_every_claim_names_its_command() -> Non
         assert {n.key for n in claim.networks} <= rows, "the table trains every network of the claim"
     failed = runs(ORIGINAL, 60.0, status="failed")
     assert "no run of" in judge_claims(failed, [BY_ID["identity-beats-plain"]])[0].reason
+
+
+def test_records_that_ship_give_verdicts_without_training(
+    nothing_ships: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append(nothing_ships / "laptop.jsonl", [*runs(ORIGINAL, 60.0), *runs(CONV, 70.0), *runs(PRE, 50.0)])
+    shown = ["reproduce", "claims", "--out", str(tmp_path / "out")]
+    assert main([*shown, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    verdicts = {claim["id"]: claim["verdict"] for claim in document["claims"]}
+    assert list(verdicts) == [claim.id for claim in CLAIMS]
+    assert verdicts["identity-beats-conv-shortcut"] == "held"
+    assert verdicts["full-preactivation-is-better-resnet110"] == "held"
+    counted = [claim for claim in document["claims"] if not claim["needs_the_end"]]
+    assert document["counted"] == len(counted)
+    assert document["decided"] == sum(claim["verdict"] != "undecided" for claim in counted) >= 2
+    assert main(shown) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"{len(counted)} claims: " in text
+    assert list(tmp_path.iterdir()) == [], "nothing is trained or written"

@@ -15,6 +15,7 @@ from resunit.reproduction.report import write_report
 from resunit.runs.record_files import append
 from tests.benchmarks.test_records import ACCURACY_OF_FORMAT_1, RUN_OF_FORMAT_1, STEP_OF_FORMAT_1
 from tests.reports.run_records import RECIPE, RESULT, evaluation, log, write_run
+from tests.reproduction.real_records import MINI
 
 ROOT = Path(__file__).parents[2]
 FORMAT_1 = ROOT / "tests" / "data" / "format1"
@@ -57,7 +58,7 @@ def test_the_folder_of_results_is_everything_in_it(tmp_path: Path) -> None:
     assert [len(table.rows) for table in report.tables] == [
         sum(lines_in(path) for path in RESULTS if path.name in ("quick.jsonl", "fast94.jsonl")),
         sum(lines_in(path) for path in RESULTS if path.name.startswith("bench-")),
-        sum(lines_in(path) for path in PILOTS),
+        sum(lines_in(path) for path in (MINI, *PILOTS)),
     ]
 
 
@@ -168,8 +169,8 @@ def test_a_damaged_recipe_is_named_and_no_page_is_written(sweep: Path) -> None:
 
 
 def test_records_of_tables_and_ordinary_runs_share_a_page(sweep: Path) -> None:
-    (experiment,) = find_records(SHIPPED).experiments[:1]
-    append(sweep / "reproduce-mini.jsonl", [experiment])
+    (experiment,) = find_records([MINI]).experiments[:1]
+    append(sweep / "reproduce-laptop.jsonl", [experiment])
     report = write_report([sweep], sweep.parent / "all.html")
     assert [len(table.rows) for table in report.tables] == [4, 1]
     page = report.path.read_text()

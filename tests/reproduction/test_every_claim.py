@@ -73,6 +73,6 @@ def test_similarity_is_undecided_at_a_scale_without_a_margin(claim: Claim) -> No
     found = judge_claims(made_for(claim, "held"), [claim], margins={"another": Margins(2.0, 2.0)})[0]
     needs_margin = any(contrast.needs_margin for contrast in claim.contrasts)
     assert found.verdict == ("undecided" if needs_margin else "held")
-    assert ("scale mini" in found.reason) == needs_margin
+    assert ("scale laptop" in found.reason) == needs_margin
     if needs_margin:
         assert found.compared[0].estimate is not None, "the difference is shown all the same"

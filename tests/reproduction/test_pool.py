@@ -80,11 +80,11 @@ def test_records_of_another_setting_are_never_pooled(
 
 def test_where_each_machine_chooses_its_precision_records_of_any_are_pooled(tmp_path: Path) -> None:
     for precision in ("bf16", "fp32"):
-        records = records_of_scale("mini", precision=precision)
+        records = records_of_scale("eighth", precision=precision)
         file = stored(tmp_path / f"{precision}.jsonl", records)
         out = tmp_path / f"nothing shipped {precision}"
         assert {record.identity for record in records} <= {
-            record.identity for record in plan(out, file, scale="mini").evidence()
+            record.identity for record in plan(out, file, scale="eighth").evidence()
         }
 
 

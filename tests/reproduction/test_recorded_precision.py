@@ -1,17 +1,17 @@
 """Recorded tables are shown on any machine, whatever precision it would train them in."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from resunit.reproduction.evidence.records import SHIPPED, read_records
+from resunit.reproduction.evidence.records import read_records
 from resunit.reproduction.plan import Plan, make_plan
 from resunit.reproduction.reproduce import show, train_missing
 from resunit.runs.record_files import append
+from tests.reproduction.made_up_runs import ORIGINAL, runs
 
-SCALE = "mini"
+SCALE = "eighth"  # Each machine chooses the precision of its runs.
 
 
 def plan(records: Path | None, out: Path = Path("results"), **changes: Any) -> Plan:
@@ -23,9 +23,8 @@ def plan(records: Path | None, out: Path = Path("results"), **changes: Any) -> P
 @pytest.fixture(params=["bf16", "fp32"])
 def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A file with the run of one row, made in this precision."""
-    shipped = read_records(SHIPPED / f"{SCALE}.jsonl")
-    run = next(r for r in shipped if (r.model, r.design, r.seed) == ("resnet110", "original", 0))
-    append(tmp_path / "records.jsonl", [replace(run, precision=request.param)])
+    setting = plan(None).runs()[0].setting._replace(precision=request.param)
+    append(tmp_path / "records.jsonl", runs(ORIGINAL, 7.0, seeds=1, **setting._asdict()))
     return tmp_path / "records.jsonl"
 
 
@@ -50,7 +49,6 @@ def test_nothing_is_trained_that_is_recorded(
     in_results = tmp_path / "results"
     in_results.mkdir()
     (in_results / f"reproduce-{SCALE}.jsonl").write_bytes(recorded.read_bytes())
-    monkeypatch.setattr("resunit.reproduction.evidence.records.SHIPPED", tmp_path / "nothing ships")
     monkeypatch.setattr(
         "resunit.reproduction.reproduce.plan_experiments", lambda *_rows, **_how: pytest.fail("trains")
     )

@@ -21,6 +21,7 @@ from resunit.runs.schema import ExperimentRecord, LogLine, RunResult
 from tests.cli.command_lines import refused
 from tests.data.photographs import write_photographs
 from tests.patience import wait_until
+from tests.reproduction.real_records import MINI
 
 SMOKE = ["--scale", "smoke", "--jobs", "1"]
 FEW = ["claims", "--only", "20-*", *SMOKE]  # two runs of ResNet-20, one a seed
@@ -316,7 +317,7 @@ def test_recorded_tables_are_shown_on_a_machine_without_the_data(tmp_path: Path)
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     environment |= {name: os.environ[name] for name in THREADS if name in os.environ}
-    arguments = ["table3", "--only", "*-original", "--seeds", "4", "--precision", "fp32", "--json"]
+    arguments = ["table3", "--only", "*-original", "--seeds", "4", "--learning-rate", "0.07", "--json"]
     shown = subprocess.run(
         command(tmp_path / "out", *arguments), capture_output=True, text=True, env=environment, check=True
     )
@@ -324,7 +325,7 @@ def test_recorded_tables_are_shown_on_a_machine_without_the_data(tmp_path: Path)
     assert document["command"].startswith(
         "resunit reproduce table3 --run --seeds 4 --only '*-original' --out"
     )
-    assert document["command"].endswith("--precision fp32")
+    assert document["command"].endswith("--learning-rate 0.07")
     assert {run["seed"] for run in document["missing"]} == {0, 1, 2, 3}
     assert list(tmp_path.iterdir()) == []
 
@@ -333,7 +334,7 @@ def test_a_recorded_table_shows_medians_and_ranges(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    assert main(("reproduce", "table1", "--out", str(tmp_path / "out"))) == 0
+    assert main(("reproduce", "table1", "--records", str(MINI), "--out", str(tmp_path / "out"))) == 0
     assert "90.0 (89.6 to 90.0)" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
@@ -342,11 +343,11 @@ def test_records_are_shown_without_running_and_missing_ones_are_listed(
     done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At other scales than smoke, --run is what trains."""
-    of_mini = ["--only", "20-*", "--scale", "mini", "--steps", "7", "--json"]
-    assert main(("reproduce", "claims", *of_mini, "--out", str(done))) == 0
+    of_laptop = ["--only", "20-*", "--scale", "laptop", "--steps", "7", "--json"]
+    assert main(("reproduce", "claims", *of_laptop, "--out", str(done))) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["records"] == []
     assert {(run["row"], run["seed"]) for run in shown["missing"]} == {
         (row, seed) for row in ("20-original", "20-conv-shortcut") for seed in range(3)
     }
-    assert not (done / "reproduce-mini.jsonl").exists()
+    assert not (done / "reproduce-laptop.jsonl").exists()

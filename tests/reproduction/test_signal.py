@@ -23,6 +23,7 @@ from resunit.reproduction.paper.tables import TABLES
 from resunit.runs.record_files import append
 from resunit.runs.schema import ExperimentRecord
 from tests.reproduction.made_up_runs import measurement, runs
+from tests.reproduction.real_records import MINI
 
 PAPER = [name for name, design in DESIGNS.items() if design.of_the_paper]
 
@@ -44,17 +45,15 @@ def diverged(record: ExperimentRecord) -> ExperimentRecord:
 
 
 def compare(records: list[ExperimentRecord], steps: int = 200) -> SignalComparison:
-    return compare_signals(TABLES["signal"], records, steps=steps, origin="mini.jsonl")
+    return compare_signals(TABLES["signal"], records, steps=steps, origin="laptop.jsonl")
 
 
 def reproduce(*arguments: str) -> int:
     return main(["reproduce", "signal", *arguments])
 
 
-def test_the_records_that_ship_are_drawn_without_training(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert reproduce("--out", str(tmp_path), "--json") == 0
+def test_real_records_are_drawn_without_training(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert reproduce("--records", str(MINI), "--out", str(tmp_path), "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert [signal["design"] for signal in document["designs"]] == PAPER
     assert [len(signal["trained"]["gradient_gain"]) for signal in document["designs"]] == [54] * 11
@@ -135,7 +134,7 @@ def test_each_design_is_drawn_by_its_run_with_default_options_and_the_lowest_see
 def test_runs_of_different_settings_are_not_compared(field: str, value: object) -> None:
     """Another learning rate shows in the hash of the recipe alone."""
     records = [recorded("original"), recorded("plain", **{field: value})]
-    with pytest.raises(UsageError, match=rf"mini\.jsonl.* {field} .*{value}"):
+    with pytest.raises(UsageError, match=rf"laptop\.jsonl.* {field} .*{value}"):
         compare(records)
 
 

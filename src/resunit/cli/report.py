@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     help_epilogue="Examples:\n"
     "  resunit report runs/quick-1\n"
     "  resunit report runs/quick-1 runs/quick-2 --against learning-rate\n"
-    "  resunit report runs/ results/reproduce-mini.jsonl --out report.html"
+    "  resunit report runs/ results/reproduce-laptop.jsonl --out report.html"
 )
 def report(*paths: Path, out: Path | None = None, against: str | None = None, common: Common = COMMON) -> int:
     """Write the page of one run again, or compare many runs: one table, one plot, one page.

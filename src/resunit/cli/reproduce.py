@@ -23,23 +23,24 @@ if TYPE_CHECKING:
 
 RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", "weights", *OPTIONS))
 NONE_GIVEN = RecipeOptions()
+DEFAULT_SCALE = "laptop"
 
 
 @app.command(
     help_epilogue="Examples:\n"
     "  resunit reproduce table1\n"
     "  resunit reproduce table2 --run --jobs 2 --only '110-*'\n"
-    "  resunit reproduce claims --scale laptop --plan --jobs 2\n"
+    "  resunit reproduce claims --plan --jobs 2\n"
     "  resunit reproduce figure3 --run --steps 200\n"
     "  resunit reproduce signal --out docs\n"
-    "  resunit reproduce table2 --scale laptop --only '110-*' --validation 5000 --run --out pilots"
+    "  resunit reproduce table2 --only '110-*' --validation 5000 --run --out pilots"
 )
 def reproduce(
     table: str,
     *,
     run: Annotated[bool, Parameter(negative="")] = False,
     plan: Annotated[bool, Parameter(negative="")] = False,
-    scale: str = "mini",
+    scale: str = DEFAULT_SCALE,
     seeds: int | None = None,
     only: str = "*",
     jobs: int | None = None,
@@ -66,9 +67,9 @@ def reproduce(
         run: Train what is missing. At smoke scale it always is.
         plan: Show which runs are recorded, begun or missing, and the hours that the rest takes on this
             machine, from a few measured steps of each network; train nothing.
-        scale: The length of the runs: mini (400 steps), laptop (the paper's schedule in one night, on images
-            of 16 x 16 pixels), smoke (a few steps on the sample), paper (64,000 steps), or eighth (8,000
-            steps in the paper's setting, for a GPU).
+        scale: The length of the runs: laptop (the paper's schedule in 4,000 steps, on images of 16 x 16
+            pixels), smoke (a few steps on the sample), paper (64,000 steps), or eighth (8,000 steps in the
+            paper's setting, for a GPU).
         seeds: Train each row with this many seeds; by default with 3, which verdicts need, and with 1 for
             smoke and signal.
         only: Take only the rows whose id matches this shell pattern.
@@ -160,8 +161,8 @@ def tell_reproduction(reproduction: "Reproduction") -> None:
     """Print the table beside the paper's numbers, and which claims held; at smoke scale, only that the runs work."""
     from rich.console import Console
 
-    from resunit.reports.paper_comparison import claims_for_terminal, comparison_for_terminal
-    from resunit.reproduction.comparison import claim_rows
+    from resunit.reports.paper_comparison import comparison_for_terminal, verdicts_for_terminal
+    from resunit.reproduction.comparison import ABOUT_LATER, claim_rows, later_rows, tally
 
     console = Console(highlight=False)
     if (signals := reproduction.signals) is not None:
@@ -176,14 +177,22 @@ def tell_reproduction(reproduction: "Reproduction") -> None:
         diverged = f", {counts['diverged']} to a loss that is no number" if counts["diverged"] else ""
         console.print(
             f"\n{counts['done'] + counts['diverged']} of {counts.total()} runs went through{diverged}. "
-            "So few steps say nothing about a network; --scale mini does."
+            f"So few steps say nothing about a network; --scale {DEFAULT_SCALE} does."
         )
     elif pilots := reproduction.pilots:
         for each in pilots:
             console.print("\n" + "\n".join(each.lines()))
-    elif reproduction.records and (outcomes := reproduction.outcomes):
-        console.print()
-        console.print(claims_for_terminal(claim_rows(outcomes)))
+    elif reproduction.records:
+        if outcomes := reproduction.outcomes:
+            console.print()
+            console.print(
+                verdicts_for_terminal("Did the paper's claims hold here?", "claim", claim_rows(outcomes))
+            )
+            console.print(tally(outcomes))
+        if later := reproduction.later:
+            console.print()
+            console.print(verdicts_for_terminal("Designs after the paper", "designs", later_rows(later)))
+            console.print(ABOUT_LATER)
 
 
 def describe_missing(missing: Sequence["PlannedRun"]) -> str:
@@ -207,7 +216,7 @@ def _command_to_train(
     needs_folder = any(row.network is not None and row.data is None for row in plan.table.rows)
 
     def options() -> Iterator[tuple[str, object]]:
-        yield "--scale", None if plan.scale == "mini" else plan.scale
+        yield "--scale", None if plan.scale == DEFAULT_SCALE else plan.scale
         yield "--seeds", seeds
         yield "--only", None if only == "*" else only
         yield "--data", plan.data or ("FOLDER" if needs_folder else None)

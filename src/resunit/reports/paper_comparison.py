@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from resunit.reports.markdown import render_markdown_table
 
@@ -26,6 +26,7 @@ class ComparisonRow:
         top5_errors: the top-5 errors in percent; they are shown where the paper has one.
         published_top5: the paper's top-5 error in percent, or None.
         train_errors: the errors in percent on the training batches at the end, one for each of these seeds.
+        places: the row's place from the lowest error up, here and in the paper; None if the table has no order.
     """
 
     label: str
@@ -36,6 +37,7 @@ class ComparisonRow:
     top5_errors: tuple[float, ...] = ()
     published_top5: float | None = None
     train_errors: tuple[float, ...] = ()
+    places: tuple[int, int] | None = None
 
     @property
     def here(self) -> str:
@@ -63,11 +65,48 @@ class ComparisonRow:
         return str(len(self.errors)) if self.errors else ""
 
     @property
+    def place(self) -> str:
+        """The row's place here and, in brackets, in the paper: "2 (1)"; empty if it has none."""
+        return "" if self.places is None else "{} ({})".format(*self.places)
+
+    @property
     def paper(self) -> str:
         """The paper's error as text; empty if the paper has none."""
         if self.published_top5 is not None:
             return f"{self.published:.1f} / {self.published_top5:.1f}"
         return f"{self.published:.2f}" if isinstance(self.published, float) else str(self.published or "")
+
+
+@dataclass(frozen=True)
+class RowOrder:
+    """How far the order of rows by their median error here agrees with the paper's order.
+
+    Attributes:
+        tau: Kendall's tau-b between the two orders: 1 if they are equal, -1 if one is the other reversed.
+        interval: the ends of its 95 % interval, by a bootstrap over seeds; None if a row has one seed.
+        places: by the name of each row, its place from the lowest error up, here and in the paper; rows that tie
+            share the first of their places.
+    """
+
+    tau: float
+    interval: tuple[float, float] | None
+    places: Mapping[str, tuple[int, int]]
+
+    @property
+    def sentence(self) -> str:
+        """The agreement with its interval, and how ties count."""
+        if self.interval is None:
+            interval = "no interval, because a row has one seed"
+        else:
+            interval = "95 % interval {:.2f} to {:.2f}, by a bootstrap over seeds".format(*self.interval)
+        return (
+            f"The order of {len(self.places)} rows by median test error agrees with the paper's by Kendall's tau-b "
+            f"of {self.tau:.2f} ({interval}); rows that fail in the paper share one place there."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the agreement as a JSON object; the rows have their places themselves."""
+        return {"tau": self.tau, "interval": self.interval, "rows": len(self.places)}
 
 
 @dataclass(frozen=True)
@@ -78,33 +117,38 @@ class PaperComparison:
         title: the table's title.
         caption: the scale, steps, precision and machine that the rows were measured with.
         rows: the table's rows.
+        order: how far the order of the rows agrees with the paper's; None where that has no answer.
     """
 
     title: str
     caption: str
     rows: tuple[ComparisonRow, ...]
+    order: RowOrder | None = None
 
 
 @dataclass(frozen=True)
-class ClaimRow:
-    """A claim of the paper and the verdict on it.
+class VerdictRow:
+    """A claim of the paper, or a comparison of designs, and the verdict on it.
 
     Attributes:
-        claim: the claim as a sentence.
-        source: where the paper says it, and the claim's name.
-        verdict: whether the claim held here.
+        statement: the claim as a sentence, or the designs that are compared.
+        source: where the paper says it, and the claim's name; or where the design is from.
+        verdict: whether the claim held here, or the design was better.
         numbers: the numbers that the verdict rests on.
         runs: the runs that the numbers were measured on.
     """
 
-    claim: str
+    statement: str
     source: str
-    verdict: Literal["held", "not held", "undecided"]
+    verdict: Literal["held", "not held", "better", "worse", "undecided"]
     numbers: str
     runs: str
 
 
-HEADINGS = ("row", "here, test error %", "training error %", "seeds", "paper %", "remark")
+ERROR = "here, test error %"
+TRAINING_ERROR = "training error %"
+PLACE = "place (paper's)"
+LEFT = ("row", ERROR, "remark")
 
 
 def format_median_and_range(errors: Sequence[float]) -> str:
@@ -119,39 +163,51 @@ def comparison_for_terminal(comparison: PaperComparison) -> RichTable:
 
     table = RichTable(title=comparison.title, title_justify="left", caption=comparison.caption,
                       caption_justify="left", box=None, pad_edge=False)  # fmt: skip
-    headings = (*HEADINGS[:2], "train %", *HEADINGS[3:])
-    for heading, justify in zip(headings, ("left", "left", "right", "right", "right", "left"), strict=True):
-        table.add_column(heading, justify=justify)
+    for heading in headings_of(comparison):
+        narrow = "train %" if heading == TRAINING_ERROR else heading
+        table.add_column(narrow, justify="left" if heading in LEFT else "right")
     for row in comparison.rows:
-        table.add_row(row.label, row.here, row.training_median, row.seeds, row.paper, row.remark)
+        places = () if comparison.order is None else (row.place,)
+        table.add_row(row.label, row.here, row.training_median, row.seeds, row.paper, *places, row.remark)
     return table
 
 
-def claims_for_terminal(claims: Sequence[ClaimRow]) -> RichTable:
-    """Return a table that rich prints, without the runs: the comparison above it names them."""
+def verdicts_for_terminal(title: str, kind: str, verdicts: Sequence[VerdictRow]) -> RichTable:
+    """Return a table that rich prints, without the runs: the comparison above it names them.
+
+    Args:
+        title: the title of the table.
+        kind: what the verdicts are on, as a heading.
+        verdicts: the rows.
+    """
     from rich.table import Table as RichTable
 
-    table = RichTable(title="Did the paper's claims hold here?", title_justify="left", box=None,
-                      pad_edge=False)  # fmt: skip
-    for heading in ("", "claim", "numbers"):
+    table = RichTable(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("", kind, "numbers"):
         table.add_column(heading)
-    for row in claims:
-        table.add_row(row.verdict, row.claim, row.numbers)
+    for row in verdicts:
+        table.add_row(row.verdict, row.statement, row.numbers)
     return table
 
 
 def comparison_in_markdown(comparison: PaperComparison) -> str:
     """Return the table with its title and caption as a section of Markdown."""
-    table = render_markdown_table(HEADINGS, [_cells(row) for row in comparison.rows])
+    rows = []
+    for row in comparison.rows:
+        places = () if comparison.order is None else (row.place,)
+        rows.append((row.label, row.here, row.training, row.seeds, row.paper, *places, row.remark))
+    table = render_markdown_table(headings_of(comparison), rows)
     return f"## {comparison.title}\n\n{table}\n\n{comparison.caption}\n"
 
 
-def _cells(row: ComparisonRow) -> tuple[str, ...]:
-    return row.label, row.here, row.training, row.seeds, row.paper, row.remark
+def headings_of(comparison: PaperComparison) -> tuple[str, ...]:
+    """Return the headings of a table's columns; rows have places only if the table has an order."""
+    places = () if comparison.order is None else (PLACE,)
+    return "row", ERROR, TRAINING_ERROR, "seeds", "paper %", *places, "remark"
 
 
-def claims_in_markdown(claims: Sequence[ClaimRow], tally: str) -> str:
-    """Return the claims as a section of Markdown; `tally` says how many held."""
-    rows = [(row.claim, row.source, row.verdict, row.numbers, row.runs) for row in claims]
-    table = render_markdown_table(("claim", "source", "here", "numbers", "runs"), rows)
-    return f"## The paper's claims\n\n{tally}\n\n{table}\n"
+def verdicts_in_markdown(title: str, summary: str, kind: str, verdicts: Sequence[VerdictRow]) -> str:
+    """Return the verdicts as a section of Markdown, with its summary above the table, and `kind` as a heading."""
+    rows = [(row.statement, row.source, row.verdict, row.numbers, row.runs) for row in verdicts]
+    table = render_markdown_table((kind, "source", "here", "numbers", "runs"), rows)
+    return f"## {title}\n\n{summary}\n\n{table}\n"

@@ -13,7 +13,7 @@ from resunit.io.sortable_table import SortableTable
 from resunit.io.style import BLUE, FONT
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Plot, draw_interactive_curves
-from resunit.reports.paper_comparison import ClaimRow, PaperComparison
+from resunit.reports.paper_comparison import PaperComparison, VerdictRow
 from resunit.reports.runs_comparison import RunsComparison
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 def render_runs_page(
     title: str,
     comparisons: Sequence[PaperComparison],
-    claims: Sequence[ClaimRow],
+    claims: Sequence[VerdictRow],
     tally: str,
+    later: Sequence[VerdictRow],
+    about_later: str,
     plots: Sequence[Plot],
     spread: Mapping[str, Sequence[float]],
     costs: Sequence[Cost],
@@ -40,6 +42,8 @@ def render_runs_page(
         comparisons: the paper's tables beside what was measured here.
         claims: the paper's claims and the verdicts on them.
         tally: how many claims held.
+        later: designs later than the paper beside its units, with the verdicts.
+        about_later: what these verdicts are.
         plots: the training curves.
         spread: the test errors in percent of each seed, by network and setting.
         costs: the time and the arithmetic that the runs took.
@@ -63,6 +67,8 @@ def render_runs_page(
         comparisons=comparisons,
         claims=claims,
         tally=tally,
+        later=later,
+        about_later=about_later,
         plots=plots,
         costs=costs,
         units=[Markup(unit) for unit in units],

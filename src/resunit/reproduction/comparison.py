@@ -1,13 +1,16 @@
 """Rows and records side by side: a table, a figure or the claims of the paper, with the measurements made here."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from resunit.reports.paper_comparison import ClaimRow, ComparisonRow, PaperComparison
+from resunit.reports.paper_comparison import ComparisonRow, PaperComparison, RowOrder, VerdictRow
 from resunit.reproduction.claims import ClaimOutcome
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
+from resunit.reproduction.claims.later import LaterOutcome
 from resunit.reproduction.claims.quantities import POINTS_BELOW_CHANCE, is_at_chance
+from resunit.reproduction.evidence.records import has_ended
 from resunit.reproduction.experiments.setting import (
     Setting,
     find_most_common,
@@ -17,9 +20,9 @@ from resunit.reproduction.experiments.setting import (
 from resunit.reproduction.paper.networks import network_of
 from resunit.reproduction.paper.rows import Row
 from resunit.reproduction.paper.tables import RECIPE_OF_ROW, Table
+from resunit.reproduction.row_order import find_order
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.recipe import is_own_design
-from resunit.training.recipes import paper
 
 OWN = "your own"
 """The remark of a row of the user's own."""
@@ -101,12 +104,45 @@ def make_comparison(table: Table, records: Sequence[ExperimentRecord]) -> PaperC
         settings = [setting_of(record) for record in found]
         chosen = next((s for s in settings if _is_alike(s, common)), settings[-1] if settings else None)
         shown[name] = [record for record in found if setting_of(record) == chosen]
-    rows = tuple(_comparison_row(row, shown[row.id], common) for row in table.rows)
-    everything = [record for found in shown.values() for record in found]
-    return PaperComparison(table.title, describe_conditions(everything, common), rows)
+    order = find_order(
+        {row.id: (_errors_with_divergence(shown[row.id]), published)
+         for row in _select_comparable(table, shown, common) if (published := row.published) is not None}
+    )  # fmt: skip
+    rows = tuple(_comparison_row(row, shown[row.id], common, order) for row in table.rows)
+    caption = describe_conditions([record for found in shown.values() for record in found], common)
+    return PaperComparison(
+        table.title, caption if order is None else f"{caption} {order.sentence}", rows, order
+    )
 
 
-def _comparison_row(row: Row, records: list[ExperimentRecord], common: Setting | None) -> ComparisonRow:
+def _select_comparable(
+    table: Table, shown: Mapping[str, list[ExperimentRecord]], common: Setting | None
+) -> list[Row]:
+    """Return the rows whose errors here can be ordered: they have runs of one setting.
+
+    A table of networks of several sizes has none, because its order would be one of sizes and not of designs.
+    """
+    if len({row.network.model for row in table.rows if row.network is not None}) != 1:
+        return []
+    return [
+        row
+        for row in table.rows
+        if any(map(has_ended, shown[row.id])) and _is_alike(setting_of(shown[row.id][0]), common)
+    ]
+
+
+def _errors_with_divergence(records: Iterable[ExperimentRecord]) -> list[float]:
+    """Return the errors of the runs that ended; that of a run that diverged is infinite, because it is the worst."""
+    return [
+        math.inf if record.test_error is None else record.test_error
+        for record in records
+        if has_ended(record)
+    ]
+
+
+def _comparison_row(
+    row: Row, records: list[ExperimentRecord], common: Setting | None, order: RowOrder | None
+) -> ComparisonRow:
     done = [record for record in records if record.status == "done"]
     return ComparisonRow(
         row.label,
@@ -117,6 +153,7 @@ def _comparison_row(row: Row, records: list[ExperimentRecord], common: Setting |
         top5_errors=tuple(error for record in done if (error := record.test_top5_error) is not None),
         published_top5=row.published_top5,
         train_errors=tuple(error for record in done if (error := record.train_error) is not None),
+        places=None if order is None else order.places.get(row.id),
     )
 
 
@@ -177,11 +214,11 @@ def describe_limits(records: Sequence[ExperimentRecord]) -> str:
     return text
 
 
-def claim_rows(outcomes: Iterable[ClaimOutcome]) -> list[ClaimRow]:
+def claim_rows(outcomes: Iterable[ClaimOutcome]) -> list[VerdictRow]:
     """Return the outcomes as rows of a report, with the claims' names beside where the paper makes them."""
     return [
-        ClaimRow(
-            claim=outcome.claim.sentence,
+        VerdictRow(
+            statement=outcome.claim.sentence,
             source=f"{outcome.claim.section}; {outcome.claim.id}",
             verdict=outcome.verdict,
             numbers=outcome.numbers,
@@ -191,13 +228,33 @@ def claim_rows(outcomes: Iterable[ClaimOutcome]) -> list[ClaimRow]:
     ]
 
 
+ABOUT_LATER = (
+    "Better and worse are of the test error. These comparisons are no claims of the paper, and their p-values are "
+    "corrected together, apart from those of the claims."
+)
+
+
+def later_rows(outcomes: Iterable[LaterOutcome]) -> list[VerdictRow]:
+    """Return the outcomes of later designs as rows of a report."""
+    return [
+        VerdictRow(
+            statement=later.outcome.claim.sentence,
+            source=later.outcome.claim.section,
+            verdict=later.verdict,
+            numbers=later.outcome.numbers,
+            runs=later.outcome.runs,
+        )
+        for later in outcomes
+    ]
+
+
 def tally(outcomes: Sequence[ClaimOutcome]) -> str:
     """Return how many claims held, and why others are undecided.
 
     Claims that only a training as long as the paper's can decide are counted apart.
     """
-    apart = [o for o in outcomes if o.claim.needs_the_end and not _is_of_full_length(o)]
-    counted = [outcome for outcome in outcomes if outcome not in apart]
+    counted = select_counted(outcomes)
+    apart = len(outcomes) - len(counted)
     counts = Counter(outcome.verdict for outcome in counted)
     verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("held", "not held", "undecided"))
     text = f"{len(counted)} claim{'s' * (len(counted) != 1)}: {verdicts} at this scale"
@@ -210,17 +267,15 @@ def tally(outcomes: Sequence[ClaimOutcome]) -> str:
     if without_margin:
         reasons.append(f"{without_margin} because the scale has no margin of similarity")
     text += f" ({', '.join(reasons)})" if reasons else ""
-    settings = [s for outcome in tested if outcome.has_its_margins for s in outcome.settings.values()]
-    if settings and all(setting.scale != "paper" for setting in settings):
-        seeds, steps = max(outcome.seeds for outcome in tested), max(setting.steps for setting in settings)
-        text += (
-            f". That is to be expected of {seeds} seeds of {steps:,} steps: so far short of the paper's "
-            f"{paper().steps:,}, seeds of one network differ as much as networks do"
-        )
     if apart:
-        one = "s" * (len(apart) == 1)
-        text += f". {len(apart)} more need{one} training to the end, and count{one} only there"
+        one = "s" * (apart == 1)
+        text += f". {apart} more need{one} training to the end, and count{one} only there"
     return f"{text}."
+
+
+def select_counted(outcomes: Iterable[ClaimOutcome]) -> list[ClaimOutcome]:
+    """Return the outcomes without those of claims that only a training as long as the paper's can decide."""
+    return [outcome for outcome in outcomes if not outcome.claim.needs_the_end or _is_of_full_length(outcome)]
 
 
 def _is_of_full_length(outcome: ClaimOutcome) -> bool:
@@ -229,8 +284,17 @@ def _is_of_full_length(outcome: ClaimOutcome) -> bool:
 
 def select_outcomes(table: Table, outcomes: Iterable[ClaimOutcome]) -> list[ClaimOutcome]:
     """Return the outcomes of the claims that the table's networks alone decide."""
+    return [outcome for outcome in outcomes if _has_all_networks(table, outcome)]
+
+
+def select_later(table: Table, outcomes: Iterable[LaterOutcome]) -> list[LaterOutcome]:
+    """Return the outcomes of the comparisons whose two designs are in the table."""
+    return [later for later in outcomes if _has_all_networks(table, later.outcome)]
+
+
+def _has_all_networks(table: Table, outcome: ClaimOutcome) -> bool:
     keys = {row.network.key for row in table.rows if row.network is not None}
-    return [outcome for outcome in outcomes if {n.key for n in outcome.claim.networks} <= keys]
+    return {network.key for network in outcome.claim.networks} <= keys
 
 
 def label_of(record: ExperimentRecord) -> str:

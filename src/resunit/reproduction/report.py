@@ -14,17 +14,20 @@ from resunit.reports.compared_run import ComparedRun, with_all_options
 from resunit.reports.costs import Cost, write_costs_in_markdown
 from resunit.reports.curves import Curve, Plot, draw_curves
 from resunit.reports.measurement_table import make_measurement_table
-from resunit.reports.paper_comparison import PaperComparison, claims_in_markdown, comparison_in_markdown
+from resunit.reports.paper_comparison import PaperComparison, comparison_in_markdown, verdicts_in_markdown
 from resunit.reports.printed_table import table_in_markdown
 from resunit.reports.run_table import make_run_table
 from resunit.reports.runs_comparison import RunsComparison, compare
 from resunit.reports.runs_page import render_runs_page
 from resunit.reproduction.claims import ClaimOutcome, judge_claims
+from resunit.reproduction.claims.later import LaterOutcome, judge_later
 from resunit.reproduction.claims.margins import MARGINS, describe_margins
 from resunit.reproduction.comparison import (
+    ABOUT_LATER,
     claim_rows,
     has_any,
     label_of,
+    later_rows,
     make_comparison,
     tally,
     with_own_rows,
@@ -83,10 +86,12 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
     )
     of_tables = found.experiments
     tables = {name: with_own_rows(name, table, of_tables) for name, table in TABLES.items()}
+    later = [each for each in judge_later(of_tables) if each.outcome.settings]
+    of_runs = {name: table for name, table in tables.items() if has_any(table, of_tables)}
     comparisons = [
         make_comparison(table, of_tables)
-        for name, table in tables.items()
-        if has_any(table, of_tables) and (table is not TABLES[name] or name.startswith("table"))
+        for name, table in of_runs.items()
+        if name.startswith("table") or table is not TABLES[name] or (name == "later" and later)
     ]
     figures = {name: plot for name, table in tables.items() if (plot := make_curves(table, of_tables))}
     outcomes = judge_claims(of_tables) if of_tables else []
@@ -96,7 +101,7 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
             head = HEAD.read_text().format(
                 paths=" ".join(map(str, paths)), out=out, margins=describe_margins(MARGINS)
             )
-            parts = [_markdown(head, outcomes, comparisons, figures, of_tables, out), *parts]
+            parts = [_markdown(head, outcomes, later, comparisons, figures, of_tables, out), *parts]
         else:
             parts = ["# Runs compared\n", *parts]
         write_atomically(out, "\n".join(parts).encode())
@@ -106,6 +111,8 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
             comparisons,
             claim_rows(outcomes),
             tally(outcomes),
+            later_rows(later),
+            ABOUT_LATER,
             list(figures.values()),
             _spread(of_tables),
             _costs(of_tables),
@@ -154,14 +161,19 @@ def _markdown_of_runs(
 def _markdown(
     head: str,
     outcomes: Sequence[ClaimOutcome],
+    later: Sequence[LaterOutcome],
     comparisons: Sequence[PaperComparison],
     figures: dict[str, Plot],
     records: Sequence[ExperimentRecord],
     out: Path,
 ) -> str:
     """Return the report as Markdown, after the figures were drawn beside `out`."""
-    parts = [head, claims_in_markdown(claim_rows(outcomes), tally(outcomes))]
+    parts = [head, verdicts_in_markdown("The paper's claims", tally(outcomes), "claim", claim_rows(outcomes))]
     parts += map(comparison_in_markdown, comparisons)
+    if later:
+        parts.append(
+            verdicts_in_markdown("Designs after the paper", ABOUT_LATER, "designs", later_rows(later))
+        )
     if comparisons:
         draw_designs(out.with_name("units.svg"))
         parts.append("## The units of Tables 1 and 2\n\n![A unit of each design](units.svg)\n")

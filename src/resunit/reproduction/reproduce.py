@@ -12,7 +12,14 @@ from resunit.reports.curves import draw_curves
 from resunit.reports.paper_comparison import PaperComparison
 from resunit.reproduction.argument.statements import statements_of
 from resunit.reproduction.claims import ClaimOutcome, judge_claims
-from resunit.reproduction.comparison import make_comparison, select_outcomes, select_records_of_row
+from resunit.reproduction.claims.later import LaterOutcome, judge_later
+from resunit.reproduction.comparison import (
+    make_comparison,
+    select_counted,
+    select_later,
+    select_outcomes,
+    select_records_of_row,
+)
 from resunit.reproduction.evidence.records import (
     has_ended,
     select_records,
@@ -139,6 +146,11 @@ class Reproduction:
         return select_outcomes(self.plan.table, judge_claims(self.comparable))
 
     @property
+    def later(self) -> list[LaterOutcome]:
+        """The outcomes of the comparisons of later designs that are in this table."""
+        return select_later(self.plan.table, judge_later(self.comparable))
+
+    @property
     def signals(self) -> SignalComparison | None:
         """The signal in the table's designs, if the table is "signal". Raises UsageError."""
         if self.plan.name != SIGNAL:
@@ -170,14 +182,19 @@ class Reproduction:
 
     def to_json(self) -> dict[str, Any]:
         """Return the table, the verdicts and the records as one JSON object."""
-        signals = self.signals
+        signals, comparison, outcomes = self.signals, self.comparison, self.outcomes
+        counted = select_counted(outcomes)
         return {
             "table": self.plan.name,
-            "caption": self.comparison.caption,
-            "rows": [asdict(row) for row in self.comparison.rows],
+            "caption": comparison.caption,
+            "rows": [asdict(row) for row in comparison.rows],
+            "order": None if comparison.order is None else comparison.order.to_json(),
             "claims": [
-                outcome.to_json() | {"statements": statements_of(outcome.claim)} for outcome in self.outcomes
+                outcome.to_json() | {"statements": statements_of(outcome.claim)} for outcome in outcomes
             ],
+            "counted": len(counted),
+            "decided": sum(outcome.verdict != "undecided" for outcome in counted),
+            "later": [later.to_json() for later in self.later],
             "pilots": [pilots.to_json() for pilots in self.pilots],
             "records": [to_json(record) for record in self.records],
             "missing": [{"row": run.row.id, "seed": run.recipe.seed} for run in self.missing],

@@ -12,7 +12,7 @@ import torch
 import resunit
 from resunit.errors import FileFormatError, unknown
 from resunit.io.format import format_count
-from resunit.reports.paper_comparison import ClaimRow
+from resunit.reports.paper_comparison import VerdictRow
 from resunit.reproduction.argument import analysis, placements, shortcuts, unrolled
 from resunit.reproduction.argument.explanations import OF_GROUP
 from resunit.reproduction.argument.networks import Networks
@@ -21,7 +21,7 @@ from resunit.reproduction.argument.shown import NumberTable, Shown
 from resunit.reproduction.argument.statements import STATEMENTS, Statement
 from resunit.reproduction.claims import ClaimOutcome, judge_claims
 from resunit.reproduction.comparison import claim_rows
-from resunit.reproduction.evidence.records import SHIPPED, read_records
+from resunit.reproduction.evidence.records import read_records, read_shipped
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.environment import name_processor
 from resunit.training.threads import limit_threads
@@ -67,7 +67,7 @@ class Section:
         return (*shown, *((_tally(self.outcomes),) if self.statement.claims else ()))
 
     @property
-    def claims(self) -> list[ClaimRow]:
+    def claims(self) -> list[VerdictRow]:
         """The claims with their verdicts, as rows of a table."""
         return claim_rows(self.outcomes)
 
@@ -157,6 +157,9 @@ def make_argument(networks: Networks, *, only: str = "*", records: Path | None =
         for statement in chosen
     ]
     origin = "the records that ship with the package" if records is None else records.name
+    runs = format_count(len(evidence), "run")
+    if not evidence:
+        runs += ": `resunit reproduce claims --run` trains them, and --records takes their file"
     return Argument(
         tuple(sections),
         networks.model,
@@ -165,7 +168,7 @@ def make_argument(networks: Networks, *, only: str = "*", records: Path | None =
         networks.images,
         f"{name_processor()}, {format_count(torch.get_num_threads(), 'thread')}, torch {torch.__version__}, "
         f"resunit {resunit.__version__}",
-        f"{origin} ({format_count(len(evidence), 'run')})",
+        f"{origin} ({runs})",
     )
 
 
@@ -195,8 +198,7 @@ def what_shows(statements: Sequence[Statement] = STATEMENTS) -> NumberTable:
 def _read(records: Path | None) -> list[ExperimentRecord]:
     if records is not None and not records.exists():
         raise FileFormatError(f"{records}: no such file; --records takes a file of JSON lines")
-    files = sorted(SHIPPED.glob("*.jsonl")) if records is None else [records]
-    return [record for file in files for record in read_records(file)]
+    return read_shipped() if records is None else read_records(records)
 
 
 def _tally(outcomes: Sequence[ClaimOutcome]) -> str:

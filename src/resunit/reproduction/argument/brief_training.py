@@ -9,10 +9,11 @@ from torch.nn import functional
 from resunit.errors import RunError
 from resunit.io.progress import counting
 from resunit.propagation import Instrument, Propagation
-from resunit.reproduction.experiments.scales import mini_scale
 from resunit.training.precision import autocast
 from resunit.training.prepare import prepare
 from resunit.training.process_state import isolated_process_state
+from resunit.training.recipe import Recipe
+from resunit.training.recipes import paper
 from resunit.training.training_step import TrainingStep
 
 MEASUREMENTS = 5  # at the beginning, at each quarter, and at the end
@@ -33,11 +34,30 @@ class BriefTraining:
     losses: tuple[float, ...]
 
 
+def brief_recipe(model: str, design: str, *, seed: int, steps: int) -> Recipe:
+    """Return the paper's schedule in a few steps of 64 images of the sample, with one milestone at 70 %.
+
+    Batch norm normalises over the whole batch. Raises UsageError if a number does not fit.
+    """
+    return replace(
+        paper(),
+        data="cifar10-sample",
+        model=model,
+        design=design,
+        seed=seed,
+        steps=steps,
+        batch_size=64,
+        ghost_batch_size=None,
+        warmup=0.06,
+        milestones=(0.7,),
+    )
+
+
 @isolated_process_state()
 def train_briefly(
     model: str, design: str, *, seed: int, steps: int, images: int, quiet: bool
 ) -> BriefTraining:
-    """Train a network on the sample, by the recipe of the scale "mini" with fewer steps.
+    """Train a network on the sample by `brief_recipe`.
 
     Args:
         model: the name of the network.
@@ -51,7 +71,7 @@ def train_briefly(
         UsageError: a number does not fit.
         RunError: the loss is no number after some step.
     """
-    recipe = replace(mini_scale(), data="cifar10-sample", model=model, design=design, seed=seed, steps=steps)
+    recipe = brief_recipe(model, design, seed=seed, steps=steps)
     setup = prepare(recipe)
     device, precision = setup.distributed.device, setup.recipe.precision
     network = setup.network.train()

@@ -76,7 +76,7 @@ def _section(section: Section, folder: str) -> Iterator[str]:
             )
     if section.claims:
         rows = [
-            (row.claim, row.verdict, f"{row.numbers} ({row.runs})" if row.runs else row.numbers)
+            (row.statement, row.verdict, f"{row.numbers} ({row.runs})" if row.runs else row.numbers)
             for row in section.claims
         ]
         yield from (render_markdown_table(("claim", "recorded runs", "numbers"), rows), "")

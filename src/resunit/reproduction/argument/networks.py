@@ -1,6 +1,6 @@
 """The networks that the page measures: fresh ones in any design, and a few that are trained briefly."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from resunit.errors import UsageError
@@ -8,8 +8,7 @@ from resunit.inference.subjects import Subject, find_subject, measure_subject
 from resunit.io.progress import working
 from resunit.models.registry import NETWORKS, network_spec
 from resunit.propagation import Junction, Propagation
-from resunit.reproduction.argument.brief_training import BriefTraining, train_briefly
-from resunit.reproduction.experiments.scales import mini_scale
+from resunit.reproduction.argument.brief_training import BriefTraining, brief_recipe, train_briefly
 
 
 @dataclass
@@ -44,7 +43,8 @@ class Networks:
             raise UsageError(f"--model {self.model}: the page is about one of {', '.join(names)}")
         if self.images < 1:
             raise UsageError(f"--batch-size must be at least 1, not {self.images}")
-        replace(mini_scale(), seed=self.seed, steps=self.steps)  # A recipe refuses numbers that do not fit.
+        # A recipe refuses numbers that do not fit.
+        brief_recipe(self.model, spec.design, seed=self.seed, steps=self.steps)
 
     def fresh(self, design: str, **options: Any) -> Propagation:
         """Return the signal in the network in a design, with the weights that it begins with."""

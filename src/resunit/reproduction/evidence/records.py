@@ -33,6 +33,11 @@ def read_evidence(out: Path, scale: str) -> list[ExperimentRecord]:
     return select_newest_of_each_run(records)
 
 
+def read_shipped() -> list[ExperimentRecord]:
+    """Return the records of every scale that ship with the package; there may be none."""
+    return [record for file in sorted(SHIPPED.glob("*.jsonl")) for record in read_records(file)]
+
+
 def read_records(path: Path) -> list[ExperimentRecord]:
     """Return the newest record of each run in a file; no records if there is no such file.
 

@@ -59,55 +59,19 @@ def laptop_scale() -> Recipe:
     )
 
 
-def mini_scale() -> Recipe:
-    """Return the paper's schedule compressed to 400 steps of 64 images, with one milestone at 70 %.
-
-    Batch norm normalises over the whole batch. Evaluations during training use the first 250 test images, and
-    the last evaluation uses all of them.
-    """
-    return replace(
-        paper(),
-        steps=400,
-        batch_size=64,
-        ghost_batch_size=None,
-        warmup=0.06,
-        milestones=(0.7,),
-        evaluate_steps=20,
-        evaluation_images=250,
-        watch_propagation=100,
-        checkpoint_every=100,
-    )
-
-
 def smoke_scale() -> Recipe:
     """Return a recipe of a few steps on the sample, which shows that everything runs."""
     return replace(
-        mini_scale(),
+        paper(),
         data="cifar10-sample",
         steps=3,
         batch_size=16,
+        ghost_batch_size=None,
+        warmup=0.06,
+        milestones=(0.7,),
         evaluate_steps=2,
         evaluation_images=16,
         watch_propagation=2,
-    )
-
-
-def imagenet_mini_scale() -> Recipe:
-    """Return the paper's ImageNet schedule compressed to 400 steps of 64 images.
-
-    Training crops have 98 pixels and not 224. Tests take crops of 98 pixels of images of 112, and crops of
-    140. Everything else is as in the recipe.
-    """
-    return replace(
-        imagenet(),
-        image_size=98,
-        epochs=None,
-        steps=400,
-        batch_size=64,
-        evaluate_steps=100,
-        evaluation_images=250,
-        watch_propagation=100,
-        checkpoint_every=100,
     )
 
 
@@ -119,14 +83,28 @@ def imagenet_eighth_scale() -> Recipe:
 
 
 def imagenet_laptop_scale() -> Recipe:
-    """Return the recipe of `imagenet_mini_scale` in fp32, because a laptop cannot train on ImageNet itself."""
-    return replace(imagenet_mini_scale(), precision="fp32")
+    """Return the paper's ImageNet schedule compressed to 400 steps of 64 images, in fp32.
+
+    Training crops have 98 pixels and not 224. Tests take crops of 98 pixels of images of 112, and crops of
+    140. Everything else is as in the recipe.
+    """
+    return replace(
+        imagenet(),
+        image_size=98,
+        epochs=None,
+        steps=400,
+        batch_size=64,
+        precision="fp32",
+        evaluate_steps=100,
+        evaluation_images=250,
+        watch_propagation=100,
+    )
 
 
 def imagenet_smoke_scale() -> Recipe:
     """Return a recipe of a few steps on crops of 70 pixels, the smallest multiple of 7 that the stem takes."""
     return replace(
-        imagenet_mini_scale(), image_size=70, steps=3, batch_size=16, ghost_batch_size=None, evaluation_images=16,
+        imagenet(), image_size=70, epochs=None, steps=3, batch_size=16, ghost_batch_size=None, evaluation_images=16,
         evaluate_steps=2, watch_propagation=2,
     )  # fmt: skip
 
@@ -135,14 +113,12 @@ SCALES: dict[str, Callable[[], Recipe]] = {  # the largest first, which decides 
     "paper": paper_scale,
     "eighth": eighth_scale,
     "laptop": laptop_scale,
-    "mini": mini_scale,
     "smoke": smoke_scale,
 }
 IMAGENET_SCALES: dict[str, Callable[[], Recipe]] = {
     "paper": imagenet,
     "eighth": imagenet_eighth_scale,
     "laptop": imagenet_laptop_scale,
-    "mini": imagenet_mini_scale,
     "smoke": imagenet_smoke_scale,
 }
 # These scales are the paper's setting in all but the length, of which they have this share.

@@ -60,9 +60,15 @@ def find_most_common(records: Iterable[ExperimentRecord]) -> Setting | None:
     return max(counts, key=lambda setting: (setting.scale != "smoke", counts[setting]), default=None)
 
 
+# The hashes of the recipes, for CIFAR and for ImageNet, of scales that are no more. Their records stay readable.
+RECIPES_OF_PAST_SCALES = {"mini": ("f2d869a4", "1eb4bdca")}
+
+
 @cache
 def recipe_of_scale(scale: str, imagenet: bool = False) -> str | None:
     """Return the hash of a scale's own recipe, for CIFAR or for ImageNet; None for runs that no scale made."""
+    if scale in RECIPES_OF_PAST_SCALES:
+        return RECIPES_OF_PAST_SCALES[scale][imagenet]
     scales = IMAGENET_SCALES if imagenet else SCALES
     return recipe_hash(scales[scale]().to_json()) if scale in scales else None
 

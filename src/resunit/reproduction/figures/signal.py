@@ -93,7 +93,10 @@ def compare_signals(
     found = {row.network.design: _select_runs_with_signal(row, records) for row in table.rows if row.network}
     recorded = {design: runs for design, runs in found.items() if runs}
     if not recorded:
-        raise UsageError(f"{origin}: no run of these designs measured the signal; --run trains them")
+        raise UsageError(
+            f"{origin}: no run of these designs measured the signal; "
+            "`resunit reproduce signal --run` trains them"
+        )
     setting = _common_setting(recorded, origin)
     chosen = {
         design: next(record for record in runs if setting_of(record) == setting)

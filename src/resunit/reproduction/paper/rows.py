@@ -232,9 +232,17 @@ FEW_UNITS = (
 )
 
 # Designs later than the paper stand beside the two units of Fig. 1.
+LATER_REFERENCES = (
+    Row("original", PLACEMENTS["original"], network("resnet110"), 6.61),
+    Row(
+        "full-preactivation",
+        PLACEMENTS["full-preactivation"],
+        network("resnet110", "full-preactivation"),
+        6.37,
+    ),
+)
 LATER = (
-    Row("original", "original", network("resnet110"), 6.61),
-    Row("full-preactivation", "pre-activation", network("resnet110", "full-preactivation"), 6.37),
+    *LATER_REFERENCES,
     Row("rezero", "ReZero", network("resnet110", "rezero"), None, "Bachlechner et al. 2020"),
     Row("skipinit", "SkipInit, no batch norm", network("resnet110", "skipinit"), None, "De and Smith 2020"),
     Row("layer-scale", "LayerScale, 1e-5", network("resnet110", "layer-scale"), None, "Touvron et al. 2021"),
