@@ -54,9 +54,8 @@ def test_imagenet_networks_for_small_images(name: str) -> None:
     assert_parity(network(name, small_images=True), "torch-resnet", name, 32)
 
 
-def test_a_network_without_a_head_is_refused() -> None:
-    with pytest.raises(FileFormatError, match=r"head\.weight"):
-        converted(torch_resnet.ResNet20().state_dict(), "torch-resnet", "ResNet20")
+def test_a_network_without_a_head_gives_features() -> None:
+    assert_parity(torch_resnet.ResNet20(), "torch-resnet", "ResNet20", 32)
 
 
 def test_a_shortcut_of_3x3_convolutions_is_refused() -> None:

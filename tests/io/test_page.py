@@ -10,6 +10,8 @@ EMPTY = {
     "comparisons": (),
     "claims": (),
     "tally": "",
+    "later": (),
+    "about_later": "",
     "plots": (),
     "costs": (),
     "units": (),
