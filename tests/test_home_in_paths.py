@@ -7,7 +7,7 @@ import pytest
 import resunit
 from resunit.inference import evaluate_weights
 from resunit.inference.subjects import find_subject
-from resunit.reports import write_run_page
+from resunit.reports.run_page import write_run_page
 from resunit.reproduction.plan import make_plan
 from resunit.reproduction.report import write_report
 from resunit.training.recipe import read_recipe, with_changes

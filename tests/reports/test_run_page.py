@@ -7,8 +7,8 @@ import pytest
 
 from resunit.errors import FileFormatError, RunError
 from resunit.io.format import format_percent
-from resunit.reports import write_run_page
 from resunit.reports.confusion_figure import MOST_DRAWABLE_CLASSES
+from resunit.reports.run_page import write_run_page
 from resunit.runs.schema import Calibration, CalibrationBin, Evaluation, PropagationLine, Status, ViewError
 from tests.reports.run_records import (
     CLASSES,

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from resunit.reports import write_run_page
+from resunit.reports.run_page import write_run_page
 from tests.reports.conftest import OpenPage, Scheme
 from tests.reports.run_records import CLASSES, evaluation, write_run
 

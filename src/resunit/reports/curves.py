@@ -5,7 +5,6 @@ Both errors are on one axis. The paper's dashed lines are the training loss, on 
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
+from resunit.io.figure_bytes import encode_figure
 from resunit.io.style import BLUE, FONT, GREEN, PURPLE, RED
 from resunit.runs.read import is_finite
 from resunit.runs.schema import CurvePoint
@@ -28,6 +28,7 @@ ErrorField = Literal["train_error", "test_error"]
 COLOURS = (BLUE, RED, GREEN, PURPLE)
 PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
 CAPTION_CHARACTERS_PER_PANEL = 95
+DOTS_PER_INCH = 150
 
 
 class ErrorsAtStep(NamedTuple):
@@ -194,11 +195,7 @@ def draw_curves(plot: Plot, path: Path) -> Path:
     drawing.suptitle(plot.title, fontsize=11)
     caption = textwrap.fill(plot.caption, CAPTION_CHARACTERS_PER_PANEL * columns)
     drawing.supxlabel(caption, fontsize=7, color="#5d6770")
-    buffer = io.BytesIO()
-    # By default a PDF holds the date, and then equal plots would give different bytes.
-    metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
-    drawing.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, encode_figure(drawing, path.suffix[1:], DOTS_PER_INCH))
     return path
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from resunit.reports import write_run_page
+from resunit.reports.run_page import write_run_page
 from resunit.runs.folder import RunFolder
 from resunit.training.recipes import RECIPES
 from resunit.training.unit_of_run import draw_unit_of_run

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, Literal
 
+from resunit.io.figure_bytes import encode_figure
 from resunit.models.drawing.shapes import FONT_SIZE, Box, Polyline, Shape, Sign, Text, VectorPicture
 from resunit.models.drawing.svg import EDGE, baselines, head_of
 
@@ -20,7 +20,6 @@ EDGES = {"weight": "#2c6cb0", "norm": "#b46a00", "activation": "#2f8a4c", "other
 
 def render_with_matplotlib(picture: VectorPicture, kind: Literal["png", "pdf"]) -> bytes:
     """Return a picture as the bytes of a PNG or PDF file."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     width, height = picture.width + 2 * EDGE, picture.height + 2 * EDGE
@@ -31,12 +30,7 @@ def render_with_matplotlib(picture: VectorPicture, kind: Literal["png", "pdf"]) 
     axes.set_ylim(height - EDGE, -EDGE)
     for shape in picture.shapes:
         _add(axes, shape)
-    buffer = io.BytesIO()
-    # By default a PDF holds the date, and then equal pictures would give different bytes.
-    metadata = {"CreationDate": None} if kind == "pdf" else None
-    with rc_context({"pdf.fonttype": 42}):  # Letters stay letters, in a TrueType font.
-        figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
-    return buffer.getvalue()
+    return encode_figure(figure, kind, DOTS_PER_INCH)
 
 
 def _add(axes: Axes, shape: Shape) -> None:

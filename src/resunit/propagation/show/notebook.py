@@ -6,7 +6,8 @@ import base64
 import html
 from typing import TYPE_CHECKING
 
-from resunit.propagation.show.paper_figure import draw_paper_figure, encode_figure
+from resunit.io.figure_bytes import encode_figure
+from resunit.propagation.show.paper_figure import DOTS_PER_INCH, draw_paper_figure
 
 if TYPE_CHECKING:
     from resunit.propagation.result import Propagation
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def render_notebook(result: Propagation) -> str:
     """Return the findings and the figure as HTML."""
     findings = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in result.findings)
-    picture = base64.b64encode(encode_figure(draw_paper_figure([result]), "png")).decode()
+    picture = base64.b64encode(encode_figure(draw_paper_figure([result]), "png", DOTS_PER_INCH)).decode()
     source = f"data:image/png;base64,{picture}"
     return (
         f'<ul>{findings}</ul><img alt="measures by depth" style="max-width:42rem;width:100%" src="{source}">'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Sequence
@@ -101,10 +100,3 @@ def _set_plain_ticks(axes: Axes) -> None:
             else LogLocator(subs=(1, 2, 5), numticks=20)
         )
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def encode_figure(figure: Figure, kind: str) -> bytes:
-    """Return a figure as the content of a file of a kind: "png", "pdf" or "svg"."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH)
-    return buffer.getvalue()

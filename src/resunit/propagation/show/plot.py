@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from resunit.errors import PropagationError
 from resunit.io.atomic import write_atomically
+from resunit.io.figure_bytes import encode_figure
 from resunit.propagation.show.page import render_propagation_page
-from resunit.propagation.show.paper_figure import draw_paper_figure, encode_figure
+from resunit.propagation.show.paper_figure import DOTS_PER_INCH, draw_paper_figure
 
 if TYPE_CHECKING:
     from resunit.propagation.result import Propagation
@@ -26,7 +27,7 @@ def plot(results: Sequence[Propagation], path: Path) -> Path:
     """
     ending = path.suffix.lower()
     if ending in IMAGES:
-        content = encode_figure(draw_paper_figure(results), ending[1:])
+        content = encode_figure(draw_paper_figure(results), ending[1:], DOTS_PER_INCH)
     elif ending == ".html":
         content = render_propagation_page(results).encode()
     else:

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from resunit.io.format import escape_text
 from resunit.io.style import FONT, GREY
 from resunit.propagation.show.panels import (
     MeasurePanel,
@@ -51,7 +52,7 @@ def _figure(
     from plotly.graph_objects import Figure
 
     figure = Figure()
-    names = [f"{html.escape(junction.name)} ({junction.kind})" for junction in result.junctions]
+    names = [f"{html.escape(escape_text(junction.name))} ({junction.kind})" for junction in result.junctions]
     for line in panel.lines:
         drawn = heights(result.junctions, line, panel)
         figure.add_scatter(

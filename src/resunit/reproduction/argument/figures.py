@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
+from resunit.io.figure_bytes import encode_figure
 from resunit.io.style import COLOURS_OF_RUNS, FONT
 from resunit.reproduction.argument.formula import as_mathtext, with_indices
 from resunit.reproduction.argument.shown import Chart, Line
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PIXELS_OF_A_LEGEND_LINE = 22
 MOST_PLACES_WITH_A_TICK_EACH = 10
 HEIGHT_PIXELS = 300  # without the legend
+DOTS_PER_INCH = 110
 
 
 def interactive(chart: Chart) -> Figure:
@@ -79,10 +80,7 @@ def picture(chart: Chart) -> bytes:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(as_mathtext(chart.title), fontsize=10, loc="left")
     drawing.legend(loc="outside lower left", ncols=2, fontsize=9, frameon=False)
-    buffer = io.BytesIO()
-    # Without the version of matplotlib a picture changes only if what it shows does.
-    drawing.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
+    return encode_figure(drawing, "png", DOTS_PER_INCH)
 
 
 def _drawn(chart: Chart) -> list[tuple[Line, str, list[float | None]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from resunit.io.atomic import write_atomically
+from resunit.io.figure_bytes import encode_figure
 from resunit.reproduction.experiments.setting import setting_of
 from resunit.reproduction.figures.signal import DRAWN_MEASURES, Measured, SignalComparison
 
@@ -53,6 +53,7 @@ class SignalPanel(NamedTuple):
 BLACK, BLUE, SKY, GREEN, ORANGE, RED, PURPLE = (
     "#000000", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#cc0000", "#aa4499",
 )  # fmt: skip
+DOTS_PER_INCH = 150
 DOTS, SHORT, LONG, DASH_DOT = (0, (1, 1)), (0, (3, 2)), (0, (7, 2)), (0, (5, 2, 1, 2))
 STROKES: dict[str, dict[str, Stroke]] = {
     "Table 1: shortcuts": {
@@ -76,9 +77,7 @@ STROKES: dict[str, dict[str, Stroke]] = {
 
 def save_figure(signals: SignalComparison, path: Path) -> Path:
     """Draw the comparison into the .png `path`, and return the path. Raises WriteError."""
-    buffer = io.BytesIO()
-    draw_signals(signals).savefig(buffer, format="png", dpi=150)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, encode_figure(draw_signals(signals), "png", DOTS_PER_INCH))
     return path
 
 
