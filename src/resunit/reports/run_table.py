@@ -80,8 +80,8 @@ def _link(run: ComparedRun, page: Path | None) -> str | None:
 
 def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
     yield (
-        "The error is that of the last evaluation, the best is the lowest of all evaluations, which is optimistic "
-        "because it was chosen on the same images."
+        "The error is that of the last evaluation. The best is the lowest of all evaluations on the way; it is "
+        "optimistic, because it was chosen by the images on which it was measured."
     )
     if any(run.split == "validation" for run in runs):
         yield "Validation errors are of images that were held out of training, not of a test set."
