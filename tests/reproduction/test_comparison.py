@@ -94,9 +94,11 @@ def test_a_smoke_run_stands_in_for_cifar_10_alone() -> None:
 def test_a_figure_of_some_rows_has_the_panels_that_they_are_in() -> None:
     table = TABLES["figure3"]
     some = replace(table, rows=table.rows[:2])
-    plot = make_curves(some, recorded(runs(ORIGINAL, 70.0)))
+    halves = network("resnet110", "constant-scaling", shortcut_scale=0.5, branch_scale=0.5)
+    plot = make_curves(some, recorded(runs(ORIGINAL, 70.0), runs(halves, 80.0)))
     assert plot is not None
-    assert {curve.label for curves in plot.panels.values() for curve in curves} == {"original"}
+    assert [*plot.panels] == ["(a) scaling 0.5, 0.5"]
+    assert make_curves(table, recorded(runs(ORIGINAL, 70.0))) is None, "it compares nothing"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Training curves from records: the paper's figures."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from resunit.reports.curves import Curve, Plot
@@ -23,9 +23,11 @@ RunsByLabel = Mapping[str, Sequence[ExperimentRecord]]
 def make_curves(table: Table, records: Sequence[ExperimentRecord]) -> Plot | None:
     """Return the curves of the rows that ran, in the table's panels; None if there are none.
 
-    The curves of a panel are of one setting.
+    The curves of a panel are of one setting. A panel of which only the row ran that other panels show as well, such as
+    the original units, compares nothing and is left out.
     """
     rows = {row.id: row for row in table.rows}
+    places = Counter(name for panel in table.panels for name in panel.rows)
     panels = {}
     for panel in table.panels:
         found = {
@@ -33,6 +35,9 @@ def make_curves(table: Table, records: Sequence[ExperimentRecord]) -> Plot | Non
             for name in panel.rows
             if name in rows
         }
+        own = [rows[name].label for name in panel.rows if name in rows and places[name] == 1]
+        if not any(found[label] for label in own):
+            continue
         common = find_most_common(record for runs in found.values() for record in runs)
         panels[panel.title] = {
             label: [record for record in runs if setting_of(record) == common]
