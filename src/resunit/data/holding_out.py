@@ -1,6 +1,7 @@
 """The images of a folder that are held out of training where no split is given."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,8 +23,9 @@ def hold_out(folder: Path, images: Paths) -> tuple[Paths, Paths]:
         DataError: no class has two images, so that nothing can be held out.
     """
     train, test = {}, {}
+    prefix = os.path.join(folder, "")  # ends in a slash
     for name, paths in images.items():
-        ranked = sorted(paths, key=lambda path: _rank_of(path, folder))
+        ranked = sorted(paths, key=lambda path: _rank_of(path, prefix))
         held = set(ranked[: min(max(round(HELD_OUT_SHARE * len(paths)), 1), len(paths) - 1)])
         train[name] = [path for path in paths if path not in held]
         test[name] = [path for path in paths if path in held]
@@ -35,7 +37,7 @@ def hold_out(folder: Path, images: Paths) -> tuple[Paths, Paths]:
     return train, test
 
 
-def _rank_of(path: Path, folder: Path) -> bytes:
-    """Return a key that depends on the path within the folder and on nothing else."""
-    name = path.relative_to(folder).as_posix()
+def _rank_of(path: Path, prefix: str) -> bytes:
+    """Return a key that depends on the path below `prefix` and on nothing else."""
+    name = os.fspath(path).removeprefix(prefix)  # Path.relative_to takes 25 times as long.
     return hashlib.sha256(name.encode(errors="surrogateescape")).digest()
