@@ -78,7 +78,7 @@ HEADINGS = {
     "serving": Heading(
         "Serving",
         "Each entry computes the logits of a batch of bytes, on all cores, one batch after the other.\n"
-        "`resunit folded` is the network as `resunit predict` computes it.\n"
+        "The entry called resunit folded is the network as `resunit predict` computes it.\n"
         "ONNX Runtime and OpenVINO compute the files that `resunit export --with-preprocessing nchw` writes, "
         "in 8-bit integers those of `--int8`.\n"
         "A ratio above 1 says that resunit is faster than the faster of the two.",
