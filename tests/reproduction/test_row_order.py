@@ -47,6 +47,10 @@ def test_tau_of_a_small_example() -> None:
     assert order is not None
     # 8 pairs agree and 1 does not; 9 of the 10 pairs are apart here, and 9 in the paper.
     assert order.tau == pytest.approx((8 - 1) / math.sqrt(9 * 9))
+    assert "rows that fail" in order.sentence
+    untied = order_of([[51], [49], [60], [80], [80]], (1.0, 2.0, 3.0, 4.0, 5.0))
+    assert untied is not None
+    assert "rows that fail" not in untied.sentence
     assert order.places == {"0": (2, 1), "1": (1, 2), "2": (3, 3), "3": (4, 4), "4": (4, 4)}
 
 

@@ -99,9 +99,11 @@ class RowOrder:
             interval = "no interval, because a row has one seed"
         else:
             interval = "95 % interval {:.2f} to {:.2f}, by a bootstrap over seeds".format(*self.interval)
+        has_ties = len({published for _, published in self.places.values()}) < len(self.places)
+        ties = "; rows that fail in the paper share one place there" if has_ties else ""
         return (
             f"The order of {len(self.places)} rows by median test error agrees with the paper's by Kendall's tau-b "
-            f"of {self.tau:.2f} ({interval}); rows that fail in the paper share one place there."
+            f"of {self.tau:.2f} ({interval}){ties}."
         )
 
     def to_json(self) -> dict[str, Any]:
