@@ -19,7 +19,7 @@ OURS_SPINNING = f"{OURS}, threads spinning"
 TORCHVISION = "torchvision"
 BARE_STEP, PROGRAM = "bare step", "resunit train"
 CONVOLUTIONS = "convolutions alone"
-SERVED, ONNX_RUNTIME, OPENVINO = FOLDED, "ONNX Runtime", "OpenVINO"
+ONNX_RUNTIME, OPENVINO = "ONNX Runtime", "OpenVINO"
 CAPTURED, UNCAPTURED, OWN_LOOP = "resunit captured", "resunit uncaptured", "own loop"
 COMPILED = "resunit captured, units compiled"
 

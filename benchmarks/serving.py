@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from benchmarks.entries import ONNX_RUNTIME, OPENVINO, SERVED, Entry, Workload
+from benchmarks.entries import FOLDED, ONNX_RUNTIME, OPENVINO, Entry, Workload
 from benchmarks.infer import LATENCY_BATCH, THROUGHPUT_BATCH, prepare_our_inference, settle
 from benchmarks.processes import Prepared
 from benchmarks.records import Details
@@ -77,7 +77,7 @@ def entries_of(workload: Workload, files: ServedFiles) -> list[Entry]:
     precisions: list[OurPrecision] = ["fp32", "bf16"] if supports_bf16(CPU) else ["fp32"]
     return [
         *(
-            Entry(f"{SERVED} {each}", prepare_our_inference, (fold, *shape, each), images)
+            Entry(f"{FOLDED} {each}", prepare_our_inference, (fold, *shape, each), images)
             for each in precisions
         ),
         Entry(f"{ONNX_RUNTIME} fp32", prepare_onnx, (files.onnx, *shape), images),

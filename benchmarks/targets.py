@@ -16,7 +16,6 @@ from benchmarks.entries import (
     OURS,
     OURS_SPINNING,
     PROGRAM,
-    SERVED,
     SMALL_MODE,
 )
 from benchmarks.neighbours import BUSY_CORE, SECOND_TRAINING
@@ -149,23 +148,22 @@ def check_inference(measurements: Sequence[Measurement]) -> Iterator[TargetCheck
 def check_serving(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
     """Yield the speed of resunit over the faster of ONNX Runtime and OpenVINO, by precision."""
     for group in group_by_turns(measurements):
-        for precision in ("fp32", "bf16", "int8"):
-            others = [
-                measurement.seconds
-                for library in (ONNX_RUNTIME, OPENVINO)
-                if (measurement := group.get(f"{library} {precision}")) is not None
-            ]
-            ours, at = group.get(f"{SERVED} {precision}"), precision
-            if ours is None:  # resunit has no integers; its fastest arithmetic stands beside theirs.
-                own = [group[name] for name in (f"{SERVED} bf16", f"{SERVED} fp32") if name in group]
-                ours, at = own[0], f"{own[0].details.precision} over int8"
-            if not others:
-                continue
-            images = ours.settings.batch_size
-            speed = "latency" if images == 1 else "throughput"
-            found = Spread.of_ratios([min(turn) for turn in zip(*others, strict=True)], ours.seconds)
-            quantity = f"{ours.network}, batch {images}: {speed}, {at}, over the faster of the two"
-            yield TargetCheck(quantity, found, LEVEL if precision != "int8" else None)
+        own = {name: ours for name in ("fp32", "bf16") if (ours := group.get(f"{FOLDED} {name}")) is not None}
+        compared: list[tuple[str, str, Measurement, float | None]] = [
+            (name, name, ours, LEVEL) for name, ours in own.items()
+        ]
+        if own:  # resunit has no integers; its fastest arithmetic stands beside theirs.
+            name, ours = list(own.items())[-1]
+            compared.append(("int8", f"{name} over int8", ours, None))
+        for precision, shown, ours, target in compared:
+            names = (f"{library} {precision}" for library in (ONNX_RUNTIME, OPENVINO))
+            others = [group[name].seconds for name in names if name in group]
+            if others:
+                images = ours.settings.batch_size
+                speed = "latency" if images == 1 else "throughput"
+                quantity = f"{ours.network}, batch {images}: {speed}, {shown}, over the faster of the two"
+                found = Spread.of_ratios([min(turn) for turn in zip(*others, strict=True)], ours.seconds)
+                yield TargetCheck(quantity, found, target)
 
 
 def check_memory(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:

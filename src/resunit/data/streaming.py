@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 IMAGES_PER_PART = 32  # Evaluation's images are decoded in parts of this many.
 MAX_DECODING_PROCESSES = 8
-MAX_DECODING_PROCESSES_FOR_GPU = (
-    32  # A GPU leaves all cores to decoding, and can train on more images than eight decode.
-)
+# A GPU leaves all cores to decoding, and can train on more images than eight processes decode.
+MAX_DECODING_PROCESSES_FOR_GPU = 32
 
 EvaluationCrop = Literal["crop", "large crop", "ten crops"]
 

@@ -82,7 +82,7 @@ class Pilots:
             lines.append(
                 "Standard deviation over seeds: original ResNet-110 "
                 f"{to_two_digits(self.deviation_of_original)} points, "
-                f"{verdict} the {GREATEST_DEVIATION:g} that the scale needs"
+                f"{verdict} the {GREATEST_DEVIATION:g} of the first criterion, for three seeds"
             )
         if self.deviation is not None:
             lines.append(

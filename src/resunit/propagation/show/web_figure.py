@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import math
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from resunit.io.format import escape_text
+from resunit.io.format import escape_markup
 from resunit.io.style import FONT, GREY
 from resunit.propagation.show.panels import (
     MeasurePanel,
@@ -52,7 +51,7 @@ def _figure(
     from plotly.graph_objects import Figure
 
     figure = Figure()
-    names = [f"{html.escape(escape_text(junction.name))} ({junction.kind})" for junction in result.junctions]
+    names = [f"{escape_markup(junction.name)} ({junction.kind})" for junction in result.junctions]
     for line in panel.lines:
         drawn = heights(result.junctions, line, panel)
         figure.add_scatter(
@@ -61,7 +60,7 @@ def _figure(
             customdata=[getattr(junction, line.measure) for junction in result.junctions],
             name=line.label,
             text=names,
-            hovertemplate=f"%{{text}}<br>{html.escape(line.label)} %{{customdata:.3g}}<extra></extra>",
+            hovertemplate=f"%{{text}}<br>{escape_markup(line.label)} %{{customdata:.3g}}<extra></extra>",
             line={"color": line.colour, "width": 1.8, "dash": "dash" if line.dashed else "solid"},
             mode="lines+markers" if needs_markers(drawn) else "lines",
             marker={"size": 4},
@@ -69,7 +68,7 @@ def _figure(
     for place in stage_boundaries(result.junctions):
         figure.add_vline(place, line={"color": GREY, "width": 1, "dash": "dot"})
     if not has_heights(result.junctions, panel):
-        reason = html.escape(reason_of(panel, result.junctions) or "not measured")
+        reason = escape_markup(reason_of(panel, result.junctions) or "not measured")
         words = "<br>".join(textwrap.wrap(reason, CHARACTERS_OF_A_REASON))
         figure.add_annotation(text=words, xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False)
     if panel.axis == "logarithmic":
