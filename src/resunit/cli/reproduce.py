@@ -70,8 +70,8 @@ def reproduce(
         scale: The length of the runs: laptop (the paper's schedule in 4,000 steps, on images of 16 x 16
             pixels), smoke (a few steps on the sample), paper (64,000 steps), or eighth (8,000 steps in the
             paper's setting, for a GPU).
-        seeds: Train each row with this many seeds; by default with 3, which verdicts need, and with 1 for
-            smoke and signal.
+        seeds: Train each row with this many seeds; by default with 3, which verdicts need, with 1 for smoke
+            and signal, and at the scale laptop with 5, or 3 where these three learned nothing.
         only: Take only the rows whose id matches this shell pattern.
         jobs: Train this many runs at a time, on Ray on each machine; by default 1, and at smoke scale one for
             each core.

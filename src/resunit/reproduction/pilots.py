@@ -16,10 +16,10 @@ from resunit.reproduction.claims.quantities import is_at_chance
 from resunit.reproduction.claims.statistics import pooled_deviation, power
 from resunit.reproduction.experiments.setting import Setting, select_newest_of_each_seed, setting_of
 from resunit.reproduction.paper.networks import NetworkChoice, NetworkKey, network, network_of
+from resunit.reproduction.seeds import SEEDS_OF_A_NETWORK_THAT_LEARNS
 from resunit.runs.schema import ExperimentRecord
 
 GREATEST_DEVIATION = 0.7  # of the original ResNet-110 over seeds, in points of test error
-SEEDS_OF_A_NETWORK_THAT_LEARNS = 5  # Seeds of a network at chance hardly differ, so three of them are enough.
 ORIGINAL, PREACTIVATION = network("resnet110", "original"), network("resnet110", "full-preactivation")
 
 

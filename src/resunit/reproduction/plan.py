@@ -10,7 +10,6 @@ from typing import Any
 from resunit.errors import FileFormatError, UsageError, unknown
 from resunit.io.places import user_path
 from resunit.models.custom import add_design
-from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.comparison import OWN
 from resunit.reproduction.evidence.pool import read_pool
 from resunit.reproduction.evidence.records import read_evidence, read_records, select_newest_of_each_run
@@ -20,6 +19,7 @@ from resunit.reproduction.figures.signal import changes_for_signal
 from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.rows import Row
 from resunit.reproduction.paper.tables import TABLES, Table
+from resunit.reproduction.seeds import seeds_of_scale
 from resunit.runs.recipe_format import WITHOUT_EFFECT
 from resunit.runs.schema import ExperimentRecord
 
@@ -43,6 +43,7 @@ class Plan:
         records: a file whose records are shown in place of all others.
         signal_steps: the steps before the second measurement of the signal.
         pool: files of somebody else's records, which count beside one's own.
+        seeds_follow_rule: whether rows whose first seeds learn nothing have fewer seeds (`leave_out_seeds_at_chance`).
     """
 
     name: str
@@ -55,6 +56,7 @@ class Plan:
     records: Path | None
     signal_steps: int
     pool: tuple[Path, ...] = ()
+    seeds_follow_rule: bool = False
 
     @property
     def changes_numbers(self) -> bool:
@@ -118,7 +120,7 @@ def make_plan(
     Args:
         name: a key of `TABLES`.
         scale: a key of `SCALES`.
-        seeds: the number of seeds; None means what verdicts need, and one seed for smoke and the signal.
+        seeds: the number of seeds; None means what the scale needs (`seeds_of_scale`), and one for the signal.
         only: a shell pattern of the ids of the rows.
         data: the folder of images of the rows that name no data set; for the signal any data set.
         changes: fields of every recipe that differ from the scale's own. For the signal, `steps` is the step
@@ -138,8 +140,9 @@ def make_plan(
     out, records = user_path(out), None if records is None else user_path(records)
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; name a folder")
+    follows_rule = seeds is None
     if seeds is None:
-        seeds = 1 if scale == "smoke" or name == SIGNAL else SEEDS_FOR_A_VERDICT
+        seeds = 1 if name == SIGNAL else seeds_of_scale(scale)
     if seeds < 1:
         raise UsageError(f"--seeds must be at least 1, not {seeds}")
     table = replace(TABLES[name], rows=select_rows(name, TABLES[name], only, add))
@@ -148,7 +151,19 @@ def make_plan(
         table, changes, steps = _change_for_the_signal(
             table, scale, data, changes, shows_a_file=records is not None
         )
-    return Plan(name, table, scale, seeds, data, changes, out, records, steps, tuple(map(user_path, pool)))
+    return Plan(
+        name,
+        table,
+        scale,
+        seeds,
+        data,
+        changes,
+        out,
+        records,
+        steps,
+        tuple(map(user_path, pool)),
+        follows_rule,
+    )
 
 
 def select_rows(name: str, table: Table, only: str, add: Sequence[str]) -> tuple[Row, ...]:

@@ -1,7 +1,7 @@
 """A table, a figure or the claims of the paper: the recorded runs, the missing runs, and their training."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from resunit.reports.curves import draw_curves
 from resunit.reports.paper_comparison import PaperComparison
 from resunit.reproduction.argument.statements import statements_of
 from resunit.reproduction.claims import ClaimOutcome, judge_claims
+from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
 from resunit.reproduction.claims.later import LaterOutcome, judge_later
 from resunit.reproduction.comparison import (
     make_comparison,
@@ -36,6 +37,7 @@ from resunit.reproduction.running.board import Board
 from resunit.reproduction.running.on_ray import RayTasks
 from resunit.reproduction.running.run_times import seconds_of_runs
 from resunit.reproduction.running.runner import LocalProcesses, perform_all
+from resunit.reproduction.seeds import leave_out_seeds_at_chance
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.devices import free_memory, resolve_device
 
@@ -48,6 +50,7 @@ def train_missing(
 ) -> list[Experiment]:
     """Train all runs of the plan to their end, and return them; runs that ended earlier are not run again.
 
+    Where nobody said how many seeds, the first three of all rows come first, and tell which rows need more.
     Where all runs are recorded in another precision than this machine's, and none was asked for, nothing is run.
 
     Args:
@@ -68,6 +71,13 @@ def train_missing(
     """
     if plan.records is not None:
         raise UsageError("--records only shows a file; leave it out to train")
+    if plan.seeds_follow_rule and plan.seeds > SEEDS_FOR_A_VERDICT:
+        first = replace(plan, seeds=SEEDS_FOR_A_VERDICT)
+        _train(first, jobs=jobs, on=on, address=address, quiet=quiet)
+    return _train(plan, jobs=jobs, on=on, address=address, quiet=quiet)
+
+
+def _train(plan: Plan, *, jobs: int | None, on: str, address: str | None, quiet: bool) -> list[Experiment]:
     jobs, threads = threads_of_run(plan, jobs)
     if plan.scale != "smoke" and _is_recorded_in_another_precision(plan):
         return []
@@ -76,6 +86,11 @@ def train_missing(
     )
     if not wanted:
         raise UsageError(f"{plan.name}: nothing to run, because the data of its rows are not on this machine")
+    if plan.seeds_follow_rule:
+        asked = {
+            (run.row.id, run.recipe.seed) for run in leave_out_seeds_at_chance(plan.runs(), plan.evidence())
+        }
+        wanted = [experiment for experiment in wanted if (experiment.row, experiment.seed) in asked]
     device = resolve_device(wanted[0].typed_recipe.device)
     before = [record for record in select_records(wanted, plan.evidence()) if has_ended(record)]
     pooled = {record.identity for record in plan.pooled}
@@ -243,6 +258,8 @@ def _reproduction(
 def plan_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
     """Return the planned runs, in the precision that was asked for or else in which most are recorded."""
     planned = plan.runs()
+    if plan.seeds_follow_rule:
+        planned = leave_out_seeds_at_chance(planned, evidence)
     return planned if "precision" in plan.changes else take_recorded_precision(planned, evidence)
 
 
