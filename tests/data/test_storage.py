@@ -109,7 +109,7 @@ def test_a_damaged_manifest_is_named(content: bytes | None, stored: tuple[Path, 
         (folder / "manifest.json").unlink()
     else:
         (folder / "manifest.json").write_bytes(content)
-    with pytest.raises(DataError, match=r"manifest\.json: .*; run `resunit data fetch"):
+    with pytest.raises(DataError, match=r"manifest\.json: .*`resunit data fetch"):
         read_stored(folder, cifar)
     assert not check_stored(folder, cifar)[0].ok
 
@@ -142,7 +142,7 @@ def test_the_sample_is_real_balanced_and_sound() -> None:
 def test_an_altered_sample_is_named(tmp_path: Path) -> None:
     shutil.copytree(FOLDER, tmp_path / "sample")
     alter(tmp_path / "sample" / "train_2.bin")
-    with pytest.raises(DataError, match=r"train_2\.bin: .*; reinstall resunit"):
+    with pytest.raises(DataError, match=r"train_2\.bin: "):
         read_stored(tmp_path / "sample", SAMPLE)
 
 

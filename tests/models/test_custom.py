@@ -1,5 +1,6 @@
 """Designs of a user's own: the worked example, and what is refused."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -13,7 +14,7 @@ from torch import nn
 
 from resunit import add_design, create_model
 from resunit.errors import FileFormatError, UsageError
-from resunit.models.custom import source_digest
+from resunit.models.design_source import DesignSource, source_of
 from resunit.models.designs import DESIGNS
 from resunit.models.weights import read_weights
 from resunit.ops.activation_checkpointing import enable_activation_checkpointing
@@ -181,10 +182,10 @@ def test_an_own_shortcut_can_be_run_alone(my_units: Callable[..., Path]) -> None
         select_rows("table1", TABLES["table1"], "SqueezeShortcu", [EXAMPLE])
 
 
-def test_the_digest_of_an_own_design_is_that_of_its_file(my_units: Callable[..., Path]) -> None:
-    my_units(BLOCKS[0])
+def test_the_source_of_an_own_design_is_its_file(my_units: Callable[..., Path]) -> None:
+    file = my_units(BLOCKS[0])
     add_design(EXAMPLE)
-    assert len(source_digest(EXAMPLE)) == 64
+    assert source_of(EXAMPLE) == DesignSource("my_units.py", hashlib.sha256(file.read_bytes()).hexdigest())
 
 
 HEAD = "import torch\nfrom torch import nn\n"

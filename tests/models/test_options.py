@@ -49,7 +49,6 @@ def test_every_option_is_described_in_a_sentence() -> None:
         ("gate_bias", "-6"),
         ("inverted_dropout", 1),
         ("shortcut_option", "E"),
-        ("gate_bais", -6),
     ],
 )
 def test_a_wrong_option_is_named(name: str, value: object) -> None:

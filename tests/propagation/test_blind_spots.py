@@ -347,12 +347,9 @@ def test_a_checkpoint_around_everything_is_what_hides_it(identifiers: bool) -> N
             return checkpoint(self.units, self.table(x) if identifiers else x, use_reentrant=True)
 
     inputs = torch.randint(0, 10, (2, 5)) if identifiers else torch.randn(2, 8)
-    with pytest.raises(PropagationError) as refusal:
+    named = r"Checkpointed .* 2 .*units\.0, units\.1 .*use_reentrant=False$"
+    with pytest.raises(PropagationError, match=named):
         Instrument(Checkpointed()).detect(inputs)
-    assert str(refusal.value) == (
-        "no junction of Checkpointed could be measured: 2 additions in units.0, units.1 ran without gradients "
-        "(re-entrant checkpointing): what they join was not seen; use checkpointing with use_reentrant=False"
-    )
 
 
 class Stem(nn.Module):
@@ -444,8 +441,7 @@ class Dirac(nn.Module):
 @pytest.mark.parametrize("spelling", ["identity", "factors"])
 def test_a_shortcut_inside_a_weight_is_named(spelling: str) -> None:
     images = torch.randn(2, 8, 6, 6)
-    sentence = "2 junctions in 0, 1 could not be measured, because the shortcut is inside the weight"
-    with pytest.raises(PropagationError, match=sentence):
+    with pytest.raises(PropagationError, match=r" 2 .* 0, 1 .*weight"):
         measure(nn.Sequential(Dirac(spelling), Dirac(spelling)), images)
     unit = resunit.ResidualUnit(nn.Conv2d(8, 8, 3, padding=1))
     beside = measure(nn.Sequential(unit, Dirac(spelling)), images)

@@ -35,8 +35,8 @@ def test_something_that_is_no_network() -> None:
 
 
 def test_inputs_of_the_wrong_shape_or_kind() -> None:
-    refused(r"inputs of shape \(2, 5\) float32", model(), torch.randn(2, 5))
-    refused("inputs of shape none", model(), ())
+    refused(r"inputs .*\(2, 5\) float32", model(), torch.randn(2, 5))
+    refused("inputs .*none", model(), ())
 
 
 def test_numpy_arrays() -> None:
@@ -46,10 +46,10 @@ def test_numpy_arrays() -> None:
 
     array, classes = X.numpy(), torch.zeros(2).long().numpy()
     for inputs in (array, [array], {"input": array}):
-        refused("inputs with torch.from_numpy", model(), inputs)
-    refused("inputs with torch.from_numpy", AsksForDimensions(), array)
+        refused("inputs .*torch.from_numpy", model(), inputs)
+    refused("inputs .*torch.from_numpy", AsksForDimensions(), array)
     for loss in (None, nn.functional.cross_entropy):
-        refused("targets with torch.from_numpy", model(), X, classes, loss)
+        refused("targets .*torch.from_numpy", model(), X, classes, loss)
 
 
 def test_arrays_that_the_network_and_the_loss_take_are_no_obstacle() -> None:
@@ -85,12 +85,12 @@ def test_inputs_whose_tensors_are_not_seen() -> None:
         def forward(self, batch: Batch) -> Tensor:
             return self.unit(batch.images)
 
-    refused("tensor of the inputs", Unpacks(), Batch())
+    refused("inputs", Unpacks(), Batch())
 
 
 def test_losses_that_are_no_scalars() -> None:
     refused(r"loss .*\(2, 8\).*\.mean\(\)", model(), loss=lambda y, _: y)
-    refused("loss is float", model(), loss=lambda y, _: y.sum().item())
+    refused("loss .*float", model(), loss=lambda y, _: y.sum().item())
     refused(r"torch\.no_grad", model(), loss=lambda y, _: y.detach().sum())
 
 
@@ -101,7 +101,7 @@ def test_targets_without_a_default_loss() -> None:
         targets=torch.randn(2, 8),
     )
     refused(
-        r"targets of shape \(3,\).* \(2, 8\)",
+        r"targets .*\(3,\).* \(2, 8\)",
         model(),
         targets=torch.zeros(3).long(),
     )
@@ -109,7 +109,7 @@ def test_targets_without_a_default_loss() -> None:
 
 def test_targets_beyond_the_classes() -> None:
     for classes in ([0, 8], [-1, 0]):
-        refused("8 classes, 0 to 7", model(), targets=torch.tensor(classes))
+        refused(" 8 .*0 .*7", model(), targets=torch.tensor(classes))
 
 
 def test_a_backward_pass_that_does_not_exist() -> None:
@@ -157,7 +157,7 @@ def test_a_checkpoint_that_computes_other_shapes_again() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return checkpoint(self.part, self.unit(x), use_reentrant=False)
 
-    refused("measure without checkpointing", Alternates())
+    refused("checkpoint", Alternates())
 
 
 def test_a_reentrant_checkpoint_behind_a_junction() -> None:
@@ -213,7 +213,7 @@ def test_compiled_and_scripted_networks() -> None:
 def test_inference_mode() -> None:
     network = model()
     with torch.inference_mode():
-        refused("measure .*inference mode", network)
+        refused("inference mode", network)
         inputs, made_there = torch.randn(2, 8), model()
     refused(r"tensor\.clone\(\)", network, inputs)
     refused(r"tensor\.clone\(\)", made_there)

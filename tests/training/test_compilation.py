@@ -126,7 +126,7 @@ def test_a_network_without_units_is_compiled_as_a_whole(graphs: list[torch.fx.Gr
 
 
 def test_several_processes_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"^compile works in one process only; leave out --compile"):
+    with pytest.raises(UsageError, match=r"^compile .*--compile"):
         check_compiler(Distributed(0, 2, CPU))
 
 
@@ -136,9 +136,7 @@ def test_a_machine_without_a_compiler_is_told_so_in_one_line() -> None:
 
     with (
         config.patch({"cpp.cxx": ("no-such-compiler",), "force_disable_caches": True}),
-        pytest.raises(
-            UsageError, match=r"^torch.compile does not work here on cpu: .*leave out --compile$"
-        ) as raised,
+        pytest.raises(UsageError, match=r"^torch\.compile .*cpu.*--compile$") as raised,
     ):
         check_compiler(Distributed(0, 1, CPU))
     assert "\n" not in str(raised.value)

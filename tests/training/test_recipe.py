@@ -15,6 +15,7 @@ from torch import nn
 from resunit.errors import FileFormatError, RunError, UsageError
 from resunit.io.fields import docstrings_of, topic_of
 from resunit.runs.folder import RunFolder
+from resunit.training.loop import train
 from resunit.training.recipe import (
     FIELDS,
     Recipe,
@@ -166,8 +167,13 @@ def test_model_options_are_changed_by_name_and_taken_away_by_none() -> None:
 def test_a_design_of_the_users_own_takes_any_option() -> None:
     recipe = with_changes(named_recipe("paper"), {"design": "mine:Squeeze", "reduction": 4})
     assert recipe.model_options == {"reduction": 4}
-    with pytest.raises(UsageError, match="reduction"):
-        replace(recipe, design="original")
+
+
+def test_an_option_of_another_design_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    recipe = with_changes(named_recipe("paper"), {"data": "cifar10-sample", "gate_bias": -3.0})
+    with pytest.raises(UsageError, match="gate_bias"):
+        train(recipe, out=tmp_path / "run")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_recipe_keeps_its_own_model_options() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 import resunit
 from resunit.models.designs import DESIGNS
+from resunit.training.page import draw_unit_of_run
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
-from resunit.training.unit_of_run import draw_unit_of_run
 from tests.models.drawing.pictures import texts
 
 

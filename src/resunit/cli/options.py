@@ -14,8 +14,9 @@ from cyclopts import App, Group, Parameter, Token
 
 from resunit.cli.unknown_options import option_name, option_names, unknown_options
 from resunit.io.fields import allowed_values, check_value, docstrings_of, is_optional, plain_kind, topic_of
+from resunit.models.design_source import is_own_design
 from resunit.models.options import DESCRIPTIONS, OPTIONS
-from resunit.training.recipe import FIELDS, Recipe, is_own_design
+from resunit.training.recipe import FIELDS, Recipe
 
 # Where pydantic is imported, cyclopts lets it check defaults too: it takes this text as text and as a boolean.
 NOT_GIVEN: Any = type("NotGiven", (str,), {"__repr__": lambda _: "not given"})("no")
@@ -84,7 +85,7 @@ def own_design_options(design: str | None, given: Mapping[str, str | None], comm
         UsageError: the design cannot be imported, or it has no such option.
     """
     defaults: Mapping[str, object] = {}
-    if design is not None and is_own_design(design):
+    if is_own_design(design):
         from resunit.models.custom import add_design
 
         defaults = add_design(design).options

@@ -4,8 +4,8 @@ import warnings
 from pathlib import Path
 
 from resunit.errors import FileFormatError, UsageError
+from resunit.models.design_source import is_own_design, source_of
 from resunit.runs.folder import RunFolder
-from resunit.training.recipe import is_own_design
 
 
 class ChangedDesign(UserWarning):
@@ -22,7 +22,7 @@ def import_design(design: str | None, origin: Path) -> None:
     Raises:
         FileFormatError: the design cannot be imported; the message names the module and what to do.
     """
-    if design is None or not is_own_design(design):
+    if not is_own_design(design):
         return
     from resunit.models.custom import add_design
 
@@ -41,7 +41,6 @@ def import_design_of(source: Path) -> None:
     Raises:
         FileFormatError: the weights file is damaged or foreign, or the design cannot be imported.
     """
-    from resunit.models.custom import source_digest
     from resunit.models.registry import HUB_WEIGHTS
     from resunit.models.weights import read_design
 
@@ -53,7 +52,7 @@ def import_design_of(source: Path) -> None:
         return
     recorded = read_design(path)
     import_design(recorded.name, path)
-    if recorded.source is not None and source_digest(recorded.name) != recorded.source.sha256:
+    if recorded.source is not None and source_of(recorded.name).sha256 != recorded.source.sha256:
         warnings.warn(
             f"{path}: {recorded.source.file} has changed since these weights were trained, so the network may be "
             "another one",

@@ -15,7 +15,6 @@ from resunit.data.loading import (
     load_judged,
     noise_like,
     stream,
-    stream_judged,
     verify,
 )
 from resunit.data.normalisation import Normalisation
@@ -50,6 +49,5 @@ __all__ = [
     "read_images",
     "show",
     "stream",
-    "stream_judged",
     "verify",
 ]

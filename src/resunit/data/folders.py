@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Generic, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,12 +25,12 @@ SAMPLED_IMAGES = 64  # Their sizes decide the default image size.
 
 
 @dataclass(frozen=True)
-class JudgedImages(Generic[S]):
+class JudgedImages:
     """Images that a trained network is judged on."""
 
     name: str
     """A known name, such as "cifar10", or the path of a folder."""
-    images: S
+    images: Split | StreamedSplit
     split_name: Literal["test", "validation"] = "test"
     notes: tuple[str, ...] = ()
     """What a user should know about the images, as in `Dataset`."""
@@ -116,17 +116,19 @@ def read_judged_folder(
     folder: Path,
     classes: Sequence[str],
     image_size: int,
-    progress: bool = True,
     *,
+    streamed: bool = False,
+    progress: bool = True,
     trained_on: Path | None = None,
     skip_broken: int = 0,
-) -> JudgedImages[Split]:
-    """Return the images of a folder that a trained network is judged on, in memory: all of a folder of classes.
+) -> JudgedImages:
+    """Return the images of a folder that a trained network is judged on: all of a folder of classes.
 
     Args:
         folder: holds <class>/<image>, or test/<class>/<image>, which is preferred to val/<class>/<image>.
         classes: the classes that the network knows; the folder may lack some of them.
-        image_size: the side in pixels that all images get.
+        image_size: the side in pixels that all images get, or that streamed images are cropped to.
+        streamed: whether the images stay on disk.
         progress: whether progress is shown on stderr.
         trained_on: the folder that the network was trained on, if there is one. A note says how many of the
             judged images are among those that it gives to train on.
@@ -136,51 +138,27 @@ def read_judged_folder(
         DataError: the folder has no such layout or another class, too many images are not readable, or the memory
             does not suffice.
     """
-    layout, notes = _find_judged(folder, classes)
-    files = _sort_by_path(layout.images, classes)
-    _check_memory(folder, len(files), image_size)
-    decoded = decode_all(files, image_size, skip_broken=skip_broken, progress=progress)
-    kept = _select_kept(0, len(files), decoded.broken)
-    split = Split(decoded.images, _labels(layout.images, classes)[kept])
-    notes += (*decoded.remarks.describe().values(), *_describe_skipped(decoded.broken))
-    return _note_trained(folder, layout, split, [files[index] for index in kept.tolist()], trained_on, notes)
-
-
-def stream_judged_folder(
-    folder: Path,
-    classes: Sequence[str],
-    image_size: int,
-    progress: bool = True,
-    *,
-    trained_on: Path | None = None,
-    skip_broken: int = 0,
-) -> JudgedImages[StreamedSplit]:
-    """Return what `read_judged_folder` does for images that stay on disk."""
     root = folder.resolve()
-    layout, notes = _find_judged(root, classes)
-    files = _sort_by_path(layout.images, classes)
+    layout, notes = _find_judged(root if streamed else folder, classes)
+    files, labels = _sort_by_path(layout.images, classes), _labels(layout.images, classes)
     broken: dict[int, DataError] = {}
-    if skip_broken:
-        broken = find_broken(root, files, scaled_side(image_size, 8), skip_broken, progress)
-    split = StreamedSplit(root, _encode(files), _labels(layout.images, classes), image_size)
-    kept = _select_kept(0, len(files), broken)
-    notes += (*_describe_skipped(broken),)
-    return _note_trained(
-        folder, layout, split[kept], [files[index] for index in kept.tolist()], trained_on, notes
-    )
-
-
-def _note_trained(
-    folder: Path,
-    layout: JudgedLayout,
-    split: S,
-    files: list[Path],
-    trained_on: Path | None,
-    notes: tuple[str, ...],
-) -> JudgedImages[S]:
-    if trained_on is not None and (trained := _count_trained(files, trained_on)):
-        notes += (f"{folder}: the network was trained on {trained:,} of these {len(files):,} images",)
-    return JudgedImages(str(folder.resolve()), split, layout.split, notes)
+    if streamed:
+        if skip_broken:
+            broken = find_broken(root, files, scaled_side(image_size, 8), skip_broken, progress)
+        kept = _select_kept(0, len(files), broken)
+        images = StreamedSplit(root, _encode(files), labels, image_size)[kept]
+    else:
+        _check_memory(folder, len(files), image_size)
+        decoded = decode_all(files, image_size, skip_broken=skip_broken, progress=progress)
+        broken = decoded.broken
+        kept = _select_kept(0, len(files), broken)
+        images = Split(decoded.images, labels[kept])
+        notes += tuple(decoded.remarks.describe().values())
+    notes += tuple(_describe_skipped(broken))
+    judged = [files[index] for index in kept.tolist()]
+    if trained_on is not None and (trained := _count_trained(judged, trained_on)):
+        notes += (f"{folder}: the network was trained on {trained:,} of these {len(judged):,} images",)
+    return JudgedImages(str(root), images, layout.split, notes)
 
 
 def _count_trained(files: list[Path], trained_on: Path) -> int:

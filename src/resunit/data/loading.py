@@ -13,13 +13,7 @@ from resunit.data.cifar.fetching import fetch_cifar
 from resunit.data.cifar.sample import FOLDER, SAMPLE
 from resunit.data.cifar.storage import FileCheck, check_stored, is_stored, read_stored
 from resunit.data.dataset import Dataset, Split
-from resunit.data.folders import (
-    JudgedImages,
-    read_folder,
-    read_judged_folder,
-    stream_folder,
-    stream_judged_folder,
-)
+from resunit.data.folders import JudgedImages, read_folder, read_judged_folder, stream_folder
 from resunit.data.streaming import StreamedSplit
 from resunit.errors import DataError, UsageError, unknown
 from resunit.io.places import data_root, user_path
@@ -137,17 +131,19 @@ def load_judged(
     classes: Sequence[str],
     image_size: int,
     *,
+    streamed: bool = False,
     progress: bool = True,
     trained_on: Path | None = None,
     skip_broken: int = 0,
-) -> JudgedImages[Split]:
-    """Return the images, in memory, that a trained network is judged on.
+) -> JudgedImages:
+    """Return the images that a trained network is judged on.
 
     Args:
-        name: as for `load`. Of a folder of classes all images are judged; of one with splits its test images,
-            else its validation images.
+        name: as for `load`, or as for `stream`. Of a folder of classes all images are judged; of one with splits its
+            test images, else its validation images.
         classes: the classes that the network knows. A folder may lack some of them.
-        image_size: the side in pixels that the images of a folder get.
+        image_size: the side in pixels that the images of a folder get, or that streamed images are cropped to.
+        streamed: whether the images stay on disk.
         progress: whether progress is shown on stderr.
         trained_on: the folder that the network was trained on, if there is one. A note says how many of the
             judged images are among those that it gives to train on.
@@ -157,12 +153,13 @@ def load_judged(
         UsageError: the name is unknown, or `image_size` does not fit the data set.
         DataError: the data cannot be fetched or read, or have other classes.
     """
-    if name not in KNOWN:
+    if streamed or name not in KNOWN:
         return read_judged_folder(
-            named_folder(name),
+            _streamable(name) if streamed else named_folder(name),
             classes,
             image_size,
-            progress,
+            streamed=streamed,
+            progress=progress,
             trained_on=trained_on,
             skip_broken=skip_broken,
         )
@@ -172,22 +169,6 @@ def load_judged(
             f"{name}: its classes are not those of the network; give --data with the network's classes"
         )
     return JudgedImages(dataset.name, dataset.test)
-
-
-def stream_judged(
-    name: str,
-    classes: Sequence[str],
-    image_size: int,
-    *,
-    progress: bool = True,
-    trained_on: Path | None = None,
-    skip_broken: int = 0,
-) -> JudgedImages[StreamedSplit]:
-    """Return what `load_judged` does for a folder of images that stay on disk."""
-    folder = _streamable(name)
-    return stream_judged_folder(
-        folder, classes, image_size, progress, trained_on=trained_on, skip_broken=skip_broken
-    )
 
 
 def fetch(

@@ -16,13 +16,10 @@ from torch import Tensor, nn
 from resunit.data import (
     JudgedImages,
     Normalisation,
-    Split,
-    StreamedSplit,
     centre,
     load_judged,
     read_images,
     stream,
-    stream_judged,
 )
 from resunit.data import load as load_data
 from resunit.data.image_files import Unreadable, named_images
@@ -229,9 +226,7 @@ class Classifier:
         return dataset
 
     @isolated_process_state()
-    def load_judged(
-        self, name: str | None = None, *, progress: bool = False
-    ) -> JudgedImages[Split | StreamedSplit]:
+    def load_judged(self, name: str | None = None, *, progress: bool = False) -> JudgedImages:
         """Return the images of a data set that the network is judged on, prepared as it was trained.
 
         Without a name, these are the images that training judged it on. Of a folder of classes they are all
@@ -251,12 +246,12 @@ class Classifier:
         if name is None:
             dataset = self.load_dataset(progress=progress)
             return JudgedImages(dataset.name, dataset.test, dataset.split_name, dataset.notes)
-        load_images = stream_judged if self.is_streamed else load_judged
         own = self.file.result.get("data")
-        return load_images(
+        return load_judged(
             name,
             self.classes,
             self.image_size,
+            streamed=self.is_streamed,
             progress=progress,
             trained_on=Path(own) if isinstance(own, str) and Path(own).is_absolute() else None,
             skip_broken=self._skip_broken(name),

@@ -17,6 +17,7 @@ from resunit.inference.classifier import load as load_classifier
 from resunit.inference.exported import ExportedNetwork
 from resunit.io.places import user_path
 from resunit.models.custom import add_design
+from resunit.models.design_source import is_own_design
 from resunit.models.network import build
 from resunit.models.registry import network_spec
 from resunit.models.user_code import failure, import_object
@@ -81,7 +82,7 @@ def find_subject(
         if design is not None or options:
             raise UsageError("design and options are stored with the weights; leave them out")
         return _from_run(path, data, batch_size, seed)
-    if design is not None and ":" in design:
+    if is_own_design(design):
         add_design(design)
     return _from_name(target, design, options or {}, data, batch_size, seed)
 

@@ -1,10 +1,7 @@
 """Designs of the user's own: a class in the user's file becomes a row beside the paper's."""
 
-import hashlib
 import inspect
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -41,18 +38,6 @@ def add_design(name: str) -> Design:
         else:
             raise UsageError(f"{name} is neither a torch.nn.Module class nor a resunit.models.designs.Design")
     return DESIGNS[name]
-
-
-def source_digest(name: str) -> str:
-    """Return the SHA-256, in hexadecimal, of the file of an added design; a run's numbers depend on the file.
-
-    Raises:
-        UsageError: the module of the design has no file.
-    """
-    file = sys.modules[name.partition(":")[0]].__file__
-    if file is None:
-        raise UsageError(f"{name} is in a folder without code of its own; name the module in a file")
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def _shortcut_design(name: str, shortcut: Callable[..., nn.Module]) -> Design:

@@ -14,6 +14,7 @@ from functools import partial
 from torch import nn
 
 from resunit.errors import UsageError, unknown
+from resunit.models.design_source import is_own_design
 from resunit.models.residual_unit import (
     BN_AFTER_ADDITION,
     FULL_PREACTIVATION,
@@ -146,7 +147,7 @@ def stochastic_depth(parts: UnitParts, final_survival: float = 0.5) -> nn.Module
 
 def unknown_design(name: str) -> UsageError:
     """Return the error for a design that is not known; a name alone never imports code."""
-    if ":" in name:
+    if is_own_design(name):
         return UsageError(f"design {name!r} is code of your own; resunit.add_design({name!r}) imports it")
     return unknown("design", name, DESIGNS)
 

@@ -6,7 +6,6 @@ signature of the design that has the option (models/designs.py), or in the netwo
 
 from typing import Annotated, Any, Literal, TypedDict
 
-from resunit.errors import unknown
 from resunit.io.fields import (
     FINITE,
     SHARE,
@@ -60,12 +59,15 @@ OPTIONS: dict[str, Any] = CONVENTIONS | DESIGN_OPTIONS
 DESCRIPTIONS: dict[str, str] = docstrings_of(Conventions) | docstrings_of(DesignOptions)
 
 
-def check_option(name: str, value: object) -> Any:
+def check_option(name: str, value: object, own_kind: Any = Any) -> Any:
     """Return `value` as the type of the option `name`: whole numbers become floats where a float is due.
 
+    Args:
+        name: the option.
+        value: its value.
+        own_kind: the type of the value if `name` is an option of a design of the user's own, which no table knows.
+
     Raises:
-        UsageError: there is no such option, or the value is ill-typed, out of its range or no choice.
+        UsageError: the value is ill-typed, out of its range or no choice.
     """
-    if name not in OPTIONS:
-        raise unknown("model option", name, OPTIONS)
-    return check_value(name, value, OPTIONS[name])
+    return check_value(name, value, OPTIONS.get(name, own_kind))

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from resunit.errors import FileFormatError, UsageError, unknown
-from resunit.io.fields import check_fields, check_value
+from resunit.io.fields import check_fields
 from resunit.io.places import IMAGENET_WEIGHTS, imagenet_weights, user_path
 from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
-from resunit.models.options import CONVENTIONS, DESIGN_OPTIONS, check_option
+from resunit.models.options import CONVENTIONS, check_option
 from resunit.models.weights import WeightsFile, read_weights
 from resunit.runs.folder import RunFolder
 
@@ -168,7 +168,7 @@ def check_options(design: str, options: dict[str, Any]) -> dict[str, Any]:
     for key in options:
         if key not in known:
             raise _unknown_option(design, key)
-    return known | {key: _check(key, value, type(known[key])) for key, value in options.items()}
+    return known | {key: check_option(key, value, type(known[key])) for key, value in options.items()}
 
 
 def _unknown_option(design: str, option: str) -> UsageError:
@@ -179,11 +179,6 @@ def _unknown_option(design: str, option: str) -> UsageError:
     return UsageError(
         f"unknown option of design {design!r}: {option!r}; it is one of the design {' or '.join(having)}"
     )
-
-
-def _check(name: str, value: object, kind: type) -> object:
-    """Return the value of an option; options of a design of the user's own have a type and no range."""
-    return check_option(name, value) if name in DESIGN_OPTIONS else check_value(name, value, kind)
 
 
 def create_model(

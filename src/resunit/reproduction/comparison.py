@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from resunit.models.design_source import is_own_design
 from resunit.reports.paper_comparison import ComparisonRow, PaperComparison, RowOrder, VerdictRow
 from resunit.reproduction.claims import ClaimOutcome
 from resunit.reproduction.claims.choosing import SEEDS_FOR_A_VERDICT
@@ -22,7 +23,6 @@ from resunit.reproduction.paper.rows import Row
 from resunit.reproduction.paper.tables import RECIPE_OF_ROW, Table
 from resunit.reproduction.row_order import find_order
 from resunit.runs.schema import ExperimentRecord
-from resunit.training.recipe import is_own_design
 
 OWN = "your own"
 """The remark of a row of the user's own."""

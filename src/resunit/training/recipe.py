@@ -21,6 +21,7 @@ from resunit.io.fields import (
     to_json,
 )
 from resunit.io.places import user_path
+from resunit.models.design_source import is_own_design
 from resunit.models.options import NETWORK, OPTIONS, check_option
 from resunit.runs.folder import RunFolder
 from resunit.runs.recipe_format import RECIPE_FORMAT, upgrade_recipe
@@ -210,7 +211,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        object.__setattr__(self, "model_options", _check_options(self.design, self.model_options))
+        # Which options there are depends on the design, which is known where the network is built (models/registry.py).
+        options = {name: check_option(name, value) for name, value in self.model_options.items()}
+        object.__setattr__(self, "model_options", options)
         _check_together(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -284,18 +287,6 @@ def read_stored_recipe(folder: RunFolder) -> Recipe:
         FileFormatError: its recipe.json is of a newer format or damaged.
     """
     return recipe_from_json(folder.read_recipe(), str(folder.recipe))
-
-
-def is_own_design(design: str | None) -> bool:
-    """Return whether `design` is the user's own, MODULE:CLASS, whose options no table knows."""
-    return design is not None and ":" in design
-
-
-def _check_options(design: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `options` with checked values; a design of the user's own checks its own where it is built."""
-    if is_own_design(design):
-        return dict(options)
-    return {name: check_option(name, value) for name, value in options.items()}
 
 
 def _check_together(recipe: Recipe) -> None:

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from resunit.models.design_source import is_own_design
 from resunit.training.batches import Feed, GhostBatch
 from resunit.training.captured_work import CapturedWork
 from resunit.training.compilation import CompiledUnits
 from resunit.training.ghost_batch_norm import count_ghost_batches, set_momentum
 from resunit.training.precision import autocast
-from resunit.training.recipe import is_own_design
 from resunit.training.setup import TrainingSetup
 from resunit.training.totals import StepTotals
 

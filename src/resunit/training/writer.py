@@ -9,7 +9,7 @@ from typing import TypeAlias
 from resunit.data import StreamedSplit
 from resunit.errors import RunError, UsageError
 from resunit.io.fields import to_json
-from resunit.models.design_source import source_of
+from resunit.models.design_source import is_own_design, source_of
 from resunit.models.drawing import render_unit
 from resunit.models.weights import with_current_names, write_weights, write_weights_of_module
 from resunit.runs.folder import RunFolder
@@ -18,7 +18,6 @@ from resunit.training.checkpoints import Checkpoint, find_newest_checkpoint, sav
 from resunit.training.environment import describe_environment
 from resunit.training.evaluation import Predictions, ViewPredictions
 from resunit.training.page import write_page
-from resunit.training.recipe import is_own_design
 from resunit.training.result import describe_evaluation, describe_result
 from resunit.training.setup import TrainingSetup
 from resunit.training.state import TrainingState

@@ -9,6 +9,7 @@ from torch import nn
 
 from resunit.errors import UsageError, unknown
 from resunit.models.custom import add_design
+from resunit.models.design_source import is_own_design
 from resunit.models.designs import DESIGNS, Design
 from resunit.models.drawing.draw import NETWORK_OF_DESIGNS
 from resunit.models.registry import NETWORKS, create_model
@@ -41,15 +42,14 @@ def network_to_draw(name: str, design: str | None, options: Mapping[str, Any]) -
         model, design = NETWORK_OF_DESIGNS, name
     else:
         raise unknown("model or design", name, [*NETWORKS, *DESIGNS])
-    if design is not None and ":" in design:
+    if is_own_design(design):
         add_design(design)
     return network_without_weights(model, design, options)
 
 
 def network_without_weights(model: str, design: str | None, options: Mapping[str, Any]) -> nn.Module:
     """Return a network whose modules are looked at; only code of the user's own may need real weights."""
-    own = design is not None and ":" in design
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if own else "meta"):
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if is_own_design(design) else "meta"):
         return create_model(model, design=design, **options)
 
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,6 +42,34 @@ class Addition:
     sum: Node
     overwritten: int | None
     is_in_order: bool
+
+
+class _Taken(NamedTuple):
+    """What a call takes, as it is before the call.
+
+    Attributes:
+        addends: the two addends, if the call adds.
+        edges: the edges of each addend.
+        hidden: for each addend without gradients, what it was computed from.
+        adds_zeros: whether the call adds zeros, and so leaves a value as it is.
+        first: the first argument, if it is a tensor; the call may overwrite it.
+        edge_of_first: its edge.
+        identifiers: the integer inputs among the tensors, and what is computed from them without gradients.
+        constants: the calls that made the constants among the tensors.
+        made_at: the calls that made of the inputs, without gradients, others of the tensors.
+        origin: what the results come from, if they may have no gradients.
+    """
+
+    addends: Addends | None
+    edges: tuple[list[Edge], list[Edge]]
+    hidden: tuple[Origin | None, Origin | None]
+    adds_zeros: bool
+    first: Tensor | None
+    edge_of_first: Edge | None
+    identifiers: list[Tensor]
+    constants: frozenset[CallSite]
+    made_at: set[CallSite]
+    origin: Origin | None
 
 
 class ForwardRecorder:
@@ -95,54 +123,44 @@ class ForwardRecorder:
 
     def on_call(self, site: CallSite, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Call the function, record its result, and return it."""
-        addends = addends_of(site.function, args, kwargs)
-        edges = (_edges_of(addends[0]), _edges_of(addends[1])) if addends else ([], [])
-        hidden = (self._origin_of(addends[0]), self._origin_of(addends[1])) if addends else (None, None)
-        is_unchanged = adds_zero(site.function, args) or (
-            addends is not None and site.function in ADDITIONS and _adds_zeros(addends, edges, hidden)
-        )
-        first = args[0] if args and isinstance(args[0], Tensor) else None
-        edge_before = _edge_of(first) if first is not None else None
-        taken = list(tensors_in((args, kwargs)))
-        identifiers = [tensor for tensor in taken if id(tensor) in self._identifiers]
-        constants = self.constants.sites_of([] if takes_only_shapes(site.function) else taken)
-        if addends is not None and not all(edges) and torch.is_grad_enabled():
-            self._record_sum_of_a_constant(addends, edges, hidden)
-        made_at = {self._made_at[tensor] for tensor in taken if tensor in self._made_at}
-        origin = self._origins.of_call(site.function, args, kwargs)
+        taken = self._look_at(site, args, kwargs)
+        if taken.addends is not None and not all(taken.edges) and torch.is_grad_enabled():
+            self._record_sum_of_a_constant(taken.addends, taken.edges, taken.hidden)
         result = function(*args, **kwargs)
         self._now += 1
         self._record_values(site, result)
-        if identifiers:
-            is_late = all(tensor.is_floating_point() for tensor in identifiers)
-            self._follow_identifiers(result, self.late_sources if is_late else self.sources)
-        self._follow_hidden(result, origin)
-        if any(tensor.requires_grad for tensor in tensors_in(result)):
-            self.begins_at |= made_at
-        elif identifiers or (origin is not None and all(node in self.sources for node, _ in origin.edges)):
-            for tensor in tensors_in(result):
-                if tensor.is_floating_point():
-                    self._made_at[tensor] = site
-        if origin is None and not identifiers:
-            self.constants.add(site, constants, list(tensors_in(result)))
-        elif constants:
-            self.constants.add(
-                site, constants, [tensor for tensor in tensors_in(result) if tensor.grad_fn is not None]
-            )
-        if result is first and edge_before is not None and _edge_of(result) != edge_before:
-            self._overwritten.add(edge_before)
-        if is_unchanged:
-            self.unchanged.add(result.grad_fn)
-        if addends and adds_identity(addends, [*edges[0], *edges[1]], self.sources):
-            self.identity_weights[result.grad_fn] = site.module
+        self._follow_identifiers(result, taken.identifiers)
+        self._follow_hidden(result, taken.origin)
+        self._follow_beginnings(site, result, taken)
+        self._follow_constants(site, result, taken)
+        before = taken.edge_of_first
+        if before is not None and result is taken.first and _edge_of(result) != before:
+            self._overwritten.add(before)
         # A compiled graph runs torch's operators without gradients; it is named as a compiled function.
         is_compiled = isinstance(function, torch._ops.OpOverload) and not torch.is_grad_enabled()
-        if addends and isinstance(result, Tensor) and not is_compiled:
-            self._record_addition(site, addends, edges, hidden, result)
-        elif site.function in ADDITIONS and _is_complex(result):
-            self.complex_additions[site.module] += 1
-            self.complex_sums.add(result.grad_fn)
+        self._record_sum(site, result, taken, is_compiled)
         return result
+
+    def _look_at(self, site: CallSite, args: Any, kwargs: Any) -> _Taken:
+        """Return what a call takes, before it may overwrite that."""
+        addends = addends_of(site.function, args, kwargs)
+        edges = (_edges_of(addends[0]), _edges_of(addends[1])) if addends else ([], [])
+        hidden = (self._origin_of(addends[0]), self._origin_of(addends[1])) if addends else (None, None)
+        first = args[0] if args and isinstance(args[0], Tensor) else None
+        tensors = list(tensors_in((args, kwargs)))
+        return _Taken(
+            addends=addends,
+            edges=edges,
+            hidden=hidden,
+            adds_zeros=adds_zero(site.function, args)
+            or (addends is not None and _adds_zeros(addends, edges, hidden)),
+            first=first,
+            edge_of_first=None if first is None else _edge_of(first),
+            identifiers=[tensor for tensor in tensors if id(tensor) in self._identifiers],
+            constants=self.constants.sites_of([] if takes_only_shapes(site.function) else tensors),
+            made_at={self._made_at[tensor] for tensor in tensors if tensor in self._made_at},
+            origin=self._origins.of_call(site.function, args, kwargs),
+        )
 
     def on_module_boundary(self, site: CallSite, value: Any) -> None:
         """Record the arguments or the result of a module."""
@@ -190,10 +208,14 @@ class ForwardRecorder:
                 self._times[edge] = self._now
                 self.shapes[edge] = tuple(tensor.shape)
 
-    def _follow_identifiers(self, result: Any, sources: list[Node]) -> None:
+    def _follow_identifiers(self, result: Any, identifiers: list[Tensor]) -> None:
+        """Note where what is computed from integer inputs enters the graph, or goes on without gradients."""
+        if not identifiers:
+            return
+        is_late = all(tensor.is_floating_point() for tensor in identifiers)
         for tensor in tensors_in(result):
             if tensor.requires_grad:
-                sources.append(tensor.grad_fn)
+                (self.late_sources if is_late else self.sources).append(tensor.grad_fn)
             else:
                 self._identifiers[id(tensor)] = tensor
 
@@ -206,6 +228,26 @@ class ForwardRecorder:
                 self.hidden[tensor.grad_fn] += origin.hidden_edges
             elif not tensor.requires_grad and tensor.is_floating_point():
                 self._origins.add(tensor, origin)
+
+    def _follow_beginnings(self, site: CallSite, result: Any, taken: _Taken) -> None:
+        """Note the calls that made of the inputs, without gradients, what this call gives gradients to."""
+        comes_from_inputs = taken.identifiers or (
+            taken.origin is not None and all(node in self.sources for node, _ in taken.origin.edges)
+        )
+        if any(tensor.requires_grad for tensor in tensors_in(result)):
+            self.begins_at |= taken.made_at
+        elif comes_from_inputs:
+            for tensor in tensors_in(result):
+                if tensor.is_floating_point():
+                    self._made_at[tensor] = site
+
+    def _follow_constants(self, site: CallSite, result: Any, taken: _Taken) -> None:
+        """Note which results of a call are constants, and which ones with gradients take constants."""
+        if taken.origin is None and not taken.identifiers:
+            self.constants.add(site, taken.constants, list(tensors_in(result)))
+        elif taken.constants:
+            with_gradients = [tensor for tensor in tensors_in(result) if tensor.grad_fn is not None]
+            self.constants.add(site, taken.constants, with_gradients)
 
     def _origin_of(self, addend: Tensor) -> Origin | None:
         return None if _edges_of(addend) else self._origins.of_tensors([addend])
@@ -223,23 +265,30 @@ class ForwardRecorder:
             if is_constant and constant.shape == other.shape:
                 self.constants.add_sum(constant, edges[1 - index])
 
-    def _record_addition(
-        self,
-        site: CallSite,
-        addends: Addends,
-        edges: tuple[list[Edge], list[Edge]],
-        hidden: tuple[Origin | None, Origin | None],
-        result: Tensor,
-    ) -> None:
+    def _record_sum(self, site: CallSite, result: Any, taken: _Taken, is_compiled: bool) -> None:
+        """Record the result of a call that adds."""
+        if taken.adds_zeros:
+            self.unchanged.add(result.grad_fn)
+        if taken.addends and adds_identity(taken.addends, [*taken.edges[0], *taken.edges[1]], self.sources):
+            self.identity_weights[result.grad_fn] = site.module
+        if taken.addends and isinstance(result, Tensor) and not is_compiled:
+            self._record_addition(site, taken.addends, taken, result)
+        elif site.function in ADDITIONS and _is_complex(result):
+            self.complex_additions[site.module] += 1
+            self.complex_sums.add(result.grad_fn)
+
+    def _record_addition(self, site: CallSite, addends: Addends, taken: _Taken, result: Tensor) -> None:
+        if not all(taken.edges[index] or taken.hidden[index] for index in (0, 1)):
+            return
         if not torch.is_grad_enabled():
-            if all(edges[index] or hidden[index] for index in (0, 1)) and _same_shape(addends):
+            if _same_shape(addends):
                 self.without_gradient[site.module] += 1
-        elif result.grad_fn is not None and all(edges[index] or hidden[index] for index in (0, 1)):
+        elif result.grad_fn is not None:
             self.additions.append(
                 Addition(
                     call=site,
-                    edges=edges,
-                    hidden=hidden,
+                    edges=taken.edges,
+                    hidden=taken.hidden,
                     shape=tuple(result.shape),
                     sum=result.grad_fn,
                     overwritten=next((index for index in (0, 1) if result is addends[index]), None),

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from resunit.propagation.detect.found_junction import AddingCall
@@ -58,23 +59,11 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
         graph: the graph of the forward pass.
         hidden: whether addends without gradients count as what they were computed from.
     """
-    additions: list[tuple[Addition, Join]] = []
-    for addition in recorder.additions:
-        node = node_of_sum(graph, addition)
-        edges = addition.edges
-        weighted = [False, False]
-        for index in (0, 1):
-            origin = addition.hidden[index]
-            if hidden and origin is not None:
-                edges = (list(origin.edges), edges[1]) if index == 0 else (edges[0], list(origin.edges))
-                weighted[index] = origin.has_weight
-        if node is not None and edges[0] and edges[1]:
-            join = Join(edges, node, (weighted[0], weighted[1]), addition.overwritten)
-            additions.append((addition, join))
-    recorded = {join.sum for _, join in additions} | recorder.complex_sums
+    additions = list(_joins_of_additions(recorder, graph, hidden))
     others: list[tuple[Node, Join]] = []
     stacks: list[tuple[SideBySide, Join]] = []
     if not hidden:
+        recorded = {join.sum for _, join in additions} | recorder.complex_sums
         others = [(n, j) for n in graph.children if n not in recorded for j in _joins_of(graph, n)]
         stacks = [
             (value, Join(([one], [other])))
@@ -82,49 +71,87 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
             for one, other in value.pairs()
         ]
     splitter = Splitter(graph, [join for _, join in (*additions, *others, *stacks)])
+    joined = _without_partial_branches(graph, _join_in_order(splitter, additions))
+    joined = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, joined))
+    joined = without_sums_of_streams(graph, splitter.dominators, joined)
+    unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
+    stacked, concatenated = _sums_of_stacks(splitter, stacks)
+    return Junctions(tuple(joined), splitter, len(additions), tuple(unrecorded), stacked, concatenated)
+
+
+def _joins_of_additions(
+    recorder: ForwardRecorder, graph: Graph, hidden: bool
+) -> Iterator[tuple[Addition, Join]]:
+    """Yield the recorded additions that the loss depends on, with what each adds in the graph."""
+    for addition in recorder.additions:
+        node = node_of_sum(graph, addition)
+        origins = addition.hidden if hidden else (None, None)
+        addends = [
+            edges if origin is None else list(origin.edges)
+            for edges, origin in zip(addition.edges, origins, strict=True)
+        ]
+        if node is not None and all(addends):
+            weighted = [origin is not None and origin.has_weight for origin in origins]
+            yield (
+                addition,
+                Join((addends[0], addends[1]), node, (weighted[0], weighted[1]), addition.overwritten),
+            )
+
+
+def _join_in_order(splitter: Splitter, additions: Iterable[tuple[Addition, Join]]) -> list[JoinedAddition]:
+    """Return the additions that are junctions; one that goes on with the sums of earlier ones takes them in."""
     joined: dict[int, JoinedAddition] = {}
     for addition, join in additions:
         paths = splitter.paths(join)
-        if paths is None:
+        if paths is None or not all(id(earlier) in joined for earlier in paths.before):
             continue
-        own = AddingCall(addition.call, paths.roles, addition.overwritten)
-        before = [joined[id(earlier)] for earlier in paths.before if id(earlier) in joined]
-        if len(before) < len(paths.before):
-            continue
+        before = [joined[id(earlier)] for earlier in paths.before]
         if all(splitter.is_one_sum(b.paths, j) for b, j in zip(before, paths.before, strict=True)):
             for earlier in paths.before:
                 del joined[id(earlier)]
+            own = AddingCall(addition.call, paths.roles, addition.overwritten)
             calls = (*(call for b in before for call in b.calls), own)
             joined[id(join)] = JoinedAddition(addition, paths, calls, join.sum)
         else:
-            first, sum_index = before[0], paths.roles.index("sum")
-            goes_on = ShortcutAndBranch(
-                Shortcut("identity", (first.sum, 0), (), (first.sum, 0)),
-                ("shortcut", "branch") if sum_index == 0 else ("branch", "shortcut"),
-                tuple(graph.resolve(join.addends[1 - sum_index])),
+            joined[id(join)] = _go_on_from(
+                before[0], addition, join, paths.roles.index("sum"), splitter.graph
             )
-            origin = first.sum if first.origin is None else first.origin
-            joined[id(join)] = JoinedAddition(
-                addition, goes_on, (own._replace(roles=goes_on.roles),), join.sum, origin
-            )
-    unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
-    sums: dict[Node, list[Node | None]] = {}  # of the values that hold a shortcut and a branch side by side
+    return list(joined.values())
+
+
+def _go_on_from(
+    first: JoinedAddition, addition: Addition, join: Join, index: int, graph: Graph
+) -> JoinedAddition:
+    """Return a second junction, whose x_l is the sum of the first: that sum replaced the x_l of the first.
+
+    Args:
+        first: the first junction.
+        addition: the addition of the second.
+        join: what that addition adds.
+        index: which addend is the sum of the first.
+        graph: the graph of the forward pass.
+    """
+    paths = ShortcutAndBranch(
+        Shortcut("identity", (first.sum, 0), (), (first.sum, 0)),
+        ("shortcut", "branch") if index == 0 else ("branch", "shortcut"),
+        tuple(graph.resolve(join.addends[1 - index])),
+    )
+    call = AddingCall(addition.call, paths.roles, addition.overwritten)
+    origin = first.sum if first.origin is None else first.origin
+    return JoinedAddition(addition, paths, (call,), join.sum, origin)
+
+
+def _sums_of_stacks(
+    splitter: Splitter, stacks: Iterable[tuple[SideBySide, Join]]
+) -> tuple[tuple[Node, ...], int]:
+    """Return the nodes that sum a shortcut and a branch side by side, and how many such values nothing sums."""
+    sums: dict[Node, list[Node | None]] = {}
     for value, join in stacks:
         if splitter.paths(join) is not None:
             pair = join.addends[0][0], join.addends[1][0]
-            sums.setdefault(value.node, []).append(find_sum(graph, value, pair))
-    stacked = dict.fromkeys(node for of_value in sums.values() for node in of_value if node is not None)
-    kept = _without_partial_branches(graph, list(joined.values()))
-    kept = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, kept))
-    kept = without_sums_of_streams(graph, splitter.dominators, kept)
-    return Junctions(
-        tuple(kept),
-        splitter,
-        len(additions),
-        tuple(unrecorded),
-        tuple(stacked),
-        sum(not any(of_value) for of_value in sums.values()),
-    )
+            sums.setdefault(value.node, []).append(find_sum(splitter.graph, value, pair))
+    found = dict.fromkeys(node for of_value in sums.values() for node in of_value if node is not None)
+    return tuple(found), sum(not any(of_value) for of_value in sums.values())
 
 
 def node_of_sum(graph: Graph, addition: Addition) -> Node | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from resunit.io.style import GREY
 from resunit.propagation.show.panels import (
+    MeasurePanel,
     has_heights,
     heights,
     needs_markers,
@@ -16,7 +17,7 @@ from resunit.propagation.show.panels import (
     panels_of,
     reason_of,
     undrawn_panels,
-)  # fmt: skip
+)
 from resunit.propagation.show.stage_boundaries import stage_boundaries
 
 if TYPE_CHECKING:
@@ -38,48 +39,47 @@ def draw_paper_figure(results: Sequence[Propagation]) -> Figure:
     panels = panels_of(results)
     figure = Figure(figsize=(6.4 * len(results) + 1.4, 2.1 * len(panels)), layout="constrained")
     grid = figure.subplots(len(panels), len(results), squeeze=False, sharey="row", sharex="col")
-    for row, panel in enumerate(panels):
+    for row, panel in zip(grid, panels, strict=True):
         title = f"{panel.title} {note_of(panel, results)}".strip()
-        for column, result in enumerate(results):
-            axes = grid[row][column]
-            for line in panel.lines:
-                drawn = heights(result.junctions, line, panel)
-                axes.plot(
-                    range(1, len(drawn) + 1), [math.nan if height is None else height for height in drawn],
-                    label=line.label, color=line.colour, linestyle="--" if line.dashed else "-",
-                    linewidth=1.4, marker="." if needs_markers(drawn) else "",
-                )  # fmt: skip
-            if not has_heights(result.junctions, panel):
-                words = textwrap.fill(
-                    reason_of(panel, result.junctions) or "not measured", CHARACTERS_OF_A_REASON
-                )
-                axes.annotate(
-                    words, (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", fontsize=8
-                )
-            for place in stage_boundaries(result.junctions):
-                axes.axvline(place, color=GREY, linestyle=":", linewidth=0.9, zorder=0)
-            if panel.axis == "logarithmic":
-                axes.set_yscale("log")
-            elif panel.axis == "share":
-                axes.set_ylim(0, 1)
-            axes.tick_params(labelsize=8)
-            axes.set_title(title, fontsize=9, loc="left")
-            axes.grid(alpha=0.25)
-            axes.spines[["top", "right"]].set_visible(False)
+        for axes, result in zip(row, results, strict=True):
+            _draw_panel(axes, panel, result, title)
         if len(panel.lines) > 1:  # The legend stands beside the row, where it covers no line.
             beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-            grid[row][-1].legend(fontsize=8, frameon=False, handlelength=3, **beside)
+            row[-1].legend(fontsize=8, frameon=False, handlelength=3, **beside)
         if panel.axis == "logarithmic":
-            _set_plain_ticks(grid[row][0])
-    for column, result in enumerate(results):
-        grid[-1][column].set_xlabel(_horizontal_label(result))
+            _set_plain_ticks(row[0])
+    for axes, result in zip(grid[-1], results, strict=True):
+        axes.set_xlabel(_horizontal_label(result))
         # Without this locator short axes would have ticks between junctions.
-        at_junctions = MaxNLocator(integer=True, steps=(1, 2, 5, 10), min_n_ticks=1)
-        grid[-1][column].xaxis.set_major_locator(at_junctions)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=(1, 2, 5, 10), min_n_ticks=1))
     if undrawn := undrawn_panels(results):
         width = CHARACTERS_OF_A_LINE * len(results)
         figure.supxlabel("\n".join(textwrap.fill(sentence, width) for sentence in undrawn), fontsize=8)
     return figure
+
+
+def _draw_panel(axes: Axes, panel: MeasurePanel, result: Propagation, title: str) -> None:
+    """Draw the lines of a panel for one measurement, or write why there are none."""
+    for line in panel.lines:
+        drawn = heights(result.junctions, line, panel)
+        axes.plot(
+            range(1, len(drawn) + 1), [math.nan if height is None else height for height in drawn],
+            label=line.label, color=line.colour, linestyle="--" if line.dashed else "-",
+            linewidth=1.4, marker="." if needs_markers(drawn) else "",
+        )  # fmt: skip
+    if not has_heights(result.junctions, panel):
+        words = textwrap.fill(reason_of(panel, result.junctions) or "not measured", CHARACTERS_OF_A_REASON)
+        axes.annotate(words, (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", fontsize=8)
+    for place in stage_boundaries(result.junctions):
+        axes.axvline(place, color=GREY, linestyle=":", linewidth=0.9, zorder=0)
+    if panel.axis == "logarithmic":
+        axes.set_yscale("log")
+    elif panel.axis == "share":
+        axes.set_ylim(0, 1)
+    axes.tick_params(labelsize=8)
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _horizontal_label(result: Propagation) -> str:

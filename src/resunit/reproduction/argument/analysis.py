@@ -7,8 +7,7 @@ from resunit.io.format import format_share, to_two_digits
 from resunit.propagation import Propagation
 from resunit.reproduction.argument.brief_training import BriefTraining
 from resunit.reproduction.argument.networks import Networks, known_of, values_of
-from resunit.reproduction.argument.show import Show
-from resunit.reproduction.argument.shown import Chart, Line, NumberTable, Shown, by_unit
+from resunit.reproduction.argument.shown import Chart, Line, NumberTable, Show, Shown, by_unit
 
 WORDS = {"original": "original", "full-preactivation": "full pre-activation"}
 

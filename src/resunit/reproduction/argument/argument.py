@@ -16,8 +16,7 @@ from resunit.reports.paper_comparison import VerdictRow
 from resunit.reproduction.argument import analysis, placements, shortcuts, unrolled
 from resunit.reproduction.argument.explanations import OF_GROUP
 from resunit.reproduction.argument.networks import Networks
-from resunit.reproduction.argument.show import Show
-from resunit.reproduction.argument.shown import NumberTable, Shown
+from resunit.reproduction.argument.shown import NumberTable, Show, Shown
 from resunit.reproduction.argument.statements import STATEMENTS, Statement
 from resunit.reproduction.claims import ClaimOutcome, judge_claims
 from resunit.reproduction.comparison import claim_rows

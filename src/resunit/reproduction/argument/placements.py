@@ -5,8 +5,7 @@ from statistics import median
 
 from resunit.io.format import format_share, to_two_digits
 from resunit.reproduction.argument.networks import Networks, first_stage, known_of, values_of
-from resunit.reproduction.argument.show import Show
-from resunit.reproduction.argument.shown import Line, Shown, by_unit
+from resunit.reproduction.argument.shown import Line, Show, Shown, by_unit
 
 LETTERS = {
     "original": "(a) original",

@@ -6,8 +6,7 @@ from statistics import fmean
 
 from resunit.io.format import to_two_digits
 from resunit.reproduction.argument.networks import Networks, first_stage, known_of, values_of
-from resunit.reproduction.argument.show import Show
-from resunit.reproduction.argument.shown import Line, NumberTable, Shown, by_unit
+from resunit.reproduction.argument.shown import Line, NumberTable, Show, Shown, by_unit
 
 SCALES = (0.5, 0.9, 1.1)
 DROPPED = 0.5  # the probability of the paper's dropout

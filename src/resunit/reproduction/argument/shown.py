@@ -1,10 +1,11 @@
 """What shows a statement: sentences with numbers, charts and a table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from resunit.io.format import drop_nonfinite
+from resunit.reproduction.argument.networks import Networks
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,11 @@ class Shown:
         }
 
 
-def by_unit(
-    title: str, lines: Sequence[Line], *, logarithmic: bool = False, horizontal: str = "unit"
-) -> Chart:
+Show: TypeAlias = Callable[[Networks], Shown]
+"""A function that measures what shows a statement."""
+
+
+def by_unit(title: str, lines: Sequence[Line], *, logarithmic: bool = False) -> Chart:
     """Return a chart whose lines have a height for each unit, counted from 1."""
     places = max((len(line.heights) for line in lines), default=0)
-    return Chart(title, tuple(range(1, places + 1)), horizontal, tuple(lines), logarithmic)
+    return Chart(title, tuple(range(1, places + 1)), "unit", tuple(lines), logarithmic)

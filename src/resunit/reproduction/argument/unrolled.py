@@ -10,8 +10,7 @@ from resunit.models.network import ResidualNetwork
 from resunit.models.residual_unit import ResidualUnit
 from resunit.propagation import Propagation
 from resunit.reproduction.argument.networks import Networks, first_stage, known_of, values_of
-from resunit.reproduction.argument.show import Show
-from resunit.reproduction.argument.shown import Chart, Line, NumberTable, Shown, by_unit
+from resunit.reproduction.argument.shown import Chart, Line, NumberTable, Show, Shown, by_unit
 from resunit.reproduction.argument.unrolling import unroll, weight_layers
 
 ORIGINAL, FULL = "original", "full-preactivation"

@@ -52,28 +52,12 @@ def find_records(paths: Iterable[Path]) -> FoundRecords:
         UsageError: there is no such path.
         FileFormatError: a record is damaged, or a named file holds no records; the message names the file.
     """
-    folders: dict[Path, Path] = {}  # The keys are resolved, so that a folder that is named twice counts once.
-    files: dict[Path, Path] = {}
-    named: set[Path] = set()
-    found = FoundRecords()
+    places = _Places()
     for path in paths:
-        if path.is_file() and _is_run(path.parent):
-            folders.setdefault(path.parent.resolve(), path.parent)
-        elif path.is_file():
-            files[path.resolve()] = path
-            named.add(path)
-        elif not path.is_dir():
-            raise UsageError(f"{path}: no such file or folder")
-        elif _is_run(path):
-            folders.setdefault(path.resolve(), path)
-        else:
-            for recipe in sorted(path.rglob("recipe.json")):
-                folders.setdefault(recipe.parent.resolve(), recipe.parent)
-            for file in sorted(path.rglob("*.jsonl")):
-                if not _is_run(file.parent):
-                    files.setdefault(file.resolve(), file)
-    places: list[Path | None] = []
-    for folder in folders.values():
+        places.add(path)
+    found = FoundRecords()
+    folder_of_run: list[Path | None] = []
+    for folder in places.folders.values():
         if not (folder / "result.json").exists():
             found.unfinished.append(folder)
             continue
@@ -82,14 +66,50 @@ def find_records(paths: Iterable[Path]) -> FoundRecords:
             found.experiments.append(record_of(Experiment.read(folder.parent), run))
         else:
             found.runs.append(compare_run(run))
-            places.append(folder)
-    for file in files.values():
-        _add_records_of(file, file in named, found)
+            folder_of_run.append(folder)
+    for file in places.files.values():
+        _add_records_of(file, file in places.named, found)
     # One run may stand in a file of records and in its folder as well.
     experiments = list({record.identity or id(record): record for record in found.experiments}.values())
-    places += [None] * (len(found.runs) - len(places))
-    runs = with_all_options(with_own_names(found.runs, places))
+    folder_of_run += [None] * (len(found.runs) - len(folder_of_run))
+    runs = with_all_options(with_own_names(found.runs, folder_of_run))
     return replace(found, runs=runs, experiments=experiments)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where records are; the keys are resolved paths, so that a place that is named twice counts once.
+
+    Attributes:
+        folders: the folders of runs.
+        files: the files of records.
+        named: the files that the user named, and not a folder around them.
+    """
+
+    folders: dict[Path, Path] = field(default_factory=dict)
+    files: dict[Path, Path] = field(default_factory=dict)
+    named: set[Path] = field(default_factory=set)
+
+    def add(self, path: Path) -> None:
+        """Add a path that the user named. Raises UsageError if there is none."""
+        if path.is_file() and _is_run(path.parent):
+            self.folders.setdefault(path.parent.resolve(), path.parent)
+        elif path.is_file():
+            self.files[path.resolve()] = path
+            self.named.add(path)
+        elif not path.is_dir():
+            raise UsageError(f"{path}: no such file or folder")
+        elif _is_run(path):
+            self.folders.setdefault(path.resolve(), path)
+        else:
+            self._search(path)
+
+    def _search(self, folder: Path) -> None:
+        for recipe in sorted(folder.rglob("recipe.json")):
+            self.folders.setdefault(recipe.parent.resolve(), recipe.parent)
+        for file in sorted(folder.rglob("*.jsonl")):
+            if not _is_run(file.parent):
+                self.files.setdefault(file.resolve(), file)
 
 
 def _is_run(folder: Path) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from resunit.models.custom import source_digest
+from resunit.models.design_source import is_own_design, source_of
 from resunit.runs.recipe_format import WITHOUT_EFFECT
-from resunit.training.recipe import Recipe, is_own_design
+from resunit.training.recipe import Recipe
 from resunit.training.starting_weights import checksum_of
 
 # This number is raised by hand whenever a change makes equal recipes give other numbers.
@@ -41,8 +41,8 @@ def identity_of(recipe: Recipe, data_checksum: str) -> str:
         data_checksum: the checksum of the data set.
     """
     determining = _select_determining(recipe.to_json()) | {"data": data_checksum, "numerics": NUMERICS}
-    if recipe.design is not None and is_own_design(recipe.design):
-        determining["own design"] = source_digest(recipe.design)
+    if is_own_design(recipe.design):
+        determining["own design"] = source_of(recipe.design).sha256
     if recipe.weights is not None:
         determining["weights"] = checksum_of(recipe.weights)
     return _hash(determining)[:16]

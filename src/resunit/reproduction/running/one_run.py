@@ -14,6 +14,7 @@ import torch
 from resunit.errors import RunError
 from resunit.io.memory import MEMORY
 from resunit.models.custom import add_design
+from resunit.models.design_source import is_own_design
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.reproduction.evidence.run_record import record_of
 from resunit.reproduction.experiments.experiment import Experiment
@@ -22,7 +23,6 @@ from resunit.runs.read import read_run
 from resunit.runs.record_files import write_file
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.loop import train_or_resume
-from resunit.training.recipe import is_own_design
 
 # These files are in the run's folder: the process of the run prints into OUTPUT and writes its record to RECORD.
 OUTPUT, RECORD = "output.txt", "record.json"
@@ -38,7 +38,7 @@ def perform(folder: Path) -> ExperimentRecord | None:
     """
     experiment = Experiment.read(folder)
     recipe = experiment.typed_recipe
-    if recipe.design is not None and is_own_design(recipe.design):
+    if is_own_design(recipe.design):
         add_design(recipe.design)  # The user named this design on the command line of the table.
     train_or_resume(recipe, folder / "run", quiet=True)
     run = read_run(folder / "run")

@@ -10,6 +10,7 @@ from typing import Any
 from resunit.data import noise_like
 from resunit.errors import RunError
 from resunit.models.custom import add_design
+from resunit.models.design_source import is_own_design
 from resunit.models.registry import network_spec
 from resunit.reproduction.running.one_run import prepare_process
 from resunit.reproduction.running.runner import CONTEXT, share_of_memory, start_forkserver
@@ -18,7 +19,7 @@ from resunit.training.devices import free_memory, resolve_device
 from resunit.training.distributed import start_distributed
 from resunit.training.estimate import measure_speed, seconds_of_run
 from resunit.training.prepare import assemble
-from resunit.training.recipe import Recipe, is_own_design, recipe_from_json
+from resunit.training.recipe import Recipe, recipe_from_json
 
 # Runs that differ in these fields take the same time.
 WITHOUT_TIME = {"name": "", "seed": 0}
@@ -107,7 +108,7 @@ def _measure(
 
 
 def _seconds_of(recipe: Recipe, together: Barrier) -> float:
-    if recipe.design is not None and is_own_design(recipe.design):
+    if is_own_design(recipe.design):
         add_design(recipe.design)  # Whoever runs the table has named it.
     assert recipe.model is not None
     spec = network_spec(recipe.model, design=recipe.design, **recipe.model_options)
