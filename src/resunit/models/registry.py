@@ -250,7 +250,10 @@ def check_network(
     for key, value in asked.items():
         stored = getattr(file.spec, key)
         if value != stored:
-            raise FileFormatError(f"{file.path}: its network has {key} {stored}, not {value}")
+            raise FileFormatError(
+                f"{file.path}: its network has {key} {stored}, not {value}; leave the name, the design and the options "
+                "of the network out, because the file knows them"
+            )
 
 
 def stored_weights(weights: str | Path, name: str | None = None) -> Path:

@@ -63,7 +63,7 @@ def find_records(paths: Iterable[Path]) -> FoundRecords:
             files[path.resolve()] = path
             named.add(path)
         elif not path.is_dir():
-            raise UsageError(f"{path}: no such file or folder")
+            raise UsageError(f"{path}: no such file or folder; correct the path")
         elif _is_run(path):
             folders.setdefault(path.resolve(), path)
         else:
