@@ -109,6 +109,22 @@ def test_a_used_or_unwritable_folder(capsys: pytest.CaptureFixture[str], tmp_pat
     assert "no recipe.json" in refused(capsys, 1, "train", "--resume", str(tmp_path / "nowhere"))
 
 
+def test_runs_of_which_files_were_deleted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    (copy / "weights.safetensors").unlink()
+    assert f"--resume {copy}" in refused(capsys, 1, "predict", str(copy), "0.png")
+    (checkpoint,) = (copy / "checkpoints").glob("*.safetensors")
+    line = refused(capsys, 1, "predict", str(checkpoint), "0.png")
+    assert "a checkpoint" in line
+    assert "folder of the run" in line
+    (copy / "recipe.json").unlink()
+    assert "name a finished run" in refused(capsys, 1, "predict", str(copy), "0.png")
+    assert "no recipe.json" in refused(capsys, 1, "train", "--resume", str(copy))
+
+
 def test_folders_and_images(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "class" in refused(capsys, 1, "train", "--data", str(tmp_path / "empty"))

@@ -13,7 +13,7 @@ from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.models.options import CONVENTIONS, DESIGN_OPTIONS, check_option
 from resunit.models.weights import WeightsFile, read_weights
-from resunit.runs.folder import RunFolder
+from resunit.runs.folder import RunFolder, resume_command
 
 IMAGENET = "imagenet"
 """The value of `weights` that stands for the published weights."""
@@ -275,7 +275,13 @@ def stored_weights(weights: str | Path, name: str | None = None) -> Path:
     if (of_hub := path / HUB_WEIGHTS).exists():
         return of_hub
     if not (found := RunFolder(path).weights).exists():
-        raise FileFormatError(f"{path}: has no {found.name}; only a finished run has")
+        is_run = RunFolder(path).recipe.exists()
+        remedy = (
+            f"finish the run with `{resume_command(path)}`"
+            if is_run
+            else "name a finished run or a weights file"
+        )
+        raise FileFormatError(f"{path}: has no {found.name}; {remedy}")
     return found
 
 
