@@ -224,6 +224,25 @@ def test_one_class_is_not_called_one_folder_too_high(tmp_path: Path) -> None:
         load(str(tmp_path / "photos"))
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("cifar-10-batches-py/data_batch_1", "cifar10"),
+        ("x/data_batch_1.bin", "cifar10"),
+        ("cifar-100-python/train", "cifar100"),
+        ("cifar-100-python.tar.gz", "cifar100"),
+    ],
+)
+def test_a_folder_of_cifars_own_files_gets_the_command_that_takes_it(
+    file: str, name: str, tmp_path: Path
+) -> None:
+    """As torchvision's root has them."""
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(DataError, match=re.escape(f"`resunit data fetch {name} --from {tmp_path}`")):
+        load(str(tmp_path))
+
+
 @pytest.mark.parametrize("kind", ["zip", "gztar"])
 def test_an_archive_is_to_be_unpacked(kind: str, tmp_path: Path) -> None:
     write_classes(tmp_path / "photos", images=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tarfile
 import zipfile
 from collections import Counter
@@ -26,6 +27,7 @@ from resunit.errors import DataError
 from resunit.io.format import format_count
 
 NAMES_IN_A_NOTE = 3
+CIFAR_FILE = re.compile(r"cifar-?(100?)|data_batch_1")
 
 
 @dataclass(frozen=True)
@@ -285,9 +287,21 @@ def _images_by_class(folder: Path, notes: list[str], apart_from: Iterable[Path] 
             classes[inner.name] = found.images
     if not classes:
         found = f" ({empty[0]})" if empty else ""
-        raise DataError(f"{folder}: has no class folders with images; expected FOLDER/<class>/<image>{found}")
+        raise DataError(
+            f"{folder}: has no class folders with images; {_cifar_advice(folder)}expected FOLDER/<class>/<image>{found}"
+        )
     notes.extend(empty)
     return classes
+
+
+def _cifar_advice(folder: Path) -> str:
+    """Return what to do with a folder of CIFAR's own files, which other tools take as it is; else an empty text."""
+    names = (path.name.lower() for path in (folder, *folder.glob("*"), *folder.glob("*/*")))
+    for found in map(CIFAR_FILE.search, names):
+        if found is not None:
+            name = "cifar100" if found[1] == "100" else "cifar10"
+            return f"if it is a copy of {name}, `resunit data fetch {name} --from {folder}` takes it; else "
+    return ""
 
 
 def _refuse_same_text(folder: Path, classes: Iterable[str]) -> None:
