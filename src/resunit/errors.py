@@ -67,8 +67,10 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
         known: the names that exist. All of them are listed if none is near.
     """
     known = list(known)
-    near = _names_with_other_numbers(name, known) or get_close_matches(name, known, n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
+    spelled = {one.lower(): one for one in known}  # Other tools write ResNet20 and CIFAR10.
+    lower = name.lower()
+    near = _names_with_other_numbers(lower, spelled) or get_close_matches(lower, spelled, n=1)
+    remedy = f"did you mean {spelled[near[0]]!r}?" if near else f"known: {', '.join(known) or 'none'}"
     return UsageError(f"unknown {kind} {name!r}; {remedy}")
 
 

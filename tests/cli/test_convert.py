@@ -52,6 +52,24 @@ def test_a_converted_file_is_a_weights_file(
     assert 0 <= json.loads(capsys.readouterr().out)["error"] <= 100
 
 
+def test_a_network_within_a_larger_one_is_taken_and_the_rest_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, state: State
+) -> None:
+    source = tmp_path / "epoch=3.ckpt"
+    inside = {f"encoder.{name}": tensor for name, tensor in state.items()}
+    torch.save({"state_dict": {**inside, "loss.weight": torch.ones(10)}}, source)
+    given = {}
+    for name in ("inside", "plain"):
+        out = tmp_path / f"{name}.safetensors"
+        if name == "plain":
+            torch.save(state, source)
+        assert main(["convert", str(source), *FROM, "--out", str(out)]) == 0
+        told = capsys.readouterr().out
+        assert ("encoder." in told and "loss.weight" in told) == (name == "inside")
+        given[name] = resunit.create_model(weights=out).state_dict()
+    assert all(given["inside"][key].equal(tensor) for key, tensor in given["plain"].items())
+
+
 def test_weights_that_were_not_converted(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, state: State
 ) -> None:

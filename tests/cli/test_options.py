@@ -118,6 +118,7 @@ def test_options_of_other_tools_mean_options_here() -> None:
         ("--max_steps", "--steps"),
         ("--output_dir", "--out"), ("--network", "--model"), ("--gpu", "--device"), ("--batchsize", "--batch-size"),
         ("--resume_from", "--resume"), ("--torchcompile", "--compile"), ("--nestrov", "--nesterov"),
+        ("--pretrained", "--weights"),
     ],
 )  # fmt: skip
 def test_an_unknown_option_is_answered_with_the_one_that_is_meant(typed: str, meant: str) -> None:
@@ -126,7 +127,25 @@ def test_an_unknown_option_is_answered_with_the_one_that_is_meant(typed: str, me
     assert message.endswith(f"{meant}?")
 
 
-@pytest.mark.parametrize("typed", ["--workers", "--pretrained", "--hyperband", "--set", "-x"])
+@pytest.mark.parametrize(
+    ("typed", "reason"), [("--workers", "processes"), ("-j", "processes"), ("--num_classes", "data set")]
+)
+def test_an_option_that_is_not_needed_is_to_be_left_out(typed: str, reason: str) -> None:
+    message = str(unknown_option(typed, option_names(app["train"]), "train"))
+    assert f"unknown option {typed}; leave it out" in message
+    assert reason in message
+
+
+def test_a_file_whose_name_begins_like_an_option_gets_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-x.png").touch()
+    assert "./-x.png" in str(unknown_option("-x.png", [], "predict"))
+    assert "standard input" in str(unknown_option("-", [], "predict"))
+
+
+@pytest.mark.parametrize("typed", ["--hyperband", "--set", "-x"])
 def test_an_option_that_is_like_no_other_gets_no_guess(typed: str) -> None:
     message = str(unknown_option(typed, option_names(app["train"]), "train"))
     assert "resunit train --help" in message

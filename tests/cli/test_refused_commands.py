@@ -34,7 +34,17 @@ from tests.cli.command_lines import TRAIN, refused
         ((*TRAIN, "--steps", "4", "--epochs", "2"), ("steps", "epochs")),
         ((*TRAIN, "--milestones", "0.5,0.2"), ("milestones",)),
         ((*TRAIN, "--precision", "fp8"), ("--precision", "fp32")),
-        ((*TRAIN, "--device", "gpu"), ("device 'gpu'",)),
+        ((*TRAIN, "--device", "gpu"), ("device 'gpu'", "cpu")),
+        ((*TRAIN, "--device", "0"), ("device '0'", "cuda:0")),
+        (("train", "--data", ""), ("--data", "empty")),
+        (("train", "--data="), ("--data", "empty")),
+        (("train", "--out="), ("--out", "empty")),
+        (("predict", "runs/x", ""), ("runs/x", "empty")),
+        (
+            ("predict", "runs/x", "https://example.org/a/cat.jpg"),
+            ("https://example.org/a/cat.jpg", "download"),
+        ),
+        (("train", "--data=file:///photos"), ("file:///photos", "path")),
         ((*TRAIN, "--recipe", "paper", "--config", "recipe.json"), ("--recipe", "--config")),
         (("propagation", "resnet20", "--gate-bais", "1"), ("--gate-bais", "--gate-bias")),
         (("reproduce", "table1", "--learning-rte", "1"), ("--learning-rte", "--learning-rate")),
@@ -97,6 +107,22 @@ def test_a_used_or_unwritable_folder(capsys: pytest.CaptureFixture[str], tmp_pat
     assert "cannot be written" in refused(capsys, 1, *TRAIN, "--out", "/proc/run")
     assert file.read_text() == "mine"
     assert "no recipe.json" in refused(capsys, 1, "train", "--resume", str(tmp_path / "nowhere"))
+
+
+def test_runs_of_which_files_were_deleted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    (copy / "weights.safetensors").unlink()
+    assert f"--resume {copy}" in refused(capsys, 1, "predict", str(copy), "0.png")
+    (checkpoint,) = (copy / "checkpoints").glob("*.safetensors")
+    line = refused(capsys, 1, "predict", str(checkpoint), "0.png")
+    assert "a checkpoint" in line
+    assert "folder of the run" in line
+    (copy / "recipe.json").unlink()
+    assert "name a finished run" in refused(capsys, 1, "predict", str(copy), "0.png")
+    assert "no recipe.json" in refused(capsys, 1, "train", "--resume", str(copy))
 
 
 def test_folders_and_images(capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path) -> None:

@@ -71,6 +71,60 @@ def test_columns_of_unknown_names_are_listed(tmp_path: Path) -> None:
         read_container(folder, cifar)
 
 
+@pytest.mark.parametrize("form", ["names", "dictionary", "digits", "lists", "bytes"])
+def test_labels_are_numbers_or_names_of_classes(form: str, tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+
+    def change(table: pyarrow.Table) -> pyarrow.Table:
+        numbers = table["label"].to_pylist()
+        names = pyarrow.array([cifar.classes[number] for number in numbers])
+        labels = {
+            "names": names,
+            "dictionary": names.dictionary_encode(),
+            "digits": pyarrow.array(list(map(str, numbers))),
+            "lists": pyarrow.array([[number] for number in numbers]),
+            "bytes": pyarrow.array(numbers, pyarrow.uint8()),
+        }
+        return table.set_column(1, "label", labels[form])
+
+    folder = rewrite_tables(write_parquet(tmp_path / "hub", cifar, records), change)
+    assert read_container(folder, cifar) == records
+
+
+def test_a_label_that_is_no_class_is_named(tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    folder = write_parquet(tmp_path / "hub", cifar, records)
+    rewrite_tables(folder, lambda table: table.set_column(1, "label", pyarrow.array(["owl"] * len(table))))
+    with pytest.raises(DataError, match=r"train.*\.parquet: .*owl"):
+        read_container(folder, cifar)
+
+
+@pytest.mark.parametrize(
+    ("cell", "named"),
+    [
+        ({"bytes": None, "path": "0.png"}, "path without"),
+        ("0.png", "path without"),
+        ([0, 1], "no encoded file"),
+    ],
+)
+def test_tables_without_the_bytes_of_images_are_called_so(cell: object, named: str, tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    folder = write_parquet(tmp_path / "hub", cifar, records)
+    rewrite_tables(folder, lambda table: table.set_column(0, "img", pyarrow.array([cell] * len(table))))
+    with pytest.raises(DataError, match=rf"train.*\.parquet: .*{named}"):
+        read_container(folder, cifar)
+
+
+def test_parts_follow_one_another_by_their_numbers(tmp_path: Path) -> None:
+    cifar, records = small_cifar10()
+    (file,) = write_parquet(tmp_path / "hub", cifar, records).glob("train*.parquet")
+    table = parquet.read_table(file)
+    file.unlink()
+    for number in range(20):
+        parquet.write_table(table.slice(5 * number, 5), file.with_name(f"train-{number}.parquet"))
+    assert read_container(tmp_path / "hub", cifar) == records
+
+
 @pytest.mark.parametrize("large", [False, True])
 def test_images_are_stored_as_plain_bytes_too(large: bool, tmp_path: Path) -> None:
     cifar, records = small_cifar10()

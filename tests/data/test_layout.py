@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from resunit.data import load, stream
+from resunit.data import load, load_judged, stream
 from resunit.errors import DataError
 from tests.data.test_folders import write_classes, write_image
 
@@ -39,6 +39,72 @@ def test_splits_have_many_names(train: str, judged: str, split: str, tmp_path: P
     streamed = stream(str(tmp_path))
     assert (len(streamed.train), len(streamed.test), streamed.split_name) == (6, 4, split)
     assert streamed.classes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("train", "judged", "split"),
+    [
+        ("training_set", "test_set", "test"),
+        ("train_images", "val_images", "validation"),
+        ("trainset", "testset", "test"),
+        ("My-Train-Data", "my-test-data", "test"),
+        ("seg_train/seg_train", "seg_test/seg_test", "test"),
+        ("train/train", "test/test", "test"),
+    ],
+)
+def test_names_of_splits_have_words_around_them(train: str, judged: str, split: str, tmp_path: Path) -> None:
+    write_classes(tmp_path / train, images=3)
+    write_classes(tmp_path / judged, images=2)
+    assert numbers(tmp_path) == (6, 4, split)
+    streamed = stream(str(tmp_path))
+    assert (streamed.classes, len(streamed.test)) == (("a", "b"), 4)
+    assert len(load_judged(str(tmp_path), ("a", "b"), 32).images) == 4
+
+
+@pytest.mark.parametrize(
+    "names", [("bullet train", "contest"), ("train_x", "test_y"), ("toy train", "toy test", "car")]
+)
+def test_classes_whose_names_hold_that_of_a_split_stay_classes(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    write_classes(tmp_path, names, images=10)  # pyright: ignore[reportArgumentType]
+    assert load(str(tmp_path)).classes == tuple(sorted(names))
+
+
+def test_images_of_splits_that_stand_as_class_folders_are_refused(tmp_path: Path) -> None:
+    write_classes(tmp_path, ("train_images", "test_images"), images=3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(DataError, match="has no class folders; expected"):
+        load(str(tmp_path))
+
+
+def test_splits_within_each_class_are_said(tmp_path: Path) -> None:
+    for name in "ab":
+        write_classes(tmp_path / name, ("train", "val"), images=4)  # pyright: ignore[reportArgumentType]
+    (note,) = load(str(tmp_path)).notes
+    assert note.endswith(f"expected {tmp_path}/train/<class>/<image>")
+    write_image(tmp_path / "c" / "0.png", 3)
+    assert load(str(tmp_path)).notes == ()
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(("train", "judged"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_an_accent_is_one_character_or_two(train: str, judged: str, tmp_path: Path) -> None:
+    """As macOS and archives change names. Each folder keeps its own spelling in the class names."""
+    write_classes(tmp_path / "train", ("b", train), images=3)  # pyright: ignore[reportArgumentType]
+    write_classes(tmp_path / "val", ("b", judged), images=2)  # pyright: ignore[reportArgumentType]
+    dataset = load(str(tmp_path))
+    assert dataset.classes == ("b", train)
+    assert dataset.judged_counts() == [2, 2]
+    for folder in (tmp_path, tmp_path / "val"):
+        assert load_judged(str(folder), ("b", train), 32).images.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_two_spellings_of_one_name_are_refused(tmp_path: Path) -> None:
+    write_classes(tmp_path, (COMPOSED, DECOMPOSED), images=3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(DataError, match=r"e\\u0301"):
+        load(str(tmp_path))
 
 
 def test_validation_images_stand_beside_test_images(tmp_path: Path) -> None:
@@ -140,10 +206,49 @@ def test_folders_beside_train_are_named(tmp_path: Path) -> None:
     assert str(tmp_path / "x") in note
 
 
-def test_one_folder_too_high_is_told(tmp_path: Path) -> None:
-    write_classes(tmp_path / "photos", images=3)
-    with pytest.raises(DataError, match=re.escape(str(tmp_path / "photos"))):
+@pytest.mark.parametrize(
+    ("inside", "meant"),
+    [("photos", "photos"), ("photos/train", "photos"), ("x/y/train", "x/y"), ("x/y", "x/y")],
+)
+def test_folders_too_high_are_told(inside: str, meant: str, tmp_path: Path) -> None:
+    """As an archive with a folder of its own leaves them."""
+    write_classes(tmp_path / inside, images=3)
+    write_classes(tmp_path / "__MACOSX" / inside, images=3)
+    with pytest.raises(DataError, match=re.escape(f"is {tmp_path / meant} meant?")):
         load(str(tmp_path))
+
+
+def test_one_class_is_not_called_one_folder_too_high(tmp_path: Path) -> None:
+    write_classes(tmp_path / "photos", "a", images=3)
+    with pytest.raises(DataError, match="two or more are needed"):
+        load(str(tmp_path / "photos"))
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("cifar-10-batches-py/data_batch_1", "cifar10"),
+        ("x/data_batch_1.bin", "cifar10"),
+        ("cifar-100-python/train", "cifar100"),
+        ("cifar-100-python.tar.gz", "cifar100"),
+    ],
+)
+def test_a_folder_of_cifars_own_files_gets_the_command_that_takes_it(
+    file: str, name: str, tmp_path: Path
+) -> None:
+    """As torchvision's root has them."""
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(DataError, match=re.escape(f"`resunit data fetch {name} --from {tmp_path}`")):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+def test_an_archive_is_to_be_unpacked(kind: str, tmp_path: Path) -> None:
+    write_classes(tmp_path / "photos", images=3)
+    archive = shutil.make_archive(str(tmp_path / "photos"), kind, tmp_path / "photos")
+    with pytest.raises(DataError, match=re.escape(f"{archive}: not a folder; unpack it")):
+        load(archive)
 
 
 def test_a_val_that_lacks_classes_is_used_and_said(tmp_path: Path) -> None:

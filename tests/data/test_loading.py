@@ -12,9 +12,10 @@ from resunit.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize("ask", [load, fetch, verify])
-def test_a_typo_is_answered_with_the_nearest_name(ask: Callable[[str], object]) -> None:
-    with pytest.raises(UsageError, match=r"'cifar1O'.*'cifar10'"):
-        ask("cifar1O")
+@pytest.mark.parametrize("name", ["cifar1O", "CIFAR10", "CIFAR-10"])
+def test_a_typo_is_answered_with_the_nearest_name(name: str, ask: Callable[[str], object]) -> None:
+    with pytest.raises(UsageError, match=rf"'{name}'.*'cifar10'"):
+        ask(name)
 
 
 def test_a_name_like_no_other_is_answered_with_all() -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from resunit.errors import FileFormatError
-from resunit.interop.foreign_file import read_foreign
+from resunit.interop.foreign_file import read_foreign, select_network
 
 STATE = {"conv1.weight": torch.arange(6.0).reshape(2, 3), "fc.bias": torch.ones(2)}
 OTHER = {name: tensor + 1 for name, tensor in STATE.items()}
@@ -57,6 +57,32 @@ def test_what_stands_around_a_state_dict(tmp_path: Path, name: str, is_zip: bool
 def test_safetensors_with_a_prefix(tmp_path: Path) -> None:
     save_file(prefixed("module."), tmp_path / "model.safetensors", {"format": "pt"})
     assert read_foreign(tmp_path / "model.safetensors").tensors.keys() == STATE.keys()
+
+
+@pytest.mark.parametrize("prefix", ["backbone.", "net.", "module.encoder_q."])
+def test_a_network_within_a_larger_one(tmp_path: Path, prefix: str) -> None:
+    """As Lightning's modules, detectors and contrastive learning store it."""
+    path = tmp_path / "model.pth"
+    inside = {**STATE, "layer1.0.conv1.weight": torch.ones(3)}
+    torch.save({**prefixed(prefix, state=inside), "loss.weight": torch.ones(5)}, path)
+    found = select_network(read_foreign(path), "conv1.weight", path)
+    assert found.tensors.keys() == inside.keys()
+    assert (found.prefix, found.left_out) == (prefix, ("loss.weight",))
+    assert select_network(read_foreign(path), "stem.weight", path).tensors.keys() != inside.keys()
+
+
+def test_two_networks_in_one_file_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    torch.save({**prefixed("module.encoder_q."), **prefixed("module.encoder_k.", state=OTHER)}, path)
+    with pytest.raises(FileFormatError, match=rf"{path}: .*encoder_q\., encoder_k\."):
+        select_network(read_foreign(path), "conv1.weight", path)
+
+
+def test_a_torchscript_program_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.jit.save(torch.jit.script(nn.Linear(2, 3)), path)
+    with pytest.raises(FileFormatError, match=rf"{path}: a TorchScript program.*state_dict"):
+        read_foreign(path)
 
 
 def test_numpy_archives(tmp_path: Path) -> None:

@@ -145,6 +145,9 @@ def test_a_network_is_found_by_its_spec_whatever_its_classes_and_conventions() -
     [
         (("resnt20", {}), "'resnt20'.*'resnet20'"),
         (("resnet21", {}), "'resnet21'.*'resnet20'"),
+        (("ResNet-20", {}), "'ResNet-20'.*'resnet20'"),
+        (("ResNet21", {}), "'ResNet21'.*'resnet20'"),
+        (("resnet20", {"shortcut_option": "b"}), "'b'.*'B'"),
         (("preresnet1000", {}), "'preresnet1000'.*'preresnet1001'"),
         (("resnet109-1layer", {}), "'resnet109-1layer'.*'resnet110-1layer'"),
         (("resnet20", {"design": "full-preactivaton"}), "'full-preactivaton'.*'full-preactivation'"),

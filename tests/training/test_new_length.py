@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,31 @@ def test_a_length_that_is_no_new_total_is_refused_and_changes_nothing(
     with pytest.raises(UsageError, match=named):
         resunit.resume(folder.path, **length, quiet=True)
     assert {path: path.read_bytes() for path in folder.path.iterdir() if path.is_file()} == before
+
+
+def test_a_run_whose_checkpoints_were_deleted_does_not_begin_anew(tmp_path: Path) -> None:
+    """It would replace its own weights, result and log by those of other steps."""
+    resunit.train(small(), out=tmp_path / "run", quiet=True)
+    folder = RunFolder(tmp_path / "run")
+    shutil.rmtree(folder.checkpoints)
+    before = {path: path.read_bytes() for path in folder.path.iterdir()}
+    with pytest.raises(RunError, match=r"checkpoints are gone.* step 4; .*--weights .*--config"):
+        resunit.resume(folder.path, steps=8, quiet=True)
+    assert {path: path.read_bytes() for path in folder.path.iterdir()} == before
+    folder.weights.unlink()
+    with pytest.raises(RunError, match=r"step 4; repeat it with --config"):
+        resunit.resume(folder.path, quiet=True)
+
+
+def test_weights_that_were_deleted_come_back_from_the_checkpoint(tmp_path: Path) -> None:
+    resunit.train(small(), out=tmp_path / "run", quiet=True)
+    folder = RunFolder(tmp_path / "run")
+    tensors = read_weights(folder.weights).tensors
+    folder.weights.unlink()
+    assert resunit.resume(folder.path, quiet=True).status == "done"
+    again = read_weights(folder.weights).tensors
+    assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
+    assert [line.step for line in folder.read_log()] == [4]
 
 
 def test_last_is_the_run_that_was_last_trained_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -24,6 +25,7 @@ from resunit.io.format import escape_text
 from resunit.io.streams import UnwritableOutput
 
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
+ADDRESS = re.compile(r"(https?|ftp|file|s3|gs|hf)://", re.IGNORECASE)  # A Ray cluster's begins otherwise.
 
 app = App(
     name="resunit",
@@ -93,6 +95,7 @@ def run(app: App, arguments: Sequence[str]) -> int:
     typed_command.set(shlex.join([str(app.name[0]), *arguments]))
     arguments = [_with_home(argument) for argument in arguments]
     try:
+        _check_values(arguments)
         with signals_interrupt():
             code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -113,10 +116,30 @@ def run(app: App, arguments: Sequence[str]) -> int:
     return DONE if code is None else code
 
 
+def _split_option(argument: str) -> tuple[str, str, str]:
+    """Return the option, the = and the value of --option=value; another argument is a value without an option."""
+    is_assignment = argument.startswith("--") and "=" in argument
+    return argument.partition("=") if is_assignment else ("", "", argument)
+
+
 def _with_home(argument: str) -> str:
     """Return an argument with the user's home in the place of ~, which a shell leaves in --out=~/runs."""
-    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    option, equals, value = _split_option(argument)
     return f"{option}{equals}{os.path.expanduser(value)}"
+
+
+def _check_values(arguments: Sequence[str]) -> None:
+    """Refuse an empty value, which as a path would be this folder, and an address, of which a path loses a slash.
+
+    Raises:
+        UsageError: an argument is one of these.
+    """
+    for previous, argument in zip(("resunit", *arguments), arguments, strict=False):
+        option, _, value = _split_option(argument)
+        if not value:
+            raise UsageError(f"the value after {option or previous} is empty; give one, or leave it out")
+        if ADDRESS.match(value):
+            raise UsageError(f"{value} is an address; download the file, and give its path")
 
 
 def _write_nothing_more() -> None:

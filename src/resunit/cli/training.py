@@ -141,8 +141,8 @@ def _resume(folder: Path, common: Common, steps: int | None = None, epochs: floa
         from resunit.training.loop import resume as resume_run
 
         run = RunFolder(folder)
+        stored = read_stored_recipe(run)
         if run.read_finished_result() is None or steps is not None or epochs is not None:
-            stored = read_stored_recipe(run)
             import_design(stored.design, run.recipe)
             if stored.weights is not None:
                 import_design_of(user_path(stored.weights))

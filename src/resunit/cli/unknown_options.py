@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 from cyclopts import (
     App,
@@ -39,6 +40,7 @@ _WORDS = {
     "--compile": "torchcompile torch-compile",
     "--device": "gpu gpus cpu cuda no-cuda accelerator",
     "--resume": "resume-from continue",
+    "--weights": "pretrained pretrained-weights finetune checkpoint ckpt initial-checkpoint",
     "--config": "config-file cfg",
     "--tta": "augmented-views",
     "--ghost-batch-size": "group-size",
@@ -52,6 +54,12 @@ _WORDS = {
     "--activation-checkpointing": "memory gradient-checkpointing grad-checkpointing",
 }
 SYNONYMS = {f"--{word}": option for option, words in _WORDS.items() for word in words.split()}
+# Options of other tools that are not needed here, and why.
+_NEEDLESS_WORDS = {
+    "images are read by as many processes and threads as this machine has cores for": "workers num-workers j n-workers",
+    "the data set says how many classes there are": "num-classes nc n-classes num-labels",
+}
+NEEDLESS = {f"--{word}": reason for reason, words in _NEEDLESS_WORDS.items() for word in words.split()}
 
 NEAR = 0.75  # how alike two spellings are, from 0 to 1, before one is suggested for the other
 
@@ -92,10 +100,16 @@ def unknown_options(names: Sequence[str], known: Collection[str], command: str) 
 
 
 def _remedy(name: str, known: Collection[str], command: str) -> str:
+    if name == "-":
+        return "files are not read from standard input; name them"
+    if Path(name).exists():
+        return f"write ./{name} for the file of that name"
     spelled = "--" + name.lstrip("-").lower().replace("_", "-")
     meant = SYNONYMS.get(spelled)
     if meant in known:
         return f"did you mean {meant}?"
+    if spelled in NEEDLESS:
+        return f"leave it out, because {NEEDLESS[spelled]}"
     plain = {option.lstrip("-"): option for option in known}
     near = get_close_matches(spelled.lstrip("-"), plain, n=1, cutoff=NEAR)
     return f"did you mean {plain[near[0]]}?" if near else f"see `resunit {command} --help`"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import tarfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from unicodedata import normalize
 
 from resunit.data.holding_out import Paths, hold_out
 from resunit.data.image_files import (
@@ -18,24 +22,12 @@ from resunit.data.image_files import (
     has_loose_image,
     visible_folders,
 )
+from resunit.data.split_names import FolderKind, find_kinds
 from resunit.errors import DataError
 from resunit.io.format import format_count
 
-FolderKind = Literal["train", "validation", "test"]
-KINDS: dict[str, FolderKind] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-    "eval": "test",
-    "evaluation": "test",
-}
-"""What a folder holds, by its name in lower case."""
 NAMES_IN_A_NOTE = 3
+CIFAR_FILE = re.compile(r"cifar-?(100?)|data_batch_1")
 
 
 @dataclass(frozen=True)
@@ -84,11 +76,16 @@ def find_folder_layout(folder: Path) -> FolderLayout:
         if len(train) == 1:
             raise DataError(_one_class(train_folder, next(iter(train))))
         validation, test = (
-            _images_of_classes(splits[kind], train, notes) if kind in splits else None
+            _images_of_classes(splits[kind], kind, train, notes) if kind in splits else None
             for kind in ("validation", "test")
         )
         if validation is not None or test is not None:
             return FolderLayout(train, validation, test, tuple(notes))
+        if all("train" in find_kinds(_class_folders(train_folder / name)).values() for name in train):
+            notes.append(
+                f"{train_folder}: each class has a train of its own, and all its images are taken together; for "
+                f"splits, expected {train_folder}/train/<class>/<image>"
+            )
         train, test = hold_out(train_folder, train)
         return FolderLayout(train, None, test, tuple(notes), is_held_out=True)
 
@@ -107,22 +104,25 @@ def find_judged_layout(folder: Path, classes: Sequence[str] = ()) -> JudgedLayou
     with _named_failures(folder):
         notes: list[str] = []
         if _holds_classes(folder, classes):
-            return JudgedLayout(_images_by_class(folder, notes), "test", tuple(notes))
+            return JudgedLayout(_images_of_known(folder, classes, notes), "test", tuple(notes))
         splits = _find_splits(folder, notes, needs_train=False)
         for kind in ("test", "validation"):
             if kind in splits:
-                images = _images_by_class(splits[kind], notes)
+                images = _images_of_known(splits[kind], classes, notes)
                 if not classes or any(name in classes for name in images) or len(splits) == 1:
                     return JudgedLayout(images, kind, tuple(notes))
                 notes.append(f"{splits.pop(kind)}: has no class folder of the network, so it is not used")
         where = splits.get("train", folder)
-        return JudgedLayout(_images_by_class(where, notes), "test", tuple(notes))
+        return JudgedLayout(_images_of_known(where, classes, notes), "test", tuple(notes))
 
 
 def _holds_classes(folder: Path, classes: Sequence[str]) -> bool:
     """Return whether all folders with images are called like classes, and one of them holds images itself."""
+    known = {normalize("NFC", name) for name in classes}
     present = [child for child in visible_folders(folder) if has_image(child)]
-    return all(child.name in classes for child in present) and any(map(has_loose_image, present))
+    return all(normalize("NFC", child.name) in known for child in present) and any(
+        map(has_loose_image, present)
+    )
 
 
 @contextmanager
@@ -130,12 +130,20 @@ def _named_failures(folder: Path) -> Iterator[None]:
     """Raise DataError that names the folder or file which the operating system refuses to read."""
     if not folder.is_dir():
         problem = "not a folder" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: {problem}; expected FOLDER/<class>/<image>")
+        remedy = "unpack it and name the folder" if _is_archive(folder) else "expected FOLDER/<class>/<image>"
+        raise DataError(f"{folder}: {problem}; {remedy}")
     try:
         yield
     except OSError as error:
         place = os.fsdecode(error.filename) if error.filename else folder
         raise DataError(f"{place}: cannot be read ({error.strerror}); make it readable") from error
+
+
+def _is_archive(path: Path) -> bool:
+    """Return whether a path is that of a ZIP or tar archive."""
+    with suppress(OSError):
+        return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    return False
 
 
 def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> dict[FolderKind, Path]:
@@ -146,10 +154,11 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
     """
     children = visible_folders(folder)
     kinds: tuple[FolderKind, ...] = ("train", "validation", "test")
+    kind_of = find_kinds(children)
     named: dict[FolderKind, list[Path]] = {
-        kind: [child for child in children if _kind(child) == kind] for kind in kinds
+        kind: [child for child in children if kind_of.get(child) == kind] for kind in kinds
     }
-    classes = [child for child in children if _kind(child) is None and has_image(child)]
+    classes = [child for child in children if child not in kind_of and has_image(child)]
     trains = [
         child
         for child in named["train"]
@@ -207,10 +216,6 @@ def _splits_among(classes: list[Path], named: Mapping[FolderKind, list[Path]]) -
     return splits
 
 
-def _kind(folder: Path) -> FolderKind | None:
-    return KINDS.get(folder.name.lower())
-
-
 def _class_folders(folder: Path) -> list[Path]:
     return [inner for inner in visible_folders(folder) if has_image(inner)]
 
@@ -224,15 +229,29 @@ def _only(kind: FolderKind, folders: list[Path]) -> Path:
         raise DataError(
             f"{folders[1]}: a second folder of {kind} images beside {folders[0].name}/; remove or rename one of them"
         )
-    return folders[0]
+    (folder,) = folders
+    # Archives that were unpacked into a folder of their own name leave seg_train/seg_train/<class>.
+    inner = _class_folders(folder)
+    is_doubled = [one.name for one in inner] == [folder.name] and bool(_class_folders(inner[0]))
+    return inner[0] if is_doubled else folder
 
 
-def _images_of_classes(folder: Path, train: Paths, notes: list[str]) -> Paths | None:
-    """Return the files of a split for every class of `train`; None if its only folder is no class of it."""
+def _images_of_known(folder: Path, classes: Sequence[str], notes: list[str]) -> Paths:
+    """Return the files of a folder by class, with the names that `classes` have for the same texts.
+
+    An accented letter is one character or two: archives and systems choose, and the names look the same.
+    """
+    known = {normalize("NFC", name): name for name in classes}
     images = _images_by_class(folder, notes)
+    return {known.get(normalize("NFC", name), name): files for name, files in images.items()}
+
+
+def _images_of_classes(folder: Path, kind: FolderKind, train: Paths, notes: list[str]) -> Paths | None:
+    """Return the files of a split for every class of `train`; None if its only folder is no class of it."""
+    images = _images_of_known(folder, list(train), notes)
     unknown = [name for name in images if name not in train]
     # Competitions put the images without labels into one folder or several.
-    if len(unknown) == len(images) and (len(images) == 1 or _kind(folder) == "test"):
+    if len(unknown) == len(images) and (len(images) == 1 or kind == "test"):
         notes.append(f"{folder}: has no class folder of train, so it is not used")
         return None
     lacking = [name for name in train if name not in images]
@@ -264,12 +283,35 @@ def _images_by_class(folder: Path, notes: list[str], apart_from: Iterable[Path] 
                 f"{inner}: {format_count(count, 'file')} that Pillow does not read left out ({', '.join(photographs)})"
             )
         if found.images:
+            _refuse_same_text(inner, classes)
             classes[inner.name] = found.images
     if not classes:
         found = f" ({empty[0]})" if empty else ""
-        raise DataError(f"{folder}: has no class folders with images; expected FOLDER/<class>/<image>{found}")
+        raise DataError(
+            f"{folder}: has no class folders with images; {_cifar_advice(folder)}expected FOLDER/<class>/<image>{found}"
+        )
     notes.extend(empty)
     return classes
+
+
+def _cifar_advice(folder: Path) -> str:
+    """Return what to do with a folder of CIFAR's own files, which other tools take as it is; else an empty text."""
+    names = (path.name.lower() for path in (folder, *folder.glob("*"), *folder.glob("*/*")))
+    for found in map(CIFAR_FILE.search, names):
+        if found is not None:
+            name = "cifar100" if found[1] == "100" else "cifar10"
+            return f"if it is a copy of {name}, `resunit data fetch {name} --from {folder}` takes it; else "
+    return ""
+
+
+def _refuse_same_text(folder: Path, classes: Iterable[str]) -> None:
+    """Raise DataError if a class has the name of a folder in other characters that look the same."""
+    for name in classes:
+        if normalize("NFC", name) == normalize("NFC", folder.name):
+            raise DataError(
+                f"{folder}: beside it stands a folder of the same name, with its accents in another Unicode form "
+                f"({name!a} and {folder.name!a}); put their images into one of them"
+            )
 
 
 def _without_image(others: Counter[str]) -> str:
@@ -282,7 +324,9 @@ def _without_image(others: Counter[str]) -> str:
 
 def _one_class(folder: Path, name: str) -> str:
     inner = folder / name
-    deeper = f"; is {inner} meant?" if len(_class_folders(inner)) > 1 else "; two or more are needed"
+    while len(below := _class_folders(inner)) == 1 and "train" not in find_kinds(below).values():
+        (inner,) = below
+    deeper = f"; is {inner} meant?" if below else "; two or more are needed"
     return f"{folder}: has one class folder, {name!r}{deeper}"
 
 

@@ -81,7 +81,7 @@ def read_exported(path: Path) -> tuple[NetworkRecord, ExportedNetwork]:
     """
     path = path / OPENVINO_FILE if path.is_dir() else path
     if not path.is_file():
-        raise FileFormatError(f"{path}: no such file")
+        raise FileFormatError(f"{path}: no such file; correct the path")
     text, compute = READERS[path.suffix](path)
     try:
         document = parse_json(text)

@@ -13,17 +13,18 @@ from resunit.data.normalisation import Normalisation
 from resunit.errors import FileFormatError, UsageError
 from resunit.interop.class_names import class_names
 from resunit.interop.fitting import find_fitting
-from resunit.interop.foreign_file import ForeignState, read_foreign
+from resunit.interop.foreign_file import ForeignState, read_foreign, select_network
 from resunit.interop.library import OUR_EPSILON, Architecture, Library, LibraryPreprocessing
 from resunit.interop.mapping import to_ours
 from resunit.interop.registry import find_architecture, find_library
+from resunit.io.format import format_count
 from resunit.io.places import user_path
 from resunit.models.network import NetworkSpec, build
 from resunit.models.summary import count_parameters
 from resunit.models.weights import write_weights
 
 OUR_MOMENTUM = 0.1
-MOST_NAMED = 2  # architectures that a message names
+MOST_NAMED = 2  # architectures or tensors that a message names
 CONFIGURATION = "config.json"  # Hugging Face's folders have one beside the weights.
 
 
@@ -83,6 +84,9 @@ def convert(source: str | Path, out: str | Path, *, library: str, architecture: 
     if out.exists() and source.exists() and out.samefile(source):
         raise UsageError(f"{out}: is the file to be converted; name another")
     state = read_foreign(source)
+    stem = f"{named.layers.stem_convs[0]}.{chosen.parameters.weight}"
+    if stem not in chosen.rename(state.tensors):
+        state = select_network(state, stem, source)
     try:
         spec, tensors = to_ours(state.tensors, chosen, named, str(source))
     except FileFormatError as error:
@@ -143,6 +147,10 @@ def describe_conversion(
     if state.taken_from:
         what = "averaged weights" if state.is_average else "weights"
         notes.append(f"The {what} were taken from the file's {'.'.join(state.taken_from)}.")
+    if state.prefix:
+        notes.append(
+            f"The network's tensors are those whose names begin with {state.prefix}{_describe_others(state)}."
+        )
     if not spec.num_classes:
         notes.append(
             "The file has no classifier, so the network gives features; `resunit train --weights` and num_classes=N of "
@@ -175,6 +183,13 @@ def other_types(tensors: Mapping[str, Tensor]) -> str | None:
     """Return the name of a type other than float32 that a state dict's numbers have, if they have one."""
     types = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()} - {torch.float32}
     return ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in types)) or None
+
+
+def _describe_others(state: ForeignState) -> str:
+    if not state.left_out:
+        return ""
+    shown = ", ".join(state.left_out[:MOST_NAMED])
+    return f"; {format_count(len(state.left_out), 'other tensor')} left out, such as {shown}"
 
 
 def preprocessing_to_json(preprocessing: LibraryPreprocessing) -> dict[str, Any]:

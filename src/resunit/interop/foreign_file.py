@@ -10,7 +10,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ AVERAGING_COUNTER = "n_averaged"  # torch.optim.swa_utils.AveragedModel counts i
 DEEPEST = 4  # dictionaries around a state dict
 # In torch's message, the class that a pickle asks for stands after this word, and any other reason after this sentence.
 CLASS_IN_REFUSAL = re.compile(r"GLOBAL ([\w.]+)")
+CODE_OF_TORCHSCRIPT = re.compile(r"[^/]+/code/.*\.py")
 REASON_IN_REFUSAL = re.compile(r"WeightsUnpickler error:\s+([^\n]+)")
 
 
@@ -45,10 +46,14 @@ class ForeignState:
     Attributes:
         tensors: the tensors by the library's names.
         taken_from: the keys of the dictionaries that held the state dict, from the outermost.
+        prefix: the beginning that the names of the network's tensors had, if others stood beside them.
+        left_out: the names of the tensors that are no part of the network.
     """
 
     tensors: Mapping[str, Tensor]
     taken_from: tuple[str, ...] = ()
+    prefix: str = ""
+    left_out: tuple[str, ...] = ()
 
     @property
     def is_average(self) -> bool:
@@ -72,7 +77,7 @@ def read_foreign(path: Path) -> ForeignState:
         with path.open("rb") as file:
             start = file.read(LENGTH_BYTES + 1)
     except FileNotFoundError:
-        raise FileFormatError(f"{path}: no such file") from None
+        raise FileFormatError(f"{path}: no such file; correct the path") from None
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from error
     if start[:1] == b"{":
@@ -128,6 +133,38 @@ def unwrap(content: Any, path: Path) -> ForeignState:
     return ForeignState(named, tuple(taken_from))
 
 
+def select_network(state: ForeignState, stem: str, path: Path) -> ForeignState:
+    """Return the tensors of a network that is a part of what a file holds, as the backbone of a larger one is.
+
+    Args:
+        state: the tensors in the file.
+        stem: the name of the network's first tensor, such as conv1.weight.
+        path: the file, for the message.
+
+    Returns:
+        The state without the prefix and without the tensors that have none; `state` itself if no name ends in `stem`.
+
+    Raises:
+        FileFormatError: two networks or more have such a tensor.
+    """
+    prefixes = [name.removesuffix(stem) for name in state.tensors if name.endswith(f".{stem}")]
+    depth = min((prefix.count(".") for prefix in prefixes), default=0)
+    # Units have tensors of such names too, and stand deeper.
+    outermost = [prefix for prefix in prefixes if prefix.count(".") == depth]
+    if not outermost:
+        return state
+    if len(outermost) > 1:
+        raise FileFormatError(
+            f"{path}: holds more than one network ({', '.join(outermost)}); save the tensors of one of them"
+        )
+    (prefix,) = outermost
+    inside = {
+        name.removeprefix(prefix): tensor for name, tensor in state.tensors.items() if name.startswith(prefix)
+    }
+    left_out = tuple(name for name in state.tensors if not name.startswith(prefix))
+    return replace(state, tensors=inside, prefix=prefix, left_out=left_out)
+
+
 def _read_safetensors(path: Path, start: bytes) -> dict[str, Tensor]:
     size, header = path.stat().st_size, int.from_bytes(start[:LENGTH_BYTES], "little")
     if header > min(LARGEST_HEADER, size - LENGTH_BYTES):
@@ -169,11 +206,16 @@ def _refuse_compressed(path: Path) -> None:
         if not zipfile.is_zipfile(path):
             return  # What torch wrote before version 1.6, or a truncated archive.
         with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
+            entries = archive.infolist()
+        unpacked = sum(entry.file_size for entry in entries)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise FileFormatError(
             f"{path}: truncated or damaged ({_first_line(error)}); get another copy"
         ) from error
+    if any(CODE_OF_TORCHSCRIPT.fullmatch(entry.filename) for entry in entries):
+        raise FileFormatError(
+            f"{path}: a TorchScript program, which is not executed; in Python save torch.jit.load(PATH).state_dict()"
+        )
     if unpacked > path.stat().st_size:
         raise FileFormatError(
             f"{path}: refused, because it would unpack to {unpacked:,} bytes, and torch.save does not compress; "

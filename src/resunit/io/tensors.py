@@ -69,7 +69,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
         FileFormatError: the file is missing, unreadable, altered, or of a newer format.
     """
     if not path.is_file():
-        raise FileFormatError(f"{path}: no such file")
+        raise FileFormatError(f"{path}: no such file; correct the path")
     try:
         with safe_open(path, framework="pt") as file:
             number, digest, record = _record_in(path, kind, file.metadata())
@@ -95,7 +95,7 @@ def read_record(path: Path, kind: str) -> dict[str, Any]:
         FileFormatError: the file is missing, unreadable, or of a newer format.
     """
     if not path.is_file():
-        raise FileFormatError(f"{path}: no such file")
+        raise FileFormatError(f"{path}: no such file; correct the path")
     try:
         with safe_open(path, framework="pt") as file:
             return _record_in(path, kind, file.metadata())[2]

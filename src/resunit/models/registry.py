@@ -13,7 +13,7 @@ from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.models.options import CONVENTIONS, check_option
 from resunit.models.weights import WeightsFile, read_weights
-from resunit.runs.folder import RunFolder
+from resunit.runs.folder import RunFolder, resume_command
 
 IMAGENET = "imagenet"
 """The value of `weights` that stands for the published weights."""
@@ -245,7 +245,10 @@ def check_network(
     for key, value in asked.items():
         stored = getattr(file.spec, key)
         if value != stored:
-            raise FileFormatError(f"{file.path}: its network has {key} {stored}, not {value}")
+            raise FileFormatError(
+                f"{file.path}: its network has {key} {stored}, not {value}; leave the name, the design and the options "
+                "of the network out, because the file knows them"
+            )
 
 
 def stored_weights(weights: str | Path, name: str | None = None) -> Path:
@@ -267,7 +270,13 @@ def stored_weights(weights: str | Path, name: str | None = None) -> Path:
     if (of_hub := path / HUB_WEIGHTS).exists():
         return of_hub
     if not (found := RunFolder(path).weights).exists():
-        raise FileFormatError(f"{path}: has no {found.name}; only a finished run has")
+        is_run = RunFolder(path).recipe.exists()
+        remedy = (
+            f"finish the run with `{resume_command(path)}`"
+            if is_run
+            else "name a finished run or a weights file"
+        )
+        raise FileFormatError(f"{path}: has no {found.name}; {remedy}")
     return found
 
 

@@ -18,6 +18,7 @@ from resunit.models.designs import DESIGNS, unknown_design
 from resunit.models.input_channels import adapt_input
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 from resunit.models.wrappers import drop_wrappers, unwrap
+from resunit.runs.folder import KIND_OF_CHECKPOINT
 from resunit.runs.record_files import format_of
 
 KIND = "resunit"
@@ -286,6 +287,10 @@ def _advice_for_foreign(path: Path) -> Iterator[None]:
                 f"{path}: the weights of {module}, which Python code gave to a run; only that code can build it, and "
                 "safetensors.torch.load_file reads its state dict"
             ) from error
+        if _is_of_kind(path, KIND_OF_CHECKPOINT):
+            raise FileFormatError(
+                f"{path}: a checkpoint, which holds no description of its network; name the folder of the run"
+            ) from error
         raise ForeignFile(
             f"{error}; to take another library's weights: resunit convert {path} --from LIBRARY --architecture "
             "NAME --out weights.safetensors"
@@ -298,6 +303,14 @@ def _module_of(path: Path) -> str | None:
         return str(read_record(path, KIND_OF_MODULE).get("module"))
     except FileFormatError:
         return None
+
+
+def _is_of_kind(path: Path, kind: str) -> bool:
+    try:
+        read_record(path, kind)
+    except FileFormatError:
+        return False
+    return True
 
 
 def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

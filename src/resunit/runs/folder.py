@@ -25,6 +25,8 @@ from resunit.runs.record_files import (
 )
 from resunit.runs.schema import Environment, Evaluation, LogLine, PropagationLine, RunResult
 
+KIND_OF_CHECKPOINT = "resunit-checkpoint"  # the metadata key of a checkpoint's record
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -104,7 +106,7 @@ class RunFolder:
         write_file(self.result, result)
 
     def read_finished_result(self) -> RunResult | None:
-        """Return the result of a run that is done and has its page; None for a run that can continue.
+        """Return the result of a run that is done and has its weights and its page; None for a run that can continue.
 
         Raises:
             RunError: the run diverged.
@@ -115,7 +117,8 @@ class RunFolder:
                 f"{self.path}: diverged at step {result.steps}, and would diverge again; start a new run, "
                 "for instance with a lower --learning-rate"
             )
-        return result if result is not None and result.status == "done" and self.report.exists() else None
+        is_whole = self.weights.exists() and self.report.exists()
+        return result if result is not None and result.status == "done" and is_whole else None
 
     def read_evaluation(self) -> Evaluation | None:
         """Return the evaluation of the final weights; None if there is none."""

@@ -96,7 +96,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         record = parse_json(path.read_bytes())
     except FileNotFoundError:
-        raise FileFormatError(f"{path}: no such file") from None
+        raise FileFormatError(f"{path}: no such file; correct the path") from None
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:

@@ -17,10 +17,10 @@ from resunit.errors import DamagedRun, FileFormatError, RunError
 from resunit.io.atomic import make_folder
 from resunit.io.fields import to_json
 from resunit.io.tensors import read_tensors, select_named, write_tensors
+from resunit.runs.folder import KIND_OF_CHECKPOINT as KIND
 from resunit.runs.record_files import read
 from resunit.training.state import TrainingState
 
-KIND = "resunit-checkpoint"
 NETWORK, OPTIMIZER, KEPT = "network.", "optimizer.", "kept."
 OPTIMIZER_IN_FORMAT_1 = "optimiser."
 

@@ -21,7 +21,10 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {name!r} is not available here: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0].partition(". ")[0]  # Torch adds advice for its own developers.
+        raise UsageError(
+            f"device {name!r} is not available here ({reason}); give auto, cpu, or another device, such as cuda:0"
+        ) from error
     return device
 
 

@@ -128,7 +128,7 @@ def resume(
     Raises:
         UsageError: both steps and epochs are given, or not more than the run has done.
         RunError: `path` is not a run's folder or is in use; or the run diverged, its data have changed, its
-            recipe.json was edited, or `train` was given other arguments.
+            checkpoints are gone, its recipe.json was edited, or `train` was given other arguments.
         FileFormatError: a file of the run is damaged or of a newer format.
     """
     folder = RunFolder(user_path(path))
@@ -151,6 +151,7 @@ def resume(
         setup = prepare(longer, as_dataset(data), model)
         writer = RunWriter(folder, setup, on_log)
         writer.check_sources()
+        writer.check_can_go_on()
         lengthening = _lengthening(folder, setup) if gets_new_length else None
         with setup.distributed.explained_loss(), writer.in_use(lengthening=lengthening):
             state = writer.restore()

@@ -86,6 +86,18 @@ class RunWriter:
                 self.folder.write_recipe(self.setup.recipe.to_json())
             yield
 
+    def check_can_go_on(self) -> None:
+        """Raise RunError if the run has ended after some steps and its checkpoints are gone: it would begin anew."""
+        result, run = self.folder.read_result(), self.folder.path
+        if result is not None and result.steps and not any(self.folder.checkpoints.glob("*.safetensors")):
+            from_weights = (
+                f"start a new run with --weights {run}, or " if self.folder.weights.exists() else ""
+            )
+            raise RunError(
+                f"{run}: its checkpoints are gone, so that it cannot go on after step {result.steps}; {from_weights}"
+                f"repeat it with --config {self.folder.recipe}"
+            )
+
     def check_sources(self) -> None:
         """Raise RunError if the data or the weights that the run started from have changed since it began."""
         environment, setup = self.folder.read_environment(), self.setup

@@ -98,7 +98,7 @@ class _Places:
             self.files[path.resolve()] = path
             self.named.add(path)
         elif not path.is_dir():
-            raise UsageError(f"{path}: no such file or folder")
+            raise UsageError(f"{path}: no such file or folder; correct the path")
         elif _is_run(path):
             self.folders.setdefault(path.resolve(), path)
         else:

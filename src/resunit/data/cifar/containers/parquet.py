@@ -16,7 +16,7 @@ from resunit.errors import DataError
 
 NAME = "parquet"
 ENDING = ".parquet"
-IMAGE_COLUMNS = ("img", "image", "images", "png", "image_bytes", "bytes")
+IMAGE_COLUMNS = ("img", "image", "images", "png", "jpg", "image_bytes", "bytes", "file")
 LABEL_COLUMNS = {
     "label": ("label", "labels", "class", "target", "targets", "cls", "y"),
     "fine_label": ("fine_label", "fine_labels", "label", "labels", "class", "target", "targets", "cls", "y"),
@@ -62,7 +62,12 @@ def _files_of(folder: Path, split: str) -> list[Path]:
 
 
 def _parquet_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"*{ENDING}"))
+    """Return the Parquet files in a folder, by name; parts that are counted without leading zeros, by their number."""
+    return sorted(folder.glob(f"*{ENDING}"), key=_order)
+
+
+def _order(path: Path) -> list[str | int]:
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", path.name)]
 
 
 def _read_table(path: Path, cifar: Cifar) -> bytes:
@@ -81,7 +86,7 @@ def _read_table(path: Path, cifar: Cifar) -> bytes:
         image = _column(path, names, IMAGE_COLUMNS)
         columns = [_column(path, names, LABEL_COLUMNS[column]) for column in cifar.label_columns]
         table = parquet.read_table(path, columns=[image, *columns])
-        labels = np.stack([table[column].to_numpy() for column in columns], axis=1)
+        labels = np.stack([_to_numbers(table[column].to_pylist(), cifar) for column in columns], axis=1)
         with ThreadPoolExecutor() as threads:
             images = list(threads.map(_decode_png, table[image].to_pylist()))
         return encode(labels, np.stack(images))
@@ -102,11 +107,24 @@ def _column(path: Path, names: list[str], known: tuple[str, ...]) -> str:
     )
 
 
-def _decode_png(cell: dict[str, Any] | bytes) -> np.ndarray:
+def _to_numbers(labels: list[Any], cifar: Cifar) -> np.ndarray:
+    """Return labels as whole numbers (N,): each is a number, a list of one, or the name of a class."""
+    numbers = {name: number for number, name in enumerate(cifar.classes)}
+    found = [numbers.get(label, label) if isinstance(label, str) else label for label in labels]
+    return np.asarray(found).reshape(len(found)).astype(np.int64)
+
+
+def _decode_png(cell: Any) -> np.ndarray:
     """Return the pixels (3, 32, 32) uint8 of the PNG in one cell of the image column.
 
     A cell is the PNG itself, or a structure with its bytes and the path that it had.
+
+    Raises:
+        TypeError: the cell holds no bytes.
     """
-    encoded = cell if isinstance(cell, bytes) else cell["bytes"]
+    encoded = cell.get("bytes") if isinstance(cell, dict) else cell
+    if not isinstance(encoded, bytes):
+        kind = "a path without the file's bytes" if isinstance(cell, dict | str) else "no encoded file"
+        raise TypeError(f"an image is {kind}")
     with Image.open(io.BytesIO(encoded)) as image:
         return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
