@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_LETTERS = 200  # of another library's reason that a message repeats
 NUMBER = re.compile(r"([0-9]+)")
 
 
@@ -56,6 +57,12 @@ class DamagedRun(UserWarning):
 
 class CutOffRecord(UserWarning):
     """The last line of a file of records has no end: the process that wrote it was killed."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the first line of what a library's error says, or the error's kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:MOST_LETTERS] if lines else type(error).__name__
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:

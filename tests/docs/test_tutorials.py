@@ -152,3 +152,23 @@ def test_a_translation_has_the_blocks_of_its_page(page: Path) -> None:
     assert blocks(text) == blocks(original)
     assert indented(text) == indented(original)
     assert [line.count("#") for line in headings(text)] == [line.count("#") for line in headings(original)]
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=lambda page: page.name)
+def test_a_translation_has_the_commands_links_and_numbers_of_its_page(page: Path) -> None:
+    text, original = (
+        without_code(file.read_text()) for file in (page, page.with_name(page.name.replace(".ko", "")))
+    )
+    assert found(r"`([^`\n]+)`", original) <= found(r"`([^`\n]+)`", text)
+    for pattern in (r"\]\(([^)]+)\)", r"\d+(?:[.,]\d+)*"):
+        assert found(pattern, original) == found(pattern, text)
+
+
+def without_code(text: str) -> str:
+    """Return a page without its blocks of code, in which a link to a translation is one to its original."""
+    return re.sub(r"^```.*?^```|^    .*?$", "", text, flags=re.M | re.S).replace(".ko.md", ".md")
+
+
+def found(pattern: str, text: str) -> set[str]:
+    """Return what a pattern finds in a text, apart from the link between the two languages."""
+    return set(re.findall(pattern, text)) - {"README.md", "own-folder.md"}

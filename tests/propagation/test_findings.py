@@ -47,6 +47,23 @@ def test_gates_are_called_gates() -> None:
     assert "(relu)" in found
 
 
+@pytest.mark.parametrize("design", ["rezero", "skipinit"])
+def test_branches_that_begin_at_zero_have_no_sign(design: str) -> None:
+    torch.manual_seed(0)
+    result = measure(resunit.create_model("resnet20", design=design), torch.randn(2, 3, 16, 16))
+    assert [junction.branch_share for junction in result.junctions] == [0.0] * 9
+    assert sentence(result, "and 8 others adds nothing: F is 0")
+    assert not any("never negative" in finding or "can be negative" in finding for finding in result.findings)
+
+
+def test_branches_that_end_in_an_activation_are_never_negative() -> None:
+    torch.manual_seed(0)
+    units = [ResidualUnit(nn.Sequential(nn.Linear(8, 8), nn.ReLU())) for _ in range(3)]
+    result = measure(nn.Sequential(*units), X)
+    assert sentence(result, "F is never negative at 0 and 2 others")
+    assert sentence(result, "in a weight layer and not in an activation")
+
+
 def test_what_changes_the_stream_on_its_way_is_named() -> None:
     units = [ResidualUnit(nn.Linear(8, 8), Scale(0.5) if number == 1 else None) for number in range(3)]
     found = sentence(measure(nn.Sequential(*units), X), "x_L differs from x_l + sum F")

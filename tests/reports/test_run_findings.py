@@ -56,6 +56,17 @@ def test_an_error_that_is_still_falling() -> None:
     assert finding_with(replace(RUN, log=tuple(falling)), "still falling")
 
 
+def test_errors_on_fewer_images_are_not_compared_with_those_on_all() -> None:
+    lines = log()
+    *before, last = [replace(line, error=5.0, images=100) for line in lines[:-1]] + [lines[-1]]
+    only_last = replace(
+        RUN, log=(*before, last), result=replace(RESULT, best_test_error=8.31, best_epoch=18.0)
+    )
+    assert finding_with(only_last, "only 100 of the 10,000 test images")
+    assert not any("lowest" in found or "improving" in found for found in findings(only_last))
+    assert finding_with(only_last, "The test error is 8.31 % at the last epoch.")
+
+
 def test_a_training_error_above_the_test_error_is_explained() -> None:
     above = [replace(line, train_error=20.0) for line in log()]
     assert finding_with(replace(RUN, log=tuple(above)), "20.00 %", "11.69 points above", "augmented")

@@ -94,4 +94,4 @@ def test_markdown_holds_the_table_and_its_notes() -> None:
     assert (
         "| slow | cifar10 | preresnet20 | full-preactivation | 9.50 % | 9.50 % | 1 min 00 s | done |" in text
     )
-    assert "lowest of all evaluations" in text
+    assert "lowest of the evaluations on all images" in text

@@ -33,7 +33,7 @@ def export(
     answers. `predict` and `evaluate` take ONNX and OpenVINO files too.
 
     Args:
-        source: A run's folder or a weights.safetensors file.
+        source: A run's folder, a weights.safetensors file, or "imagenet" for the published ResNet-50.
         to: onnx, openvino, torch-export, timm or hub (a folder for the Hugging Face hub; nothing is sent).
         out: Write this file (.onnx; .pt2 for torch-export), or this folder; it must not exist.
         with_preprocessing: The exported network takes bytes and normalises them itself: nchw for (N, 3, H,

@@ -35,8 +35,8 @@ def evaluate(
     """Evaluate a trained network on a test set.
 
     Args:
-        source: A run's folder, a weights.safetensors file, or an ONNX or OpenVINO file that `resunit export`
-            wrote.
+        source: A run's folder, a weights.safetensors file, an ONNX or OpenVINO file that `resunit export` wrote,
+            or "imagenet" for the published ResNet-50.
         data: Evaluate on this data set. Of a folder with train/, val/ or test/ the test images are taken, or
             else the validation images; of any other folder all images. One line says how many of them the
             network was trained on. By default, on the images that training was judged on.
@@ -83,8 +83,8 @@ def predict(
     A limited number of files is in memory at a time, so a folder may hold any number of them.
 
     Args:
-        source: A run's folder, a weights.safetensors file, or an ONNX or OpenVINO file that `resunit export`
-            wrote.
+        source: A run's folder, a weights.safetensors file, an ONNX or OpenVINO file that `resunit export` wrote,
+            or "imagenet" for the published ResNet-50.
         images: Image files of any size and format that Pillow reads, and folders, whose visible images are
             taken at any depth.
         top: The number of classes to name for each image.

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from resunit.errors import FileFormatError
+from resunit.errors import FileFormatError, reason_of
 from resunit.interop.numpy_archive import is_numpy_archive, read_numpy_archive
 from resunit.interop.tensorflow_js import read_tensorflow_js
 
@@ -175,7 +175,7 @@ def _read_safetensors(path: Path, start: bytes) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load_file(path)
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-        raise FileFormatError(f"{path}: not a readable safetensors file ({_first_line(error)})") from error
+        raise FileFormatError(f"{path}: not a readable safetensors file ({reason_of(error)})") from error
 
 
 def _read_pickle(path: Path) -> Any:
@@ -189,14 +189,14 @@ def _read_pickle(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = CLASS_IN_REFUSAL.search(str(error)) or REASON_IN_REFUSAL.search(str(error))
-        what = f"({found[1] if found else _first_line(error)})"
+        what = f"({found[1] if found else reason_of(error)})"
         raise FileFormatError(
             f"{path}: refused, because it holds more than tensors {what}, and nothing in a file is executed; save "
             "the network's state_dict() alone"
         ) from error
     except Exception as error:  # A damaged file makes torch's readers fail in many ways.
         raise FileFormatError(
-            f"{path}: truncated or damaged ({type(error).__name__}: {_first_line(error)}); get another copy"
+            f"{path}: truncated or damaged ({type(error).__name__}: {reason_of(error)}); get another copy"
         ) from error
 
 
@@ -210,7 +210,7 @@ def _refuse_compressed(path: Path) -> None:
         unpacked = sum(entry.file_size for entry in entries)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise FileFormatError(
-            f"{path}: truncated or damaged ({_first_line(error)}); get another copy"
+            f"{path}: truncated or damaged ({reason_of(error)}); get another copy"
         ) from error
     if any(CODE_OF_TORCHSCRIPT.fullmatch(entry.filename) for entry in entries):
         raise FileFormatError(
@@ -221,8 +221,3 @@ def _refuse_compressed(path: Path) -> None:
             f"{path}: refused, because it would unpack to {unpacked:,} bytes, and torch.save does not compress; "
             "save it again with torch.save"
         )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resunit.errors import FileFormatError
+from resunit.errors import FileFormatError, reason_of
 
 SUFFIX = ".npy"
 LARGEST_GROWTH = (
@@ -41,6 +41,7 @@ def read_numpy_archive(path: Path) -> dict[str, Tensor]:
             for name in archive.files:
                 found[name] = torch.from_numpy(np.ascontiguousarray(archive[name]))
     except Exception as error:  # Damaged archives fail in many ways: zlib, zipfile, NumPy's header, memory.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(f"{path}: not an archive of plain arrays ({reason}); write it again") from error
+        raise FileFormatError(
+            f"{path}: not an archive of plain arrays ({reason_of(error)}); write it again"
+        ) from error
     return found

@@ -114,7 +114,7 @@ def _judge_error(run: Run) -> Iterator[str]:
         return
     when = f"at {kept_at}" if run.result.status == "done" else "at the last evaluation"
     error = f"The {run.last_split} error is {format_percent(last)} {when}"
-    if len(run.errors) < 2 or not (is_finite(best) and is_finite(best_epoch)):
+    if len(run.whole_errors) < 2 or not (is_finite(best) and is_finite(best_epoch)):
         yield f"{error}."
     elif last - best < 0.005:
         yield f"{error}, which is also the lowest error of the run."
@@ -186,11 +186,16 @@ def _judge_training_error(run: Run) -> Iterator[str]:
 
 
 def _judge_progress(run: Run) -> Iterator[str]:
-    if len(run.errors) < 3:
+    if fewer := {line.images for line in run.log if line.images < run.evaluated_images}:
+        yield (
+            f"Some evaluations used only {min(fewer):,} of the {run.evaluated_images:,} {run.watched} images; their "
+            "errors are in the curves, and no finding compares them with the others."
+        )
+    if len(run.whole_errors) < 3:
         return
-    lowest = min(error for _, error in run.errors)
-    flat_from = next(epoch for epoch, error in run.errors if error <= lowest + SAME_ERROR_IN_POINTS)
-    last_epoch = run.errors[-1][0]
+    lowest = min(error for _, error in run.whole_errors)
+    flat_from = next(epoch for epoch, error in run.whole_errors if error <= lowest + SAME_ERROR_IN_POINTS)
+    last_epoch = run.whole_errors[-1][0]
     if flat_from > 0.9 * last_epoch:
         yield (
             f"The {run.watched} error was still falling in the last tenth of the run, "

@@ -80,7 +80,7 @@ def _link(run: ComparedRun, page: Path | None) -> str | None:
 
 def _notes(runs: Sequence[ComparedRun]) -> Iterator[str]:
     yield (
-        "The error is that of the last evaluation. The best is the lowest of all evaluations on the way; it is "
+        "The error is that of the last evaluation. The best is the lowest of the evaluations on all images; it is "
         "optimistic, because it was chosen by the images on which it was measured."
     )
     if any(run.split == "validation" for run in runs):

@@ -78,6 +78,20 @@ class Run:
         return [(line.epoch, line.error) for line in self.log if is_finite(line.error)]
 
     @property
+    def evaluated_images(self) -> int:
+        """The number of images of the evaluations that saw the most; 0 before the first evaluation."""
+        return max((line.images for line in self.log), default=0)
+
+    @property
+    def whole_errors(self) -> list[tuple[float, float]]:
+        """Those of `errors` that were measured on `evaluated_images` images, so that one compares with another."""
+        return [
+            (line.epoch, line.error)
+            for line in self.log
+            if is_finite(line.error) and line.images == self.evaluated_images
+        ]
+
+    @property
     def last_error(self) -> float | None:
         """The error in percent of the newest weights that were evaluated."""
         if is_finite(self.result.error):

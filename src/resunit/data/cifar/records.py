@@ -7,7 +7,8 @@ from resunit.data.cifar.facts import Cifar
 from resunit.data.dataset import Split
 from resunit.errors import DataError
 
-PIXELS = 3 * 32 * 32  # bytes of one image
+SIDE = 32  # of an image, in pixels
+PIXELS = 3 * SIDE * SIDE  # bytes of one image
 
 
 def encode(labels: np.ndarray, images: np.ndarray) -> bytes:

@@ -17,7 +17,14 @@ def branch_sentences(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
 
 
 def _sizes(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
-    idle = [j for j in junctions if j.branch_share is not None and j.branch_share < 0.01]
+    silent = [j for j in junctions if j.branch_share == 0]
+    if silent:
+        yield RankedSentence(
+            0.4 * len(silent) / len(junctions),
+            f"the branch at {silent[0].name}{count_others(silent)} adds nothing: F is 0, as before "
+            "the first step where the last norm or a factor of the branch begins at 0",
+        )
+    idle = [j for j in junctions if j.branch_share is not None and 0 < j.branch_share < 0.01]
     if idle:
         yield RankedSentence(
             0.4 * len(idle) / len(junctions),
@@ -32,9 +39,15 @@ def _sizes(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
         )
 
 
+def never_negative_branches(junctions: Sequence[Junction]) -> list[Junction]:
+    """Return the junctions whose F is above 0 somewhere and nowhere below; an F of 0 shows nothing of its sign."""
+    return [
+        j for j in junctions if j.branch_minimum is not None and j.branch_minimum >= 0 and j.branch_share != 0
+    ]
+
+
 def _signs(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
-    rising = [j for j in junctions if j.branch_minimum is not None and j.branch_minimum >= 0]
-    if rising:
+    if rising := never_negative_branches(junctions):
         yield RankedSentence(
             0.5 * len(rising) / len(junctions),
             f"F is never negative at {rising[0].name}{count_others(rising)}: "

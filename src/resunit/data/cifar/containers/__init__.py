@@ -42,6 +42,9 @@ CONTAINERS: tuple[Container, ...] = (
 )
 
 
+MOST_WITHIN = 3  # An archive can hold itself, and would be unpacked without end.
+
+
 def read_container(path: Path, cifar: Cifar) -> dict[str, bytes]:
     """Return the records of each stored file of `cifar`.
 
@@ -63,20 +66,23 @@ def read_container(path: Path, cifar: Cifar) -> dict[str, bytes]:
         raise DataError(f"{file}: cannot be read ({error.strerror or error}); get it again") from error
 
 
-def _read_archive(path: Path, cifar: Cifar) -> dict[str, bytes]:
+def _read_archive(path: Path, cifar: Cifar, within: int = 0) -> dict[str, bytes]:
+    """Return the records in an archive that lies in `within` other archives."""
+    if within == MOST_WITHIN:
+        raise DataError(f"{path}: lies in {within} archives, one in another; unpack them and give the folder")
     if (other := describe_other_file(path)) is not None:
         raise DataError(f"{path}: no archive of {cifar.name} but {other}")
     if path.name in cifar.md5 and file_digest(path, "md5") != cifar.md5[path.name]:
         raise DataError(f"{path}: damaged: its MD5 is not the published {cifar.md5[path.name]}; get it again")
     with unpacked(path) as folder:
         try:
-            return _read_folder(folder, path, cifar)
+            return _read_folder(folder, path, cifar, within + 1)
         except DataError as error:
             # The temporary folder is gone by the time that the user reads the message.
             raise DataError(str(error).replace(f"{folder}/", f"{path}/")) from error
 
 
-def _read_folder(folder: Path, origin: Path, cifar: Cifar) -> dict[str, bytes]:
+def _read_folder(folder: Path, origin: Path, cifar: Cifar, within: int = 0) -> dict[str, bytes]:
     """Return the records in the first folder or archive below `folder` that holds them.
 
     Raises:
@@ -99,7 +105,7 @@ def _read_folder(folder: Path, origin: Path, cifar: Cifar) -> dict[str, bytes]:
     for archive in archives:
         if archive.name in cifar.md5 or "cifar" in archive.name.lower():
             try:
-                return _read_archive(archive, cifar)
+                return _read_archive(archive, cifar, within)
             except (DataError, OSError) as error:
                 failures.append(error)
     if failures:

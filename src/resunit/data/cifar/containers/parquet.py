@@ -10,9 +10,11 @@ import numpy as np
 from PIL import Image
 
 from resunit.data.cifar.containers.file_kinds import describe_other_file, is_parquet
+from resunit.data.cifar.containers.unpacking import MOST_BYTES
 from resunit.data.cifar.facts import Cifar
-from resunit.data.cifar.records import PIXELS, encode
-from resunit.errors import DataError
+from resunit.data.cifar.records import PIXELS, SIDE, encode
+from resunit.data.image_files import image_formats
+from resunit.errors import DataError, reason_of
 
 NAME = "parquet"
 ENDING = ".parquet"
@@ -76,13 +78,14 @@ def _read_table(path: Path, cifar: Cifar) -> bytes:
         raise DataError(f"{path}: no Parquet file but {other}")
     try:
         # No other part of resunit needs this library, so it is an extra, and it is loaded only here.
-        import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise DataError(f"{path}: parquet needs pyarrow; pip install 'resunit[parquet]'") from error
 
     try:
-        names = parquet.read_schema(path).names
+        described = parquet.read_metadata(path)
+        _refuse_bomb(described, cifar)
+        names = described.schema.to_arrow_schema().names
         image = _column(path, names, IMAGE_COLUMNS)
         columns = [_column(path, names, LABEL_COLUMNS[column]) for column in cifar.label_columns]
         table = parquet.read_table(path, columns=[image, *columns])
@@ -90,9 +93,20 @@ def _read_table(path: Path, cifar: Cifar) -> bytes:
         with ThreadPoolExecutor() as threads:
             images = list(threads.map(_decode_png, table[image].to_pylist()))
         return encode(labels, np.stack(images))
-    except (pyarrow.ArrowException, OSError, SyntaxError, LookupError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except DataError:
+        raise
+    except Exception as error:  # A damaged file can fail in any way, in pyarrow or in Pillow.
+        reason = reason_of(error)
         raise DataError(f"{path}: not the {cifar.name} of the hub ({reason}); get it again") from error
+
+
+def _refuse_bomb(described: Any, cifar: Cifar) -> None:
+    """Raise ValueError if a file says that it has more rows, or unpacks to more bytes, than the data set can have."""
+    if described.num_rows > sum(cifar.files.values()):
+        raise ValueError(f"{described.num_rows:,} rows")
+    unpacked = sum(described.row_group(number).total_byte_size for number in range(described.num_row_groups))
+    if unpacked > MOST_BYTES:
+        raise ValueError(f"it would unpack to {unpacked:,} bytes")
 
 
 def _column(path: Path, names: list[str], known: tuple[str, ...]) -> str:
@@ -115,16 +129,19 @@ def _to_numbers(labels: list[Any], cifar: Cifar) -> np.ndarray:
 
 
 def _decode_png(cell: Any) -> np.ndarray:
-    """Return the pixels (3, 32, 32) uint8 of the PNG in one cell of the image column.
+    """Return the pixels (3, 32, 32) uint8 of the image in one cell of the image column, most often a PNG.
 
-    A cell is the PNG itself, or a structure with its bytes and the path that it had.
+    A cell is the encoded image itself, or a structure with its bytes and the path that it had.
 
     Raises:
         TypeError: the cell holds no bytes.
+        ValueError: the image is larger than those of CIFAR; it is not decoded.
     """
     encoded = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(encoded, bytes):
         kind = "a path without the file's bytes" if isinstance(cell, dict | str) else "no encoded file"
         raise TypeError(f"an image is {kind}")
-    with Image.open(io.BytesIO(encoded)) as image:
+    with Image.open(io.BytesIO(encoded), formats=image_formats()) as image:
+        if image.size != (SIDE, SIDE):
+            raise ValueError(f"an image of {image.width} x {image.height} pixels")
         return np.asarray(image.convert("RGB")).transpose(2, 0, 1)

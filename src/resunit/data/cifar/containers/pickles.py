@@ -15,7 +15,7 @@ import numpy as np
 from resunit.data.cifar.containers.parts import find_parts
 from resunit.data.cifar.facts import Cifar
 from resunit.data.cifar.records import PIXELS, encode
-from resunit.errors import DataError
+from resunit.errors import DataError, reason_of
 
 NAME = "Python pickles"
 
@@ -66,7 +66,9 @@ def unpickle(content: bytes, origin: str) -> dict[str, Any]:
         # Text of Python 2 is bytes to Python 3; latin1 keeps every byte, in keys and in array contents.
         arrays = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
     except Exception as error:  # A pickle that is not what it claims to be can fail in any way.
-        raise DataError(f"{origin}: refused, not a pickle of arrays ({error}); get another copy") from error
+        raise DataError(
+            f"{origin}: refused, not a pickle of arrays ({reason_of(error)}); get another copy"
+        ) from error
     if not isinstance(arrays, dict):
         raise DataError(f"{origin}: refused, not a dictionary of arrays; get another copy")
     return arrays

@@ -9,7 +9,7 @@ from PIL import Image
 from resunit.data.cifar.containers.parts import find_parts
 from resunit.data.cifar.facts import Cifar
 from resunit.data.cifar.records import encode
-from resunit.errors import DataError
+from resunit.errors import DataError, reason_of
 
 NAME = "PNG strips"
 LABELS = ("train_lables.json", "test_lables.json")  # The package spells them so.
@@ -47,11 +47,13 @@ def _read_labels(path: Path) -> np.ndarray:
 def _read_images(path: Path, count: int) -> np.ndarray:
     """Return the images (count, 3, 32, 32) uint8 in a PNG of `count` lines."""
     try:
-        with Image.open(path) as strip:
+        with Image.open(path, formats=["PNG"]) as strip:
+            if strip.size != (1024, count):
+                size = f"{strip.width} x {strip.height}"
+                raise DataError(f"{path}: {size} pixels instead of 1024 x {count}; get it again")
             pixels = np.asarray(strip.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path}: not a whole PNG ({error}); get it again") from error
-    if pixels.shape != (count, 1024, 3):
-        size = f"{pixels.shape[1]} x {pixels.shape[0]}"
-        raise DataError(f"{path}: {size} pixels instead of 1024 x {count}; get it again")
+    except DataError:
+        raise
+    except Exception as error:  # Damaged images fail in many ways.
+        raise DataError(f"{path}: not a whole PNG ({reason_of(error)}); get it again") from error
     return pixels.transpose(0, 2, 1).reshape(count, 3, 32, 32)

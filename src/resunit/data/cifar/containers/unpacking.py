@@ -1,20 +1,18 @@
 """Archives, unpacked into a temporary folder."""
 
-import lzma
 import os
 import re
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from gzip import BadGzipFile
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from typing import IO, Any, TypeAlias, cast
 
 from resunit.data.cifar.temporary import temporary_folder, temporary_not_writable
-from resunit.errors import DataError
+from resunit.errors import DataError, reason_of
 
 # Programs number a second download, before the ending or after it.
 _NUMBER = r"(?: ?\(\d+\))?"
@@ -23,16 +21,6 @@ ARCHIVE = re.compile(rf"\.(?:zip|tgz|tar{_NUMBER}(?:\.(?:gz|bz2|xz))?){_NUMBER}(
 MOST_BYTES = 1 << 30
 """What an archive may unpack to. The largest container of CIFAR has a fifth of it."""
 ZIP_BEGINNINGS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")  # A ZIP may be empty, or a part of several.
-DAMAGED = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    BadGzipFile,
-    NotImplementedError,  # A compression that Python does not know.
-    RuntimeError,  # A password is needed.
-)
 
 
 @contextmanager
@@ -56,8 +44,14 @@ def unpacked(archive: Path) -> Iterator[Path]:
                         f"{archive}: refused, because it would unpack to more than {MOST_BYTES:,} bytes; get it again"
                     )
                 _write(folder, name, read())
-        except DAMAGED as error:
-            raise DataError(f"{archive}: not a whole {kind} archive ({error}); get it again") from error
+        except DataError:
+            raise
+        except Exception as error:  # A damaged archive can fail in any way.
+            if isinstance(error, OSError) and not isinstance(error, BadGzipFile):
+                raise
+            raise DataError(
+                f"{archive}: not a whole {kind} archive ({reason_of(error)}); get it again"
+            ) from error
         yield folder
 
 
@@ -79,7 +73,7 @@ def _zip_files(archive: Path) -> Iterator[Stored]:
 
 def _tar_files(archive: Path) -> Iterator[Stored]:
     """Yield the files of a tar archive; a link to a file in it is that file once more, and other links are left out."""
-    with tarfile.open(archive) as opened:
+    with _Tar.open(archive) as opened:
         for member in opened:
             is_link = member.issym() or member.islnk()
             try:
@@ -90,6 +84,34 @@ def _tar_files(archive: Path) -> Iterator[Stored]:
                 size = content.seek(0, os.SEEK_END)
                 content.seek(0)
                 yield member.name, size, content.read
+
+
+class _Tar(tarfile.TarFile):
+    """A tar archive that is read in parts of `MOST_BYTES` at most.
+
+    A long name, or the header of the form pax, is read into memory at once, however long it says that it is.
+    """
+
+    def __init__(
+        self, name: Any = None, mode: Any = "r", fileobj: IO[bytes] | None = None, **options: Any
+    ) -> None:
+        parts = None if fileobj is None else cast("IO[bytes]", _Parts(fileobj))
+        super().__init__(name, mode, parts, **options)
+
+
+class _Parts:
+    """An open file that refuses to read much at once, and is otherwise as it was."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, size: int) -> bytes:
+        if size > MOST_BYTES:
+            raise tarfile.ReadError(f"it has a part of {size:,} bytes")
+        return self._file.read(size)
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:
