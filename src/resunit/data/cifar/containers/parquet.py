@@ -11,7 +11,7 @@ from PIL import Image
 
 from resunit.data.cifar.containers.file_kinds import describe_other_file, is_parquet
 from resunit.data.cifar.facts import Cifar
-from resunit.data.cifar.records import PIXELS, encode
+from resunit.data.cifar.records import PIXELS, encode_records
 from resunit.errors import DataError
 
 NAME = "parquet"
@@ -84,7 +84,7 @@ def _read_table(path: Path, cifar: Cifar) -> bytes:
         labels = np.stack([table[column].to_numpy() for column in columns], axis=1)
         with ThreadPoolExecutor() as threads:
             images = list(threads.map(_decode_png, table[image].to_pylist()))
-        return encode(labels, np.stack(images))
+        return encode_records(labels, np.stack(images))
     except (pyarrow.ArrowException, OSError, SyntaxError, LookupError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: not the {cifar.name} of the hub ({reason}); get it again") from error
