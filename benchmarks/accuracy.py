@@ -47,7 +47,7 @@ def measure(session: Session, *, out: Path, train_seeds: int = 0) -> None:
         for seed in range(train_seeds):
             run = finish_run(recipe, seed, out / "runs" / f"{recipe}-{seed}", quiet=not session.shown)
             if not any(known.seed == seed and known.recipe == run.recipe for known in read_runs(path)):
-                record_files.append(path, [run])
+                record_files.append_records(path, [run])
         done = [run for run in read_runs(path) if run.status == "done"]
         if done:
             session.measurements.append(summarise(recipe, done))

@@ -78,7 +78,7 @@ def measure_subject(subject: str, options: Mapping[str, Any], out: Path, quiet: 
     if not session.measurements:
         raise MeasurementError(f"nothing was measured: {'; '.join(session.notices)}")
     path = path_of(out, subject)
-    record_files.append(
+    record_files.append_records(
         path, [BenchmarkRecord(started, machine, measurement) for measurement in session.measurements]
     )
     checks = check_targets(subject, session.measurements)

@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from resunit.data.cifar.records import encode
+from resunit.data.cifar.records import encode_records
 from resunit.data.cifar.sample import FOLDER, SAMPLE
 from resunit.data.cifar.storage import store
 from resunit.data.dataset import Dataset, Split
@@ -31,7 +31,7 @@ def sample_records(cifar10: Dataset[Split]) -> dict[str, bytes]:
         chosen = first_of_each_class(split, sum(files.values()) // len(SAMPLE.classes))
         for file, part in zip(files, torch.arange(len(chosen)).split(list(files.values())), strict=True):
             labels, images = chosen[part].labels.numpy(), chosen[part].images.numpy()
-            records[file] = encode(labels[:, None], images)
+            records[file] = encode_records(labels[:, None], images)
     return records
 
 

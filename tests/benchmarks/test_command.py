@@ -160,7 +160,7 @@ def test_the_newest_settings_count_and_accuracy_is_a_mean_over_seeds(
 ) -> None:
     older = recipe_run(epochs=11.0, test_error=50.0)
     repeated = [recipe_run(seed=1, test_error=60.0), recipe_run(seed=1, test_error=9.2)]
-    record_files.append(tmp_path / "quick.jsonl", [older, recipe_run(), *repeated])
+    record_files.append_records(tmp_path / "quick.jsonl", [older, recipe_run(), *repeated])
     assert run(app, ["accuracy", "--out", str(tmp_path), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     plain, mirror, tta, arithmetic = document["checks"]
@@ -175,7 +175,9 @@ def test_the_newest_settings_count_and_accuracy_is_a_mean_over_seeds(
 def test_runs_that_shared_their_machine_have_no_times(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record_files.append(tmp_path / "quick.jsonl", [recipe_run(seed=seed, alone=False) for seed in range(2)])
+    record_files.append_records(
+        tmp_path / "quick.jsonl", [recipe_run(seed=seed, alone=False) for seed in range(2)]
+    )
     assert run(app, ["accuracy", "--out", str(tmp_path)]) == 0
     assert "93 %" in capsys.readouterr().out
     ((record,),) = read_newest_records(tmp_path, "accuracy").values()

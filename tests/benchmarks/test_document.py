@@ -25,7 +25,7 @@ def write_records(folder: Path, started: str, measurements: list[Measurement]) -
     records = [
         BenchmarkRecord(started, describe_benchmark_machine(), measurement) for measurement in measurements
     ]
-    record_files.append(path_of(folder, measurements[0].subject), records)
+    record_files.append_records(path_of(folder, measurements[0].subject), records)
 
 
 def step(entry: str, *seconds: float) -> Measurement:
@@ -68,7 +68,7 @@ def test_each_kind_of_processor_has_its_own_newest_numbers(tmp_path: Path) -> No
     records, docs = tmp_path / "results", tmp_path / "docs"
     for kind, started, seconds in (("AVX512", OLDER, 9.0), ("AVX2", NEWER, 2.0), ("AVX512", NEWER, 1.0)):
         machine = replace(describe_benchmark_machine(), cpu_capability=kind)
-        record_files.append(
+        record_files.append_records(
             path_of(records, "train"), [BenchmarkRecord(started, machine, step("resunit", seconds))]
         )
     text = write_document(records, docs).read_text()

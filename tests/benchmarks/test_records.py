@@ -65,7 +65,7 @@ def test_a_record_that_is_written_is_read_again(tmp_path: Path) -> None:
         "train", "resunit", (1.0, 2.0), 128, "images", settings=Settings(1, 32), details=details
     )
     record = BenchmarkRecord("2026-11-25T01:58:13+00:00", describe_benchmark_machine(), measurement)
-    record_files.append(path_of(tmp_path, "train"), [record])
+    record_files.append_records(path_of(tmp_path, "train"), [record])
     assert read_records(path_of(tmp_path, "train")) == [record]
     assert json.loads(path_of(tmp_path, "train").read_text())["format"] == BenchmarkRecord.FORMAT
 
@@ -117,11 +117,11 @@ def test_a_line_that_was_cut_off_is_dropped_and_not_glued_to_the_next(tmp_path: 
     path = path_of(tmp_path, "train")
     measurement = Measurement("train", "resunit", (1.0,), 128, "images")
     first, second = (BenchmarkRecord(time, describe_benchmark_machine(), measurement) for time in ("a", "b"))
-    record_files.append(path, [first])
+    record_files.append_records(path, [first])
     path.write_text(path.read_text() + '{"started": "c", "mach')
     with pytest.warns(CutOffRecord):
         assert [*read_newest_records(tmp_path, "train").values()] == [[first]]
-    record_files.append(path, [second])
+    record_files.append_records(path, [second])
     assert read_records(path) == [first, second]
     assert [*read_newest_records(tmp_path, "train").values()] == [[second]]
 
@@ -149,5 +149,5 @@ def test_the_committed_records_are_of_the_newest_format() -> None:
 
 def test_a_run_of_a_recipe_that_is_written_is_read_again(tmp_path: Path) -> None:
     run = recipe_run(seed=3)
-    record_files.append(tmp_path / "quick.jsonl", [run])
+    record_files.append_records(tmp_path / "quick.jsonl", [run])
     assert read_runs(tmp_path / "quick.jsonl") == [run]

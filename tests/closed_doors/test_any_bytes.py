@@ -20,7 +20,7 @@ from resunit.interop.foreign_file import read_foreign
 from resunit.io.json_text import parse_json
 from resunit.io.tensors import read_tensors
 from resunit.models.weights import KIND, read_weights
-from resunit.runs.record_files import read, read_all
+from resunit.runs.record_files import read_all, typed_record
 from resunit.runs.schema import Environment, Evaluation, LogLine, PropagationLine, RunResult
 from resunit.training.recipe import read_recipe, recipe_from_json
 from tests.faults.small_runs import plain_run
@@ -102,7 +102,7 @@ def test_any_changed_byte_of_weights(place: int, byte: int, end: int | None) -> 
 def test_any_object_as_a_record(record: Any, fields: dict[str, Any], data: some.DataObject) -> None:
     known = some.sampled_from(list(record.__dataclass_fields__))
     fields |= data.draw(some.dictionaries(known, JSON, max_size=4))
-    refusal = refusal_of(lambda: read(record, fields, "record.json"))
+    refusal = refusal_of(lambda: typed_record(record, fields, "record.json"))
     assert refusal is None or refusal.startswith("record.json")
 
 

@@ -23,7 +23,7 @@ from resunit.data import load as load_data
 from resunit.errors import ExportError, UsageError
 from resunit.inference.exported import KEY, outer_normalisation
 from resunit.interop.export.check import RELATIVE_TOLERANCE, check_agreement
-from resunit.interop.export.exporting import TARGETS, Exported, export, prepare
+from resunit.interop.export.exporting import TARGETS, Exported, export, make_subject
 from resunit.interop.export.int8 import calibration_images
 from resunit.models.network import NetworkSpec
 from tests.docs.markdown import ROOT
@@ -179,7 +179,7 @@ def test_no_path_of_this_machine_is_in_a_file(folder: Path) -> None:
 
 
 def test_a_network_that_computes_otherwise_is_not_kept(folder: Path, tmp_path: Path) -> None:
-    subject = prepare(resunit.load(folder / "weights.safetensors", device="cpu"), "float32 NCHW", None)
+    subject = make_subject(resunit.load(folder / "weights.safetensors", device="cpu"), "float32 NCHW", None)
     other = replace(
         subject, expected=subject.expected + 2 * RELATIVE_TOLERANCE * subject.expected.abs().max()
     )
@@ -192,7 +192,7 @@ def test_a_network_that_computes_otherwise_is_not_kept(folder: Path, tmp_path: P
 
 
 def test_the_check_is_relative(folder: Path) -> None:
-    subject = prepare(resunit.load(folder / "weights.safetensors", device="cpu"), "float32 NCHW", None)
+    subject = make_subject(resunit.load(folder / "weights.safetensors", device="cpu"), "float32 NCHW", None)
     assert subject.origin == "cifar10-sample"
     assert len(subject.examples) == 64
     thousand = replace(subject, expected=1000 * subject.expected)
@@ -211,7 +211,7 @@ def test_the_images_are_the_networks_own_where_they_are_here(tmp_path: Path) -> 
     weights = tmp_path / "weights.safetensors"
     for own, origin, count in ((str(photos), str(photos), 8), (str(tmp_path / "gone"), "cifar10-sample", 64)):
         store(weights, small(), data=own)
-        subject = prepare(resunit.load(weights, device="cpu"), "float32 NCHW", None)
+        subject = make_subject(resunit.load(weights, device="cpu"), "float32 NCHW", None)
         assert (subject.origin, len(subject.examples)) == (origin, count)
     with pytest.raises(UsageError, match="cifar10"):
         export(weights, tmp_path / "model.pt2", to="torch-export", data="cifer10")
@@ -319,7 +319,7 @@ def test_calibration_images_are_training_images(folder: Path) -> None:
     train = load_data("cifar10-sample").train.images
     known = {image.numpy().tobytes() for image in train}
     classifier = resunit.load(folder / "weights.safetensors", device="cpu")
-    batches = calibration_images(prepare(classifier, "uint8 NCHW", None), classifier, None)
+    batches = calibration_images(make_subject(classifier, "uint8 NCHW", None), classifier, None)
     given = np.concatenate(batches)
     assert len(given) == min(512, len(train))
     assert {image.tobytes() for image in given} <= known

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from resunit.runs.record_files import append, write_file, write_json
+from resunit.runs.record_files import append_records, write_file, write_json
 from resunit.runs.schema import (
     Environment,
     Evaluation,
@@ -170,9 +170,9 @@ def write_run(
     """Write a run's folder and return it; the log is of 18 epochs unless `lines` says otherwise."""
     folder.mkdir()
     write_json(folder / "recipe.json", recipe)
-    append(folder / "log.jsonl", log() if lines is None else lines)
+    append_records(folder / "log.jsonl", log() if lines is None else lines)
     if propagation:
-        append(folder / "propagation.jsonl", propagation)
+        append_records(folder / "propagation.jsonl", propagation)
     for name, record in (("environment", environment), ("result", result), ("evaluation", evaluated)):
         if record is not None:
             write_file(folder / f"{name}.json", record)

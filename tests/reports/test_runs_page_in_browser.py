@@ -5,7 +5,7 @@ import pytest
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Curve, Plot
 from resunit.reports.paper_comparison import ComparisonRow, PaperComparison, VerdictRow
-from resunit.reports.runs_comparison import compare
+from resunit.reports.runs_comparison import compare_runs
 from resunit.reports.runs_page import render_runs_page
 from resunit.runs.schema import CurvePoint
 from tests.reports.compared_runs import compared
@@ -80,7 +80,9 @@ def test_compared_runs_are_sorted_by_a_click_or_a_key(
         for seed, (rate, error) in enumerate([(0.1, 9.0), (0.02, 10.5), (10.0, None), (1.0, 100.0)])
     ]
     path = tmp_path / "page.html"
-    path.write_text(render_runs_page("Runs", [], [], "", [], "", [], {}, [], compared=compare(runs, path)))
+    path.write_text(
+        render_runs_page("Runs", [], [], "", [], "", [], {}, [], compared=compare_runs(runs, path))
+    )
     with open_page(path, width, scheme) as page:
         page.wait_for_selector("#overlay svg.main-svg .legend .traces")
         page.wait_for_selector("#sweep svg.main-svg .scatterlayer .points path")

@@ -9,7 +9,7 @@ from resunit.cli import main
 from resunit.reproduction.claims import CLAIMS, judge_claims
 from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.tables import TABLES
-from resunit.runs.record_files import append
+from resunit.runs.record_files import append_records
 from tests.reproduction.made_up_runs import (
     BY_ID,
     CONV,
@@ -239,7 +239,9 @@ def test_runs_that_failed_are_no_runs_and_every_claim_names_its_command() -> Non
 def test_records_that_ship_give_verdicts_without_training(
     nothing_ships: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    append(nothing_ships / "laptop.jsonl", [*runs(ORIGINAL, 60.0), *runs(CONV, 70.0), *runs(PRE, 50.0)])
+    append_records(
+        nothing_ships / "laptop.jsonl", [*runs(ORIGINAL, 60.0), *runs(CONV, 70.0), *runs(PRE, 50.0)]
+    )
     shown = ["reproduce", "claims", "--out", str(tmp_path / "out")]
     assert main([*shown, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -12,7 +12,7 @@ from resunit.errors import FileFormatError, RunError, UsageError
 from resunit.io.jsonl import append_lines
 from resunit.reproduction.evidence.find_records import find_records
 from resunit.reproduction.report import write_report
-from resunit.runs.record_files import append
+from resunit.runs.record_files import append_records
 from tests.benchmarks.test_records import ACCURACY_OF_FORMAT_1, RUN_OF_FORMAT_1, STEP_OF_FORMAT_1
 from tests.reports.run_records import RECIPE, RESULT, evaluation, log, write_run
 from tests.reproduction.real_records import MINI
@@ -170,7 +170,7 @@ def test_a_damaged_recipe_is_named_and_no_page_is_written(sweep: Path) -> None:
 
 def test_records_of_tables_and_ordinary_runs_share_a_page(sweep: Path) -> None:
     (experiment,) = find_records([MINI]).experiments[:1]
-    append(sweep / "reproduce-laptop.jsonl", [experiment])
+    append_records(sweep / "reproduce-laptop.jsonl", [experiment])
     report = write_report([sweep], sweep.parent / "all.html")
     assert [len(table.rows) for table in report.tables] == [4, 1]
     page = report.path.read_text()

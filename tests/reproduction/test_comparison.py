@@ -19,7 +19,7 @@ from resunit.reproduction.experiments.setting import recipe_of_scale
 from resunit.reproduction.figures.training_curves import make_curves
 from resunit.reproduction.paper.networks import NetworkChoice, network
 from resunit.reproduction.paper.tables import TABLES
-from resunit.runs.record_files import append
+from resunit.runs.record_files import append_records
 from resunit.runs.schema import CurvePoint, ExperimentRecord
 from tests.reproduction.made_up_runs import BY_ID, PLAIN, runs
 
@@ -265,7 +265,7 @@ def test_margins_are_told_by_scale() -> None:
 def results(tmp_path: Path) -> Path:
     records = recorded(runs(ORIGINAL, 70.0), runs(network("resnet110", "conv-shortcut"), 80.0))
     path = tmp_path / "reproduce-laptop.jsonl"
-    append(path, records)
+    append_records(path, records)
     return path
 
 
@@ -294,7 +294,7 @@ def test_a_row_of_your_own_stands_in_its_table(tmp_path: Path) -> None:
     own = NetworkChoice("resnet110", "my_units:Squeeze", {"reduction": 4})
     records = recorded(runs(ORIGINAL, 70.0), runs(own, 60.0))
     path = tmp_path / "reproduce-laptop.jsonl"
-    append(path, records)
+    append_records(path, records)
     out = tmp_path / "report.html"
     assert main(["report", str(path), "--out", str(out)]) == 0
     row = '<td>resnet110 my_units:Squeeze (reduction 4)</td><td class="here">60.0 (59.7 to 60.3)</td>'

@@ -14,7 +14,7 @@ from resunit.reproduction.experiments.identity import identity_of, recipe_hash
 from resunit.reproduction.experiments.scales import SCALES, recipe_for
 from resunit.reproduction.experiments.setting import recipe_of_scale
 from resunit.reproduction.paper.tables import TABLES
-from resunit.runs.record_files import append
+from resunit.runs.record_files import append_records
 from resunit.runs.schema import ExperimentRecord
 from resunit.training.recipes import named_recipe
 from tests.reproduction.made_up_runs import ORIGINAL, runs
@@ -61,9 +61,9 @@ def test_records_in_the_folder_of_results_stand_beside_those_that_ship(
     tmp_path: Path, nothing_ships: Path
 ) -> None:
     shipped = runs(ORIGINAL, 50.0)
-    append(nothing_ships / "laptop.jsonl", shipped)
+    append_records(nothing_ships / "laptop.jsonl", shipped)
     again, new = replace(shipped[0], test_error=1.0), replace(shipped[1], identity="new")
-    append(records_path(tmp_path, "laptop"), [again, new])
+    append_records(records_path(tmp_path, "laptop"), [again, new])
     assert read_evidence(tmp_path, "laptop") == [again, *shipped[1:], new]
     assert read_evidence(tmp_path / "absent", "laptop") == shipped
     assert read_evidence(tmp_path, "smoke") == []

@@ -12,7 +12,7 @@ from resunit.reproduction.claims.later import LaterOutcome, judge_later
 from resunit.reproduction.claims.statistics import welch
 from resunit.reproduction.comparison import ABOUT_LATER, later_rows
 from resunit.reproduction.paper.networks import network
-from resunit.runs.record_files import append
+from resunit.runs.record_files import append_records
 from resunit.runs.schema import ExperimentRecord
 from tests.reproduction.made_up_runs import NOISE, ORIGINAL, PRE, runs
 from tests.reproduction.welch_by_hand import p_above
@@ -76,7 +76,7 @@ def test_they_are_no_claims() -> None:
 def test_the_command_and_the_reports_show_the_verdicts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    append(tmp_path / "records.jsonl", RECORDS)
+    append_records(tmp_path / "records.jsonl", RECORDS)
     shown = ["reproduce", "later", "--records", str(tmp_path / "records.jsonl")]
     assert main([*shown, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -107,7 +107,7 @@ def test_the_command_and_the_reports_show_the_verdicts(
 
 
 def test_a_report_without_later_designs_says_nothing_of_them(tmp_path: Path) -> None:
-    append(tmp_path / "records.jsonl", RECORDS[:6])
+    append_records(tmp_path / "records.jsonl", RECORDS[:6])
     assert main(["report", str(tmp_path / "records.jsonl"), "--out", str(tmp_path / "page.html")]) == 0
     assert "ater designs, ResNet-110" not in (tmp_path / "page.html").read_text()
     assert "Designs after the paper" not in (tmp_path / "page.html").read_text()

@@ -21,7 +21,7 @@ from resunit.reproduction.running import one_run
 from resunit.reproduction.running.one_run import perform, wait_until_free
 from resunit.reproduction.running.runner import LocalProcesses, perform_all
 from resunit.runs.schema import ExperimentRecord
-from resunit.training.devices import MEMORY, free_memory
+from resunit.training.devices import MEMORY, free_memory_of
 
 FEW = TABLES["claims"]
 
@@ -98,7 +98,7 @@ def test_runs_beside_each_other_share_the_memory(monkeypatch: pytest.MonkeyPatch
     assert alone.memory is None
     assert two.memory == 2**29
     monkeypatch.setenv(MEMORY, str(2**20))
-    assert free_memory(torch.device("cpu")) == 2**20
+    assert free_memory_of(torch.device("cpu")) == 2**20
 
 
 class AlwaysStopped:

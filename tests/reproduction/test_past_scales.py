@@ -13,8 +13,8 @@ from resunit.reproduction.evidence.records import read_records
 from resunit.reproduction.experiments.scales import SCALES
 from resunit.reproduction.experiments.setting import setting_of
 from resunit.reproduction.plan import make_plan
-from resunit.reproduction.reproduce import show
-from resunit.runs.record_files import append
+from resunit.reproduction.reproduce import read_reproduction
+from resunit.runs.record_files import append_records
 from tests.reproduction.made_up_runs import BY_ID
 from tests.reproduction.real_records import MINI
 
@@ -51,14 +51,12 @@ def test_they_are_pooled_with_no_other_scale(tmp_path: Path) -> None:
             "table1", scale="laptop", seeds=1, only="original", data=None, changes={}, add=[], out=tmp_path,
             records=None, pool=[file],
         )  # fmt: skip
-        return [record.identity for record in show(asked).records]
+        return [record.identity for record in read_reproduction(asked).records]
 
-    with pytest.raises(
-        UsageError, match=r"mini\.jsonl: no record of the setting asked for: scale laptop and mini"
-    ):
+    with pytest.raises(UsageError, match=r"mini\.jsonl: .*scale laptop .*mini"):
         plan(MINI)
     # A file may hold both.
     first = read_records(MINI)[0]
-    append(tmp_path / "both.jsonl", [first, replace(first, identity="other", seed=7)])
-    with pytest.raises(UsageError, match="scale laptop and mini"):
+    append_records(tmp_path / "both.jsonl", [first, replace(first, identity="other", seed=7)])
+    with pytest.raises(UsageError, match=r"both\.jsonl: .*scale laptop .*mini"):
         plan(tmp_path / "both.jsonl")

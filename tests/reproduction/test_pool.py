@@ -15,8 +15,8 @@ from resunit.reproduction.experiments.experiment import plan_runs
 from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.tables import TABLES
 from resunit.reproduction.plan import Plan, make_plan
-from resunit.reproduction.reproduce import show, train_missing
-from resunit.runs.record_files import append
+from resunit.reproduction.reproduce import read_reproduction, train_missing
+from resunit.runs.record_files import append_records
 from resunit.runs.schema import ExperimentRecord
 from tests.cli.command_lines import refused
 from tests.reproduction.made_up_runs import runs
@@ -33,7 +33,7 @@ def records_of_scale(scale: str = "laptop", seeds: int = 3, **changes: Any) -> l
 
 
 def stored(path: Path, records: Sequence[ExperimentRecord]) -> Path:
-    append(path, records)
+    append_records(path, records)
     return path
 
 
@@ -47,7 +47,7 @@ def plan(out: Path, *pool: Path, scale: str = "laptop", seeds: int = 3, **change
 def test_their_seeds_stand_beside_ours_and_of_one_run_ours_counts(tmp_path: Path) -> None:
     ours, theirs = records_of_scale(seeds=2, machine="ours"), records_of_scale(seeds=5)
     stored(records_path(tmp_path, "laptop"), ours)
-    found = show(plan(tmp_path, stored(tmp_path / "theirs.jsonl", theirs), seeds=5))
+    found = read_reproduction(plan(tmp_path, stored(tmp_path / "theirs.jsonl", theirs), seeds=5))
     assert [(record.seed, record.machine) for record in found.records] == [
         (0, "ours"), (1, "ours"), (2, "theirs"), (3, "theirs"), (4, "theirs"),
     ]  # fmt: skip
@@ -70,10 +70,10 @@ def test_records_of_another_setting_are_never_pooled(
 ) -> None:
     other = [replace(record, identity=f"other {record.seed}", **change) for record in records_of_scale()]
     with pytest.raises(UsageError, match=rf"other\.jsonl.*{field}"):
-        show(plan(tmp_path, stored(tmp_path / "other.jsonl", other)))
+        read_reproduction(plan(tmp_path, stored(tmp_path / "other.jsonl", other)))
     both = stored(tmp_path / "both.jsonl", [*records_of_scale(seeds=1), *other])
     with pytest.warns(RecordsLeftOut, match=rf"both\.jsonl.*{field}"):
-        (record,) = show(plan(tmp_path, both)).records
+        (record,) = read_reproduction(plan(tmp_path, both)).records
     assert record.machine == "theirs"
     assert record.identity == records_of_scale(seeds=1)[0].identity
 
@@ -91,7 +91,7 @@ def test_where_each_machine_chooses_its_precision_records_of_any_are_pooled(tmp_
 def test_failed_runs_of_others_are_not_ours_to_show(tmp_path: Path) -> None:
     first, *others = records_of_scale()
     failed = replace(first, status="failed", error="killed by signal 9", test_error=None)
-    found = show(plan(tmp_path, stored(tmp_path / "theirs.jsonl", [failed, *others])))
+    found = read_reproduction(plan(tmp_path, stored(tmp_path / "theirs.jsonl", [failed, *others])))
     assert [record.seed for record in found.records] == [1, 2]
     assert [run.recipe.seed for run in found.missing] == [0]
 
@@ -102,7 +102,7 @@ def test_a_file_without_records_is_named(tmp_path: Path, text: str | None) -> No
     if text is not None:
         file.write_text(text)
     with pytest.raises((FileFormatError, UsageError), match=r"theirs\.jsonl"):
-        show(plan(tmp_path, file))
+        read_reproduction(plan(tmp_path, file))
 
 
 @pytest.mark.full
@@ -118,7 +118,7 @@ def test_what_others_have_run_is_not_run_again(tmp_path: Path, capsys: pytest.Ca
     trained = train_missing(here, jobs=1, on="local", address=None, quiet=False)
     assert "0 of 1 runs to do" in capsys.readouterr().err
     assert [json.loads(line)["identity"] for line in theirs.read_text().splitlines()] == [
-        record.identity for record in show(here, trained).records
+        record.identity for record in read_reproduction(here, trained).records
     ]
     assert not list((tmp_path / "ours").glob("runs/*"))
 

@@ -14,7 +14,7 @@ from resunit.reproduction.experiments.experiment import Experiment
 from resunit.reproduction.plan import Plan, make_plan
 from resunit.reproduction.remaining_work import RemainingWork, RunAhead, list_remaining_work
 from resunit.reproduction.running.run_times import seconds_of_runs
-from resunit.runs.record_files import append
+from resunit.runs.record_files import append_records
 from resunit.runs.schema import LogLine
 from resunit.training.recipe import Recipe, with_changes
 from tests.cli.command_lines import refused
@@ -50,13 +50,13 @@ def test_recorded_begun_and_missing_runs_are_told_apart_and_their_time_adds_up(
     assert first.row.id == "110-original"
     assert first.row.network is not None
     (record,) = made_up(first.row.network, 50.0, seeds=1, **first.setting._asdict())
-    append(records_path(tmp_path, "laptop"), [record])
+    append_records(records_path(tmp_path, "laptop"), [record])
     other_table = next(run for run in wanted.runs() if run.row.id == "110-full-preactivation")
     begun = Experiment("figure6", "of another table", "laptop", other_table.recipe.to_json(), "an identity")
     begun.store(begun.folder(tmp_path))
     (begun.folder(tmp_path) / "run").mkdir()
     line = LogLine(1000, 0.6, 1.0, 50.0, "test", 1.0, 50.0, images=500)
-    append(begun.folder(tmp_path) / "run" / "log.jsonl", [line])
+    append_records(begun.folder(tmp_path) / "run" / "log.jsonl", [line])
     (tmp_path / "runs" / "damaged").mkdir()
     (tmp_path / "runs" / "damaged" / "experiment.json").write_text("no JSON")
 

@@ -19,7 +19,7 @@ from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.rows import SHORTCUTS
 from resunit.reproduction.paper.tables import TABLES
 from resunit.reproduction.row_order import find_order
-from resunit.runs.record_files import append
+from resunit.runs.record_files import append_records
 from resunit.runs.schema import ExperimentRecord
 from tests.reproduction.made_up_runs import runs
 
@@ -131,7 +131,7 @@ def test_a_table_has_places_of_rows_of_one_setting_and_size() -> None:
 def test_the_command_and_the_reports_show_the_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    append(tmp_path / "records.jsonl", table1(6))
+    append_records(tmp_path / "records.jsonl", table1(6))
     shown = ["reproduce", "table1", "--records", str(tmp_path / "records.jsonl")]
     assert main([*shown, "--json"]) == 0
     table = json.loads(capsys.readouterr().out)

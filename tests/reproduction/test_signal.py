@@ -20,7 +20,7 @@ from resunit.reproduction.figures.signal import (
 from resunit.reproduction.figures.signal_figure import FLOOR, STROKES, draw_signals
 from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.tables import TABLES
-from resunit.runs.record_files import append
+from resunit.runs.record_files import append_records
 from resunit.runs.schema import ExperimentRecord
 from tests.reproduction.made_up_runs import measurement, runs
 from tests.reproduction.real_records import MINI
@@ -65,7 +65,7 @@ def test_real_records_are_drawn_without_training(capsys: pytest.CaptureFixture[s
 def test_a_file_of_records_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file, out = tmp_path / "some.jsonl", tmp_path / "out"
     some = ("original", "constant-scaling", "full-preactivation")
-    append(file, [recorded(name) for name in some])
+    append_records(file, [recorded(name) for name in some])
     arguments = ["--records", str(file), "--out", str(out)]
     assert reproduce(*arguments, "--json") == 0
     document = json.loads(capsys.readouterr().out)
@@ -85,7 +85,7 @@ def test_the_second_measurement_is_at_the_step_asked_for(
     """A file is shown whatever the length of its runs: 800 steps are more than a run of the scale has."""
     points = tuple(measurement(step, gradient_gain=(3.0 + step, 1.0)) for step in (0, 100, 800))
     file = tmp_path / "long.jsonl"
-    append(file, [recorded(name, steps=1000, propagation=points) for name in ("original", "plain")])
+    append_records(file, [recorded(name, steps=1000, propagation=points) for name in ("original", "plain")])
     arguments = ["--records", str(file), "--out", str(tmp_path / "out"), "--steps", str(steps), "--json"]
     assert reproduce(*arguments) == 0
     document = json.loads(capsys.readouterr().out)
@@ -99,7 +99,7 @@ def test_a_step_that_the_records_lack_is_refused_with_those_they_have(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "some.jsonl"
-    append(file, [recorded("original")])
+    append_records(file, [recorded("original")])
     assert reproduce("--records", str(file), "--out", str(tmp_path / "out"), "--steps", "150") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

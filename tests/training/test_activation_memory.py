@@ -13,7 +13,7 @@ from resunit.errors import UsageError
 from resunit.models.registry import network_spec
 from resunit.models.summary import count_activations
 from resunit.training.activation_memory import USABLE_SHARE, resolve_activation_checkpointing
-from resunit.training.devices import free_memory
+from resunit.training.devices import free_memory_of
 from resunit.training.distributed import Distributed
 from resunit.training.recipe import Recipe, with_changes
 
@@ -27,7 +27,7 @@ def recipe(images: int, **changes: Any) -> Recipe:
 
 
 def images_that_fill(numbers: int) -> int:
-    free = free_memory(CPU.device)
+    free = free_memory_of(CPU.device)
     assert free is not None
     return int(USABLE_SHARE * free) // (2 * numbers)
 

@@ -113,7 +113,7 @@ def check(folder: str, *, html: Path | None = None, common: Common = COMMON) -> 
     from resunit.data.check.check import check_images
     from resunit.data.check.listing import list_images
     from resunit.data.check.page import render_check
-    from resunit.data.check.tables import make_class_table, make_group_table, summarise
+    from resunit.data.check.tables import describe_findings, make_class_table, make_group_table
 
     listing = list_images(folder, progress=not common.json)
     # A page that cannot be written is named before the work, not after it.
@@ -134,7 +134,7 @@ def check(folder: str, *, html: Path | None = None, common: Common = COMMON) -> 
             tell(f"{format_count(more, 'more group')}, which --json lists")
     for image in found.unreadable:
         tell(image.problem)
-    for line in (*found.notes, *summarise(found)):
+    for line in (*found.notes, *describe_findings(found)):
         tell(line)
     if html is not None:
         tell(str(html))

@@ -56,7 +56,7 @@ def propagation(
         options: The options of the recipe, or of designs and networks.
         common: The options of every command.
     """
-    from resunit.inference.subjects import draw, find_subject, measure_subject
+    from resunit.inference.subjects import draw_measurements, find_subject, measure_subject
 
     others, own = split_arguments(beside)
     if len(others) > 1:
@@ -70,7 +70,7 @@ def propagation(
         for target in targets
     ]
     results = [measure_subject(subject, also or ()) for subject in subjects]
-    picture = None if out is None else draw(results, out)
+    picture = None if out is None else draw_measurements(results, out)
     if common.json:
         records = [result.to_record() for result in results]
         tell_json(records if others else records[0])

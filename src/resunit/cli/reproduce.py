@@ -91,7 +91,7 @@ def reproduce(
     from resunit.reproduction.paper.tables import TABLES
     from resunit.reproduction.plan import make_plan
     from resunit.reproduction.remaining_work import list_remaining_work
-    from resunit.reproduction.reproduce import show, train_missing
+    from resunit.reproduction.reproduce import read_reproduction, train_missing
     from resunit.reproduction.running.runner import Interrupted
 
     if table == "argument":
@@ -115,7 +115,7 @@ def reproduce(
     except Interrupted:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # The command ends already.
         return fail("stopped; the same command goes on from here", STOPPED)
-    reproduction = show(asked, trained)
+    reproduction = read_reproduction(asked, trained)
     pictures = reproduction.draw()
     command = _command_to_train(asked, changes, seeds=seeds, only=only, add=add or [])
     if common.json:

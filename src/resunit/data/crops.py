@@ -10,7 +10,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from resunit.data.augmentation import Augmentation
-from resunit.data.images import centre, decode, opened_upright
+from resunit.data.images import centre, decode_image, opened_upright
 from resunit.data.streaming import EvaluationCrop, scaled_side
 
 Crop = Callable[[Path], Tensor]
@@ -78,12 +78,12 @@ def evaluation_crop(side: int, crop: EvaluationCrop) -> Crop:
     if crop == "ten crops":
         return partial(_ten_crops, side=side)
     if crop == "large crop":
-        return partial(decode, image_size=scaled_side(side, 10))
+        return partial(decode_image, image_size=scaled_side(side, 10))
     return partial(_centre_crop, side=side)
 
 
 def _centre_crop(path: Path, side: int) -> Tensor:
-    return centre(decode(path, scaled_side(side, 8)), side)
+    return centre(decode_image(path, scaled_side(side, 8)), side)
 
 
 def _ten_crops(path: Path, side: int) -> Tensor:

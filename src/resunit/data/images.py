@@ -66,7 +66,7 @@ def decode_all(
     def read(index: int) -> tuple[DataError | None, set[str]]:
         with listening() as heard:
             try:
-                images[index] = decode(Path(paths[index]), image_size)
+                images[index] = decode_image(Path(paths[index]), image_size)
             except DataError as error:
                 return error, heard
         return None, heard
@@ -99,7 +99,7 @@ def shorter_side(path: Path) -> int:
         return min(image.size)
 
 
-def decode(path: Path, image_size: int) -> Tensor:
+def decode_image(path: Path, image_size: int) -> Tensor:
     """Return the centre square (3, image_size, image_size) uint8 of an image file, as `read_images` does.
 
     Raises:

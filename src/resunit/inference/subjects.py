@@ -108,7 +108,7 @@ def _seed_all_generators(seed: int) -> None:
     np.random.seed(seed % NUMPY_SEEDS)  # noqa: NPY002
 
 
-def draw(results: Sequence[Propagation], path: Path) -> Path:
+def draw_measurements(results: Sequence[Propagation], path: Path) -> Path:
     """Draw the measurements side by side, as `Propagation.plot` does, and return the picture's path."""
     try:
         return results[0].plot(path, *results[1:])

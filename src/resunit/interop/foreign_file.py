@@ -89,15 +89,15 @@ def read_foreign(path: Path) -> ForeignState:
     if start[:4] == ZIP and is_numpy_archive(path):
         return ForeignState(read_numpy_archive(path))
     if start[:4] == ZIP or start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        return unwrap(_read_pickle(path), path)
+        return find_state_dict(_read_pickle(path), path)
     if start[LENGTH_BYTES:] == b"{" or path.suffix == ".safetensors":
-        return unwrap(_read_safetensors(path, start), path)
+        return find_state_dict(_read_safetensors(path, start), path)
     raise FileFormatError(
         f"{path}: neither a safetensors file nor one that torch.save wrote; save the weights as one of these"
     )
 
 
-def unwrap(content: Any, path: Path) -> ForeignState:
+def find_state_dict(content: Any, path: Path) -> ForeignState:
     """Return the state dict in what a file holds.
 
     Args:

@@ -48,7 +48,7 @@ class RunsComparison:
         return found
 
 
-def compare(
+def compare_runs(
     runs: Sequence[ComparedRun],
     page: Path,
     against: str | None = None,

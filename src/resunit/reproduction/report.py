@@ -17,7 +17,7 @@ from resunit.reports.measurement_table import make_measurement_table
 from resunit.reports.paper_comparison import PaperComparison, comparison_in_markdown, verdicts_in_markdown
 from resunit.reports.printed_table import table_in_markdown
 from resunit.reports.run_table import make_run_table
-from resunit.reports.runs_comparison import RunsComparison, compare
+from resunit.reports.runs_comparison import RunsComparison, compare_runs
 from resunit.reports.runs_page import render_runs_page
 from resunit.reproduction.claims import ClaimOutcome, judge_claims
 from resunit.reproduction.claims.later import LaterOutcome, judge_later
@@ -77,7 +77,7 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
         raise UsageError(f"--out {out}: a report ends in {' or '.join(SUFFIXES)}")
     found = find_records(paths)
     _check_found(found, paths, against)
-    compared = compare(found.runs, out, against, found.unfinished) if found.runs else None
+    compared = compare_runs(found.runs, out, against, found.unfinished) if found.runs else None
     measured = make_measurement_table(found.measurements) if found.measurements else None
     recorded = (
         make_run_table(with_all_options(list(map(compare_experiment, found.experiments))))

@@ -39,7 +39,7 @@ from resunit.reproduction.running.run_times import seconds_of_runs
 from resunit.reproduction.running.runner import LocalProcesses, perform_all
 from resunit.reproduction.seeds import leave_out_seeds_at_chance
 from resunit.runs.schema import ExperimentRecord
-from resunit.training.devices import free_memory, resolve_device
+from resunit.training.devices import free_memory_of, resolve_device
 
 MEMORY_OF_SMOKE_RUN = 2 * 2**30
 """The bytes of a GPU that a process with a few small steps takes, nearly all of them for CUDA and its libraries."""
@@ -97,7 +97,9 @@ def _train(plan: Plan, *, jobs: int | None, on: str, address: str | None, quiet:
     own = [experiment for experiment in wanted if experiment.identity not in pooled]
     shows_time = not quiet and on == "local" and plan.scale != "smoke"
     seconds = _seconds_left(own, before, threads, jobs) if shows_time else {}
-    executor = RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory(device))
+    executor = (
+        RayTasks(address, jobs, device) if on == "ray" else LocalProcesses(jobs, free_memory_of(device))
+    )
     with Board(plan.table, wanted, before, plan.out, quiet, seconds, jobs) as board:
         perform_all(own, plan.out, plan.scale, executor, board)
     return wanted
@@ -114,7 +116,7 @@ def threads_of_run(plan: Plan, jobs: int | None) -> tuple[int, int]:
 
 def _count_smoke_runs(plan: Plan) -> int:
     device = resolve_device(plan.changes.get("device", "auto"))
-    free = free_memory(device) if device.type == "cuda" else None
+    free = free_memory_of(device) if device.type == "cuda" else None
     return available_cores() if free is None else max(1, min(available_cores(), free // MEMORY_OF_SMOKE_RUN))
 
 
@@ -217,7 +219,7 @@ class Reproduction:
         }
 
 
-def show(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
+def read_reproduction(plan: Plan, trained: Sequence[Experiment] = ()) -> Reproduction:
     """Return the recorded runs of the plan; nothing is trained, and no data set is read.
 
     Args:

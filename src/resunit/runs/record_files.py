@@ -39,7 +39,7 @@ Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 """A function from a record of one format to the same record in the next format."""
 
 
-def read(cls: type[R], record: Mapping[str, Any], origin: str, upgrade: Upgrade | None = None) -> R:
+def typed_record(cls: type[R], record: Mapping[str, Any], origin: str, upgrade: Upgrade | None = None) -> R:
     """Return `record` as the typed record `cls`, upgraded from an older format if need be.
 
     Args:
@@ -88,7 +88,7 @@ def format_of(record: Mapping[str, Any], newest: int, origin: str) -> int:
 
 def read_file(cls: type[R], path: Path) -> R:
     """Return the typed record in the JSON file `path`. Raises FileFormatError naming the file."""
-    return read(cls, read_json(path), str(path))
+    return typed_record(cls, read_json(path), str(path))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def write_file(path: Path, record: Record) -> None:
 
 
 def with_checksum(record: Record) -> dict[str, Any]:
-    """Return the JSON object of a record, with the checksum of its fields, which `read` takes away."""
+    """Return the JSON object of a record, with the checksum of its fields, which `typed_record` takes away."""
     fields = to_json(record)
     return {**fields, CHECKSUM: _checksum(fields)}
 
@@ -132,11 +132,12 @@ def read_all(cls: type[R], path: Path, upgrade: Upgrade | None = None) -> list[R
     A last line that was cut off is left out with a warning. Raises FileFormatError naming file and line.
     """
     return [
-        read(cls, line, f"{path}, line {number}", upgrade) for number, line in enumerate(read_lines(path), 1)
+        typed_record(cls, line, f"{path}, line {number}", upgrade)
+        for number, line in enumerate(read_lines(path), 1)
     ]
 
 
-def append(path: Path, records: Iterable[Record]) -> None:
+def append_records(path: Path, records: Iterable[Record]) -> None:
     """Add typed records to a file of JSON lines, all or none. Raises WriteError."""
     append_lines(path, map(to_json, records))
 

@@ -5,7 +5,7 @@ from typing import Literal
 from resunit.errors import UsageError
 from resunit.models.network import NetworkSpec
 from resunit.models.summary import ActivationMemory, count_activations
-from resunit.training.devices import free_memory
+from resunit.training.devices import free_memory_of
 from resunit.training.distributed import Distributed
 from resunit.training.recipe import Recipe
 
@@ -28,7 +28,7 @@ def resolve_activation_checkpointing(
     Raises:
         UsageError: the activations do not fit into the free memory; the message names options that would.
     """
-    free = free_memory(distributed.device)
+    free = free_memory_of(distributed.device)
     if free is None:
         return "small" if recipe.activation_checkpointing == "small" else "fast"
     assert recipe.batch_size is not None

@@ -18,7 +18,7 @@ from resunit.io.atomic import make_folder
 from resunit.io.fields import to_json
 from resunit.io.tensors import read_tensors, select_named, write_tensors
 from resunit.runs.folder import KIND_OF_CHECKPOINT as KIND
-from resunit.runs.record_files import read
+from resunit.runs.record_files import typed_record
 from resunit.training.state import TrainingState
 
 NETWORK, OPTIMIZER, KEPT = "network.", "optimizer.", "kept."
@@ -78,7 +78,7 @@ def find_newest_checkpoint(folder: Path) -> Checkpoint | None:
         except FileFormatError as error:
             damaged = damaged or error
         else:
-            checkpoint = _checkpoint(read(TrainingState, record, str(path)), tensors)
+            checkpoint = _checkpoint(typed_record(TrainingState, record, str(path)), tensors)
             if damaged is not None:
                 warnings.warn(
                     f"{damaged}; the run goes on from step {checkpoint.state.step}", DamagedRun, stacklevel=2

@@ -5,8 +5,7 @@ import os
 import torch
 
 from resunit.errors import UsageError
-from resunit.io import memory
-from resunit.io.memory import MEMORY
+from resunit.io.memory import MEMORY, free_memory
 
 
 def resolve_device(name: str) -> torch.device:
@@ -28,7 +27,7 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def free_memory(device: torch.device) -> int | None:
+def free_memory_of(device: torch.device) -> int | None:
     """Return the bytes that this process may still take on `device`; None where that cannot be known.
 
     Processes of one machine that torchrun started share its memory equally.
@@ -36,4 +35,4 @@ def free_memory(device: torch.device) -> int | None:
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
         return min(free, int(os.environ.get(MEMORY, free)))
-    return memory.free_memory() if device.type == "cpu" else None
+    return free_memory() if device.type == "cpu" else None

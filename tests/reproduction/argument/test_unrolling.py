@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from resunit.models.residual_unit import ResidualUnit
-from resunit.reproduction.argument.unrolling import unroll, weight_layers
+from resunit.reproduction.argument.unrolling import copy_weight_layers, unroll
 
 WIDTH, COUNT = 6, 5
 
@@ -78,10 +78,10 @@ def test_weight_layers_are_those_of_the_branch_in_order_and_scaled() -> None:
         nn.Sequential(nn.BatchNorm2d(2), nn.ReLU(), first, nn.ReLU(), second), nn.Conv2d(2, 2, 1)
     )
     x = torch.randn(1, 2, 4, 4)
-    alone = weight_layers(unit, 0.5)(x)
+    alone = copy_weight_layers(unit, 0.5)(x)
     assert torch.allclose(alone, 0.25 * second(first(x)), atol=1e-6)
     assert math.isclose(
-        unroll([weight_layers(unit)], x).product_gains[0],
+        unroll([copy_weight_layers(unit)], x).product_gains[0],
         (second(first(x)).norm() / x.norm()).item(),
         rel_tol=1e-5,
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from resunit.data.check.check import DataCheck, Group
 from resunit.data.check.listing import Listing
-from resunit.data.check.tables import KINDS, describe_place, make_class_table, summarise
+from resunit.data.check.tables import KINDS, describe_findings, describe_place, make_class_table
 from resunit.data.data_uri import data_uri
 from resunit.data.remarks import listening, pillow_warnings_heard
 from resunit.io.format import format_count
@@ -52,7 +52,7 @@ def render_check(check: DataCheck, listing: Listing) -> str:
         package="resunit.data.check",
         figures={},
         check=check,
-        sentences=summarise(check),
+        sentences=describe_findings(check),
         groups=groups,
         classes=make_class_table(check),
         problems=[image.problem for image in check.unreadable[:MOST_PROBLEMS]],

@@ -46,7 +46,7 @@ def describe_place(check: DataCheck, group: Group) -> str:
     return " and ".join(names)
 
 
-def summarise(check: DataCheck) -> list[str]:
+def describe_findings(check: DataCheck) -> list[str]:
     """Return the findings in sentences; what lies across splits comes first."""
     images = sum(sum(found.images.values()) for found in check.classes)
     across = [group for group in check.groups if group.crosses_splits]

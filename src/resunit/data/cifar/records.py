@@ -11,12 +11,12 @@ SIDE = 32  # of an image, in pixels
 PIXELS = 3 * SIDE * SIDE  # bytes of one image
 
 
-def encode(labels: np.ndarray, images: np.ndarray) -> bytes:
+def encode_records(labels: np.ndarray, images: np.ndarray) -> bytes:
     """Return labels (N, label columns) and images (N, 3, 32, 32) uint8 as the records that are stored."""
     return np.concatenate([labels, images.reshape(len(labels), PIXELS)], axis=1).astype(np.uint8).tobytes()
 
 
-def decode(contents: list[bytes], cifar: Cifar) -> Split:
+def decode_records(contents: list[bytes], cifar: Cifar) -> Split:
     """Return the images and classes in the records of one or more files, in order."""
     width = len(cifar.label_columns) + PIXELS
     records = np.frombuffer(b"".join(contents), np.uint8).reshape(-1, width)
@@ -48,7 +48,7 @@ def check_records(records: dict[str, bytes], cifar: Cifar, origin: str) -> None:
         if problem := size_problem(content, cifar, file):
             raise DataError(f"{origin}: {file} {problem}; get a complete copy")
     for files in (cifar.train, cifar.test):
-        labels = decode([records[file] for file in files], cifar).labels
+        labels = decode_records([records[file] for file in files], cifar).labels
         counts = torch.bincount(labels, minlength=len(cifar.classes))
         if len(counts) > len(cifar.classes) or len(counts.unique()) > 1:
             raise DataError(

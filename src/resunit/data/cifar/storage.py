@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resunit.data.cifar.facts import Cifar
-from resunit.data.cifar.records import decode, size_problem
+from resunit.data.cifar.records import decode_records, size_problem
 from resunit.data.dataset import Dataset, Split, content_checksum
 from resunit.errors import DataError, WriteError
 from resunit.io.atomic import write_atomically
@@ -95,7 +95,7 @@ def read_stored(folder: Path, cifar: Cifar) -> Dataset[Split]:
         _refuse(folder / file, problem, cifar)
         return content
 
-    train, test = (decode(list(map(content_of, files)), cifar) for files in (cifar.train, cifar.test))
+    train, test = (decode_records(list(map(content_of, files)), cifar) for files in (cifar.train, cifar.test))
     checksum = content_checksum(cifar.classes, train, test)
     return Dataset(cifar.name, cifar.classes, train, test, checksum, manifest.source)
 

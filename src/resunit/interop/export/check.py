@@ -31,7 +31,7 @@ class Agreement:
     """The data set of the images."""
 
 
-def compare(logits: Logits, subject: ExportSubject) -> Agreement:
+def measure_agreement(logits: Logits, subject: ExportSubject) -> Agreement:
     """Return how far `logits` is from the network itself, on one image, on five together, and on all the others.
 
     Raises:
@@ -62,7 +62,7 @@ def check_agreement(logits: Logits, subject: ExportSubject, target: str) -> Agre
     Raises:
         ExportError: the logits differ by more than the tolerance, so the file must not be kept.
     """
-    agreement = compare(logits, subject)
+    agreement = measure_agreement(logits, subject)
     if not agreement.relative_error <= RELATIVE_TOLERANCE:  # so that NaN is refused
         raise ExportError(
             f"{target}: the logits differ from the network's by {agreement.relative_error:.1e} of the largest on "

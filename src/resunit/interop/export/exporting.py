@@ -118,7 +118,7 @@ def export(
         raise UsageError(f"--int8 does not apply to {to}; take {' or '.join(able)}")
     check_place(out, target.suffix)
     classifier = load(source, device="cpu")
-    subject = prepare(classifier, LAYOUTS[with_preprocessing], data)
+    subject = make_subject(classifier, LAYOUTS[with_preprocessing], data)
     if int8 and target.write_int8 is not None:
         agreement, errors = target.write_int8(subject, classifier, data, out)
     else:
@@ -148,7 +148,7 @@ def check_place(out: Path, suffix: str | None) -> None:
         )
 
 
-def prepare(classifier: Classifier, layout: InputLayout, data: str | None) -> ExportSubject:
+def make_subject(classifier: Classifier, layout: InputLayout, data: str | None) -> ExportSubject:
     """Return a trained network as the subject of an export, with the logits that an export has to give.
 
     Args:

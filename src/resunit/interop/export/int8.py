@@ -28,7 +28,13 @@ from resunit.inference.exported import (
     outer_normalisation,
     to_input,
 )
-from resunit.interop.export.check import Agreement, check_agreement, compare, not_exportable, on_tensors
+from resunit.interop.export.check import (
+    Agreement,
+    check_agreement,
+    measure_agreement,
+    not_exportable,
+    on_tensors,
+)
 from resunit.interop.export.onnx import TARGET as ONNX
 from resunit.interop.export.onnx import to_onnx, with_record
 from resunit.interop.export.openvino import TARGET as OPENVINO
@@ -85,7 +91,7 @@ def write_onnx_int8(
     versions = {"onnxruntime": runtime.__version__}
     quantised = with_record(quantise_onnx(content, calibration), subject.record(versions))
     after = onnx_session(quantised, runtime)[1]
-    agreement = compare(on_tensors(after), subject)
+    agreement = measure_agreement(on_tensors(after), subject)
     int8 = measure_errors(subject, classifier, data, before, after, sum(map(len, calibration)))
     write_atomically(out, quantised)
     return agreement, int8
@@ -105,7 +111,7 @@ def write_openvino_int8(
     with whole_folder(out) as folder:
         save_openvino(quantised, folder)
         after = read_back(folder)
-        agreement = compare(on_tensors(after), subject)
+        agreement = measure_agreement(on_tensors(after), subject)
         return agreement, measure_errors(subject, classifier, data, before, after, sum(map(len, calibration)))
 
 

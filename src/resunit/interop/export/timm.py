@@ -33,7 +33,7 @@ def write_timm(subject: ExportSubject, out: Path) -> Agreement:
         WriteError: the operating system refused to write a file.
     """
     spec = subject.file.spec
-    architecture = find_architecture(spec)
+    architecture = architecture_of(spec)
     content = safetensors.torch.save(
         from_ours(subject.file.build(), spec, TIMM, architecture), {"format": "pt"}
     )
@@ -48,7 +48,7 @@ def write_timm(subject: ExportSubject, out: Path) -> Agreement:
     return agreement
 
 
-def find_architecture(spec: NetworkSpec) -> Architecture:
+def architecture_of(spec: NetworkSpec) -> Architecture:
     """Return timm's architecture that is the network of `spec`.
 
     Raises:

@@ -12,7 +12,7 @@ from torch import nn
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
 from resunit.models.designs import DESIGNS
-from resunit.models.drawing.layout import BETWEEN_UNITS, LEGIBLE_WIDTH, network_picture, unit_picture
+from resunit.models.drawing.layout import LEGIBLE_WIDTH, network_picture, unit_picture
 from resunit.models.drawing.png_and_pdf import render_with_matplotlib
 from resunit.models.drawing.shapes import VectorPicture, arrange_in_rows
 from resunit.models.drawing.svg import render_svg
@@ -48,24 +48,18 @@ def draw_designs(path: str | Path) -> Path:
     """Draw a unit of each of the paper's designs side by side, and return the path. Raises as `draw` does."""
     path = check_path(path)
     pictures = [unit_picture(drawing, design) for design, drawing in draw_each_design().items()]
-    picture = arrange_in_rows(pictures, LEGIBLE_WIDTH, BETWEEN_UNITS)
+    picture = arrange_in_rows(pictures, LEGIBLE_WIDTH)
     return _write(picture, "The residual units of the paper's designs", path)
 
 
-def render_unit(model: nn.Module, title: str = "") -> str:
+def render_unit(model: nn.Module) -> str:
     """Return the SVG of the most frequent unit of `model`, or of `model` itself if it is a unit.
-
-    Args:
-        model: the network or the unit.
-        title: stands above the unit; by default the unit's place in the network.
 
     Raises:
         UsageError: `model` has no unit of resunit.
     """
-    units = network_drawing(model).units
-    most = max(units, key=lambda unit: unit.count)
-    title = title or most.title
-    return render_svg(unit_picture(most.drawing, title), f"The residual unit: {title}")
+    most = max(network_drawing(model).units, key=lambda unit: unit.count)
+    return render_svg(unit_picture(most.drawing, most.title), f"The residual unit: {most.title}")
 
 
 def render_designs(others: Iterable[str] = ()) -> list[str]:

@@ -23,7 +23,6 @@ from resunit.models.drawing.units import NetworkDrawing, UnitDrawing
 MARGIN, ARROW, RADIUS, BETWEEN_COLUMNS = 4.0, 12.0, 7.5, 15.0
 BOX_HEIGHT, BOX_PADDING = 20.0, 10.0
 LEGIBLE_WIDTH = 480.0  # Shown 420 pixels wide, the text of a picture of this width is 9.3 pixels high.
-BETWEEN_UNITS = 16.0
 ONE_MINUS_G = DrawnLayer("1 − g")
 
 
@@ -191,16 +190,12 @@ def unit_picture(unit: UnitDrawing, title: str) -> VectorPicture:
 
 def network_picture(network: NetworkDrawing) -> VectorPicture:
     """Return the picture of a network: the stem in a line, its distinct units, and the head in a line."""
-    parts = [
-        arrange_in_rows(
-            [unit_picture(u.drawing, u.title) for u in network.units], LEGIBLE_WIDTH, BETWEEN_UNITS
-        )
-    ]
+    parts = [arrange_in_rows([unit_picture(u.drawing, u.title) for u in network.units], LEGIBLE_WIDTH)]
     if network.stem:
         parts.insert(0, _line("stem", network.stem))
     if network.head:
         parts.append(_line("head", network.head))
-    return arrange_in_rows(parts, 0, BETWEEN_UNITS)
+    return arrange_in_rows(parts, 0)
 
 
 def _line(name: str, layers: Sequence[DrawnLayer]) -> VectorPicture:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from resunit.models.drawing.layers import BoxKind
 
 FONT_SIZE, LINE_HEIGHT, CHARACTER_WIDTH = 11.0, 14.0, 6.4  # of the text in boxes, in pixels
+BETWEEN_PICTURES = 16.0
 TextStyle = Literal["plain", "bold", "italic", "quiet"]
 
 
@@ -81,11 +82,11 @@ def text_width(text: str, bold: bool = False) -> float:
     return len(text) * CHARACTER_WIDTH * (1.1 if bold else 1.0)
 
 
-def arrange_in_rows(pictures: Iterable[VectorPicture], width: float, gap: float) -> VectorPicture:
+def arrange_in_rows(pictures: Iterable[VectorPicture], width: float) -> VectorPicture:
     """Return the pictures in rows, as words stand in lines; a picture that is wider than `width` has its own row."""
     rows: list[list[VectorPicture]] = []
     for picture in pictures:
-        if rows and sum(p.width + gap for p in rows[-1]) + picture.width <= width:
+        if rows and sum(p.width + BETWEEN_PICTURES for p in rows[-1]) + picture.width <= width:
             rows[-1].append(picture)
         else:
             rows.append([picture])
@@ -95,7 +96,7 @@ def arrange_in_rows(pictures: Iterable[VectorPicture], width: float, gap: float)
         left = 0.0
         for picture in row:
             shapes += [move(shape, left, top) for shape in picture.shapes]
-            left += picture.width + gap
-        right = max(right, left - gap)
-        top += max(picture.height for picture in row) + gap
-    return VectorPicture(right, max(top - gap, 0), tuple(shapes))
+            left += picture.width + BETWEEN_PICTURES
+        right = max(right, left - BETWEEN_PICTURES)
+        top += max(picture.height for picture in row) + BETWEEN_PICTURES
+    return VectorPicture(right, max(top - BETWEEN_PICTURES, 0), tuple(shapes))

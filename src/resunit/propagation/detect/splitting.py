@@ -87,26 +87,7 @@ class Splitter:
         self._addends = {id(join): tuple(graph.resolve(edges) for edges in join.addends) for join in joins}
         self._forks: dict[tuple[int, int], list[Fork]] = {}
         self._of_sum: dict[Node, Join] = {}
-        asked_until: dict[Edge, int] = {}
-        asked_by_sum: dict[Node, dict[Edge, None]] = {}
-        for join in joins:
-            addends, asked = self._addends[id(join)], dict[Edge, None]()
-            for index, edges in enumerate(addends):
-                others = addends[1 - index]
-                if len(edges) != 1 or not others or join.weighted[index]:
-                    continue
-                forks = self._forks[id(join), index] = list(forks_before(graph, self.dominators, edges[0]))
-                values = dict.fromkeys(fork.x for fork in forks)
-                if (before := self._sum_so_far(edges[0], join)) is not None:
-                    values |= asked_by_sum[before]
-                last = max(graph.rank[node] for node, _ in others)
-                for value in values:
-                    asked_until[value] = max(asked_until.get(value, 0), last)
-                asked |= values
-            if join.sum is not None:
-                asked_by_sum[join.sum] = asked
-                self._of_sum[join.sum] = join
-        self._reach = Reach(graph, asked_until)
+        self._reach = Reach(graph, self._find_forks(joins))
         self.found: dict[int, ShortcutAndBranch] = {}
         for join in joins:
             paths = (
@@ -117,6 +98,35 @@ class Splitter:
             )
             if paths is not None:
                 self.found[id(join)] = paths
+
+    def _find_forks(self, joins: Sequence[Join]) -> dict[Edge, int]:
+        """Find the forks before every addend that may be a shortcut.
+
+        Returns:
+            The values from which ways to other addends are asked for, and the rank of the last of these addends.
+        """
+        asked_until: dict[Edge, int] = {}
+        asked_by_sum: dict[Node, dict[Edge, None]] = {}
+        for join in joins:
+            addends, asked = self._addends[id(join)], dict[Edge, None]()
+            for index, edges in enumerate(addends):
+                others = addends[1 - index]
+                if len(edges) != 1 or not others or join.weighted[index]:
+                    continue
+                forks = self._forks[id(join), index] = list(
+                    forks_before(self.graph, self.dominators, edges[0])
+                )
+                values = dict.fromkeys(fork.x for fork in forks)
+                if (before := self._sum_so_far(edges[0], join)) is not None:
+                    values |= asked_by_sum[before]
+                last = max(self.graph.rank[node] for node, _ in others)
+                for value in values:
+                    asked_until[value] = max(asked_until.get(value, 0), last)
+                asked |= values
+            if join.sum is not None:
+                asked_by_sum[join.sum] = asked
+                self._of_sum[join.sum] = join
+        return asked_until
 
     def paths(self, join: Join) -> ShortcutAndBranch | None:
         """Return the shortcut and the branch of a join, or None if it is no junction."""

@@ -17,7 +17,7 @@ BOUNDS = {
 
 
 def find_truncation(
-    graph: Graph, recorder: ForwardRecorder, sum_node: Node, within: Collection[Node] | None = None
+    graph: Graph, recorder: ForwardRecorder, sum_node: Node, within: Collection[Node]
 ) -> Truncation | None:
     """Return the activation that the sum goes through, if nothing else uses the sum.
 
@@ -27,12 +27,12 @@ def find_truncation(
         graph: the graph of the forward pass.
         recorder: what the forward pass showed.
         sum_node: the node of the sum y_l.
-        within: the nodes that may hold the activation; None for all.
+        within: the nodes that may hold the activation.
     """
     edge: Edge = (sum_node, 0)
     while len(users := graph.users_of_edge[edge]) == 1 and len(graph.children[users[0]]) == 1:
         edge = (users[0], 0)
-        if within is not None and users[0] not in within:
+        if users[0] not in within:
             return None
         if truncates(users[0]):
             taken = graph.children[users[0]][0]

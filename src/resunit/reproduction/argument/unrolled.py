@@ -11,7 +11,7 @@ from resunit.models.residual_unit import ResidualUnit
 from resunit.propagation import Propagation
 from resunit.reproduction.argument.networks import Networks, first_stage, known_of, values_of
 from resunit.reproduction.argument.shown import Chart, Line, NumberTable, Show, Shown, by_unit
-from resunit.reproduction.argument.unrolling import unroll, weight_layers
+from resunit.reproduction.argument.unrolling import copy_weight_layers, unroll
 
 ORIGINAL, FULL = "original", "full-preactivation"
 SMALL = 0.1  # times the weights: "even if they are small"
@@ -23,8 +23,8 @@ def sum_not_product(networks: Networks) -> Shown:
     """Return the terms of Eq. (4) beside the product of the same weight layers."""
     units, x = _first_units(networks)
     whole = unroll([unit.branch for unit in units], x)
-    product = unroll([weight_layers(unit) for unit in units], x).product_gains
-    small = unroll([weight_layers(unit, SMALL) for unit in units], x).product_gains
+    product = unroll([copy_weight_layers(unit) for unit in units], x).product_gains
+    small = unroll([copy_weight_layers(unit, SMALL) for unit in units], x).product_gains
     count = format_count(len(units), "residual")
     terms = NumberTable(
         ("term of the sum", "norm, relative to x_L", "share of x_L"),
@@ -111,7 +111,7 @@ def direct_term_between_any_units(networks: Networks) -> Shown:
 def gradient_does_not_vanish(networks: Networks) -> Shown:
     """Return how far the rest of the gradient is from cancelling the direct term, and gradients of small weights."""
     units, x = _first_units(networks)
-    small = unroll([weight_layers(unit, SMALL) for unit in units], x)
+    small = unroll([copy_weight_layers(unit, SMALL) for unit in units], x)
     trained = networks.trained(FULL)
     moments = {
         "fresh": networks.fresh(FULL).junctions,

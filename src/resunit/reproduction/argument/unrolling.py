@@ -70,7 +70,7 @@ def unroll(layers: Sequence[nn.Module], x: Tensor) -> Unrolling:
     )
 
 
-def weight_layers(unit: ResidualUnit, scale: float = 1.0) -> nn.Sequential:
+def copy_weight_layers(unit: ResidualUnit, scale: float = 1.0) -> nn.Sequential:
     """Return the weight layers of a unit's branch alone, in order, with their weights times `scale`.
 
     Section 2 speaks of a product of matrices and leaves norm and ReLU apart, as this does.

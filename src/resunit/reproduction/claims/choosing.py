@@ -90,7 +90,7 @@ def choose(claim: Claim, settings: Mapping[Setting, RunsByNetwork]) -> ChosenRun
     return max(candidates, key=lambda chosen: chosen.rank, default=None)
 
 
-def describe_missing(claim: Claim, settings: Mapping[Setting, RunsByNetwork]) -> str:
+def explain_missing_runs(claim: Claim, settings: Mapping[Setting, RunsByNetwork]) -> str:
     """Return why no runs could be chosen, with the command that trains the missing runs."""
     fitting = [settings[setting] for setting in _on_the_data_of(claim, settings)]
     absent: NetworkChoice | None = next(

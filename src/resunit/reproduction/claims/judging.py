@@ -10,7 +10,7 @@ from resunit.reproduction.claims.choosing import (
     RunsByNetwork,
     by_setting,
     choose,
-    describe_missing,
+    explain_missing_runs,
 )
 from resunit.reproduction.claims.claim import Claim, Contrast, describe_network
 from resunit.reproduction.claims.margins import MARGINS, Margins
@@ -71,7 +71,7 @@ def _examine(
 ) -> Examined:
     chosen = choose(claim, settings)
     if chosen is None:
-        reason = describe_missing(claim, settings)
+        reason = explain_missing_runs(claim, settings)
         return Examined(ClaimOutcome(claim, "undecided", reason=reason), is_final=True)
     outcome = ClaimOutcome(
         claim, "undecided", seeds=chosen.seeds, settings=chosen.settings, machine=chosen.machine

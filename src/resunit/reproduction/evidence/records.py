@@ -12,7 +12,7 @@ from resunit.errors import FileFormatError
 from resunit.reproduction.experiments.experiment import Experiment
 from resunit.reproduction.experiments.identity import NUMERICS
 from resunit.reproduction.experiments.setting import recipe_of_scale
-from resunit.runs.record_files import append, read_all
+from resunit.runs.record_files import append_records, read_all
 from resunit.runs.schema import ExperimentRecord
 
 SHIPPED = Path(__file__).parents[1] / "records"
@@ -62,7 +62,7 @@ def has_ended(record: ExperimentRecord) -> bool:
 
 def add_record(path: Path, record: ExperimentRecord) -> None:
     """Add a record to a file. Raises WriteError, and then the file is as it was."""
-    append(path, [record])
+    append_records(path, [record])
 
 
 def select_records(

@@ -15,7 +15,7 @@ from resunit.models.registry import network_spec
 from resunit.reproduction.running.one_run import prepare_process
 from resunit.reproduction.running.runner import CONTEXT, share_of_memory, start_forkserver
 from resunit.training.data_of_run import load_dataset
-from resunit.training.devices import free_memory, resolve_device
+from resunit.training.devices import free_memory_of, resolve_device
 from resunit.training.distributed import start_distributed
 from resunit.training.estimate import measure_speed, seconds_of_run
 from resunit.training.prepare import assemble
@@ -56,7 +56,7 @@ def _measure_all(networks: Sequence[Recipe], threads: int, jobs: int) -> Iterato
         return
     start_forkserver()
     documents = [each.to_json() for each in networks]
-    memory = share_of_memory(free_memory(resolve_device(networks[0].device)), jobs)
+    memory = share_of_memory(free_memory_of(resolve_device(networks[0].device)), jobs)
     together = CONTEXT.Barrier(jobs)
     answers, children = [], list[ForkServerProcess]()
     try:

@@ -22,7 +22,7 @@ from resunit.reproduction.evidence.records import add_record, has_ended, read_ev
 from resunit.reproduction.evidence.run_record import record_without_results
 from resunit.reproduction.experiments.experiment import Experiment
 from resunit.reproduction.running.one_run import OUTPUT, RECORD, STOPPED, train_one_run
-from resunit.runs.record_files import read, read_file
+from resunit.runs.record_files import read_file, typed_record
 from resunit.runs.schema import ExperimentRecord, LogLine
 
 PRELOADED = ("resunit.reproduction.running.one_run", "torch._dynamo")
@@ -231,6 +231,6 @@ def count_steps_done(experiment: Experiment, out: Path) -> int | None:
     try:
         # The last part has no end of line: it is empty, or its line is still being written.
         lines = log.read_bytes().split(b"\n")[:-1]
-        return read(LogLine, parse_json(lines[-1]), str(log)).step if lines else 0
+        return typed_record(LogLine, parse_json(lines[-1]), str(log)).step if lines else 0
     except (OSError, ValueError, FileFormatError):
         return 0

@@ -12,7 +12,7 @@ from PIL import Image
 from resunit.data.cifar.containers.file_kinds import describe_other_file, is_parquet
 from resunit.data.cifar.containers.unpacking import MOST_BYTES
 from resunit.data.cifar.facts import Cifar
-from resunit.data.cifar.records import PIXELS, SIDE, encode
+from resunit.data.cifar.records import PIXELS, SIDE, encode_records
 from resunit.data.image_files import image_formats
 from resunit.errors import DataError, reason_of
 
@@ -92,7 +92,7 @@ def _read_table(path: Path, cifar: Cifar) -> bytes:
         labels = np.stack([_to_numbers(table[column].to_pylist(), cifar) for column in columns], axis=1)
         with ThreadPoolExecutor() as threads:
             images = list(threads.map(_decode_png, table[image].to_pylist()))
-        return encode(labels, np.stack(images))
+        return encode_records(labels, np.stack(images))
     except DataError:
         raise
     except Exception as error:  # A damaged file can fail in any way, in pyarrow or in Pillow.

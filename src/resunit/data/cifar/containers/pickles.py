@@ -14,7 +14,7 @@ import numpy as np
 
 from resunit.data.cifar.containers.parts import find_parts
 from resunit.data.cifar.facts import Cifar
-from resunit.data.cifar.records import PIXELS, encode
+from resunit.data.cifar.records import PIXELS, encode_records
 from resunit.errors import DataError, reason_of
 
 NAME = "Python pickles"
@@ -47,7 +47,7 @@ def _read_pickle(path: Path, cifar: Cifar) -> bytes:
     arrays = unpickle(content, str(path))
     try:
         labels = np.array([arrays[f"{column}s"] for column in cifar.label_columns]).T
-        return encode(labels, np.asarray(arrays["data"]).reshape(-1, PIXELS))
+        return encode_records(labels, np.asarray(arrays["data"]).reshape(-1, PIXELS))
     except (KeyError, ValueError) as error:
         raise DataError(f"{path}: not images of {cifar.name} ({error}); get another copy") from error
 

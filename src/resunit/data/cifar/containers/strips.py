@@ -8,7 +8,7 @@ from PIL import Image
 
 from resunit.data.cifar.containers.parts import find_parts
 from resunit.data.cifar.facts import Cifar
-from resunit.data.cifar.records import encode
+from resunit.data.cifar.records import encode_records
 from resunit.errors import DataError, reason_of
 
 NAME = "PNG strips"
@@ -31,7 +31,7 @@ def read(folder: Path, cifar: Cifar) -> dict[str, bytes] | None:
         raise DataError(f"{folder}: {len(labels):,} labels for {expected:,} images; get a complete copy")
     ends = np.cumsum(list(cifar.files.values()))[:-1]
     return {
-        file: encode(part, _read_images(strip, len(part)))
+        file: encode_records(part, _read_images(strip, len(part)))
         for file, strip, part in zip(cifar.files, strips, np.split(labels, ends), strict=True)
     }
 
