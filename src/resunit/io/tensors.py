@@ -158,9 +158,12 @@ def _digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
 def _unreadable(path: Path, error: Exception) -> FileFormatError:
     if (other := describe_download(path)) is not None:
         return FileFormatError(f"{path}: not a readable safetensors file ({other.what}); {other.remedy}")
-    kind_of_error = ForeignFile if _is_pickled(path) else FileFormatError
-    return kind_of_error(
-        f"{path}: not a readable safetensors file ({error}); pickled weights are never loaded"
+    if _is_pickled(path):
+        return ForeignFile(
+            f"{path}: not a readable safetensors file ({error}); pickled weights are never loaded"
+        )
+    return FileFormatError(
+        f"{path}: not a readable safetensors file ({error}); it is damaged, cut off or another file: get another copy"
     )
 
 
