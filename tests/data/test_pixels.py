@@ -162,11 +162,11 @@ def test_deep_images_of_one_value_have_no_damage(value: float, tmp_path: Path) -
 
 def test_what_pillow_tells_programmers_is_no_damage() -> None:
     with pillow_warnings_heard(), listening() as heard:
-        for category in (DeprecationWarning, UserWarning):
+        for category in (DeprecationWarning, ResourceWarning, UserWarning):
             warnings.warn_explicit(
-                "said of a file", category, "ImImagePlugin.py", 1, module="PIL.ImImagePlugin"
+                f"said as a {category.__name__}", category, "ImImagePlugin.py", 1, module="PIL.ImImagePlugin"
             )
-    assert heard == {"has damaged metadata, which are left out (said of a file)"}
+    assert heard == {"has damaged metadata, which are left out (said as a UserWarning)"}
 
 
 def test_deep_images_are_said_in_one_line(tmp_path: Path) -> None:

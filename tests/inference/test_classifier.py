@@ -8,11 +8,14 @@ import torch
 from PIL import Image
 
 import resunit
+from resunit.data import Normalisation
 from resunit.data import load as load_data
 from resunit.errors import DataError, FileFormatError, UsageError
 from resunit.inference import Classifier
 from resunit.io.tensors import read_tensors, write_tensors
-from resunit.models.weights import KIND
+from resunit.models.network import build
+from resunit.models.registry import network_spec
+from resunit.models.weights import KIND, write_weights
 from resunit.training.recipe import with_changes
 from resunit.training.recipes import named_recipe
 
@@ -51,6 +54,36 @@ def test_a_single_image_gets_its_classes_best_first(classifier: Classifier, arra
     )
     assert sum(probability for _, probability in everything) == pytest.approx(1)
     assert classifier.predict(arrays[0], top=1) == answers[:1]
+
+
+def weights_for(channels: int, path: Path) -> Path:
+    """The weights of a random network for images of that many channels."""
+    torch.manual_seed(0)
+    spec = network_spec("resnet20", num_classes=3, in_channels=channels)
+    normalisation = Normalisation("channel", torch.full((3, 1, 1), 0.5), torch.full((3, 1, 1), 0.25))
+    preprocessing = {"image_size": 32, "normalisation": normalisation.to_json()}
+    write_weights(path, build(spec), spec, classes=("a", "b", "c"), preprocessing=preprocessing, result={})
+    return path
+
+
+def test_a_network_for_grey_images_sees_the_mean_of_the_colours(
+    arrays: list[np.ndarray], tmp_path: Path
+) -> None:
+    path = weights_for(1, tmp_path / "weights.safetensors")
+    grey = torch.from_numpy(np.stack(arrays)).float().mean(-1)[:, None] / 255
+    with torch.no_grad():
+        logits = resunit.create_model(weights=path).eval()((grey - 0.5) / 0.25)
+    expected = logits.softmax(1).max(1)
+    for answers, probability, label in zip(
+        resunit.load(path).predict(arrays), expected.values.tolist(), expected.indices.tolist(), strict=True
+    ):
+        assert answers[0] == ("abc"[label], pytest.approx(probability, rel=1e-3))
+
+
+def test_a_network_for_images_of_other_channels_is_refused(tmp_path: Path) -> None:
+    path = weights_for(5, tmp_path / "weights.safetensors")
+    with pytest.raises(FileFormatError, match=rf"{path}: .*5 channels.*create_model"):
+        resunit.load(path)
 
 
 def test_arrays_pil_images_and_paths_are_the_same_images(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from resunit.data.decoding_memory import DecodingMemory
@@ -16,6 +16,7 @@ from resunit.data.image_files import image_formats
 from resunit.data.pixels import scale_transparency, turn_upright
 from resunit.data.remarks import Remarks, listening, pillow_warnings_heard, print_remarks
 from resunit.errors import DataError
+from resunit.io.downloads import describe_download
 
 memory = DecodingMemory()  # All threads of this process share it.
 
@@ -192,6 +193,8 @@ def _unreadable(path: Path | str, error: Exception) -> DataError:
         return DataError(f"{path}: no such image; correct the path")
     if isinstance(error, IsADirectoryError):
         return DataError(f"{path}: is a folder; name the images in it, such as {path}/*.jpg")
+    if isinstance(error, UnidentifiedImageError) and (other := describe_download(Path(path))) is not None:
+        return DataError(f"{path}: not a readable image ({other.what}); {other.remedy}")
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     # Pillow repeats the path in its own words.
     reason = " ".join(reason.replace(f" '{path}'", "").replace(f" {str(path)!r}", "").split())

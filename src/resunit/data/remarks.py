@@ -14,6 +14,8 @@ from resunit.io.format import escape_text
 
 DEEP = "has more than 8 bits a channel and is scaled to 8"
 
+NOT_ABOUT_FILES = (Image.DecompressionBombWarning, DeprecationWarning, ResourceWarning)
+
 LOG = logging.getLogger("resunit")  # Without a handler, Python prints a warning as one line on stderr.
 
 _heard: ContextVar[set[str] | None] = ContextVar("heard", default=None)
@@ -55,8 +57,8 @@ def hear_pillow_warnings() -> None:
         if _heard.get() is None:
             others(message, category, *where, **more)
         # The size of an image needs no warning, because the memory for decoding is bounded. What Pillow tells
-        # programmers about itself is no fault of the file.
-        elif not issubclass(category, Image.DecompressionBombWarning | DeprecationWarning):
+        # programmers about itself, or leaves open when it reads a pipe, is no fault of the file.
+        elif not issubclass(category, NOT_ABOUT_FILES):
             remark(f"has damaged metadata, which are left out ({' '.join(str(message).split())})")
 
     # The host program's filter may be "error", which would make an image unreadable.

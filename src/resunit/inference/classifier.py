@@ -49,6 +49,8 @@ from resunit.training.precision import PRECISIONS
 from resunit.training.preprocessing import preprocessing_of
 from resunit.training.process_state import isolated_process_state
 
+GREY, COLOURS = 1, 3  # channels; image files are read in colour
+
 Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8]
 
 
@@ -299,7 +301,13 @@ def load(path: str | Path, *, device: str = "auto") -> Classifier:
             f"{file.path}: its network has no classes to name; `resunit train --weights {file.path} --data FOLDER` "
             "trains a classifier, and resunit.create_model(weights=...) gives its features"
         )
-    network = file.build().to(chosen).to(memory_format=torch.channels_last).eval()
+    if file.spec.in_channels not in (GREY, COLOURS):
+        raise FileFormatError(
+            f"{file.path}: its network takes images of {file.spec.in_channels} channels, and image files are read in "
+            f"{COLOURS}; resunit.create_model(weights=...) gives the network"
+        )
+    # The first convolution of a network for grey images takes the mean of the colours.
+    network = file.build(in_channels=COLOURS).to(chosen).to(memory_format=torch.channels_last).eval()
     preprocessing = preprocessing_of(file)
     trained_in = file.result.get("precision")
     supports = {"bf16": supports_bf16, "tf32": supports_tf32}.get(str(trained_in))

@@ -22,6 +22,7 @@ from torch import Tensor
 from resunit.errors import FileFormatError, reason_of
 from resunit.interop.numpy_archive import is_numpy_archive, read_numpy_archive
 from resunit.interop.tensorflow_js import read_tensorflow_js
+from resunit.io.downloads import describe_download
 
 LENGTH_BYTES = 8  # A safetensors file begins with the length of its JSON header as a little-endian integer.
 ZIP, HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"  # the first bytes of such files
@@ -82,6 +83,8 @@ def read_foreign(path: Path) -> ForeignState:
         raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from error
     if start[:1] == b"{":
         return ForeignState(read_tensorflow_js(path))
+    if (other := describe_download(path)) is not None:
+        raise FileFormatError(f"{path}: no weights but {other}")
     if start[:8] == HDF5 or path.suffix == ".keras":
         raise FileFormatError(
             f"{path}: HDF5 is not read; in Keras write the weights as NumPy's: {KERAS_SNIPPET}"

@@ -17,6 +17,7 @@ from torch import Tensor, uint8
 
 from resunit.errors import FileFormatError, ForeignFile
 from resunit.io.atomic import write_atomically
+from resunit.io.downloads import describe_download
 from resunit.io.json_text import parse_json
 
 FORMAT = 2
@@ -155,9 +156,14 @@ def _digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _unreadable(path: Path, error: Exception) -> FileFormatError:
-    kind_of_error = ForeignFile if _is_pickled(path) else FileFormatError
-    return kind_of_error(
-        f"{path}: not a readable safetensors file ({error}); pickled weights are never loaded"
+    if (other := describe_download(path)) is not None:
+        return FileFormatError(f"{path}: not a readable safetensors file ({other.what}); {other.remedy}")
+    if _is_pickled(path):
+        return ForeignFile(
+            f"{path}: not a readable safetensors file ({error}); pickled weights are never loaded"
+        )
+    return FileFormatError(
+        f"{path}: not a readable safetensors file ({error}); it is damaged, cut off or another file: get another copy"
     )
 
 

@@ -1,18 +1,14 @@
 """What a file is that should be an archive or a Parquet file: downloads often leave something else."""
 
 import codecs
-import re
 import zlib
 from pathlib import Path
 
-BYTES_LOOKED_AT = 2048
+from resunit.io.downloads import BYTES_LOOKED_AT, describe_beginning
+
 GZIP = b"\x1f\x8b"
 PARQUET = b"PAR1"
-CONTROLS = re.compile(
-    rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]"
-)  # Texts have escape, tabs and ends of lines at most.
 BEGINNINGS = {
-    b"version https://git-lfs": "a Git LFS pointer; fetch the file itself with `git lfs pull`",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it and give the folder",
     b"Rar!": "a RAR archive; unpack it and give the folder",
     b"\x28\xb5\x2f\xfd": "a Zstandard archive; unpack it and give the folder",
@@ -28,17 +24,11 @@ def describe_other_file(path: Path) -> str | None:
         OSError: the file cannot be read.
     """
     content = _read_beginning(path)
-    if not content:
-        return "an empty file; get it again"
     for start, meaning in BEGINNINGS.items():
         if content.startswith(start):
             return meaning
-    if not _is_text(content):
-        return None
-    lower = content.lower()
-    if b"<html" in lower or b"<!doctype html" in lower:
-        return "a web page; get the file that its address should have given"
-    return "a text; get the file that its address should have given"
+    other = describe_beginning(content)
+    return None if other is None else str(other)
 
 
 def is_parquet(path: Path) -> bool:
@@ -49,14 +39,6 @@ def is_parquet(path: Path) -> bool:
 def _read_beginning(path: Path) -> bytes:
     with path.open("rb") as file:
         return _to_utf8(_decompress(file.read(BYTES_LOOKED_AT)))
-
-
-def _is_text(content: bytes) -> bool:
-    """Return whether bytes are the beginning of a text in any encoding whose letters are bytes.
-
-    Archives have zeros and other control characters in their first bytes.
-    """
-    return bool(content) and not CONTROLS.search(content)
 
 
 def _decompress(beginning: bytes) -> bytes:
