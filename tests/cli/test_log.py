@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,21 @@ def test_a_finished_run(capsys: pytest.CaptureFixture[str], tmp_path: Path, run:
     assert json.loads(capsys.readouterr().out) == {"out": str(tmp_path / "log.csv"), "lines": len(lines)}
     assert read_steps(tmp_path / "log.csv") == [line.step for line in lines]
     assert main(["log", str(run), "--out", str(tmp_path / "log.csv"), "--follow"]) == 0
+
+
+def test_a_stopped_run_says_how_it_goes_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, run: Path
+) -> None:
+    stopped = RunFolder(Path(shutil.copytree(run, tmp_path / "run")))
+    result = stopped.read_result()
+    assert result is not None
+    stopped.write_result(replace(result, status="stopped"))
+    log = ["log", str(stopped.path), "--out", str(tmp_path / "log.csv")]
+    assert main([*log, "--follow"]) == 0
+    goes_on = f"the run was stopped; go on with: resunit train --resume {stopped.path}"
+    assert goes_on in capsys.readouterr().err
+    assert main(log) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_what_cannot_be_done_is_one_line(

@@ -26,6 +26,8 @@ from resunit.interop.export.check import RELATIVE_TOLERANCE, check_agreement
 from resunit.interop.export.exporting import TARGETS, Exported, export, make_subject
 from resunit.interop.export.int8 import calibration_images
 from resunit.models.network import NetworkSpec
+from resunit.runs.folder import RunFolder
+from resunit.runs.schema import Evaluation
 from tests.docs.markdown import ROOT
 from tests.interop.parity import assert_close
 from tests.interop.stored_networks import CLASSES, images, small, store
@@ -305,6 +307,21 @@ def test_the_card_of_a_hub_folder_is_read_by_the_hubs_own_code(folder: Path) -> 
     given = torch.randn(2, 3, 32, 32)
     assert hub(given).equal(own(given))
     assert resunit.load(folder / "hub").classes == CLASSES
+
+
+@pytest.mark.parametrize(("images", "few"), [(1, True), (40, False)])
+def test_the_card_says_how_many_images_the_error_is_of(images: int, few: bool, tmp_path: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    store(tmp_path / "weights.safetensors", small(), test_error=0.0)
+    right = np.diag([images] * len(CLASSES)).tolist()
+    RunFolder(tmp_path).write_evaluation(Evaluation("test", CLASSES, tuple(map(tuple, right))))
+    export(tmp_path / "weights.safetensors", tmp_path / "hub", to="hub")
+    card = ModelCard.load(tmp_path / "hub" / "README.md")
+    data: Any = card.data
+    assert (data.eval_results is None) == few
+    of_few = ", too few for conclusions" if few else ""
+    assert f"| judged on | {images * len(CLASSES)} images{of_few} |" in card.text
 
 
 def test_a_hub_folder_does_not_name_the_users_folder(tmp_path: Path) -> None:

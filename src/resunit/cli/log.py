@@ -46,10 +46,18 @@ def log(
         return fail(f"interrupted; {out} has {format_count(len(lines), 'line')} of the log so far", STOPPED)
     finally:
         destination.close()
-    if follow and state_of(folder) == "killed":
-        tell(f"{run}: the run was killed; go on with: {resume_command(run)}", sys.stderr)
+    if follow and (end := _early_end(folder)) is not None:
+        tell(f"{run}: the run was {end}; go on with: {resume_command(run)}", sys.stderr)
     if common.json:
         tell_json({"out": str(out), "lines": len(lines)})
     else:
         tell(f"{out}: {format_count(len(lines), 'line')} of the log")
     return DONE
+
+
+def _early_end(folder: RunFolder) -> str | None:
+    """Return "killed" or "stopped" if the run ended before its last step and can go on, else None."""
+    if state_of(folder) == "killed":
+        return "killed"
+    result = folder.read_result()
+    return "stopped" if result is not None and result.status == "stopped" else None

@@ -10,8 +10,12 @@ from resunit.data import is_folder
 from resunit.interop.export.check import Agreement, check_agreement
 from resunit.interop.export.subject import ExportSubject
 from resunit.io.atomic import whole_folder
+from resunit.io.format import format_count
 from resunit.models.registry import HUB_WEIGHTS
 from resunit.models.weights import read_design, read_weights, record_to_json, write_weights
+from resunit.runs.confusion import Confusion
+from resunit.runs.folder import RunFolder
+from resunit.runs.judged_images import are_few
 
 TARGET = "hub"
 CONFIGURATION, CARD = "config.json", "README.md"
@@ -43,7 +47,8 @@ def write_hub(subject: ExportSubject, out: Path) -> Agreement:
             more_metadata={"format": "pt"},  # for programs of the hub
         )
         (folder / CONFIGURATION).write_text(json.dumps(configuration, indent=2, allow_nan=False) + "\n")
-        (folder / CARD).write_text(model_card(subject, result, out.name), encoding="utf-8")
+        card = model_card(subject, result, out.name, _judged(file.path))
+        (folder / CARD).write_text(card, encoding="utf-8")
         return check_agreement(read_weights(folder / HUB_WEIGHTS).build().eval(), subject, TARGET)
 
 
@@ -53,21 +58,32 @@ def public_result(result: Mapping[str, Any]) -> dict[str, Any]:
     return {**result, "data": Path(data).name} if isinstance(data, str) and is_folder(data) else dict(result)
 
 
-def model_card(subject: ExportSubject, result: Mapping[str, Any], title: str) -> str:
+def _judged(weights: Path) -> Confusion | None:
+    """Return the confusion matrix of a run's weights; None for other weights, and for a run without one."""
+    run = RunFolder(weights.parent)
+    evaluation = run.read_evaluation() if weights == run.weights else None
+    return None if evaluation is None else Confusion(evaluation.classes, evaluation.confusion)
+
+
+def model_card(
+    subject: ExportSubject, result: Mapping[str, Any], title: str, judged: Confusion | None = None
+) -> str:
     """Return the model card: what the network is, how well it does, and how it is used.
 
     Args:
         subject: the network.
         result: the run's result; what it does not say is left out.
         title: the card's heading.
+        judged: the images that the error was measured on; from few of them the card gives no accuracy to the hub.
     """
     file, preprocessing = subject.file, subject.preprocessing
     name = " ".join(str(result[key]) for key in ("model", "design") if result.get(key))
     side = preprocessing.image_size
     shown = ", ".join(file.classes[:MOST_CLASSES]) + (", ..." if len(file.classes) > MOST_CLASSES else "")
     parameters = sum(tensor.numel() for tensor in subject.network.parameters())
+    has_few_images = judged is not None and are_few(judged.images, len(judged.classes))
     lines = [
-        *_head(result, title),
+        *_head(result, title, has_few_images),
         f"# {title}",
         "",
         f"A residual network{f', {name},' if name else ''} that names what images show, made with resunit.",
@@ -77,7 +93,7 @@ def model_card(subject: ExportSubject, result: Mapping[str, Any], title: str) ->
         f"| parameters | {parameters:,} |",
         f"| images | RGB, {side} x {side}, the centre of an image whose shorter side is {preprocessing.shorter_side} |",
         f"| classes | {len(file.classes)}: {shown} |",
-        *_facts(result),
+        *_facts(result, judged, has_few_images),
         "",
         "## Use",
         "",
@@ -100,8 +116,9 @@ def model_card(subject: ExportSubject, result: Mapping[str, Any], title: str) ->
     return "\n".join(lines)
 
 
-def _facts(result: Mapping[str, Any]) -> list[str]:
+def _facts(result: Mapping[str, Any], judged: Confusion | None, has_few_images: bool) -> list[str]:
     """Return the rows of the card's table that a run's result has."""
+    judged_on = None if judged is None else format_count(judged.images, "image")
     rows = {
         "trained on": result.get("data"),
         "recipe": result.get("recipe"),
@@ -109,12 +126,13 @@ def _facts(result: Mapping[str, Any]) -> list[str]:
         "images seen": result.get("images_seen"),
         "test error, one view of each image": _percent(result.get("test_error")),
         "validation error, one view of each image": _percent(result.get("validation_error")),
+        "judged on": f"{judged_on}, too few for conclusions" if has_few_images else judged_on,
         "converted from": _origin(result.get("converted_from")),
     }
     return [f"| {name} | {_show(value)} |" for name, value in rows.items() if value is not None]
 
 
-def _head(result: Mapping[str, Any], title: str) -> list[str]:
+def _head(result: Mapping[str, Any], title: str, has_few_images: bool) -> list[str]:
     """Return the YAML at the beginning of a card; JSON's texts are texts of YAML too."""
     lines = [
         "---",
@@ -128,7 +146,7 @@ def _head(result: Mapping[str, Any], title: str) -> list[str]:
     kind = "imagefolder" if is_folder(data) else data  # as the hub calls a folder of classes
     if kind == data:
         lines.append(f"datasets: [{json.dumps(data)}]")
-    if isinstance(error, int | float):
+    if isinstance(error, int | float) and not has_few_images:
         lines += [
             "metrics: [accuracy]",
             "model-index:",
