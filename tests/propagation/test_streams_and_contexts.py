@@ -1,7 +1,11 @@
 """Sums of two streams, of two classifiers, and of a branch with its own context are no junctions of their own."""
 
+from collections.abc import Callable
+
+import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from resunit.propagation import measure
 from tests.propagation.toy import detected, kinds
@@ -128,3 +132,67 @@ def test_a_table_of_positions_is_no_stream() -> None:
         return x
 
     assert kinds(Written(join, 2), SEQUENCES) == {"identity": 2}
+
+
+def test_the_gates_and_the_candidate_of_a_gru_over_depth_are_no_junctions() -> None:
+    """The state goes through 1 - z; the sums W y + U x are arguments of sigmoid and tanh, which are factors."""
+
+    def join(m: Written, x: Tensor) -> Tensor:
+        y = f(m, x)
+        z = torch.sigmoid(m.layers[2](y) + m.layers[3](x))
+        r = torch.sigmoid(m.layers[4](y) + m.layers[5](x))
+        candidate = torch.tanh(m.layers[6](y) + m.layers[7](r * x))
+        return (1 - z) * x + z * candidate
+
+    assert kinds(Written(join, 8), SEQUENCES) == {"gate": 1}
+
+
+def test_a_projection_unit_before_a_sigmoid_at_the_end_is_a_junction() -> None:
+    assert kinds(Written(lambda m, x: torch.sigmoid(m.layers[2](x) + f(m, x)), 3), SEQUENCES) == {
+        "projection": 1
+    }
+
+
+HARD_GATES: dict[str, Callable[[Tensor], Tensor]] = {
+    "clamp": lambda x: torch.clamp(x, 0, 1),
+    "relu6": lambda x: functional.relu6(x + 3) / 6,
+}
+
+
+@pytest.mark.parametrize("name", HARD_GATES)
+def test_a_hard_sigmoid_is_a_gate(name: str) -> None:
+    def gate(m: Written, x: Tensor) -> Tensor:
+        return HARD_GATES[name](m.layers[0](x))
+
+    torch.manual_seed(0)
+    model = Written(lambda m, x: (1 - gate(m, x)) * x + gate(m, x) * f(m, x, 1))
+    (junction,) = measure(model, SEQUENCES).junctions
+    x = SEQUENCES.clone().requires_grad_()
+    y = model(x)
+    (at_y,) = torch.autograd.grad(y.square().mean(), y)
+    (direct,) = torch.autograd.grad((1 - gate(model, x)) * x, x, at_y)
+    assert junction.kind == "gate"
+    assert junction.direct_gain == pytest.approx((direct.norm() / at_y.norm()).item(), rel=1e-5)
+
+
+def test_a_clamp_with_one_bound_is_no_gate() -> None:
+    assert kinds(Written(lambda m, x: m.layers[0](x).clamp(min=0) * x + f(m, x, 1)), SEQUENCES) == {}
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("layers", [2, 4])
+def test_the_skips_of_wavenet_are_no_junctions(layers: int, stacked: bool) -> None:
+    """The stream ends in the last skip: the residual output of the last layer is not used."""
+
+    def join(m: Written, x: Tensor) -> Tensor:
+        skips = []
+        for number in range(layers):
+            inner = torch.tanh(m.layers[3 * number](x))
+            skips.append(m.layers[3 * number + 1](inner))
+            x = x + m.layers[3 * number + 2](inner)
+        total = torch.stack(skips).sum(0) if stacked else sum(skips, torch.zeros(()))
+        return m.layers[-1](torch.relu(total))
+
+    detection = detected(Written(join, 3 * layers + 1), SEQUENCES)
+    assert [junction.kind for junction in detection.junctions] == ["identity"] * (layers - 1)
+    assert detection.unseen == ()

@@ -65,7 +65,7 @@ def describe_blind_spots(
     if inside := [node for node in joining if not is_custom(node)]:
         sentences.append(
             f"{format_count(len(inside), 'junction')} inside functions whose additions Python does not see "
-            "(TorchScript, vmap, recurrent layers) could not be measured; "
+            "(TorchScript, vmap, recurrent cells) could not be measured; "
             "write the addition out in forward()"
         )
     custom = [

@@ -1,10 +1,14 @@
-"""Leaving out sums that join other things than x and its branch: contexts, and streams that both go on."""
+"""Leaving out sums that join other things than x and its branch: contexts, arguments of gates, and two streams."""
 
 import math
+from collections.abc import Callable, Sequence
 
 from resunit.propagation.detect.dominators import Dominators, PostDominators
-from resunit.propagation.detect.graph import Graph
+from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
 from resunit.propagation.detect.joined_addition import JoinedAddition
+from resunit.propagation.detect.layers import AFFINE_OF_A_GATE, is_sigmoid_like, keeps_values
+from resunit.propagation.detect.shortcut_kinds import TAKES_PART
+from resunit.propagation.detect.splitting import ShortcutAndBranch
 
 
 def without_contexts(
@@ -39,31 +43,75 @@ def without_contexts(
     return [junction for junction in joined if id(junction) not in contexts]
 
 
-def without_sums_of_streams(
-    graph: Graph, dominators: Dominators, joined: list[JoinedAddition]
-) -> list[JoinedAddition]:
-    """Leave out a sum of an affine map of x and of what is read from a stream that goes on elsewhere.
+def without_arguments_of_gates(graph: Graph, joined: list[JoinedAddition]) -> list[JoinedAddition]:
+    """Leave out a sum of two maps that nothing takes but gates, as in sigmoid(W y + U x) z.
 
-    The stream is no branch of x: it has junctions of its own, and the affine map begins another stream (Han et
-    al. 2021: "Transformer in Transformer"), or is an input that each step of a loop takes once more.
+    It goes on as a factor, and not as a stream (Cho et al. 2014: the gates of the GRU).
     """
-    if not any(junction.paths.shortcut.kind == "projection" for junction in joined):
-        return joined
-    post_dominators = PostDominators(graph)
-
-    def reads(outer: JoinedAddition, inner: JoinedAddition) -> bool:
-        value = (inner.sum, 0)
-        return (
-            graph.rank[outer.paths.shortcut.x[0]] < graph.rank[inner.sum] < graph.rank[outer.sum]
-            and all(dominators.dominates(value, edge) for edge in outer.paths.branch)
-            and not post_dominators.post_dominates(outer.sum, value)
-        )
-
     return [
         junction
         for junction in joined
-        if junction.paths.shortcut.kind != "projection" or not any(reads(junction, other) for other in joined)
+        if junction.paths.shortcut.kind != "projection" or not _goes_into_gates(graph, (junction.sum, 0))
     ]
+
+
+def sums_of_streams(
+    graph: Graph, dominators: Dominators, joined: Sequence[JoinedAddition]
+) -> Callable[[ShortcutAndBranch, Node], bool]:
+    """Return a function that says of a sum whether it joins an affine map of x and another stream.
+
+    The other term is read from the sum of a junction. That one's stream goes on elsewhere, or has begun before x,
+    which is a value within its branch. So it is no branch of x, and the affine map begins another stream (Han et al.
+    2021: "Transformer in Transformer"; the skips of WaveNet, van den Oord et al. 2016), or is an input that each step
+    of a loop takes once more.
+
+    Args:
+        graph: the graph of the forward pass.
+        dominators: the dominators of the graph.
+        joined: its junctions.
+    """
+    post_dominators: list[PostDominators] = []
+
+    def reads(paths: ShortcutAndBranch, sum_node: Node, inner: JoinedAddition) -> bool:
+        value, begin = (inner.sum, 0), graph.rank[paths.shortcut.x[0]]
+        if not begin < graph.rank[inner.sum] < graph.rank[sum_node]:
+            return False
+        if not all(dominators.dominates(value, edge) for edge in paths.branch):
+            return False
+        if graph.rank[inner.paths.shortcut.x[0]] < begin:
+            return True
+        if not post_dominators:
+            post_dominators.append(PostDominators(graph))
+        return not post_dominators[0].post_dominates(sum_node, value)
+
+    def joins_streams(paths: ShortcutAndBranch, sum_node: Node) -> bool:
+        return paths.shortcut.kind == "projection" and any(reads(paths, sum_node, inner) for inner in joined)
+
+    return joins_streams
+
+
+def _goes_into_gates(graph: Graph, value: Edge) -> bool:
+    """Return whether everything that takes a value is a sigmoid-like function that becomes a factor."""
+
+    def passes(node: Node, names: tuple[str, ...]) -> bool:
+        is_alone = len(graph.children[node]) == 1
+        return is_alone and (keeps_values(graph, node) or operation_of(node) in names)
+
+    waiting, gates = [value[0]], list[Node]()
+    while waiting:
+        users = graph.users[waiting.pop()]
+        gates += [user for user in users if is_sigmoid_like(user)]
+        others = [user for user in users if not is_sigmoid_like(user)]
+        if not users or not all(passes(user, (*AFFINE_OF_A_GATE, *TAKES_PART)) for user in others):
+            return False
+        waiting += others
+    while gates:
+        users = graph.users[gates.pop()]
+        others = [user for user in users if operation_of(user) != "Mul" or len(graph.children[user]) == 1]
+        if not users or not all(passes(user, AFFINE_OF_A_GATE) for user in others):
+            return False
+        gates += others
+    return True
 
 
 def _is_broadcast(junction: JoinedAddition) -> bool:

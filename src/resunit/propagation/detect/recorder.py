@@ -14,11 +14,19 @@ from resunit.propagation.detect.constants import Constants
 from resunit.propagation.detect.found_junction import Shape, TensorLocation
 from resunit.propagation.detect.graph import Edge, Node
 from resunit.propagation.detect.identity_weights import adds_identity
-from resunit.propagation.detect.origins import HiddenOrigins, Origin, edge_of, takes_only_shapes
+from resunit.propagation.detect.origins import (
+    HiddenOrigins,
+    Origin,
+    edge_of,
+    takes_only_shapes,
+    tensors_taken,
+)
 from resunit.propagation.forward.call_tracing import CallSite
 from resunit.propagation.forward.nested import tensors_in
 
 MOST_NAMED_MODULES = 40  # in one sentence
+# torch's functions that run a recurrent layer over all steps of a sequence.
+OVER_TIME = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,7 @@ class ForwardRecorder:
         self._origins = HiddenOrigins()
         self._locations: dict[Edge, tuple[CallSite, int]] = {}
         self._overwritten: set[Edge] = set()
+        self._over_time: list[range] = []  # the sequence numbers of the nodes that such functions made
         # The time of each value and the span of each call of a module, counted in recorded calls.
         self._now = 0
         self._times: dict[Edge, int] = {}
@@ -103,14 +112,17 @@ class ForwardRecorder:
         )
         first = args[0] if args and isinstance(args[0], Tensor) else None
         edge_before = _edge_of(first) if first is not None else None
-        taken = list(tensors_in((args, kwargs)))
+        taken = list(tensors_taken(site.function, args, kwargs))
         identifiers = [tensor for tensor in taken if id(tensor) in self._identifiers]
         constants = self.constants.sites_of([] if takes_only_shapes(site.function) else taken)
         if addends is not None and not all(edges) and torch.is_grad_enabled():
             self._record_sum_of_a_constant(addends, edges, hidden)
         made_at = {self._made_at[tensor] for tensor in taken if tensor in self._made_at}
         origin = self._origins.of_call(site.function, args, kwargs)
+        first_node = torch.autograd._get_sequence_nr()
         result = function(*args, **kwargs)
+        if site.function in OVER_TIME:
+            self._over_time.append(range(first_node, torch.autograd._get_sequence_nr()))
         self._now += 1
         self._record_values(site, result)
         if identifiers:
@@ -176,6 +188,10 @@ class ForwardRecorder:
             return None
         begin, end = self._spans.get((call.module, call.module_call), (0, float("inf")))
         return begin <= time <= end
+
+    def is_step_over_time(self, node: Node) -> bool:
+        """Return whether a node is a part of what a recurrent layer of torch runs over a sequence."""
+        return any(node._sequence_nr() in steps for steps in self._over_time)
 
     def modules_of(self, nodes: Iterable[Node]) -> str:
         """Return the modules that made some values, as words for a sentence."""

@@ -8,7 +8,11 @@ from resunit.propagation.detect.found_junction import AddingCall
 from resunit.propagation.detect.graph import Graph, Node, operation_of
 from resunit.propagation.detect.joined_addition import JoinedAddition
 from resunit.propagation.detect.layers import is_custom
-from resunit.propagation.detect.other_sums import without_contexts, without_sums_of_streams
+from resunit.propagation.detect.other_sums import (
+    sums_of_streams,
+    without_arguments_of_gates,
+    without_contexts,
+)
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
 from resunit.propagation.detect.shortcut_kinds import Shortcut
 from resunit.propagation.detect.splitting import Join, ShortcutAndBranch, Splitter
@@ -75,7 +79,12 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
     others: list[tuple[Node, Join]] = []
     stacks: list[tuple[SideBySide, Join]] = []
     if not hidden:
-        others = [(n, j) for n in graph.children if n not in recorded for j in _joins_of(graph, n)]
+        others = [
+            (node, join)
+            for node in graph.children
+            if node not in recorded and not recorder.is_step_over_time(node)
+            for join in _joins_of(graph, node)
+        ]
         stacks = [
             (value, Join(([one], [other])))
             for value in values_side_by_side(graph)
@@ -108,15 +117,18 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
                 addition, goes_on, (own._replace(roles=goes_on.roles),), join.sum, origin
             )
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
+    kept = _without_partial_branches(graph, list(joined.values()))
+    kept = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, kept))
+    kept = without_arguments_of_gates(graph, kept)
+    joins_streams = sums_of_streams(graph, splitter.dominators, kept)
+    kept = [junction for junction in kept if not joins_streams(junction.paths, junction.sum)]
     sums: dict[Node, list[Node | None]] = {}  # of the values that hold a shortcut and a branch side by side
     for value, join in stacks:
-        if splitter.paths(join) is not None:
+        paths = splitter.paths(join)
+        if paths is not None and not joins_streams(paths, value.node):
             pair = join.addends[0][0], join.addends[1][0]
             sums.setdefault(value.node, []).append(find_sum(graph, value, pair))
     stacked = dict.fromkeys(node for of_value in sums.values() for node in of_value if node is not None)
-    kept = _without_partial_branches(graph, list(joined.values()))
-    kept = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, kept))
-    kept = without_sums_of_streams(graph, splitter.dominators, kept)
     return Junctions(
         tuple(kept),
         splitter,
