@@ -471,7 +471,7 @@ def test_a_sum_of_weights_without_an_identity_is_not_named() -> None:
 
 @pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_recurrences_over_time_hide_no_junction(layer: type[nn.RNNBase], bidirectional: bool) -> None:
+def test_recurrences_over_time_hide_no_junction(layer: Any, bidirectional: bool) -> None:
     class Recurrent(nn.Module):
         def __init__(self) -> None:
             super().__init__()

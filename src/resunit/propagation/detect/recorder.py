@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C._autograd import _get_sequence_nr
 from torch.utils.weak import WeakIdKeyDictionary
 
 from resunit.propagation.detect.additions import ADDITIONS, Addends, addends_of, adds_zero
@@ -119,10 +120,10 @@ class ForwardRecorder:
             self._record_sum_of_a_constant(addends, edges, hidden)
         made_at = {self._made_at[tensor] for tensor in taken if tensor in self._made_at}
         origin = self._origins.of_call(site.function, args, kwargs)
-        first_node = torch.autograd._get_sequence_nr()
+        first_node = _get_sequence_nr()
         result = function(*args, **kwargs)
         if site.function in OVER_TIME:
-            self._over_time.append(range(first_node, torch.autograd._get_sequence_nr()))
+            self._over_time.append(range(first_node, _get_sequence_nr()))
         self._now += 1
         self._record_values(site, result)
         if identifiers:
