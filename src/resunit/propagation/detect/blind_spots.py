@@ -38,9 +38,9 @@ def describe_blind_spots(
             f"{format_count(without.total(), 'addition')} in {name_modules(without)} ran without gradients ({why}): "
             f"what they join was not seen; {remedy}"
         )
-    if complex_sums := recorder.complex_additions:
+    if complex_sums := [module for node, module in recorder.complex_sums.items() if node in graph]:
         sentences.append(
-            f"{format_count(complex_sums.total(), 'addition')} of complex values in {name_modules(complex_sums)} "
+            f"{format_count(len(complex_sums), 'addition')} of complex values in {name_modules(complex_sums)} "
             "could not be measured; write the stream in real numbers, as with torch.view_as_real"
         )
     if compiled := sum(operation_of(node) in COMPILED for node in graph.children):

@@ -43,11 +43,17 @@ def keeps_values(graph: Graph, node: Node) -> bool:
 
 
 def mixes(graph: Graph, node: Node) -> bool:
-    """Return whether a node sums over products with a weight, as linear layers and convolutions do."""
+    """Return whether a node sums over products with a weight, as linear layers and convolutions do.
+
+    A convolution may be computed by Fourier transforms, as in S4 and in global filters.
+    """
     parameters = graph.parameters[node]
     if not any(parameter.ndim >= 2 for parameter in parameters):
         return False
-    return sums_products(node) or (operation_of(node) == "Mul" and _is_outer_product(node))
+    is_product = operation_of(node) == "Mul"
+    return sums_products(node) or (
+        is_product and (_is_of_frequencies(graph, node) or _is_outer_product(node))
+    )
 
 
 def is_weight_layer(graph: Graph, node: Node) -> bool:
@@ -98,6 +104,14 @@ def sums_products(node: Node) -> bool:
     """Return whether a node sums over products, as a convolution or a product of matrices does."""
     name = operation_of(node).lower()
     return any(part in name for part in MIXING)
+
+
+def _is_of_frequencies(graph: Graph, node: Node) -> bool:
+    """Return whether a product is one of a Fourier transform, which stands for a convolution over all positions."""
+    edges = graph.children[node]
+    while len(edges) == 1 and keeps_values(graph, edges[0][0]):
+        edges = graph.children[edges[0][0]]
+    return len(edges) == 1 and operation_of(edges[0][0]).startswith("Fft")
 
 
 def _is_outer_product(node: Node) -> bool:

@@ -66,8 +66,7 @@ class ForwardRecorder:
         sources: the nodes at which integer inputs enter the graph.
         unchanged: the nodes of 0 + x, with which Python's `sum` and loops that add up begin.
         without_gradient: for each module, the number of its additions that ran without gradients.
-        complex_additions: for each module, the number of its additions of complex values.
-        complex_sums: the nodes of these additions.
+        complex_sums: the nodes of additions of complex values, and the modules that add them.
         hidden: for some nodes, the edges of values that reach them without gradients.
         late_sources: the nodes at which values enter the graph that were made of integer inputs without
             gradients, as by an embedding under torch.no_grad().
@@ -83,8 +82,7 @@ class ForwardRecorder:
         self.sources: list[Node] = []
         self.unchanged: set[Node] = set()
         self.without_gradient: Counter[str] = Counter()
-        self.complex_additions: Counter[str] = Counter()
-        self.complex_sums: set[Node] = set()
+        self.complex_sums: dict[Node, str] = {}
         self.hidden: defaultdict[Node, list[Edge]] = defaultdict(list)
         self.late_sources: list[Node] = []
         self.begins_at: set[CallSite] = set()
@@ -153,8 +151,7 @@ class ForwardRecorder:
         if addends and isinstance(result, Tensor) and not is_compiled:
             self._record_addition(site, addends, edges, hidden, result)
         elif site.function in ADDITIONS and _is_complex(result):
-            self.complex_additions[site.module] += 1
-            self.complex_sums.add(result.grad_fn)
+            self.complex_sums[result.grad_fn] = site.module
         return result
 
     def on_module_boundary(self, site: CallSite, value: Any) -> None:

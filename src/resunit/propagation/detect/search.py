@@ -12,6 +12,7 @@ from resunit.propagation.detect.other_sums import (
     sums_of_streams,
     without_arguments_of_gates,
     without_contexts,
+    without_shifts,
 )
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
 from resunit.propagation.detect.shortcut_kinds import Shortcut
@@ -75,7 +76,7 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
         if node is not None and edges[0] and edges[1]:
             join = Join(edges, node, (weighted[0], weighted[1]), addition.overwritten)
             additions.append((addition, join))
-    recorded = {join.sum for _, join in additions} | recorder.complex_sums
+    recorded = {join.sum for _, join in additions} | recorder.complex_sums.keys()
     others: list[tuple[Node, Join]] = []
     stacks: list[tuple[SideBySide, Join]] = []
     if not hidden:
@@ -119,7 +120,7 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
     kept = _without_partial_branches(graph, list(joined.values()))
     kept = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, kept))
-    kept = without_arguments_of_gates(graph, kept)
+    kept = without_shifts(graph, splitter.dominators, without_arguments_of_gates(graph, kept))
     joins_streams = sums_of_streams(graph, splitter.dominators, kept)
     kept = [junction for junction in kept if not joins_streams(junction.paths, junction.sum)]
     sums: dict[Node, list[Node | None]] = {}  # of the values that hold a shortcut and a branch side by side

@@ -16,6 +16,11 @@ def branch_sentences(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
     yield from _weight_inputs(junctions)
 
 
+def only_grows(junction: Junction) -> bool:
+    """Return whether a branch is never negative, and not zero everywhere, as at the start of ReZero."""
+    return junction.branch_minimum is not None and junction.branch_minimum >= 0 and junction.branch_share != 0
+
+
 def _sizes(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
     idle = [j for j in junctions if j.branch_share is not None and j.branch_share < 0.01]
     if idle:
@@ -33,7 +38,7 @@ def _sizes(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
 
 
 def _signs(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
-    rising = [j for j in junctions if j.branch_minimum is not None and j.branch_minimum >= 0]
+    rising = [j for j in junctions if only_grows(j)]
     if rising:
         yield RankedSentence(
             0.5 * len(rising) / len(junctions),

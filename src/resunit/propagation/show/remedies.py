@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from resunit.io.format import format_count, to_two_digits
 from resunit.propagation.junction import Junction
+from resunit.propagation.show.branch_sentences import only_grows
 from resunit.propagation.show.judgement import Cause, CauseKind, causes, has_norm
 from resunit.propagation.show.ranked_sentence import count_others
 
@@ -36,7 +37,7 @@ def remedies(junctions: Sequence[Junction]) -> list[str]:
     found = [_remedy_in_loss(cause) for same in by_kind.values() for cause in same if _is_of_the_loss(cause)]
     found += [_remedy(same) for same in by_kind.values()]
     found += _remedy_in_stream(junctions)
-    rising = [j for j in junctions if j.branch_minimum is not None and j.branch_minimum >= 0]
+    rising = [j for j in junctions if only_grows(j)]
     if rising:
         found.append(
             f"end the branch of {rising[0].name}{count_others(rising)} in a weight layer and not in an activation, so "
