@@ -1,12 +1,16 @@
 """f is what the adding unit does after its addition; what the next unit shares is a pre-activation of its own."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.nn import functional
 
 import resunit
 from resunit.propagation import measure
+from tests.propagation.toy import X
 
 IMAGES, LABELS = torch.randn(4, 3, 16, 16), torch.arange(4)
 
@@ -99,3 +103,42 @@ def test_a_unit_that_is_called_again_shares_its_own_preactivation() -> None:
     assert [junction.f for junction in junctions] == [()] * 3
     assert [junction.shared_preactivation for junction in junctions] == [(), ("relu",), ("relu",)]
     assert all(junction.energy_cut is None for junction in junctions)
+
+
+WRITTEN_OUT: dict[str, Callable[[Tensor], Tensor]] = {
+    "layer norm": lambda y: (y - y.mean(-1, keepdim=True)) / (y.var(-1, keepdim=True) + 1e-5).sqrt(),
+    "RMS norm": lambda y: y * torch.rsqrt(y.square().mean(-1, keepdim=True) + 1e-5),
+    "swish": lambda y: y * torch.sigmoid(y),
+    "leaky": lambda y: torch.where(y > 0, y, 0.1 * y),
+    "unit length": lambda y: functional.normalize(y, dim=-1),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_OUT)
+def test_a_function_of_several_steps_is_f_of_the_last_addition_too(name: str) -> None:
+    function = WRITTEN_OUT[name]
+
+    class Unit(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.branch = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return function(x + self.branch(x))
+
+    torch.manual_seed(0)
+    units, head = [Unit() for _ in range(3)], nn.Linear(8, 3)
+    model = nn.Sequential(*units, head).double()
+    x = X.double().requires_grad_()
+    junctions = measure(model, x).junctions
+    assert len({junction.f for junction in junctions}) == 1
+    stream, outputs = x, []
+    for unit in units:
+        entry = stream.detach().requires_grad_()
+        outputs.append((entry, function(entry + unit.branch(entry).detach())))
+        stream = unit(stream)
+    (direct,) = torch.autograd.grad(head(stream).square().mean(), stream)
+    end = direct.norm()
+    for junction, (entry, direct_output) in zip(junctions[::-1], outputs[::-1], strict=True):
+        (direct,) = torch.autograd.grad(direct_output, entry, direct)
+        assert junction.direct_gain == pytest.approx((direct.norm() / end).item(), rel=1e-6)

@@ -463,3 +463,56 @@ def test_a_sum_of_weights_without_an_identity_is_not_named() -> None:
     network = nn.Sequential(resunit.ResidualUnit(nn.Conv2d(8, 8, 3, padding=1)), Dirac("none"))
     assert measure(network, torch.randn(2, 8, 6, 6)).unseen == ()
     assert measure(nn.Sequential(resunit.ResidualUnit(Adapted())), torch.randn(4, 8)).unseen == ()
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_recurrences_over_time_hide_no_junction(layer: Any, bidirectional: bool) -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.over_time = layer(8, 8, 2, batch_first=True, bidirectional=bidirectional)
+            self.out = nn.Linear(16 if bidirectional else 8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.out(self.over_time(x)[0])
+
+    detection = detected(Recurrent().double(), torch.randn(2, 4, 8, dtype=torch.float64))
+    assert [junction.kind for junction in detection.junctions] == ["identity"]
+    assert detection.unseen == ()
+
+
+def test_gates_over_depth_inside_a_cell_are_named() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.message, self.cell = nn.Linear(8, 8), nn.GRUCell(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(3):
+                x = self.cell(torch.tanh(self.message(x)), x)
+            return x
+
+    (sentence,) = detected(Gated(), torch.randn(4, 8)).unseen
+    assert sentence.startswith("3 junctions inside functions")
+
+
+AS_ANOTHER = {
+    "to": lambda value, x: value.to(x),
+    "type_as": lambda value, x: value.type_as(x),
+    "expand_as": lambda value, x: value.to(x.dtype).expand_as(x),
+    "view_as": lambda value, x: value.to(x.dtype).expand(x.shape).reshape(-1).view_as(x),
+}
+
+
+@pytest.mark.parametrize("name", AS_ANOTHER)
+def test_a_value_with_the_precision_or_shape_of_another_one_does_not_come_from_it(name: str) -> None:
+    """As the embedding of a time step, which most diffusion models cast to the precision of the images."""
+
+    def join(m: Toy, x: Tensor) -> Tensor:
+        embedding = AS_ANOTHER[name](torch.arange(8.0, dtype=torch.float64).sin(), x)
+        return x + m.other(torch.relu(m.map(x) + m.map(embedding)))
+
+    detection = detected(Toy(join), torch.randn(4, 8))
+    assert [junction.kind for junction in detection.junctions] == ["identity"]
+    assert detection.unseen == ()

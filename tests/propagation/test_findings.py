@@ -1,6 +1,7 @@
 """The findings name the junctions and the numbers that matter."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -171,3 +172,26 @@ def test_a_scale_of_each_channel_is_no_lambda() -> None:
     multiple = measure(scaled_network(0.5, 4), X)
     assert "h(x) = 0.5 x" in multiple.verdict.sentence
     assert any("0.5^4" in sentence for sentence in multiple.findings)
+
+
+def test_a_branch_of_zeros_is_not_called_one_that_only_grows() -> None:
+    """As ReZero, LayerScale and zero-initialised norms begin."""
+    units = [ResidualUnit(nn.Linear(8, 8)) for _ in range(3)]
+    for unit in units:
+        for parameter in unit.branch.parameters():
+            nn.init.zeros_(parameter)
+    findings = " ".join(measure(nn.Sequential(*units), X).findings)
+    assert "adds less than 1 %" in findings
+    assert "never negative" not in findings
+    assert "so that F can be negative" not in findings
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"), [(2, "is infinite or NaN: what"), (1, "the first of 2 such junctions:")]
+)
+def test_a_stream_that_is_not_finite_obeys_no_equation(broken: int, words: str) -> None:
+    units = [ResidualUnit(nn.Linear(8, 8)) for _ in range(3)]
+    next(units[broken].branch.parameters()).data.fill_(math.nan)
+    result = measure(nn.Sequential(*units), X)
+    assert words in result.verdict.sentence
+    assert "Eq. (4)" not in " ".join(result.findings)

@@ -1,6 +1,7 @@
 """Each measure agrees with its formula, written out on networks whose numbers are known."""
 
 import math
+from dataclasses import asdict, dataclass, replace
 
 import pytest
 import torch
@@ -243,3 +244,27 @@ def test_the_default_loss() -> None:
     assert by_default == measure(model, x, targets, functional.cross_entropy).to_json()
     assert by_default != measure(model, x).to_json()
     assert measure(model, x).to_json() == measure(model, x, loss=lambda y, _: y.square().mean()).to_json()
+
+
+def test_the_default_loss_of_a_dataclass() -> None:
+    @dataclass(frozen=True)
+    class Output:
+        name: str
+        stream: Tensor
+        mean: Tensor
+
+    class Structured(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unit = ResidualUnit(branch())
+
+        def forward(self, x: Tensor) -> Output:
+            stream = self.unit(x)
+            return Output("stream", stream, stream.mean())
+
+    model, x = Structured(), batch()
+    structured = measure(model, x)
+    assert [asdict(junction) for junction in structured.junctions] == [
+        asdict(replace(junction, name="unit")) for junction in measure(model.unit, x).junctions
+    ]
+    assert structured.unseen == ()

@@ -8,6 +8,7 @@ shortcut and branch share (Fig. 4 (d) and (e) where the size changes).
 import math
 from typing import NamedTuple
 
+from resunit.propagation.detect.dominators import Dominators, PostDominators
 from resunit.propagation.detect.found_junction import TensorLocation, Truncation
 from resunit.propagation.detect.graph import Graph, Node, is_weight, operation_of
 from resunit.propagation.detect.joined_addition import JoinedAddition
@@ -54,7 +55,12 @@ def split_between(
 
 
 def find_f_at_the_end(
-    graph: Graph, recorder: ForwardRecorder, joined: JoinedAddition, f_before: tuple[Node, ...] | None
+    graph: Graph,
+    dominators: Dominators,
+    post_dominators: PostDominators,
+    recorder: ForwardRecorder,
+    joined: JoinedAddition,
+    f_before: tuple[Node, ...] | None,
 ) -> tuple[Node, ...]:
     """Return the nodes of f of an addition after which no junction of the same stream comes.
 
@@ -63,6 +69,8 @@ def find_f_at_the_end(
 
     Args:
         graph: the graph of the forward pass.
+        dominators: the dominators of the graph.
+        post_dominators: its post-dominators.
         recorder: what the forward pass showed.
         joined: the addition.
         f_before: the nodes of f of the junction before it; None if there is none.
@@ -71,16 +79,18 @@ def find_f_at_the_end(
     is_one_module = not own.call.module
     nodes: list[Node] = []
     edge = (joined.sum, 0)
-    while len(users := graph.users_of_edge[edge]) == 1:
-        node = users[0]
-        edge = (node, 0)
+    while (node := post_dominators.nearest(edge)) is not None:
+        begin, edge = edge, (node, 0)
         is_outside = recorder.is_within(node, own.call) is False or node in graph.roots
-        if is_outside or len(graph.children[node]) != 1 or any(map(is_weight, graph.parameters[node])):
+        if is_outside or not dominators.dominates(begin, edge):
+            break
+        steps = graph.between([edge], begin)  # Several, if the function is written out: x * sigmoid(x).
+        if any(is_weight(parameter) for step in steps for parameter in graph.parameters[step]):
             break
         if math.prod(recorder.shapes.get(edge, own.shape)) != math.prod(own.shape):
             break  # Pooling ends the network, and is no activation.
-        nodes.append(node)
-        if is_one_module and (truncates(node) if f_before is None else len(nodes) == len(f_before)):
+        nodes += reversed(steps)
+        if is_one_module and (truncates(node) if f_before is None else len(nodes) >= len(f_before)):
             break
     while nodes and recorder.is_within(nodes[-1], own.call) is None:
         nodes.pop()  # No call within the module returned this value.

@@ -38,9 +38,9 @@ def describe_blind_spots(
             f"{format_count(without.total(), 'addition')} in {name_modules(without)} ran without gradients ({why}): "
             f"what they join was not seen; {remedy}"
         )
-    if complex_sums := recorder.complex_additions:
+    if complex_sums := [module for node, module in recorder.complex_sums.items() if node in graph]:
         sentences.append(
-            f"{format_count(complex_sums.total(), 'addition')} of complex values in {name_modules(complex_sums)} "
+            f"{format_count(len(complex_sums), 'addition')} of complex values in {name_modules(complex_sums)} "
             "could not be measured; write the stream in real numbers, as with torch.view_as_real"
         )
     if compiled := sum(operation_of(node) in COMPILED for node in graph.children):
@@ -65,7 +65,7 @@ def describe_blind_spots(
     if inside := [node for node in joining if not is_custom(node)]:
         sentences.append(
             f"{format_count(len(inside), 'junction')} inside functions whose additions Python does not see "
-            "(TorchScript, vmap, recurrent layers) could not be measured; "
+            "(TorchScript, vmap, recurrent cells) could not be measured; "
             "write the addition out in forward()"
         )
     custom = [

@@ -78,7 +78,9 @@ class Describer:
                 f = self.previous_f[following[number]]
             else:
                 f_before = None if self.previous[number].number is None else self.previous_f[number]
-                f = find_f_at_the_end(self.graph, self.recorder, joined, f_before)
+                f = find_f_at_the_end(
+                    self.graph, self.dominators, self.post_dominators, self.recorder, joined, f_before
+                )
             self.after.append(describe_f(self.graph, self.recorder, joined.sum, f))
 
     def _describe(self, number: int, name: str) -> FoundJunction:

@@ -86,11 +86,15 @@ class PostDominators:
             self._nearest[node] = nearest
             self._depth[node] = 0 if nearest is None else self._depth[nearest] + 1
 
-    def post_dominates(self, node: Node, value: Edge) -> bool:
-        """Return whether `value` takes part in nothing but what goes into `node`."""
+    def nearest(self, value: Edge) -> Node | None:
+        """Return the nearest node that everything computed from `value` goes through; None for the loss."""
         if value not in self._of_value:
             self._of_value[value] = self._common(self._users[value])
-        current = self._of_value[value]
+        return self._of_value[value]
+
+    def post_dominates(self, node: Node, value: Edge) -> bool:
+        """Return whether `value` takes part in nothing but what goes into `node`."""
+        current = self.nearest(value)
         while current is not None and current is not node and self._depth[current] > self._depth[node]:
             current = self._nearest[current]
         return current is node

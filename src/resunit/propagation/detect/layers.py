@@ -16,10 +16,12 @@ KEEPS_VALUES = (
     *COPIES, "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze",
     "Transpose", "T", "Permute",
 )  # fmt: skip
-SIGMOID_LIKE = ("Sigmoid", "Hardsigmoid", "Softmax", "Tanh")
+SIGMOID_LIKE = ("Sigmoid", "Hardsigmoid", "Softmax", "Tanh", "Hardtanh")
+# What may stand between such a function and the product: 1 - T, a mean over positions, a part.
+AFFINE_OF_A_GATE = ("Rsub", "Sub", "Neg", "Mul", "Div", "Add", "Expand", "Sum", "Mean", "Select", "Slice")
 NONLINEAR = (
-    *SIGMOID_LIKE, "Relu", "Gelu", "Silu", "Elu", "Mish", "Prelu", "Threshold", "Softplus", "Hardtanh",
-    "Hardswish", "Glu", "Attention", "Activation", "Clamp", "MaxPool",
+    *SIGMOID_LIKE, "Relu", "Gelu", "Silu", "Elu", "Mish", "Prelu", "Threshold", "Softplus", "Hardswish", "Glu",
+    "Attention", "Activation", "Clamp", "MaxPool",
 )  # fmt: skip
 NONLINEAR_FUNCTIONS = ("Exp", "Log", "Abs", "Pow", "Sqrt", "Sin", "Cos", "Erf", "Where", "Max", "Min")
 # These operations are linear in one of their inputs if the other one does not depend on the signal.
@@ -41,11 +43,17 @@ def keeps_values(graph: Graph, node: Node) -> bool:
 
 
 def mixes(graph: Graph, node: Node) -> bool:
-    """Return whether a node sums over products with a weight, as linear layers and convolutions do."""
+    """Return whether a node sums over products with a weight, as linear layers and convolutions do.
+
+    A convolution may be computed by Fourier transforms, as in S4 and in global filters.
+    """
     parameters = graph.parameters[node]
     if not any(parameter.ndim >= 2 for parameter in parameters):
         return False
-    return sums_products(node) or (operation_of(node) == "Mul" and _is_outer_product(node))
+    is_product = operation_of(node) == "Mul"
+    return sums_products(node) or (
+        is_product and (_is_of_frequencies(graph, node) or _is_outer_product(node))
+    )
 
 
 def is_weight_layer(graph: Graph, node: Node) -> bool:
@@ -85,10 +93,25 @@ def is_nonlinear(graph: Graph, node: Node) -> bool:
     return name in PRODUCTS and len(graph.children[node]) > 1
 
 
+def is_sigmoid_like(node: Node) -> bool:
+    """Return whether a node maps all numbers into a bounded range, as a sigmoid and a hard sigmoid do."""
+    name = operation_of(node)
+    is_bounded = name == "Clamp" and node._saved_min is not None and node._saved_max is not None
+    return name in SIGMOID_LIKE or is_bounded
+
+
 def sums_products(node: Node) -> bool:
     """Return whether a node sums over products, as a convolution or a product of matrices does."""
     name = operation_of(node).lower()
     return any(part in name for part in MIXING)
+
+
+def _is_of_frequencies(graph: Graph, node: Node) -> bool:
+    """Return whether a product is one of a Fourier transform, which stands for a convolution over all positions."""
+    edges = graph.children[node]
+    while len(edges) == 1 and keeps_values(graph, edges[0][0]):
+        edges = graph.children[edges[0][0]]
+    return len(edges) == 1 and operation_of(edges[0][0]).startswith("Fft")
 
 
 def _is_outer_product(node: Node) -> bool:

@@ -4,7 +4,7 @@ Autograd's graph ends where a value is detached, quantised, or computed under to
 say where it would go on, so that a junction whose branch has no gradient can be named.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +17,9 @@ from resunit.propagation.forward.nested import tensors_in
 
 # The results of functions with these parts in their names take no value from their arguments.
 ONLY_SHAPES = ("_like", "new_", "size", "shape", "bernoulli", "rand", "normal_", "uniform_", "zero_", "fill_")
+
+# These functions take values from their first argument, and only shape, precision or device from another one.
+VALUES_OF_FIRST = ("to", "type_as", "expand_as", "view_as", "reshape_as", "sum_to_size")
 
 
 class Origin(NamedTuple):
@@ -43,7 +46,7 @@ class HiddenOrigins:
         """Return the origin of the results of a call, or None if they come from no value with gradients."""
         if takes_only_shapes(function):
             return None
-        return self.of_tensors(tensors_in((args, kwargs)), any_packed=_holds_packed_weights(args))
+        return self.of_tensors(tensors_taken(function, args, kwargs), any_packed=_holds_packed_weights(args))
 
     def of_tensors(self, tensors: Iterable[Tensor], any_packed: bool = False) -> Origin | None:
         """Return the origin of what is computed from some tensors, or None if they have none."""
@@ -64,6 +67,11 @@ class HiddenOrigins:
     def add(self, tensor: Tensor, origin: Origin) -> None:
         """Note the origin of a value without gradients."""
         self._known[tensor] = origin
+
+
+def tensors_taken(function: str, args: Any, kwargs: Any) -> Iterator[Tensor]:
+    """Yield the tensors that a call takes values from, and those whose shapes decide its result."""
+    return tensors_in(args[:1] if args and function in VALUES_OF_FIRST else (args, kwargs))
 
 
 def takes_only_shapes(function: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._C._autograd import _get_sequence_nr
 from torch.utils.weak import WeakIdKeyDictionary
 
 from resunit.propagation.detect.additions import ADDITIONS, Addends, addends_of, adds_zero
@@ -14,11 +15,19 @@ from resunit.propagation.detect.constants import Constants
 from resunit.propagation.detect.found_junction import Shape, TensorLocation
 from resunit.propagation.detect.graph import Edge, Node
 from resunit.propagation.detect.identity_weights import adds_identity
-from resunit.propagation.detect.origins import HiddenOrigins, Origin, edge_of, takes_only_shapes
+from resunit.propagation.detect.origins import (
+    HiddenOrigins,
+    Origin,
+    edge_of,
+    takes_only_shapes,
+    tensors_taken,
+)
 from resunit.propagation.forward.call_tracing import CallSite
 from resunit.propagation.forward.nested import tensors_in
 
 MOST_NAMED_MODULES = 40  # in one sentence
+# torch's functions that run a recurrent layer over all steps of a sequence.
+OVER_TIME = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 
 @dataclass(frozen=True)
@@ -85,8 +94,7 @@ class ForwardRecorder:
         sources: the nodes at which integer inputs enter the graph.
         unchanged: the nodes of 0 + x, with which Python's `sum` and loops that add up begin.
         without_gradient: for each module, the number of its additions that ran without gradients.
-        complex_additions: for each module, the number of its additions of complex values.
-        complex_sums: the nodes of these additions.
+        complex_sums: the nodes of additions of complex values, and the modules that add them.
         hidden: for some nodes, the edges of values that reach them without gradients.
         late_sources: the nodes at which values enter the graph that were made of integer inputs without
             gradients, as by an embedding under torch.no_grad().
@@ -102,8 +110,7 @@ class ForwardRecorder:
         self.sources: list[Node] = []
         self.unchanged: set[Node] = set()
         self.without_gradient: Counter[str] = Counter()
-        self.complex_additions: Counter[str] = Counter()
-        self.complex_sums: set[Node] = set()
+        self.complex_sums: dict[Node, str] = {}
         self.hidden: defaultdict[Node, list[Edge]] = defaultdict(list)
         self.late_sources: list[Node] = []
         self.begins_at: set[CallSite] = set()
@@ -113,6 +120,7 @@ class ForwardRecorder:
         self._origins = HiddenOrigins()
         self._locations: dict[Edge, tuple[CallSite, int]] = {}
         self._overwritten: set[Edge] = set()
+        self._over_time: list[range] = []  # the sequence numbers of the nodes that such functions made
         # The time of each value and the span of each call of a module, counted in recorded calls.
         self._now = 0
         self._times: dict[Edge, int] = {}
@@ -126,7 +134,10 @@ class ForwardRecorder:
         taken = self._look_at(site, args, kwargs)
         if taken.addends is not None and not all(taken.edges) and torch.is_grad_enabled():
             self._record_sum_of_a_constant(taken.addends, taken.edges, taken.hidden)
+        first_node = _get_sequence_nr()
         result = function(*args, **kwargs)
+        if site.function in OVER_TIME:
+            self._over_time.append(range(first_node, _get_sequence_nr()))
         self._now += 1
         self._record_values(site, result)
         self._follow_identifiers(result, taken.identifiers)
@@ -147,7 +158,7 @@ class ForwardRecorder:
         edges = (_edges_of(addends[0]), _edges_of(addends[1])) if addends else ([], [])
         hidden = (self._origin_of(addends[0]), self._origin_of(addends[1])) if addends else (None, None)
         first = args[0] if args and isinstance(args[0], Tensor) else None
-        tensors = list(tensors_in((args, kwargs)))
+        tensors = list(tensors_taken(site.function, args, kwargs))
         return _Taken(
             addends=addends,
             edges=edges,
@@ -194,6 +205,10 @@ class ForwardRecorder:
             return None
         begin, end = self._spans.get((call.module, call.module_call), (0, float("inf")))
         return begin <= time <= end
+
+    def is_step_over_time(self, node: Node) -> bool:
+        """Return whether a node is a part of what a recurrent layer of torch runs over a sequence."""
+        return any(node._sequence_nr() in steps for steps in self._over_time)
 
     def modules_of(self, nodes: Iterable[Node]) -> str:
         """Return the modules that made some values, as words for a sentence."""
@@ -274,8 +289,7 @@ class ForwardRecorder:
         if taken.addends and isinstance(result, Tensor) and not is_compiled:
             self._record_addition(site, taken.addends, taken, result)
         elif site.function in ADDITIONS and _is_complex(result):
-            self.complex_additions[site.module] += 1
-            self.complex_sums.add(result.grad_fn)
+            self.complex_sums[result.grad_fn] = site.module
 
     def _record_addition(self, site: CallSite, addends: Addends, taken: _Taken, result: Tensor) -> None:
         if not all(taken.edges[index] or taken.hidden[index] for index in (0, 1)):

@@ -2,14 +2,19 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from resunit.propagation.detect.found_junction import AddingCall
 from resunit.propagation.detect.graph import Graph, Node, operation_of
 from resunit.propagation.detect.joined_addition import JoinedAddition
 from resunit.propagation.detect.layers import is_custom
-from resunit.propagation.detect.other_sums import without_contexts, without_sums_of_streams
+from resunit.propagation.detect.other_sums import (
+    sums_of_streams,
+    without_arguments_of_gates,
+    without_contexts,
+    without_shifts,
+)
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
 from resunit.propagation.detect.shortcut_kinds import Shortcut
 from resunit.propagation.detect.splitting import Join, ShortcutAndBranch, Splitter
@@ -63,8 +68,13 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
     others: list[tuple[Node, Join]] = []
     stacks: list[tuple[SideBySide, Join]] = []
     if not hidden:
-        recorded = {join.sum for _, join in additions} | recorder.complex_sums
-        others = [(n, j) for n in graph.children if n not in recorded for j in _joins_of(graph, n)]
+        recorded = {join.sum for _, join in additions} | recorder.complex_sums.keys()
+        others = [
+            (node, join)
+            for node in graph.children
+            if node not in recorded and not recorder.is_step_over_time(node)
+            for join in _joins_of(graph, node)
+        ]
         stacks = [
             (value, Join(([one], [other])))
             for value in values_side_by_side(graph)
@@ -73,9 +83,11 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
     splitter = Splitter(graph, [join for _, join in (*additions, *others, *stacks)])
     joined = _without_partial_branches(graph, _join_in_order(splitter, additions))
     joined = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, joined))
-    joined = without_sums_of_streams(graph, splitter.dominators, joined)
+    joined = without_shifts(graph, splitter.dominators, without_arguments_of_gates(graph, joined))
+    joins_streams = sums_of_streams(graph, splitter.dominators, joined)
+    joined = [junction for junction in joined if not joins_streams(junction.paths, junction.sum)]
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
-    stacked, concatenated = _sums_of_stacks(splitter, stacks)
+    stacked, concatenated = _sums_of_stacks(splitter, stacks, joins_streams)
     return Junctions(tuple(joined), splitter, len(additions), tuple(unrecorded), stacked, concatenated)
 
 
@@ -142,12 +154,15 @@ def _go_on_from(
 
 
 def _sums_of_stacks(
-    splitter: Splitter, stacks: Iterable[tuple[SideBySide, Join]]
+    splitter: Splitter,
+    stacks: Iterable[tuple[SideBySide, Join]],
+    joins_streams: Callable[[ShortcutAndBranch, Node], bool],
 ) -> tuple[tuple[Node, ...], int]:
     """Return the nodes that sum a shortcut and a branch side by side, and how many such values nothing sums."""
     sums: dict[Node, list[Node | None]] = {}
     for value, join in stacks:
-        if splitter.paths(join) is not None:
+        paths = splitter.paths(join)
+        if paths is not None and not joins_streams(paths, value.node):
             pair = join.addends[0][0], join.addends[1][0]
             sums.setdefault(value.node, []).append(find_sum(splitter.graph, value, pair))
     found = dict.fromkeys(node for of_value in sums.values() for node in of_value if node is not None)

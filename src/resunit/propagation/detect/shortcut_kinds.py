@@ -19,12 +19,13 @@ from typing import NamedTuple
 from resunit.propagation.detect.dominators import Dominators
 from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
 from resunit.propagation.detect.layers import (
+    AFFINE_OF_A_GATE,
     KEEPS_VALUES,
     LAYER,
-    SIGMOID_LIKE,
     is_custom,
     is_layer,
     is_nonlinear,
+    is_sigmoid_like,
     keeps_values,
     mixes,
 )
@@ -42,8 +43,6 @@ BESIDE_A_GATE = ("Mul", "Div", "IndexAdd", "ScatterAdd", "IndexPut", "Put")
 # The walk back from an addend goes on this often behind a value that is computed in several ways. Otherwise a
 # network of many additions without layers, such as a solver's steps, would cost the square of their number.
 MOST_TIMES_PARTED = 8
-
-AFFINE_OF_A_GATE = ("Rsub", "Sub", "Neg", "Mul", "Div", "Add", "Expand", "Sum", "Mean", "Select", "Slice")
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def _forks_behind_gate(graph: Graph, product: Node, nodes: tuple[Node, ...]) -> 
     for index in (0, 1):
         edge, gate = graph.children[product][index], graph.children[product][1 - index]
         while True:
-            if graph.is_fork(edge) and _is_sigmoid_like(graph, gate, edge):
+            if graph.is_fork(edge) and _is_gate(graph, gate, edge):
                 yield Fork(edge, nodes, True)
             node = edge[0]
             if len(graph.children[node]) != 1 or graph.parameters[node]:
@@ -193,10 +192,10 @@ def scales(graph: Graph, node: Node) -> bool:
     return isinstance(factor, float | int) or (factor is not None and factor.numel() == 1)
 
 
-def _is_sigmoid_like(graph: Graph, edge: Edge, x: Edge) -> bool:
+def _is_gate(graph: Graph, edge: Edge, x: Edge) -> bool:
     while edge != x:
         name, children = operation_of(edge[0]), graph.children[edge[0]]
-        if name in SIGMOID_LIKE:
+        if is_sigmoid_like(edge[0]):
             return True
         if name not in (*AFFINE_OF_A_GATE, *KEEPS_VALUES) or len(children) != 1:
             return False

@@ -223,7 +223,7 @@ class ForwardSums:
         """Average over the input of the branch's first weight layer, and over each of its channels."""
         weight_input = self.junctions[number].weight_input
         assert weight_input is not None
-        if value.numel() == 0 or value.ndim < -weight_input.channels:
+        if value.numel() == 0 or value.ndim < -weight_input.channels or value.is_complex():
             return
         with torch.no_grad():
             (flat,) = self.flatten(value)

@@ -82,7 +82,7 @@ def _reason(
                 else "no junction follows, and no f was found"
             )
         case "weight_input_rms" | "weight_input_mean" | "weight_input_spread":
-            return "the input of a convolution or linear layer was not seen in the branch"
+            return "the branch has no convolution or linear layer whose input was seen and is real"
         case "branch_share":
             return "h and F are zero"
         case "cosine":

@@ -74,9 +74,10 @@ def _not_finite(junctions: Sequence[Junction]) -> Verdict | None:
     """Return the verdict on a stream or a gradient that is infinite or NaN."""
     if streams := [j for j in junctions if j.nonfinite_share]:
         place = streams[0]
+        others = f", the first of {len(streams)} such junctions" if len(streams) > 1 else ""
         sentence = (
             f"blocked: {format_share(place.nonfinite_share or 0)} of the stream at {place.name} is infinite or "
-            f"NaN, the first of {format_count(len(streams), 'such junction')}: what follows it means nothing"
+            f"NaN{others}: what follows it means nothing"
         )
     elif gradients := [
         j for j in junctions if j.gradient_gain is not None and not math.isfinite(j.gradient_gain)

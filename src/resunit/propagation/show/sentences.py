@@ -174,7 +174,7 @@ def _headroom(junctions: list[Junction]) -> Iterator[RankedSentence]:
 
 def _closure(junctions: list[Junction], verdict: Verdict) -> Iterator[RankedSentence]:
     plain = [j for j in junctions if j.kind == "identity" and j.closure_error is not None]
-    if not plain:
+    if not plain or any(j.nonfinite_share for j in junctions):
         return
     last = max(plain, key=lambda j: j.closure_error or 0.0)
     worst = last.closure_error or 0.0
