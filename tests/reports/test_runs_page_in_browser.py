@@ -33,22 +33,22 @@ def a_page() -> str:
     curves = [Curve("original", [POINTS, POINTS[::-1]]), Curve(HOSTILE, [POINTS])]
     return render_runs_page(
         "The paper's experiments",
-        [
+        comparisons=[
             PaperComparison(
                 "Table 1", "Scale laptop: 4,000 steps of 32, fp32, seeds 0, 1, on a machine.", rows
             )
         ],
-        [claim],
-        "1 claim: 0 held, 1 not held, 0 undecided at this scale.",
-        [
+        claims=[claim],
+        tally="1 claim: 0 held, 1 not held, 0 undecided at this scale.",
+        later=[
             VerdictRow(
                 HOSTILE, "of a later paper", "worse", "difference -3 [-4, -2]; `resunit` " * 4, "3 seeds"
             )
         ],
-        "These comparisons are no claims.",
-        [Plot("Figure 3", {"(a)": curves, "(b)": curves, "(c)": curves[:1]}, "Of 2 seeds.")],
-        {HOSTILE: [70.0, 71.0], "resnet110 original, laptop, 4,000 steps": [60.0, 75.0]},
-        [Cost("resnet110 original", 2, 0.03, 100.0, 0.2, "a machine with a long name")],
+        about_later="These comparisons are no claims.",
+        plots=[Plot("Figure 3", {"(a)": curves, "(b)": curves, "(c)": curves[:1]}, "Of 2 seeds.")],
+        spread={HOSTILE: [70.0, 71.0], "resnet110 original, laptop, 4,000 steps": [60.0, 75.0]},
+        costs=[Cost("resnet110 original", 2, 0.03, 100.0, 0.2, "a machine with a long name")],
     )
 
 
@@ -80,9 +80,7 @@ def test_compared_runs_are_sorted_by_a_click_or_a_key(
         for seed, (rate, error) in enumerate([(0.1, 9.0), (0.02, 10.5), (10.0, None), (1.0, 100.0)])
     ]
     path = tmp_path / "page.html"
-    path.write_text(
-        render_runs_page("Runs", [], [], "", [], "", [], {}, [], compared=compare_runs(runs, path))
-    )
+    path.write_text(render_runs_page("Runs", compared=compare_runs(runs, path)))
     with open_page(path, width, scheme) as page:
         page.wait_for_selector("#overlay svg.main-svg .legend .traces")
         page.wait_for_selector("#sweep svg.main-svg .scatterlayer .points path")
