@@ -121,6 +121,8 @@ def test_runs_of_which_files_were_deleted(
     assert "a checkpoint" in line
     assert "folder of the run" in line
     (copy / "recipe.json").unlink()
+    assert "no such file" in refused(capsys, 1, "propagation", str(tmp_path / "absent"))
+    assert "no such file" in refused(capsys, 1, "propagation", "absent.safetensors")
     assert "name a finished run" in refused(capsys, 1, "predict", str(copy), "0.png")
     assert "no recipe.json" in refused(capsys, 1, "train", "--resume", str(copy))
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.data import Normalisation, load
-from resunit.errors import PropagationError, UsageError
+from resunit.errors import FileFormatError, PropagationError, UsageError
 from resunit.inference.classifier import load as load_classifier
 from resunit.inference.exported import ExportedNetwork
 from resunit.io.places import user_path
@@ -82,6 +82,8 @@ def find_subject(
         if design is not None or options:
             raise UsageError("design and options are stored with the weights; leave them out")
         return _from_run(path, data, batch_size, seed)
+    if path.suffix == ".safetensors" or len(path.parts) > 1:  # No model has such a name.
+        raise FileFormatError(f"{path}: no such file or folder; correct the path")
     if is_own_design(design):
         add_design(design)
     return _from_name(target, design, options or {}, data, batch_size, seed)
