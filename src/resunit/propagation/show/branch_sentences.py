@@ -21,7 +21,7 @@ def _sizes(junctions: Sequence[Junction]) -> Iterator[RankedSentence]:
     if silent:
         yield RankedSentence(
             0.4 * len(silent) / len(junctions),
-            f"the branch at {silent[0].name}{count_others(silent)} adds nothing: F is 0, as before "
+            f"the branch at {silent[0].name}{count_others(silent)}: F is 0 there, and nothing is added, as before "
             "the first step where the last norm or a factor of the branch begins at 0",
         )
     idle = [j for j in junctions if j.branch_share is not None and 0 < j.branch_share < 0.01]
