@@ -7,7 +7,7 @@ import pytest
 
 from resunit.reproduction.evidence.records import records_path
 from resunit.reproduction.plan import Plan, make_plan
-from resunit.reproduction.reproduce import plan_as_recorded, show, train_missing
+from resunit.reproduction.reproduce import plan_as_recorded, read_reproduction, train_missing
 from resunit.runs.record_files import append
 from tests.reproduction.made_up_runs import runs as made_up
 
@@ -56,7 +56,7 @@ def test_a_row_at_chance_in_its_first_three_seeds_has_no_more(
     assert found == {("110-original", seed) for seed in seeds} | {
         ("110-full-preactivation", seed) for seed in range(5)
     }
-    left = {(run.row.id, run.recipe.seed) for run in show(wanted).missing}
+    left = {(run.row.id, run.recipe.seed) for run in read_reproduction(wanted).missing}
     assert left == found - {("110-original", seed) for seed in range(len(errors_of_original))}
 
 

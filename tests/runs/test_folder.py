@@ -71,10 +71,12 @@ def test_measurements_from_a_step_on_are_dropped_with_a_line_that_was_cut_off(fo
     assert [line.step for line in folder.read_propagation()] == [0, 1]
 
 
-def test_a_finished_run_needs_its_result_and_its_report(folder: RunFolder) -> None:
+def test_a_finished_run_needs_its_result_its_weights_and_its_report(folder: RunFolder) -> None:
     folder.write_result(result("done"))
     assert folder.read_finished_result() is None
     folder.report.touch()
+    assert folder.read_finished_result() is None
+    folder.weights.touch()
     assert folder.read_finished_result() == folder.read_result() == result("done")
     folder.write_result(result("stopped"))
     assert folder.read_finished_result() is None
