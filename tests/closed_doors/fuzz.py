@@ -32,7 +32,7 @@ with atheris.instrument_imports(  # pyright: ignore
     from resunit.data.cifar.containers.pickles import unpickle
     from resunit.data.cifar.facts import CIFAR10
     from resunit.data.cifar.records import PIXELS
-    from resunit.data.images import decode
+    from resunit.data.images import decode_image
     from resunit.errors import ResunitError
     from resunit.interop.foreign_file import read_foreign
     from resunit.models.registry import network_spec
@@ -150,7 +150,7 @@ def strip(content: bytes) -> None:
 def image(content: bytes) -> None:
     """Decode the bytes as an image file."""
     if content:
-        give(lambda path: decode(path, 32), content[1:], f"image{IMAGES[content[0] % len(IMAGES)]}")
+        give(lambda path: decode_image(path, 32), content[1:], f"image{IMAGES[content[0] % len(IMAGES)]}")
 
 
 def arrays(content: bytes) -> None:

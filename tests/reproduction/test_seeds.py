@@ -8,7 +8,7 @@ import pytest
 from resunit.reproduction.evidence.records import records_path
 from resunit.reproduction.plan import Plan, make_plan
 from resunit.reproduction.reproduce import plan_as_recorded, read_reproduction, train_missing
-from resunit.runs.record_files import append
+from resunit.runs.record_files import append_records
 from tests.reproduction.made_up_runs import runs as made_up
 
 GUESSING = 90.0
@@ -49,7 +49,7 @@ def test_a_row_at_chance_in_its_first_three_seeds_has_no_more(
     records = [
         replace(made, test_error=error) for made, error in zip(records, errors_of_original, strict=True)
     ]
-    append(records_path(tmp_path, "laptop"), records)
+    append_records(records_path(tmp_path, "laptop"), records)
 
     found = {(run.row.id, run.recipe.seed) for run in plan_as_recorded(wanted, wanted.evidence())}
 
