@@ -122,7 +122,7 @@ def test_names_of_any_bytes_go_through_all_commands(locale: str, tmp_path: Path)
     assert [answer["image"] for answer in answers] == files
     assert {answer["class"] for answer in answers[0]["classes"]} <= set(names)
     assert json.loads(run("evaluate", "run", "--json"))["classes"] == sorted(names)
-    assert r"\xff/photos: " in run("evaluate", "run", "--data", "photos")
+    assert r"\xff/photos: " in run("evaluate", "run", "--data", str(place / "photos"))
     run("data", "show", "photos", "--out", "samples.png")
     page = Path(os.fsdecode(place), "run", "report.html").read_text(encoding="utf-8")
     assert "\x1b" not in page
