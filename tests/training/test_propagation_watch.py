@@ -114,7 +114,9 @@ def test_a_resumed_run_writes_each_line_once(tmp_path: Path, monkeypatch: pytest
         resunit.train(recipe(watch_propagation=1), out=cut, quiet=True)
     monkeypatch.undo()
     assert [line.step for line in lines(cut)] == [0, 1]
-    newest = max(path.name for path in (cut / "checkpoints").iterdir())  # The clock decides on others before it.
+    newest = max(
+        path.name for path in (cut / "checkpoints").iterdir()
+    )  # The clock decides on others before it.
     assert newest == "step-00000002.safetensors"
     with (cut / "propagation.jsonl").open("a") as file:
         file.write('{"step": 2}\n{"step": 3, "half a line')
