@@ -6,13 +6,8 @@ from pathlib import Path
 
 BYTES_LOOKED_AT = 2048
 CONTROLS = frozenset(range(32)) - frozenset(b"\a\b\t\n\v\f\r\x1b") | {127}  # Texts have none of these.
-HEIC_BRANDS = (
-    b"ftypheic",
-    b"ftypheix",
-    b"ftyphevc",
-    b"ftypmif1",
-    b"ftypmsf1",
-)  # They stand after four bytes.
+# They stand after four bytes.
+HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
 
 
 @dataclass(frozen=True)

@@ -151,18 +151,9 @@ def make_plan(
         table, changes, steps = _change_for_the_signal(
             table, scale, data, changes, shows_a_file=records is not None
         )
+    pooled = tuple(map(user_path, pool))
     return Plan(
-        name,
-        table,
-        scale,
-        seeds,
-        data,
-        changes,
-        out,
-        records,
-        steps,
-        tuple(map(user_path, pool)),
-        follows_rule,
+        name, table, scale, seeds, data, changes, out, records, steps, pooled, seeds_follow_rule=follows_rule
     )
 
 

@@ -87,9 +87,7 @@ def _train(plan: Plan, *, jobs: int | None, on: str, address: str | None, quiet:
     if not wanted:
         raise UsageError(f"{plan.name}: nothing to run, because the data of its rows are not on this machine")
     if plan.seeds_follow_rule:
-        asked = {
-            (run.row.id, run.recipe.seed) for run in leave_out_seeds_at_chance(plan.runs(), plan.evidence())
-        }
+        asked = {(run.row.id, run.recipe.seed) for run in _runs_by_rule(plan, plan.evidence())}
         wanted = [experiment for experiment in wanted if (experiment.row, experiment.seed) in asked]
     device = resolve_device(wanted[0].typed_recipe.device)
     before = [record for record in select_records(wanted, plan.evidence()) if has_ended(record)]
@@ -259,10 +257,13 @@ def _reproduction(
 
 def plan_as_recorded(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
     """Return the planned runs, in the precision that was asked for or else in which most are recorded."""
-    planned = plan.runs()
-    if plan.seeds_follow_rule:
-        planned = leave_out_seeds_at_chance(planned, evidence)
+    planned = _runs_by_rule(plan, evidence)
     return planned if "precision" in plan.changes else take_recorded_precision(planned, evidence)
+
+
+def _runs_by_rule(plan: Plan, evidence: Sequence[ExperimentRecord]) -> list[PlannedRun]:
+    """Return the planned runs, without seeds that the rule of seeds leaves out where it is followed."""
+    return leave_out_seeds_at_chance(plan.runs(), evidence) if plan.seeds_follow_rule else plan.runs()
 
 
 def _is_recorded_in_another_precision(plan: Plan) -> bool:

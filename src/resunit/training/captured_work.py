@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 
 import torch
 
+from resunit.errors import reason_of
 from resunit.training.operator_record import OperatorRecord, find_obstacle
 
 RUNS_BEFORE_CAPTURE = 3
@@ -93,7 +94,7 @@ class CapturedWork:
                     work()
             except RuntimeError as error:
                 self.undo()
-                obstacle = str(error).splitlines()[0]
+                obstacle = reason_of(error)
             else:
                 self.graph = graph
                 return

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from resunit.errors import UsageError
+from resunit.errors import UsageError, reason_of
 from resunit.models.residual_unit import ResidualUnit
 from resunit.training.distributed import Distributed
 
@@ -57,8 +57,7 @@ def check_compiler(distributed: Distributed) -> None:
         torch.compile(add_one, dynamic=False)(torch.ones(8, device=distributed.device))
     except RuntimeError as error:
         needed = "Triton" if distributed.device.type == "cuda" else "a C++ compiler such as g++"
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UsageError(
-            f"torch.compile does not work here on {distributed.device}: {reason.strip()}; install {needed}, or leave "
+            f"torch.compile does not work here on {distributed.device}: {reason_of(error)}; install {needed}, or leave "
             "out --compile"
         ) from error

@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from resunit.errors import UsageError
+from resunit.errors import UsageError, reason_of
 from resunit.io.memory import MEMORY, free_memory
 
 
@@ -20,7 +20,7 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].partition(". ")[0]  # Torch adds advice for its own developers.
+        reason = reason_of(error).partition(". ")[0]  # Torch adds advice for its own developers.
         raise UsageError(
             f"device {name!r} is not available here ({reason}); give auto, cpu, or another device, such as cuda:0"
         ) from error

@@ -12,7 +12,7 @@ from torch.distributed import DistError
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from resunit.errors import RunError
+from resunit.errors import RunError, reason_of
 from resunit.ops.synchronised_batch_norm import synchronised_batch_norms
 from resunit.training.devices import resolve_device
 from resunit.training.launch import MEETING_POINT, count_restarts, read_launch, read_local_rank
@@ -146,7 +146,7 @@ def start_distributed(device: str) -> Distributed:
             _open_process_group("nccl" if chosen.type == "cuda" else "gloo")
         except (RuntimeError, ValueError, OSError) as error:
             place = ":".join(os.environ[name] for name in MEETING_POINT)
-            reason = str(error).splitlines()[0]
+            reason = reason_of(error)
             raise RunError(
                 f"rank {launch.rank} does not reach the other processes at {place} ({reason}); check that all "
                 "are started, and with the same MASTER_ADDR and MASTER_PORT"

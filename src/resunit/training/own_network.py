@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
-from resunit.errors import UsageError
+from resunit.errors import UsageError, reason_of
 from resunit.training.process_state import isolated_random_numbers
 from resunit.training.recipe import Recipe
 
@@ -62,7 +62,7 @@ class OwnNetwork:
             try:
                 logits = module(images)
             except (RuntimeError, ValueError, TypeError) as error:
-                reason = str(error).splitlines()[0]
+                reason = reason_of(error)
                 raise UsageError(f"model cannot compute images of {side} pixels: {reason}") from error
         shape = tuple(getattr(logits, "shape", ()))
         if shape != (2, classes):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from resunit.errors import UsageError
+from resunit.errors import UsageError, reason_of
 from resunit.models.network import NetworkSpec, build
 from resunit.models.summary import count_training_flops
 from resunit.training.activation_memory import resolve_activation_checkpointing
@@ -30,7 +30,7 @@ def resolve(
     try:
         flops = {size: count_training_flops(spec, size, recipe.freeze) for size in sides}
     except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         raise UsageError(
             f"{recipe.model or recipe.weights} cannot train on images of {sorted(sides)} pixels: {reason}"
         ) from error

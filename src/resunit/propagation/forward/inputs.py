@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from resunit.errors import PropagationError
+from resunit.errors import PropagationError, reason_of
 from resunit.propagation.forward.nested import holds_numpy_arrays
 from resunit.propagation.forward.snapshot import tensors_within
 
@@ -85,7 +85,7 @@ def run_forward(model: nn.Module, inputs: Inputs) -> Any:
 def _explain(error: Exception, inputs: Inputs) -> str:
     if holds_numpy_arrays((inputs.args, inputs.kwargs)):
         return "the model does not run on NumPy arrays; make tensors of the inputs with torch.from_numpy"
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    reason = reason_of(error)
     if "more than 1 value per channel" in reason:  # A plain ValueError of torch; a test meets it.
         return (
             "batch norm in training mode cannot normalise a single value per channel; "

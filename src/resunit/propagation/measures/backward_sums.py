@@ -11,7 +11,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.utils.checkpoint import CheckpointError
 from torch.utils.hooks import RemovableHandle
 
-from resunit.errors import PropagationError
+from resunit.errors import PropagationError, reason_of
 from resunit.propagation.detect.found_junction import Detection
 from resunit.propagation.detect.graph import REENTRANT, Node, inputs_first, operation_of
 from resunit.propagation.detect.products import product
@@ -269,6 +269,6 @@ def _explain(error: RuntimeError, root: Node) -> str:
             "write y = y + x where it says y += x, and leave inplace=True out"
         )
     return (
-        f"the model has no backward pass on these inputs ({str(error).splitlines()[0]}); "
+        f"the model has no backward pass on these inputs ({reason_of(error)}); "
         "make model(inputs) and loss.backward() run first"
     )

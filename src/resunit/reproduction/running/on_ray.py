@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import torch
 
-from resunit.errors import UsageError
+from resunit.errors import UsageError, reason_of
 from resunit.io.memory import MEMORY
 from resunit.ops.cpu.allocator import keep_freed_memory
 from resunit.reproduction.experiments.experiment import Experiment
@@ -50,7 +50,7 @@ class RayTasks:
         try:
             ray.init(address=address, runtime_env={"env_vars": {"PYTHONPATH": path}}, log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            reason = reason_of(error)
             raise UsageError(
                 f"no Ray cluster can be reached at {address or 'this machine'}: {reason}"
             ) from error
