@@ -53,7 +53,8 @@ HEADINGS = {
         "A training step",
         "A training step of resunit is compared with the steps of other libraries and with limits of the machine.\n"
         "The limits are products of large matrices (GEMM), one pass over memory, and the convolutions alone.\n"
-        "The convolutions run forward and backward in the quickest precision and layout.",
+        "torch computes these convolutions, so a share above 1 is possible where resunit has a kernel of its own.\n"
+        "They run forward and backward in the quickest precision and layout.",
     ),
     "program": Heading(
         "The whole program",

@@ -72,5 +72,5 @@ class Workload:
         return Entry(f"{peer.distribution} {configuration}", prepare_peer_step, arguments, self.batch_size)
 
     def convolutions(self) -> Entry:
-        """Return the network's convolutions alone, which no training step can beat."""
+        """Return the network's convolutions alone as torch computes them."""
         return Entry(CONVOLUTIONS, prepare_convolutions, (self.spec, *self.shape), self.batch_size)

@@ -23,6 +23,7 @@ def test_the_version_has_one_source() -> None:
         "io/templates/shell.html",
         "models/table.json",
         "ops/cpu/batch_norm.cpp",
+        "ops/cpu/convolution.cpp",
         "reports/templates/run.html",
         "reproduction/explorable/measured.json",
         "reproduction/explorable/templates/formulas.js",

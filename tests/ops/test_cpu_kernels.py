@@ -15,8 +15,9 @@ from torch.overrides import BaseTorchFunctionMode
 from resunit import create_model
 from resunit.ops.batch_norm_act import LayerSequence
 from resunit.ops.cpu.allocator import keep_freed_memory
-from resunit.ops.cpu.batch_norm import can_compute, is_watched
+from resunit.ops.cpu.batch_norm import can_compute
 from resunit.ops.cpu.library import load_library
+from resunit.ops.cpu.watched import is_watched
 
 ACTIVATIONS = {"identity": lambda z: z, "relu": lambda z: z.clamp(min=0), "gelu": functional.gelu}
 SHAPES = [

@@ -1,1 +1,1 @@
-"""Operations that networks compute with: fused batch norm, activation checkpointing, C++ kernels."""
+"""Operations that networks compute with: batch norm with its activation, activation checkpointing, C++ kernels."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from resunit.ops.cpu.batch_norm import is_watched, repeating
+from resunit.ops.cpu.watched import is_watched, repeating
 
 
 class Stage(nn.Sequential):

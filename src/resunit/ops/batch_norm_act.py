@@ -1,21 +1,23 @@
-"""Layers one after another, in which a batch norm and the activation after it are computed as one function.
+"""Layers one after another, computed by compiled kernels where there are some for the device.
 
-Batch norms and activations stay modules of their own. The compiled kernel is only how a `LayerSequence` computes
-them: it steps aside as soon as one of the two is replaced, has a hook, or is looked at by a tracer.
+All layers stay modules of their own. The kernels are only how a `LayerSequence` computes them: they step aside as
+soon as a layer is replaced, has a hook, or is looked at by a tracer.
 """
 
 import torch
 from torch import Tensor, nn
 
 from resunit.ops.cpu import batch_norm as kernels
+from resunit.ops.cpu import convolution
+from resunit.ops.cpu.watched import is_watched
 
 
 class LayerSequence(nn.Sequential):
     """Apply layers one after another, (N, C, H, W) -> (N, C', H', W'), like nn.Sequential.
 
-    A batch norm that is followed by a ReLU or a GELU is computed together with it by a compiled kernel where
-    there is one for the device. The result equals that of the separate modules except for rounding (of the
-    GELU's distribution function: 1.5e-7).
+    A batch norm that is followed by a ReLU or a GELU is computed together with it, and a convolution of 3x3 in fewer
+    products, by compiled kernels where there are some for the device. The result equals that of the separate modules
+    except for rounding (of the GELU's distribution function: 1.5e-7).
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -29,7 +31,7 @@ class LayerSequence(nn.Sequential):
 
     def _apply_layers(self, x: Tensor) -> Tensor:
         """Return the output of the last layer, computed by the kernel where no tool follows torch's functions."""
-        if kernels.is_watched():
+        if is_watched():
             return super().forward(x)
         layers = list(self._modules.values())
         index = 0
@@ -39,6 +41,9 @@ class LayerSequence(nn.Sequential):
                 name = fusable_activation(layers[index + 1] if index + 1 < len(layers) else None)
                 x = kernels.batch_norm_act(x, layer, name)
                 index += 1 if name == "identity" else 2
+            elif type(layer) is nn.Conv2d and is_plain(layer) and convolution.can_compute(x, layer):
+                x = convolution.convolve(x, layer)
+                index += 1
             else:
                 x = layer(x)  # pyright: ignore[reportOptionalCall]
                 index += 1

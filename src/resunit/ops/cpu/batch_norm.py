@@ -6,63 +6,20 @@ and one tensor.
 """
 
 import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_legacy_batchedtensor, peek_interpreter_stack
-from torch.autograd import Function, forward_ad
+from torch.autograd import Function
 from torch.nn import functional
-from torch.nn.modules.module import _has_any_global_hook
-from torch.overrides import _get_current_function_mode_stack
-from torch.utils._device import DeviceContext
 
 from resunit.ops.cpu.library import load_library
+from resunit.ops.cpu.watched import needs_torch
 
 Activation = Literal["identity", "relu", "gelu"]
 CODES: dict[Activation, int] = {"identity": 0, "relu": 1, "gelu": 2}  # enum Activation in batch_norm.cpp
-WATCHED: ContextVar[bool | None] = ContextVar("watched", default=None)
-"""Whether the pass that is repeated was watched; None in a first pass."""
 FUNCTIONS = {"identity": lambda z: z, "relu": functional.relu, "gelu": functional.gelu}
-
-
-def is_watched() -> bool:
-    """Return whether torch's own functions have to be called, because a tool follows them.
-
-    These are compilers and tracers, hooks of all modules, function and dispatch modes (`resunit.propagation` has
-    one), function transforms such as vmap, and forward-mode differentiation; no kernel is visible to them. A
-    default device is a function mode as well, but only sets devices.
-    """
-    if torch.compiler.is_compiling():
-        return True
-    repeated = WATCHED.get()
-    if repeated is not None:
-        return repeated
-    return (
-        torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-        or bool(_has_any_global_hook())  # It returns the hooks.
-        or torch._C._len_torch_dispatch_stack() > 0
-        or peek_interpreter_stack() is not None
-        or forward_ad._current_level >= 0
-        or (
-            torch._C._is_torch_function_mode_enabled()
-            and not all(isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack())
-        )
-    )
-
-
-@contextmanager
-def repeating(watched: bool) -> Iterator[None]:
-    """Compute as in a pass that was `watched` or not, whether or not a tool follows this pass."""
-    token = WATCHED.set(watched)
-    try:
-        yield
-    finally:
-        WATCHED.reset(token)
 
 
 def can_compute(x: Tensor, norm: nn.BatchNorm2d) -> bool:
@@ -180,8 +137,7 @@ class BatchNormFunction(Function):
         """Return the gradients to x, gamma and beta."""
         (dy,) = grad_outputs
         x, gamma, beta, mean, variance = ctx.saved_tensors
-        # The caller asks for gradients of the gradient, for its change along a direction, or for many dy at once.
-        if torch.is_grad_enabled() or is_watched() or is_legacy_batchedtensor(dy):
+        if needs_torch(dy):
             return *gradients_by_torch(ctx, dy, x, gamma, beta), None, None, None, None
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx, dgamma, dbeta = torch.empty_like(x), torch.empty_like(gamma), torch.empty_like(gamma)
