@@ -8,7 +8,8 @@ from resunit.reproduction.paper.rows import (
     DESIGNS_OF_THE_PAPER,
     FEW_UNITS,
     IMAGENET,
-    LATER,
+    LATER_DESIGNS,
+    LATER_REFERENCES,
     SHORTCUTS,
     STATE_OF_THE_ART,
     Row,
@@ -82,7 +83,7 @@ TABLES: dict[str, Table] = {
         ),
     ),
     "signal": Table("The signal in the paper's designs, ResNet-110 on CIFAR-10", DESIGNS_OF_THE_PAPER),
-    "later": Table("Later designs, ResNet-110 on CIFAR-10", LATER),
+    "later": Table("Later designs, ResNet-110 on CIFAR-10", (*LATER_REFERENCES, *LATER_DESIGNS)),
     "claims": Table(
         "The paper's claims",
         tuple(
