@@ -68,6 +68,16 @@ def tell_json(document: Any) -> None:
     print(json.dumps(document, indent=2, allow_nan=False))
 
 
+def answer(common: Common, document: Any, *lines: str) -> int:
+    """Print what a command found, as one JSON document with --json and else as lines; return the code for success."""
+    if common.json:
+        tell_json(document)
+    else:
+        for line in lines:
+            tell(line)
+    return DONE
+
+
 @contextmanager
 def telling_json_list() -> Iterator[Callable[[Any], None]]:
     """Give a function that prints an entry of one JSON list, the only output of a command with --json.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell, tell_json
+from resunit.cli.app import COMMON, DONE, FAILED, Common, answer, app, fail, tell, tell_json
 from resunit.cli.tables import print_table
 from resunit.errors import UsageError
 from resunit.io.atomic import written_whole
@@ -62,11 +62,7 @@ def fetch(
         from resunit.data import fetch as fetch_data
 
         folder = fetch_data(name, source=source, progress=not common.json)
-    if common.json:
-        tell_json({"data": name, "folder": str(folder)})
-    else:
-        tell(f"{name} is in {folder}")
-    return DONE
+    return answer(common, {"data": name, "folder": str(folder)}, f"{name} is in {folder}")
 
 
 @data_app.command(help_epilogue="Example:\n  resunit data verify cifar10")
@@ -87,15 +83,14 @@ def verify(name: str | None = None, *, common: Common = COMMON) -> int:
         from resunit.data import verify as verify_data
 
         checks = verify_data(name)
-    if common.json:
-        tell_json([{"file": str(check.file), "ok": check.ok, "problem": check.problem} for check in checks])
-    else:
-        for check in checks:
-            tell(f"{'ok' if check.ok else check.problem:4}  {check.file}")
-    bad = sum(not check.ok for check in checks)
-    return (
-        fail(f"{bad} files of {name} are not right; run `resunit data fetch {name}`", FAILED) if bad else DONE
+    code = answer(
+        common,
+        [{"file": str(check.file), "ok": check.ok, "problem": check.problem} for check in checks],
+        *(f"{'ok' if check.ok else check.problem:4}  {check.file}" for check in checks),
     )
+    if bad := sum(not check.ok for check in checks):
+        return fail(f"{bad} files of {name} are not right; run `resunit data fetch {name}`", FAILED)
+    return code
 
 
 @data_app.command(help_epilogue="Example:\n  resunit data check photos/ --html check.html")
@@ -171,8 +166,4 @@ def show(
     draw(dataset, describe_augmentation(chosen), normalisation, out, seed)
     for note in dataset.notes:
         tell(note, sys.stderr)
-    if common.json:
-        tell_json({"picture": str(out)})
-    else:
-        tell(str(out))
-    return DONE
+    return answer(common, {"picture": str(out)}, str(out))

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
+from resunit.cli.app import COMMON, Common, answer, app
 from resunit.errors import UsageError
-
-SUFFIX = ".html"
 
 
 @app.command(
@@ -34,13 +32,9 @@ def explore(
     from resunit.reproduction.explorable.page import write_page
 
     path = user_path(out)
-    if path.suffix != SUFFIX:
-        raise UsageError(f"--out {out}: the page ends in {SUFFIX}")
+    if path.suffix != ".html":
+        raise UsageError(f"--out {out}: the page ends in .html")
     if path.is_dir():
         raise UsageError(f"--out {out} is a folder; name a file in it")
     write_page(path, language)
-    if common.json:
-        tell_json({"page": str(path), "language": language})
-    else:
-        tell(str(path))
-    return DONE
+    return answer(common, {"page": str(path), "language": language}, str(path))

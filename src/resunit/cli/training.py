@@ -75,7 +75,8 @@ def train(
                 "--resume goes on as the run's recipe.json says, and takes a new --steps or --epochs; leave the "
                 "other options out"
             )
-        return _resume(_find_run(resume), common, **length)
+        is_word = str(resume) == "last" and not resume.exists()  # A folder may have this name too.
+        return _resume(newest_run() if is_word else resume, common, **length)
     if recipe is not None and config is not None:
         raise UsageError("--recipe and --config both say where to start; give one of them")
     start = named_recipe(recipe or "quick") if config is None else read_recipe(config)
@@ -129,11 +130,6 @@ def _train(recipe: Recipe, out: Path, common: Common) -> RunResult:
 
     claim_process()
     return train_run(recipe, out=out, quiet=common.json, command=typed_command.get())
-
-
-def _find_run(name: Path) -> Path:
-    """Return the folder of the run to resume; "last" is the newest run, unless there is a folder of that name."""
-    return newest_run() if str(name) == "last" and not name.exists() else name
 
 
 def _resume(folder: Path, common: Common, steps: int | None = None, epochs: float | None = None) -> int:
