@@ -37,7 +37,6 @@ class NetworkRecord:
     """The record of a network in a file: everything that prediction needs beside the network itself.
 
     Attributes:
-        path: the file.
         classes: the names of the classes, in the order of the logits.
         preprocessing: image_size and what `data.Normalisation.to_json` gives.
         result: the run's result as JSON values, without its timings.
@@ -54,7 +53,6 @@ class WeightsFile(NetworkRecord):
     """The content of a weights file: the record of its network, the spec and the tensors.
 
     Attributes:
-        spec: the network's spec.
         tensors: parameters and buffers by name.
     """
 

@@ -25,19 +25,13 @@ class ComparedRun:
 
     Attributes:
         name: the run's name, such as that of its folder.
-        data: the data set.
-        model: the network.
-        design: the design of its units.
-        status: how the run ended.
         error: the error of the newest weights that were evaluated.
         best_error: the lowest error of all evaluations.
-        seconds: the wall-clock time.
         split: the images that the run was judged on.
         images: the number of these images.
         classes: the number of their classes.
         fields: the fields of the recipe by name; a field that the record does not hold is absent.
         options: the options of the network that have another value than their default.
-        curve: the errors during training.
         page: the run's own page, if there is one.
     """
 

@@ -45,7 +45,6 @@ class Curve:
     """The training curves of one network.
 
     Attributes:
-        label: the network's name.
         runs: the points of each seed's run, in the order of the steps.
     """
 
@@ -74,7 +73,6 @@ class Plot:
     """A figure of one or several panels.
 
     Attributes:
-        title: the figure's title.
         panels: the curves of each panel by the panel's title.
         caption: the runs that the curves were measured on.
     """
@@ -88,9 +86,7 @@ class ErrorLine(NamedTuple):
     """The style of the line of one of a network's two errors.
 
     Attributes:
-        error: the error.
         label: the legend's name for the images that the error was measured on.
-        dashed: whether the line is dashed.
         width: the line's width in pixels.
         banded: whether a band spans the seeds, where there are several.
     """
@@ -114,7 +110,6 @@ class DrawnLine(NamedTuple):
     Attributes:
         line: how the error is drawn.
         name: the network and the error, for the legend.
-        colour: the network's colour.
         points: the errors of the seeds at each step, at least one.
         banded: whether a band spans the seeds.
     """

@@ -12,7 +12,6 @@ class RunSetting(NamedTuple):
 
     Attributes:
         name: the field, or an option of the network.
-        value: the run's value.
         named_value: the value in the named recipe; None if there is none.
     """
 

@@ -27,8 +27,6 @@ class RunsComparison:
     """Runs, and what a page shows of them.
 
     Attributes:
-        runs: the runs.
-        table: their table.
         swept: the field that the error is drawn against; None if the runs are no sweep.
         differs_too: the other fields with an effect that differ.
     """

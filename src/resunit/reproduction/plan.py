@@ -33,13 +33,10 @@ class Plan:
     """What `resunit reproduce` is asked for.
 
     Attributes:
-        name: the name of the table.
         table: the table with the rows that were chosen.
-        scale: the scale of the reproduction.
         seeds: the number of seeds of each row.
         data: the folder of images of the rows that name no data set.
         changes: fields of every recipe that differ from the scale's own.
-        out: the folder of results.
         records: a file whose records are shown in place of all others.
         signal_steps: the steps before the second measurement of the signal.
         pool: files of somebody else's records, which count beside one's own.

@@ -25,8 +25,6 @@ class RunAhead:
     """A run of the plan.
 
     Attributes:
-        row: the id of the row.
-        seed: the run's seed.
         state: "recorded" with its numbers, "begun" in the folder of results, or "missing".
         steps: the length of the run; 0 if only its data can tell.
         steps_done: the steps that need not be trained again, as its log tells.
@@ -46,9 +44,6 @@ class RemainingWork:
     """All runs of a plan.
 
     Attributes:
-        table: the name of the table.
-        title: the table's title.
-        scale: the scale of the reproduction.
         runs: the runs, all rows of the first seed first.
         jobs: the runs at a time.
     """

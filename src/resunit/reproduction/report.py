@@ -48,7 +48,6 @@ class Report:
     """A report that was written.
 
     Attributes:
-        path: its file.
         runs: the ordinary runs in it.
         tables: the tables of all runs and measurements in it, as a terminal shows them too.
     """

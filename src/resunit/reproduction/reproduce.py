@@ -139,7 +139,6 @@ class Reproduction:
     """A table, figure or the claims of the paper, with the records of its runs.
 
     Attributes:
-        plan: the request.
         records: the records of the table's runs.
         comparable: all records of the same settings, for the claims that they decide together.
         missing: the runs that have no record yet.

@@ -48,7 +48,6 @@ class UnitLayout:
     """The shapes of one unit, collected from the top to the bottom.
 
     Attributes:
-        shapes: the shapes so far.
         shortcut: the column of the layers of h.
         gate: the column of the layers of g; without a gate it stays empty.
         branch: the column of the layers of F, and of the layers before the split and after the addition.

@@ -34,7 +34,6 @@ class Section:
     """One statement with what shows it.
 
     Attributes:
-        statement: the statement.
         shown: what fresh and briefly trained networks show, if anything.
         outcomes: what recorded runs say about its claims.
     """
@@ -76,7 +75,6 @@ class Argument:
     Attributes:
         sections: the statements in the paper's order.
         model: the network that was measured and trained.
-        seed: the seed.
         steps: the steps of the brief training.
         images: the images that were measured on.
         machine: the processor and the versions that computed.

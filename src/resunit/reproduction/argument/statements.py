@@ -21,7 +21,6 @@ class Statement:
     Attributes:
         name: a short name, which stays.
         section: where the paper makes it.
-        sentence: the statement in our words.
         explanation: what a reader has to know before the numbers, in sentences.
         formula: the formula that says the same, if one does.
         measures: the attributes of `propagation.Junction` that show it.

@@ -54,9 +54,7 @@ class Claim:
 
     Attributes:
         id: a short name, which stays.
-        sentence: the claim as a sentence.
         section: where the paper says it.
-        contrasts: the contrasts that have to hold.
         table: the name of the table whose runs decide the claim.
         stuck: networks that must end at chance, or diverge, in every seed as well.
         learns: networks that must do better than chance in every seed as well.
@@ -64,7 +62,6 @@ class Claim:
         reported: contrasts that are shown and do not decide.
         apart: whether the networks of each model have a setting of their own.
         needs_the_end: whether only a training as long as the paper's can decide the claim.
-        data: the data set.
     """
 
     id: str

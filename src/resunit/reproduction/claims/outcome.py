@@ -25,12 +25,10 @@ class ContrastOutcome:
     """What the runs say about one contrast.
 
     Attributes:
-        contrast: the contrast.
         estimate: the contrast's sum; None if there is no number to compare.
         remark: what qualifies the estimate, or why there is none.
         margin: the margin that the sum is compared with; None if the comparison has none or the scale lacks it.
         known: whether the contrast holds, where that is known without an estimate.
-        unit: the unit of the estimate.
         p: the p-value, corrected over all contrasts that could be tested.
     """
 
@@ -90,8 +88,6 @@ class ClaimOutcome:
     """What the runs say about a claim.
 
     Attributes:
-        claim: the claim.
-        verdict: held, not held or undecided.
         compared: the outcomes of the claim's contrasts.
         reported: the outcomes of contrasts that are shown and do not decide.
         seeds: the number of seeds of the network that has the fewest.

@@ -26,12 +26,8 @@ class Experiment:
 
     Attributes:
         table: the name of the table that the run is made for.
-        row: the id of the row.
-        scale: the scale of the reproduction.
         recipe: what `Recipe.to_json` returns.
         identity: `identity_of` the recipe and its data.
-        numerics: the version of our numerics.
-        format: the format of experiment.json.
     """
 
     FORMAT: ClassVar[int] = 2

@@ -62,11 +62,9 @@ class MeasuredNetworks:
     """All networks of the page.
 
     Attributes:
-        images: the number of images in the batch.
         seed: determines weights, images and the random change.
         torch: the version of torch that measured.
         placements: the layers of a branch of two convolutions and those after the addition, by placement.
-        networks: the networks.
     """
 
     images: int

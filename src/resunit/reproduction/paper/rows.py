@@ -19,7 +19,6 @@ class Row:
         label: the row's name in the table.
         network: the network; None for another paper's method, whose error is quoted and which is not run.
         published: the paper's test error in percent (top-1 on ImageNet), "fail", or None without a number.
-        remark: a note on the row.
         data: the data set; None for a folder of images that the user names.
         recipe: which of the two recipes in scales.py the row has.
         published_top5: the paper's top-5 error in percent, on ImageNet.

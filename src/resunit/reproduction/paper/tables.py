@@ -21,7 +21,6 @@ class Panel:
     """One pair of axes of a figure.
 
     Attributes:
-        title: the panel's title.
         rows: the ids of the rows whose curves are drawn.
     """
 
@@ -34,8 +33,6 @@ class Table:
     """Rows that stand beside each other.
 
     Attributes:
-        title: the table's title.
-        rows: the rows.
         panels: the panels of a figure; a table has none.
     """
 
