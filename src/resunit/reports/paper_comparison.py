@@ -171,13 +171,7 @@ def comparison_for_terminal(comparison: PaperComparison) -> RichTable:
 
 
 def verdicts_for_terminal(title: str, kind: str, verdicts: Sequence[VerdictRow]) -> RichTable:
-    """Return a table that rich prints, without the runs: the comparison above it names them.
-
-    Args:
-        title: the title of the table.
-        kind: what the verdicts are on, as a heading.
-        verdicts: the rows.
-    """
+    """Return a table that rich prints, without the runs, which the comparison above it names; `kind` is a heading."""
     from rich.table import Table as RichTable
 
     table = RichTable(title=title, title_justify="left", box=None, pad_edge=False)

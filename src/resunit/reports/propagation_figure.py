@@ -49,10 +49,7 @@ HEIGHT_OF_A_MEASURE_IN_PIXELS = 230
 def draw_propagation(lines: Sequence[PropagationLine]) -> Figure | None:
     """Return a heat map of each measure by junction and step; None if nothing was measured.
 
-    A measure that the network does not have is left out.
-
-    Args:
-        lines: the measurements of one run, in the order of the steps.
+    A measure that the network does not have is left out. The lines are those of one run, in the order of the steps.
     """
     from plotly.subplots import make_subplots
 

@@ -15,12 +15,7 @@ COLUMNS_BEFORE_FIELDS = 4
 
 
 def make_run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> SortableTable:
-    """Return the table of `runs`, the lowest error first.
-
-    Args:
-        runs: the runs, at least one.
-        page: the page that shows the table; without it, no cell is a link.
-    """
+    """Return the table of at least one run, the lowest error first; its cells are links only on a `page`."""
     differing = find_differing_fields(runs)
     splits_differ = len({run.split for run in runs}) > 1
     error = "error" if splits_differ else f"{runs[0].split} error"

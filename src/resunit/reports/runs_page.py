@@ -81,11 +81,7 @@ def render_runs_page(
 
 
 def draw_spread(spread: Mapping[str, Sequence[float]]) -> Figure:
-    """Return a figure with a line for each network and a dot for each seed; the lowest median is on top.
-
-    Args:
-        spread: the test errors in percent of each seed, by network and setting.
-    """
+    """Return a figure with a line for each network and setting and a dot for each seed; the lowest median is on top."""
     from plotly.graph_objects import Figure
 
     order = sorted(spread, key=lambda name: median_high(spread[name]), reverse=True)
