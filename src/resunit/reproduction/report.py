@@ -1,9 +1,10 @@
 """`resunit report` of many runs: a page, or Markdown with pictures for docs."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from resunit.errors import RunError, UsageError
 from resunit.io.atomic import write_atomically
@@ -78,12 +79,10 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
     _check_found(found, paths, against)
     compared = compare_runs(found.runs, out, against, found.unfinished) if found.runs else None
     measured = make_measurement_table(found.measurements) if found.measurements else None
-    recorded = (
-        make_run_table(with_all_options(list(map(compare_experiment, found.experiments))))
-        if found.experiments
-        else None
-    )
     of_tables = found.experiments
+    recorded = (
+        make_run_table(with_all_options(list(map(compare_experiment, of_tables)))) if of_tables else None
+    )
     tables = {name: with_own_rows(name, table, of_tables) for name, table in TABLES.items()}
     later = [each for each in judge_later(of_tables) if each.outcome.settings]
     of_runs = {name: table for name, table in tables.items() if has_any(table, of_tables)}
@@ -203,21 +202,17 @@ def _costs(records: Sequence[ExperimentRecord]) -> list[Cost]:
     for record in records:
         if record.wall_seconds:
             groups[_name_of(record), record.machine or ""].append(record)
-    return [
-        Cost(
-            label=label,
-            runs=len(found),
-            petaflop=sum(record.train_flops or 0 for record in found) / len(found) / 1e15,
-            images_per_second=_mean(found, lambda record: record.images_per_second),
-            hours=sum(record.wall_seconds or 0 for record in found) / 3600,
-            machine=machine,
+    costs = []
+    for (label, machine), found in groups.items():
+        speeds = [record.images_per_second for record in found if record.images_per_second]
+        costs.append(
+            Cost(
+                label=label,
+                runs=len(found),
+                petaflop=sum(record.train_flops or 0 for record in found) / len(found) / 1e15,
+                images_per_second=fmean(speeds) if speeds else None,
+                hours=sum(record.wall_seconds or 0 for record in found) / 3600,
+                machine=machine,
+            )
         )
-        for (label, machine), found in groups.items()
-    ]
-
-
-def _mean(
-    records: Sequence[ExperimentRecord], number: Callable[[ExperimentRecord], float | None]
-) -> float | None:
-    values = [value for record in records if (value := number(record))]
-    return sum(values) / len(values) if values else None
+    return costs

@@ -5,7 +5,6 @@ from statistics import fmean, median
 
 from resunit.io.format import format_share, to_two_digits
 from resunit.propagation import Propagation
-from resunit.reproduction.argument.brief_training import BriefTraining
 from resunit.reproduction.argument.networks import Networks, known_of, values_of
 from resunit.reproduction.argument.shown import Chart, Line, NumberTable, Show, Shown, by_unit
 
@@ -16,8 +15,9 @@ def relu_harms_little_with_fewer_layers(networks: Networks) -> Shown:
     """Return the training loss of the brief trainings, which shows the beginning alone."""
     trained = {design: networks.trained(design) for design in WORDS}
     steps = trained["original"].steps[-1]
+    last = max(1, steps // 10)
     seen = [
-        f"{WORDS[design]} {to_two_digits(fmean(_last_losses(training)))}"
+        f"{WORDS[design]} {to_two_digits(fmean(training.losses[-last:]))}"
         for design, training in trained.items()
     ]
     return Shown(
@@ -120,10 +120,6 @@ def preactivation_normalises_what_weights_get(networks: Networks) -> Shown:
         (by_unit("Input of each branch's first weight layer, root mean square", lines),),
         NumberTable(("design", "when", "root mean square", "spread over channels"), tuple(rows)),
     )
-
-
-def _last_losses(training: BriefTraining) -> tuple[float, ...]:
-    return training.losses[-max(1, len(training.losses) // 10) :]
 
 
 SHOWN: Mapping[str, Show] = {

@@ -15,13 +15,7 @@ from resunit.reproduction.argument.statements import STATEMENTS, TEXT, Statement
 
 
 def write_markdown(argument: Argument, path: Path, command: str) -> None:
-    """Write the Markdown, and the pictures into a folder that is named like it. Raises WriteError.
-
-    Args:
-        argument: what was measured.
-        path: the file; its folder must exist.
-        command: the command that makes the page.
-    """
+    """Write the Markdown, and the pictures into a folder that is named like it. Raises WriteError."""
     folder = path.with_suffix("")
     make_folder(folder)
     draw_designs(folder / "units.svg")

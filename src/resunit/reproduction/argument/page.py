@@ -23,13 +23,7 @@ TITLE = "The argument of identity mappings, statement by statement"
 
 
 def write_page(argument: Argument, path: Path, command: str) -> None:
-    """Write the page, one file that needs no internet connection. Raises WriteError.
-
-    Args:
-        argument: what was measured.
-        path: the file; its folder must exist.
-        command: the command that makes the page.
-    """
+    """Write the page, which names the `command` that makes it: one file, in a folder that exists. Raises WriteError."""
     figures: dict[str, Figure] = {}
     for section in argument.sections:
         for number, chart in enumerate(section.shown.charts if section.shown else ()):

@@ -51,14 +51,8 @@ def other_shortcuts_multiply_derivatives(networks: Networks) -> Shown:
         second = stages[design][1]
         measured[design] = second.shortcut_gain or 0.0, second.direct_gain or 0.0
         fitted = known_of(stages[design][1:], "lambda_r2")
-        rows.append(
-            (
-                design,
-                what,
-                *map(to_two_digits, measured[design]),
-                to_two_digits(fmean(fitted)) if fitted else "",
-            )
-        )
+        fit = to_two_digits(fmean(fitted)) if fitted else ""
+        rows.append((design, what, *map(to_two_digits, measured[design]), fit))
     alone, with_f = measured["conv-shortcut"]
     gated, gated_with_f = measured["shortcut-only-gating"]
     return Shown(
