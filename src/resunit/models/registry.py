@@ -254,9 +254,7 @@ def check_network(
 def stored_weights(weights: str | Path, name: str | None = None) -> Path:
     """Return the weights file that `weights` names: a file, a run's folder, a folder for the hub, or "imagenet".
 
-    Args:
-        weights: what `create_model` takes.
-        name: the network that the weights should be of, if one was named.
+    `name` is the network that the weights should be of, if one was named.
 
     Raises:
         UsageError: there are no published weights of the network `name`.
