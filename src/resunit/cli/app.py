@@ -54,12 +54,7 @@ typed_command: ContextVar[str | None] = ContextVar("typed_command", default=None
 
 
 def tell(text: str, file: TextIO | None = None) -> None:
-    """Print one line, in which what a terminal cannot show is written out: a name may hold any character.
-
-    Args:
-        text: the line.
-        file: where to print; by default stdout.
-    """
+    """Print one line, in which what a terminal cannot show is written out: a name may hold any character."""
     print(escape_text(text), file=file)
 
 

@@ -151,14 +151,7 @@ def _resume(folder: Path, common: Common, steps: int | None = None, epochs: floa
 
 
 def tell_result(result: RunResult, folder: Path, common: Common, data: str | None = None) -> int:
-    """Print how a run ended, on rank 0 alone, and return the exit code for it.
-
-    Args:
-        result: the run's result.
-        folder: the run's folder.
-        common: the options of every command.
-        data: the data set as it was typed; by default as the result records it.
-    """
+    """Print how a run ended, on rank 0 alone, and return the exit code; `data` is the data set as it was typed."""
     if not read_launch().is_main:
         return EXIT_CODES[result.status]
     if common.json:

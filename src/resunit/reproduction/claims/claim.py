@@ -114,14 +114,7 @@ def larger_difference(
     description: str,
     quantity: Quantity = TEST_ERROR,
 ) -> Contrast:
-    """Return the contrast that `quantity` differs more in a pair of networks than in another pair.
-
-    Args:
-        pair: two networks; their difference is the first minus the second.
-        other: the other two.
-        description: the contrast in words.
-        quantity: what is compared.
-    """
+    """Return the contrast that `quantity` differs more, first minus second, in a pair of networks than in another."""
     terms = (
         WeightedMean(1, pair[0], quantity),
         WeightedMean(-1, pair[1], quantity),
