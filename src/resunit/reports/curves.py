@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
 from resunit.io.figure_bytes import encode_figure
-from resunit.io.style import BLUE, FONT, GREEN, PURPLE, RED
+from resunit.io.style import BLUE, GREEN, PURPLE, RED, lay_out
 from resunit.runs.read import is_finite
 from resunit.runs.schema import CurvePoint
 
@@ -151,14 +151,8 @@ def draw_interactive_curves(panels: Panels) -> Figure:
     figure.update_annotations(font_size=13)
     figure.update_xaxes(title_text="step", row=rows)
     figure.update_yaxes(title_text="error (%)", col=1)
-    figure.update_layout(
-        template="none",
-        font_family=FONT,
-        height=330 * rows + 90,
-        hovermode="x unified",
-        legend={"orientation": "h", "y": -0.2 / rows, "yanchor": "top"},
-        margin={"l": 48, "r": 8, "t": 32, "b": 44},
-    )
+    legend = {"orientation": "h", "y": -0.2 / rows, "yanchor": "top"}
+    lay_out(figure, left=48, top=32, height=330 * rows + 90, hovermode="x unified", legend=legend)
     return figure
 
 

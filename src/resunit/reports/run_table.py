@@ -19,9 +19,9 @@ def make_run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> Sor
     differing = find_differing_fields(runs)
     splits_differ = len({run.split for run in runs}) > 1
     error = "error" if splits_differ else f"{runs[0].split} error"
+    fields = ("recipe" if name == "name" else name.replace("_", " ") for name in differing)
     headings = (
-        "run", "data", "model", "design", *(_heading_of(name) for name in differing),
-        error, *(["judged on"] if splits_differ else []), "best", "time", "status",
+        "run", "data", "model", "design", *fields, error, *(["judged on"] if splits_differ else []), "best", "time", "status",
     )  # fmt: skip
     in_order = sorted(runs, key=lambda run: (not is_finite(run.error), run.error or 0.0))
     rows = [
@@ -46,10 +46,6 @@ def make_run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> Sor
         sorted_by=headings.index(error),
         optional=range(COLUMNS_BEFORE_FIELDS, COLUMNS_BEFORE_FIELDS + len(differing)),
     )
-
-
-def _heading_of(name: str) -> str:
-    return "recipe" if name == "name" else name.replace("_", " ")
 
 
 def _field_cell(run: ComparedRun, name: str) -> Cell:
