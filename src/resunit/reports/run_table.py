@@ -20,9 +20,8 @@ def make_run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> Sor
     splits_differ = len({run.split for run in runs}) > 1
     error = "error" if splits_differ else f"{runs[0].split} error"
     fields = ("recipe" if name == "name" else name.replace("_", " ") for name in differing)
-    headings = (
-        "run", "data", "model", "design", *fields, error, *(["judged on"] if splits_differ else []), "best", "time", "status",
-    )  # fmt: skip
+    judged_on = ["judged on"] if splits_differ else []
+    headings = ("run", "data", "model", "design", *fields, error, *judged_on, "best", "time", "status")
     in_order = sorted(runs, key=lambda run: (not is_finite(run.error), run.error or 0.0))
     rows = [
         (

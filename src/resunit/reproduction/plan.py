@@ -77,14 +77,10 @@ class Plan:
             FileFormatError: a file is missing or damaged.
             UsageError: somebody else's records are of other settings.
         """
-        return select_newest_of_each_run([*self.pooled, *self._own_evidence()])
-
-    def _own_evidence(self) -> list[ExperimentRecord]:
-        if self.records is None:
-            return read_evidence(self.out, self.scale)
-        if not self.records.exists():
+        if self.records is not None and not self.records.exists():
             raise FileFormatError(f"{self.records}: no such file; --records takes a file of JSON lines")
-        return read_records(self.records)
+        own = read_evidence(self.out, self.scale) if self.records is None else read_records(self.records)
+        return select_newest_of_each_run([*self.pooled, *own])
 
     def runs(self) -> list[PlannedRun]:
         """Return the runs that this machine would train, with a stand-in for a folder that was not named."""

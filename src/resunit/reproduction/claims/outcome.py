@@ -80,7 +80,9 @@ class ContrastOutcome:
         sign = "" if self.contrast.comparison == "below the margin" else "±"
         margin = "" if self.margin is None else f", margin {sign}{self.margin:.3g} {self.unit}"
         corrected = "" if self.p is None else f", corrected p {self.p:.2g}"
-        return f"{description} {describe_estimate(self.estimate)} {self.unit}{self.remark}{margin}{corrected}"
+        value, low, high = self.estimate.value, self.estimate.low, self.estimate.high
+        numbers = f"{value:+.3g} [{low:+.3g}, {high:+.3g}]"
+        return f"{description} {numbers} {self.unit}{self.remark}{margin}{corrected}"
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,3 @@ class ClaimOutcome:
             "numbers": self.numbers,
             "runs": self.runs,
         }
-
-
-def describe_estimate(estimate: Estimate) -> str:
-    """Return an estimate with its interval: "+1.5 [+0.5, +2.5]"."""
-    return f"{estimate.value:+.3g} [{estimate.low:+.3g}, {estimate.high:+.3g}]"
