@@ -59,7 +59,7 @@ def test_a_stage_is_the_sum_of_its_terms() -> None:
 
 
 def test_what_is_not_finite_is_null_in_json() -> None:
-    shown = Shown((), (by_unit("a chart", (Line("a line", (1.0, math.inf, None)),)),))
+    shown = Shown((), (by_unit("a chart", Line("a line", (1.0, math.inf, None))),))
     assert shown.to_json()["charts"][0]["lines"][0]["heights"] == [1.0, None, None]
 
 

@@ -51,11 +51,9 @@ def truncation_needs_a_very_negative_branch(networks: Networks) -> Shown:
         (
             by_unit(
                 "Share of values, and of energy, that f = ReLU takes away",
-                (
-                    Line("F(x) < 0", values_of(junctions, "branch_negative_share"), dashed=True),
-                    Line("y < 0", values_of(junctions, "negative_share")),
-                    Line("energy that is cut", values_of(junctions, "energy_cut")),
-                ),
+                Line("F(x) < 0", values_of(junctions, "branch_negative_share"), dashed=True),
+                Line("y < 0", values_of(junctions, "negative_share")),
+                Line("energy that is cut", values_of(junctions, "energy_cut")),
             ),
         ),
     )
@@ -79,14 +77,12 @@ def truncation_becomes_rarer(networks: Networks) -> Shown:
         (
             by_unit(
                 "P(y < 0) by unit",
-                (
-                    Line("before training", values_of(training.signals[0].junctions, "negative_share")),
+                Line("before training", values_of(training.signals[0].junctions, "negative_share")),
                     Line(
                         f"after {training.steps[1]} steps", values_of(early.junctions, "negative_share"),
                         dashed=True,
                     ),
                     Line(f"after {training.steps[-1]} steps", values_of(late.junctions, "negative_share")),
-                ),
             ),
         ),
     )  # fmt: skip
@@ -108,16 +104,12 @@ def preactivation_normalises_what_weights_get(networks: Networks) -> Shown:
                 Line(f"{words}, {when}", values_of(signal.junctions, "weight_input_rms"), when != "fresh")
             )
             rows.append(
-                (
-                    words,
-                    when,
-                    *(f"{to_two_digits(min(v))} to {to_two_digits(max(v))}" for v in (rms, spread)),
-                )
+                (words, when, *(f"{to_two_digits(min(v))} to {to_two_digits(max(v))}" for v in (rms, spread)))
             )
             seen.append(f"{words}, {when}: {to_two_digits(min(rms))} to {to_two_digits(max(rms))}")
     return Shown(
         (f"The root mean square of what the first weight layers take: {'; '.join(seen)}.",),
-        (by_unit("Input of each branch's first weight layer, root mean square", lines),),
+        (by_unit("Input of each branch's first weight layer, root mean square", *lines),),
         NumberTable(("design", "when", "root mean square", "spread over channels"), tuple(rows)),
     )
 

@@ -1,6 +1,6 @@
 """What shows a statement: sentences with numbers, charts and a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -74,7 +74,7 @@ Show: TypeAlias = Callable[[Networks], Shown]
 """A function that measures what shows a statement."""
 
 
-def by_unit(title: str, lines: Sequence[Line], *, logarithmic: bool = False) -> Chart:
+def by_unit(title: str, *lines: Line, logarithmic: bool = False) -> Chart:
     """Return a chart whose lines have a height for each unit, counted from 1."""
     places = max((len(line.heights) for line in lines), default=0)
-    return Chart(title, tuple(range(1, places + 1)), "unit", tuple(lines), logarithmic)
+    return Chart(title, tuple(range(1, places + 1)), "unit", lines, logarithmic)
