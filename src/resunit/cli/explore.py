@@ -11,10 +11,7 @@ from resunit.errors import UsageError
     help_epilogue="Examples:\n  resunit explore\n  resunit explore --language ko --out explore-ko.html"
 )
 def explore(
-    *,
-    out: Path = Path("explore.html"),
-    language: Literal["en", "ko"] = "en",
-    common: Common = COMMON,
+    *, out: Path = Path("explore.html"), language: Literal["en", "ko"] = "en", common: Common = COMMON
 ) -> int:
     """Write a page with sliders on which the paper's argument can be played with.
 

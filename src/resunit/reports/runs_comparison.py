@@ -47,10 +47,7 @@ class RunsComparison:
 
 
 def compare_runs(
-    runs: Sequence[ComparedRun],
-    page: Path,
-    against: str | None = None,
-    unfinished: Sequence[Path] = (),
+    runs: Sequence[ComparedRun], page: Path, against: str | None = None, unfinished: Sequence[Path] = ()
 ) -> RunsComparison:
     """Return the comparison of `runs`, at least one.
 

@@ -63,9 +63,7 @@ def stands_in(record: ExperimentRecord, row: Row) -> bool:
 def take_large_crop(record: ExperimentRecord) -> ExperimentRecord:
     """Return the record with the errors of the large test crop in place of the other's."""
     return replace(
-        record,
-        test_error=record.test_error_large_crop,
-        test_top5_error=record.test_top5_error_large_crop,
+        record, test_error=record.test_error_large_crop, test_top5_error=record.test_top5_error_large_crop
     )
 
 

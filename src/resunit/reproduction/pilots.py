@@ -127,9 +127,7 @@ def _examine(setting: Setting, records: Iterable[ExperimentRecord]) -> Pilots:
 
 
 def _examine_network(
-    chosen: NetworkChoice,
-    runs: Mapping[NetworkKey, list[ExperimentRecord]],
-    deviation: float | None,
+    chosen: NetworkChoice, runs: Mapping[NetworkKey, list[ExperimentRecord]], deviation: float | None
 ) -> PilotOfNetwork:
     difference = _difference(chosen, runs)
     is_stuck = all(map(is_at_chance, runs[chosen.key]))

@@ -86,11 +86,7 @@ class Plan:
         """Return the runs that this machine would train, with a stand-in for a folder that was not named."""
         return list(
             plan_runs(
-                self.table,
-                scale=self.scale,
-                seeds=self.seeds,
-                data=self.data or FOLDER,
-                changes=self.changes,
+                self.table, scale=self.scale, seeds=self.seeds, data=self.data or FOLDER, changes=self.changes
             )
         )
 
@@ -169,10 +165,9 @@ def make_own_row(table: Table, design: str) -> Row:
     """Return a row for the user's MODULE:CLASS, on the network and the data that the table is about."""
     add_design(design)
     first = next(row for row in table.rows if row.network is not None)
-    assert first.network is not None
     name = design.partition(":")[2]
     return replace(
-        first, id=name, label=name, network=network(first.network.model, design), published=None,
+        first, id=name, label=name, network=network(first.own_network.model, design), published=None,
         published_top5=None, remark=OWN,
     )  # fmt: skip
 

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from resunit.reproduction.claims.claim import Claim, higher
 from resunit.reproduction.claims.judging import judge_claims
 from resunit.reproduction.claims.outcome import ClaimOutcome, ClaimVerdict
-from resunit.reproduction.paper.networks import NetworkChoice
 from resunit.reproduction.paper.rows import LATER_DESIGNS, LATER_REFERENCES, Row
 from resunit.runs.schema import ExperimentRecord
 
@@ -74,11 +73,6 @@ def _has_the_lower_error(design: Row, reference: Row) -> Claim:
         f"{design.id}-beside-{reference.id}",
         f"{design.label} beside {reference.label}",
         design.remark,
-        (higher(_network(reference), _network(design)),),
+        (higher(reference.own_network, design.own_network),),
         "later",
     )
-
-
-def _network(row: Row) -> NetworkChoice:
-    assert row.network is not None
-    return row.network

@@ -37,6 +37,12 @@ class Row:
     crop: Literal["shift", "scale", "scale-aspect"] = "shift"
     large_crop: bool = False
 
+    @property
+    def own_network(self) -> NetworkChoice:
+        """The network of a row that is run."""
+        assert self.network is not None
+        return self.network
+
 
 PLACEMENTS = {
     "original": "original (a)",
