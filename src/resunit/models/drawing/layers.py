@@ -131,8 +131,16 @@ TEXTS: dict[type[nn.Module], tuple[BoxKind, Callable[[Any], str]]] = {
     LearnedScale: ("other", lambda scale: "× a, learned" if scale.scale.numel() == 1 else "× a, by channel"),
     DropoutShortcut: ("other", lambda h: f"dropout {h.probability:g}{', inverted' if h.inverted else ''}"),
 }
+
+
+def _draw_as_one_box(
+    kind: BoxKind, text: Callable[[Any], str]
+) -> Callable[[nn.Module], tuple[DrawnLayer, ...]]:
+    return lambda module: (DrawnLayer(text(module), kind),)
+
+
 for _class, (_kind, _text) in TEXTS.items():
-    describe_layers.register(_class, lambda module, kind=_kind, text=_text: (DrawnLayer(text(module), kind),))
+    describe_layers.register(_class, _draw_as_one_box(_kind, _text))
 
 
 def steps_of(module: nn.Module) -> tuple[str, ...]:
