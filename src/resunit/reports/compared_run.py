@@ -95,11 +95,8 @@ def find_differing_fields(runs: Sequence[ComparedRun]) -> list[str]:
 def find_swept_field(runs: Sequence[ComparedRun], named: str | None = None) -> str | None:
     """Return the field that a sweep varies; None if the runs are no sweep.
 
-    Runs are a sweep if one field with an effect differs, and its values are numbers. Seeds may differ too.
-
-    Args:
-        runs: the runs.
-        named: the field that the user names, spelled as in recipe.json or as an option; other fields may differ too.
+    Runs are a sweep if one field with an effect differs, and its values are numbers. Seeds may differ too. Beside a
+    field that the user has `named`, spelled as in recipe.json or as an option, any other may differ.
 
     Raises:
         UsageError: no run has the named field, or all runs have one value of it.

@@ -157,11 +157,7 @@ def draw_interactive_curves(panels: Panels) -> Figure:
 
 
 def draw_curves(plot: Plot, path: Path) -> Path:
-    """Draw all panels for a paper and return `path`.
-
-    Args:
-        plot: what to draw.
-        path: the picture's file, whose suffix is .png, .pdf or .svg. Equal plots give equal bytes.
+    """Draw all panels for a paper into a .png, .pdf or .svg, and return `path`. Equal plots give equal bytes.
 
     Raises:
         UsageError: the suffix is another one.

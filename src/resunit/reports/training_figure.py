@@ -17,11 +17,8 @@ def draw_training(log: Sequence[LogLine], split: SplitName) -> Figure:
     """Return error, loss and learning rate against the epoch, below each other.
 
     Errors and losses on training images are dashed; the paper draws only the training loss dashed. The legend names
-    each kind of line once; a click on a name hides its lines.
-
-    Args:
-        log: the evaluations of a run, at least one.
-        split: the images of the evaluations during training.
+    each kind of line once; a click on a name hides its lines. The log has at least one evaluation, on the images of
+    `split`.
     """
     from plotly.subplots import make_subplots
 

@@ -208,11 +208,7 @@ def _last_written(run: Path) -> float:
 
 
 def create_run_folder(path: Path, recipe: Mapping[str, Any]) -> RunFolder:
-    """Make a new run's folder with its recipe.json.
-
-    Args:
-        path: a folder that does not exist yet or is empty.
-        recipe: the JSON object of the resolved recipe.
+    """Make a new run's folder, which does not exist yet or is empty, with its recipe.json.
 
     Raises:
         RunError: the folder is in use or cannot be written.

@@ -152,16 +152,9 @@ def fb_half_batch(scale: str) -> Recipe:
 
 
 def recipe_for(row: Row, scale: str, seed: int, data: str | None, changes: Mapping[str, Any]) -> Recipe:
-    """Return the recipe that trains `row` at `scale`.
+    """Return the recipe that trains `row` at `scale`; `data` and `changes` are those of `plan_runs`.
 
     All designs of a network get the precision that its original units need, so that rows can be compared.
-
-    Args:
-        row: a row with a network.
-        scale: a key of `SCALES`.
-        seed: the seed.
-        data: the folder of images of rows that name no data set.
-        changes: fields that differ from the scale's recipe.
 
     Raises:
         UsageError: the scale is unknown, a change does not fit or is the row's to make, or `data` is missing.

@@ -37,15 +37,7 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
 
 
 def write_page(path: Path, language: Language = "en") -> None:
-    """Write the page, one file that needs no internet connection.
-
-    Args:
-        path: the file; its folder is made if it does not exist.
-        language: the language that the page opens in; it can be switched on the page.
-
-    Raises:
-        WriteError: the file cannot be written.
-    """
+    """Write the page, one file that needs no internet connection; it opens in `language`. Raises WriteError."""
     make_folder(path.parent)
     write_atomically(path, render(language).encode())
 

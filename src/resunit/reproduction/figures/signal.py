@@ -78,13 +78,8 @@ def compare_signals(
 ) -> SignalComparison:
     """Return the signal in the designs of `table`; of each design, the run with the lowest seed.
 
-    Runs are compared only if their whole setting is equal, the recipe's hash included.
-
-    Args:
-        table: a row for each design.
-        records: records of runs; those without measurements of the signal are left out.
-        steps: the steps before the second measurement.
-        origin: where the records are from, for messages.
+    Runs are compared only if their whole setting is equal, the recipe's hash included. Records without measurements of
+    the signal are left out. `steps` is the step of the second measurement; messages name the `origin` of the records.
 
     Raises:
         UsageError: no design has a run, no setting has a run of every design that has any, or no run

@@ -24,15 +24,8 @@ CIFAR_PIXELS = 32
 class Board:
     """Shows the runs of a table on standard error; a context.
 
-    Args:
-        table: the table.
-        experiments: all runs of the table.
-        finished: the records of the runs that had ended before.
-        out: the folder of results, which holds the runs' folders.
-        quiet: whether to show nothing.
-        seconds: the seconds that each run that has not ended takes on this machine, by identity. Without them,
-            the time left is counted by arithmetic, and is known once some of it is done.
-        jobs: the runs at a time.
+    The records of the runs that had ended before are `finished`. `seconds` has, by identity, what each other run
+    takes on this machine; without them, the time left is counted by arithmetic, and is known once some of it is done.
     """
 
     def __init__(
