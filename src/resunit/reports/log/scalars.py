@@ -28,7 +28,7 @@ def count_kept(written: Sequence[LogLine], lines: Sequence[LogLine]) -> int:
 
 
 def time_of(line: LogLine, started: str | None) -> float | None:
-    """Return when a line of a run that `started` then, in ISO 8601, was written, in seconds since 1970 if recorded."""
+    """Return when a line was written, in seconds since 1970; None if it or the start, in ISO 8601, is not known."""
     if started is None or line.seconds is None:
         return None
     return datetime.fromisoformat(started).timestamp() + line.seconds

@@ -98,9 +98,9 @@ def higher(above: NetworkChoice, below: NetworkChoice, quantity: Quantity = TEST
     return _difference(above, below, quantity, "above zero")
 
 
-def similar(one: NetworkChoice, other: NetworkChoice, quantity: Quantity = TEST_ERROR) -> Contrast:
-    """Return the contrast that `quantity` differs by less than the margin between two networks."""
-    return _difference(one, other, quantity, "within the margin")
+def similar(one: NetworkChoice, other: NetworkChoice) -> Contrast:
+    """Return the contrast that the test error differs by less than the margin between two networks."""
+    return _difference(one, other, TEST_ERROR, "within the margin")
 
 
 def no_worse(one: NetworkChoice, other: NetworkChoice, quantity: Quantity = TEST_ERROR) -> Contrast:
