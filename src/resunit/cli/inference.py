@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -117,7 +117,8 @@ def predict(
         if csv is not None:
             takers.append(outputs.enter_context(written_table(csv, min(top, len(classifier.classes)))))
         if common.json:
-            takers.append(outputs.enter_context(_printed_json()))
+            tell_entry = outputs.enter_context(telling_json_list())
+            takers.append(lambda image: tell_entry(_answers_to_json(image)))
         elif not writes_files:
             takers.append(_print_answers)
         total = sum(1 for _ in named_images(images)) if shows_progress else 0
@@ -143,13 +144,6 @@ def _print_answers(image: ExplainedImage) -> None:
     tell(f"{image.path}: {', '.join(f'{name} {100 * p:.1f} %' for name, p in image.answers)}")
 
 
-@contextmanager
-def _printed_json() -> Iterator[Callable[[ExplainedImage], None]]:
-    """Give a function that prints the answers for one image as an entry of one JSON list."""
-    with telling_json_list() as tell_entry:
-
-        def take(image: ExplainedImage) -> None:
-            classes = [{"class": name, "probability": probability} for name, probability in image.answers]
-            tell_entry({"image": str(image.path), "classes": classes})
-
-        yield take
+def _answers_to_json(image: ExplainedImage) -> dict[str, Any]:
+    classes = [{"class": name, "probability": probability} for name, probability in image.answers]
+    return {"image": str(image.path), "classes": classes}

@@ -104,20 +104,11 @@ def make_plan(
     records: Path | None,
     pool: Sequence[Path] = (),
 ) -> Plan:
-    """Return what is asked for, with every default filled in.
+    """Return what is asked for, with every default filled in; most arguments are fields of the `Plan`.
 
-    Args:
-        name: a key of `TABLES`.
-        scale: a key of `SCALES`.
-        seeds: the number of seeds; None means what the scale needs (`seeds_of_scale`), and one for the signal.
-        only: a shell pattern of the ids of the rows.
-        data: the folder of images of the rows that name no data set; for the signal any data set.
-        changes: fields of every recipe that differ from the scale's own. For the signal, `steps` is the step
-            of the second measurement.
-        add: designs of the user's own, MODULE:CLASS, each one more row.
-        out: the folder of results.
-        records: a file whose records are shown in place of all others.
-        pool: files of somebody else's records.
+    Without `seeds`, each row has as many as its scale needs (`seeds_of_scale`), and one for the signal. `only` is a
+    shell pattern of the ids of the rows, and `add` names designs of the user's own, MODULE:CLASS, each one more row.
+    For the signal, `data` may be any data set, and `steps` among the changes is the step of the second measurement.
 
     Raises:
         UsageError: a name does not exist, or a value does not fit.
