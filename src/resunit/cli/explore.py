@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from resunit.cli.app import COMMON, Common, answer, app
-from resunit.errors import UsageError
+from resunit.cli.app import COMMON, Common, answer, app, page_path
 
 
 @app.command(
@@ -25,13 +24,8 @@ def explore(
     language
         The language that the page opens in, English or Korean; both are in it.
     """
-    from resunit.io.places import user_path
     from resunit.reproduction.explorable.page import write_page
 
-    path = user_path(out)
-    if path.suffix != ".html":
-        raise UsageError(f"--out {out}: the page ends in .html")
-    if path.is_dir():
-        raise UsageError(f"--out {out} is a folder; name a file in it")
+    path = page_path(out, ".html")
     write_page(path, language)
     return answer(common, {"page": str(path), "language": language}, str(path))
