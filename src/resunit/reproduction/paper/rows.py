@@ -116,6 +116,8 @@ DEPTHS = (
     *_pair("1001", 27.82, 22.71, "cifar100"),
 )
 
+OF_DEPTHS = {row.id: row for row in DEPTHS}
+
 OTHERS = {  # CIFAR-10, CIFAR-100
     "NIN": (8.81, 35.68),
     "DSN": (8.22, 34.57),
@@ -138,13 +140,14 @@ STATE_OF_THE_ART = (
     *_others("cifar10", 0),
     Row("110-original", "ResNet-110", network("resnet110"), 6.61),
     Row("1202-original", "ResNet-1202", network("resnet1202"), 7.93),
-    Row("164-preactivation", "ResNet-164, pre-activation", DEPTHS[5].network, 5.46),
-    Row("1001-preactivation", "ResNet-1001, pre-activation", DEPTHS[7].network, 4.92, "4.89 ± 0.14"),
-    Row("1001-preactivation-half", "ResNet-1001, pre-activation, half the batch", DEPTHS[7].network, 4.62,
-        "recipe fb, in the paper 200 epochs; 4.69 ± 0.20", recipe="fb-half-batch"),
+    OF_DEPTHS["164-preactivation"],
+    replace(OF_DEPTHS["1001-preactivation"], remark="4.89 ± 0.14"),
+    Row("1001-preactivation-half", "ResNet-1001, pre-activation, half the batch",
+        network("resnet1001", "full-preactivation"), 4.62, "recipe fb, in the paper 200 epochs; 4.69 ± 0.20",
+        recipe="fb-half-batch"),
     *_others("cifar100", 1),
-    DEPTHS[9],
-    replace(DEPTHS[11], remark="22.68 ± 0.22"),
+    OF_DEPTHS["cifar100-164-preactivation"],
+    replace(OF_DEPTHS["cifar100-1001-preactivation"], remark="22.68 ± 0.22"),
 )  # fmt: skip
 
 
@@ -193,13 +196,8 @@ FEW_UNITS = (
 # Designs later than the paper stand beside the two units of Fig. 1.
 LATER_REFERENCES = (
     Row("original", PLACEMENTS["original"], network("resnet110"), 6.61),
-    Row(
-        "full-preactivation",
-        PLACEMENTS["full-preactivation"],
-        network("resnet110", "full-preactivation"),
-        6.37,
-    ),
-)
+    Row("full-preactivation", PLACEMENTS["full-preactivation"], network("resnet110", "full-preactivation"), 6.37),
+)  # fmt: skip
 LATER_DESIGNS = tuple(
     Row(design, label, network("resnet110", design), None, source)
     for design, label, source in (

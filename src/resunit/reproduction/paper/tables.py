@@ -77,8 +77,8 @@ TABLES: dict[str, Table] = {
     "claims": Table(
         "The paper's claims",
         tuple(
-            {row.network.key: row for row in (*SHORTCUTS, *ACTIVATIONS, *DEPTHS[:8], *FEW_UNITS)
-             if row.network is not None}.values()
+            {row.own_network.key: row for row in (*SHORTCUTS, *ACTIVATIONS, *DEPTHS, *FEW_UNITS)
+             if row.data == "cifar10"}.values()
         ),
     ),
 }  # fmt: skip
