@@ -16,10 +16,8 @@ def install_completion(
 
     A script is written to the user's folder of completions, and ~/.bashrc or ~/.zshrc get a line that loads it.
 
-    Parameters
-    ----------
-    shell
-        The shell; by default the one that the command is typed in.
+    Args:
+        shell: The shell; by default the one that the command is typed in.
     """
     from cyclopts.completion import ShellDetectionError
 

@@ -34,7 +34,6 @@ def convert(
         architecture: The library's name for the network, such as resnet50; for transformers also the path of
             a config.json.
         out: Write this weights.safetensors file.
-        common: The options of every command.
     """
     from resunit.interop.convert import convert as convert_file
 

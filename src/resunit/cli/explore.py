@@ -17,12 +17,9 @@ def explore(
     It shows how the signal and the gradient pass along the shortcuts, by the formulas of the paper and in
     networks that were measured. The page is one file, and a browser opens it without a network.
 
-    Parameters
-    ----------
-    out
-        The page, a file that ends in .html.
-    language
-        The language that the page opens in, English or Korean; both are in it.
+    Args:
+        out: The page, a file that ends in .html.
+        language: The language that the page opens in, English or Korean; both are in it.
     """
     from resunit.reproduction.explorable.page import write_page
 

@@ -42,7 +42,6 @@ def evaluate(
             network was trained on. By default, on the images that training was judged on.
         tta: Also give the errors with test-time augmentation: averaged over mirrored and shifted views, or
             over ten crops for a network that was trained on crops.
-        common: The options of every command.
     """
     from resunit.inference.weights_evaluation import evaluate_weights
 
@@ -92,7 +91,6 @@ def predict(
             them.
         html: Write a page of the images, their first classes and where the evidence lies, and print no
             answers. An exported file does not say where the evidence lies, so its page leaves that out.
-        common: The options of every command.
     """
     if not images:
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")

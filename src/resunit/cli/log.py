@@ -34,7 +34,6 @@ def log(
             wandb a folder with an offline run, and mlflow a folder with a database.
         out: The file or folder to write.
         follow: Go on while the run trains, and end when it does.
-        common: The options of every command.
     """
     folder = RunFolder(run)
     folder.read_recipe()  # It raises RunError if there is no run.

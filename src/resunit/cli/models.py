@@ -45,9 +45,6 @@ def models(
             unit of each of the paper's designs.
         design: Draw the network in this design: a row of the paper's Tables 1 and 2, a later design, or
             MODULE:CLASS.
-        rest: Options of a design of the user's own.
-        options: The options of the recipe, or of designs and networks.
-        common: The options of every command.
     """
     words, own = split_arguments(rest)
     if words:

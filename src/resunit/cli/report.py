@@ -21,7 +21,6 @@ def report(*paths: Path, out: Path | None = None, against: str | None = None, co
         paths: The folder of one run; or folders of runs, folders that hold them, and files of records.
         out: The page of many runs, report.html by default; a .md file gets Markdown and pictures.
         against: Draw the error against this field of the recipe; by default the only field that differs.
-        common: The options of every command.
     """
     if not paths:
         raise UsageError("report needs runs: resunit report PATH...")

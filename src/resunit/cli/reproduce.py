@@ -84,8 +84,6 @@ def reproduce(
         records: Show the records in this file in place of all others.
         pool: Add the records in this file, which somebody else made at the same settings; repeatable. What it
             holds is not trained again.
-        options: The options of the recipe, or of designs and networks.
-        common: The options of every command.
     """
     from rich.console import Console
 

@@ -43,7 +43,6 @@ def argument(
         only: Take only the statements whose name matches this shell pattern.
         records: Judge claims by the records in this file in place of those that ship with the package.
         out: Write the page into this file: .html, or .md with pictures in a folder beside it.
-        common: The options of every command.
     """
     from resunit.io.atomic import make_folder
     from resunit.io.places import user_path

@@ -60,9 +60,6 @@ def train(
         resume: Continue the interrupted run in this folder; "last" is the newest under runs/. With a new
             total, --steps or --epochs, a run that is done goes on too, and its schedule is stretched to the
             new length.
-        left_over: Options of a design of the user's own.
-        options: The options of the recipe, or of designs and networks.
-        common: The options of every command.
     """
     words, own = split_arguments(left_over)
     if words:
