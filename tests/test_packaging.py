@@ -25,6 +25,7 @@ def test_the_version_has_one_source() -> None:
         "ops/cpu/batch_norm.cpp",
         "ops/cpu/convolution.cpp",
         "reports/templates/run.html",
+        "reproduction/argument/statements.toml",
         "reproduction/explorable/measured.json",
         "reproduction/explorable/templates/formulas.js",
         "reproduction/explorable/texts/ko.toml",

@@ -4,6 +4,7 @@ python -m tools.explorable_networks
 """
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,9 +22,9 @@ from resunit.models.network import ResidualNetwork, build
 from resunit.models.registry import network_spec
 from resunit.models.residual_unit import Placement
 from resunit.models.shortcuts import ExclusivelyGatedUnit
-from resunit.reproduction.explorable.measured import FILE, MeasuredNetwork, MeasuredNetworks, MeasuredPath
 
-PLACE = Path(__file__).parents[1] / "src" / "resunit" / "reproduction" / "explorable" / FILE
+PLACE = Path(__file__).parents[1] / "src" / "resunit" / "reproduction" / "explorable" / "measured.json"
+FORMAT = 1
 IMAGES, SEED = 16, 0
 SCALES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.01, 1.05, 1.1)
 BIASES = tuple(float(-bias) for bias in range(11))
@@ -66,7 +67,16 @@ OF_THE_PAPER = {
 
 @dataclass(frozen=True)
 class Combination:
-    """What determines a network of the page; the attributes are those of `MeasuredNetwork`."""
+    """What determines a network of the page.
+
+    Attributes:
+        model: the name of the network whose number of units it has, such as "resnet110".
+        one_size: whether all units stand in the first stage, where Eqs. (4) to (8) are exact; if not, it is the
+            network itself.
+        shortcut: h of every unit: "identity", or the name of the design that has it, such as "constant-scaling".
+        value: the option of the shortcut: lambda of a scale, the bias of a gate; None where there is none.
+        placement: where the activations stand, as the name of the design that has them, Fig. 4.
+    """
 
     model: str
     one_size: bool
@@ -89,6 +99,34 @@ class Combination:
             return build(spec)
         finally:
             del DESIGNS[name]
+
+
+@dataclass(frozen=True)
+class MeasuredPath:
+    """The norms along one direction of a network, a number for x_0, x_1, ..., x_L, where L is the number of units.
+
+    Attributes:
+        direct: what passes h and f of each unit, and no branch, Eqs. (7) and (8).
+        whole: all of it, with what passes the branches.
+    """
+
+    direct: tuple[float, ...]
+    whole: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class MeasuredNetwork(Combination):
+    """A network with the weights that it begins with, measured on one batch in training mode.
+
+    Attributes:
+        size_changes: the numbers of the units, from 1, that change the size of the feature maps.
+        forward: the root mean square of a small random change of x_0, and of x itself, relative to those of x_0.
+        backward: the norm of dE/dx, relative to that of dE/dx_L.
+    """
+
+    size_changes: tuple[int, ...]
+    forward: MeasuredPath
+    backward: MeasuredPath
 
 
 def combinations() -> Iterator[Combination]:
@@ -214,8 +252,15 @@ def main() -> None:
         networks.append(measure_network(combination))
         print(combination, networks[-1].backward.direct[0], flush=True)
     placements = {name: layers_of(DESIGNS[name].placement) for name in PLACEMENTS}
-    written = MeasuredNetworks(IMAGES, SEED, torch.__version__, placements, tuple(networks))
-    write_atomically(PLACE, written.to_text().encode())
+    head = {
+        "format": FORMAT,
+        "images": IMAGES,
+        "seed": SEED,
+        "torch": torch.__version__,
+        "placements": placements,
+    }
+    lines = ",\n".join(json.dumps(asdict(network)) for network in networks)
+    write_atomically(PLACE, f'{json.dumps(head)[:-1]}, "networks": [\n{lines}\n]}}\n'.encode())
     print(PLACE)
 
 

@@ -22,6 +22,9 @@ def count_tensors(path: Path) -> Counter[str]:
 
 
 def main() -> int:
+    if len(sys.argv) != 3:
+        print(__doc__)
+        return 2
     first, second = (count_tensors(Path(path)) for path in sys.argv[1:3])
     print(f"{(first & second).total()} of {max(first.total(), second.total())} tensors are the same")
     return 0 if first == second else 1

@@ -71,7 +71,7 @@ def test_without_the_package_one_line_names_the_extra(tmp_path: Path, run: Path)
     )
     assert done.stdout == "[2, 2, 2]\n"
     for name, line in zip(names, done.stderr.splitlines(), strict=True):
-        assert f"the package {name}; pip install 'resunit[log]'" in line
+        assert f"--to {name} needs {name}: pip install 'resunit[log]'" in line
     assert not (tmp_path / "x").exists()
 
 

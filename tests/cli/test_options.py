@@ -13,7 +13,7 @@ from cyclopts import App
 from resunit.cli import main
 from resunit.cli.app import app
 from resunit.cli.options import model_options, parse, recipe_options, split_arguments
-from resunit.cli.unknown_options import SYNONYMS, option_name, option_names, unknown_option
+from resunit.cli.unknown_options import SYNONYMS, option_name, option_names, unknown_options
 from resunit.errors import UsageError
 from resunit.models.options import OPTIONS
 from resunit.training.recipe import FIELDS
@@ -122,7 +122,7 @@ def test_options_of_other_tools_mean_options_here() -> None:
     ],
 )  # fmt: skip
 def test_an_unknown_option_is_answered_with_the_one_that_is_meant(typed: str, meant: str) -> None:
-    message = str(unknown_option(typed, option_names(app["train"]), "train"))
+    message = str(unknown_options([typed], option_names(app["train"]), "train"))
     assert typed in message
     assert message.endswith(f"{meant}?")
 
@@ -131,7 +131,7 @@ def test_an_unknown_option_is_answered_with_the_one_that_is_meant(typed: str, me
     ("typed", "reason"), [("--workers", "processes"), ("-j", "processes"), ("--num_classes", "data set")]
 )
 def test_an_option_that_is_not_needed_is_to_be_left_out(typed: str, reason: str) -> None:
-    message = str(unknown_option(typed, option_names(app["train"]), "train"))
+    message = str(unknown_options([typed], option_names(app["train"]), "train"))
     assert f"unknown option {typed}; leave it out" in message
     assert reason in message
 
@@ -141,13 +141,13 @@ def test_a_file_whose_name_begins_like_an_option_gets_a_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("-x.png").touch()
-    assert "./-x.png" in str(unknown_option("-x.png", [], "predict"))
-    assert "standard input" in str(unknown_option("-", [], "predict"))
+    assert "./-x.png" in str(unknown_options(["-x.png"], [], "predict"))
+    assert "standard input" in str(unknown_options(["-"], [], "predict"))
 
 
 @pytest.mark.parametrize("typed", ["--hyperband", "--set", "-x"])
 def test_an_option_that_is_like_no_other_gets_no_guess(typed: str) -> None:
-    message = str(unknown_option(typed, option_names(app["train"]), "train"))
+    message = str(unknown_options([typed], option_names(app["train"]), "train"))
     assert "resunit train --help" in message
     assert message.count("--") == 1 + typed.count("--")
 

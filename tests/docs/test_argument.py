@@ -5,8 +5,7 @@ import re
 
 import pytest
 
-from resunit.reproduction.argument.argument import SHOWN, title_of
-from resunit.reproduction.argument.explanations import OF_STATEMENT
+from resunit.reproduction.argument.argument import SHOWN
 from resunit.reproduction.argument.formula import with_indices
 from resunit.reproduction.argument.markdown import table_of_statements
 from resunit.reproduction.argument.statements import STATEMENTS, Statement
@@ -19,15 +18,15 @@ SECTIONS = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##)", PAGE, re.M | re.S))
 
 
 def test_the_sections_are_the_statements_in_the_papers_order() -> None:
-    assert list(SECTIONS) == [title_of(statement) for statement in STATEMENTS]
+    assert list(SECTIONS) == [statement.title for statement in STATEMENTS]
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.name)
 def test_a_section_says_the_statement_explains_it_and_shows_what_was_seen(statement: Statement) -> None:
-    section = SECTIONS[title_of(statement)]
+    section = SECTIONS[statement.title]
     assert with_indices(statement.sentence) in section
     assert with_indices(statement.formula) in section
-    assert all(with_indices(text) in section for text in OF_STATEMENT[statement.name])
+    assert all(with_indices(text) in section for text in statement.explanation)
     assert re.search(r"^- .*\d", section, re.M)
     assert len(re.findall(r"\| (?:held|not held|undecided) \|", section)) == len(statement.claims)
     assert (f"argument/{statement.name}-1.png" in section) == (statement.name in SHOWN)

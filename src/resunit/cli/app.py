@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any, TextIO
 
@@ -22,6 +23,7 @@ from resunit.cli.interruption import signals_interrupt
 from resunit.cli.unknown_options import explain
 from resunit.errors import ResunitError, UsageError
 from resunit.io.format import escape_text
+from resunit.io.places import user_path
 from resunit.io.streams import UnwritableOutput
 
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
@@ -54,18 +56,33 @@ typed_command: ContextVar[str | None] = ContextVar("typed_command", default=None
 
 
 def tell(text: str, file: TextIO | None = None) -> None:
-    """Print one line, in which what a terminal cannot show is written out: a name may hold any character.
-
-    Args:
-        text: the line.
-        file: where to print; by default stdout.
-    """
+    """Print one line, in which what a terminal cannot show is written out: a name may hold any character."""
     print(escape_text(text), file=file)
 
 
 def tell_json(document: Any) -> None:
     """Print one JSON document, the only output of a command with --json."""
     print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def page_path(out: Path, *suffixes: str) -> Path:
+    """Return the path of a page that --out names. Raises UsageError if it ends otherwise, or is a folder."""
+    path = user_path(out)
+    if path.suffix not in suffixes:
+        raise UsageError(f"--out {out}: the page ends in {' or '.join(suffixes)}")
+    if path.is_dir():
+        raise UsageError(f"--out {out} is a folder; name a file in it")
+    return path
+
+
+def answer(common: Common, document: Any, *lines: str) -> int:
+    """Print what a command found, as one JSON document with --json and else as lines; return the code for success."""
+    if common.json:
+        tell_json(document)
+    else:
+        for line in lines:
+            tell(line)
+    return DONE
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
+from resunit.cli.app import COMMON, Common, answer, app
 from resunit.errors import UsageError, WriteError
 
 
@@ -16,10 +16,8 @@ def install_completion(
 
     A script is written to the user's folder of completions, and ~/.bashrc or ~/.zshrc get a line that loads it.
 
-    Parameters
-    ----------
-    shell
-        The shell; by default the one that the command is typed in.
+    Args:
+        shell: The shell; by default the one that the command is typed in.
     """
     from cyclopts.completion import ShellDetectionError
 
@@ -31,8 +29,4 @@ def install_completion(
         ) from error
     except OSError as error:
         raise WriteError(error.errno, error.strerror, error.filename) from error
-    if common.json:
-        tell_json({"script": str(path)})
-    else:
-        tell(f"{path}: loaded by each new shell")
-    return DONE
+    return answer(common, {"script": str(path)}, f"{path}: loaded by each new shell")

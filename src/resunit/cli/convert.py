@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
+from resunit.cli.app import COMMON, Common, answer, app
 from resunit.io.fields import to_json
 
 
@@ -34,15 +34,9 @@ def convert(
         architecture: The library's name for the network, such as resnet50; for transformers also the path of
             a config.json.
         out: Write this weights.safetensors file.
-        common: The options of every command.
     """
     from resunit.interop.convert import convert as convert_file
 
     done = convert_file(file, out, library=source, architecture=architecture)
-    if common.json:
-        tell_json(to_json(done))
-    else:
-        tell(f"{done.weights}: {done.library}'s {done.architecture}, {done.parameters:,} parameters")
-        for note in done.notes:
-            tell(note)
-    return DONE
+    summary = f"{done.weights}: {done.library}'s {done.architecture}, {done.parameters:,} parameters"
+    return answer(common, to_json(done), summary, *done.notes)

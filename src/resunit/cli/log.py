@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from resunit.cli.app import COMMON, DONE, STOPPED, Common, app, fail, tell, tell_json
+from resunit.cli.app import COMMON, STOPPED, Common, answer, app, fail, tell
 from resunit.io.format import format_count
 from resunit.reports.log.destination import LogForm, open_destination
 from resunit.reports.log.following import follow_log, read_growing_log, state_of
@@ -34,7 +34,6 @@ def log(
             wandb a folder with an offline run, and mlflow a folder with a database.
         out: The file or folder to write.
         follow: Go on while the run trains, and end when it does.
-        common: The options of every command.
     """
     folder = RunFolder(run)
     folder.read_recipe()  # It raises RunError if there is no run.
@@ -48,11 +47,8 @@ def log(
         destination.close()
     if follow and (end := _early_end(folder)) is not None:
         tell(f"{run}: the run was {end}; go on with: {resume_command(run)}", sys.stderr)
-    if common.json:
-        tell_json({"out": str(out), "lines": len(lines)})
-    else:
-        tell(f"{out}: {format_count(len(lines), 'line')} of the log")
-    return DONE
+    told = f"{out}: {format_count(len(lines), 'line')} of the log"
+    return answer(common, {"out": str(out), "lines": len(lines)}, told)
 
 
 def _early_end(folder: RunFolder) -> str | None:

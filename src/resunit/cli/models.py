@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
+from resunit.cli.app import COMMON, DONE, Common, answer, app, tell_json
 from resunit.cli.options import LEFT_OVER, model_options, own_design_options, split_arguments
 from resunit.errors import UsageError
 from resunit.io.fields import to_json
@@ -45,9 +45,6 @@ def models(
             unit of each of the paper's designs.
         design: Draw the network in this design: a row of the paper's Tables 1 and 2, a later design, or
             MODULE:CLASS.
-        rest: Options of a design of the user's own.
-        options: The options of the recipe, or of designs and networks.
-        common: The options of every command.
     """
     words, own = split_arguments(rest)
     if words:
@@ -59,12 +56,8 @@ def models(
             "--design and the options of designs and networks apply to a drawing; add --draw FILE"
         )
     if draw is not None:
-        picture = draw_units(name, draw, design, chosen)
-        if common.json:
-            tell_json({"picture": str(picture)})
-        else:
-            tell(str(picture))
-        return DONE
+        picture = str(draw_units(name, draw, design, chosen))
+        return answer(common, {"picture": picture}, picture)
     rows = describe_models(name)
     if not rows:
         raise UsageError(f"no model matches {name!r}; `resunit models` lists all")
@@ -75,7 +68,8 @@ def models(
 
         console = Console(width=CHARACTERS_A_LINE, highlight=False)
         console.print(models_table(rows))
-        console.print(list_designs())
+        paper, later = design_names()
+        console.print(f"designs (--design): {', '.join(paper)}; later than the paper: {', '.join(later)}")
     return DONE
 
 
@@ -105,19 +99,6 @@ def models_table(rows: list[ModelRow]) -> "Table":
     for column in table.columns[1:5]:
         column.justify = "right"
     for row in rows:
-        table.add_row(
-            row.model,
-            str(row.depth),
-            f"{row.parameters:,}",
-            f"{row.multiply_adds / 1e6:,.1f} M",
-            str(row.image_size),
-            row.unit,
-            row.design,
-        )
+        cost = f"{row.parameters:,}", f"{row.multiply_adds / 1e6:,.1f} M"
+        table.add_row(row.model, str(row.depth), *cost, str(row.image_size), row.unit, row.design)
     return table
-
-
-def list_designs() -> str:
-    """Return one line with the names that --design takes: the paper's, and those later than the paper."""
-    paper, later = design_names()
-    return f"designs (--design): {', '.join(paper)}; later than the paper: {', '.join(later)}"

@@ -6,7 +6,7 @@ so that a new field is an option at once. An option that was not given is in no 
 
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
 from typing import Annotated, Any, Literal, Protocol, get_args, get_origin
 
@@ -125,14 +125,11 @@ def parse(name: str, text: str, kind: Any) -> Any:
 def _options(name: str, kinds: Mapping[str, Any], descriptions: Mapping[str, str]) -> type[Options]:
     topics = dict.fromkeys(topic_of(kind) or "Options" for kind in kinds.values())
     groups = {topic: Group.create_ordered(topic) for topic in topics}
-    members = [
-        (
-            key,
-            _parameter(key, kind, groups[topic_of(kind) or "Options"], descriptions[key]),
-            field(default=NOT_GIVEN),
-        )
+    parameters = {
+        key: _parameter(key, kind, groups[topic_of(kind) or "Options"], descriptions[key])
         for key, kind in kinds.items()
-    ]
+    }
+    members = [(key, parameter, field(default=NOT_GIVEN)) for key, parameter in parameters.items()]
 
     def changes(self: Any) -> dict[str, Any]:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -147,14 +144,11 @@ def _parameter(name: str, kind: Any, group: Group, description: str) -> Any:
     shown = Parameter(help=_help(kind, description), group=group, show_default=False)
     if plain_kind(kind) is bool:
         return Annotated[bool, shown]
-    return Annotated[Any, shown, Parameter(converter=_converter(name, kind), metavar=_metavar(kind))]
 
-
-def _converter(name: str, kind: Any) -> Callable[[Any, Sequence[Token]], Any]:
     def convert(_type: Any, tokens: Sequence[Token]) -> Any:
         return parse(name, tokens[0].value, kind)
 
-    return convert
+    return Annotated[Any, shown, Parameter(converter=convert, metavar=_metavar(kind))]
 
 
 def _help(kind: Any, description: str) -> str:

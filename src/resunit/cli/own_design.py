@@ -13,11 +13,7 @@ class ChangedDesign(UserWarning):
 
 
 def import_design(design: str | None, origin: Path) -> None:
-    """Import a design if it is the user's own; other designs need no import.
-
-    Args:
-        design: the name of the design.
-        origin: the file that names it, for the message.
+    """Import a design if it is the user's own; other designs need no import. `origin` is the file that names it.
 
     Raises:
         FileFormatError: the design cannot be imported; the message names the module and what to do.

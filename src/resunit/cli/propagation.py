@@ -53,8 +53,6 @@ def propagation(
             of dropout.
         also: Take these measures too, which need more time: lesion, jacobian, correlation; repeatable.
         out: Draw a picture into this file: .png, .pdf, .svg, or .html for an interactive page.
-        options: The options of the recipe, or of designs and networks.
-        common: The options of every command.
     """
     from resunit.inference.subjects import draw_measurements, find_subject, measure_subject
 

@@ -1,15 +1,11 @@
 """`resunit report`: pages from the records of runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
+from resunit.cli.app import COMMON, DONE, Common, answer, app, tell, tell_json
 from resunit.cli.tables import print_table
 from resunit.cli.unknown_options import find_meant_field
 from resunit.errors import UsageError
-
-if TYPE_CHECKING:
-    from resunit.reproduction.report import Report
 
 
 @app.command(
@@ -25,33 +21,23 @@ def report(*paths: Path, out: Path | None = None, against: str | None = None, co
         paths: The folder of one run; or folders of runs, folders that hold them, and files of records.
         out: The page of many runs, report.html by default; a .md file gets Markdown and pictures.
         against: Draw the error against this field of the recipe; by default the only field that differs.
-        common: The options of every command.
     """
     if not paths:
         raise UsageError("report needs runs: resunit report PATH...")
     if len(paths) == 1 and (paths[0] / "recipe.json").exists() and out is None and against is None:
         from resunit.training.page import write_page
 
-        page = write_page(paths[0])
-        if common.json:
-            tell_json({"report": str(page)})
-        else:
-            tell(str(page))
-        return DONE
+        page = str(write_page(paths[0]))
+        return answer(common, {"report": page}, page)
     from resunit.reproduction.report import write_report
 
     field = None if against is None else find_meant_field(against)
     written = write_report(paths, out or Path("report.html"), field)
     if common.json:
         tell_json({"report": str(written.path), "runs": [run.to_json() for run in written.runs]})
-    else:
-        _tell(written)
-    return DONE
-
-
-def _tell(written: "Report") -> None:
-    """Print the tables of a report, and then its path."""
+        return DONE
     for table in written.tables:
         print_table(table)
         print()
     tell(str(written.path))
+    return DONE

@@ -18,7 +18,6 @@ from resunit.reports.command import spell_out_options
 if TYPE_CHECKING:
     from resunit.reproduction.experiments.experiment import PlannedRun
     from resunit.reproduction.plan import Plan
-    from resunit.reproduction.remaining_work import RemainingWork
     from resunit.reproduction.reproduce import Reproduction
 
 RecipeOptions = recipe_options(exclude=("model", "design", "data", "seed", "weights", *OPTIONS))
@@ -85,9 +84,9 @@ def reproduce(
         records: Show the records in this file in place of all others.
         pool: Add the records in this file, which somebody else made at the same settings; repeatable. What it
             holds is not trained again.
-        options: The options of the recipe, or of designs and networks.
-        common: The options of every command.
     """
+    from rich.console import Console
+
     from resunit.reproduction.paper.tables import TABLES
     from resunit.reproduction.plan import make_plan
     from resunit.reproduction.remaining_work import list_remaining_work
@@ -108,7 +107,14 @@ def reproduce(
         records=records, pool=pool or [],
     )  # fmt: skip
     if plan:
-        return tell_plan(list_remaining_work(asked, jobs=jobs), common)
+        ahead = list_remaining_work(asked, jobs=jobs)
+        if common.json:
+            tell_json(ahead.to_json())
+        else:
+            console = Console(highlight=False)
+            console.print(ahead.picture())
+            console.print(ahead.summary())
+        return DONE
     try:
         trains = run or scale == "smoke"
         trained = train_missing(asked, jobs=jobs, on=on, address=address, quiet=common.json) if trains else []
@@ -142,19 +148,6 @@ def reproduce(
 
 REPRODUCE = app["reproduce"]
 """The command with its own commands."""
-
-
-def tell_plan(ahead: "RemainingWork", common: Common) -> int:
-    """Print what is recorded, begun and missing, with the hours ahead."""
-    from rich.console import Console
-
-    if common.json:
-        tell_json(ahead.to_json())
-    else:
-        console = Console(highlight=False)
-        console.print(ahead.picture())
-        console.print(ahead.summary())
-    return DONE
 
 
 def tell_reproduction(reproduction: "Reproduction") -> None:

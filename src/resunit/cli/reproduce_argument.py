@@ -5,14 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resunit.cli.app import COMMON, DONE, Common, tell, tell_json
+from resunit.cli.app import COMMON, DONE, Common, page_path, tell, tell_json
 from resunit.cli.reproduce import REPRODUCE
-from resunit.errors import UsageError
 
 if TYPE_CHECKING:
     from resunit.reproduction.argument.argument import Argument
 
-SUFFIXES = (".html", ".md")
 OUT = Path("results/argument.html")
 
 
@@ -45,7 +43,6 @@ def argument(
         only: Take only the statements whose name matches this shell pattern.
         records: Judge claims by the records in this file in place of those that ship with the package.
         out: Write the page into this file: .html, or .md with pictures in a folder beside it.
-        common: The options of every command.
     """
     from resunit.io.atomic import make_folder
     from resunit.io.places import user_path
@@ -54,11 +51,7 @@ def argument(
     from resunit.reproduction.argument.networks import Networks
     from resunit.reproduction.argument.page import write_page
 
-    path = user_path(out)
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"--out {out}: the page ends in {' or '.join(SUFFIXES)}")
-    if path.is_dir():
-        raise UsageError(f"--out {out} is a folder; name a file in it")
+    path = page_path(out, ".html", ".md")
     make_folder(path.parent)  # before the minutes of measuring
     networks = Networks(model, seed, steps, batch_size, quiet=common.json)
     made = make_argument(networks, only=only, records=records and user_path(records))

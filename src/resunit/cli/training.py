@@ -60,9 +60,6 @@ def train(
         resume: Continue the interrupted run in this folder; "last" is the newest under runs/. With a new
             total, --steps or --epochs, a run that is done goes on too, and its schedule is stretched to the
             new length.
-        left_over: Options of a design of the user's own.
-        options: The options of the recipe, or of designs and networks.
-        common: The options of every command.
     """
     words, own = split_arguments(left_over)
     if words:
@@ -75,7 +72,8 @@ def train(
                 "--resume goes on as the run's recipe.json says, and takes a new --steps or --epochs; leave the "
                 "other options out"
             )
-        return _resume(_find_run(resume), common, **length)
+        is_word = str(resume) == "last" and not resume.exists()  # A folder may have this name too.
+        return _resume(newest_run() if is_word else resume, common, **length)
     if recipe is not None and config is not None:
         raise UsageError("--recipe and --config both say where to start; give one of them")
     start = named_recipe(recipe or "quick") if config is None else read_recipe(config)
@@ -131,11 +129,6 @@ def _train(recipe: Recipe, out: Path, common: Common) -> RunResult:
     return train_run(recipe, out=out, quiet=common.json, command=typed_command.get())
 
 
-def _find_run(name: Path) -> Path:
-    """Return the folder of the run to resume; "last" is the newest run, unless there is a folder of that name."""
-    return newest_run() if str(name) == "last" and not name.exists() else name
-
-
 def _resume(folder: Path, common: Common, steps: int | None = None, epochs: float | None = None) -> int:
     def go_on() -> int:
         from resunit.training.loop import resume as resume_run
@@ -155,14 +148,7 @@ def _resume(folder: Path, common: Common, steps: int | None = None, epochs: floa
 
 
 def tell_result(result: RunResult, folder: Path, common: Common, data: str | None = None) -> int:
-    """Print how a run ended, on rank 0 alone, and return the exit code for it.
-
-    Args:
-        result: the run's result.
-        folder: the run's folder.
-        common: the options of every command.
-        data: the data set as it was typed; by default as the result records it.
-    """
+    """Print how a run ended, on rank 0 alone, and return the exit code; `data` is the data set as it was typed."""
     if not read_launch().is_main:
         return EXIT_CODES[result.status]
     if common.json:

@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from cyclopts import App, UnknownCommandError
+from cyclopts import UnknownCommandError
 
 from resunit.errors import UsageError
 
@@ -25,7 +25,7 @@ def unknown_command(error: UnknownCommandError) -> UsageError:
     (name, *_), app = error.unused_tokens or [""], error.app
     if name.startswith("-"):
         return UsageError(f"unknown option {name}; options stand behind a command: resunit COMMAND {name}")
-    known = _commands(app) if app is not None else []
+    known = [] if app is None else sorted(one for one in app if not one.startswith("-") and app[one].show)
     parent = [*(error.command_chain or ())]
     meant = _meant(name, known)
     suggestion = f"did you mean {' '.join([*parent, meant])!r}? " if meant else ""
@@ -40,7 +40,3 @@ def _meant(name: str, known: list[str]) -> str | None:
     # A wrong first letter is hardly ever a slip: `export` would be near to `report`.
     near = get_close_matches(name.lower(), [one for one in known if one[0] == name[:1].lower()], n=1)
     return near[0] if near else None
-
-
-def _commands(app: App) -> list[str]:
-    return sorted(name for name in app if not name.startswith("-") and app[name].show)

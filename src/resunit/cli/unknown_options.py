@@ -80,21 +80,16 @@ def option_names(command: App) -> list[str]:
     return [name for one in arguments for name in one.parameter.name or () if name.startswith("--")]
 
 
-def unknown_option(name: str, known: Collection[str], command: str) -> UsageError:
-    """Return the error for an option that is not among `known`.
+def unknown_options(names: Sequence[str], known: Collection[str], command: str) -> UsageError:
+    """Return the error for one option or more that are not among `known`; each gets its own remedy.
 
     Args:
-        name: the option, as it was typed.
+        names: the options, as they were typed.
         known: the options of the command.
         command: the name of the command, whose --help is named where no option is near.
     """
-    return UsageError(f"unknown option {name}; {_remedy(name, known, command)}")
-
-
-def unknown_options(names: Sequence[str], known: Collection[str], command: str) -> UsageError:
-    """Return the error for one option or more that are not among `known`; each gets its own remedy."""
     if len(names) == 1:
-        return unknown_option(names[0], known, command)
+        return UsageError(f"unknown option {names[0]}; {_remedy(names[0], known, command)}")
     remedies = "; ".join(f"{name}: {_remedy(name, known, command)}" for name in names)
     return UsageError(f"unknown options; {remedies}")
 
@@ -125,7 +120,8 @@ def explain(error: CycloptsError) -> Exception:
         return unknown_command(error)
     if isinstance(error, UnknownOptionError) and error.app is not None:
         command = " ".join(error.command_chain or error.app.name)
-        return unknown_option(error.token.keyword or error.token.value, option_names(error.app), command)
+        typed = error.token.keyword or error.token.value
+        return unknown_options([typed], option_names(error.app), command)
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return _missing_value(error, error.argument)
     return error

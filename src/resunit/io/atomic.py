@@ -27,11 +27,7 @@ def named_refusals(path: Path) -> Iterator[None]:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` so that `path` always holds the whole old file or the whole new one, even after a crash.
 
-    The file and its folder are both flushed to disk.
-
-    Args:
-        path: the file; its folder must exist.
-        content: the whole new content.
+    The file and its folder, which must exist, are both flushed to disk.
 
     Raises:
         WriteError: the operating system refused to write the file.
@@ -45,9 +41,7 @@ def written_whole(path: Path) -> Iterator[Callable[[bytes], None]]:
     """Give a function that adds bytes to a file, which takes the place of `path` at the end of the context.
 
     Until then `path` holds the old file, if there is one, and it keeps that file if the context ends with an error.
-
-    Args:
-        path: the file; its folder must exist.
+    Its folder must exist.
 
     Raises:
         WriteError: the operating system refused to write the file.
@@ -96,8 +90,9 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
-        for file in temporary.iterdir():
-            _flush_file(file)
+        for path in temporary.iterdir():
+            with path.open("rb") as file:
+                _flush(file.fileno())
         _flush_folder(temporary)
         temporary.rename(folder)
         _flush_folder(folder.parent)
@@ -107,11 +102,6 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         raise WriteError(error.errno, error.strerror, str(folder)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _flush_file(path: Path) -> None:
-    with path.open("rb") as file:
-        _flush(file.fileno())
 
 
 def make_folder(folder: Path) -> None:
@@ -255,14 +245,6 @@ def remove_partial_files(folder: Path) -> None:
 
 
 def file_digest(path: Path, algorithm: str) -> str:
-    """Return the checksum of a file, in hexadecimal.
-
-    Args:
-        path: the file.
-        algorithm: a name that `hashlib` knows, such as "sha256".
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Return the checksum of a file, in hexadecimal, by an algorithm that `hashlib` knows. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()

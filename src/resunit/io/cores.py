@@ -21,9 +21,7 @@ def available_cores() -> int:
 def cpu_quota(membership: Path = MEMBERSHIP, mounted_at: Path = MOUNTED_AT) -> float:
     """Return the processor time per time that the control groups allow, in cores; infinity without a limit.
 
-    Args:
-        membership: the file that names the process's groups.
-        mounted_at: the folder of the groups.
+    The arguments are those of `control_groups`.
     """
     groups = control_groups("cpu", membership, mounted_at)
     return min(map(_quota_of, groups), default=math.inf)

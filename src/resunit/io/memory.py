@@ -36,12 +36,9 @@ def _free_address_space() -> Iterator[int]:
 
 
 def free_in_group(group: Path) -> int | None:
-    """Return the bytes below the memory limit of a control group; None where it has no limit.
+    """Return the bytes below the memory limit of a control group, of version 1 or 2; None where it has no limit.
 
     The kernel counts cached files as used, but it gives up the inactive ones when asked for memory.
-
-    Args:
-        group: the control group's folder, of version 1 or 2.
     """
     version_2 = ("memory.max", "memory.current", "inactive_file")
     version_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")

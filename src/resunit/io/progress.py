@@ -1,4 +1,8 @@
-"""Progress on stderr, for a user who waits for work that takes more than a moment."""
+"""Progress on stderr, for a user who waits for work that takes more than a moment.
+
+Each function returns a context for the time of the work, which gives a function; call it with each number of newly
+received bytes or newly done things. A title says what is done. Without `shown` there is no output at all.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -25,44 +29,18 @@ Advance = Callable[[int], None]
 
 
 def downloading(title: str, total: int | None, shown: bool) -> AbstractContextManager[Advance]:
-    """Show the bytes received so far.
-
-    Args:
-        title: what is received.
-        total: the number of bytes that will come, or None if it is not known.
-        shown: False for no output at all.
-
-    Returns:
-        A context that gives a function; call it with each number of newly received bytes.
-    """
+    """Show the bytes received so far, of `total` if it is known."""
     columns = [BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()]
     return _bar(title, total, shown, columns)
 
 
 def counting(title: str, total: int, shown: bool) -> AbstractContextManager[Advance]:
-    """Show how many of `total` things are done.
-
-    Args:
-        title: what is done.
-        total: the number of things to do.
-        shown: False for no output at all.
-
-    Returns:
-        A context that gives a function; call it with each number of newly done things.
-    """
+    """Show how many of `total` things are done."""
     return _bar(title, total, shown, [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()])
 
 
 def working(title: str, shown: bool) -> AbstractContextManager[Advance]:
-    """Show that work of unknown length is being done.
-
-    Args:
-        title: what is done.
-        shown: False for no output at all.
-
-    Returns:
-        A context for the time of the work.
-    """
+    """Show that work of unknown length is being done."""
     return _bar(title, None, shown, [TimeElapsedColumn()])
 
 

@@ -11,7 +11,6 @@ class Cell:
     """A cell of a table.
 
     Attributes:
-        text: what the cell shows.
         key: the number that the cell is sorted by; None sorts it by its text.
         link: the address that the text leads to, relative to the page.
     """
@@ -31,7 +30,6 @@ class SortableTable:
     """Rows whose first cell names them.
 
     Attributes:
-        headings: the columns' names.
         rows: the rows, each with a cell for each heading.
         notes: sentences on what the table shows.
         sorted_by: the place of the column whose values ascend; None if the rows have another order.

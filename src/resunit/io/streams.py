@@ -84,11 +84,7 @@ def prepare_streams() -> None:
 
 
 def progress_console(shown: bool) -> Console:
-    """Return a console on stderr; text that cannot be written there is dropped and raises no error.
-
-    Args:
-        shown: whether anything is written at all.
-    """
+    """Return a console on stderr, which writes only if `shown`; text that cannot be written there is dropped."""
     stream: Any = (
         LastingStream(sys.stderr, drops_everything=True) if sys.stderr is not None else io.StringIO()
     )

@@ -1,5 +1,12 @@
 """The font and the colours that all figures share; the style sheet page.css colours text, grid and background."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
 # The fonts `--sans` of page.css: plotly measures texts before the style sheet reaches them.
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -17,3 +24,9 @@ COLOURS_OF_RUNS = (
 
 # With more evaluations than this, a marker on each would hide the line.
 MOST_MARKERS = 50
+
+
+def lay_out(figure: Figure, *, left: int, top: int, bottom: int = 44, **layout: Any) -> None:
+    """Give a figure of plotly the common font, margins in pixels, and whatever `layout` says."""
+    margin = {"l": left, "r": 8, "t": top, "b": bottom}
+    figure.update_layout(template="none", font_family=FONT, margin=margin, **layout)

@@ -7,7 +7,8 @@ tensors alone. Pickles are never read.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,44 +70,37 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tenso
         ForeignFile: the file is of another kind: another program's safetensors file, or pickled weights.
         FileFormatError: the file is missing, unreadable, altered, or of a newer format.
     """
-    if not path.is_file():
-        raise FileFormatError(f"{path}: no such file; correct the path")
-    try:
-        with safe_open(path, framework="pt") as file:
-            number, digest, record = _record_in(path, kind, file.metadata())
-            if number > 1 and digest != _digest_of_file(path, digest):
-                raise _altered(path)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as file:
+        number, digest, record = _record_in(path, kind, file.metadata())
+        if number > 1 and digest != _digest_of_file(path, digest):
+            raise _altered(path)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if number == 1 and digest != _digest_of_tensors(tensors):
         raise _altered(path)
     return record, tensors
 
 
 def read_record(path: Path, kind: str) -> dict[str, Any]:
-    """Return the record of a file that `write_tensors` wrote; its tensors and its SHA-256 are not looked at.
-
-    Args:
-        path: the file.
-        kind: the metadata key that the file was written with.
-
-    Raises:
-        ForeignFile: the file is of another kind: another program's safetensors file, or pickled weights.
-        FileFormatError: the file is missing, unreadable, or of a newer format.
-    """
-    if not path.is_file():
-        raise FileFormatError(f"{path}: no such file; correct the path")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return _record_in(path, kind, file.metadata())[2]
-    except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
+    """Return the record of a file, as `read_tensors` does; its tensors and its SHA-256 are not looked at."""
+    with _opened(path) as file:
+        return _record_in(path, kind, file.metadata())[2]
 
 
 def select_named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the tensors whose name begins with `prefix`, by the rest of their name."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; what cannot be read within the context raises FileFormatError or ForeignFile."""
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such file; correct the path")
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
 
 
 def _record_in(path: Path, kind: str, metadata: Mapping[str, str] | None) -> tuple[int, str, dict[str, Any]]:

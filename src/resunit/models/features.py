@@ -116,7 +116,6 @@ class FeaturePyramid(PartlyFrozen):
     a part of the network's.
 
     Attributes:
-        feature_info: what each chosen part gives.
         out_channels: the number of channels of each.
     """
 

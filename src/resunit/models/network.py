@@ -25,7 +25,7 @@ from resunit.models.residual_unit import (
     weight_layers,
 )
 from resunit.models.shortcuts import Subsample, projection
-from resunit.ops.activation_checkpointing import Stage, set_activation_checkpointing
+from resunit.ops.activation_checkpointing import Stage, enable_activation_checkpointing
 from resunit.ops.batch_norm_act import LayerSequence
 
 Stem = Literal["cifar", "imagenet", "whitening"]
@@ -91,7 +91,7 @@ def stem_for(spec: NetworkSpec, image_size: int) -> Stem:
 
 @dataclass(frozen=True)
 class UnitPlan:
-    """One unit's place in a network; `depth` is l / L for the l-th of L units."""
+    """One unit's size and place in a network; `depth` is l / L for the l-th of L units."""
 
     in_channels: int
     out_channels: int
@@ -100,28 +100,30 @@ class UnitPlan:
     first_of_network: bool
     depth: float
 
+    @property
+    def changes_size(self) -> bool:
+        """Whether x_l and x_{l+1} differ in size, so that h cannot be the identity."""
+        return self.stride > 1 or self.in_channels != self.out_channels
+
 
 def unit_plans(spec: NetworkSpec) -> Iterator[list[UnitPlan]]:
     """Yield the units of each stage, stage by stage."""
-    channels, number = spec.stem_channels, 0
-    for stage, (depth, width, stage_stride) in enumerate(
-        zip(spec.depths, spec.widths, spec.strides, strict=True)
-    ):
+    channels, number, units = spec.stem_channels, 0, sum(spec.depths)
+    for depth, width, stride in zip(spec.depths, spec.widths, spec.strides, strict=True):
         plans = []
         for index in range(depth):
             first = index == 0
-            stride = stage_stride if first else 1
             number += 1
-            place = number / sum(spec.depths)
-            plans.append(UnitPlan(channels, width, stride, first, first and stage == 0, place))
+            plans.append(
+                UnitPlan(channels, width, stride if first else 1, first, number == 1, number / units)
+            )
             channels = width
         yield plans
 
 
 def projects(spec: NetworkSpec, plan: UnitPlan) -> bool:
     """Return whether this unit's shortcut has a 1x1 convolution for its size (options B, C and D)."""
-    changes_size = plan.stride > 1 or plan.in_channels != plan.out_channels
-    return spec.shortcut_option == "C" or (spec.shortcut_option != "A" and changes_size)
+    return spec.shortcut_option == "C" or (spec.shortcut_option != "A" and plan.changes_size)
 
 
 def stem_activates(spec: NetworkSpec) -> bool:
@@ -143,7 +145,7 @@ def size_change(spec: NetworkSpec, plan: UnitPlan) -> nn.Module:
     if projects(spec, plan):
         norm, pool = "norm" in spec.placement.after_last_conv, spec.shortcut_option == "D"
         return projection(plan.in_channels, plan.out_channels, plan.stride, norm, pool)
-    if plan.stride > 1 or plan.in_channels != plan.out_channels:
+    if plan.changes_size:
         return Subsample(plan.in_channels, plan.out_channels, plan.stride)
     return nn.Identity()
 
@@ -286,7 +288,7 @@ class ResidualNetwork(PartlyFrozen):
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Store few activations for the backward pass and compute the others again, or store all of them."""
-        set_activation_checkpointing(self.stages, enable)
+        enable_activation_checkpointing(self.stages, enable)
 
     def get_classifier(self) -> nn.Linear | nn.Identity:
         """Return the classifier."""

@@ -62,10 +62,7 @@ DESCRIPTIONS: dict[str, str] = docstrings_of(Conventions) | docstrings_of(Design
 def check_option(name: str, value: object, own_kind: Any = Any) -> Any:
     """Return `value` as the type of the option `name`: whole numbers become floats where a float is due.
 
-    Args:
-        name: the option.
-        value: its value.
-        own_kind: the type of the value if `name` is an option of a design of the user's own, which no table knows.
+    An option of a design of the user's own, which no table knows, is of the type `own_kind`.
 
     Raises:
         UsageError: the value is ill-typed, out of its range or no choice.

@@ -33,15 +33,8 @@ BASIC = NetworkSpec(  # depth 6n + 2
     shortcut_option="A",
 )
 ONE_LAYER = replace(BASIC, branch="one-layer")  # depth 3n + 2
-BOTTLENECK = NetworkSpec(  # depth 9n + 2
-    stem="cifar",
-    branch="bottleneck",
-    depths=(),
-    widths=(64, 128, 256),
-    strides=(1, 2, 2),
-    stem_channels=16,
-    num_classes=10,
-    stride_on="1x1",
+BOTTLENECK = replace(  # depth 9n + 2
+    BASIC, branch="bottleneck", widths=(64, 128, 256), stride_on="1x1", shortcut_option="B"
 )
 IMAGENET_BASIC = NetworkSpec(
     stem="imagenet",
@@ -254,9 +247,7 @@ def check_network(
 def stored_weights(weights: str | Path, name: str | None = None) -> Path:
     """Return the weights file that `weights` names: a file, a run's folder, a folder for the hub, or "imagenet".
 
-    Args:
-        weights: what `create_model` takes.
-        name: the network that the weights should be of, if one was named.
+    `name` is the network that the weights should be of, if one was named.
 
     Raises:
         UsageError: there are no published weights of the network `name`.
@@ -270,12 +261,9 @@ def stored_weights(weights: str | Path, name: str | None = None) -> Path:
     if (of_hub := path / HUB_WEIGHTS).exists():
         return of_hub
     if not (found := RunFolder(path).weights).exists():
-        is_run = RunFolder(path).recipe.exists()
-        remedy = (
-            f"finish the run with `{resume_command(path)}`"
-            if is_run
-            else "name a finished run or a weights file"
-        )
+        remedy = "name a finished run or a weights file"
+        if RunFolder(path).recipe.exists():
+            remedy = f"finish the run with `{resume_command(path)}`"
         raise FileFormatError(f"{path}: has no {found.name}; {remedy}")
     return found
 

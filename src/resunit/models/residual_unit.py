@@ -112,18 +112,17 @@ def branch(
     nonlinearity: Nonlinearity = "relu",
     preact_is_shared: bool = False,
 ) -> nn.Module:
-    """Return F: the convolutions with the layers of `placement` around them.
+    """Return F: the convolutions with the layers of `placement` before, between and after them.
 
-    `preact_is_shared` leaves out what stands before the first convolution, because it stands before the split.
+    `preact_is_shared` leaves out the layers before the first convolution, because they stand before the split.
     """
     layers: list[nn.Module] = []
-    for index, conv in enumerate(convolutions):
-        before_first = () if preact_is_shared else placement.before_first_conv
-        before = placement.between_convs if index else before_first
+    before = () if preact_is_shared else placement.before_first_conv
+    for conv in convolutions:
         layers += [*activation(before, conv.in_channels, nonlinearity), *convolution_layers(conv)]
-    return chain(
-        [*layers, *activation(placement.after_last_conv, convolutions[-1].out_channels, nonlinearity)]
-    )
+        before = placement.between_convs
+    layers += activation(placement.after_last_conv, convolutions[-1].out_channels, nonlinearity)
+    return chain(layers)
 
 
 def weight_layers(

@@ -30,7 +30,7 @@ class Subsample(nn.Module):
 
 
 def projection(in_channels: int, out_channels: int, stride: int, norm: bool, pool: bool = False) -> nn.Module:
-    """Return a 1x1 convolution for the shortcut: options B and C.
+    """Return a 1x1 convolution for the shortcut: options B and C, and D if pixels are pooled.
 
     Args:
         in_channels: channels of x_l.

@@ -104,11 +104,8 @@ def sum_over_units(
 ) -> int:
     """Return the sum of a count over all parts of a network of `spec`.
 
-    Args:
-        spec: the network.
-        model: the same network with at most two units a stage. Each further unit counts like the second.
-        images: the input.
-        count: returns the output of a part for an input, and the part's count.
+    `model` is the same network with at most two units a stage: each further unit counts like the second. `count`
+    returns the output of a part for an input, and the part's count.
     """
     x, total = count(model.stem, images)
     for stage, depth in zip(model.stages.children(), spec.depths, strict=True):

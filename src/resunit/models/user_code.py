@@ -10,11 +10,7 @@ from resunit.errors import UsageError
 
 
 def import_object(target: str, example: str) -> object:
-    """Return the object that `target`, MODULE:NAME, names; its module is imported.
-
-    Args:
-        target: the name.
-        example: what a name looks like, for the message.
+    """Return the object that `target`, MODULE:NAME, names; its module is imported. Messages show the `example`.
 
     Raises:
         UsageError: the name is not MODULE:NAME, does not exist, or does not import.

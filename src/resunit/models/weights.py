@@ -37,7 +37,6 @@ class NetworkRecord:
     """The record of a network in a file: everything that prediction needs beside the network itself.
 
     Attributes:
-        path: the file.
         classes: the names of the classes, in the order of the logits.
         preprocessing: image_size and what `data.Normalisation.to_json` gives.
         result: the run's result as JSON values, without its timings.
@@ -54,7 +53,6 @@ class WeightsFile(NetworkRecord):
     """The content of a weights file: the record of its network, the spec and the tensors.
 
     Attributes:
-        spec: the network's spec.
         tensors: parameters and buffers by name.
     """
 
@@ -82,7 +80,9 @@ class WeightsFile(NetworkRecord):
 
     def _build(self) -> ResidualNetwork:
         try:
-            self._check_size()
+            # A unit has weights, as the convolutions of a deep stem have, and building takes time for each.
+            if (units := sum(self.spec.depths) + len(self.spec.deep_stem)) > len(self.tensors):
+                raise ValueError(f"it has {units:,} units, and the file {len(self.tensors):,} tensors")
             with torch.device("meta"):
                 network = build(self.spec)
             # A run in fp64 stores float64; a network that is used elsewhere computes in float32 as all others do.
@@ -95,14 +95,6 @@ class WeightsFile(NetworkRecord):
             reason = str(error).splitlines()[-1].strip()
             raise FileFormatError(f"{self.path}: does not fit the network it names: {reason}") from error
         return network
-
-    def _check_size(self) -> None:
-        """Raise ValueError for more units than tensors: a unit has weights, and building takes time for each.
-
-        The convolutions of a deep stem count as well.
-        """
-        if (units := sum(self.spec.depths) + len(self.spec.deep_stem)) > len(self.tensors):
-            raise ValueError(f"it has {units:,} units, and the file {len(self.tensors):,} tensors")
 
 
 @dataclass(frozen=True)
@@ -237,15 +229,8 @@ def write_weights_of_module(
 ) -> None:
     """Write the tensors of a module that is no network of resunit; only its own code can build it again.
 
-    `safetensors.torch.load_file(path)` gives its state dict.
-
-    Args:
-        path: the file; its folder must exist.
-        module: the module.
-        name: the name of its class, for messages.
-        classes: as for `write_weights`.
-        preprocessing: as for `write_weights`.
-        result: as for `write_weights`.
+    `safetensors.torch.load_file(path)` gives its state dict. `name` is the name of the module's class, for messages;
+    the other arguments are those of `write_weights`.
 
     Raises:
         WriteError: the operating system refused to write the file.
@@ -282,12 +267,12 @@ def _advice_for_foreign(path: Path) -> Iterator[None]:
     try:
         yield
     except ForeignFile as error:
-        if (module := _module_of(path)) is not None:
+        if (of_module := _record_of_kind(path, KIND_OF_MODULE)) is not None:
             raise FileFormatError(
-                f"{path}: the weights of {module}, which Python code gave to a run; only that code can build it, and "
-                "safetensors.torch.load_file reads its state dict"
+                f"{path}: the weights of {of_module.get('module')}, which Python code gave to a run; only that code "
+                "can build it, and safetensors.torch.load_file reads its state dict"
             ) from error
-        if _is_of_kind(path, KIND_OF_CHECKPOINT):
+        if _record_of_kind(path, KIND_OF_CHECKPOINT) is not None:
             raise FileFormatError(
                 f"{path}: a checkpoint, which holds no description of its network; name the folder of the run"
             ) from error
@@ -297,20 +282,11 @@ def _advice_for_foreign(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _module_of(path: Path) -> str | None:
-    """Return the class of the module whose weights a file holds; None if it is no such file."""
+def _record_of_kind(path: Path, kind: str) -> dict[str, Any] | None:
     try:
-        return str(read_record(path, KIND_OF_MODULE).get("module"))
+        return read_record(path, kind)
     except FileFormatError:
         return None
-
-
-def _is_of_kind(path: Path, kind: str) -> bool:
-    try:
-        read_record(path, kind)
-    except FileFormatError:
-        return False
-    return True
 
 
 def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

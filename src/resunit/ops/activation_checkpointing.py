@@ -49,12 +49,7 @@ def segment_length(units: int) -> int:
     return math.isqrt(max(units - 1, 0)) + 1
 
 
-def enable_activation_checkpointing(stages: nn.Sequential) -> None:
-    """Make every `Stage` of `stages` store the activations of about the square root of its units."""
-    set_activation_checkpointing(stages, True)
-
-
-def set_activation_checkpointing(stages: nn.Sequential, enable: bool) -> None:
+def enable_activation_checkpointing(stages: nn.Sequential, enable: bool = True) -> None:
     """Make every `Stage` of `stages` store the activations of about the square root of its units, or all."""
     for stage in stages:
         assert isinstance(stage, Stage)

@@ -20,7 +20,8 @@ def supports_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        return _cpu_has_bf16() and onednn_takes_bf16()
+        in_hardware = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return in_hardware and onednn_takes_bf16()
     return False
 
 
@@ -47,7 +48,3 @@ def is_safe_channels_last(conv: nn.Conv2d) -> bool:
     """
     strided_1x1 = conv.kernel_size == (1, 1) and conv.stride != (1, 1)
     return not strided_1x1 or conv.in_channels >= FEW_CHANNELS or conv.groups > 1
-
-
-def _cpu_has_bf16() -> bool:
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -38,11 +38,9 @@ def synchronised_batch_norms(network: nn.Module) -> Iterator[None]:
 
 
 def normalise_synchronised(norm: _BatchNorm, x: Tensor) -> Tensor:
-    """Return what `norm` makes of this rank's part of a batch by the statistics of all parts, and update the norm.
+    """Return what a norm in training mode makes of this rank's part of a batch by the statistics of all parts.
 
-    Args:
-        norm: a batch norm in training mode.
-        x: (N, C, ...), equally large on all ranks.
+    The norm is updated. `x` is (N, C, ...), equally large on all ranks.
     """
     normalised, mean, variance = Normalise.apply(x, norm.eps)  # pyright: ignore[reportGeneralTypeIssues]
     if norm.track_running_stats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resunit.io.style import BLUE, FONT, GREY
+from resunit.io.style import BLUE, GREY, lay_out
 from resunit.runs.schema import Calibration
 
 if TYPE_CHECKING:
@@ -31,11 +31,5 @@ def draw_calibration(calibration: Calibration) -> Figure:
     )
     figure.update_xaxes(title_text="probability of the answer", range=[0, 1.02], zeroline=False)
     figure.update_yaxes(title_text="share of right answers", range=[0, 1.04], zeroline=False)
-    figure.update_layout(
-        template="none",
-        font_family=FONT,
-        showlegend=False,
-        height=420,
-        margin={"l": 52, "r": 8, "t": 8, "b": 44},
-    )
+    lay_out(figure, left=52, top=8, height=420, showlegend=False)
     return figure

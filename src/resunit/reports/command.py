@@ -18,12 +18,9 @@ def repeat_command(folder: Path) -> str:
 
 
 def spell_out_command(recipe: Mapping[str, Any]) -> list[str]:
-    """Return the parts of the command that repeats a run without its folder, one part an option.
+    """Return the parts of the command that repeats the run of a recipe.json without its folder, one part an option.
 
     Every field is spelled out, so that later defaults cannot change the run.
-
-    Args:
-        recipe: the JSON object of recipe.json.
     """
     return ["resunit train", *spell_out_options(recipe)]
 

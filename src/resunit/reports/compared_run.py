@@ -25,19 +25,13 @@ class ComparedRun:
 
     Attributes:
         name: the run's name, such as that of its folder.
-        data: the data set.
-        model: the network.
-        design: the design of its units.
-        status: how the run ended.
         error: the error of the newest weights that were evaluated.
         best_error: the lowest error of all evaluations.
-        seconds: the wall-clock time.
         split: the images that the run was judged on.
         images: the number of these images.
         classes: the number of their classes.
         fields: the fields of the recipe by name; a field that the record does not hold is absent.
         options: the options of the network that have another value than their default.
-        curve: the errors during training.
         page: the run's own page, if there is one.
     """
 
@@ -101,11 +95,8 @@ def find_differing_fields(runs: Sequence[ComparedRun]) -> list[str]:
 def find_swept_field(runs: Sequence[ComparedRun], named: str | None = None) -> str | None:
     """Return the field that a sweep varies; None if the runs are no sweep.
 
-    Runs are a sweep if one field with an effect differs, and its values are numbers. Seeds may differ too.
-
-    Args:
-        runs: the runs.
-        named: the field that the user names, spelled as in recipe.json or as an option; other fields may differ too.
+    Runs are a sweep if one field with an effect differs, and its values are numbers. Seeds may differ too. Beside a
+    field that the user has `named`, spelled as in recipe.json or as an option, any other may differ.
 
     Raises:
         UsageError: no run has the named field, or all runs have one value of it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resunit.io.format import escape_markup
-from resunit.io.style import BLUE, FONT, ORANGE
+from resunit.io.style import BLUE, ORANGE, lay_out
 from resunit.runs.confusion import Confusion
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def draw_confusion(confusion: Confusion) -> Figure | None:
     }
     figure.update_xaxes(title_text="predicted", autotickangles=[0, -45, -90], **axis)
     figure.update_yaxes(title_text="true", autorange="reversed", title_standoff=14, **axis)
-    figure.update_layout(template="none", font_family=FONT, margin={"l": 8, "r": 8, "t": 8, "b": 8})
+    lay_out(figure, left=8, top=8, bottom=8)
     return figure
 
 

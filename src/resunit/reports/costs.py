@@ -12,7 +12,6 @@ class Cost:
 
     Attributes:
         label: the network and the setting.
-        runs: the number of runs.
         petaflop: the mean training arithmetic of a run, in 10^15 floating-point operations.
         images_per_second: the mean speed of training; None if no run recorded it.
         hours: the wall-clock time of all runs together.

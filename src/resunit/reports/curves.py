@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from resunit.errors import UsageError
 from resunit.io.atomic import write_atomically
 from resunit.io.figure_bytes import encode_figure
-from resunit.io.style import BLUE, FONT, GREEN, PURPLE, RED
+from resunit.io.style import BLUE, GREEN, PURPLE, RED, lay_out
 from resunit.runs.read import is_finite
 from resunit.runs.schema import CurvePoint
 
@@ -45,7 +45,6 @@ class Curve:
     """The training curves of one network.
 
     Attributes:
-        label: the network's name.
         runs: the points of each seed's run, in the order of the steps.
     """
 
@@ -74,7 +73,6 @@ class Plot:
     """A figure of one or several panels.
 
     Attributes:
-        title: the figure's title.
         panels: the curves of each panel by the panel's title.
         caption: the runs that the curves were measured on.
     """
@@ -88,9 +86,7 @@ class ErrorLine(NamedTuple):
     """The style of the line of one of a network's two errors.
 
     Attributes:
-        error: the error.
         label: the legend's name for the images that the error was measured on.
-        dashed: whether the line is dashed.
         width: the line's width in pixels.
         banded: whether a band spans the seeds, where there are several.
     """
@@ -114,7 +110,6 @@ class DrawnLine(NamedTuple):
     Attributes:
         line: how the error is drawn.
         name: the network and the error, for the legend.
-        colour: the network's colour.
         points: the errors of the seeds at each step, at least one.
         banded: whether a band spans the seeds.
     """
@@ -156,23 +151,13 @@ def draw_interactive_curves(panels: Panels) -> Figure:
     figure.update_annotations(font_size=13)
     figure.update_xaxes(title_text="step", row=rows)
     figure.update_yaxes(title_text="error (%)", col=1)
-    figure.update_layout(
-        template="none",
-        font_family=FONT,
-        height=330 * rows + 90,
-        hovermode="x unified",
-        legend={"orientation": "h", "y": -0.2 / rows, "yanchor": "top"},
-        margin={"l": 48, "r": 8, "t": 32, "b": 44},
-    )
+    legend = {"orientation": "h", "y": -0.2 / rows, "yanchor": "top"}
+    lay_out(figure, left=48, top=32, height=330 * rows + 90, hovermode="x unified", legend=legend)
     return figure
 
 
 def draw_curves(plot: Plot, path: Path) -> Path:
-    """Draw all panels for a paper and return `path`.
-
-    Args:
-        plot: what to draw.
-        path: the picture's file, whose suffix is .png, .pdf or .svg. Equal plots give equal bytes.
+    """Draw all panels for a paper into a .png, .pdf or .svg, and return `path`. Equal plots give equal bytes.
 
     Raises:
         UsageError: the suffix is another one.

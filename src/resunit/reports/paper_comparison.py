@@ -22,7 +22,6 @@ class ComparisonRow:
         errors: the test errors in percent, one for each seed whose run is done.
         status: a note beside the errors or in their place, such as "not run".
         published: the paper's error in percent, the paper's word "fail", or None.
-        remark: a note on the row.
         top5_errors: the top-5 errors in percent; they are shown where the paper has one.
         published_top5: the paper's top-5 error in percent, or None.
         train_errors: the errors in percent on the training batches at the end, one for each of these seeds.
@@ -116,9 +115,7 @@ class PaperComparison:
     """A table of the paper beside the measurements made here.
 
     Attributes:
-        title: the table's title.
         caption: the scale, steps, precision and machine that the rows were measured with.
-        rows: the table's rows.
         order: how far the order of the rows agrees with the paper's; None where that has no answer.
     """
 
@@ -136,7 +133,6 @@ class VerdictRow:
         statement: the claim as a sentence, or the designs that are compared.
         source: where the paper says it, and the claim's name; or where the design is from.
         verdict: whether the claim held here, or the design was better.
-        numbers: the numbers that the verdict rests on.
         runs: the runs that the numbers were measured on.
     """
 
@@ -175,13 +171,7 @@ def comparison_for_terminal(comparison: PaperComparison) -> RichTable:
 
 
 def verdicts_for_terminal(title: str, kind: str, verdicts: Sequence[VerdictRow]) -> RichTable:
-    """Return a table that rich prints, without the runs: the comparison above it names them.
-
-    Args:
-        title: the title of the table.
-        kind: what the verdicts are on, as a heading.
-        verdicts: the rows.
-    """
+    """Return a table that rich prints, without the runs, which the comparison above it names; `kind` is a heading."""
     from rich.table import Table as RichTable
 
     table = RichTable(title=title, title_justify="left", box=None, pad_edge=False)

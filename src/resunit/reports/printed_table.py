@@ -17,11 +17,8 @@ CHARACTERS_BETWEEN_COLUMNS = 2
 def narrow_table(table: SortableTable, width: int) -> SortableTable:
     """Return the table without those of its last optional columns for which a terminal has no room.
 
-    A note names the columns that were left out. A table that cannot fit keeps the columns that are needed.
-
-    Args:
-        table: the table.
-        width: the terminal's width in characters.
+    A note names the columns that were left out. A table that cannot fit keeps the columns that are needed. `width`
+    is in characters.
     """
     kept = list(range(len(table.headings)))
     widths = [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from resunit.io.format import escape_markup
-from resunit.io.style import FONT
+from resunit.io.style import lay_out
 from resunit.runs.read import is_finite
 from resunit.runs.schema import PropagationLine
 
@@ -49,10 +49,7 @@ HEIGHT_OF_A_MEASURE_IN_PIXELS = 230
 def draw_propagation(lines: Sequence[PropagationLine]) -> Figure | None:
     """Return a heat map of each measure by junction and step; None if nothing was measured.
 
-    A measure that the network does not have is left out.
-
-    Args:
-        lines: the measurements of one run, in the order of the steps.
+    A measure that the network does not have is left out. The lines are those of one run, in the order of the steps.
     """
     from plotly.subplots import make_subplots
 
@@ -91,12 +88,7 @@ def draw_propagation(lines: Sequence[PropagationLine]) -> Figure | None:
     figure.update_annotations(font_size=13, x=0, xanchor="left")
     figure.update_xaxes(title_text="step", row=rows)
     figure.update_yaxes(title_text="junction")
-    figure.update_layout(
-        template="none",
-        font_family=FONT,
-        height=HEIGHT_OF_A_MEASURE_IN_PIXELS * rows,
-        margin={"l": 44, "r": 8, "t": 36, "b": 44},
-    )
+    lay_out(figure, left=44, top=36, height=HEIGHT_OF_A_MEASURE_IN_PIXELS * rows)
     return figure
 
 

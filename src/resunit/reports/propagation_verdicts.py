@@ -15,12 +15,9 @@ class ShownVerdict:
 
 
 def select_verdicts(lines: Sequence[PropagationLine]) -> list[ShownVerdict]:
-    """Return the verdict of the last measurement, and that of the first where it says something else.
+    """Return the verdict of a run's last measurement, and that of the first where it says something else.
 
     A measurement that was refused has its reason instead. Lines before format 3 have no verdict and are left out.
-
-    Args:
-        lines: the measurements of one run, in the order of the steps.
     """
     said = [(line.step, sentence) for line in lines if (sentence := _sentence(line)) is not None]
     if not said:

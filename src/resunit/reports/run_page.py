@@ -14,7 +14,7 @@ from resunit.io.format import format_count, format_field_value, format_percent, 
 from resunit.io.page import render_page
 from resunit.io.places import user_path
 from resunit.reports.calibration_figure import draw_calibration
-from resunit.reports.class_table import make_class_table
+from resunit.reports.class_tables import make_error_table, make_score_table
 from resunit.reports.command import repeat_command, spell_out_command
 from resunit.reports.confusion_figure import draw_confusion
 from resunit.reports.key_numbers import select_further_numbers, select_main_number
@@ -22,7 +22,6 @@ from resunit.reports.propagation_figure import draw_propagation
 from resunit.reports.propagation_verdicts import select_verdicts
 from resunit.reports.run_findings import find_in_run
 from resunit.reports.run_settings import select_settings
-from resunit.reports.score_table import make_score_table
 from resunit.reports.training_figure import draw_training
 from resunit.runs.read import Run, read_run
 from resunit.runs.schema import Environment, Prediction
@@ -62,7 +61,7 @@ def render_run_page(run: Run, unit: str = "", named_recipe: Mapping[str, Any] | 
         further_numbers=select_further_numbers(run),
         findings=find_in_run(run),
         verdicts=select_verdicts(run.propagation),
-        classes=make_class_table(run.confusion) if run.confusion else None,
+        classes=make_error_table(run.confusion) if run.confusion else None,
         scores=make_score_table(run.confusion) if run.confusion else None,
         pictures=_with_own_image(run.evaluation.predictions if run.evaluation else ()),
         mistakes=_with_own_image(run.evaluation.mistakes if run.evaluation else ()),
@@ -96,12 +95,8 @@ def _with_own_image(answers: Sequence[Prediction]) -> list[Prediction]:
 def _environment(environment: Environment) -> dict[str, Any]:
     """Return where the run happened, as a table shows it; fields that old records lack are left out."""
     record = to_json(environment)
+    shown_elsewhere, optional = ("format", "command", "recipe"), ("started", "host")
+    shown = {name: value for name, value in record.items() if name not in shown_elsewhere}
     if environment.started is not None:
-        record["started"] = format_time(environment.started)
-    shown_elsewhere = ("format", "command", "recipe")
-    optional = ("started", "host")
-    return {
-        name: value
-        for name, value in record.items()
-        if name not in shown_elsewhere and not (name in optional and value is None)
-    }
+        shown["started"] = format_time(environment.started)
+    return {name: value for name, value in shown.items() if value is not None or name not in optional}

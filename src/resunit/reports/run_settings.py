@@ -12,7 +12,6 @@ class RunSetting(NamedTuple):
 
     Attributes:
         name: the field, or an option of the network.
-        value: the run's value.
         named_value: the value in the named recipe; None if there is none.
     """
 
@@ -36,12 +35,7 @@ class RunSettings(NamedTuple):
 
 
 def select_settings(recipe: Mapping[str, Any], named: Mapping[str, Any] | None) -> RunSettings:
-    """Return the settings of a run.
-
-    Args:
-        recipe: the JSON object of recipe.json.
-        named: the named recipe that the run started from, as a JSON object too; None if it is not known.
-    """
+    """Return the settings in a recipe.json beside those of the named recipe, None if it is not known."""
     named_fields = named or {}
     # The recipe of an older version lacks newer fields, which are then no difference.
     own, start = _flatten({**named_fields, **recipe}), _flatten(named_fields)

@@ -15,19 +15,13 @@ COLUMNS_BEFORE_FIELDS = 4
 
 
 def make_run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> SortableTable:
-    """Return the table of `runs`, the lowest error first.
-
-    Args:
-        runs: the runs, at least one.
-        page: the page that shows the table; without it, no cell is a link.
-    """
+    """Return the table of at least one run, the lowest error first; its cells are links only on a `page`."""
     differing = find_differing_fields(runs)
     splits_differ = len({run.split for run in runs}) > 1
     error = "error" if splits_differ else f"{runs[0].split} error"
-    headings = (
-        "run", "data", "model", "design", *(_heading_of(name) for name in differing),
-        error, *(["judged on"] if splits_differ else []), "best", "time", "status",
-    )  # fmt: skip
+    fields = ("recipe" if name == "name" else name.replace("_", " ") for name in differing)
+    judged_on = ["judged on"] if splits_differ else []
+    headings = ("run", "data", "model", "design", *fields, error, *judged_on, "best", "time", "status")
     in_order = sorted(runs, key=lambda run: (not is_finite(run.error), run.error or 0.0))
     rows = [
         (
@@ -51,10 +45,6 @@ def make_run_table(runs: Sequence[ComparedRun], page: Path | None = None) -> Sor
         sorted_by=headings.index(error),
         optional=range(COLUMNS_BEFORE_FIELDS, COLUMNS_BEFORE_FIELDS + len(differing)),
     )
-
-
-def _heading_of(name: str) -> str:
-    return "recipe" if name == "name" else name.replace("_", " ")
 
 
 def _field_cell(run: ComparedRun, name: str) -> Cell:

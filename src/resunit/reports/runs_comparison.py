@@ -27,8 +27,6 @@ class RunsComparison:
     """Runs, and what a page shows of them.
 
     Attributes:
-        runs: the runs.
-        table: their table.
         swept: the field that the error is drawn against; None if the runs are no sweep.
         differs_too: the other fields with an effect that differ.
     """
@@ -49,18 +47,12 @@ class RunsComparison:
 
 
 def compare_runs(
-    runs: Sequence[ComparedRun],
-    page: Path,
-    against: str | None = None,
-    unfinished: Sequence[Path] = (),
+    runs: Sequence[ComparedRun], page: Path, against: str | None = None, unfinished: Sequence[Path] = ()
 ) -> RunsComparison:
-    """Return the comparison of `runs`, at least one.
+    """Return the comparison of at least one run, as `page` shows it.
 
-    Args:
-        runs: the runs.
-        page: the page that shows the comparison.
-        against: the field that the user names; by default the one that a sweep varies.
-        unfinished: the folders of runs that have not ended, which a note names.
+    The error is drawn `against` the field that the user names; by default against the one that a sweep varies. A note
+    names the folders of runs that have not ended.
 
     Raises:
         UsageError: no run has the field `against`, or all have one value of it.

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from resunit.io.format import escape_markup, format_field_value
-from resunit.io.style import BLUE, COLOURS_OF_RUNS, FONT, MOST_MARKERS
+from resunit.io.style import BLUE, COLOURS_OF_RUNS, MOST_MARKERS, lay_out
 from resunit.reports.compared_run import ComparedRun, is_number
 from resunit.runs.read import is_finite
 
@@ -53,13 +53,9 @@ def draw_overlaid_curves(runs: Sequence[ComparedRun]) -> Figure | None:
             )  # fmt: skip
     figure.update_xaxes(title_text="step", rangemode="tozero")
     figure.update_yaxes(title_text="error (%)", rangemode="tozero")
-    figure.update_layout(
-        template="none",
-        font_family=FONT,
-        height=PLOT_PIXELS + LEGEND_LINE_PIXELS * len(with_curve),
-        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
-        margin={"l": 48, "r": 8, "t": 16, "b": 44},
-    )
+    height = PLOT_PIXELS + LEGEND_LINE_PIXELS * len(with_curve)
+    legend = {"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0}
+    lay_out(figure, left=48, top=16, height=height, legend=legend)
     return figure
 
 
@@ -107,13 +103,7 @@ def draw_sweep(runs: Sequence[ComparedRun], field: str, alone: bool) -> Figure:
         figure.update_xaxes(type="category")
     splits = {run.split for run in drawn}
     figure.update_yaxes(title_text=f"{splits.pop()} error (%)" if len(splits) == 1 else "error (%)")
-    figure.update_layout(
-        template="none",
-        font_family=FONT,
-        height=380,
-        showlegend=False,
-        margin={"l": 52, "r": 8, "t": 16, "b": 48},
-    )
+    lay_out(figure, left=52, top=16, bottom=48, height=380, showlegend=False)
     return figure
 
 

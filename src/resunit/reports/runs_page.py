@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from resunit.io.page import render_page
 from resunit.io.sortable_table import SortableTable
-from resunit.io.style import BLUE, FONT
+from resunit.io.style import BLUE, lay_out
 from resunit.reports.costs import Cost
 from resunit.reports.curves import Plot, draw_interactive_curves
 from resunit.reports.paper_comparison import PaperComparison, VerdictRow
@@ -81,11 +81,7 @@ def render_runs_page(
 
 
 def draw_spread(spread: Mapping[str, Sequence[float]]) -> Figure:
-    """Return a figure with a line for each network and a dot for each seed; the lowest median is on top.
-
-    Args:
-        spread: the test errors in percent of each seed, by network and setting.
-    """
+    """Return a figure with a line for each network and setting and a dot for each seed; the lowest median is on top."""
     from plotly.graph_objects import Figure
 
     order = sorted(spread, key=lambda name: median_high(spread[name]), reverse=True)
@@ -99,11 +95,5 @@ def draw_spread(spread: Mapping[str, Sequence[float]]) -> Figure:
     )
     figure.update_xaxes(title_text="test error (%)")
     figure.update_yaxes(automargin=True, tickfont_size=11, showgrid=True)
-    figure.update_layout(
-        template="none",
-        font_family=FONT,
-        height=90 + 24 * len(order),
-        showlegend=False,
-        margin={"l": 8, "r": 8, "t": 8, "b": 44},
-    )
+    lay_out(figure, left=8, top=8, height=90 + 24 * len(order), showlegend=False)
     return figure

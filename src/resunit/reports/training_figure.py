@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from resunit.io.style import BLUE, FONT, GREY, MOST_MARKERS
+from resunit.io.style import BLUE, GREY, MOST_MARKERS, lay_out
 from resunit.runs.read import is_finite
 from resunit.runs.schema import LogLine, SplitName
 
@@ -17,11 +17,8 @@ def draw_training(log: Sequence[LogLine], split: SplitName) -> Figure:
     """Return error, loss and learning rate against the epoch, below each other.
 
     Errors and losses on training images are dashed; the paper draws only the training loss dashed. The legend names
-    each kind of line once; a click on a name hides its lines.
-
-    Args:
-        log: the evaluations of a run, at least one.
-        split: the images of the evaluations during training.
+    each kind of line once; a click on a name hides its lines. The log has at least one evaluation, on the images of
+    `split`.
     """
     from plotly.subplots import make_subplots
 
@@ -55,12 +52,6 @@ def draw_training(log: Sequence[LogLine], split: SplitName) -> Figure:
     figure.update_xaxes(title_text="epoch", row=3, col=1)
     figure.update_xaxes(unifiedhovertitle_text="epoch %{x:.4~g}")
     figure.update_yaxes(rangemode="tozero")
-    figure.update_layout(
-        template="none",
-        font_family=FONT,
-        height=790,
-        hovermode="x unified",
-        legend={"orientation": "h", "x": 0, "y": -0.08, "yanchor": "top"},
-        margin={"l": 44, "r": 8, "t": 36, "b": 44},
-    )
+    legend = {"orientation": "h", "x": 0, "y": -0.08, "yanchor": "top"}
+    lay_out(figure, left=44, top=36, height=790, hovermode="x unified", legend=legend)
     return figure

@@ -63,9 +63,7 @@ def stands_in(record: ExperimentRecord, row: Row) -> bool:
 def take_large_crop(record: ExperimentRecord) -> ExperimentRecord:
     """Return the record with the errors of the large test crop in place of the other's."""
     return replace(
-        record,
-        test_error=record.test_error_large_crop,
-        test_top5_error=record.test_top5_error_large_crop,
+        record, test_error=record.test_error_large_crop, test_top5_error=record.test_top5_error_large_crop
     )
 
 
@@ -79,16 +77,9 @@ def with_own_rows(name: str, table: Table, records: Iterable[ExperimentRecord]) 
     own: dict[object, Row] = {}
     for record in records:
         if record.table == name and is_own_design(record.design):
-            network, label = network_of(record), label_of(record)
-            own[network.key, record.data, record.crop] = Row(
-                label,
-                label,
-                network,
-                None,
-                OWN,
-                record.data,
-                crop=record.crop,  # pyright: ignore[reportArgumentType]
-            )
+            network, label, crop = network_of(record), label_of(record), record.crop
+            row = Row(label, label, network, None, OWN, record.data, crop=crop)  # pyright: ignore[reportArgumentType]
+            own[network.key, record.data, crop] = row
     return replace(table, rows=(*table.rows, *own.values())) if own else table
 
 
@@ -218,13 +209,10 @@ def claim_rows(outcomes: Iterable[ClaimOutcome]) -> list[VerdictRow]:
     """Return the outcomes as rows of a report, with the claims' names beside where the paper makes them."""
     return [
         VerdictRow(
-            statement=outcome.claim.sentence,
-            source=f"{outcome.claim.section}; {outcome.claim.id}",
-            verdict=outcome.verdict,
-            numbers=outcome.numbers,
-            runs=outcome.runs,
+            claim.sentence, f"{claim.section}; {claim.id}", outcome.verdict, outcome.numbers, outcome.runs
         )
         for outcome in outcomes
+        for claim in [outcome.claim]
     ]
 
 
@@ -238,13 +226,10 @@ def later_rows(outcomes: Iterable[LaterOutcome]) -> list[VerdictRow]:
     """Return the outcomes of later designs as rows of a report."""
     return [
         VerdictRow(
-            statement=later.outcome.claim.sentence,
-            source=later.outcome.claim.section,
-            verdict=later.verdict,
-            numbers=later.outcome.numbers,
-            runs=later.outcome.runs,
+            outcome.claim.sentence, outcome.claim.section, later.verdict, outcome.numbers, outcome.runs
         )
         for later in outcomes
+        for outcome in [later.outcome]
     ]
 
 

@@ -28,7 +28,6 @@ class PilotOfNetwork:
     """What the pilots say about one network; errors are in percent of the held-out images, differences in points.
 
     Attributes:
-        network: the network in words.
         errors: the errors of its seeds that did not diverge.
         difference: its mean error minus that of the original units; None without runs of both.
         seeds: the seeds that the final runs need.
@@ -48,8 +47,6 @@ class Pilots:
     """What the pilots of one setting say.
 
     Attributes:
-        setting: the setting in words.
-        networks: the networks.
         deviation_of_original: the standard deviation over seeds of the original ResNet-110, in points.
         deviation: the standard deviation over seeds, one for all networks that learned.
         margins: half of the difference between the original ResNet-110 and its full pre-activation.
@@ -130,9 +127,7 @@ def _examine(setting: Setting, records: Iterable[ExperimentRecord]) -> Pilots:
 
 
 def _examine_network(
-    chosen: NetworkChoice,
-    runs: Mapping[NetworkKey, list[ExperimentRecord]],
-    deviation: float | None,
+    chosen: NetworkChoice, runs: Mapping[NetworkKey, list[ExperimentRecord]], deviation: float | None
 ) -> PilotOfNetwork:
     difference = _difference(chosen, runs)
     is_stuck = all(map(is_at_chance, runs[chosen.key]))

@@ -33,13 +33,10 @@ class Plan:
     """What `resunit reproduce` is asked for.
 
     Attributes:
-        name: the name of the table.
         table: the table with the rows that were chosen.
-        scale: the scale of the reproduction.
         seeds: the number of seeds of each row.
         data: the folder of images of the rows that name no data set.
         changes: fields of every recipe that differ from the scale's own.
-        out: the folder of results.
         records: a file whose records are shown in place of all others.
         signal_steps: the steps before the second measurement of the signal.
         pool: files of somebody else's records, which count beside one's own.
@@ -80,24 +77,16 @@ class Plan:
             FileFormatError: a file is missing or damaged.
             UsageError: somebody else's records are of other settings.
         """
-        return select_newest_of_each_run([*self.pooled, *self._own_evidence()])
-
-    def _own_evidence(self) -> list[ExperimentRecord]:
-        if self.records is None:
-            return read_evidence(self.out, self.scale)
-        if not self.records.exists():
+        if self.records is not None and not self.records.exists():
             raise FileFormatError(f"{self.records}: no such file; --records takes a file of JSON lines")
-        return read_records(self.records)
+        own = read_evidence(self.out, self.scale) if self.records is None else read_records(self.records)
+        return select_newest_of_each_run([*self.pooled, *own])
 
     def runs(self) -> list[PlannedRun]:
         """Return the runs that this machine would train, with a stand-in for a folder that was not named."""
         return list(
             plan_runs(
-                self.table,
-                scale=self.scale,
-                seeds=self.seeds,
-                data=self.data or FOLDER,
-                changes=self.changes,
+                self.table, scale=self.scale, seeds=self.seeds, data=self.data or FOLDER, changes=self.changes
             )
         )
 
@@ -115,20 +104,11 @@ def make_plan(
     records: Path | None,
     pool: Sequence[Path] = (),
 ) -> Plan:
-    """Return what is asked for, with every default filled in.
+    """Return what is asked for, with every default filled in; most arguments are fields of the `Plan`.
 
-    Args:
-        name: a key of `TABLES`.
-        scale: a key of `SCALES`.
-        seeds: the number of seeds; None means what the scale needs (`seeds_of_scale`), and one for the signal.
-        only: a shell pattern of the ids of the rows.
-        data: the folder of images of the rows that name no data set; for the signal any data set.
-        changes: fields of every recipe that differ from the scale's own. For the signal, `steps` is the step
-            of the second measurement.
-        add: designs of the user's own, MODULE:CLASS, each one more row.
-        out: the folder of results.
-        records: a file whose records are shown in place of all others.
-        pool: files of somebody else's records.
+    Without `seeds`, each row has as many as its scale needs (`seeds_of_scale`), and one for the signal. `only` is a
+    shell pattern of the ids of the rows, and `add` names designs of the user's own, MODULE:CLASS, each one more row.
+    For the signal, `data` may be any data set, and `steps` among the changes is the step of the second measurement.
 
     Raises:
         UsageError: a name does not exist, or a value does not fit.
@@ -176,10 +156,9 @@ def make_own_row(table: Table, design: str) -> Row:
     """Return a row for the user's MODULE:CLASS, on the network and the data that the table is about."""
     add_design(design)
     first = next(row for row in table.rows if row.network is not None)
-    assert first.network is not None
     name = design.partition(":")[2]
     return replace(
-        first, id=name, label=name, network=network(first.network.model, design), published=None,
+        first, id=name, label=name, network=network(first.own_network.model, design), published=None,
         published_top5=None, remark=OWN,
     )  # fmt: skip
 

@@ -36,9 +36,8 @@ def _find_most_recorded(runs: list[PlannedRun], evidence: Sequence[ExperimentRec
     precisions = dict.fromkeys(
         record.precision for run in runs for record in select_records_of_row(run.row, evidence)
     )
-    choices = [runs, *(_set_precision(runs, precision) for precision in precisions)]
-    return max(choices, key=lambda choice: sum(is_recorded(run, evidence) for run in choice))
-
-
-def _set_precision(runs: Iterable[PlannedRun], precision: str) -> list[PlannedRun]:
-    return [replace(run, recipe=replace(run.recipe, precision=precision)) for run in runs]
+    recorded = (
+        [replace(run, recipe=replace(run.recipe, precision=precision)) for run in runs]
+        for precision in precisions
+    )
+    return max([runs, *recorded], key=lambda choice: sum(is_recorded(run, evidence) for run in choice))

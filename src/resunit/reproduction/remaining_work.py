@@ -25,8 +25,6 @@ class RunAhead:
     """A run of the plan.
 
     Attributes:
-        row: the id of the row.
-        seed: the run's seed.
         state: "recorded" with its numbers, "begun" in the folder of results, or "missing".
         steps: the length of the run; 0 if only its data can tell.
         steps_done: the steps that need not be trained again, as its log tells.
@@ -46,9 +44,6 @@ class RemainingWork:
     """All runs of a plan.
 
     Attributes:
-        table: the name of the table.
-        title: the table's title.
-        scale: the scale of the reproduction.
         runs: the runs, all rows of the first seed first.
         jobs: the runs at a time.
     """
@@ -86,7 +81,10 @@ class RemainingWork:
             picture.add_column(name, justify="right")
         for row in dict.fromkeys(run.row for run in self.runs):
             runs = [run for run in self.runs if run.row == row]
-            seeds = [_seeds(runs, state) for state in ("recorded", "begun", "missing")]
+            seeds = [
+                ", ".join(str(run.seed) for run in runs if run.state == state)
+                for state in ("recorded", "begun", "missing")
+            ]
             picture.add_row(row, *seeds, f"{sum(run.seconds for run in runs) / SECONDS_AN_HOUR:.2f}")
         return picture
 
@@ -99,20 +97,14 @@ class RemainingWork:
             "table": self.table,
             "scale": self.scale,
             "jobs": self.jobs,
-            "recorded": self.count("recorded"),
-            "begun": self.count("begun"),
-            "missing": self.count("missing"),
+            **{state: self.count(state) for state in ("recorded", "begun", "missing")},
             "hours": self.seconds / SECONDS_AN_HOUR,
             "runs": runs,
         }
 
 
 def list_remaining_work(plan: Plan, *, jobs: int | None) -> RemainingWork:
-    """Return the runs of a plan with the time that they still take here; nothing is trained or written.
-
-    Args:
-        plan: what is asked for.
-        jobs: the runs at a time, as `train_missing` takes it.
+    """Return the runs of a plan with the time that they still take here, `jobs` at a time; nothing is trained.
 
     Raises:
         UsageError: an option does not fit, or rows need a folder of images that is not named.
@@ -121,7 +113,11 @@ def list_remaining_work(plan: Plan, *, jobs: int | None) -> RemainingWork:
     """
     jobs, threads = threads_of_run(plan, jobs)
     evidence = plan.evidence()
-    planned = _select_each_once(plan_as_recorded(plan, evidence))
+    planned: list[PlannedRun] = []
+    for run in plan_as_recorded(plan, evidence):
+        # A second row may be the same run tested in another way.
+        if all(run.recipe != other.recipe for other in planned):
+            planned.append(run)
     recorded = [is_recorded(run, evidence) for run in planned]
     left = [run for run, is_done in zip(planned, recorded, strict=True) if not is_done]
     if any(run.recipe.data == FOLDER for run in left):
@@ -138,15 +134,6 @@ def list_remaining_work(plan: Plan, *, jobs: int | None) -> RemainingWork:
         finished = steps if is_done else done or 0
         runs.append(RunAhead(run.row.id, run.recipe.seed, state, steps, finished, time))
     return RemainingWork(plan.name, plan.table.title, plan.scale, tuple(runs), jobs)
-
-
-def _select_each_once(planned: Iterable[PlannedRun]) -> list[PlannedRun]:
-    """Return the runs without a second row that is the same run tested in another way."""
-    found: list[PlannedRun] = []
-    for run in planned:
-        if all(run.recipe != other.recipe for other in found):
-            found.append(run)
-    return found
 
 
 def _read_experiments(out: Path) -> Iterable[Experiment]:
@@ -167,7 +154,3 @@ def _count_steps_done(run: PlannedRun, begun: Sequence[Experiment], out: Path) -
 
 def _select_determining(recipe: Any) -> dict[str, Any]:
     return {name: value for name, value in recipe.items() if name not in WITHOUT_EFFECT}
-
-
-def _seeds(runs: Sequence[RunAhead], state: StateOfRun) -> str:
-    return ", ".join(str(run.seed) for run in runs if run.state == state)

@@ -1,9 +1,10 @@
 """`resunit report` of many runs: a page, or Markdown with pictures for docs."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from resunit.errors import RunError, UsageError
 from resunit.io.atomic import write_atomically
@@ -48,7 +49,6 @@ class Report:
     """A report that was written.
 
     Attributes:
-        path: its file.
         runs: the ordinary runs in it.
         tables: the tables of all runs and measurements in it, as a terminal shows them too.
     """
@@ -79,49 +79,30 @@ def write_report(paths: Sequence[Path], out: Path, against: str | None = None) -
     _check_found(found, paths, against)
     compared = compare_runs(found.runs, out, against, found.unfinished) if found.runs else None
     measured = make_measurement_table(found.measurements) if found.measurements else None
-    recorded = (
-        make_run_table(with_all_options(list(map(compare_experiment, found.experiments))))
-        if found.experiments
-        else None
-    )
-    of_tables = found.experiments
-    tables = {name: with_own_rows(name, table, of_tables) for name, table in TABLES.items()}
-    later = [each for each in judge_later(of_tables) if each.outcome.settings]
-    of_runs = {name: table for name, table in tables.items() if has_any(table, of_tables)}
-    comparisons = [
-        make_comparison(table, of_tables)
-        for name, table in of_runs.items()
-        if name.startswith("table") or table is not TABLES[name] or (name == "later" and later)
-    ]
-    figures = {name: plot for name, table in tables.items() if (plot := make_curves(table, of_tables))}
-    outcomes = judge_claims(of_tables) if of_tables else []
+    recorded = list(map(compare_experiment, found.experiments))
+    recorded = make_run_table(with_all_options(recorded)) if recorded else None
+    judged = _judge(found.experiments)
     if out.suffix == ".md":
-        parts = _markdown_of_runs(compared, measured, out)
-        if of_tables:
-            head = HEAD.read_text().format(
-                paths=" ".join(map(str, paths)), out=out, margins=describe_margins(MARGINS)
-            )
-            parts = [_markdown(head, outcomes, later, comparisons, figures, of_tables, out), *parts]
-        else:
-            parts = ["# Runs compared\n", *parts]
-        write_atomically(out, "\n".join(parts).encode())
+        head = _sections_of_tables(judged, paths, out) if judged.records else ["# Runs compared\n"]
+        text = "\n".join([*head, *_sections_of_runs(compared, measured, out)])
     else:
-        page = render_runs_page(
-            "The paper's experiments" if of_tables else "Runs compared",
-            comparisons=comparisons,
-            claims=claim_rows(outcomes),
-            tally=tally(outcomes),
-            later=later_rows(later),
+        designs = sorted({record.design for record in judged.records})
+        text = render_runs_page(
+            "The paper's experiments" if judged.records else "Runs compared",
+            comparisons=judged.comparisons,
+            claims=claim_rows(judged.outcomes),
+            tally=tally(judged.outcomes),
+            later=later_rows(judged.later),
             about_later=ABOUT_LATER,
-            plots=list(figures.values()),
-            spread=_spread(of_tables),
-            costs=_costs(of_tables),
-            units=render_designs(sorted({record.design for record in of_tables})) if of_tables else (),
+            plots=list(judged.figures.values()),
+            spread=_spread(judged.records),
+            costs=_costs(judged.records),
+            units=render_designs(designs) if designs else (),
             compared=compared,
             measurements=measured,
             recorded=recorded,
         )
-        write_atomically(out, page.encode())
+    write_atomically(out, text.encode())
     shown = [compared.table if compared else None, measured, recorded]
     return Report(out, found.runs, [table for table in shown if table is not None])
 
@@ -141,50 +122,61 @@ def _check_found(found: FoundRecords, paths: Sequence[Path], against: str | None
         )
 
 
-def _markdown_of_runs(
+@dataclass(frozen=True)
+class _Judged:
+    """The recorded runs of the paper's tables, and what they say."""
+
+    records: Sequence[ExperimentRecord]
+    outcomes: Sequence[ClaimOutcome]
+    later: Sequence[LaterOutcome]
+    comparisons: Sequence[PaperComparison]
+    figures: Mapping[str, Plot]
+
+
+def _judge(records: Sequence[ExperimentRecord]) -> _Judged:
+    tables = {name: with_own_rows(name, table, records) for name, table in TABLES.items()}
+    later = [each for each in judge_later(records) if each.outcome.settings]
+    comparisons = [
+        make_comparison(table, records)
+        for name, table in tables.items()
+        if has_any(table, records)
+        and (name.startswith("table") or table is not TABLES[name] or (name == "later" and later))
+    ]
+    figures = {name: plot for name, table in tables.items() if (plot := make_curves(table, records))}
+    return _Judged(records, judge_claims(records) if records else [], later, comparisons, figures)
+
+
+def _sections_of_runs(
     compared: RunsComparison | None, measured: SortableTable | None, out: Path
-) -> list[str]:
-    """Return the sections of ordinary runs and of measurements, after the curves were drawn beside `out`."""
-    parts = []
+) -> Iterator[str]:
+    """Yield the sections of ordinary runs and of measurements, and draw the curves beside `out`."""
     if compared is not None:
-        parts.append(table_in_markdown("Runs", compared.table))
-        curves = [Curve(run.name, [run.curve]) for run in compared.runs if run.curve]
-        if curves:
+        yield table_in_markdown("Runs", compared.table)
+        if curves := [Curve(run.name, [run.curve]) for run in compared.runs if run.curve]:
             plot = Plot("Training curves", {"": curves}, "Dashed: training error; solid: error judged on.")
             picture = draw_curves(plot, out.with_name(f"{out.stem}-curves.png"))
-            parts.append(f"![Training curves]({picture.name})\n")
+            yield f"![Training curves]({picture.name})\n"
     if measured is not None:
-        parts.append(table_in_markdown("Measurements of speed", measured))
-    return parts
+        yield table_in_markdown("Measurements of speed", measured)
 
 
-def _markdown(
-    head: str,
-    outcomes: Sequence[ClaimOutcome],
-    later: Sequence[LaterOutcome],
-    comparisons: Sequence[PaperComparison],
-    figures: dict[str, Plot],
-    records: Sequence[ExperimentRecord],
-    out: Path,
-) -> str:
-    """Return the report as Markdown, after the figures were drawn beside `out`."""
-    parts = [head, verdicts_in_markdown("The paper's claims", tally(outcomes), "claim", claim_rows(outcomes))]
-    parts += map(comparison_in_markdown, comparisons)
-    if later:
-        parts.append(
-            verdicts_in_markdown("Designs after the paper", ABOUT_LATER, "designs", later_rows(later))
-        )
-    if comparisons:
+def _sections_of_tables(judged: _Judged, paths: Sequence[Path], out: Path) -> Iterator[str]:
+    """Yield the sections of the paper's tables, claims and figures, and draw the figures beside `out`."""
+    yield HEAD.read_text().format(paths=" ".join(map(str, paths)), out=out, margins=describe_margins(MARGINS))
+    claims = claim_rows(judged.outcomes)
+    yield verdicts_in_markdown("The paper's claims", tally(judged.outcomes), "claim", claims)
+    yield from map(comparison_in_markdown, judged.comparisons)
+    if judged.later:
+        later = later_rows(judged.later)
+        yield verdicts_in_markdown("Designs after the paper", ABOUT_LATER, "designs", later)
+    if judged.comparisons:
         draw_designs(out.with_name("units.svg"))
-        parts.append("## The units of Tables 1 and 2\n\n![A unit of each design](units.svg)\n")
-    for name, plot in figures.items():
+        yield "## The units of Tables 1 and 2\n\n![A unit of each design](units.svg)\n"
+    for name, plot in judged.figures.items():
         for suffix in (".png", ".pdf"):
             draw_curves(plot, out.with_name(name + suffix))
-        parts.append(
-            f"## {plot.title}\n\n![{plot.title}]({name}.png)\n\n{plot.caption} [As PDF]({name}.pdf).\n"
-        )
-    parts.append(write_costs_in_markdown(_costs(records)))
-    return "\n".join(parts)
+        yield f"## {plot.title}\n\n![{plot.title}]({name}.png)\n\n{plot.caption} [As PDF]({name}.pdf).\n"
+    yield write_costs_in_markdown(_costs(judged.records))
 
 
 def _spread(records: Sequence[ExperimentRecord]) -> dict[str, list[float]]:
@@ -204,21 +196,17 @@ def _costs(records: Sequence[ExperimentRecord]) -> list[Cost]:
     for record in records:
         if record.wall_seconds:
             groups[_name_of(record), record.machine or ""].append(record)
-    return [
-        Cost(
-            label=label,
-            runs=len(found),
-            petaflop=sum(record.train_flops or 0 for record in found) / len(found) / 1e15,
-            images_per_second=_mean(found, lambda record: record.images_per_second),
-            hours=sum(record.wall_seconds or 0 for record in found) / 3600,
-            machine=machine,
+    costs = []
+    for (label, machine), found in groups.items():
+        speeds = [record.images_per_second for record in found if record.images_per_second]
+        costs.append(
+            Cost(
+                label=label,
+                runs=len(found),
+                petaflop=sum(record.train_flops or 0 for record in found) / len(found) / 1e15,
+                images_per_second=fmean(speeds) if speeds else None,
+                hours=sum(record.wall_seconds or 0 for record in found) / 3600,
+                machine=machine,
+            )
         )
-        for (label, machine), found in groups.items()
-    ]
-
-
-def _mean(
-    records: Sequence[ExperimentRecord], number: Callable[[ExperimentRecord], float | None]
-) -> float | None:
-    values = [value for record in records if (value := number(record))]
-    return sum(values) / len(values) if values else None
+    return costs

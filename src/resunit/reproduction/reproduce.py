@@ -21,10 +21,7 @@ from resunit.reproduction.comparison import (
     select_outcomes,
     select_records_of_row,
 )
-from resunit.reproduction.evidence.records import (
-    has_ended,
-    select_records,
-)
+from resunit.reproduction.evidence.records import has_ended, select_records
 from resunit.reproduction.experiments.experiment import Experiment, PlannedRun, plan_experiments
 from resunit.reproduction.experiments.setting import setting_of
 from resunit.reproduction.figures.signal import SignalComparison, compare_signals
@@ -139,7 +136,6 @@ class Reproduction:
     """A table, figure or the claims of the paper, with the records of its runs.
 
     Attributes:
-        plan: the request.
         records: the records of the table's runs.
         comparable: all records of the same settings, for the claims that they decide together.
         missing: the runs that have no record yet.

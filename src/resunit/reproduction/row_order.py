@@ -6,6 +6,7 @@ from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from resunit.reports.paper_comparison import RowOrder
 
@@ -47,7 +48,10 @@ def find_order(rows: Mapping[str, tuple[Sequence[float], float | str]]) -> RowOr
         taus = np.nan_to_num(_kendall_tau_b(np.stack(medians, axis=-1), paper), nan=0.0)
         low, high = np.percentile(taus, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
         interval = float(low), float(high)
-    places = zip(_find_places(here), _find_places(paper), strict=True)
+    # The lowest error is the first, and rows that tie share the first of their places.
+    places = zip(
+        *(rankdata(errors, method="min").astype(int).tolist() for errors in (here, paper)), strict=True
+    )
     return RowOrder(tau, interval, dict(zip(rows, places, strict=True)))
 
 
@@ -73,8 +77,3 @@ def _resample_medians(errors: Array, generator: np.random.Generator) -> Array:
     """Return the medians of samples, as many as RESAMPLES, drawn with replacement from the errors of a row."""
     drawn = generator.integers(len(errors), size=(RESAMPLES, len(errors)))
     return np.median(errors[drawn], axis=1)
-
-
-def _find_places(errors: Array) -> tuple[int, ...]:
-    """Return each row's place from the lowest error up, from 1 on; rows that tie share the first of their places."""
-    return tuple(1 + int((errors < error).sum()) for error in errors)

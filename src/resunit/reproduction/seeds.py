@@ -24,14 +24,14 @@ def leave_out_seeds_at_chance(
     planned: Sequence[PlannedRun], evidence: Sequence[ExperimentRecord]
 ) -> list[PlannedRun]:
     """Return the runs without the fourth and later seeds of each row whose first three ended at chance."""
-    stuck = {run.row.id for run in planned if _is_stuck(run, evidence)}
+
+    def is_stuck(run: PlannedRun) -> bool:
+        first = [
+            record
+            for record in select_records_of_row(run.row, evidence)
+            if record.seed < SEEDS_FOR_A_VERDICT and has_ended(record) and run.has_setting_of(record)
+        ]
+        return len(first) == SEEDS_FOR_A_VERDICT and all(map(is_at_chance, first))
+
+    stuck = {run.row.id for run in planned if is_stuck(run)}
     return [run for run in planned if run.recipe.seed < SEEDS_FOR_A_VERDICT or run.row.id not in stuck]
-
-
-def _is_stuck(run: PlannedRun, evidence: Sequence[ExperimentRecord]) -> bool:
-    first = [
-        record
-        for record in select_records_of_row(run.row, evidence)
-        if record.seed < SEEDS_FOR_A_VERDICT and has_ended(record) and run.has_setting_of(record)
-    ]
-    return len(first) == SEEDS_FOR_A_VERDICT and all(map(is_at_chance, first))

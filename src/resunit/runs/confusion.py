@@ -11,9 +11,7 @@ class ClassError(NamedTuple):
 
     Attributes:
         error: the percentage of the class's images that were predicted as another class.
-        name: the class.
         taken_for: the class that its images were mistaken for most often; None if all are right.
-        images: the number of images of the class.
         times: how many of them were taken for `taken_for`.
     """
 

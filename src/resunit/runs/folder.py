@@ -28,56 +28,40 @@ from resunit.runs.schema import Environment, Evaluation, LogLine, PropagationLin
 KIND_OF_CHECKPOINT = "resunit-checkpoint"  # the metadata key of a checkpoint's record
 
 
+class Entry:
+    """The path of a file or folder of a run, by its name in the run's folder."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, run: "RunFolder", _owner: type) -> Path:
+        return run.path / self.name
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of one run. Readers upgrade older formats and raise FileFormatError for what is damaged."""
 
     path: Path
 
-    @property
-    def recipe(self) -> Path:
-        """The file of the resolved recipe."""
-        return self.path / "recipe.json"
-
-    @property
-    def environment(self) -> Path:
-        """The file that says where the run happened."""
-        return self.path / "environment.json"
-
-    @property
-    def log(self) -> Path:
-        """The file with a line for each evaluation."""
-        return self.path / "log.jsonl"
-
-    @property
-    def propagation(self) -> Path:
-        """The file with a line for each measurement of the signal."""
-        return self.path / "propagation.jsonl"
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of checkpoints."""
-        return self.path / "checkpoints"
-
-    @property
-    def weights(self) -> Path:
-        """The file of the final weights."""
-        return self.path / "weights.safetensors"
-
-    @property
-    def evaluation(self) -> Path:
-        """The file of the final weights' confusion matrix and worst mistakes."""
-        return self.path / "evaluation.json"
-
-    @property
-    def result(self) -> Path:
-        """The file of the run's summary."""
-        return self.path / "result.json"
-
-    @property
-    def report(self) -> Path:
-        """The page of the run."""
-        return self.path / "report.html"
+    recipe = Entry("recipe.json")
+    """The file of the resolved recipe."""
+    environment = Entry("environment.json")
+    """The file that says where the run happened."""
+    log = Entry("log.jsonl")
+    """The file with a line for each evaluation."""
+    propagation = Entry("propagation.jsonl")
+    """The file with a line for each measurement of the signal."""
+    checkpoints = Entry("checkpoints")
+    """The folder of checkpoints."""
+    weights = Entry("weights.safetensors")
+    """The file of the final weights."""
+    evaluation = Entry("evaluation.json")
+    """The file of the final weights' confusion matrix and worst mistakes."""
+    result = Entry("result.json")
+    """The file of the run's summary."""
+    report = Entry("report.html")
+    """The page of the run."""
 
     def read_recipe(self) -> dict[str, Any]:
         """Return the JSON object of recipe.json. Raises RunError if this is not the folder of a run."""
@@ -224,11 +208,7 @@ def _last_written(run: Path) -> float:
 
 
 def create_run_folder(path: Path, recipe: Mapping[str, Any]) -> RunFolder:
-    """Make a new run's folder with its recipe.json.
-
-    Args:
-        path: a folder that does not exist yet or is empty.
-        recipe: the JSON object of the resolved recipe.
+    """Make a new run's folder, which does not exist yet or is empty, with its recipe.json.
 
     Raises:
         RunError: the folder is in use or cannot be written.

@@ -16,13 +16,7 @@ def are_few(images: int, classes: int | None = None) -> bool:
 
 
 def remark_on_few(classes: Sequence[str], counts: Sequence[int], split: str) -> str | None:
-    """Return a remark if there are too few judged images for a conclusion, else None.
-
-    Args:
-        classes: the class names.
-        counts: the number of judged images of each class.
-        split: what the images are, "test" or "validation".
-    """
+    """Return a remark if the judged images, `counts` of the classes, are too few for a conclusion, else None."""
     images = sum(counts)
     if are_few(images, len(classes)):
         return f"judged on only {images:,} {split} images, too few for conclusions"

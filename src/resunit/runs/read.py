@@ -19,12 +19,10 @@ class Run:
     """The records of one run that is done, diverged or stopped; all are of the newest format.
 
     Attributes:
-        folder: the run's folder.
         recipe: the JSON object of recipe.json.
         environment: where the run happened; None if the run did not record it.
         log: one line per evaluation, in the order of the steps.
         propagation: one line per measurement of the signal, in the order of the steps.
-        result: the summary.
         evaluation: the confusion matrix of the final weights and their worst mistakes; None if the final
             weights were not evaluated.
     """

@@ -29,11 +29,7 @@ def upgrade_recipe(record: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Return a recipe's record in the newest format; its values are not checked.
 
     A record without a format number is of format 1. Its fields and its model options get today's names; fields
-    whose name has not changed stay as they are.
-
-    Args:
-        record: the JSON object of recipe.json.
-        origin: the file that holds the record, for the message.
+    whose name has not changed stay as they are. `origin` is the file that holds the record, for the message.
 
     Raises:
         FileFormatError: the record is of a newer format; the message names `origin` and the writer.

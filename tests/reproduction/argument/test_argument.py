@@ -8,10 +8,9 @@ import pytest
 
 from resunit.errors import FileFormatError, UsageError
 from resunit.reproduction.argument.argument import SHOWN, make_argument, what_shows
-from resunit.reproduction.argument.explanations import OF_GROUP, OF_STATEMENT, TITLES_OF_GROUPS
 from resunit.reproduction.argument.networks import Networks
 from resunit.reproduction.argument.shown import Line, Shown, by_unit
-from resunit.reproduction.argument.statements import STATEMENTS
+from resunit.reproduction.argument.statements import STATEMENTS, TEXT
 
 NAMES = [statement.name for statement in STATEMENTS]
 
@@ -21,10 +20,10 @@ def small(**changes: int | str) -> Networks:
 
 
 def test_every_statement_is_explained_and_every_measured_one_has_a_measurement() -> None:
-    assert set(OF_STATEMENT) == set(NAMES)
-    assert set(OF_GROUP) == set(TITLES_OF_GROUPS)
+    texts = [each.explanation for each in (*STATEMENTS, *TEXT.groups)]
+    assert all(texts)
     assert {statement.name for statement in STATEMENTS if statement.measures} <= set(SHOWN) <= set(NAMES)
-    assert all(text.endswith(".") for texts in OF_STATEMENT.values() for text in texts)
+    assert all(text.endswith(".") for text in (*TEXT.introduction, *sum(texts, ())))
 
 
 def test_the_table_names_the_command_measures_and_claims_of_every_statement() -> None:
@@ -60,7 +59,7 @@ def test_a_stage_is_the_sum_of_its_terms() -> None:
 
 
 def test_what_is_not_finite_is_null_in_json() -> None:
-    shown = Shown((), (by_unit("a chart", (Line("a line", (1.0, math.inf, None)),)),))
+    shown = Shown((), (by_unit("a chart", Line("a line", (1.0, math.inf, None))),))
     assert shown.to_json()["charts"][0]["lines"][0]["heights"] == [1.0, None, None]
 
 

@@ -15,7 +15,7 @@ from resunit.reproduction.argument.statements import STATEMENTS
 from resunit.reproduction.claims import judge_claims
 
 CHART = by_unit(
-    "Gain & loss of x_l", (Line("x_l", (1.0, 10.0)), Line("none", (0.0, -1.0), dashed=True)), logarithmic=True
+    "Gain & loss of x_l", Line("x_l", (1.0, 10.0)), Line("none", (0.0, -1.0), dashed=True), logarithmic=True
 )
 SEEN = "The gain is < 3."
 WITHOUT_PICTURE = Shown((SEEN,))

@@ -6,12 +6,15 @@ import pytest
 
 from resunit.inference.subjects import find_subject
 from resunit.propagation import measure
-from resunit.reproduction.explorable.measured import FORMAT, MeasuredNetwork, MeasuredPath, read_document
+from resunit.reproduction.explorable.page import read_document
 from tools.explorable_networks import (
+    FORMAT,
     IMAGES,
     PLACEMENTS,
     SEED,
     Combination,
+    MeasuredNetwork,
+    MeasuredPath,
     combinations,
     layers_of,
     measure_network,

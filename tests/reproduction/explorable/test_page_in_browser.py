@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from resunit.reproduction.explorable.measured import read_document
-from resunit.reproduction.explorable.page import EXAMPLES, LANGUAGES, write_page
+from resunit.reproduction.explorable.page import EXAMPLES, LANGUAGES, read_document, write_page
 from tests.reports.conftest import OpenPage, Scheme, browser, open_page  # noqa: F401
 
 pytestmark = pytest.mark.full

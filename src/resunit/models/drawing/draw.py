@@ -94,12 +94,9 @@ def check_path(path: str | Path) -> Path:
 
 
 def _write(picture: VectorPicture, description: str, path: Path) -> Path:
-    match path.suffix.lower():
-        case ".svg":
-            content = render_svg(picture, description).encode()
-        case ".png":
-            content = render_with_matplotlib(picture, "png")
-        case _:
-            content = render_with_matplotlib(picture, "pdf")
+    if path.suffix.lower() == ".svg":
+        content = render_svg(picture, description).encode()
+    else:
+        content = render_with_matplotlib(picture, "png" if path.suffix.lower() == ".png" else "pdf")
     write_atomically(path, content)
     return path

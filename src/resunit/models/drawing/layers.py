@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import singledispatch
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -97,60 +97,10 @@ def _(module: _ConvNd) -> tuple[DrawnLayer, ...]:
 
 
 @describe_layers.register
-def _(module: nn.Linear) -> tuple[DrawnLayer, ...]:
-    return (DrawnLayer(f"linear, {module.out_features}", "weight"),)
-
-
-@describe_layers.register
-def _(module: _BatchNorm) -> tuple[DrawnLayer, ...]:
-    return (DrawnLayer("sync BN" if isinstance(module, nn.SyncBatchNorm) else "BN", "norm"),)
-
-
-@describe_layers.register
-def _(module: nn.GroupNorm) -> tuple[DrawnLayer, ...]:
-    return (DrawnLayer(f"GN, {module.num_groups} groups", "norm"),)
-
-
-@describe_layers.register
-def _(module: nn.LayerNorm) -> tuple[DrawnLayer, ...]:  # noqa: ARG001
-    return (DrawnLayer("LN", "norm"),)
-
-
-@describe_layers.register
-def _(module: _DropoutNd) -> tuple[DrawnLayer, ...]:
-    return (DrawnLayer(f"dropout {module.p:g}, inverted"),)
-
-
-@describe_layers.register
-def _(module: nn.AvgPool2d) -> tuple[DrawnLayer, ...]:
-    return (DrawnLayer(f"mean {_by(module.kernel_size)}{_over(module.stride)}"),)
-
-
-@describe_layers.register
-def _(module: nn.MaxPool2d) -> tuple[DrawnLayer, ...]:
-    return (DrawnLayer(f"max {_by(module.kernel_size)}{_over(module.stride)}"),)
-
-
-@describe_layers.register
 def _(module: Subsample) -> tuple[DrawnLayer, ...]:
     subsampled = [DrawnLayer(f"subsample, /{module.stride}")] if module.stride > 1 else []
     padded = [DrawnLayer(f"pad {module.new_channels} zeros")] if module.new_channels else []
     return (*subsampled, *padded)
-
-
-@describe_layers.register
-def _(module: Scale) -> tuple[DrawnLayer, ...]:
-    return (DrawnLayer(f"× {module.scale:g}"),)
-
-
-@describe_layers.register
-def _(module: LearnedScale) -> tuple[DrawnLayer, ...]:
-    return (DrawnLayer("× a, learned" if module.scale.numel() == 1 else "× a, by channel"),)
-
-
-@describe_layers.register
-def _(module: DropoutShortcut) -> tuple[DrawnLayer, ...]:
-    return (DrawnLayer(f"dropout {module.probability:g}{', inverted' if module.inverted else ''}"),)
 
 
 @describe_layers.register
@@ -166,6 +116,31 @@ def _(module: Gate) -> tuple[DrawnLayer, ...]:
 @describe_layers.register
 def _(module: GatedShortcut) -> tuple[DrawnLayer, ...]:
     return (DrawnLayer("1 − g", gate=layers_of(module.gate)),)
+
+
+# The layers of one box, with their kind and their text.
+TEXTS: dict[type[nn.Module], tuple[BoxKind, Callable[[Any], str]]] = {
+    nn.Linear: ("weight", lambda linear: f"linear, {linear.out_features}"),
+    _BatchNorm: ("norm", lambda norm: "sync BN" if isinstance(norm, nn.SyncBatchNorm) else "BN"),
+    nn.GroupNorm: ("norm", lambda norm: f"GN, {norm.num_groups} groups"),
+    nn.LayerNorm: ("norm", lambda _: "LN"),
+    _DropoutNd: ("other", lambda dropout: f"dropout {dropout.p:g}, inverted"),
+    nn.AvgPool2d: ("other", lambda pool: f"mean {_by(pool.kernel_size)}{_over(pool.stride)}"),
+    nn.MaxPool2d: ("other", lambda pool: f"max {_by(pool.kernel_size)}{_over(pool.stride)}"),
+    Scale: ("other", lambda scale: f"× {scale.scale:g}"),
+    LearnedScale: ("other", lambda scale: "× a, learned" if scale.scale.numel() == 1 else "× a, by channel"),
+    DropoutShortcut: ("other", lambda h: f"dropout {h.probability:g}{', inverted' if h.inverted else ''}"),
+}
+
+
+def _draw_as_one_box(
+    kind: BoxKind, text: Callable[[Any], str]
+) -> Callable[[nn.Module], tuple[DrawnLayer, ...]]:
+    return lambda module: (DrawnLayer(text(module), kind),)
+
+
+for _class, (_kind, _text) in TEXTS.items():
+    describe_layers.register(_class, _draw_as_one_box(_kind, _text))
 
 
 def steps_of(module: nn.Module) -> tuple[str, ...]:

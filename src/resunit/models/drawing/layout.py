@@ -48,7 +48,6 @@ class UnitLayout:
     """The shapes of one unit, collected from the top to the bottom.
 
     Attributes:
-        shapes: the shapes so far.
         shortcut: the column of the layers of h.
         gate: the column of the layers of g; without a gate it stays empty.
         branch: the column of the layers of F, and of the layers before the split and after the addition.
@@ -74,7 +73,7 @@ class UnitLayout:
         right = self.gate.right if gate else self.shortcut.right
         ends = (_end("l", unit.in_channels), _end("l+1", unit.out_channels))
         width = _width(stream)
-        half = max(width, *(_end_width(end) for end in ends)) / 2
+        half = max(width, *(text_width("x" + "".join(end)) for end in ends)) / 2
         self.branch = Column(max(right + BETWEEN_COLUMNS + width / 2, MARGIN + half), width)
         self.width = self.branch.x + half + MARGIN
         self.gutter = self.branch.left - BETWEEN_COLUMNS / 2
@@ -124,8 +123,9 @@ class UnitLayout:
     def _add_path(self, layers: Sequence[DrawnLayer], column: Column, y: float, skip: float = 0) -> float:
         """Add arrows and boxes downwards from `y` and `skip` pixels of line; return the last one's lower edge."""
         for layer in layers:
-            if layer.gate:
-                y = self._add_gate(layer, y + skip, y)
+            if layer.gate:  # g reads the shortcut, and the product is (1 - g(x)) x.
+                bottom = self._add_boxes((*layer.gate, ONE_MINUS_G), y + skip)
+                y = self._add_product(y, bottom, bottom + ARROW)
             else:
                 height = _box_height(layer)
                 self._add_arrow((column.x, y), (column.x, y + skip + ARROW))
@@ -134,11 +134,6 @@ class UnitLayout:
                 y += height
             skip = 0
         return y
-
-    def _add_gate(self, layer: DrawnLayer, y: float, line_from: float) -> float:
-        """Add g, which reads the shortcut, and the product (1 - g(x)) x; return the product's lower edge."""
-        bottom = self._add_boxes((*layer.gate, ONE_MINUS_G), y)
-        return self._add_product(line_from, bottom, bottom + ARROW)
 
     def _add_exclusive_gate(self, gate: tuple[DrawnLayer, ...], h_end: float, f_end: float) -> float:
         """Add g between the paths, and a product at the end of each; return the products' lower edge."""
@@ -205,10 +200,6 @@ def _line(name: str, layers: Sequence[DrawnLayer]) -> VectorPicture:
 
 def _end(index: str, channels: int | None) -> tuple[str, str]:
     return index, "" if channels is None else f", {channels} channels"
-
-
-def _end_width(end: tuple[str, str]) -> float:
-    return text_width("x" + "".join(end))
 
 
 def _width(layers: Sequence[DrawnLayer]) -> float:

@@ -58,12 +58,9 @@ def is_design(name: str) -> bool:
     found = import_object(name, EXAMPLE)
     if not inspect.isclass(found) or not issubclass(found, nn.Module):
         return isinstance(found, Design)
-    return any(_is_required(parameter) for parameter in inspect.signature(found).parameters.values())
-
-
-def _is_required(parameter: inspect.Parameter) -> bool:
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return parameter.default is inspect.Parameter.empty and parameter.kind not in variable
+    parameters = inspect.signature(found).parameters.values()
+    return any(each.default is each.empty and each.kind not in variable for each in parameters)
 
 
 def _from_code(name: str) -> nn.Module:

@@ -51,12 +51,7 @@ STYLE = """
 
 
 def render_svg(picture: VectorPicture, description: str) -> str:
-    """Return a picture as one SVG element, to be a file or to stand in a page.
-
-    Args:
-        picture: the shapes.
-        description: the text that a screen reader speaks.
-    """
+    """Return a picture as one SVG element, a file or a part of a page; a screen reader speaks the description."""
     width, height = math.ceil(picture.width + 2 * EDGE), math.ceil(picture.height + 2 * EDGE)
     shapes = "\n".join(map(_element, picture.shapes))
     return (

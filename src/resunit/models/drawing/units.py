@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from torch import nn
 
 from resunit.errors import UsageError
+from resunit.io.format import format_count
 from resunit.models.drawing.layers import DrawnLayer, layers_of, layers_of_each, steps_of
 from resunit.models.network import ResidualNetwork
 from resunit.models.residual_unit import ResidualUnit
@@ -65,11 +66,8 @@ class NetworkDrawing:
 
 def is_unit(module: nn.Module, parent: nn.Module | None = None) -> bool:
     """Return whether a module is a residual unit of ours: of our classes, in a stage of ours, or of the same parts."""
-    if isinstance(module, OURS) or isinstance(parent, Stage):
-        return True
-    return isinstance(getattr(module, "shortcut", None), nn.Module) and isinstance(
-        getattr(module, "branch", None), nn.Module
-    )
+    has_paths = all(isinstance(getattr(module, name, None), nn.Module) for name in ("shortcut", "branch"))
+    return isinstance(module, OURS) or isinstance(parent, Stage) or has_paths
 
 
 def unit_drawing(unit: nn.Module) -> UnitDrawing:
@@ -142,13 +140,11 @@ def _select_distinct(drawings: list[UnitDrawing], stage: str) -> list[AlikeUnits
     for drawing in drawings:
         found.setdefault(drawing, []).append(drawing)
     return [
-        AlikeUnits(_with_shares(alike[0], alike[-1]), f"{stage}: {_units(len(alike))}", len(alike))
+        AlikeUnits(
+            _with_shares(alike[0], alike[-1]), f"{stage}: {format_count(len(alike), 'unit')}", len(alike)
+        )
         for alike in found.values()
     ]
-
-
-def _units(count: int) -> str:
-    return "1 unit" if count == 1 else f"{count} units"
 
 
 def _with_shares(first: UnitDrawing, last: UnitDrawing) -> UnitDrawing:
@@ -160,13 +156,10 @@ def _with_shares(first: UnitDrawing, last: UnitDrawing) -> UnitDrawing:
 def _channels(module: nn.Module) -> tuple[int | None, int | None]:
     """Return the channels that the first weight layer or norm reads, and those that the last weight layer gives."""
     layers = list(module.modules())
-    read = [_sizes(layer, ("in_channels", "in_features", "num_features")) for layer in layers]
-    given = [_sizes(layer, ("out_channels", "out_features")) for layer in layers]
-    return next((c for c in read if c is not None), None), next(
-        (c for c in given[::-1] if c is not None), None
-    )
+    read = _first_size(layers, ("in_channels", "in_features", "num_features"))
+    return read, _first_size(reversed(layers), ("out_channels", "out_features"))
 
 
-def _sizes(layer: nn.Module, attributes: tuple[str, ...]) -> int | None:
-    sizes = (getattr(layer, attribute, None) for attribute in attributes)
+def _first_size(layers: Iterable[nn.Module], attributes: tuple[str, ...]) -> int | None:
+    sizes = (getattr(layer, attribute, None) for layer in layers for attribute in attributes)
     return next((size for size in sizes if isinstance(size, int)), None)

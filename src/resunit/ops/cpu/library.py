@@ -46,7 +46,9 @@ def load_library() -> ctypes.CDLL | None:
     The compiler is $CXX, or c++. It runs once for each machine and version, for about five seconds.
     """
     try:
-        path = make_kernels_folder() / f"kernels-{hash_machine()}.so"
+        folder = cache_folder() / "kernels"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # for this user alone
+        path = folder / f"kernels-{hash_machine()}.so"
         if not path.exists():
             write_atomically(path, compile_kernels())
         return ctypes.CDLL(str(path))
@@ -85,10 +87,3 @@ def hash_machine() -> str:
     texts = [source.read_text() for source in list_sources()]
     parts = [*texts, *FLAGS, torch.__version__, platform.machine(), processor]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def make_kernels_folder() -> Path:
-    """Make the folder kernels/ in resunit's cache, for this user alone, and return it. Raises OSError."""
-    folder = cache_folder() / "kernels"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder

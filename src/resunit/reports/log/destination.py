@@ -23,12 +23,7 @@ class Destination(Protocol):
 
 
 def open_destination(kind: LogForm, path: Path, run: RunFolder) -> Destination:
-    """Return the destination of a kind.
-
-    Args:
-        kind: the form.
-        path: the file for "csv", and the folder for the other forms.
-        run: the run whose log is written.
+    """Return the destination of a kind for the log of a run: a file for "csv", and a folder for the other kinds.
 
     Raises:
         UsageError: a package that the form needs is not installed.

@@ -21,10 +21,7 @@ def follow_log(run: RunFolder, wait: Callable[[float], object] = time.sleep) -> 
     """Yield all lines of a run's log, at once and whenever the log has changed; the last time after the run's end.
 
     The lines need not begin with the lines before: a run that was resumed writes those after its checkpoint again.
-
-    Args:
-        run: the run's folder.
-        wait: called with the seconds until the next look.
+    `wait` is called with the seconds until the next look.
 
     Raises:
         FileFormatError: a line is damaged or of a newer format.
@@ -46,11 +43,8 @@ def follow_log(run: RunFolder, wait: Callable[[float], object] = time.sleep) -> 
 def state_of(run: RunFolder, asks_for_lock: bool = True) -> State:
     """Return whether a run trains, has ended with a result, or was killed.
 
-    A result is of the last start if it is not older than environment.json, which each start writes anew.
-
-    Args:
-        run: the run's folder.
-        asks_for_lock: whether a run without a result is looked at more closely; else it counts as one that trains.
+    A result is of the last start if it is not older than environment.json, which each start writes anew. A run
+    without a result counts as one that trains, unless `asks_for_lock`.
     """
     if _has_new_result(run):
         return "ended"

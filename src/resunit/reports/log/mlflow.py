@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from resunit.io.atomic import make_folder
+from resunit.io.extras import import_extra
 from resunit.io.format import format_field_value
-from resunit.reports.log.packages import needed_package
 from resunit.reports.log.scalars import count_kept, name_scalars, time_of
 from resunit.runs.schema import LogLine
 
@@ -33,8 +33,9 @@ class MlflowDatabase:
     """
 
     def __init__(self, path: Path, name: str, recipe: Mapping[str, Any], started: str | None):
-        with needed_package("mlflow"):
-            from mlflow import MlflowClient
+        import_extra("mlflow", "log", "--to mlflow")
+        from mlflow import MlflowClient
+
         for library in ("mlflow", "alembic"):  # They log every table that they make.
             logging.getLogger(library).setLevel(logging.WARNING)
         make_folder(path)

@@ -28,12 +28,7 @@ def count_kept(written: Sequence[LogLine], lines: Sequence[LogLine]) -> int:
 
 
 def time_of(line: LogLine, started: str | None) -> float | None:
-    """Return when a line was written, in seconds since 1970; None if the run did not record it.
-
-    Args:
-        line: a line of the log.
-        started: the time in UTC at which the run began, as ISO 8601 writes it.
-    """
+    """Return when a line was written, in seconds since 1970; None if it or the start, in ISO 8601, is not known."""
     if started is None or line.seconds is None:
         return None
     return datetime.fromisoformat(started).timestamp() + line.seconds

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resunit.io.atomic import named_refusals
-from resunit.reports.log.packages import needed_package
+from resunit.io.extras import import_extra
 from resunit.reports.log.scalars import count_kept, name_scalars, time_of
 from resunit.runs.schema import LogLine
 
@@ -56,7 +56,8 @@ class TensorBoardFolder:
 
     def _open(self, void_from: int | None) -> SummaryWriter:
         """Return a writer of a new file, which says that events from the step `void_from` on are void."""
-        with needed_package("tensorboard"):
-            from torch.utils.tensorboard import SummaryWriter
+        import_extra("tensorboard", "log", "--to tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
         with named_refusals(self.path):
             return SummaryWriter(str(self.path), purge_step=void_from)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resunit.io.atomic import make_folder
-from resunit.reports.log.packages import needed_package
+from resunit.io.extras import import_extra
 from resunit.reports.log.scalars import count_kept, name_scalars
 from resunit.runs.schema import LogLine
 
@@ -58,8 +58,9 @@ class WandbFolder:
         wandb.teardown()
 
     def _begin(self) -> Run:
-        with needed_package("wandb"):
-            import wandb
+        import_extra("wandb", "log", "--to wandb")
+        import wandb
+
         make_folder(self.path)
         settings = wandb.Settings(
             silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True

@@ -5,7 +5,6 @@ from statistics import fmean, median
 
 from resunit.io.format import format_share, to_two_digits
 from resunit.propagation import Propagation
-from resunit.reproduction.argument.brief_training import BriefTraining
 from resunit.reproduction.argument.networks import Networks, known_of, values_of
 from resunit.reproduction.argument.shown import Chart, Line, NumberTable, Show, Shown, by_unit
 
@@ -16,8 +15,9 @@ def relu_harms_little_with_fewer_layers(networks: Networks) -> Shown:
     """Return the training loss of the brief trainings, which shows the beginning alone."""
     trained = {design: networks.trained(design) for design in WORDS}
     steps = trained["original"].steps[-1]
+    last = max(1, steps // 10)
     seen = [
-        f"{WORDS[design]} {to_two_digits(fmean(_last_losses(training)))}"
+        f"{WORDS[design]} {to_two_digits(fmean(training.losses[-last:]))}"
         for design, training in trained.items()
     ]
     return Shown(
@@ -51,11 +51,9 @@ def truncation_needs_a_very_negative_branch(networks: Networks) -> Shown:
         (
             by_unit(
                 "Share of values, and of energy, that f = ReLU takes away",
-                (
-                    Line("F(x) < 0", values_of(junctions, "branch_negative_share"), dashed=True),
-                    Line("y < 0", values_of(junctions, "negative_share")),
-                    Line("energy that is cut", values_of(junctions, "energy_cut")),
-                ),
+                Line("F(x) < 0", values_of(junctions, "branch_negative_share"), dashed=True),
+                Line("y < 0", values_of(junctions, "negative_share")),
+                Line("energy that is cut", values_of(junctions, "energy_cut")),
             ),
         ),
     )
@@ -79,14 +77,12 @@ def truncation_becomes_rarer(networks: Networks) -> Shown:
         (
             by_unit(
                 "P(y < 0) by unit",
-                (
-                    Line("before training", values_of(training.signals[0].junctions, "negative_share")),
+                Line("before training", values_of(training.signals[0].junctions, "negative_share")),
                     Line(
                         f"after {training.steps[1]} steps", values_of(early.junctions, "negative_share"),
                         dashed=True,
                     ),
                     Line(f"after {training.steps[-1]} steps", values_of(late.junctions, "negative_share")),
-                ),
             ),
         ),
     )  # fmt: skip
@@ -108,22 +104,14 @@ def preactivation_normalises_what_weights_get(networks: Networks) -> Shown:
                 Line(f"{words}, {when}", values_of(signal.junctions, "weight_input_rms"), when != "fresh")
             )
             rows.append(
-                (
-                    words,
-                    when,
-                    *(f"{to_two_digits(min(v))} to {to_two_digits(max(v))}" for v in (rms, spread)),
-                )
+                (words, when, *(f"{to_two_digits(min(v))} to {to_two_digits(max(v))}" for v in (rms, spread)))
             )
             seen.append(f"{words}, {when}: {to_two_digits(min(rms))} to {to_two_digits(max(rms))}")
     return Shown(
         (f"The root mean square of what the first weight layers take: {'; '.join(seen)}.",),
-        (by_unit("Input of each branch's first weight layer, root mean square", lines),),
+        (by_unit("Input of each branch's first weight layer, root mean square", *lines),),
         NumberTable(("design", "when", "root mean square", "spread over channels"), tuple(rows)),
     )
-
-
-def _last_losses(training: BriefTraining) -> tuple[float, ...]:
-    return training.losses[-max(1, len(training.losses) // 10) :]
 
 
 SHOWN: Mapping[str, Show] = {

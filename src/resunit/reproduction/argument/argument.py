@@ -14,14 +14,12 @@ from resunit.errors import FileFormatError, unknown
 from resunit.io.format import format_count
 from resunit.reports.paper_comparison import VerdictRow
 from resunit.reproduction.argument import analysis, placements, shortcuts, unrolled
-from resunit.reproduction.argument.explanations import OF_GROUP
 from resunit.reproduction.argument.networks import Networks
 from resunit.reproduction.argument.shown import NumberTable, Show, Shown
-from resunit.reproduction.argument.statements import STATEMENTS, Statement
+from resunit.reproduction.argument.statements import STATEMENTS, TEXT, Statement, StatementGroup
 from resunit.reproduction.claims import ClaimOutcome, judge_claims
 from resunit.reproduction.comparison import claim_rows
 from resunit.reproduction.evidence.records import read_records, read_shipped
-from resunit.runs.schema import ExperimentRecord
 from resunit.training.environment import name_processor
 from resunit.training.threads import limit_threads
 
@@ -31,16 +29,11 @@ FORMAT = 1  # of the JSON document; it grows when a field changes its name or it
 SHOWN: Mapping[str, Show] = {**unrolled.SHOWN, **shortcuts.SHOWN, **placements.SHOWN, **analysis.SHOWN}
 
 
-# How words of names are spelled in titles.
-ABBREVIATIONS = {"relu": "ReLU", "Relu": "ReLU", "bn": "BN", "Bn": "BN"}
-
-
 @dataclass(frozen=True)
 class Section:
     """One statement with what shows it.
 
     Attributes:
-        statement: the statement.
         shown: what fresh and briefly trained networks show, if anything.
         outcomes: what recorded runs say about its claims.
     """
@@ -50,14 +43,9 @@ class Section:
     outcomes: tuple[ClaimOutcome, ...]
 
     @property
-    def title(self) -> str:
-        """The statement's name as words."""
-        return title_of(self.statement)
-
-    @property
-    def group(self) -> str:
-        """The part of the paper that its explanation belongs to: a key of `OF_GROUP`."""
-        return next(group for group in OF_GROUP if self.statement.section.startswith(group))
+    def group(self) -> StatementGroup:
+        """The group of the part of the paper that makes the statement."""
+        return next(group for group in TEXT.groups if self.statement.section.startswith(group.section))
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -87,7 +75,6 @@ class Argument:
     Attributes:
         sections: the statements in the paper's order.
         model: the network that was measured and trained.
-        seed: the seed.
         steps: the steps of the brief training.
         images: the images that were measured on.
         machine: the processor and the versions that computed.
@@ -144,7 +131,9 @@ def make_argument(networks: Networks, *, only: str = "*", records: Path | None =
     chosen = [statement for statement in STATEMENTS if fnmatch.fnmatch(statement.name, only)]
     if not chosen:
         raise unknown("statement", only, [statement.name for statement in STATEMENTS])
-    evidence = _read(records)
+    if records is not None and not records.exists():
+        raise FileFormatError(f"{records}: no such file; --records takes a file of JSON lines")
+    evidence = read_shipped() if records is None else read_records(records)
     limit_threads()
     outcomes = {outcome.claim.id: outcome for outcome in judge_claims(evidence)}
     sections = [
@@ -171,33 +160,16 @@ def make_argument(networks: Networks, *, only: str = "*", records: Path | None =
     )
 
 
-def title_of(statement: Statement) -> str:
-    """Return the name of a statement as words."""
-    first, *rest = statement.name.split("-")
-    return " ".join(ABBREVIATIONS.get(word, word) for word in (first.capitalize(), *rest))
-
-
 def what_shows(statements: Sequence[Statement] = STATEMENTS) -> NumberTable:
     """Return the table of all statements with the command and the measures, or the claims, that show each."""
     rows = []
     for statement in statements:
         measures = ", ".join(f"`{name}`" for name in statement.measures)
         claims = ", ".join(f"`{name}`" for name in statement.claims)
-        rows.append(
-            (
-                statement.name,
-                statement.section,
-                f"`{statement.command or 'resunit reproduce claims'}`",
-                "; ".join(filter(None, [measures and f"measures {measures}", claims and f"claims {claims}"])),
-            )
-        )
+        command = f"`{statement.command or 'resunit reproduce claims'}`"
+        shown = filter(None, [measures and f"measures {measures}", claims and f"claims {claims}"])
+        rows.append((statement.name, statement.section, command, "; ".join(shown)))
     return NumberTable(("statement", "where", "command", "measures and claims"), tuple(rows))
-
-
-def _read(records: Path | None) -> list[ExperimentRecord]:
-    if records is not None and not records.exists():
-        raise FileFormatError(f"{records}: no such file; --records takes a file of JSON lines")
-    return read_shipped() if records is None else read_records(records)
 
 
 def _tally(outcomes: Sequence[ClaimOutcome]) -> str:

@@ -57,15 +57,7 @@ def brief_recipe(model: str, design: str, *, seed: int, steps: int) -> Recipe:
 def train_briefly(
     model: str, design: str, *, seed: int, steps: int, images: int, quiet: bool
 ) -> BriefTraining:
-    """Train a network on the sample by `brief_recipe`.
-
-    Args:
-        model: the name of the network.
-        design: the design of its units.
-        seed: determines weights, order and augmentation.
-        steps: the length of the training.
-        images: the images of the first batch, at most, on which the signal is measured.
-        quiet: whether no progress is shown.
+    """Train a network on the sample by `brief_recipe`, and measure the signal on at most `images` of the first batch.
 
     Raises:
         UsageError: a number does not fit.

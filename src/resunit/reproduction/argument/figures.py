@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from resunit.io.figure_bytes import encode_figure
-from resunit.io.style import COLOURS_OF_RUNS, FONT
+from resunit.io.style import COLOURS_OF_RUNS, lay_out
 from resunit.reproduction.argument.formula import as_mathtext, with_indices
 from resunit.reproduction.argument.shown import Chart, Line
 from resunit.runs.read import is_finite
@@ -41,15 +41,15 @@ def interactive(chart: Chart) -> Figure:
         type="log" if chart.logarithmic else "linear", exponentformat="power", automargin=True, nticks=7
     )
     legend = PIXELS_OF_A_LEGEND_LINE * len(chart.lines)
-    figure.update_layout(
-        template="none",
-        font_family=FONT,
+    lay_out(
+        figure,
+        left=52,
+        top=8 + legend,
         height=HEIGHT_PIXELS + legend,
         hovermode="x unified",
         showlegend=True,
         # One line of the legend for each line of the chart, above it, fits a narrow screen.
         legend={"orientation": "v", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
-        margin={"l": 52, "r": 8, "t": 8 + legend, "b": 44},
     )
     return figure
 

@@ -7,27 +7,15 @@ from pathlib import Path
 from resunit.io.atomic import make_folder, write_atomically
 from resunit.models.drawing.draw import draw_designs
 from resunit.reports.markdown import render_markdown_table
-from resunit.reproduction.argument.argument import Argument, Section, title_of, what_shows
-from resunit.reproduction.argument.explanations import (
-    INTRODUCTION,
-    OF_GROUP,
-    OF_STATEMENT,
-    TITLES_OF_GROUPS,
-)
+from resunit.reproduction.argument.argument import Argument, Section, what_shows
 from resunit.reproduction.argument.figures import picture
 from resunit.reproduction.argument.formula import with_indices
 from resunit.reproduction.argument.page import TITLE
-from resunit.reproduction.argument.statements import STATEMENTS, Statement
+from resunit.reproduction.argument.statements import STATEMENTS, TEXT, Statement
 
 
 def write_markdown(argument: Argument, path: Path, command: str) -> None:
-    """Write the Markdown, and the pictures into a folder that is named like it. Raises WriteError.
-
-    Args:
-        argument: what was measured.
-        path: the file; its folder must exist.
-        command: the command that makes the page.
-    """
+    """Write the Markdown, and the pictures into a folder that is named like it. Raises WriteError."""
     folder = path.with_suffix("")
     make_folder(folder)
     draw_designs(folder / "units.svg")
@@ -47,11 +35,11 @@ def table_of_statements(statements: Iterable[Statement] = STATEMENTS) -> str:
 def _lines(argument: Argument, folder: str, command: str) -> Iterator[str]:
     yield from (f"# {TITLE}", "")
     yield "After reading this page you know what the paper says, why, and what of it can be seen in a network here."
-    yield from ("", *_sentences(INTRODUCTION), "")
+    yield from ("", *_sentences(TEXT.introduction), "")
     yield from (*argument.conditions, "This command makes the page:", "", f"    {command}", "")
     yield from (f"![A unit of each design]({folder}/units.svg)", "")
     for group, sections in itertools.groupby(argument.sections, key=lambda section: section.group):
-        yield from (f"## {TITLES_OF_GROUPS[group]}", "", *_sentences(OF_GROUP[group]), "")
+        yield from (f"## {group.title}", "", *_sentences(group.explanation), "")
         for section in sections:
             yield from _section(section, folder)
     statements = [section.statement for section in argument.sections]
@@ -60,10 +48,10 @@ def _lines(argument: Argument, folder: str, command: str) -> Iterator[str]:
 
 def _section(section: Section, folder: str) -> Iterator[str]:
     statement = section.statement
-    yield from (f"### {title_of(statement)}", "", f"*{with_indices(statement.sentence)}*", "")
+    yield from (f"### {statement.title}", "", f"*{with_indices(statement.sentence)}*", "")
     if statement.formula:
         yield from (f"> {with_indices(statement.formula)}", "")
-    yield from (*_sentences(OF_STATEMENT[statement.name]), "")
+    yield from (*_sentences(statement.explanation), "")
     yield from (*(f"- {with_indices(text)}" for text in section.seen), "")
     if section.shown is not None:
         for number, chart in enumerate(section.shown.charts):

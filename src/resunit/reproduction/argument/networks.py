@@ -15,12 +15,8 @@ from resunit.reproduction.argument.brief_training import BriefTraining, brief_re
 class Networks:
     """Measures each network once, when a statement first asks for it.
 
-    Args:
-        model: the name of a network for CIFAR with original units, such as "resnet110".
-        seed: determines weights, images and training.
-        steps: the length of the brief training.
-        images: the images that are measured on.
-        quiet: whether no progress is shown.
+    `model` is the name of a network for CIFAR with original units, and `steps` the length of the brief trainings. The
+    seed determines weights, images and training.
 
     Raises:
         UsageError: there is no such network, or a number does not fit.

@@ -12,14 +12,9 @@ from resunit.io.atomic import write_atomically
 from resunit.io.page import render_page
 from resunit.models.drawing.draw import render_designs
 from resunit.reproduction.argument.argument import Argument, what_shows
-from resunit.reproduction.argument.explanations import (
-    INTRODUCTION,
-    OF_GROUP,
-    OF_STATEMENT,
-    TITLES_OF_GROUPS,
-)
 from resunit.reproduction.argument.figures import interactive
 from resunit.reproduction.argument.formula import with_indices
+from resunit.reproduction.argument.statements import TEXT
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -28,30 +23,20 @@ TITLE = "The argument of identity mappings, statement by statement"
 
 
 def write_page(argument: Argument, path: Path, command: str) -> None:
-    """Write the page, one file that needs no internet connection. Raises WriteError.
-
-    Args:
-        argument: what was measured.
-        path: the file; its folder must exist.
-        command: the command that makes the page.
-    """
+    """Write the page, which names the `command` that makes it: one file, in a folder that exists. Raises WriteError."""
     figures: dict[str, Figure] = {}
     for section in argument.sections:
         for number, chart in enumerate(section.shown.charts if section.shown else ()):
             figures[f"{section.statement.name}-{number}"] = interactive(chart)
-    groups = [
-        (TITLES_OF_GROUPS[group], OF_GROUP[group], list(sections))
-        for group, sections in itertools.groupby(argument.sections, key=lambda section: section.group)
-    ]
+    groups = itertools.groupby(argument.sections, key=lambda section: section.group)
     page = render_page(
         "argument.html",
         package="resunit.reproduction.argument",
         figures=figures,
         title=TITLE,
         argument=argument,
-        groups=groups,
-        introduction=INTRODUCTION,
-        explanations=OF_STATEMENT,
+        groups=[(group, list(sections)) for group, sections in groups],
+        introduction=TEXT.introduction,
         shows=what_shows([section.statement for section in argument.sections]),
         units=[Markup(svg) for svg in render_designs()],
         command=command,

@@ -31,17 +31,13 @@ def bn_after_addition_alters_the_signal(networks: Networks) -> Shown:
         (
             by_unit(
                 "Scale of the sum y that is nearest to f(y)",
-                [
-                    Line(LETTERS["bn-after-addition"], values_of(normed, "f_scale")),
-                    Line(LETTERS["original"], values_of(plain, "f_scale")),
-                ],
+                Line(LETTERS["bn-after-addition"], values_of(normed, "f_scale")),
+                Line(LETTERS["original"], values_of(plain, "f_scale")),
             ),
             by_unit(
                 "Direct term at each unit, relative to the stage's end",
-                [
-                    Line(LETTERS["bn-after-addition"], values_of(normed, "direct_gain")),
-                    Line(LETTERS["original"], values_of(plain, "direct_gain")),
-                ],
+                Line(LETTERS["bn-after-addition"], values_of(normed, "direct_gain")),
+                Line(LETTERS["original"], values_of(plain, "direct_gain")),
                 logarithmic=True,
             ),
         ),
@@ -70,14 +66,14 @@ def relu_before_addition_only_grows(networks: Networks) -> Shown:
         (
             by_unit(
                 "Root mean square of the stream",
-                [Line(LETTERS[design], values_of(stage, "stream_rms")) for design, stage in stages.items()],
+                *(Line(LETTERS[design], values_of(stage, "stream_rms")) for design, stage in stages.items()),
             ),
             by_unit(
                 "Share of the branch's values below zero",
-                [
+                *(
                     Line(LETTERS[design], values_of(stage, "branch_negative_share"))
                     for design, stage in stages.items()
-                ],
+                ),
             ),
         ),
     )
@@ -93,7 +89,7 @@ def relu_only_preactivation_lacks_bn(networks: Networks) -> Shown:
         seen.append(f"{LETTERS[design]}: {to_two_digits(min(taken))} to {to_two_digits(max(taken))}")
     return Shown(
         (f"The root mean square of what the first weight layers take: {'; '.join(seen)}.",),
-        (by_unit("Input of each branch's first weight layer, root mean square", lines),),
+        (by_unit("Input of each branch's first weight layer, root mean square", *lines),),
     )
 
 

@@ -39,7 +39,7 @@ def scaling_multiplies_lambdas(networks: Networks) -> Shown:
         )
     return Shown(
         tuple(seen),
-        (by_unit("Direct term at each unit, relative to the stage's end", lines, logarithmic=True),),
+        (by_unit("Direct term at each unit, relative to the stage's end", *lines, logarithmic=True),),
     )
 
 
@@ -51,14 +51,8 @@ def other_shortcuts_multiply_derivatives(networks: Networks) -> Shown:
         second = stages[design][1]
         measured[design] = second.shortcut_gain or 0.0, second.direct_gain or 0.0
         fitted = known_of(stages[design][1:], "lambda_r2")
-        rows.append(
-            (
-                design,
-                what,
-                *map(to_two_digits, measured[design]),
-                to_two_digits(fmean(fitted)) if fitted else "",
-            )
-        )
+        fit = to_two_digits(fmean(fitted)) if fitted else ""
+        rows.append((design, what, *map(to_two_digits, measured[design]), fit))
     alone, with_f = measured["conv-shortcut"]
     gated, gated_with_f = measured["shortcut-only-gating"]
     return Shown(
@@ -71,7 +65,7 @@ def other_shortcuts_multiply_derivatives(networks: Networks) -> Shown:
         (
             by_unit(
                 "Direct term at each unit through h and f, relative to the stage's end",
-                [Line(design, values_of(stage, "direct_gain")) for design, stage in stages.items()],
+                *(Line(design, values_of(stage, "direct_gain")) for design, stage in stages.items()),
                 logarithmic=True,
             ),
         ),
@@ -94,7 +88,7 @@ def exclusive_gating_has_two_roles(networks: Networks) -> Shown:
         )
     return Shown(
         tuple(seen),
-        (by_unit("The gated branch's share of the sum of the norms of both paths", lines),),
+        (by_unit("The gated branch's share of the sum of the norms of both paths", *lines),),
         NumberTable(
             ("bias of the gate", "mean scale of the shortcut", "mean share of the branch", "direct term"),
             tuple(rows),
@@ -122,10 +116,8 @@ def dropout_is_scaling_in_expectation(networks: Networks) -> Shown:
         (
             by_unit(
                 "Scale of x that is nearest to h(x)",
-                (
-                    Line("dropout 0.5", values_of(dropped, "effective_lambda")),
-                    Line("constant scaling 0.5", values_of(scaled, "effective_lambda"), dashed=True),
-                ),
+                Line("dropout 0.5", values_of(dropped, "effective_lambda")),
+                Line("constant scaling 0.5", values_of(scaled, "effective_lambda"), dashed=True),
             ),
         ),
     )

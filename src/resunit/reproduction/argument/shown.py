@@ -1,6 +1,6 @@
 """What shows a statement: sentences with numbers, charts and a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -13,9 +13,7 @@ class Line:
     """One line of a chart.
 
     Attributes:
-        label: the words of the legend.
         heights: a number for each place on the horizontal axis; None where there is none.
-        dashed: whether the line is dashed.
     """
 
     label: str
@@ -28,10 +26,6 @@ class Chart:
     """A chart of lines over one axis.
 
     Attributes:
-        title: what is drawn, as the words above the chart.
-        across: the places on the horizontal axis.
-        horizontal: the words of the horizontal axis.
-        lines: the lines.
         logarithmic: whether the vertical axis is; numbers that are not above zero are not drawn then.
     """
 
@@ -44,12 +38,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class NumberTable:
-    """A table of numbers as text.
-
-    Attributes:
-        headings: the words above the columns.
-        rows: the cells of each row.
-    """
+    """A table of numbers as text."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -61,7 +50,6 @@ class Shown:
 
     Attributes:
         seen: sentences about what was measured, each with its numbers.
-        charts: the curves.
         table: the numbers that are no curve.
     """
 
@@ -86,7 +74,7 @@ Show: TypeAlias = Callable[[Networks], Shown]
 """A function that measures what shows a statement."""
 
 
-def by_unit(title: str, lines: Sequence[Line], *, logarithmic: bool = False) -> Chart:
+def by_unit(title: str, *lines: Line, logarithmic: bool = False) -> Chart:
     """Return a chart whose lines have a height for each unit, counted from 1."""
     places = max((len(line.heights) for line in lines), default=0)
-    return Chart(title, tuple(range(1, places + 1)), "unit", tuple(lines), logarithmic)
+    return Chart(title, tuple(range(1, places + 1)), "unit", lines, logarithmic)

@@ -29,11 +29,7 @@ def sum_not_product(networks: Networks) -> Shown:
     terms = NumberTable(
         ("term of the sum", "norm, relative to x_L", "share of x_L"),
         (
-            (
-                "x at the beginning",
-                to_two_digits(1 / whole.sum_gains[-1]),
-                format_share(whole.start_share),
-            ),
+            ("x at the beginning", to_two_digits(1 / whole.sum_gains[-1]), format_share(whole.start_share)),
             *(
                 (f"F of unit {number}", to_two_digits(norm), format_share(share))
                 for number, (norm, share) in enumerate(
@@ -55,19 +51,15 @@ def sum_not_product(networks: Networks) -> Shown:
         (
             by_unit(
                 "Signal behind each unit, relative to x_l: a sum beside products",
-                (
-                    Line("residual net: the stream", whole.sum_gains),
-                    Line("plain net: the weight layers alone", product),
-                    Line(f"plain net: weights times {SMALL:g}", small, dashed=True),
-                ),
+                Line("residual net: the stream", whole.sum_gains),
+                Line("plain net: the weight layers alone", product),
+                Line(f"plain net: weights times {SMALL:g}", small, dashed=True),
                 logarithmic=True,
             ),
             by_unit(
                 "Each residual F of Eq. (4), in parts of x_L",
-                (
-                    Line("norm", whole.residual_norms),
-                    Line("share of x_L; with x_l they add up to 1", whole.residual_shares, dashed=True),
-                ),
+                Line("norm", whole.residual_norms),
+                Line("share of x_L; with x_l they add up to 1", whole.residual_shares, dashed=True),
             ),
         ),
         terms,
@@ -135,13 +127,11 @@ def gradient_does_not_vanish(networks: Networks) -> Shown:
     return Shown(
         tuple(seen),
         (
-            by_unit("<rest, direct> / <direct, direct> over the samples; -1 is cancellation", lines),
+            by_unit("<rest, direct> / <direct, direct> over the samples; -1 is cancellation", *lines),
             by_unit(
                 f"Gradient at each unit, relative to x_L, with weights times {SMALL:g}",
-                (
-                    Line("residual net", small.sum_gradients),
-                    Line("plain net of the same layers", small.product_gradients),
-                ),
+                Line("residual net", small.sum_gradients),
+                Line("plain net of the same layers", small.product_gradients),
                 logarithmic=True,
             ),
         ),
@@ -182,7 +172,7 @@ def exact_for_identities(networks: Networks) -> Shown:
         )
     return Shown(
         tuple(seen),
-        (by_unit("What is left of x_L after x_l and all residuals are taken away", lines),),
+        (by_unit("What is left of x_L after x_l and all residuals are taken away", *lines),),
         NumberTable(
             ("design", "stage", "units", "largest closure error", "direct term, first unit", "second unit"),
             tuple(rows),

@@ -54,9 +54,7 @@ class Claim:
 
     Attributes:
         id: a short name, which stays.
-        sentence: the claim as a sentence.
         section: where the paper says it.
-        contrasts: the contrasts that have to hold.
         table: the name of the table whose runs decide the claim.
         stuck: networks that must end at chance, or diverge, in every seed as well.
         learns: networks that must do better than chance in every seed as well.
@@ -64,7 +62,6 @@ class Claim:
         reported: contrasts that are shown and do not decide.
         apart: whether the networks of each model have a setting of their own.
         needs_the_end: whether only a training as long as the paper's can decide the claim.
-        data: the data set.
     """
 
     id: str
@@ -101,9 +98,9 @@ def higher(above: NetworkChoice, below: NetworkChoice, quantity: Quantity = TEST
     return _difference(above, below, quantity, "above zero")
 
 
-def similar(one: NetworkChoice, other: NetworkChoice, quantity: Quantity = TEST_ERROR) -> Contrast:
-    """Return the contrast that `quantity` differs by less than the margin between two networks."""
-    return _difference(one, other, quantity, "within the margin")
+def similar(one: NetworkChoice, other: NetworkChoice) -> Contrast:
+    """Return the contrast that the test error differs by less than the margin between two networks."""
+    return _difference(one, other, TEST_ERROR, "within the margin")
 
 
 def no_worse(one: NetworkChoice, other: NetworkChoice, quantity: Quantity = TEST_ERROR) -> Contrast:
@@ -117,14 +114,7 @@ def larger_difference(
     description: str,
     quantity: Quantity = TEST_ERROR,
 ) -> Contrast:
-    """Return the contrast that `quantity` differs more in a pair of networks than in another pair.
-
-    Args:
-        pair: two networks; their difference is the first minus the second.
-        other: the other two.
-        description: the contrast in words.
-        quantity: what is compared.
-    """
+    """Return the contrast that `quantity` differs more, first minus second, in a pair of networks than in another."""
     terms = (
         WeightedMean(1, pair[0], quantity),
         WeightedMean(-1, pair[1], quantity),

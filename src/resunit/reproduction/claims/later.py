@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal
 
 from resunit.reproduction.claims.claim import Claim, higher
 from resunit.reproduction.claims.judging import judge_claims
 from resunit.reproduction.claims.outcome import ClaimOutcome, ClaimVerdict
-from resunit.reproduction.paper.networks import NetworkChoice
-from resunit.reproduction.paper.rows import LATER, LATER_REFERENCES, Row
+from resunit.reproduction.paper.rows import LATER_DESIGNS, LATER_REFERENCES, Row
 from resunit.runs.schema import ExperimentRecord
 
 LaterVerdict = Literal["better", "worse", "undecided"]
@@ -60,7 +60,7 @@ def judge_later(records: Iterable[ExperimentRecord]) -> list[LaterOutcome]:
     Each is judged as a claim is, with the same rules on seeds and settings. All p-values are corrected together,
     apart from those of the claims.
     """
-    pairs = [(design, reference) for design in _DESIGNS for reference in LATER_REFERENCES]
+    pairs = list(product(LATER_DESIGNS, LATER_REFERENCES))
     statements = [_has_the_lower_error(*pair) for pair in pairs]
     return [
         LaterOutcome(*pair, outcome)
@@ -68,19 +68,11 @@ def judge_later(records: Iterable[ExperimentRecord]) -> list[LaterOutcome]:
     ]
 
 
-_DESIGNS = tuple(row for row in LATER if row not in LATER_REFERENCES)
-
-
 def _has_the_lower_error(design: Row, reference: Row) -> Claim:
     return Claim(
         f"{design.id}-beside-{reference.id}",
         f"{design.label} beside {reference.label}",
         design.remark,
-        (higher(_network(reference), _network(design)),),
+        (higher(reference.own_network, design.own_network),),
         "later",
     )
-
-
-def _network(row: Row) -> NetworkChoice:
-    assert row.network is not None
-    return row.network

@@ -13,10 +13,6 @@ class Margins:
     Each is half of the difference, in the pilots of the scale, between the original ResNet-110 and its full
     pre-activation. This difference is the effect that the paper is about, and a difference of half its size is
     too small to matter beside it.
-
-    Attributes:
-        test_error: the margin of the test error.
-        train_error: the margin of the training error at the end.
     """
 
     test_error: float

@@ -25,12 +25,10 @@ class ContrastOutcome:
     """What the runs say about one contrast.
 
     Attributes:
-        contrast: the contrast.
         estimate: the contrast's sum; None if there is no number to compare.
         remark: what qualifies the estimate, or why there is none.
         margin: the margin that the sum is compared with; None if the comparison has none or the scale lacks it.
         known: whether the contrast holds, where that is known without an estimate.
-        unit: the unit of the estimate.
         p: the p-value, corrected over all contrasts that could be tested.
     """
 
@@ -82,7 +80,9 @@ class ContrastOutcome:
         sign = "" if self.contrast.comparison == "below the margin" else "±"
         margin = "" if self.margin is None else f", margin {sign}{self.margin:.3g} {self.unit}"
         corrected = "" if self.p is None else f", corrected p {self.p:.2g}"
-        return f"{description} {describe_estimate(self.estimate)} {self.unit}{self.remark}{margin}{corrected}"
+        value, low, high = self.estimate.value, self.estimate.low, self.estimate.high
+        numbers = f"{value:+.3g} [{low:+.3g}, {high:+.3g}]"
+        return f"{description} {numbers} {self.unit}{self.remark}{margin}{corrected}"
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,6 @@ class ClaimOutcome:
     """What the runs say about a claim.
 
     Attributes:
-        claim: the claim.
-        verdict: held, not held or undecided.
         compared: the outcomes of the claim's contrasts.
         reported: the outcomes of contrasts that are shown and do not decide.
         seeds: the number of seeds of the network that has the fewest.
@@ -164,8 +162,3 @@ class ClaimOutcome:
             "numbers": self.numbers,
             "runs": self.runs,
         }
-
-
-def describe_estimate(estimate: Estimate) -> str:
-    """Return an estimate with its interval: "+1.5 [+0.5, +2.5]"."""
-    return f"{estimate.value:+.3g} [{estimate.low:+.3g}, {estimate.high:+.3g}]"

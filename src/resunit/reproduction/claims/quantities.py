@@ -24,7 +24,6 @@ class Quantity:
 
     Attributes:
         name: what the number is.
-        unit: its unit.
         of: returns the number of a record, or None if the record does not have it.
     """
 

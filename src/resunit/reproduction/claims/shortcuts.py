@@ -2,7 +2,7 @@
 
 from resunit.reproduction.claims.claim import Claim, higher, larger_difference, no_worse, similar
 from resunit.reproduction.claims.quantities import TRAIN_ERROR
-from resunit.reproduction.paper.networks import NetworkChoice, network
+from resunit.reproduction.paper.networks import network
 from resunit.reproduction.paper.rows import SHORTCUTS
 
 ORIGINAL, CONV = network("resnet110"), network("resnet110", "conv-shortcut")
@@ -19,49 +19,30 @@ ROW = {row.id: row for row in SHORTCUTS}
 WORSE_ROWS = [row.id for row in SHORTCUTS[1:] if row.id != "shortcut-only-gating-6"]
 
 
-def _network(row: str) -> NetworkChoice:
-    chosen = ROW[row].network
-    assert chosen is not None
-    return chosen
-
-
-def _identity_beats(row: str) -> Claim:
-    """Return the claim that the identity has a lower test error than a row of Table 1."""
-    return Claim(
-        f"identity-beats-{row}",
-        f"the identity shortcut is better than {ROW[row].label}",
-        "Section 3, Table 1",
-        (higher(_network(row), ORIGINAL),),
-        "table1",
-    )
-
-
 def _does_not_converge(row: str, section: str) -> Claim:
     """Return the claim that a row of Table 1 ends at chance where the identity learns."""
     return Claim(
         f"{row}-does-not-converge",
         f"{ROW[row].label} does not converge where the identity does",
         section,
-        (higher(_network(row), ORIGINAL),),
+        (higher(ROW[row].own_network, ORIGINAL),),
         "table1",
-        stuck=(_network(row),),
+        stuck=(ROW[row].own_network,),
         where=(ORIGINAL,),
     )
 
 
-def _trains_worse(row: str, panel: str) -> Claim:
-    """Return the claim that a shortcut which can learn the identity has a higher training error than the identity."""
-    return Claim(
-        f"{row}-trains-worse",
-        f"{ROW[row].label} ends with a higher training error than the identity, which it could represent",
-        f"Section 3.2, Fig. 3 ({panel})",
-        (higher(_network(row), ORIGINAL, TRAIN_ERROR),),
-        "table1",
-    )
-
-
 CLAIMS: tuple[Claim, ...] = (
-    *(_identity_beats(row) for row in WORSE_ROWS),
+    *(
+        Claim(
+            f"identity-beats-{row}",
+            f"the identity shortcut is better than {ROW[row].label}",
+            "Section 3, Table 1",
+            (higher(ROW[row].own_network, ORIGINAL),),
+            "table1",
+        )
+        for row in WORSE_ROWS
+    ),
     _does_not_converge("plain", "Section 3.1, constant scaling"),
     _does_not_converge("scaling-0.5-1", "Section 3.1, constant scaling"),
     Claim(
@@ -127,7 +108,14 @@ CLAIMS: tuple[Claim, ...] = (
         reported=(higher(DROPOUT, ORIGINAL), higher(HALF, ORIGINAL)),
     ),
     _does_not_converge("dropout-shortcut", "Section 3.1, dropout shortcut"),
-    _trains_worse("exclusive-gating-6", "b"),
-    _trains_worse("shortcut-only-gating-0", "c"),
-    _trains_worse("conv-shortcut", "d"),
+    *(
+        Claim(
+            f"{row}-trains-worse",
+            f"{ROW[row].label} ends with a higher training error than the identity, which it could represent",
+            f"Section 3.2, Fig. 3 ({panel})",
+            (higher(ROW[row].own_network, ORIGINAL, TRAIN_ERROR),),
+            "table1",
+        )
+        for row, panel in (("exclusive-gating-6", "b"), ("shortcut-only-gating-0", "c"), ("conv-shortcut", "d"))
+    ),
 )  # fmt: skip

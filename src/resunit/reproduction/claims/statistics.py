@@ -90,11 +90,7 @@ def power(difference: float, deviation: float, seeds: int, level: float) -> floa
 def equivalence_p(estimate: Estimate, margin: float) -> float:
     """Return the p-value of two one-sided tests (Schuirmann 1987): the larger of the two.
 
-    It is small if the combination is surely above -margin and surely below +margin.
-
-    Args:
-        estimate: the combination.
-        margin: the largest size that counts as none, above 0.
+    It is small if the combination is surely above -margin and surely below +margin, where `margin` is above 0.
     """
     return float(student.sf((margin - abs(estimate.value)) / estimate.error, estimate.freedom))
 

@@ -26,12 +26,8 @@ class Experiment:
 
     Attributes:
         table: the name of the table that the run is made for.
-        row: the id of the row.
-        scale: the scale of the reproduction.
         recipe: what `Recipe.to_json` returns.
         identity: `identity_of` the recipe and its data.
-        numerics: the version of our numerics.
-        format: the format of experiment.json.
     """
 
     FORMAT: ClassVar[int] = 2
@@ -114,12 +110,8 @@ def plan_runs(
 ) -> Iterator[PlannedRun]:
     """Yield the runs of a table: all rows with the first seed, then all rows with the next seed.
 
-    Args:
-        table: the table; rows of other papers' methods have no runs.
-        scale: the scale of the reproduction.
-        seeds: the number of seeds for each row.
-        data: the folder of images of the rows that name no data set.
-        changes: fields of every recipe that differ from the scale's own.
+    Rows of other papers' methods have no runs. `data` is the folder of images of the rows that name no data set, and
+    `changes` are fields of every recipe that differ from the scale's own.
 
     Raises:
         UsageError: the scale is unknown, a change does not fit, or a row needs `data`.

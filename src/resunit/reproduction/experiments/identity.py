@@ -49,14 +49,9 @@ def identity_of(recipe: Recipe, data_checksum: str) -> str:
 
 
 def recipe_hash(recipe: Mapping[str, Any]) -> str:
-    """Return the hash of the fields of a recipe that a record does not state.
-
-    Args:
-        recipe: what `Recipe.to_json` returns.
-    """
-    return _hash({name: value for name, value in _select_determining(recipe).items() if name not in STATED})[
-        :8
-    ]
+    """Return the hash of the fields of a recipe, as `Recipe.to_json` returns them, that a record does not state."""
+    unstated = {name: value for name, value in _select_determining(recipe).items() if name not in STATED}
+    return _hash(unstated)[:8]
 
 
 def _select_determining(recipe: Mapping[str, Any]) -> dict[str, Any]:

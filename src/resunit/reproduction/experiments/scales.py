@@ -126,12 +126,7 @@ SHARE_OF_THE_PAPER = {"paper": 1, "eighth": 1 / 8}
 
 
 # A row or its seed sets these fields, so they are no options; the options on the right choose the row or the seed.
-OF_THE_ROW = {
-    "model": "--only",
-    "design": "--only or --add",
-    "data": "the table",
-    "seed": "--seeds",
-}
+OF_THE_ROW = {"model": "--only", "design": "--only or --add", "data": "the table", "seed": "--seeds"}
 
 
 def fb_half_batch(scale: str) -> Recipe:
@@ -157,16 +152,9 @@ def fb_half_batch(scale: str) -> Recipe:
 
 
 def recipe_for(row: Row, scale: str, seed: int, data: str | None, changes: Mapping[str, Any]) -> Recipe:
-    """Return the recipe that trains `row` at `scale`.
+    """Return the recipe that trains `row` at `scale`; `data` and `changes` are those of `plan_runs`.
 
     All designs of a network get the precision that its original units need, so that rows can be compared.
-
-    Args:
-        row: a row with a network.
-        scale: a key of `SCALES`.
-        seed: the seed.
-        data: the folder of images of rows that name no data set.
-        changes: fields that differ from the scale's recipe.
 
     Raises:
         UsageError: the scale is unknown, a change does not fit or is the row's to make, or `data` is missing.
@@ -176,7 +164,7 @@ def recipe_for(row: Row, scale: str, seed: int, data: str | None, changes: Mappi
     for name in changes:
         if name in OF_THE_ROW:
             raise UsageError(f"{name} is fixed by the row; choose rows with {OF_THE_ROW[name]}")
-    assert row.network is not None
+    network = row.own_network
     if row.data is None:
         if data is None:
             raise UsageError(
@@ -190,13 +178,13 @@ def recipe_for(row: Row, scale: str, seed: int, data: str | None, changes: Mappi
             recipe = replace(recipe, data=row.data)
     recipe = replace(
         recipe,
-        model=row.network.model,
-        design=row.network.design,
-        model_options=dict(row.network.options),
+        model=network.model,
+        design=network.design,
+        model_options=dict(network.options),
         seed=seed,
     )
     recipe = with_changes(recipe, changes)
-    original = network_spec(row.network.model, design="original")
+    original = network_spec(network.model, design="original")
     device = resolve_device(recipe.device)
     precision = resolve_precision(recipe, original, device)
     if recipe.precision == "auto" and precision == "tf32":

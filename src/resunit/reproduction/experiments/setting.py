@@ -14,13 +14,9 @@ class Setting(NamedTuple):
     """Everything but the network and the seed that determines a run's numbers.
 
     Attributes:
-        data: the data set.
-        scale: the scale of the reproduction.
-        steps: the length of the run.
         batch_size: images per step.
         precision: "bf16" or "fp32".
         recipe: the hash of the other fields of the recipe.
-        numerics: the version of our numerics.
     """
 
     data: str

@@ -1,15 +1,19 @@
-"""The explorable page: one file with sliders, in two languages."""
+"""The explorable page: one file with sliders, in two languages.
 
+measured.json holds what was measured of fresh networks; `python -m tools.explorable_networks` writes it. Nothing here
+imports torch, so that the page is written at once.
+"""
+
+import json
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from resunit.io.atomic import make_folder, write_atomically
 from resunit.io.page import render_page
 from resunit.reproduction.argument.formula import with_indices
-from resunit.reproduction.explorable.measured import read_document
 
 PACKAGE = "resunit.reproduction.explorable"
 Language = Literal["en", "ko"]
@@ -33,15 +37,7 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
 
 
 def write_page(path: Path, language: Language = "en") -> None:
-    """Write the page, one file that needs no internet connection.
-
-    Args:
-        path: the file; its folder is made if it does not exist.
-        language: the language that the page opens in; it can be switched on the page.
-
-    Raises:
-        WriteError: the file cannot be written.
-    """
+    """Write the page, one file that needs no internet connection; it opens in `language`. Raises WriteError."""
     make_folder(path.parent)
     write_atomically(path, render(language).encode())
 
@@ -64,6 +60,11 @@ def render(language: Language = "en") -> str:
         shortcuts=SHORTCUTS,
         examples=EXAMPLES,
     )
+
+
+def read_document() -> dict[str, Any]:
+    """Return the content of measured.json as plain values."""
+    return json.loads((resources.files(PACKAGE) / "measured.json").read_text("utf-8"))
 
 
 def read_words(language: Language) -> dict[str, str]:

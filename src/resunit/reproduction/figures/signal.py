@@ -1,11 +1,11 @@
 """The signal in the paper's designs, measured in runs before the first step and after some steps."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from resunit.errors import UsageError
+from resunit.io.format import drop_nonfinite
 from resunit.reproduction.comparison import select_records_of_row
 from resunit.reproduction.experiments.setting import (
     Setting,
@@ -78,13 +78,8 @@ def compare_signals(
 ) -> SignalComparison:
     """Return the signal in the designs of `table`; of each design, the run with the lowest seed.
 
-    Runs are compared only if their whole setting is equal, the recipe's hash included.
-
-    Args:
-        table: a row for each design.
-        records: records of runs; those without measurements of the signal are left out.
-        steps: the steps before the second measurement.
-        origin: where the records are from, for messages.
+    Runs are compared only if their whole setting is equal, the recipe's hash included. Records without measurements of
+    the signal are left out. `steps` is the step of the second measurement; messages name the `origin` of the records.
 
     Raises:
         UsageError: no design has a run, no setting has a run of every design that has any, or no run
@@ -115,13 +110,10 @@ def compare_signals(
 def changes_for_signal(
     changes: Mapping[str, Any], steps: int, watched: int | None, length: int
 ) -> dict[str, Any]:
-    """Return the changes of a recipe with which a run measures the signal at step `steps`.
+    """Return the `changes` of a recipe with which a run also measures the signal at step `steps`.
 
-    Args:
-        changes: the changes that were asked for.
-        steps: the step of the second measurement. The run is longer, since measurements precede a step.
-        watched: the recipe's steps between measurements.
-        length: the recipe's length in steps.
+    The recipe measures every `watched` steps and is `length` steps long. A measurement precedes a step, so the run has
+    to be longer.
     """
     needed: dict[str, Any] = {}
     if watched is None or steps % watched:
@@ -155,12 +147,8 @@ def _read_measures(record: ExperimentRecord, step: int) -> Measured | None:
     for point in record.propagation:
         if point.step == step:
             return {
-                name: _drop_nonfinite(point.measures[name])
+                name: tuple(map(drop_nonfinite, point.measures[name]))
                 for name in DRAWN_MEASURES
                 if name in point.measures
             }
     return None
-
-
-def _drop_nonfinite(values: Iterable[float | None]) -> tuple[float | None, ...]:
-    return tuple(value if value is not None and math.isfinite(value) else None for value in values)

@@ -112,12 +112,7 @@ def draw_pairs(
     """Draw a row for each pair of panels and each of the paper's tables; panels that are compared share an axis.
 
     The direct terms of both tables have axes of their own, for the shortcuts of Table 1 take a millionth of what
-    the activations of Table 2 leave.
-
-    Args:
-        drawing: an empty figure.
-        pairs: what stands beside each other.
-        labels: the words of the legend for each design; a design without them has no line.
+    the activations of Table 2 leave. A design without a label for the legend has no line.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -14,8 +14,10 @@ from resunit.reproduction.experiments.setting import find_most_common, setting_o
 from resunit.reproduction.paper.tables import Table
 from resunit.runs.schema import ExperimentRecord
 
-LINES = "Dashed: training error; solid: test error; lines: means over seeds; bands: range of test errors."
-IN_THE_PAPER = " The paper's dashed lines are the training loss, on an axis of its own."
+LINES = (
+    "Dashed: training error; solid: test error; lines: means over seeds; bands: range of test errors. "
+    "The paper's dashed lines are the training loss, on an axis of its own."
+)
 
 RunsByLabel = Mapping[str, Sequence[ExperimentRecord]]
 
@@ -43,11 +45,11 @@ def make_curves(table: Table, records: Sequence[ExperimentRecord]) -> Plot | Non
             label: [record for record in runs if setting_of(record) == common]
             for label, runs in found.items()
         }
-    return _plot(table.title, panels, LINES + IN_THE_PAPER)
+    return _plot(table.title, panels)
 
 
-def _plot(title: str, panels: Mapping[str, RunsByLabel], lines: str) -> Plot | None:
-    """Return a figure whose caption says what the runs of each panel are, and what `lines` mean."""
+def _plot(title: str, panels: Mapping[str, RunsByLabel]) -> Plot | None:
+    """Return a figure whose caption says what the runs of each panel are."""
     curves: dict[str, list[Curve]] = {}
     captions: dict[str, list[str]] = defaultdict(list)
     shown: list[ExperimentRecord] = []
@@ -65,7 +67,7 @@ def _plot(title: str, panels: Mapping[str, RunsByLabel], lines: str) -> Plot | N
         return None
     of_all = len(captions) == 1
     sentences = [text if of_all else f"{', '.join(names)}: {text}" for text, names in captions.items()]
-    return Plot(title, curves, f"{' '.join(sentences)} {lines}{describe_limits(shown)}")
+    return Plot(title, curves, f"{' '.join(sentences)} {LINES}{describe_limits(shown)}")
 
 
 def _caption(drawn: RunsByLabel) -> str:

@@ -1,6 +1,6 @@
 """The rows of the paper's tables as data: the network that each row trains, and the error that the paper measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from resunit.models.designs import DESIGNS
@@ -19,7 +19,6 @@ class Row:
         label: the row's name in the table.
         network: the network; None for another paper's method, whose error is quoted and which is not run.
         published: the paper's test error in percent (top-1 on ImageNet), "fail", or None without a number.
-        remark: a note on the row.
         data: the data set; None for a folder of images that the user names.
         recipe: which of the two recipes in scales.py the row has.
         published_top5: the paper's top-5 error in percent, on ImageNet.
@@ -38,6 +37,12 @@ class Row:
     crop: Literal["shift", "scale", "scale-aspect"] = "shift"
     large_crop: bool = False
 
+    @property
+    def own_network(self) -> NetworkChoice:
+        """The network of a row that is run."""
+        assert self.network is not None
+        return self.network
+
 
 PLACEMENTS = {
     "original": "original (a)",
@@ -47,57 +52,30 @@ PLACEMENTS = {
     "full-preactivation": "full pre-activation (e)",
 }
 
+
+def _shortcut(
+    name: str, label: str, design: str, error: float | Literal["fail"], remark: str = "", **options: float
+) -> Row:
+    return Row(name, label, network("resnet110", design, **options), error, remark)
+
+
 # Table 1 (section 3.1): ResNet-110, f = ReLU; the paper has the median of 5 runs.
 SHORTCUTS = (
-    Row("original", "original", network("resnet110"), 6.61),
-    Row("plain", "scaling: shortcut 0, branch 1", network("resnet110", "plain"), FAIL, "a plain net"),
-    Row(
-        "scaling-0.5-1",
-        "scaling: shortcut 0.5, branch 1",
-        network("resnet110", "constant-scaling", shortcut_scale=0.5, branch_scale=1.0),
-        FAIL,
-    ),
-    Row(
-        "scaling-0.5-0.5",
-        "scaling: shortcut 0.5, branch 0.5",
-        network("resnet110", "constant-scaling", shortcut_scale=0.5, branch_scale=0.5),
-        12.35,
-        "frozen gating",
-    ),
-    Row(
-        "exclusive-gating-0",
-        "exclusive gating, bias 0",
-        network("resnet110", "exclusive-gating", gate_bias=0.0),
-        FAIL,
-        "the paper: biases 0 to -5",
-    ),
-    Row(
-        "exclusive-gating-6",
-        "exclusive gating, bias -6",
-        network("resnet110", "exclusive-gating", gate_bias=-6.0),
-        8.70,
-    ),
-    Row(
-        "exclusive-gating-7",
-        "exclusive gating, bias -7",
-        network("resnet110", "exclusive-gating", gate_bias=-7.0),
-        9.81,
-    ),
-    Row(
-        "shortcut-only-gating-0",
-        "shortcut-only gating, bias 0",
-        network("resnet110", "shortcut-only-gating", gate_bias=0.0),
-        12.86,
-    ),
-    Row(
-        "shortcut-only-gating-6",
-        "shortcut-only gating, bias -6",
-        network("resnet110", "shortcut-only-gating", gate_bias=-6.0),
-        6.91,
-    ),
-    Row("conv-shortcut", "1x1 convolution", network("resnet110", "conv-shortcut"), 12.22),
-    Row("dropout-shortcut", "dropout 0.5", network("resnet110", "dropout-shortcut"), FAIL),
-)
+    _shortcut("original", "original", "original", 6.61),
+    _shortcut("plain", "scaling: shortcut 0, branch 1", "plain", FAIL, "a plain net"),
+    _shortcut("scaling-0.5-1", "scaling: shortcut 0.5, branch 1", "constant-scaling", FAIL,
+              shortcut_scale=0.5, branch_scale=1.0),
+    _shortcut("scaling-0.5-0.5", "scaling: shortcut 0.5, branch 0.5", "constant-scaling", 12.35, "frozen gating",
+              shortcut_scale=0.5, branch_scale=0.5),
+    _shortcut("exclusive-gating-0", "exclusive gating, bias 0", "exclusive-gating", FAIL, "the paper: biases 0 to -5",
+              gate_bias=0.0),
+    _shortcut("exclusive-gating-6", "exclusive gating, bias -6", "exclusive-gating", 8.70, gate_bias=-6.0),
+    _shortcut("exclusive-gating-7", "exclusive gating, bias -7", "exclusive-gating", 9.81, gate_bias=-7.0),
+    _shortcut("shortcut-only-gating-0", "shortcut-only gating, bias 0", "shortcut-only-gating", 12.86, gate_bias=0.0),
+    _shortcut("shortcut-only-gating-6", "shortcut-only gating, bias -6", "shortcut-only-gating", 6.91, gate_bias=-6.0),
+    _shortcut("conv-shortcut", "1x1 convolution", "conv-shortcut", 12.22),
+    _shortcut("dropout-shortcut", "dropout 0.5", "dropout-shortcut", FAIL),
+)  # fmt: skip
 
 
 def _placements(depth: int, errors: tuple[float, ...]) -> tuple[Row, ...]:
@@ -116,12 +94,13 @@ ACTIVATIONS = (
 def _pair(depth: str, original: float, preactivation: float, data: str = "cifar10") -> tuple[Row, Row]:
     name = f"resnet{depth}"
     prefix, where = (depth, "") if data == "cifar10" else (f"{data}-{depth}", f" ({data})")
+    preact = network(name, "full-preactivation")
     return (
         Row(f"{prefix}-original", f"ResNet-{depth}, original{where}", network(name), original, data=data),
         Row(
             f"{prefix}-preactivation",
             f"ResNet-{depth}, pre-activation{where}",
-            network(name, "full-preactivation"),
+            preact,
             preactivation,
             data=data,
         ),
@@ -136,6 +115,8 @@ DEPTHS = (
     *_pair("164", 25.16, 24.33, "cifar100"),
     *_pair("1001", 27.82, 22.71, "cifar100"),
 )
+
+OF_DEPTHS = {row.id: row for row in DEPTHS}
 
 OTHERS = {  # CIFAR-10, CIFAR-100
     "NIN": (8.81, 35.68),
@@ -159,27 +140,15 @@ STATE_OF_THE_ART = (
     *_others("cifar10", 0),
     Row("110-original", "ResNet-110", network("resnet110"), 6.61),
     Row("1202-original", "ResNet-1202", network("resnet1202"), 7.93),
-    Row("164-preactivation", "ResNet-164, pre-activation", DEPTHS[5].network, 5.46),
-    Row("1001-preactivation", "ResNet-1001, pre-activation", DEPTHS[7].network, 4.92, "4.89 ± 0.14"),
-    Row(
-        "1001-preactivation-half",
-        "ResNet-1001, pre-activation, half the batch",
-        DEPTHS[7].network,
-        4.62,
-        "recipe fb, in the paper 200 epochs; 4.69 ± 0.20",
-        recipe="fb-half-batch",
-    ),
+    OF_DEPTHS["164-preactivation"],
+    replace(OF_DEPTHS["1001-preactivation"], remark="4.89 ± 0.14"),
+    Row("1001-preactivation-half", "ResNet-1001, pre-activation, half the batch",
+        network("resnet1001", "full-preactivation"), 4.62, "recipe fb, in the paper 200 epochs; 4.69 ± 0.20",
+        recipe="fb-half-batch"),
     *_others("cifar100", 1),
-    DEPTHS[9],
-    Row(
-        "cifar100-1001-preactivation",
-        "ResNet-1001, pre-activation (cifar100)",
-        DEPTHS[11].network,
-        22.71,
-        "22.68 ± 0.22",
-        "cifar100",
-    ),
-)
+    OF_DEPTHS["cifar100-164-preactivation"],
+    replace(OF_DEPTHS["cifar100-1001-preactivation"], remark="22.68 ± 0.22"),
+)  # fmt: skip
 
 
 def _imagenet(
@@ -212,18 +181,11 @@ IMAGENET = (
     _imagenet(200, "original", (21.8, 6.0)),
     _imagenet(200, "full-preactivation", (20.7, 5.3)),
     _imagenet(200, "full-preactivation", (20.1, 4.8), crop="scale-aspect"),
-    Row(
-        "inception-v3",
-        "Inception v3, scale and aspect ratio, crop 299",
-        None,
-        21.2,
-        "another paper's method",
-        data=None,
-        published_top5=5.6,
-    ),
+    Row("inception-v3", "Inception v3, scale and aspect ratio, crop 299", None, 21.2, "another paper's method",
+        data=None, published_top5=5.6),
     _imagenet(101, "original", (23.6, 7.1), test_crop=224, remark="in the paper's text"),
     _imagenet(101, "bn-after-addition", (24.6, 7.5), test_crop=224, remark="in the paper's text"),
-)
+)  # fmt: skip
 
 # The claim that 1x1 shortcuts hurt where units are many needs the same two designs with few units.
 FEW_UNITS = (
@@ -234,25 +196,16 @@ FEW_UNITS = (
 # Designs later than the paper stand beside the two units of Fig. 1.
 LATER_REFERENCES = (
     Row("original", PLACEMENTS["original"], network("resnet110"), 6.61),
-    Row(
-        "full-preactivation",
-        PLACEMENTS["full-preactivation"],
-        network("resnet110", "full-preactivation"),
-        6.37,
-    ),
-)
-LATER = (
-    *LATER_REFERENCES,
-    Row("rezero", "ReZero", network("resnet110", "rezero"), None, "Bachlechner et al. 2020"),
-    Row("skipinit", "SkipInit, no batch norm", network("resnet110", "skipinit"), None, "De and Smith 2020"),
-    Row("layer-scale", "LayerScale, 1e-5", network("resnet110", "layer-scale"), None, "Touvron et al. 2021"),
-    Row(
-        "stochastic-depth",
-        "stochastic depth, the last unit kept at 0.5",
-        network("resnet110", "stochastic-depth"),
-        None,
-        "Huang et al. 2016",
-    ),
+    Row("full-preactivation", PLACEMENTS["full-preactivation"], network("resnet110", "full-preactivation"), 6.37),
+)  # fmt: skip
+LATER_DESIGNS = tuple(
+    Row(design, label, network("resnet110", design), None, source)
+    for design, label, source in (
+        ("rezero", "ReZero", "Bachlechner et al. 2020"),
+        ("skipinit", "SkipInit, no batch norm", "De and Smith 2020"),
+        ("layer-scale", "LayerScale, 1e-5", "Touvron et al. 2021"),
+        ("stochastic-depth", "stochastic depth, the last unit kept at 0.5", "Huang et al. 2016"),
+    )
 )
 
 # The signal is measured in every design of the paper, each with the default values of its options.

@@ -8,7 +8,8 @@ from resunit.reproduction.paper.rows import (
     DESIGNS_OF_THE_PAPER,
     FEW_UNITS,
     IMAGENET,
-    LATER,
+    LATER_DESIGNS,
+    LATER_REFERENCES,
     SHORTCUTS,
     STATE_OF_THE_ART,
     Row,
@@ -20,7 +21,6 @@ class Panel:
     """One pair of axes of a figure.
 
     Attributes:
-        title: the panel's title.
         rows: the ids of the rows whose curves are drawn.
     """
 
@@ -33,8 +33,6 @@ class Table:
     """Rows that stand beside each other.
 
     Attributes:
-        title: the table's title.
-        rows: the rows.
         panels: the panels of a figure; a table has none.
     """
 
@@ -43,8 +41,10 @@ class Table:
     panels: tuple[Panel, ...] = ()
 
 
-def _rows(source: tuple[Row, ...], *ids: str) -> tuple[Row, ...]:
-    return tuple(next(row for row in source if row.id == name) for name in ids)
+def _figure(title: str, source: tuple[Row, ...], *panels: Panel) -> Table:
+    """Return a figure with those rows of a table that its panels draw."""
+    ids = dict.fromkeys(name for panel in panels for name in panel.rows)
+    return Table(title, tuple(next(row for row in source if row.id == name) for name in ids), panels)
 
 
 TABLES: dict[str, Table] = {
@@ -53,41 +53,32 @@ TABLES: dict[str, Table] = {
     "table3": Table("Table 3: original and pre-activation units by depth", DEPTHS),
     "table4": Table("Table 4: beside other methods", STATE_OF_THE_ART),
     "table5": Table("Table 5: ImageNet, top-1 / top-5 error", IMAGENET),
-    "figure1": Table(
+    "figure1": _figure(
         "Figure 1: training curves of ResNet-1001",
-        _rows(DEPTHS, "1001-original", "1001-preactivation"),
-        (Panel("ResNet-1001", ("1001-original", "1001-preactivation")),),
+        DEPTHS,
+        Panel("ResNet-1001", ("1001-original", "1001-preactivation")),
     ),
-    "figure3": Table(
+    "figure3": _figure(
         "Figure 3: training curves of shortcuts, ResNet-110",
-        _rows(
-            SHORTCUTS,
-            "original", "scaling-0.5-0.5", "exclusive-gating-6", "shortcut-only-gating-0", "conv-shortcut",
-        ),
-        (
-            Panel("(a) scaling 0.5, 0.5", ("original", "scaling-0.5-0.5")),
-            Panel("(b) exclusive gating, bias -6", ("original", "exclusive-gating-6")),
-            Panel("(c) shortcut-only gating, bias 0", ("original", "shortcut-only-gating-0")),
-            Panel("(d) 1x1 convolution", ("original", "conv-shortcut")),
-        ),
+        SHORTCUTS,
+        Panel("(a) scaling 0.5, 0.5", ("original", "scaling-0.5-0.5")),
+        Panel("(b) exclusive gating, bias -6", ("original", "exclusive-gating-6")),
+        Panel("(c) shortcut-only gating, bias 0", ("original", "shortcut-only-gating-0")),
+        Panel("(d) 1x1 convolution", ("original", "conv-shortcut")),
     ),
-    "figure6": Table(
+    "figure6": _figure(
         "Figure 6: training curves of placements",
-        _rows(
-            ACTIVATIONS, "110-original", "110-bn-after-addition", "164-original", "164-full-preactivation"
-        ),
-        (
-            Panel("BN after addition, ResNet-110", ("110-original", "110-bn-after-addition")),
-            Panel("pre-activation, ResNet-164", ("164-original", "164-full-preactivation")),
-        ),
+        ACTIVATIONS,
+        Panel("BN after addition, ResNet-110", ("110-original", "110-bn-after-addition")),
+        Panel("pre-activation, ResNet-164", ("164-original", "164-full-preactivation")),
     ),
     "signal": Table("The signal in the paper's designs, ResNet-110 on CIFAR-10", DESIGNS_OF_THE_PAPER),
-    "later": Table("Later designs, ResNet-110 on CIFAR-10", LATER),
+    "later": Table("Later designs, ResNet-110 on CIFAR-10", (*LATER_REFERENCES, *LATER_DESIGNS)),
     "claims": Table(
         "The paper's claims",
         tuple(
-            {row.network.key: row for row in (*SHORTCUTS, *ACTIVATIONS, *DEPTHS[:8], *FEW_UNITS)
-             if row.network is not None}.values()
+            {row.own_network.key: row for row in (*SHORTCUTS, *ACTIVATIONS, *DEPTHS, *FEW_UNITS)
+             if row.data == "cifar10"}.values()
         ),
     ),
 }  # fmt: skip

@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from rich.console import Group
 from rich.live import Live
@@ -26,15 +24,8 @@ CIFAR_PIXELS = 32
 class Board:
     """Shows the runs of a table on standard error; a context.
 
-    Args:
-        table: the table.
-        experiments: all runs of the table.
-        finished: the records of the runs that had ended before.
-        out: the folder of results, which holds the runs' folders.
-        quiet: whether to show nothing.
-        seconds: the seconds that each run that has not ended takes on this machine, by identity. Without them,
-            the time left is counted by arithmetic, and is known once some of it is done.
-        jobs: the runs at a time.
+    The records of the runs that had ended before are `finished`. `seconds` has, by identity, what each other run
+    takes on this machine; without them, the time left is counted by arithmetic, and is known once some of it is done.
     """
 
     def __init__(
@@ -97,7 +88,8 @@ class Board:
         """Return the time left, by the work that was done since the start, or by what it is expected to take."""
         done = total = 0.0
         for experiment in self.experiments:
-            cost = self.cost_of(experiment)
+            # The seconds of a run on this machine where they are known, else its arithmetic.
+            cost = self.seconds.get(experiment.identity, 0.0) if self.seconds else flops_of(experiment)
             done += self.share_done(experiment) * cost
             total += cost
         if self.done_before is None:
@@ -110,10 +102,6 @@ class Board:
         else:
             return "time left: not known yet"
         return f"about {minutes:.0f} min left"
-
-    def cost_of(self, experiment: Experiment) -> float:
-        """Return what a run takes: its seconds on this machine where they are known, else its arithmetic."""
-        return self.seconds.get(experiment.identity, 0.0) if self.seconds else flops_of(experiment)
 
     def share_done(self, experiment: Experiment) -> float:
         """Return the share of a run's steps that are done."""
@@ -146,16 +134,10 @@ def flops_of(experiment: Experiment) -> float:
     """Return a run's training arithmetic, for images of 32 pixels unless the recipe has another size."""
     recipe = experiment.typed_recipe
     assert recipe.model is not None
-    assert recipe.design is not None
     assert recipe.batch_size is not None
-    options = tuple(sorted(recipe.model_options.items()))
-    of_an_image = _flops_of_an_image(recipe.model, recipe.design, options, recipe.image_size or CIFAR_PIXELS)
+    spec = network_spec(recipe.model, design=recipe.design, **recipe.model_options)
+    of_an_image = count_training_flops(spec, recipe.image_size or CIFAR_PIXELS)
     return experiment.steps * recipe.batch_size * of_an_image
-
-
-@cache
-def _flops_of_an_image(model: str, design: str, options: tuple[tuple[str, Any], ...], pixels: int) -> int:
-    return count_training_flops(network_spec(model, design=design, **dict(options)), pixels)
 
 
 def describe_end(record: ExperimentRecord) -> str:

@@ -92,12 +92,7 @@ def train_one_run(folder: Path, threads: int, memory: int | None) -> None:
     """Train the experiment in `folder`; the process of a run does nothing else.
 
     It leaves `RECORD`, or the reason of its failure in the last line of `OUTPUT`. It exits with `STOPPED` if
-    it was stopped and can go on.
-
-    Args:
-        folder: the run's folder, which holds experiment.json.
-        threads: the threads that torch may use, unless OMP_NUM_THREADS says otherwise.
-        memory: the memory that the run may use, in bytes; None for all that is free.
+    it was stopped and can go on. `threads` and `memory` are those of `prepare_process`.
     """
     output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)

@@ -30,12 +30,8 @@ def seconds_of_runs(recipes: Sequence[Recipe], threads: int, jobs: int) -> list[
 
     Each network is measured once, on noise in the place of CIFAR's images, so that no data set is needed. As many
     processes measure it at a time as runs will train, because these share a GPU, or the memory of the processor. The
-    measurements of the signal and the checkpoints of a run are left out.
-
-    Args:
-        recipes: the recipes of the runs.
-        threads: the threads of a run, unless OMP_NUM_THREADS says otherwise.
-        jobs: the runs at a time.
+    measurements of the signal and the checkpoints of a run are left out. A run has `threads` threads, unless
+    OMP_NUM_THREADS says otherwise.
 
     Raises:
         RunError: a network cannot be measured.
