@@ -22,6 +22,7 @@ from resunit.cli.interruption import signals_interrupt
 from resunit.cli.unknown_options import explain
 from resunit.errors import ResunitError, UsageError
 from resunit.io.format import escape_text
+from resunit.io.progress import command_at_work
 from resunit.io.streams import UnwritableOutput
 
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
@@ -96,7 +97,10 @@ def run(app: App, arguments: Sequence[str]) -> int:
     arguments = [_with_home(argument) for argument in arguments]
     try:
         _check_values(arguments)
-        with signals_interrupt():
+        with (
+            signals_interrupt(),
+            command_at_work(typed_command.get() or "", shown=_shows_progress(arguments)),
+        ):
             code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except BrokenPipeError:  # The program that reads the pipe, such as `head`, has ended.
@@ -114,6 +118,11 @@ def run(app: App, arguments: Sequence[str]) -> int:
     except Exception as error:
         return fail(error, USAGE if isinstance(error, UsageError) else FAILED, "--debug" in arguments)
     return DONE if code is None else code
+
+
+def _shows_progress(arguments: Sequence[str]) -> bool:
+    """Return whether a command shows progress: --json asks for silence, and of several processes the first shows it."""
+    return "--json" not in arguments and os.environ.get("RANK", "0") == "0"
 
 
 def _split_option(argument: str) -> tuple[str, str, str]:

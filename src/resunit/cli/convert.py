@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
 from resunit.io.fields import to_json
+from resunit.io.progress import working
 
 
 @app.command(
@@ -38,7 +39,8 @@ def convert(
     """
     from resunit.interop.convert import convert as convert_file
 
-    done = convert_file(file, out, library=source, architecture=architecture)
+    with working(f"converting {file}", shown=not common.json):
+        done = convert_file(file, out, library=source, architecture=architecture)
     if common.json:
         tell_json(to_json(done))
     else:

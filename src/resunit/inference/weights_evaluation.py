@@ -8,6 +8,8 @@ from typing import ClassVar
 from resunit.errors import UsageError
 from resunit.inference.classifier import load, not_finite
 from resunit.inference.exported import ExportedNetwork
+from resunit.io.format import format_count
+from resunit.io.progress import working
 from resunit.runs.schema import SplitName, ViewError
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import ViewPredictions, evaluate, evaluate_views
@@ -69,10 +71,11 @@ def evaluate_weights(
     images = judged.images.to(distributed.device)
     network = classifier.copy_for_evaluation()
     subject = (network, images, classifier.normalisation, classifier.precision, distributed)
-    predictions = evaluate(*subject)
-    if not math.isfinite(predictions.loss):
-        raise not_finite(classifier.file)
-    views = ViewPredictions() if one_size else evaluate_views(*subject, tta)
+    with working(f"evaluating on {format_count(len(images), 'image')}", progress):
+        predictions = evaluate(*subject)
+        if not math.isfinite(predictions.loss):
+            raise not_finite(classifier.file)
+        views = ViewPredictions() if one_size else evaluate_views(*subject, tta)
     return WeightsEvaluation(
         weights=str(classifier.file.path),
         data=judged.name,
