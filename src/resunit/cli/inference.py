@@ -52,7 +52,7 @@ def evaluate(
     if common.json:
         tell_json(to_json(found))
     else:
-        few = remark_on_few(found.classes, [sum(row) for row in found.confusion], found.split)
+        few = remark_on_few(found.classes, found.images_by_class, found.split)
         tell(
             f"{data or found.data}: {found.images:,} images, {found.split} error {found.error:.2f} %, "
             f"loss {found.loss:.4f}{f'; {few}' if few else ''}"

@@ -20,7 +20,7 @@ from resunit.training.process_state import isolated_process_state
 class WeightsEvaluation:
     """The evaluation of a weights file on a data set; errors are in percent."""
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     weights: str
     """The path of the weights file."""
@@ -38,7 +38,9 @@ class WeightsEvaluation:
     precision: str
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Counts; rows are the true class and columns the predicted one."""
+    """Counts; rows are the true class and columns the predicted one. There are no rows for more than 2,000 classes."""
+    images_by_class: tuple[int, ...] = ()
+    """The number of images of each class."""
     notes: tuple[str, ...] = ()
     """What a user should know about the images, such as which classes have none."""
     format: int = FORMAT
@@ -88,5 +90,6 @@ def evaluate_weights(
         precision=classifier.precision,
         classes=classifier.classes,
         confusion=predictions.confusion(),
+        images_by_class=tuple(predictions.labels.bincount(minlength=len(classifier.classes)).tolist()),
         notes=judged.notes,
     )
