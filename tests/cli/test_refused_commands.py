@@ -1,6 +1,8 @@
 """What commands refuse, each in one clear line on stderr with its exit code."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from PIL import Image
 
 import resunit
 from resunit.cli import main
+from resunit.cli.app import fail
 from resunit.errors import FileFormatError
 from resunit.runs.folder import RunFolder, create_run_folder
 from resunit.training.recipe import with_changes
@@ -225,3 +228,24 @@ def test_two_processes_do_not_train_one_run(capsys: pytest.CaptureFixture[str], 
     with RunFolder(tmp_path / "run").only_user():
         assert "another process" in refused(capsys, 1, "train", "--resume", str(tmp_path / "run"))
     assert (tmp_path / "run" / "log.jsonl").read_text() == "written by the other process"
+
+
+def test_a_path_that_the_system_refuses_is_one_line_with_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "unexpected" not in refused(capsys, 1, "data", "check", "p/" + 300 * "x")
+    for number in (errno.EACCES, errno.ENAMETOOLONG, errno.EIO):
+        assert fail(OSError(number, os.strerror(number), "photos"), 1) == 1
+        told = (
+            f"resunit: photos: cannot be used ({os.strerror(number)}); correct the path, or give its rights\n"
+        )
+        assert capsys.readouterr().err == told
+
+
+def test_a_library_that_cannot_be_loaded_is_one_line_with_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fail(ImportError("libtorch_cpu.so: failed to map segment from shared object"), 1)
+    told = capsys.readouterr().err
+    assert told.startswith("resunit: a library cannot be loaded (libtorch_cpu.so: failed to map segment")
+    assert "give more memory" in told

@@ -324,7 +324,9 @@ def test_images_beside_the_class_folders_are_said(tmp_path: Path) -> None:
 
 
 def test_classes_that_differ_in_capitals_alone_are_said(tmp_path: Path) -> None:
-    write_classes(tmp_path, ["Cat", "cat", "dog"], images=3)
+    for number, name in enumerate(["Cat", "cat", "dog"]):
+        for image in range(3):
+            write_image(tmp_path / name / f"{image}.png", 10 * number + image)
     dataset = load(str(tmp_path))
     assert dataset.classes == ("Cat", "cat", "dog")
     assert dataset.notes == (f"{tmp_path}: Cat and cat differ in capitals alone, and are different classes",)

@@ -1,5 +1,6 @@
 """What all commands share: --json and --debug, warnings and errors in one line, and exit codes."""
 
+import errno
 import json
 import os
 import re
@@ -20,11 +21,21 @@ from resunit import __version__
 from resunit.cli.flowing_help import FlowingHelp
 from resunit.cli.interruption import signals_interrupt
 from resunit.cli.unknown_options import explain
-from resunit.errors import ResunitError, UsageError
+from resunit.errors import ResunitError, UsageError, reason_of
 from resunit.io.format import escape_text
 from resunit.io.progress import command_at_work
 from resunit.io.streams import UnwritableOutput
 
+# What the system says about a path: that it is too long, a circle of links, on a disk that has gone, and so on.
+ABOUT_PATHS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.ESTALE,
+    errno.EIO,
+)
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
 ADDRESS = re.compile(r"(https?|ftp|file|s3|gs|hf)://", re.IGNORECASE)  # A Ray cluster's begins otherwise.
 
@@ -151,6 +162,19 @@ def _check_values(arguments: Sequence[str]) -> None:
             raise UsageError(f"{value} is an address; download the file, and give its path")
 
 
+def _explain_machine(error: Exception) -> str | None:
+    """Return what to do about an error of the machine that a path or a library met, and None for any other error."""
+    if isinstance(error, OSError) and error.filename is not None and error.errno in ABOUT_PATHS:
+        place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else error.filename
+        return f"{place}: cannot be used ({error.strerror}); correct the path, or give its rights"
+    if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
+        return (
+            f"a library cannot be loaded ({reason_of(error)}); give more memory if it is limited, else install "
+            "resunit again"
+        )
+    return None
+
+
 def _write_nothing_more() -> None:
     """Drop what is still to be written to stdout: Python would complain about it when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -174,6 +198,7 @@ def fail(error: Exception | str, code: int, debug: bool = False) -> int:
     # A line of ours may name a file whose name has spaces and ends of lines.
     text = str(error) if isinstance(error, ResunitError | str) else " ".join(str(error).split())
     if isinstance(error, Exception) and not isinstance(error, ResunitError | CycloptsError):
-        text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+        unexpected = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+        text = _explain_machine(error) or unexpected
     tell(f"resunit: {text}", sys.stderr)
     return code

@@ -191,6 +191,8 @@ def _named_failures(path: Path | str) -> Iterator[None]:
 def _unreadable(path: Path | str, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such image; correct the path")
+    if isinstance(error, PermissionError):
+        return DataError(f"{path}: cannot be read ({error.strerror}); make it readable")
     if isinstance(error, IsADirectoryError):
         return DataError(f"{path}: is a folder; name the images in it, such as {path}/*.jpg")
     if isinstance(error, UnidentifiedImageError) and (other := describe_download(Path(path))) is not None:
