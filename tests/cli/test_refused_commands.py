@@ -249,3 +249,27 @@ def test_a_library_that_cannot_be_loaded_is_one_line_with_what_to_do(
     told = capsys.readouterr().err
     assert told.startswith("resunit: a library cannot be loaded (libtorch_cpu.so: failed to map segment")
     assert "give more memory" in told
+
+
+def test_a_file_of_a_run_in_the_place_of_its_folder_is_told_the_folder(
+    capsys: pytest.CaptureFixture[str], run: Path
+) -> None:
+    folder = f"name the folder of the run, such as {run}"
+    for name in ("recipe.json", "log.jsonl", "report.html"):
+        assert f"{run / name}: holds no weights; {folder}" in refused(capsys, 1, "evaluate", str(run / name))
+    for arguments in (("train", "--resume"), ("log", "--out", "x")):
+        told = refused(capsys, 1, *arguments, str(run / "recipe.json"))
+        assert f"{run / 'recipe.json'}: is a file; name the folder of a run, such as {run}" in told
+
+
+def test_no_answers_are_written_over_what_is_read(
+    capsys: pytest.CaptureFixture[str], run: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    for option in ("--csv", "--html"):
+        told = refused(
+            capsys, 2, "predict", str(run), str(tmp_path / "a.png"), option, str(tmp_path / "a.png")
+        )
+        assert f"{option} {tmp_path / 'a.png'} would write over what is read" in told
+    assert (tmp_path / "a.png").read_bytes() == before

@@ -100,6 +100,9 @@ def predict(
         raise UsageError(f"--top must be at least 1, not {top}")
     if csv is not None and csv == html:
         raise UsageError(f"--csv and --html both name {csv}; give two files")
+    for option, out in (("--csv", csv), ("--html", html)):
+        if out in (source, *images):
+            raise UsageError(f"{option} {out} would write over what is read; give another file")
     from resunit.data.image_files import Unreadable, named_images
     from resunit.inference.classifier import load
     from resunit.inference.predictions_page import written_page
