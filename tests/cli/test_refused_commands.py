@@ -273,3 +273,12 @@ def test_no_answers_are_written_over_what_is_read(
         )
         assert f"{option} {tmp_path / 'a.png'} would write over what is read" in told
     assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_a_working_folder_that_is_gone_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "is gone; change to another" in refused(capsys, 1, "models")

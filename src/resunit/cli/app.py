@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any, TextIO
 
@@ -107,6 +108,7 @@ def run(app: App, arguments: Sequence[str]) -> int:
     typed_command.set(shlex.join([str(app.name[0]), *arguments]))
     arguments = [_with_home(argument) for argument in arguments]
     try:
+        _check_working_folder()
         _check_values(arguments)
         with (
             signals_interrupt(),
@@ -146,6 +148,14 @@ def _with_home(argument: str) -> str:
     """Return an argument with the user's home in the place of ~, which a shell leaves in --out=~/runs."""
     option, equals, value = _split_option(argument)
     return f"{option}{equals}{os.path.expanduser(value)}"
+
+
+def _check_working_folder() -> None:
+    """Raise ResunitError if the working folder is gone, in which torch's libraries end a process by themselves."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ResunitError("the folder that this command runs in is gone; change to another one") from error
 
 
 def _check_values(arguments: Sequence[str]) -> None:
