@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from resunit.io import progress
+
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported here, and in the processes that tests start
 
 # Everyday tests compute on the CPU, whose bits they compare, on a machine with a GPU too; `make test-gpu` does not.
@@ -15,6 +17,9 @@ if "TESTS_ON_GPU" not in os.environ:
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+# Tests compare all that a command says, also on a machine so busy that it would say that it still works.
+progress.SECONDS_BEFORE_PROGRESS = progress.SECONDS_BEFORE_COMMAND_SPEAKS = 600.0
 
 # A worker takes whole files, so a long one that began late would run on alone.
 LONGEST_FILES = (

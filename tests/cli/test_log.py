@@ -14,7 +14,7 @@ import pytest
 
 from resunit.cli import main
 from resunit.runs.folder import RunFolder
-from tests.patience import wait_until
+from tests.patience import PATIENCE, wait_until, without_signs_of_life
 
 RESUNIT = [sys.executable, "-m", "resunit"]
 TRAIN = ["train", "--recipe", "paper", "--data", "cifar10-sample", "--image-size", "8", "--model", "preresnet20",
@@ -53,6 +53,7 @@ def test_what_cannot_be_done_is_one_line(
 ) -> None:
     for arguments, code in (
         ([str(tmp_path / "absent"), "--out", "x"], 1),
+        ([str(run / "recipe.json"), "--out", "x", "--follow"], 1),
         ([str(run), "--out", str(tmp_path / "absent" / "log.csv")], 1),
         ([str(run), "--to", "excel", "--out", "x"], 2),
     ):
@@ -70,20 +71,21 @@ def test_without_the_package_one_line_names_the_extra(tmp_path: Path, run: Path)
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert done.stdout == "[2, 2, 2]\n"
-    for name, line in zip(names, done.stderr.splitlines(), strict=True):
+    for name, line in zip(names, without_signs_of_life(done.stderr), strict=True):
         assert f"--to {name} needs {name}: pip install 'resunit[log]'" in line
     assert not (tmp_path / "x").exists()
 
 
-def test_follow_ends_with_the_run(tmp_path: Path) -> None:
-    training = subprocess.Popen(
-        [*RESUNIT, *TRAIN, "--steps", "8", "--out", str(tmp_path / "run")], stdout=subprocess.DEVNULL
-    )
-    wait_until((tmp_path / "run" / "recipe.json").exists, "no recipe.json came")
+def test_follow_waits_for_the_run_and_ends_with_it(tmp_path: Path) -> None:
     follow = ["log", str(tmp_path / "run"), "--out", str(tmp_path / "log.csv"), "--follow"]
-    done = subprocess.run([*RESUNIT, *follow], capture_output=True, text=True, check=True)
-    assert training.wait() == 0
-    assert done.stderr == ""
+    following = subprocess.Popen([*RESUNIT, *follow], stderr=subprocess.PIPE, text=True)
+    assert following.stderr is not None
+    assert following.stderr.readline().startswith(f"{tmp_path / 'run'}: no run has begun there yet")
+    train = [*RESUNIT, *TRAIN, "--steps", "8", "--out", str(tmp_path / "run")]
+    subprocess.run(train, stdout=subprocess.DEVNULL, check=True)
+    _, text = following.communicate(timeout=PATIENCE)
+    assert following.returncode == 0
+    assert "go on with" not in text
     assert read_steps(tmp_path / "log.csv") == [line.step for line in RunFolder(tmp_path / "run").read_log()]
     assert read_steps(tmp_path / "log.csv")[-1] == 8
 

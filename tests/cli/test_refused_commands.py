@@ -1,6 +1,8 @@
 """What commands refuse, each in one clear line on stderr with its exit code."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from PIL import Image
 
 import resunit
 from resunit.cli import main
+from resunit.cli.app import fail
 from resunit.errors import FileFormatError
 from resunit.runs.folder import RunFolder, create_run_folder
 from resunit.training.recipe import with_changes
@@ -225,3 +228,57 @@ def test_two_processes_do_not_train_one_run(capsys: pytest.CaptureFixture[str], 
     with RunFolder(tmp_path / "run").only_user():
         assert "another process" in refused(capsys, 1, "train", "--resume", str(tmp_path / "run"))
     assert (tmp_path / "run" / "log.jsonl").read_text() == "written by the other process"
+
+
+def test_a_path_that_the_system_refuses_is_one_line_with_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "unexpected" not in refused(capsys, 1, "data", "check", "p/" + 300 * "x")
+    for number in (errno.EACCES, errno.ENAMETOOLONG, errno.EIO):
+        assert fail(OSError(number, os.strerror(number), "photos"), 1) == 1
+        told = (
+            f"resunit: photos: cannot be used ({os.strerror(number)}); correct the path, or give its rights\n"
+        )
+        assert capsys.readouterr().err == told
+
+
+def test_a_library_that_cannot_be_loaded_is_one_line_with_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fail(ImportError("libtorch_cpu.so: failed to map segment from shared object"), 1)
+    told = capsys.readouterr().err
+    assert told.startswith("resunit: a library cannot be loaded (libtorch_cpu.so: failed to map segment")
+    assert "give more memory" in told
+
+
+def test_a_file_of_a_run_in_the_place_of_its_folder_is_told_the_folder(
+    capsys: pytest.CaptureFixture[str], run: Path
+) -> None:
+    folder = f"name the folder of the run, such as {run}"
+    for name in ("recipe.json", "log.jsonl", "report.html"):
+        assert f"{run / name}: holds no weights; {folder}" in refused(capsys, 1, "evaluate", str(run / name))
+    for arguments in (("train", "--resume"), ("log", "--out", "x")):
+        told = refused(capsys, 1, *arguments, str(run / "recipe.json"))
+        assert f"{run / 'recipe.json'}: is a file; name the folder of a run, such as {run}" in told
+
+
+def test_no_answers_are_written_over_what_is_read(
+    capsys: pytest.CaptureFixture[str], run: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    for option in ("--csv", "--html"):
+        told = refused(
+            capsys, 2, "predict", str(run), str(tmp_path / "a.png"), option, str(tmp_path / "a.png")
+        )
+        assert f"{option} {tmp_path / 'a.png'} would write over what is read" in told
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_a_working_folder_that_is_gone_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "is gone; change to another" in refused(capsys, 1, "models")

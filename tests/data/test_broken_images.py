@@ -1,6 +1,8 @@
 """Images that no decoder reads: named in one line, or skipped and listed, whatever the decoder raises."""
 
+import os
 import random
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image
 from resunit.data import load, read_images, stream
 from resunit.errors import DataError
 from tests.data.test_folders import colours, write_classes
+from tests.data.test_stores import as_a_common_user
 
 ENDINGS = (
     "png",
@@ -77,8 +80,24 @@ def test_another_format_within_an_ending_is_named(tmp_path: Path) -> None:
 def test_too_many_pixels_are_named(tmp_path: Path) -> None:
     """Pillow refuses more than twice 89 megapixels, which a small file can claim to have."""
     Image.new("1", (14_000, 13_000)).save(tmp_path / "big.png")
-    with pytest.raises(DataError, match=r"big\.png: "):
+    with pytest.raises(DataError, match=r"big\.png: has too many pixels .*182,?000,?000.*; scale it down"):
         read_images([tmp_path / "big.png"], 32)
+
+
+def test_an_image_that_may_not_be_read_is_to_be_made_readable() -> None:
+    with tempfile.TemporaryDirectory() as place:  # Every user may look into it, unlike pytest's own.
+        os.chmod(place, 0o755)
+        path = Path(place) / "0.png"
+        Image.new("RGB", (4, 4)).save(path)
+        path.chmod(0)
+
+        def read() -> None:
+            with pytest.raises(
+                DataError, match=r"0\.png: cannot be read \(Permission denied\); make it readable"
+            ):
+                read_images([path], 4)
+
+        assert as_a_common_user(read) == 0
 
 
 def break_images(folder: Path, *names: str) -> None:

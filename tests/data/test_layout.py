@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from resunit.data import load, load_judged, stream
+from resunit.data.other_forms import EXPECTED
 from resunit.errors import DataError
 from tests.data.test_folders import write_classes, write_image
 
@@ -243,12 +245,104 @@ def test_a_folder_of_cifars_own_files_gets_the_command_that_takes_it(
         load(str(tmp_path))
 
 
+def refusal(folder: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        load(str(folder))
+    return str(caught.value)
+
+
 @pytest.mark.parametrize("kind", ["zip", "gztar"])
 def test_an_archive_is_to_be_unpacked(kind: str, tmp_path: Path) -> None:
     write_classes(tmp_path / "photos", images=3)
-    archive = shutil.make_archive(str(tmp_path / "photos"), kind, tmp_path / "photos")
-    with pytest.raises(DataError, match=re.escape(f"{archive}: not a folder; unpack it")):
-        load(archive)
+    archive = Path(shutil.make_archive(str(tmp_path / "photos"), kind, tmp_path / "photos"))
+    assert refusal(archive).startswith(f"{archive}: not a folder; unpack {archive}")
+    within = tmp_path / "within"
+    within.mkdir()
+    moved = archive.rename(within / archive.name)
+    assert f"unpack {moved}" in refusal(within)
+    assert "unpack" in refusal(moved.rename(within / "no-ending"))
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("photos.rar", "unpack {file}"),
+        ("photos.7z", "unpack {file}"),
+        ("ILSVRC2012_img_train.tar", "unpack {file}"),
+        ("data/train-00000-of-00001.parquet", "{file} is a table; write each of its images into a folder"),
+        ("train.tfrecord-00000-of-00008", "{file} is a file of TFRecords"),
+        ("data.npz", "{file} holds arrays; give its images and labels from Python: resunit.train"),
+        ("train-images-idx3-ubyte.gz", "{file} holds arrays"),
+        ("train/data.mdb", "{file} is a database"),
+        ("notes.md", EXPECTED),
+    ],
+)
+def test_other_forms_of_images_are_told_with_what_to_do(file: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "data" / file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PAR1 and more")
+    assert told.format(file=path) in refusal(tmp_path / "data")
+    assert told.format(file=path) in refusal(path)
+
+
+def test_shards_of_webdataset_are_told_apart_from_archives_of_folders(tmp_path: Path) -> None:
+    write_image(tmp_path / "0.png", 0)
+    (tmp_path / "0.cls").write_text("1")
+    (tmp_path / "shards").mkdir()
+    shard = tmp_path / "shards" / "train-000000.tar"
+    with tarfile.open(shard, "w") as archive:
+        for name in ("0.png", "0.cls"):
+            archive.add(tmp_path / name, name)
+    for place in (shard, shard.parent):
+        assert f"{shard} is a shard of WebDataset; write each of its images into a folder" in refusal(place)
+
+
+@pytest.mark.parametrize(
+    ("labels", "images"),
+    [
+        ("labels.csv", "images"),
+        ("train.csv", "train"),
+        ("train/_classes.csv", "train"),
+        ("train/labels/0.txt", "train/images"),
+        ("annotations/instances_train2017.json", "train2017"),
+        ("result.json", "images"),
+    ],
+)
+def test_a_file_of_labels_beside_images_is_named(labels: str, images: str, tmp_path: Path) -> None:
+    for number in range(3):
+        write_image(tmp_path / images / f"{number}.png", number)
+    (tmp_path / labels).parent.mkdir(exist_ok=True)
+    (tmp_path / labels).touch()
+    told = f"the labels seem to stand in {tmp_path / labels}; move each image into a folder of its class"
+    assert told in refusal(tmp_path)
+
+
+def test_images_beside_the_class_folders_are_said(tmp_path: Path) -> None:
+    write_classes(tmp_path, images=3)
+    write_image(tmp_path / "preview.png", 0)
+    assert load(str(tmp_path)).notes == (f"{tmp_path}: 1 image beside the class folders left out",)
+
+
+def test_classes_that_differ_in_capitals_alone_are_said(tmp_path: Path) -> None:
+    for number, name in enumerate(["Cat", "cat", "dog"]):
+        for image in range(3):
+            write_image(tmp_path / name / f"{image}.png", 10 * number + image)
+    dataset = load(str(tmp_path))
+    assert dataset.classes == ("Cat", "cat", "dog")
+    assert dataset.notes == (f"{tmp_path}: Cat and cat differ in capitals alone, and are different classes",)
+
+
+@pytest.mark.parametrize("name", ["C:\\Users\\me\\photos", "photos\\train"])
+def test_a_path_of_windows_is_told_to_need_other_slashes(name: str) -> None:
+    with pytest.raises(DataError, match=r"no such folder; write / between folders"):
+        load(name)
+
+
+def test_a_link_to_nothing_is_no_unknown_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").symlink_to("gone")
+    with pytest.raises(DataError, match=r"photos: a link to .*gone, which is not there"):
+        load("photos")
 
 
 def test_a_val_that_lacks_classes_is_used_and_said(tmp_path: Path) -> None:
@@ -370,10 +464,12 @@ def test_a_class_without_a_readable_file_is_named(tmp_path: Path) -> None:
 def test_photographs_that_are_left_out_are_said(tmp_path: Path) -> None:
     write_classes(tmp_path, images=3)
     (tmp_path / "a" / "x.HEIC").write_bytes(b"\0\0\0\x20ftypheic")
+    (tmp_path / "a" / "photo.jpg?w=200").write_bytes(b"\xff\xd8")
     (tmp_path / "a" / "notes.txt").write_text("nothing")
     (note,) = load(str(tmp_path)).notes
-    assert note.startswith(f"{tmp_path / 'a'}: 1 ")
-    assert ".heic" in note
+    assert note.startswith(
+        f"{tmp_path / 'a'}: 2 files with an ending that is not read left out (.heic, .jpg?...);"
+    )
 
 
 def test_a_folder_of_unreadable_classes_names_the_ending(tmp_path: Path) -> None:

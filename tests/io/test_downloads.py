@@ -17,6 +17,8 @@ OTHER_FILES = {
     "a web page": b"\n<!DOCTYPE html><html>404",
     "a text": "Zugriff verweigert: \u00fc".encode("latin1"),
     "a HEIC photograph": b"\0\0\0\x18ftypheic" + bytes(40),
+    "a PDF document": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n\0",
+    "a video": b"\0\0\0\x18ftypmp42" + bytes(40),
     "an SVG drawing": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
 }
 READERS = {

@@ -276,6 +276,13 @@ def test_without_a_compiler_torch_does_it_and_it_is_said_once(tmp_path: Path) ->
         assert float(line) == pytest.approx(functional.relu(norm(x)).sum().item(), rel=1e-5)
 
 
+def test_a_cache_that_cannot_be_written_is_said_in_the_place_of_a_compiler(tmp_path: Path) -> None:
+    (tmp_path / "resunit").mkdir()
+    (tmp_path / "resunit" / "kernels").touch()
+    told = run_without_compiler(tmp_path).stderr
+    assert f"a {tmp_path / 'resunit'} that can be written, or another $XDG_CACHE_HOME, mends it" in told
+
+
 def test_what_was_compiled_once_needs_no_compiler_again() -> None:
     cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     assert load_library() is not None

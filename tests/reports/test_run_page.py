@@ -161,6 +161,11 @@ def test_a_matrix_too_large_to_see_leaves_the_table_of_its_classes(folder: Path)
     assert len(re.findall(r'<th scope="row"><span>class \d+</span></th>', page)) == 2 * len(names)
 
 
+def test_an_evaluation_of_too_many_classes_for_a_matrix_leaves_the_rest_of_the_page(folder: Path) -> None:
+    page = own_markup(write_run(folder, evaluated=replace(evaluation(), confusion=())))
+    assert figures_in(page) == ["curves"]
+
+
 def test_the_scores_of_the_classes_are_a_table(folder: Path) -> None:
     few = Evaluation("test", ("cat", "dog", "yak"), ((90, 30, 0), (20, 60, 0), (0, 0, 0)))
     page = own_markup(write_run(folder, evaluated=few))

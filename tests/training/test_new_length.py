@@ -141,6 +141,18 @@ def test_a_run_whose_checkpoints_were_deleted_does_not_begin_anew(tmp_path: Path
         resunit.resume(folder.path, quiet=True)
 
 
+def test_an_unfinished_run_without_a_checkpoint_says_that_it_begins_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resunit.train(small(), out=tmp_path / "run", quiet=True)
+    folder = RunFolder(tmp_path / "run")
+    shutil.rmtree(folder.checkpoints)
+    folder.result.unlink()  # A run that was killed has none.
+    capsys.readouterr()
+    assert resunit.resume(folder.path).status == "done"
+    assert "begins again at step 0, because the run has no checkpoint\n" in capsys.readouterr().err
+
+
 def test_weights_that_were_deleted_come_back_from_the_checkpoint(tmp_path: Path) -> None:
     resunit.train(small(), out=tmp_path / "run", quiet=True)
     folder = RunFolder(tmp_path / "run")

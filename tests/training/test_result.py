@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from resunit.data.data_uri import THUMBNAIL_PIXELS, data_uri
+from resunit.training.evaluation import Errors, Predictions
 from resunit.training.result import PREDICTIONS_SHOWN, spread_over
 
 
@@ -37,3 +38,11 @@ def test_the_sample_has_each_image_once_from_the_whole_split(images: int) -> Non
     assert indices == sorted(set(indices))
     assert indices[0] == 0
     assert images - images / len(indices) - 1 <= indices[-1] < images
+
+
+def test_very_many_classes_have_no_matrix_which_would_take_minutes_to_write() -> None:
+    for classes, rows in ((2_000, 2_000), (2_001, 0)):
+        probabilities = torch.zeros(2, classes)
+        probabilities[:, 1] = 1
+        predictions = Predictions(0.0, Errors(50.0, None), probabilities, torch.tensor([0, 1]))
+        assert len(predictions.confusion()) == rows

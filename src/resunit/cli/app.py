@@ -1,5 +1,6 @@
 """What all commands share: --json and --debug, warnings and errors in one line, and exit codes."""
 
+import errno
 import json
 import os
 import re
@@ -21,11 +22,22 @@ from resunit import __version__
 from resunit.cli.flowing_help import FlowingHelp
 from resunit.cli.interruption import signals_interrupt
 from resunit.cli.unknown_options import explain
-from resunit.errors import ResunitError, UsageError
+from resunit.errors import ResunitError, UsageError, reason_of
 from resunit.io.format import escape_text
 from resunit.io.places import user_path
+from resunit.io.progress import command_at_work
 from resunit.io.streams import UnwritableOutput
 
+# What the system says about a path: that it is too long, a circle of links, on a disk that has gone, and so on.
+ABOUT_PATHS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.ESTALE,
+    errno.EIO,
+)
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
 ADDRESS = re.compile(r"(https?|ftp|file|s3|gs|hf)://", re.IGNORECASE)  # A Ray cluster's begins otherwise.
 
@@ -112,8 +124,12 @@ def run(app: App, arguments: Sequence[str]) -> int:
     typed_command.set(shlex.join([str(app.name[0]), *arguments]))
     arguments = [_with_home(argument) for argument in arguments]
     try:
+        _check_working_folder()
         _check_values(arguments)
-        with signals_interrupt():
+        with (
+            signals_interrupt(),
+            command_at_work(typed_command.get() or "", shown=_shows_progress(arguments)),
+        ):
             code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except BrokenPipeError:  # The program that reads the pipe, such as `head`, has ended.
@@ -133,6 +149,11 @@ def run(app: App, arguments: Sequence[str]) -> int:
     return DONE if code is None else code
 
 
+def _shows_progress(arguments: Sequence[str]) -> bool:
+    """Return whether a command shows progress: --json asks for silence, and of several processes the first shows it."""
+    return "--json" not in arguments and os.environ.get("RANK", "0") == "0"
+
+
 def _split_option(argument: str) -> tuple[str, str, str]:
     """Return the option, the = and the value of --option=value; another argument is a value without an option."""
     is_assignment = argument.startswith("--") and "=" in argument
@@ -143,6 +164,14 @@ def _with_home(argument: str) -> str:
     """Return an argument with the user's home in the place of ~, which a shell leaves in --out=~/runs."""
     option, equals, value = _split_option(argument)
     return f"{option}{equals}{os.path.expanduser(value)}"
+
+
+def _check_working_folder() -> None:
+    """Raise ResunitError if the working folder is gone, in which torch's libraries end a process by themselves."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ResunitError("the folder that this command runs in is gone; change to another one") from error
 
 
 def _check_values(arguments: Sequence[str]) -> None:
@@ -157,6 +186,19 @@ def _check_values(arguments: Sequence[str]) -> None:
             raise UsageError(f"the value after {option or previous} is empty; give one, or leave it out")
         if ADDRESS.match(value):
             raise UsageError(f"{value} is an address; download the file, and give its path")
+
+
+def _explain_machine(error: Exception) -> str | None:
+    """Return what to do about an error of the machine that a path or a library met, and None for any other error."""
+    if isinstance(error, OSError) and error.filename is not None and error.errno in ABOUT_PATHS:
+        place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else error.filename
+        return f"{place}: cannot be used ({error.strerror}); correct the path, or give its rights"
+    if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
+        return (
+            f"a library cannot be loaded ({reason_of(error)}); give more memory if it is limited, else install "
+            "resunit again"
+        )
+    return None
 
 
 def _write_nothing_more() -> None:
@@ -182,6 +224,7 @@ def fail(error: Exception | str, code: int, debug: bool = False) -> int:
     # A line of ours may name a file whose name has spaces and ends of lines.
     text = str(error) if isinstance(error, ResunitError | str) else " ".join(str(error).split())
     if isinstance(error, Exception) and not isinstance(error, ResunitError | CycloptsError):
-        text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+        unexpected = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+        text = _explain_machine(error) or unexpected
     tell(f"resunit: {text}", sys.stderr)
     return code

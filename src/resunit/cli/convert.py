@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from resunit.cli.app import COMMON, Common, answer, app
 from resunit.io.fields import to_json
+from resunit.io.progress import working
 
 
 @app.command(
@@ -37,6 +38,7 @@ def convert(
     """
     from resunit.interop.convert import convert as convert_file
 
-    done = convert_file(file, out, library=source, architecture=architecture)
+    with working(f"converting {file}", shown=not common.json):
+        done = convert_file(file, out, library=source, architecture=architecture)
     summary = f"{done.weights}: {done.library}'s {done.architecture}, {done.parameters:,} parameters"
     return answer(common, to_json(done), summary, *done.notes)

@@ -9,6 +9,7 @@ from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
 from resunit.cli.own_design import import_design_of
 from resunit.cli.process import claim_process
 from resunit.io.fields import to_json
+from resunit.io.progress import working
 
 
 @app.command(
@@ -47,7 +48,8 @@ def export(
 
     claim_process()
     import_design_of(source)
-    done = export_network(source, out, to=to, with_preprocessing=with_preprocessing, int8=int8, data=data)
+    with working(f"exporting {source} to {out}", shown=not common.json):
+        done = export_network(source, out, to=to, with_preprocessing=with_preprocessing, int8=int8, data=data)
     if common.json:
         tell_json(to_json(done))
         return DONE

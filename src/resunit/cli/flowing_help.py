@@ -10,6 +10,7 @@ from cyclopts.help import DefaultFormatter, HelpPanel
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
+LEAST_WIDTH = 20  # Some terminals say that they have no columns, and cyclopts would break lines without end.
 LINE_END = re.compile(r"(?<!\n)\n(?!\n)")  # An empty line still parts two paragraphs.
 
 
@@ -20,6 +21,9 @@ class FlowingHelp(DefaultFormatter):
         """Print a panel of commands or options."""
         for entry in panel.entries:
             _join_lines(entry.description)
+        if console.width < LEAST_WIDTH:
+            console.width = LEAST_WIDTH
+            options = options.update(width=LEAST_WIDTH)
         super().__call__(console, options, panel)
 
     def render_description(self, console: Console, options: ConsoleOptions, description: Any) -> None:

@@ -51,7 +51,7 @@ def evaluate(
     if common.json:
         tell_json(to_json(found))
     else:
-        few = remark_on_few(found.classes, [sum(row) for row in found.confusion], found.split)
+        few = remark_on_few(found.classes, found.images_by_class, found.split)
         tell(
             f"{data or found.data}: {found.images:,} images, {found.split} error {found.error:.2f} %, "
             f"loss {found.loss:.4f}{f'; {few}' if few else ''}"
@@ -98,6 +98,9 @@ def predict(
         raise UsageError(f"--top must be at least 1, not {top}")
     if csv is not None and csv == html:
         raise UsageError(f"--csv and --html both name {csv}; give two files")
+    for option, out in (("--csv", csv), ("--html", html)):
+        if out in (source, *images):
+            raise UsageError(f"{option} {out} would write over what is read; give another file")
     from resunit.data.image_files import Unreadable, named_images
     from resunit.inference.classifier import load
     from resunit.inference.predictions_page import written_page

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from resunit.cli.app import COMMON, STOPPED, Common, answer, app, fail, tell
 from resunit.io.format import format_count
 from resunit.reports.log.destination import LogForm, open_destination
-from resunit.reports.log.following import follow_log, read_growing_log, state_of
+from resunit.reports.log.following import follow_log, read_growing_log, state_of, wait_for_run
 from resunit.runs.folder import RunFolder, resume_command
 
 
@@ -33,9 +33,12 @@ def log(
         to: The form: csv is a file with a line for each evaluation, tensorboard a folder of event files,
             wandb a folder with an offline run, and mlflow a folder with a database.
         out: The file or folder to write.
-        follow: Go on while the run trains, and end when it does.
+        follow: Go on while the run trains, and end when it does. Wait for a run that has not begun yet.
     """
     folder = RunFolder(run)
+    if follow and not folder.recipe.exists() and not run.is_file():
+        tell(f"{run}: no run has begun there yet; this command waits for it", sys.stderr)
+        wait_for_run(folder)
     folder.read_recipe()  # It raises RunError if there is no run.
     destination, lines = open_destination(to, out, folder), []
     try:

@@ -9,6 +9,7 @@ from resunit.cli.app import COMMON, DONE, Common, app, tell, tell_json
 from resunit.cli.options import LEFT_OVER, model_options, own_design_options, split_arguments
 from resunit.cli.own_design import import_design_of
 from resunit.errors import UsageError
+from resunit.io.progress import working
 
 if TYPE_CHECKING:
     from resunit.propagation import Propagation
@@ -67,8 +68,9 @@ def propagation(
         find_subject(target, design=design, data=data, batch_size=batch_size, seed=seed, options=chosen)
         for target in targets
     ]
-    results = [measure_subject(subject, also or ()) for subject in subjects]
-    picture = None if out is None else draw_measurements(results, out)
+    with working(f"measuring {' and '.join(targets)}", shown=not common.json):
+        results = [measure_subject(subject, also or ()) for subject in subjects]
+        picture = None if out is None else draw_measurements(results, out)
     if common.json:
         records = [result.to_record() for result in results]
         tell_json(records if others else records[0])

@@ -6,6 +6,7 @@ from resunit.cli.app import COMMON, DONE, Common, answer, app, tell, tell_json
 from resunit.cli.tables import print_table
 from resunit.cli.unknown_options import find_meant_field
 from resunit.errors import UsageError
+from resunit.io.progress import working
 
 
 @app.command(
@@ -27,12 +28,14 @@ def report(*paths: Path, out: Path | None = None, against: str | None = None, co
     if len(paths) == 1 and (paths[0] / "recipe.json").exists() and out is None and against is None:
         from resunit.training.page import write_page
 
-        page = str(write_page(paths[0]))
+        with working(f"drawing the page of {paths[0]}", shown=not common.json):
+            page = str(write_page(paths[0]))
         return answer(common, {"report": page}, page)
     from resunit.reproduction.report import write_report
 
     field = None if against is None else find_meant_field(against)
-    written = write_report(paths, out or Path("report.html"), field)
+    with working("drawing the report", shown=not common.json):
+        written = write_report(paths, out or Path("report.html"), field)
     if common.json:
         tell_json({"report": str(written.path), "runs": [run.to_json() for run in written.runs]})
         return DONE

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from resunit.cli.app import COMMON, DONE, FAILED, STOPPED, Common, app, fail, tell, tell_json
 from resunit.cli.options import recipe_options
 from resunit.errors import UsageError, unknown
+from resunit.io.progress import working
 from resunit.models.options import OPTIONS
 from resunit.reports.command import spell_out_options
 
@@ -121,8 +122,9 @@ def reproduce(
     except Interrupted:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # The command ends already.
         return fail("stopped; the same command goes on from here", STOPPED)
-    reproduction = read_reproduction(asked, trained)
-    pictures = reproduction.draw()
+    with working(f"comparing the runs of {table}", shown=not common.json):
+        reproduction = read_reproduction(asked, trained)
+        pictures = reproduction.draw()
     command = _command_to_train(asked, changes, seeds=seeds, only=only, add=add or [])
     if common.json:
         tell_json(

@@ -110,7 +110,10 @@ class Dataset(Generic[S]):
         """
         count = len(self.train)
         if not 0 < images < count:
-            raise UsageError(f"cannot hold out {images} of the {count} training images of {self.name}")
+            raise UsageError(
+                f"cannot hold out {images:,} of the {count:,} training images of {self.name}; give a --validation from "
+                f"1 to {count - 1:,}"
+            )
         chosen = spread_over_classes(self.train.labels.cpu(), seed)[:images]
         # Streamed images keep this order, in which the first n are spread over the classes.
         if isinstance(self.train, Split):

@@ -57,6 +57,7 @@ OTHER_PHOTOGRAPHS = {
     ".raf",
     ".orf",
     ".rw2",
+    ".dcm",
 }
 
 
@@ -110,10 +111,15 @@ def find_files(folder: Path) -> FoundFiles:
     images: list[Path] = []
     others: Counter[str] = Counter()
     for path in _files_below(folder):
-        if path.suffix.lower() in suffixes:
+        ending = path.suffix.lower()
+        if ending in suffixes:
             images.append(path)
+        elif (
+            ending.partition("?")[0] in suffixes
+        ):  # Downloads may keep the end of their address: photo.jpg?w=200.
+            others[f"{ending.partition('?')[0]}?..."] += 1
         else:
-            others[path.suffix.lower()] += 1
+            others[ending] += 1
     return FoundFiles(sorted(images), others)
 
 
@@ -123,10 +129,10 @@ def has_image(folder: Path) -> bool:
     return any(path.suffix.lower() in suffixes for path in _files_below(folder))
 
 
-def has_loose_image(folder: Path) -> bool:
-    """Return whether an image lies in a folder itself. Raises OSError as `find_files` does."""
+def count_loose_images(folder: Path) -> int:
+    """Return the number of images that lie in a folder itself. Raises OSError as `find_files` does."""
     suffixes = image_suffixes()
-    return any(Path(entry.name).suffix.lower() in suffixes and _is_file(entry) for entry in _visible(folder))
+    return sum(Path(entry.name).suffix.lower() in suffixes and _is_file(entry) for entry in _visible(folder))
 
 
 def visible_folders(folder: Path) -> list[Path]:

@@ -191,10 +191,14 @@ def _named_failures(path: Path | str) -> Iterator[None]:
 def _unreadable(path: Path | str, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such image; correct the path")
+    if isinstance(error, PermissionError):
+        return DataError(f"{path}: cannot be read ({error.strerror}); make it readable")
     if isinstance(error, IsADirectoryError):
         return DataError(f"{path}: is a folder; name the images in it, such as {path}/*.jpg")
     if isinstance(error, UnidentifiedImageError) and (other := describe_download(Path(path))) is not None:
         return DataError(f"{path}: not a readable image ({other.what}); {other.remedy}")
+    if isinstance(error, Image.DecompressionBombError):
+        return DataError(f"{path}: has too many pixels to be decoded ({error}); scale it down or remove it")
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     # Pillow repeats the path in its own words.
     reason = " ".join(reason.replace(f" '{path}'", "").replace(f" {str(path)!r}", "").split())

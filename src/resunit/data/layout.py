@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import tarfile
-import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,11 +15,12 @@ from unicodedata import normalize
 from resunit.data.holding_out import Paths, hold_out
 from resunit.data.image_files import (
     OTHER_PHOTOGRAPHS,
+    count_loose_images,
     find_files,
     has_image,
-    has_loose_image,
     visible_folders,
 )
+from resunit.data.other_forms import EXPECTED, advise_on_file, advise_on_folder
 from resunit.data.split_names import FolderKind, find_kinds
 from resunit.errors import DataError
 from resunit.io.format import format_count
@@ -74,7 +73,7 @@ def find_folder_layout(folder: Path) -> FolderLayout:
         train_folder = splits.get("train", folder)
         train = _images_by_class(train_folder, notes, apart_from=splits.values())
         if len(train) == 1:
-            raise DataError(_one_class(train_folder, next(iter(train))))
+            raise DataError(_one_class(folder, train_folder, next(iter(train))))
         validation, test = (
             _images_of_classes(splits[kind], kind, train, notes) if kind in splits else None
             for kind in ("validation", "test")
@@ -121,7 +120,7 @@ def _holds_classes(folder: Path, classes: Sequence[str]) -> bool:
     known = {normalize("NFC", name) for name in classes}
     present = [child for child in visible_folders(folder) if has_image(child)]
     return all(normalize("NFC", child.name) in known for child in present) and any(
-        map(has_loose_image, present)
+        map(count_loose_images, present)
     )
 
 
@@ -129,21 +128,17 @@ def _holds_classes(folder: Path, classes: Sequence[str]) -> bool:
 def _named_failures(folder: Path) -> Iterator[None]:
     """Raise DataError that names the folder or file which the operating system refuses to read."""
     if not folder.is_dir():
-        problem = "not a folder" if folder.exists() else "no such folder"
-        remedy = "unpack it and name the folder" if _is_archive(folder) else "expected FOLDER/<class>/<image>"
-        raise DataError(f"{folder}: {problem}; {remedy}")
+        if folder.exists():
+            raise DataError(f"{folder}: not a folder; {advise_on_file(folder)}")
+        if folder.is_symlink():
+            raise DataError(f"{folder}: a link to {folder.readlink()}, which is not there; mount or mend it")
+        remedy = "write / between folders" if "\\" in str(folder) else EXPECTED
+        raise DataError(f"{folder}: no such folder; {remedy}")
     try:
         yield
     except OSError as error:
         place = os.fsdecode(error.filename) if error.filename else folder
         raise DataError(f"{place}: cannot be read ({error.strerror}); make it readable") from error
-
-
-def _is_archive(path: Path) -> bool:
-    """Return whether a path is that of a ZIP or tar archive."""
-    with suppress(OSError):
-        return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
-    return False
 
 
 def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> dict[FolderKind, Path]:
@@ -162,7 +157,7 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
     trains = [
         child
         for child in named["train"]
-        if _class_folders(child) and not (classes and has_loose_image(child))
+        if _class_folders(child) and not (classes and count_loose_images(child))
     ]
     if trains:
         if classes:
@@ -178,7 +173,7 @@ def _find_splits(folder: Path, notes: list[str], needs_train: bool = True) -> di
     if present and (needs_train or not splits):
         unlabelled = next((child for child in present if not _class_folders(child)), None)
         if unlabelled is not None:
-            raise DataError(f"{unlabelled}: has no class folders; expected {unlabelled.name}/<class>/<image>")
+            raise DataError(f"{unlabelled}: has no class folders; {advise_on_folder(folder)}")
         raise DataError(
             f"{folder}: has {_shorten(child.name for child in present)} and no train; expected "
             "FOLDER/train/<class>/<image>"
@@ -209,7 +204,7 @@ def _splits_among(classes: list[Path], named: Mapping[FolderKind, list[Path]]) -
         usable = [
             child
             for child in _holding_class_folders(named[kind])
-            if not has_loose_image(child) and {inner.name for inner in _class_folders(child)} <= names
+            if not count_loose_images(child) and {inner.name for inner in _class_folders(child)} <= names
         ]
         if usable:
             splits[kind] = _only(kind, usable)
@@ -268,30 +263,47 @@ def _images_of_classes(folder: Path, kind: FolderKind, train: Paths, notes: list
 
 def _images_by_class(folder: Path, notes: list[str], apart_from: Iterable[Path] = ()) -> Paths:
     left_out, classes, empty = set(apart_from), {}, []
+    loose = count_loose_images(folder)
     for inner in visible_folders(folder):
         if inner in left_out:
             continue
         found = find_files(inner)
         photographs = {
-            ending: found.others[ending] for ending in sorted(OTHER_PHOTOGRAPHS & found.others.keys())
+            ending: found.others[ending]
+            for ending in sorted(found.others)
+            if ending in OTHER_PHOTOGRAPHS or "?" in ending
         }
         if not found.images:
             empty.append(f"{inner}: {_without_image(found.others)}")
         elif photographs:
             count = sum(photographs.values())
             empty.append(
-                f"{inner}: {format_count(count, 'file')} that Pillow does not read left out ({', '.join(photographs)})"
+                f"{inner}: {format_count(count, 'file')} with an ending that is not read left out "
+                f"({', '.join(photographs)}); convert or rename them"
             )
         if found.images:
             _refuse_same_text(inner, classes)
             classes[inner.name] = found.images
     if not classes:
         found = f" ({empty[0]})" if empty else ""
-        raise DataError(
-            f"{folder}: has no class folders with images; {_cifar_advice(folder)}expected FOLDER/<class>/<image>{found}"
-        )
+        advice = _cifar_advice(folder) or advise_on_folder(folder)
+        raise DataError(f"{folder}: has no class folders with images; {advice}{found}")
+    if loose:
+        notes.append(f"{folder}: {format_count(loose, 'image')} beside the class folders left out")
+    notes.extend(
+        f"{folder}: {' and '.join(alike)} differ in capitals alone, and are different classes"
+        for alike in _names_alike(classes)
+    )
     notes.extend(empty)
     return classes
+
+
+def _names_alike(classes: Iterable[str]) -> list[list[str]]:
+    """Return the names that differ in capital and small letters alone, group by group."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        groups[name.casefold()].append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _cifar_advice(folder: Path) -> str:
@@ -300,7 +312,7 @@ def _cifar_advice(folder: Path) -> str:
     for found in map(CIFAR_FILE.search, names):
         if found is not None:
             name = "cifar100" if found[1] == "100" else "cifar10"
-            return f"if it is a copy of {name}, `resunit data fetch {name} --from {folder}` takes it; else "
+            return f"if it is a copy of {name}, `resunit data fetch {name} --from {folder}` takes it; else {EXPECTED}"
     return ""
 
 
@@ -322,12 +334,14 @@ def _without_image(others: Counter[str]) -> str:
     return f"{format_count(others.total(), 'file')}, none of an ending that Pillow reads ({endings})"
 
 
-def _one_class(folder: Path, name: str) -> str:
+def _one_class(root: Path, folder: Path, name: str) -> str:
     inner = folder / name
     while len(below := _class_folders(inner)) == 1 and "train" not in find_kinds(below).values():
         (inner,) = below
-    deeper = f"; is {inner} meant?" if below else "; two or more are needed"
-    return f"{folder}: has one class folder, {name!r}{deeper}"
+    if below:
+        return f"{folder}: has one class folder, {name!r}; is {inner} meant?"
+    advice = advise_on_folder(root)
+    return f"{folder}: has one class folder, {name!r}; {'two or more are needed' if advice == EXPECTED else advice}"
 
 
 def _shorten(names: Iterable[str]) -> str:

@@ -36,7 +36,8 @@ def is_at_hand(name: str) -> bool:
 def named_folder(name: str) -> Path:
     """Return the folder that `name` means. Raises UsageError for a single word that names nothing."""
     path = user_path(name)
-    if not path.exists() and os.sep not in name:
+    is_path = path.exists() or path.is_symlink() or os.sep in name or "\\" in name
+    if not is_path:
         raise _unknown(name)
     return path
 

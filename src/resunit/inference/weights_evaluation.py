@@ -8,6 +8,8 @@ from typing import ClassVar
 from resunit.errors import UsageError
 from resunit.inference.classifier import load, not_finite
 from resunit.inference.exported import ExportedNetwork
+from resunit.io.format import format_count
+from resunit.io.progress import working
 from resunit.runs.schema import SplitName, ViewError
 from resunit.training.distributed import start_distributed
 from resunit.training.evaluation import ViewPredictions, evaluate, evaluate_views
@@ -18,7 +20,7 @@ from resunit.training.process_state import isolated_process_state
 class WeightsEvaluation:
     """The evaluation of a weights file on a data set; errors are in percent."""
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     weights: str
     """The path of the weights file."""
@@ -36,7 +38,9 @@ class WeightsEvaluation:
     precision: str
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Counts; rows are the true class and columns the predicted one."""
+    """Counts; rows are the true class and columns the predicted one. There are no rows for more than 2,000 classes."""
+    images_by_class: tuple[int, ...] = ()
+    """The number of images of each class."""
     notes: tuple[str, ...] = ()
     """What a user should know about the images, such as which classes have none."""
     format: int = FORMAT
@@ -69,10 +73,11 @@ def evaluate_weights(
     images = judged.images.to(distributed.device)
     network = classifier.copy_for_evaluation()
     subject = (network, images, classifier.normalisation, classifier.precision, distributed)
-    predictions = evaluate(*subject)
-    if not math.isfinite(predictions.loss):
-        raise not_finite(classifier.file)
-    views = ViewPredictions() if one_size else evaluate_views(*subject, tta)
+    with working(f"evaluating on {format_count(len(images), 'image')}", progress):
+        predictions = evaluate(*subject)
+        if not math.isfinite(predictions.loss):
+            raise not_finite(classifier.file)
+        views = ViewPredictions() if one_size else evaluate_views(*subject, tta)
     return WeightsEvaluation(
         weights=str(classifier.file.path),
         data=judged.name,
@@ -85,5 +90,6 @@ def evaluate_weights(
         precision=classifier.precision,
         classes=classifier.classes,
         confusion=predictions.confusion(),
+        images_by_class=tuple(predictions.labels.bincount(minlength=len(classifier.classes)).tolist()),
         notes=judged.notes,
     )

@@ -8,6 +8,7 @@ BYTES_LOOKED_AT = 2048
 CONTROLS = frozenset(range(32)) - frozenset(b"\a\b\t\n\v\f\r\x1b") | {127}  # Texts have none of these.
 # They stand after four bytes.
 HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")
+VIDEO_BRANDS = (b"ftypisom", b"ftypiso2", b"ftypmp41", b"ftypmp42", b"ftypavc1", b"ftypM4V ", b"ftypqt  ")
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,15 @@ class OtherFile:
 EMPTY = OtherFile("an empty file", "get it again")
 LFS_POINTER = OtherFile("a Git LFS pointer", "fetch the file itself with `git lfs pull`")
 HEIC = OtherFile("a HEIC photograph, which Pillow does not read", "convert it to JPEG")
+PDF = OtherFile("a PDF document, which Pillow does not read", "convert its pages to PNG")
+VIDEO = OtherFile("a video, which Pillow does not read", "take its frames out as PNG")
 SVG = OtherFile("an SVG drawing, which Pillow does not read", "convert it to PNG")
 WEB_PAGE = OtherFile("a web page", "get the file that its address should have given")
 TEXT = OtherFile("a text", "get the file that its address should have given")
 
 
 def describe_download(path: Path) -> OtherFile | None:
-    """Return what a file is, if it is empty, a text or a photograph in HEIC; None for others, and if it is not read."""
+    """Return what a file is, if it is of one of these kinds; None for others, and if it is not read."""
     with suppress(OSError):
         if path.is_file():  # A pipe has been read already, and would be waited for.
             with path.open("rb") as file:
@@ -49,6 +52,10 @@ def describe_beginning(content: bytes) -> OtherFile | None:
         return EMPTY
     if content[4:12] in HEIC_BRANDS:
         return HEIC
+    if content[4:12] in VIDEO_BRANDS:
+        return VIDEO
+    if content.startswith(b"%PDF-"):
+        return PDF
     if not CONTROLS.isdisjoint(content):
         return None
     lower = content.lower()

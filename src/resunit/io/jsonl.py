@@ -22,6 +22,10 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """
     lines = _content_of(path).splitlines(keepends=True)
     records = []
+    if lines and lines[0].strip() and not lines[0].lstrip().startswith(b"{"):
+        raise FileFormatError(
+            f"{path}: no file of records, which has a JSON object on each line; name a run's folder or a .jsonl file"
+        )
     for number, line in enumerate(lines, 1):
         try:
             record = parse_json(line)

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import sys
+import time
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -27,12 +28,16 @@ class LastingStream:
             BrokenPipeError, and a full disk UnwritableOutput.
     """
 
+    written_at = 0.0
+    """When a text was last written to any of these streams, on the clock of time.monotonic."""
+
     def __init__(self, stream: TextIO, drops_everything: bool):
         self._stream = stream
         self._drops_everything = drops_everything
 
     def write(self, text: str) -> int:
         """Write `text` and return its length. Raises OSError as the class says."""
+        LastingStream.written_at = time.monotonic()
         try:
             self._stream.write(escape_text(text, keep=KEPT))
         except OSError as error:

@@ -21,6 +21,7 @@ NETWORK_OF_IMAGENET = "resnet50"
 """The one network that has published weights."""
 HUB_WEIGHTS = "model.safetensors"
 """The weights file in a folder for the Hugging Face hub, as `resunit export --to hub` writes it."""
+RECORDS = (".json", ".jsonl", ".html")  # The endings of the files of a run that are no weights.
 
 BASIC = NetworkSpec(  # depth 6n + 2
     stem="cifar",
@@ -256,6 +257,8 @@ def stored_weights(weights: str | Path, name: str | None = None) -> Path:
     if str(weights) == IMAGENET:
         return _published_weights(name)
     path = user_path(weights)
+    if path.is_file() and path.suffix in RECORDS:
+        raise FileFormatError(f"{path}: holds no weights; name the folder of the run, such as {path.parent}")
     if not path.is_dir():
         return path
     if (of_hub := path / HUB_WEIGHTS).exists():

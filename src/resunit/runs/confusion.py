@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
+MOST_CLASSES_OF_A_MATRIX = 2_000  # The matrix of 5,000 classes would take minutes and gigabytes to write.
+
 
 class ClassError(NamedTuple):
     """The error of one class.

@@ -65,6 +65,8 @@ class RunFolder:
 
     def read_recipe(self) -> dict[str, Any]:
         """Return the JSON object of recipe.json. Raises RunError if this is not the folder of a run."""
+        if self.path.is_file():
+            raise RunError(f"{self.path}: is a file; name the folder of a run, such as {self.path.parent}")
         if not self.recipe.exists():
             raise RunError(f"{self.path}: no recipe.json there; name a folder that `resunit train` wrote")
         return read_json(self.recipe)

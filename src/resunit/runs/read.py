@@ -52,8 +52,8 @@ class Run:
 
     @property
     def confusion(self) -> Confusion | None:
-        """The confusion matrix of the final weights, if they were evaluated."""
-        if self.evaluation is None:
+        """The confusion matrix of the final weights, if they were evaluated on few enough classes to have one."""
+        if self.evaluation is None or not self.evaluation.confusion:
             return None
         return Confusion(self.evaluation.classes, self.evaluation.confusion)
 

@@ -217,7 +217,7 @@ class Evaluation:
     split: SplitName
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Counts; rows are the true class and columns the predicted one."""
+    """Counts; rows are the true class and columns the predicted one. There are no rows for more than 2,000 classes."""
     mistakes: tuple[Prediction, ...] = ()
     """The wrong answers with the highest probabilities, the highest first."""
     predictions: tuple[Prediction, ...] = ()

@@ -33,8 +33,10 @@ WITHOUT_BF16 = {
 class Display:
     """Shows how far training is. It is a context, so that the bar is removed after an exception too."""
 
-    def __init__(self, setup: TrainingSetup, state: TrainingState, is_visible: bool):
-        self.setup = setup
+    def __init__(
+        self, setup: TrainingSetup, state: TrainingState, is_visible: bool, is_resumed: bool = False
+    ):
+        self.setup, self.is_resumed = setup, is_resumed
         self.console = progress_console(is_visible)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         self.bars = Progress(*columns, console=self.console, transient=True)
@@ -68,6 +70,8 @@ class Display:
                 f"goes on after step {self.steps_before:,}, in the schedule of a run of {setup.steps:,} steps: the "
                 f"learning rate is {setup.learning_rate_at(min(self.steps_before, setup.steps - 1)):.3g}"
             )
+        elif self.is_resumed:
+            self.say("begins again at step 0, because the run has no checkpoint")
         for note in dataset.notes:
             self.say(note)
         if not self.console.quiet and self._is_long():

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.data import EvaluationCrop, Normalisation, Split, StreamedSplit
+from resunit.runs.confusion import MOST_CLASSES_OF_A_MATRIX
 from resunit.runs.schema import ViewError, ViewName
 from resunit.training.distributed import Distributed
 from resunit.training.precision import autocast, dtype_of_weights
@@ -45,8 +46,13 @@ class Predictions:
         return self.probabilities.argmax(1)
 
     def confusion(self) -> tuple[tuple[int, ...], ...]:
-        """Return counts of images; rows are the true class and columns the predicted one."""
+        """Return counts of images; rows are the true class and columns the predicted one.
+
+        Of more than `MOST_CLASSES_OF_A_MATRIX` classes there is no matrix, and no row is returned.
+        """
         classes = self.probabilities.shape[1]
+        if classes > MOST_CLASSES_OF_A_MATRIX:
+            return ()
         cells = torch.bincount(self.labels * classes + self.predicted, minlength=classes**2)
         return tuple(map(tuple, cells.view(classes, classes).tolist()))
 

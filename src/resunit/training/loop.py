@@ -157,7 +157,7 @@ def resume(
             state = writer.restore()
             if lengthening is not None:
                 state.forget_the_end()
-            return _train_on(state, setup, writer, quiet)
+            return _train_on(state, setup, writer, quiet, is_resumed=True)
 
 
 def _lengthening(folder: RunFolder, setup: TrainingSetup) -> Lengthening:
@@ -205,14 +205,16 @@ def train_or_resume(
     return resume(path, data=data, model=model, on_log=on_log, quiet=quiet)
 
 
-def _train_on(state: TrainingState, setup: TrainingSetup, writer: RunWriter, quiet: bool) -> RunResult:
+def _train_on(
+    state: TrainingState, setup: TrainingSetup, writer: RunWriter, quiet: bool, is_resumed: bool = False
+) -> RunResult:
     """Train from `state` to the last step, and write how the run ended."""
     model = setup.distributed.wrap(setup.network).train()
     is_visible = setup.distributed.is_main and not quiet
     with (
         choosing_kernels(setup.distributed.device, by_time=setup.recipe.cudnn_benchmark),
         stop_requests() as stop,
-        Display(setup, state, is_visible) as display,
+        Display(setup, state, is_visible, is_resumed) as display,
     ):
         clock = Clock()
         _evaluate_if_due(state, setup, writer, display, clock, stop)

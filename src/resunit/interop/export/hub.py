@@ -62,7 +62,9 @@ def _judged(weights: Path) -> Confusion | None:
     """Return the confusion matrix of a run's weights; None for other weights, and for a run without one."""
     run = RunFolder(weights.parent)
     evaluation = run.read_evaluation() if weights == run.weights else None
-    return None if evaluation is None else Confusion(evaluation.classes, evaluation.confusion)
+    if evaluation is None or not evaluation.confusion:
+        return None
+    return Confusion(evaluation.classes, evaluation.confusion)
 
 
 def model_card(

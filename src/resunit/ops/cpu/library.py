@@ -55,9 +55,14 @@ def load_library() -> ctypes.CDLL | None:
     except (OSError, subprocess.CalledProcessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip()
         reason = said.splitlines()[0] if said else "the compiler failed"
+        is_about_cache = isinstance(error, OSError) and str(error.filename).startswith(str(cache_folder()))
+        remedy = (
+            f"a {cache_folder()} that can be written, or another $XDG_CACHE_HOME, mends it"
+            if is_about_cache
+            else "a C++ compiler with OpenMP as `c++` or $CXX mends it"
+        )
         warnings.warn(
-            f"no kernels compiled for this processor ({reason}): training is slower and takes more memory; "
-            "a C++ compiler with OpenMP as `c++` or $CXX mends it",
+            f"no kernels compiled for this processor ({reason}): training is slower and takes more memory; {remedy}",
             KernelWarning,
             stacklevel=2,
         )

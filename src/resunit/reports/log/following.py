@@ -40,6 +40,12 @@ def follow_log(run: RunFolder, wait: Callable[[float], object] = time.sleep) -> 
         wait(SECONDS_BETWEEN_LOOKS)
 
 
+def wait_for_run(run: RunFolder, wait: Callable[[float], object] = time.sleep) -> None:
+    """Wait until a run has begun in a folder, which need not exist yet."""
+    while not (run.recipe.exists() and (run.environment.exists() or run.result.exists())):
+        wait(SECONDS_BETWEEN_LOOKS)
+
+
 def state_of(run: RunFolder, asks_for_lock: bool = True) -> State:
     """Return whether a run trains, has ended with a result, or was killed.
 
