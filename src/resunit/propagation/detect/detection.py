@@ -16,6 +16,7 @@ from resunit.propagation.detect.recorder import ForwardRecorder, name_modules
 from resunit.propagation.detect.search import find_junctions
 from resunit.propagation.detect.tokens import learned_tokens
 from resunit.propagation.detect.unmeasurable import describe_unmeasurable
+from resunit.propagation.detect.weight_layers import find_weight_layers
 from resunit.propagation.forward.call_tracing import CallSite, CallTracer
 from resunit.propagation.forward.inputs import Inputs, run_forward
 from resunit.propagation.forward.loss import Loss, check_differentiable, compute_loss
@@ -50,19 +51,20 @@ def detect_junctions(model: nn.Module, inputs: Any, targets: Any, loss: Loss | N
     junctions = find_junctions(recorder, graph)
     others = [tensor.grad_fn for tensor in tensors_in(output) if tensor.grad_fn is not None]
     describer = Describer(recorder, graph, junctions)
-    unseen = [
-        *beginnings,
+    hidden = [
         *_describe_tokens(unmeasured),
         *describe_blind_spots(recorder, graph, junctions, describer.custom_functions_after),
         *describe_unmeasurable(recorder, graph, junctions, others),
     ]
     return Detection(
         tuple(describer.found),
-        tuple(unseen),
+        (*beginnings, *hidden),
         junctions.examined,
         len(graph.children),
         junctions.concatenated,
         recorded.begins_at,
+        bool(hidden),
+        () if describer.found else find_weight_layers(recorder, graph),
     )
 
 

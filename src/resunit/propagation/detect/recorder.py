@@ -192,6 +192,10 @@ class ForwardRecorder:
             return None
         return TensorLocation(*self._locations[edge], is_overwritten=edge in self._overwritten)
 
+    def time_of(self, edge: Edge) -> int:
+        """Return when the pass made a recorded value, counted in recorded calls."""
+        return self._times[edge]
+
     def nodes_made_at(self, site: CallSite) -> list[Node]:
         """Return the nodes of the values that a call returned."""
         return [node for (node, _), (made_at, _) in self._locations.items() if made_at == site]

@@ -45,7 +45,8 @@ class Junctions:
         examined: the number of additions that were examined.
         unrecorded: the nodes that join a shortcut and a branch although no recorded call added them.
         stacked: the nodes that sum a shortcut and a branch, which were put side by side before.
-        concatenated: how many values hold a shortcut and a branch side by side that nothing sums, as in dense nets.
+        concatenated: how many values hold a shortcut without weights and a branch side by side that nothing sums, as
+            in dense nets.
     """
 
     joined: tuple[JoinedAddition, ...]
@@ -160,13 +161,16 @@ def _sums_of_stacks(
 ) -> tuple[tuple[Node, ...], int]:
     """Return the nodes that sum a shortcut and a branch side by side, and how many such values nothing sums."""
     sums: dict[Node, list[Node | None]] = {}
+    with_x: set[Node] = set()  # the values that hold a shortcut without weights
     for value, join in stacks:
         paths = splitter.paths(join)
         if paths is not None and not joins_streams(paths, value.node):
             pair = join.addends[0][0], join.addends[1][0]
             sums.setdefault(value.node, []).append(find_sum(splitter.graph, value, pair))
+            if paths.shortcut.kind != "projection":
+                with_x.add(value.node)
     found = dict.fromkeys(node for of_value in sums.values() for node in of_value if node is not None)
-    return tuple(found), sum(not any(of_value) for of_value in sums.values())
+    return tuple(found), sum(not any(sums[node]) for node in with_x)
 
 
 def node_of_sum(graph: Graph, addition: Addition) -> Node | None:
