@@ -163,12 +163,11 @@ class Instrument:
         self, wanted: OnRequest, detection: Detection, inputs: Any, targets: Any, loss: Loss | None
     ) -> tuple[str, Sequence[float | None]]:
         """Return the name of an attribute of `Junction`, and its value for each junction."""
-        junctions = detection.junctions
         if wanted == "lesion":
-            return "loss_change", loss_changes(self.model, inputs, targets, loss, junctions)
+            return "loss_change", loss_changes(self.model, inputs, targets, loss, detection)
         if wanted == "jacobian":
             return "singular_value", singular_values(self.model, inputs, detection)
-        return "sample_correlation", sample_correlations(self.model, inputs, targets, loss, junctions)
+        return "sample_correlation", sample_correlations(self.model, inputs, targets, loss, detection)
 
     def _sums(
         self, detection: Detection, inputs: Any, targets: Any, loss: Loss | None

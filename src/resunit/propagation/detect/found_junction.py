@@ -8,6 +8,7 @@ from torch import Tensor
 
 from resunit.propagation.detect.layout import Layout, Shape
 from resunit.propagation.forward.call_tracing import CallSite
+from resunit.propagation.forward.differences import ProductSite
 from resunit.propagation.junction import ShortcutKind
 
 
@@ -170,6 +171,7 @@ class Detection:
         concatenated: how many values hold a shortcut and a branch side by side that nothing sums, as in dense nets.
         begins_at: the calls whose results are given gradients: streams that begin with a constant, and, if no
             gradient reaches the inputs, what is made of them without gradients.
+        expanded: the products with differences that are written out, as in x + t (F - x).
         may_hide_junctions: whether one of the sentences in `unseen` is about what may hold a junction.
         layers: the weight layers in the order of execution; empty for a network with junctions.
     """
@@ -180,5 +182,6 @@ class Detection:
     nodes: int
     concatenated: int = 0
     begins_at: frozenset[CallSite] = frozenset()
+    expanded: frozenset[ProductSite] = frozenset()
     may_hide_junctions: bool = False
     layers: tuple[FoundLayer, ...] = ()

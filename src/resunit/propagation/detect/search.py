@@ -15,6 +15,7 @@ from resunit.propagation.detect.other_sums import (
     without_contexts,
     without_shifts,
 )
+from resunit.propagation.detect.ranges import Ranges
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
 from resunit.propagation.detect.shortcut_kinds import Shortcut
 from resunit.propagation.detect.splitting import Join, ShortcutAndBranch, Splitter
@@ -81,10 +82,11 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
             for value in values_side_by_side(graph)
             for one, other in value.pairs()
         ]
-    splitter = Splitter(graph, [join for _, join in (*additions, *others, *stacks)])
+    ranges = Ranges(graph, recorder.shifts)
+    splitter = Splitter(graph, [join for _, join in (*additions, *others, *stacks)], ranges)
     joined = _without_partial_branches(graph, _join_in_order(splitter, additions))
     joined = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, joined))
-    joined = without_shifts(graph, splitter.dominators, without_arguments_of_gates(graph, joined))
+    joined = without_shifts(graph, splitter.dominators, without_arguments_of_gates(graph, ranges, joined))
     joins_streams = sums_of_streams(graph, splitter.dominators, joined)
     joined = [junction for junction in joined if not joins_streams(junction.paths, junction.sum)]
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]

@@ -93,7 +93,7 @@ def _run_pass(
     weights = list({id(weight): weight for layer in layers for weight in layer.weights}.values())
     with torch.enable_grad():
         given = Inputs.of(inputs)
-        with CallTracer(model, on_call, on_value, detection.begins_at):
+        with CallTracer(model, on_call, on_value, detection.begins_at, detection.expanded):
             output = run_forward(model, given)
         value = compute_loss(output, targets, loss)
         check_differentiable(value)
