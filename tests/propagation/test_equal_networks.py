@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from resunit.propagation import Propagation, measure
+from resunit.propagation import Instrument, Propagation, measure
 from tests.propagation.toy import known
 
 Form = Callable[["Unit", Tensor], Tensor]
@@ -226,6 +226,19 @@ def test_a_scaled_difference_that_goes_on_elsewhere_stays_as_it_is() -> None:
         return 0.5 * y + 0.5 * torch.tanh(m.gate(y))
 
     assert [j.kind for j in measured(subtracts).junctions] == ["identity", "scale"] * 3
+
+
+def test_a_factor_that_is_changed_in_place_is_no_obstacle() -> None:
+    """What a node keeps for its gradient is gone then, and nobody knows the factor."""
+
+    def write(m: Unit, x: Tensor) -> Tensor:
+        bound = torch.full((8,), 0.5, dtype=x.dtype)
+        t = torch.minimum(torch.sigmoid(z(m, x)), bound)
+        bound.zero_()
+        return f(m, x) + t * x
+
+    detection = Instrument(Unit(write).double()).detect(torch.randn(4, 8, dtype=torch.float64))
+    assert [junction.kind for junction in detection.junctions] == ["gate"]
 
 
 class AttentionGate(nn.Module):

@@ -163,6 +163,24 @@ def test_what_passes_layers_in_another_way_is_no_shortcut_and_not_nothing(
     assert result.remedies == ()
 
 
+@pytest.mark.parametrize("over_time", [nn.LSTM(8, 8, 2), nn.GRU(8, 8, 2), nn.RNN(8, 8, 2)])
+def test_steps_in_time_are_no_layers_and_no_dense_net(over_time: nn.RNNBase) -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.over_time = over_time
+            self.head = nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.over_time(x)[0][-1])
+
+    result = measure(Recurrent(), torch.randn(6, 2, 8))
+    assert [layer.name for layer in result.layers] == ["over_time", "head"]
+    assert result.verdict.kind == "blocked"
+    assert not any("dense net" in sentence for sentence in result.findings)
+    assert any("from one step in time to the next" in sentence for sentence in result.evidence)
+
+
 def test_parallel_layers_pass_nothing_directly() -> None:
     model = Written(lambda m, x: torch.cat([m.layers[0](x), m.layers[1](x.relu())], -1))
     assert measure(model, X).verdict.kind == "blocked"

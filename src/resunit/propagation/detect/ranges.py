@@ -41,6 +41,13 @@ SAME = (
 )  # fmt: skip
 
 
+# The attributes that hold the lower and the upper bound of what a node returns.
+BOUNDS = {
+    "Hardtanh": ("_saved_min_val", "_saved_max_val"), "Clamp": ("_saved_min", "_saved_max"),
+    "ClampMin": ("_saved_min", ""), "ClampMax": ("", "_saved_max"), "Relu": ("", ""),
+}  # fmt: skip
+
+
 class Ranges:
     """The ranges of the values of one graph.
 
@@ -52,22 +59,21 @@ class Ranges:
     def __init__(self, graph: Graph, shifts: Mapping[Node, Range]):
         self._graph = graph
         self._shifts = shifts
-        self._known: dict[Edge, Range] = {}
+        self._known: dict[Edge, tuple[Range, int]] = {}  # with the number of steps that were taken
 
     def of(self, value: Edge, steps: int = MOST_STEPS) -> Range:
         """Return the range of a value; all numbers if the operations before it do not tell."""
-        if value not in self._known:
+        found, taken = self._known.get(value, (ANY, -1))
+        if found == ANY and taken < steps:  # More steps may tell more.
             found = self._compute(value[0], steps)
-            if steps < MOST_STEPS and found == ANY:  # More steps may tell more.
-                return found
-            self._known[value] = found
-        return self._known[value]
+            self._known[value] = found, steps
+        return found
 
     def _compute(self, node: Node, steps: int) -> Range:
         name, children = operation_of(node), self._graph.children[node]
         if name in FIXED:
             return FIXED[name]
-        if name in ("Hardtanh", "Clamp", "ClampMin", "ClampMax", "Relu", "Maximum", "Minimum"):
+        if name in (*BOUNDS, "Maximum", "Minimum"):
             return self._clamped(name, node, children, steps)
         if not steps or not children:
             return ANY
@@ -120,7 +126,7 @@ class Ranges:
                     _times(taken, _reciprocal(factor)) if is_numerator else _times(factor, _reciprocal(taken))
                 )
             case "Pow":
-                return _power(taken, getattr(node, "_saved_exponent", None))
+                return _power(taken, _saved(node, "_saved_exponent"))
             case "Sum":
                 count = math.prod(node._saved_self_sym_sizes)
                 return _times(taken, Range(1, max(1, count)))
@@ -128,31 +134,18 @@ class Ranges:
                 return ANY
 
     def _clamped(self, name: str, node: Node, children: list[Edge], steps: int) -> Range:
-        bounds = {"Hardtanh": ("_saved_min_val", "_saved_max_val"), "Clamp": ("_saved_min", "_saved_max")}
-        low, high = (
-            (getattr(node, attribute) for attribute in bounds.get(name, ()))
-            if name in bounds
-            else (None, None)
-        )
-        if name == "ClampMin":
-            low = node._saved_min
-        elif name == "ClampMax":
-            high = node._saved_max
-        elif name == "Relu":
-            low = 0.0
-        elif name in ("Maximum", "Minimum"):
+        taken = self.of(children[0], steps - 1) if steps and children else ANY
+        if name in ("Maximum", "Minimum"):
             if len(children) != 1:
                 return ANY
             is_first = node.next_functions[0][0] in self._graph
-            constant = _range_of_constant(node._saved_other if is_first else node._saved_self)
-            low, high = (constant.low, None) if name == "Maximum" else (None, constant.high)
-        taken = self.of(children[0], steps - 1) if steps and children else ANY
-        is_number = all(bound is None or isinstance(bound, float | int) for bound in (low, high))
-        if not is_number:
-            return ANY
-        lowest = -math.inf if low is None else low
-        highest = math.inf if high is None else high
-        return Range(min(max(taken.low, lowest), highest), max(min(taken.high, highest), lowest))
+            constant = _range_of_constant(_saved(node, "_saved_other" if is_first else "_saved_self"))
+            low, high = (constant.low, math.inf) if name == "Maximum" else (-math.inf, constant.high)
+        else:
+            of_low, of_high = BOUNDS[name]
+            low = 0.0 if name == "Relu" else _bound(node, of_low, -math.inf)
+            high = _bound(node, of_high, math.inf)
+        return Range(min(max(taken.low, low), high), max(min(taken.high, high), low))
 
     def _is_part_of(self, part: Edge, whole: Edge, steps: int) -> bool:
         """Return whether a positive value is divided by a sum that it is a part of, as softmax is written out."""
@@ -208,10 +201,21 @@ def _factor_of(graph: Graph, node: Node) -> Range:
     if graph.parameters[node]:
         return FINITE
     is_first = node.next_functions[0][0] in graph
+    return _range_of_constant(_saved(node, "_saved_other" if is_first else "_saved_self"))
+
+
+def _saved(node: Node, attribute: str) -> object:
+    """Return what a node keeps for its gradient, or None if it keeps nothing, or that was changed in place since."""
     try:
-        return _range_of_constant(node._saved_other if is_first else node._saved_self)
-    except (AttributeError, RuntimeError):  # It is not saved, or was changed in place after the product.
-        return FINITE
+        return getattr(node, attribute, None)
+    except RuntimeError:
+        return None
+
+
+def _bound(node: Node, attribute: str, without: float) -> float:
+    """Return a bound that a node holds, or `without` if it holds none or one for each element."""
+    value = _saved(node, attribute) if attribute else None
+    return float(value) if isinstance(value, int | float) else without
 
 
 def _exp(value: float) -> float:
@@ -247,7 +251,10 @@ def _power(of: Range, exponent: object) -> Range:
         return _reciprocal(_power(of, -exponent))
 
     def apply(value: float) -> float:
-        return math.inf if math.isinf(value) else value**exponent
+        try:
+            return value**exponent
+        except OverflowError:
+            return math.inf
 
     if of.low >= 0:
         return Range(apply(of.low), apply(of.high))

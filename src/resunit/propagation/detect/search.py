@@ -80,6 +80,7 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
         stacks = [
             (value, Join(([one], [other])))
             for value in values_side_by_side(graph)
+            if not recorder.is_step_over_time(value.node)
             for one, other in value.pairs()
         ]
     ranges = Ranges(graph, recorder.shifts)
@@ -91,6 +92,9 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
     joined = [junction for junction in joined if not joins_streams(junction.paths, junction.sum)]
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
     stacked, concatenated = _sums_of_stacks(splitter, stacks, joins_streams)
+    # The sums of a chain of couplings, which put their halves side by side, are measured themselves.
+    measured = {junction.sum for junction in joined}
+    stacked = tuple(node for node in stacked if node not in measured)
     return Junctions(tuple(joined), splitter, len(additions), tuple(unrecorded), stacked, concatenated)
 
 

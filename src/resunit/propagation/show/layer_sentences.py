@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from resunit.io.format import format_count, to_two_digits
+from resunit.propagation.detect.recorder import OVER_TIME
 from resunit.propagation.layer import Layer
 from resunit.propagation.measures.layer_pass import NOT_FINITE, NOT_REACHED
 from resunit.propagation.show.ranked_sentence import RUIN, RankedSentence
@@ -55,6 +56,7 @@ def describe_layers(layers: Sequence[Layer], absences: Sequence[str]) -> list[st
         *_gradient(layers),
         *_weight_gradient(layers),
         *_signal(layers),
+        *_recurrences(layers),
     ]
     sentences.sort(key=lambda sentence: -sentence.weight)
     return [sentence.text for sentence in sentences]
@@ -124,6 +126,15 @@ def _weight_gradient(layers: Sequence[Layer]) -> Iterator[RankedSentence]:
             0.5 * span,
             f"relative to their size, the weights of {most.name} have {to_two_digits(10**span)} times the gradient of "
             f"those of {least.name}: one step of plain SGD trains some layers much faster than others",
+        )
+
+
+def _recurrences(layers: Sequence[Layer]) -> Iterator[RankedSentence]:
+    if over_time := [layer for layer in layers if layer.function in OVER_TIME]:
+        yield RankedSentence(
+            REASONS / 2,
+            f"what {over_time[0].function} hands on from one step in time to the next is not part of this: "
+            "the answer is about the way from layer to layer",
         )
 
 
