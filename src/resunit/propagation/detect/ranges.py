@@ -189,9 +189,12 @@ def range_of_addend(value: object, sign: float = 1.0) -> Range | None:
 def _range_of_constant(value: object) -> Range:
     if isinstance(value, int | float):
         return Range(float(value), float(value)) if math.isfinite(value) else ANY
-    if isinstance(value, Tensor) and value.is_floating_point() and value.numel() and type(value) is Tensor:
-        with torch.no_grad():
-            low, high = (end.item() for end in torch.aminmax(value.detach()))
+    if type(value) is Tensor and value.is_floating_point() and value.numel():
+        try:
+            with torch.no_grad():
+                low, high = (end.item() for end in torch.aminmax(value.detach()))
+        except RuntimeError:  # Within torch.vmap nobody knows the numbers.
+            return FINITE
         return Range(low, high) if math.isfinite(low) and math.isfinite(high) else ANY
     return FINITE
 
