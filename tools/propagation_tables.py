@@ -20,7 +20,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import resunit
-from resunit.errors import PropagationError
 from resunit.inference.subjects import find_subject, measure_subject
 from resunit.io.format import to_two_digits
 from resunit.models.designs import DESIGNS
@@ -84,11 +83,7 @@ def kinds_row(library: str, name: str, kinds: dict[str, int]) -> str:
 
 def kinds_found(model: nn.Module, inputs: object) -> dict[str, int]:
     """Return how many junctions of each kind the instrument finds."""
-    try:
-        detection = Instrument(model).detect(inputs)
-    except PropagationError:  # The network has no junction.
-        return {}
-    return dict(Counter(junction.kind for junction in detection.junctions))
+    return dict(Counter(junction.kind for junction in Instrument(model).detect(inputs).junctions))
 
 
 def networks() -> list[str]:

@@ -41,7 +41,12 @@ def test_weights_that_were_not_fetched(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     "command",
-    [("predict", "imagenet", "x.jpg"), ("evaluate", "imagenet"), ("export", "imagenet", "--to", "timm")],
+    [
+        ("predict", "imagenet", "x.jpg"),
+        ("evaluate", "imagenet"),
+        ("export", "imagenet", "--to", "timm"),
+        ("propagation", "imagenet"),
+    ],
 )
 def test_commands_know_them_by_the_name_that_train_takes(
     command: tuple[str, ...],
@@ -83,6 +88,10 @@ def test_the_published_network(
     ((name, probability), *_) = classifier.predict(PHOTOGRAPH)
     assert name == "military uniform"
     assert probability > 0.5
+    assert main(["propagation", "imagenet", "--batch-size", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "imagenet, on 2 training images of 224 x 224 of cifar10-sample, without targets" in told
+    assert "imagenet has 16 junctions in 4 stages: 4 projection, 12 identity" in told
 
 
 @pytest.mark.full

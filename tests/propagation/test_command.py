@@ -124,7 +124,7 @@ def test_a_network_made_by_code_is_measured(capsys: pytest.CaptureFixture[str], 
     assert "on inputs of mine:with_targets" in answered(capsys, "mine:with_targets")
     assert "mine has no 'netwrok'" in refused(capsys, "mine:netwrok")
     assert "must return a torch.nn.Module" in refused(capsys, "mine:list_of_layers")
-    assert "has no junction h(x) + F(x)" in refused(capsys, "mine:plain")
+    assert "blocked: the network adds no shortcut" in answered(capsys, "mine:plain")
     assert "mine:of_width, which is called without arguments, fails: TypeError" in refused(
         capsys, "mine:of_width"
     )

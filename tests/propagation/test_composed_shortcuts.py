@@ -152,9 +152,9 @@ def test_many_additions_without_a_layer_cost_no_more_than_the_graph_is_long(
     walked = 0
     walk = splitting.forks_before
 
-    def counted(graph: Any, dominators: Any, addend: Any) -> Any:
+    def counted(graph: Any, dominators: Any, ranges: Any, addend: Any) -> Any:
         nonlocal walked
-        forks = list(walk(graph, dominators, addend))
+        forks = list(walk(graph, dominators, ranges, addend))
         walked += len(forks)
         return forks
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from resunit.errors import PropagationError
 from resunit.propagation import measure
 from tests.propagation.by_hand import Unit, check_chain
 from tests.propagation.toy import detected, kinds, known
@@ -155,10 +154,11 @@ class Scaled(Block):
 class Loop(Block):
     """A loop of shared weights that takes its input again at each step; `damping` holds a part of the state."""
 
-    kind, steps = "scale", 4
+    steps = 4
 
     def __init__(self, damping: float) -> None:
         super().__init__()
+        self.kind = "identity" if damping == 1 else "scale"
         self.state, self.input, self.damping = (
             nn.Linear(CHANNELS, CHANNELS),
             nn.Linear(CHANNELS, CHANNELS),
@@ -369,8 +369,10 @@ class Dense(nn.Module):
 def test_concatenated_features_are_no_junctions_and_that_is_said(
     make: Callable[[], nn.Module], places: int
 ) -> None:
-    with pytest.raises(PropagationError, match=rf" {places} place"):
-        measure(make().double(), IMAGES)
+    result = measure(make().double(), IMAGES)
+    assert (result.junctions, result.verdict.kind) == ((), "unmeasured")
+    assert f"it concatenates the two in {places} place" in result.absent[0]
+    assert "(cat)" in result.verdict.sentence
 
 
 class Coupled(nn.Module):

@@ -18,6 +18,7 @@ from tests.propagation.written import Written
 LISTS: Any = torch  # The functions of lists of tensors have no public names.
 ROWS, PLACES = torch.arange(4), torch.arange(8).expand(4, 8)
 ONES, WEIGHTS = torch.ones(8), torch.rand(8, generator=torch.Generator().manual_seed(2)) + 0.5
+MASK = WEIGHTS.gt(WEIGHTS.median()).to(WEIGHTS.dtype)
 MATRIX = torch.randn(8, 8, generator=torch.Generator().manual_seed(3), dtype=torch.float64) / 3
 
 
@@ -85,8 +86,11 @@ FORMS: dict[str, tuple[Part, str, Part, Part]] = {
     "addcmul of x": (
         lambda m, x: torch.addcmul(f(m, x), x, m.scale, value=2), "scale", lambda m, x: 2 * m.scale * x, f,
     ),
+    "addcmul of numbers": (
+        lambda m, x: torch.addcmul(f(m, x), x, WEIGHTS), "scale", lambda _, x: WEIGHTS * x, f,
+    ),
     "addcmul of a mask": (
-        lambda m, x: torch.addcmul(f(m, x), x, WEIGHTS), "operations", lambda _, x: WEIGHTS * x, f,
+        lambda m, x: torch.addcmul(f(m, x), x, MASK), "operations", lambda _, x: MASK * x, f,
     ),
     "addcmul of a gate": (
         lambda m, x: torch.addcmul(f(m, x), x, gate(m, x)), "gate", lambda m, x: gate(m, x) * x, f,
@@ -96,7 +100,7 @@ FORMS: dict[str, tuple[Part, str, Part, Part]] = {
         lambda m, x: torch.addcdiv(x, f(m, x), WEIGHTS), "identity", identity, lambda m, x: f(m, x) / WEIGHTS,
     ),
     "addcdiv of x": (
-        lambda m, x: torch.addcdiv(f(m, x), x, WEIGHTS, value=0.5), "operations", lambda _, x: 0.5 * x / WEIGHTS, f,
+        lambda m, x: torch.addcdiv(f(m, x), x, WEIGHTS, value=0.5), "scale", lambda _, x: 0.5 * x / WEIGHTS, f,
     ),
     "addmm": (
         lambda m, x: torch.addmm(x, f(m, x), m.weight, beta=0.5, alpha=2), "scale", half,

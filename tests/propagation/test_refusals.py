@@ -26,10 +26,6 @@ def refused(message: str, network: Any, inputs: Any = X, targets: Any = None, lo
     assert "\n" not in str(caught.value)
 
 
-def test_a_network_without_junctions() -> None:
-    refused("Sequential", nn.Sequential(nn.Linear(8, 8), nn.ReLU()))
-
-
 def test_something_that_is_no_network() -> None:
     refused("torch.nn.Module", model)
 

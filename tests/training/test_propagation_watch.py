@@ -84,16 +84,37 @@ class Multiplies(nn.Module):
         return self.after(self.shortcut(x) * torch.sigmoid(self.branch(x)))
 
 
-def test_a_network_without_junctions_trains_and_says_why_it_is_not_measured(
+def test_a_network_without_junctions_is_watched_at_its_weight_layers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(DESIGNS, "multiplying", Design(ORIGINAL, Multiplies, of_the_paper=False))
     chosen = recipe(watch_propagation=2, design="multiplying")
     assert resunit.train(chosen, out=tmp_path / "run", quiet=True).status == "done"
+    first, second = lines(tmp_path / "run")
+    assert (first.step, second.step, first.refused) == (0, 2, None)
+    assert first.verdict is not None
+    assert "no shortcut is added" in first.verdict
+    assert (first.junctions[0], first.junctions[-1]) == ("stem.conv1", "classifier")
+    assert set(first.measures) == {"signal_rms", "gradient_gain", "weight_gradient_gain"}
+    assert first.measures["gradient_gain"][-1] == 1
+    assert "weight layer" in (tmp_path / "run" / "report.html").read_text()
+
+
+class Detaches(Multiplies):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.shortcut(x) + self.branch(x).detach())
+
+
+def test_a_network_that_cannot_be_measured_trains_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DESIGNS, "detaching", Design(ORIGINAL, Detaches, of_the_paper=False))
+    chosen = recipe(watch_propagation=2, design="detaching")
+    assert resunit.train(chosen, out=tmp_path / "run", quiet=True).status == "done"
     assert [line.step for line in lines(tmp_path / "run")] == [0, 2]
     refusal = lines(tmp_path / "run")[0].refused
     assert refusal is not None
-    assert "has no junction h(x) + F(x)" in refusal
+    assert "could be measured: " in refusal
     assert lines(tmp_path / "run")[0].verdict is None
     assert "was not measured: " in (tmp_path / "run" / "report.html").read_text()
 

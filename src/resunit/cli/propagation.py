@@ -24,6 +24,7 @@ NONE_GIVEN = ModelOptions()
     "  resunit propagation resnet110 preresnet110 --out both.html\n"
     "  resunit propagation resnet110 --design constant-scaling --shortcut-scale 0.9\n"
     "  resunit propagation runs/quick-1 --also lesion\n"
+    "  resunit propagation imagenet\n"
     "  resunit propagation mymodels:make_network --json"
 )
 def propagation(
@@ -43,13 +44,14 @@ def propagation(
     The options of designs and networks apply to networks given by name.
 
     Args:
-        network: A name that `resunit models` lists, a run's folder, or MODULE:CALLABLE. The callable returns
-            a network, a network with inputs, or a network with inputs and targets.
+        network: A name that `resunit models` lists, a run's folder, a weights.safetensors file, "imagenet" for the
+            published ResNet-50, or MODULE:CALLABLE. The callable returns a network, a network with inputs, or a
+            network with inputs and targets.
         beside: A second network to compare with the first.
         design: A row of the paper's Tables 1 and 2, a later design, or MODULE:CLASS, for networks given by
             name.
         data: Measure with training images of this data set; by default the run's own, else cifar10-sample.
-        batch_size: Measure with this many images; by default 64, or 8 for a network for ImageNet.
+        batch_size: Measure with this many images; by default 64, or 8 for images of 224 pixels.
         seed: The seed determines the choice of images, the weights of networks given by name, and the masks
             of dropout.
         also: Take these measures too, which need more time: lesion, jacobian, correlation; repeatable.

@@ -19,7 +19,7 @@ from resunit.io.places import user_path
 from resunit.models.custom import add_design
 from resunit.models.design_source import is_own_design
 from resunit.models.network import build
-from resunit.models.registry import network_spec
+from resunit.models.registry import IMAGENET, network_spec
 from resunit.models.user_code import failure, import_object
 from resunit.propagation import Propagation, measure
 from resunit.training.data_of_run import AnyDataset
@@ -58,8 +58,9 @@ def find_subject(
     """Return the network that `target` names, with a batch for it.
 
     Args:
-        target: one of `list_models()`, a run's folder, a weights file, or MODULE:CALLABLE. The callable takes
-            nothing. It returns a network, (network, inputs) or (network, inputs, targets).
+        target: one of `list_models()`, a run's folder, a weights file, "imagenet" for the published ResNet-50, or
+            MODULE:CALLABLE. The callable takes nothing. It returns a network, (network, inputs) or
+            (network, inputs, targets).
         design: the design of a named model, or MODULE:CLASS.
         data: the data set whose training images are the batch; by default a run's own, else the sample.
         batch_size: images in the batch; by default 64, or 8 of 224 pixels for a network for ImageNet.
@@ -78,10 +79,10 @@ def find_subject(
             raise UsageError("--design and options of designs apply to a model's name, not to code")
         return _from_code(target, data, batch_size, seed)
     path = user_path(target)
-    if path.exists():
+    if target == IMAGENET or path.exists():
         if design is not None or options:
             raise UsageError("design and options are stored with the weights; leave them out")
-        return _from_run(path, data, batch_size, seed)
+        return _from_weights(target if target == IMAGENET else path, target, data, batch_size, seed)
     if path.suffix == ".safetensors" or len(path.parts) > 1:  # No model has such a name.
         raise FileFormatError(f"{path}: no such file or folder; correct the path")
     if is_own_design(design):
@@ -143,14 +144,28 @@ def _from_name(
 
 
 @isolated_process_state()
-def _from_run(path: Path, data: str | None, batch_size: int | None, seed: int) -> Subject:
-    classifier = load_classifier(path, device="cpu")
+def _from_weights(
+    target: str | Path, name: str, data: str | None, batch_size: int | None, seed: int
+) -> Subject:
+    """Return the network of a run, a weights file or "imagenet", with its own data or the sample.
+
+    Weights that do not say what they were trained on, as those of other libraries, are measured without targets if the
+    images have other classes.
+    """
+    classifier = load_classifier(target, device="cpu")
     if isinstance(classifier.network, ExportedNetwork):
-        raise UsageError(f"{path}: an exported file has no units to measure; give the run or its weights")
-    dataset = classifier.load_dataset(data)
-    images, labels = _batch(dataset, classifier.normalisation, batch_size or 64, seed)
+        raise UsageError(f"{name}: an exported file has no units to measure; give the run or its weights")
+    knows_its_data = isinstance(classifier.file.result.get("data"), str)
+    dataset = classifier.load_dataset(data) if knows_its_data else load(data or SAMPLE, progress=False)
+    is_large = classifier.image_size >= IMAGENET_SIDE
+    side = None if knows_its_data else classifier.image_size
+    images, labels = _batch(
+        dataset, classifier.normalisation, batch_size or (8 if is_large else 64), seed, side
+    )
+    has_labels = dataset.classes == classifier.classes
     network = classifier.network.to(memory_format=torch.contiguous_format).train()
-    return Subject(str(path), network, images, labels, f"{_describe(images)} of {dataset.name}", seed)
+    note = f"{_describe(images)} of {dataset.name}{'' if has_labels else ', without targets'}"
+    return Subject(name, network, images, labels if has_labels else None, note)
 
 
 def _from_code(target: str, data: str | None, batch_size: int | None, seed: int) -> Subject:

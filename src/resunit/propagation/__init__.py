@@ -2,6 +2,7 @@
 
 from resunit.errors import PropagationError
 from resunit.propagation.junction import Junction
+from resunit.propagation.layer import Layer
 from resunit.propagation.measure import Instrument, measure
 from resunit.propagation.measures.mixing import Mixing, MixingStep, measure_mixing
 from resunit.propagation.result import Propagation
@@ -10,6 +11,7 @@ from resunit.propagation.verdict import Verdict
 __all__ = [
     "Instrument",
     "Junction",
+    "Layer",
     "Mixing",
     "MixingStep",
     "Propagation",

@@ -20,6 +20,7 @@ from resunit.propagation.measures.direct_between import DirectBetween
 from resunit.propagation.measures.formulas import compute_measures
 from resunit.propagation.measures.jacobian import singular_values
 from resunit.propagation.measures.junction_sums import JunctionSums
+from resunit.propagation.measures.layer_pass import measure_layers
 from resunit.propagation.measures.lesions import loss_changes
 from resunit.propagation.measures.measuring_pass import run_measuring_pass
 from resunit.propagation.measures.reasons import with_reasons
@@ -54,11 +55,12 @@ def measure(
         name: the name of the network in sentences and pictures; by default the name of its class.
 
     Returns:
-        The measured junctions in the order of the forward pass.
+        The measured junctions in the order of the forward pass; of a network without junctions, the signal and the
+        gradient at its weight layers.
 
     Raises:
-        PropagationError: the model has no junction, cannot be measured as it is, or does not take the inputs;
-            or the loss is no scalar. The message says the remedy.
+        PropagationError: the model cannot be measured as it is, or does not take the inputs; or the loss is no
+            scalar. The message says the remedy.
     """
     return Instrument(model, name=name).measure(inputs, targets, loss, also=also)
 
@@ -104,9 +106,13 @@ class Instrument:
         check_measurable(self.model, inputs)
         random_state = RandomState.now(self.model)
         detection = self.detection or self.detect(inputs, targets, loss)
+        if not detection.junctions:
+            return self._measure_layers(detection, inputs, targets, loss, also)
         sums = self._sums(detection, inputs, targets, loss)
         if not sums:  # These inputs take another way through the network than the first ones did.
             detection = self.detect(inputs, targets, loss)
+            if not detection.junctions:
+                return self._measure_layers(detection, inputs, targets, loss, also)
             sums = self._sums(detection, inputs, targets, loss)
         junctions = compute_measures(detection.junctions, sums)
         for wanted in also:
@@ -136,20 +142,32 @@ class Instrument:
         with preserved_state(self.model):
             require_gradients(self.model)
             self.detection = detect_junctions(self.model, inputs, targets, loss)
-        if not self.detection.junctions:
-            raise PropagationError(_explain_absence(self.name, self.detection))
-        return self.detection
+        detection = self.detection
+        if not detection.junctions and (detection.may_hide_junctions or not detection.layers):
+            raise PropagationError(_explain_absence(self.name, detection))
+        return detection
+
+    def _measure_layers(
+        self, detection: Detection, inputs: Any, targets: Any, loss: Loss | None, also: Sequence[OnRequest]
+    ) -> Propagation:
+        """Measure the weight layers of a network without junctions."""
+        with preserved_state(self.model):
+            require_gradients(self.model)
+            layers = measure_layers(self.model, inputs, targets, loss, detection)
+        absent = [_explain_absence(self.name, detection)]
+        if also:
+            absent.append(f"{' and '.join(also)}: absent, because only junctions have these measures")
+        return Propagation((), detection.unseen, self.name, tuple(absent), layers=tuple(layers))
 
     def _on_request(
         self, wanted: OnRequest, detection: Detection, inputs: Any, targets: Any, loss: Loss | None
     ) -> tuple[str, Sequence[float | None]]:
         """Return the name of an attribute of `Junction`, and its value for each junction."""
-        junctions = detection.junctions
         if wanted == "lesion":
-            return "loss_change", loss_changes(self.model, inputs, targets, loss, junctions)
+            return "loss_change", loss_changes(self.model, inputs, targets, loss, detection)
         if wanted == "jacobian":
             return "singular_value", singular_values(self.model, inputs, detection)
-        return "sample_correlation", sample_correlations(self.model, inputs, targets, loss, junctions)
+        return "sample_correlation", sample_correlations(self.model, inputs, targets, loss, detection)
 
     def _sums(
         self, detection: Detection, inputs: Any, targets: Any, loss: Loss | None
@@ -187,7 +205,7 @@ class Instrument:
 
 
 def _explain_absence(name: str, detection: Detection) -> str:
-    if detection.unseen:
+    if detection.may_hide_junctions:
         return f"no junction of {name} could be measured: {'; '.join(detection.unseen)}"
     count = detection.additions
     seen = f"none of its {count} additions joins" if count else "no addition in it joins"
@@ -197,4 +215,4 @@ def _explain_absence(name: str, detection: Detection) -> str:
             f"; it concatenates the two in {format_count(places, 'place')}, as dense nets do, and the layers behind "
             "have weights of their own for each"
         )
-    return reason
+    return reason if detection.layers else f"{reason}; nor has it a weight layer"

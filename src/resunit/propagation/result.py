@@ -10,8 +10,15 @@ from typing import Any
 from resunit.errors import PropagationError
 from resunit.io.places import user_path
 from resunit.propagation.junction import Junction
+from resunit.propagation.layer import Layer
 from resunit.propagation.measures.direct_between import DirectBetween
 from resunit.propagation.show.judgement import judge_signal
+from resunit.propagation.show.layer_sentences import (
+    describe_layers,
+    judge_layers,
+    layer_remedies,
+    summarise_layers,
+)
 from resunit.propagation.show.notebook import render_notebook
 from resunit.propagation.show.plot import plot
 from resunit.propagation.show.remedies import remedies
@@ -31,6 +38,7 @@ class Propagation:
         unseen: sentences about calls that could not be looked into.
         name: the name of the network, for sentences and pictures.
         absent: sentences that say which measures are absent, and why.
+        layers: the weight layers in the order of execution, of a network without junctions; otherwise empty.
     """
 
     junctions: tuple[Junction, ...]
@@ -38,6 +46,7 @@ class Propagation:
     name: str = "network"
     absent: tuple[str, ...] = ()
     between: DirectBetween | None = field(default=None, repr=False, compare=False)
+    layers: tuple[Layer, ...] = ()
 
     def direct(self, l: int, L: int) -> float:  # noqa: E741 - the paper's letters
         """Return how much of the gradient passes directly between two junctions of a stage, Eqs. (5) and (8).
@@ -55,6 +64,8 @@ class Propagation:
             PropagationError: the junctions are no two of one stage, the network has changed since it was
                 measured, or a gradient is missing.
         """
+        if not self.junctions:
+            raise PropagationError(f"{self.name} has no junction, so there is no direct term between two")
         if self.between is None:
             raise PropagationError("this result does not know its network; get one from propagation.measure")
         return self.between.gain(l, L)
@@ -62,22 +73,36 @@ class Propagation:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the signal passes directly; if not, where, by what, and how much is left."""
+        if not self.junctions:
+            return judge_layers(self.layers)
         return judge_signal(select_reached(self.junctions), self.absent)
 
     @cached_property
     def evidence(self) -> tuple[str, ...]:
         """Sentences with numbers; those about the largest effects come first."""
-        return tuple(describe_evidence(self.junctions, self.verdict, (*self.unseen, *self.absent)))
+        absences = (*self.unseen, *self.absent)
+        if not self.junctions:
+            return tuple(describe_layers(self.layers, absences))
+        return tuple(describe_evidence(self.junctions, self.verdict, absences))
 
     @cached_property
     def remedies(self) -> tuple[str, ...]:
         """What to change, in sentences; empty if the signal passes directly."""
+        if not self.junctions:
+            return tuple(layer_remedies(self.layers))
         return tuple(remedies(select_reached(self.junctions)))
 
     @property
     def summary(self) -> str:
         """How many junctions the network has, and of which kinds, in one sentence."""
+        if not self.junctions:
+            return summarise_layers(self.name, self.layers)
         return summarise(self.name, self.junctions)
+
+    @property
+    def places(self) -> tuple[Junction, ...] | tuple[Layer, ...]:
+        """Where the network was measured: at its junctions, or at its weight layers if it has none."""
+        return self.junctions or self.layers
 
     @property
     def findings(self) -> list[str]:
@@ -93,14 +118,13 @@ class Propagation:
         return {
             "format": FORMAT,
             "name": self.name,
-            "verdict": {key: _plain(value) for key, value in asdict(self.verdict).items()},
+            "verdict": _plain_fields(self.verdict),
             "findings": self.findings,
             "remedies": list(self.remedies),
             "unseen": list(self.unseen),
             "absent": list(self.absent),
-            "junctions": [
-                {key: _plain(value) for key, value in asdict(junction).items()} for junction in self.junctions
-            ],
+            "junctions": [_plain_fields(junction) for junction in self.junctions],
+            "layers": [_plain_fields(layer) for layer in self.layers],
         }
 
     def plot(self, path: str | Path, beside: "Propagation | None" = None) -> Path:
@@ -121,6 +145,10 @@ class Propagation:
 
     def _repr_html_(self) -> str:
         return render_notebook(self)
+
+
+def _plain_fields(value: Junction | Layer | Verdict) -> dict[str, Any]:
+    return {key: _plain(field) for key, field in asdict(value).items()}
 
 
 def _plain(value: Any) -> Any:

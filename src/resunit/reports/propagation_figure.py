@@ -19,7 +19,7 @@ class DrawnMeasure(NamedTuple):
     """A measure that is drawn.
 
     Attributes:
-        name: an attribute of `propagation.Junction`.
+        name: an attribute of `propagation.Junction` or of `propagation.Layer`.
         title: the words above its heat map.
         logarithmic: whether the colours stand for powers of ten.
     """
@@ -30,7 +30,9 @@ class DrawnMeasure(NamedTuple):
 
 
 DRAWN_MEASURES = (
-    DrawnMeasure("gradient_gain", "Gradient, relative to the last junction", logarithmic=True),
+    DrawnMeasure("gradient_gain", "Gradient, relative to the last junction or layer", logarithmic=True),
+    DrawnMeasure("weight_gradient_gain", "Weight gradient, relative to the last layer", logarithmic=True),
+    DrawnMeasure("signal_rms", "Signal after the layer, root mean square", logarithmic=True),
     DrawnMeasure("direct_gain", "Direct term, from the stage's end, h and f", logarithmic=True),
     DrawnMeasure("shortcut_gain", "Direct term through h alone", logarithmic=True),
     DrawnMeasure("stream_rms", "Stream, root mean square", logarithmic=True),
@@ -47,7 +49,7 @@ HEIGHT_OF_A_MEASURE_IN_PIXELS = 230
 
 
 def draw_propagation(lines: Sequence[PropagationLine]) -> Figure | None:
-    """Return a heat map of each measure by junction and step; None if nothing was measured.
+    """Return a heat map of each measure by junction or weight layer and step; None if nothing was measured.
 
     A measure that the network does not have is left out. The lines are those of one run, in the order of the steps.
     """
@@ -87,7 +89,8 @@ def draw_propagation(lines: Sequence[PropagationLine]) -> Figure | None:
         )
     figure.update_annotations(font_size=13, x=0, xanchor="left")
     figure.update_xaxes(title_text="step", row=rows)
-    figure.update_yaxes(title_text="junction")
+    has_layers = any("signal_rms" in line.measures for line in lines)
+    figure.update_yaxes(title_text="weight layer" if has_layers else "junction")
     lay_out(figure, left=44, top=36, height=HEIGHT_OF_A_MEASURE_IN_PIXELS * rows)
     return figure
 

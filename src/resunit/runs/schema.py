@@ -140,7 +140,8 @@ class LogLine:
 class PropagationLine:
     """One measurement of the signal during training, a line of propagation.jsonl.
 
-    `measures` maps the name of a measure, an attribute of `propagation.Junction`, to its value at each junction.
+    `measures` maps the name of a measure, an attribute of `propagation.Junction`, to its value at each junction. Of a
+    network without junctions `junctions` names the weight layers, and the measures are those of `propagation.Layer`.
     `refused` says why nothing could be measured; it is None if something was.
     """
 

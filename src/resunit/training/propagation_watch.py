@@ -8,6 +8,7 @@ from torch.nn import functional
 from resunit.errors import PropagationError
 from resunit.propagation import Instrument, Propagation
 from resunit.propagation.junction import MEASURES
+from resunit.propagation.layer import LAYER_MEASURES
 from resunit.runs.folder import RunFolder
 from resunit.runs.schema import PropagationLine
 from resunit.training.batches import GhostBatch
@@ -59,11 +60,12 @@ class PropagationWatch:
 
 
 def _line(step: int, epoch: float, result: Propagation) -> PropagationLine:
-    columns = {name: tuple(_round(getattr(j, name)) for j in result.junctions) for name in MEASURES}
+    names = MEASURES if result.junctions else LAYER_MEASURES
+    columns = {name: tuple(_round(getattr(place, name)) for place in result.places) for name in names}
     return PropagationLine(
         step,
         epoch,
-        junctions=tuple(junction.name for junction in result.junctions),
+        junctions=tuple(place.name for place in result.places),
         measures={
             name: values for name, values in columns.items() if any(value is not None for value in values)
         },

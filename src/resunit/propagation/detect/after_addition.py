@@ -90,13 +90,13 @@ def find_f_at_the_end(
         if math.prod(recorder.shapes.get(edge, own.shape)) != math.prod(own.shape):
             break  # Pooling ends the network, and is no activation.
         nodes += reversed(steps)
-        if is_one_module and (truncates(node) if f_before is None else len(nodes) >= len(f_before)):
+        if is_one_module and (truncates(recorder, node) if f_before is None else len(nodes) >= len(f_before)):
             break
     while nodes and recorder.is_within(nodes[-1], own.call) is None:
         nodes.pop()  # No call within the module returned this value.
     if is_one_module:
         if f_before is None:
-            return tuple(reversed(nodes)) if nodes and truncates(nodes[-1]) else ()
+            return tuple(reversed(nodes)) if nodes and truncates(recorder, nodes[-1]) else ()
         if [operation_of(node) for node in reversed(nodes)] != [operation_of(node) for node in f_before]:
             return ()
     return tuple(reversed(nodes))

@@ -11,15 +11,21 @@ from resunit.io.format import format_count
 from resunit.propagation.detect.blind_spots import describe_blind_spots
 from resunit.propagation.detect.descriptions import Describer
 from resunit.propagation.detect.found_junction import Detection
-from resunit.propagation.detect.graph import Graph, Node
+from resunit.propagation.detect.graph import Graph, Node, operation_of
 from resunit.propagation.detect.recorder import ForwardRecorder, name_modules
 from resunit.propagation.detect.search import find_junctions
 from resunit.propagation.detect.tokens import learned_tokens
 from resunit.propagation.detect.unmeasurable import describe_unmeasurable
+from resunit.propagation.detect.weight_layers import find_weight_layers
 from resunit.propagation.forward.call_tracing import CallSite, CallTracer
+from resunit.propagation.forward.differences import Product, ProductSite
 from resunit.propagation.forward.inputs import Inputs, run_forward
 from resunit.propagation.forward.loss import Loss, check_differentiable, compute_loss
 from resunit.propagation.forward.nested import tensors_in
+
+MOST_EXPANSIONS = (
+    3  # passes in which products with differences are written out, those of such products as well
+)
 
 
 def detect_junctions(model: nn.Module, inputs: Any, targets: Any, loss: Loss | None) -> Detection:
@@ -45,24 +51,30 @@ def detect_junctions(model: nn.Module, inputs: Any, targets: Any, loss: Loss | N
         begins_at |= recorded.recorder.begins_at
     if begins_at:
         recorded = _record(model, inputs, targets, loss, begins_at)
+    for _ in range(MOST_EXPANSIONS):
+        if not (added := _products_in_sums(recorded)):
+            break
+        recorded = _record(model, inputs, targets, loss, begins_at, recorded.expanded | added)
     recorder, output = recorded.recorder, recorded.output
     graph, unmeasured = _graph(recorder, recorded.root)
     junctions = find_junctions(recorder, graph)
     others = [tensor.grad_fn for tensor in tensors_in(output) if tensor.grad_fn is not None]
     describer = Describer(recorder, graph, junctions)
-    unseen = [
-        *beginnings,
+    hidden = [
         *_describe_tokens(unmeasured),
         *describe_blind_spots(recorder, graph, junctions, describer.custom_functions_after),
         *describe_unmeasurable(recorder, graph, junctions, others),
     ]
     return Detection(
         tuple(describer.found),
-        tuple(unseen),
+        (*beginnings, *hidden),
         junctions.examined,
         len(graph.children),
         junctions.concatenated,
         recorded.begins_at,
+        recorded.expanded,
+        bool(hidden),
+        () if describer.found else find_weight_layers(recorder, graph),
     )
 
 
@@ -75,12 +87,16 @@ class _RecordedPass:
         output: what the network returned.
         root: the node of the loss.
         begins_at: the calls whose results were given gradients.
+        expanded: the products with differences that were written out.
+        products: the other ones.
     """
 
     recorder: ForwardRecorder
     output: Any
     root: Node
     begins_at: frozenset[CallSite]
+    expanded: frozenset[ProductSite]
+    products: tuple[Product, ...]
 
     def is_cut_off(self) -> bool:
         """Return whether the loss depends on the inputs only through values without gradients."""
@@ -96,6 +112,7 @@ def _record(
     targets: Any,
     loss: Loss | None,
     begins_at: frozenset[CallSite] = frozenset(),
+    expanded: frozenset[ProductSite] = frozenset(),
 ) -> _RecordedPass:
     """Run the network once."""
     with torch.enable_grad():
@@ -103,12 +120,32 @@ def _record(
     recorder = ForwardRecorder([tensor for tensor in given.tensors() if not tensor.is_floating_point()])
     recorder.sources += [tensor.grad_fn for tensor in given.tensors() if tensor.is_floating_point()]
     with torch.enable_grad():
-        with CallTracer(model, recorder.on_call, recorder.on_module_boundary, begins_at):
+        with CallTracer(model, recorder.on_call, recorder.on_module_boundary, begins_at, expanded) as tracer:
             output = run_forward(model, given)
         value = compute_loss(output, targets, loss)
     check_differentiable(value)
     recorder.sources += [node for site in begins_at for node in recorder.nodes_made_at(site)]
-    return _RecordedPass(recorder, output, value.grad_fn, begins_at)
+    products = tuple(tracer.differences.products)
+    return _RecordedPass(recorder, output, value.grad_fn, begins_at, expanded, products)
+
+
+def _products_in_sums(recorded: _RecordedPass) -> frozenset[ProductSite]:
+    """Return the products with differences that are only added, and whose differences nothing else takes."""
+    if not recorded.products:
+        return frozenset()
+    graph = Graph([recorded.root], recorded.recorder.sources, recorded.recorder.unchanged)
+
+    def is_added(node: Node) -> bool:
+        users = graph.users[node]
+        if len(users) == 1 and operation_of(users[0]) == "Neg":
+            return is_added(users[0])
+        return len(users) == 1 and operation_of(users[0]) == "Add" and len(graph.children[users[0]]) == 2
+
+    return frozenset(
+        product.site
+        for product in recorded.products
+        if graph.users.get(product.difference) == [product.result] and is_added(product.result)
+    )
 
 
 def _describe_beginnings(recorded: _RecordedPass) -> str:

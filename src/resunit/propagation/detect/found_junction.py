@@ -1,11 +1,14 @@
-"""Where the junctions of a network are, and what the graph says about each."""
+"""Where the junctions of a network are, or its weight layers if it has none, and what the graph says about each."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from torch import Tensor
 
 from resunit.propagation.detect.layout import Layout, Shape
 from resunit.propagation.forward.call_tracing import CallSite
+from resunit.propagation.forward.differences import ProductSite
 from resunit.propagation.junction import ShortcutKind
 
 
@@ -137,8 +140,28 @@ class FoundJunction:
 
 
 @dataclass(frozen=True)
+class FoundLayer:
+    """A weight layer as it was found in one forward pass.
+
+    Attributes:
+        name: the module that computes it.
+        location: where its result is.
+        shape: the shape of its result.
+        weights: its weights.
+        passed_by: the torch function in which what the layer takes comes together with the result of the layer, past
+            all weights; None if everything computed from it goes through a weight.
+    """
+
+    name: str
+    location: TensorLocation
+    shape: tuple[int, ...]
+    weights: tuple[Tensor, ...] = field(compare=False)
+    passed_by: str | None
+
+
+@dataclass(frozen=True)
 class Detection:
-    """The junctions of a network.
+    """The junctions of a network, or its weight layers if it has none.
 
     Attributes:
         junctions: the junctions in the order of the forward pass.
@@ -148,6 +171,9 @@ class Detection:
         concatenated: how many values hold a shortcut and a branch side by side that nothing sums, as in dense nets.
         begins_at: the calls whose results are given gradients: streams that begin with a constant, and, if no
             gradient reaches the inputs, what is made of them without gradients.
+        expanded: the products with differences that are written out, as in x + t (F - x).
+        may_hide_junctions: whether one of the sentences in `unseen` is about what may hold a junction.
+        layers: the weight layers in the order of execution; empty for a network with junctions.
     """
 
     junctions: tuple[FoundJunction, ...]
@@ -156,3 +182,6 @@ class Detection:
     nodes: int
     concatenated: int = 0
     begins_at: frozenset[CallSite] = frozenset()
+    expanded: frozenset[ProductSite] = frozenset()
+    may_hide_junctions: bool = False
+    layers: tuple[FoundLayer, ...] = ()

@@ -26,10 +26,11 @@ def name_junctions(recorder: ForwardRecorder, joined: Sequence[JoinedAddition]) 
             is_within = branch.startswith(f"{module}." if module else "") and branch != module
             name = branch if is_within and branch else module
         names.append(name or "(model)")
-    return _numbered(names)
+    return number_equal_names(names)
 
 
-def _numbered(names: list[str]) -> list[str]:
+def number_equal_names(names: Sequence[str]) -> list[str]:
+    """Return the names, of which those that are equal get "#1", "#2", ..."""
     total, so_far = Counter(names), Counter[str]()
     numbered = []
     for name in names:

@@ -16,11 +16,11 @@ KEEPS_VALUES = (
     *COPIES, "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze",
     "Transpose", "T", "Permute",
 )  # fmt: skip
-SIGMOID_LIKE = ("Sigmoid", "Hardsigmoid", "Softmax", "Tanh", "Hardtanh")
-# What may stand between such a function and the product: 1 - T, a mean over positions, a part.
+# What may stand between a sigmoid-like function T and the product: 1 - T, a mean over positions, a part.
 AFFINE_OF_A_GATE = ("Rsub", "Sub", "Neg", "Mul", "Div", "Add", "Expand", "Sum", "Mean", "Select", "Slice")
 NONLINEAR = (
-    *SIGMOID_LIKE, "Relu", "Gelu", "Silu", "Elu", "Mish", "Prelu", "Threshold", "Softplus", "Hardswish", "Glu",
+    "Sigmoid", "Hardsigmoid", "Softmax", "Tanh", "Hardtanh",
+    "Relu", "Gelu", "Silu", "Elu", "Mish", "Prelu", "Threshold", "Softplus", "Hardswish", "Glu",
     "Attention", "Activation", "Clamp", "MaxPool",
 )  # fmt: skip
 NONLINEAR_FUNCTIONS = ("Exp", "Log", "Abs", "Pow", "Sqrt", "Sin", "Cos", "Erf", "Where", "Max", "Min")
@@ -91,13 +91,6 @@ def is_nonlinear(graph: Graph, node: Node) -> bool:
     if any(word in name for word in NONLINEAR) or name in NONLINEAR_FUNCTIONS or is_custom(node):
         return True
     return name in PRODUCTS and len(graph.children[node]) > 1
-
-
-def is_sigmoid_like(node: Node) -> bool:
-    """Return whether a node maps all numbers into a bounded range, as a sigmoid and a hard sigmoid do."""
-    name = operation_of(node)
-    is_bounded = name == "Clamp" and node._saved_min is not None and node._saved_max is not None
-    return name in SIGMOID_LIKE or is_bounded
 
 
 def sums_products(node: Node) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from resunit.propagation.detect.dominators import Dominators, PostDominators
 from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
 from resunit.propagation.detect.joined_addition import JoinedAddition
-from resunit.propagation.detect.layers import AFFINE_OF_A_GATE, is_nonlinear, is_sigmoid_like, keeps_values
+from resunit.propagation.detect.layers import AFFINE_OF_A_GATE, is_nonlinear, keeps_values
+from resunit.propagation.detect.ranges import Ranges
 from resunit.propagation.detect.shortcut_kinds import TAKES_PART, scales
 from resunit.propagation.detect.splitting import ShortcutAndBranch
 
@@ -43,15 +44,19 @@ def without_contexts(
     return [junction for junction in joined if id(junction) not in contexts]
 
 
-def without_arguments_of_gates(graph: Graph, joined: list[JoinedAddition]) -> list[JoinedAddition]:
+def without_arguments_of_gates(
+    graph: Graph, ranges: Ranges, joined: list[JoinedAddition]
+) -> list[JoinedAddition]:
     """Leave out a sum of two maps that nothing takes but gates, as in sigmoid(W y + U x) z.
 
-    It goes on as a factor, and not as a stream (Cho et al. 2014: the gates of the GRU).
+    It goes on as a factor, and not as a stream (Cho et al. 2014: the gates of the GRU). Further layers may stand before
+    the sigmoid (Oktay et al. 2018: "Attention U-Net").
     """
     return [
         junction
         for junction in joined
-        if junction.paths.shortcut.kind != "projection" or not _goes_into_gates(graph, (junction.sum, 0))
+        if junction.paths.shortcut.kind != "projection"
+        or not _goes_into_gates(graph, ranges, (junction.sum, 0))
     ]
 
 
@@ -156,27 +161,30 @@ def _depends(graph: Graph, values: Sequence[Edge], on: Edge) -> bool:
     return False
 
 
-def _goes_into_gates(graph: Graph, value: Edge) -> bool:
-    """Return whether everything that takes a value is a sigmoid-like function that becomes a factor."""
+def _goes_into_gates(graph: Graph, ranges: Ranges, value: Edge) -> bool:
+    """Return whether everything that is computed from a value becomes a bounded factor of another value."""
 
-    def passes(node: Node, names: tuple[str, ...]) -> bool:
-        is_alone = len(graph.children[node]) == 1
-        return is_alone and (keeps_values(graph, node) or operation_of(node) in names)
+    def is_gate_still(node: Node) -> bool:
+        """Return whether an operation on a gate leaves it a gate: 1 - T, a part, the same elements elsewhere."""
+        return keeps_values(graph, node) or operation_of(node) in (*AFFINE_OF_A_GATE, *TAKES_PART)
 
-    waiting, gates = [value[0]], list[Node]()
+    waiting: list[tuple[Node, bool]] = [(value[0], False)]
+    seen: set[tuple[Node, bool]] = set()
     while waiting:
-        users = graph.users[waiting.pop()]
-        gates += [user for user in users if is_sigmoid_like(user)]
-        others = [user for user in users if not is_sigmoid_like(user)]
-        if not users or not all(passes(user, (*AFFINE_OF_A_GATE, *TAKES_PART)) for user in others):
+        node, is_gate = waiting.pop()
+        if (node, is_gate) in seen:
+            continue
+        seen.add((node, is_gate))
+        if not graph.users[node]:
             return False
-        waiting += others
-    while gates:
-        users = graph.users[gates.pop()]
-        others = [user for user in users if operation_of(user) != "Mul" or len(graph.children[user]) == 1]
-        if not users or not all(passes(user, AFFINE_OF_A_GATE) for user in others):
-            return False
-        gates += others
+        for user in graph.users[node]:
+            if len(graph.children[user]) > 1:
+                if not (is_gate and operation_of(user) == "Mul"):
+                    return False
+            elif is_gate and not is_gate_still(user):
+                waiting.append((user, ranges.of((user, 0)).is_bounded))
+            else:
+                waiting.append((user, is_gate or ranges.of((user, 0)).is_bounded))
     return True
 
 

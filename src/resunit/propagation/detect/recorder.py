@@ -22,6 +22,8 @@ from resunit.propagation.detect.origins import (
     takes_only_shapes,
     tensors_taken,
 )
+from resunit.propagation.detect.ranges import Range, range_of_addend
+from resunit.propagation.detect.rectifiers import RECTIFYING, rectifies
 from resunit.propagation.forward.call_tracing import CallSite
 from resunit.propagation.forward.nested import tensors_in
 
@@ -99,6 +101,8 @@ class ForwardRecorder:
         late_sources: the nodes at which values enter the graph that were made of integer inputs without
             gradients, as by an embedding under torch.no_grad().
         constants: the values that depend on no input.
+        shifts: the nodes of sums of a value and a constant, and the range of the constant.
+        rectifiers: the nodes of calls that are no activations by name and set negative values to zero, as y * (y > 0).
         identity_weights: the nodes of sums of an identity and a learned weight, and the modules that add them.
         begins_at: the calls that made of the inputs, without gradients, what later calls with gradients take.
     """
@@ -116,6 +120,8 @@ class ForwardRecorder:
         self.begins_at: set[CallSite] = set()
         self._made_at: WeakIdKeyDictionary = WeakIdKeyDictionary()  # the values without gradients
         self.constants = Constants()
+        self.shifts: dict[Node, Range] = {}
+        self.rectifiers: set[Node] = set()
         self.identity_weights: dict[Node, str] = {}
         self._origins = HiddenOrigins()
         self._locations: dict[Edge, tuple[CallSite, int]] = {}
@@ -150,6 +156,9 @@ class ForwardRecorder:
         # A compiled graph runs torch's operators without gradients; it is named as a compiled function.
         is_compiled = isinstance(function, torch._ops.OpOverload) and not torch.is_grad_enabled()
         self._record_sum(site, result, taken, is_compiled)
+        self._record_shift(site, args, kwargs, result)
+        if site.function in RECTIFYING and rectifies(args, result):
+            self.rectifiers.add(result.grad_fn)
         return result
 
     def _look_at(self, site: CallSite, args: Any, kwargs: Any) -> _Taken:
@@ -191,6 +200,10 @@ class ForwardRecorder:
         if edge not in self._locations:
             return None
         return TensorLocation(*self._locations[edge], is_overwritten=edge in self._overwritten)
+
+    def time_of(self, edge: Edge) -> int:
+        """Return when the pass made a recorded value, counted in recorded calls."""
+        return self._times[edge]
 
     def nodes_made_at(self, site: CallSite) -> list[Node]:
         """Return the nodes of the values that a call returned."""
@@ -290,6 +303,21 @@ class ForwardRecorder:
             self._record_addition(site, taken.addends, taken, result)
         elif site.function in ADDITIONS and _is_complex(result):
             self.complex_sums[result.grad_fn] = site.module
+
+    def _record_shift(self, site: CallSite, args: Any, kwargs: Any, result: Any) -> None:
+        """Record the constant that a call adds to a value, or takes it away from."""
+        name = site.function.strip("_")
+        sign = {"add": 1, "radd": 1, "iadd": 1, "sub": -1, "isub": -1, "subtract": -1, "rsub": 1}.get(name)
+        node = result.grad_fn if isinstance(result, Tensor) else None
+        if sign is None or node is None or kwargs or len(args) != 2:
+            return
+        first, second = args
+        is_reversed = isinstance(second, Tensor) and second.requires_grad  # c - x, where others are x - c
+        constant = first if is_reversed else second
+        if isinstance(constant, Tensor) and constant.requires_grad:
+            return
+        if (shift := range_of_addend(constant, 1 if is_reversed else sign)) is not None:
+            self.shifts[node] = shift
 
     def _record_addition(self, site: CallSite, addends: Addends, taken: _Taken, result: Tensor) -> None:
         if not all(taken.edges[index] or taken.hidden[index] for index in (0, 1)):

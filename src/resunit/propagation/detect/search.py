@@ -15,6 +15,7 @@ from resunit.propagation.detect.other_sums import (
     without_contexts,
     without_shifts,
 )
+from resunit.propagation.detect.ranges import Ranges
 from resunit.propagation.detect.recorder import Addition, ForwardRecorder
 from resunit.propagation.detect.shortcut_kinds import Shortcut
 from resunit.propagation.detect.splitting import Join, ShortcutAndBranch, Splitter
@@ -45,7 +46,8 @@ class Junctions:
         examined: the number of additions that were examined.
         unrecorded: the nodes that join a shortcut and a branch although no recorded call added them.
         stacked: the nodes that sum a shortcut and a branch, which were put side by side before.
-        concatenated: how many values hold a shortcut and a branch side by side that nothing sums, as in dense nets.
+        concatenated: how many values hold a shortcut without weights and a branch side by side that nothing sums, as
+            in dense nets.
     """
 
     joined: tuple[JoinedAddition, ...]
@@ -78,16 +80,21 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
         stacks = [
             (value, Join(([one], [other])))
             for value in values_side_by_side(graph)
+            if not recorder.is_step_over_time(value.node)
             for one, other in value.pairs()
         ]
-    splitter = Splitter(graph, [join for _, join in (*additions, *others, *stacks)])
+    ranges = Ranges(graph, recorder.shifts)
+    splitter = Splitter(graph, [join for _, join in (*additions, *others, *stacks)], ranges)
     joined = _without_partial_branches(graph, _join_in_order(splitter, additions))
     joined = without_contexts(graph, splitter.dominators, _without_recurrences(recorder, graph, joined))
-    joined = without_shifts(graph, splitter.dominators, without_arguments_of_gates(graph, joined))
+    joined = without_shifts(graph, splitter.dominators, without_arguments_of_gates(graph, ranges, joined))
     joins_streams = sums_of_streams(graph, splitter.dominators, joined)
     joined = [junction for junction in joined if not joins_streams(junction.paths, junction.sum)]
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
     stacked, concatenated = _sums_of_stacks(splitter, stacks, joins_streams)
+    # The sums of a chain of couplings, which put their halves side by side, are measured themselves.
+    measured = {junction.sum for junction in joined}
+    stacked = tuple(node for node in stacked if node not in measured)
     return Junctions(tuple(joined), splitter, len(additions), tuple(unrecorded), stacked, concatenated)
 
 
@@ -160,13 +167,16 @@ def _sums_of_stacks(
 ) -> tuple[tuple[Node, ...], int]:
     """Return the nodes that sum a shortcut and a branch side by side, and how many such values nothing sums."""
     sums: dict[Node, list[Node | None]] = {}
+    with_x: set[Node] = set()  # the values that hold a shortcut without weights
     for value, join in stacks:
         paths = splitter.paths(join)
         if paths is not None and not joins_streams(paths, value.node):
             pair = join.addends[0][0], join.addends[1][0]
             sums.setdefault(value.node, []).append(find_sum(splitter.graph, value, pair))
+            if paths.shortcut.kind != "projection":
+                with_x.add(value.node)
     found = dict.fromkeys(node for of_value in sums.values() for node in of_value if node is not None)
-    return tuple(found), sum(not any(of_value) for of_value in sums.values())
+    return tuple(found), sum(not any(sums[node]) for node in with_x)
 
 
 def node_of_sum(graph: Graph, addition: Addition) -> Node | None:

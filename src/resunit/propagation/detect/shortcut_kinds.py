@@ -12,9 +12,11 @@ custom autograd function. Element-wise parameters alone make no branch. So token
 rotary embeddings, masks and relative positions are no junctions.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from torch import Tensor
 
 from resunit.propagation.detect.dominators import Dominators
 from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
@@ -25,10 +27,10 @@ from resunit.propagation.detect.layers import (
     is_custom,
     is_layer,
     is_nonlinear,
-    is_sigmoid_like,
     keeps_values,
     mixes,
 )
+from resunit.propagation.detect.ranges import Ranges
 from resunit.propagation.detect.reach import NONLINEAR, WEIGHT, WEIGHTS
 from resunit.propagation.junction import ShortcutKind
 
@@ -76,7 +78,7 @@ class Fork(NamedTuple):
     gated: bool
 
 
-def forks_before(graph: Graph, dominators: Dominators, addend: Edge) -> Iterator[Fork]:
+def forks_before(graph: Graph, dominators: Dominators, ranges: Ranges, addend: Edge) -> Iterator[Fork]:
     """Yield the values that may be x_l if `addend` is the shortcut, nearest first.
 
     They lie on the chain of operations that ends in the addend, or on a chain behind a gate. Where the chain
@@ -95,7 +97,7 @@ def forks_before(graph: Graph, dominators: Dominators, addend: Edge) -> Iterator
             edge = children[0]
             continue
         if is_scaled and operation_of(node) == "Mul" and len(children) == 2:
-            yield from _forks_behind_gate(graph, node, (*nodes, node))
+            yield from _forks_behind_gate(graph, ranges, node, (*nodes, node))
         beginning = dominators.nearest(edge)
         times_parted += 1
         if beginning is None or dominators.marks(edge) & LAYER or times_parted > MOST_TIMES_PARTED:
@@ -104,11 +106,13 @@ def forks_before(graph: Graph, dominators: Dominators, addend: Edge) -> Iterator
         edge, is_scaled = beginning, False
 
 
-def _forks_behind_gate(graph: Graph, product: Node, nodes: tuple[Node, ...]) -> Iterator[Fork]:
+def _forks_behind_gate(
+    graph: Graph, ranges: Ranges, product: Node, nodes: tuple[Node, ...]
+) -> Iterator[Fork]:
     for index in (0, 1):
         edge, gate = graph.children[product][index], graph.children[product][1 - index]
         while True:
-            if graph.is_fork(edge) and _is_gate(graph, gate, edge):
+            if graph.is_fork(edge) and _is_gate(graph, ranges, gate, edge):
                 yield Fork(edge, nodes, True)
             node = edge[0]
             if len(graph.children[node]) != 1 or graph.parameters[node]:
@@ -131,7 +135,7 @@ def kind_of_shortcut(
     if all(keeps_values(graph, node) for node in nodes):
         return "identity"
     if all(scales(graph, node) for node in nodes):
-        return "scale"
+        return "identity" if _constant_multiple(graph, nodes) == 1 else "scale"
     if not any(graph.parameters[node] or is_custom(node) for node in nodes):
         return "operations"
     weights = [node for node in nodes if mixes(graph, node)]
@@ -173,7 +177,7 @@ def has_no_layer(graph: Graph, nodes: Iterable[Node]) -> bool:
 
 
 def scales(graph: Graph, node: Node) -> bool:
-    """Return whether a node of a shortcut keeps its input, or multiplies it by one constant or by parameters."""
+    """Return whether a node of a shortcut keeps its input, or multiplies it by constants or by parameters."""
     name = operation_of(node)
     if keeps_values(graph, node) or name == "Neg":
         return True
@@ -188,14 +192,49 @@ def scales(graph: Graph, node: Node) -> bool:
         factor = node._saved_other if is_first else node._saved_self
     except RuntimeError:  # The factor was changed in place after the product.
         return False
-    # A factor of more elements is a mask.
-    return isinstance(factor, float | int) or (factor is not None and factor.numel() == 1)
+    if isinstance(factor, float | int):
+        return True
+    # A factor that is zero somewhere is a mask.
+    return factor is not None and (factor.numel() == 1 or (type(factor) is Tensor and bool(factor.all())))
 
 
-def _is_gate(graph: Graph, edge: Edge, x: Edge) -> bool:
+def _constant_multiple(graph: Graph, nodes: Sequence[Node]) -> float | None:
+    """Return the number by which the nodes of a shortcut multiply x, as 1 for 0.5 x + 0.5 x; None if no single one."""
+    factors: dict[Node, float] = {}
+    for node in reversed(nodes):
+        taken = [factors.get(child, 1.0) for child, _ in graph.children[node]]
+        own = 1.0 if keeps_values(graph, node) else _own_factor(graph, node)
+        if own is None:
+            return None
+        sign = -1.0 if operation_of(node) == "Sub" else 1.0
+        factors[node] = own * (taken[0] if len(taken) == 1 else taken[0] + sign * taken[1])
+    return factors[nodes[0]]
+
+
+def _own_factor(graph: Graph, node: Node) -> float | None:
+    """Return the constant that a node of a shortcut multiplies by; None for a parameter, or for several numbers."""
+    name = operation_of(node)
+    if name in ("Add", "Sub"):
+        return 1.0
+    if name == "Neg":
+        return -1.0
+    if graph.parameters[node]:
+        return None
+    factor = node._saved_other if node.next_functions[0][0] in graph else node._saved_self
+    if isinstance(factor, Tensor):
+        if factor.numel() != 1:
+            return None
+        factor = factor.item()
+    if name == "Div":
+        return 1 / factor if factor and node.next_functions[0][0] in graph else None
+    return float(factor)
+
+
+def _is_gate(graph: Graph, ranges: Ranges, edge: Edge, x: Edge) -> bool:
+    """Return whether a factor is bounded, as a function of sigmoid's kind is, or an affine map of what is."""
     while edge != x:
         name, children = operation_of(edge[0]), graph.children[edge[0]]
-        if is_sigmoid_like(edge[0]):
+        if ranges.of(edge).is_bounded:
             return True
         if name not in (*AFFINE_OF_A_GATE, *KEEPS_VALUES) or len(children) != 1:
             return False

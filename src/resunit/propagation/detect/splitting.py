@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from resunit.propagation.detect.dominators import Dominators
 from resunit.propagation.detect.found_junction import Role
-from resunit.propagation.detect.graph import Edge, Graph, Node
+from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
 from resunit.propagation.detect.layers import copies, keeps_values, layer_marks
+from resunit.propagation.detect.ranges import Ranges
 from resunit.propagation.detect.reach import LAYER, Reach, through_weight
 from resunit.propagation.detect.shortcut_kinds import (
     PRECEDENCE,
@@ -76,13 +77,15 @@ class Splitter:
     Args:
         graph: the graph of the forward pass.
         joins: the joins in the order of the forward pass.
+        ranges: the ranges of the graph's values.
 
     Attributes:
         dominators: the dominators of the graph; its marks are those of `layer_marks`.
     """
 
-    def __init__(self, graph: Graph, joins: Sequence[Join]):
+    def __init__(self, graph: Graph, joins: Sequence[Join], ranges: Ranges):
         self.graph = graph
+        self._ranges = ranges
         self.dominators = Dominators(graph, lambda node: layer_marks(graph, node))
         self._addends = {id(join): tuple(graph.resolve(edges) for edges in join.addends) for join in joins}
         self._forks: dict[tuple[int, int], list[Fork]] = {}
@@ -114,7 +117,7 @@ class Splitter:
                 if len(edges) != 1 or not others or join.weighted[index]:
                     continue
                 forks = self._forks[id(join), index] = list(
-                    forks_before(self.graph, self.dominators, edges[0])
+                    forks_before(self.graph, self.dominators, self._ranges, edges[0])
                 )
                 values = dict.fromkeys(fork.x for fork in forks)
                 if (before := self._sum_so_far(edges[0], join)) is not None:
@@ -216,16 +219,22 @@ class Splitter:
     def _add_to_shortcut(self, join: Join) -> ShortcutAndBranch | None:
         """Return the paths of the second addition in h(x) + F(x) + g(x): h and g together are the shortcut.
 
-        If both h and g are multiples of x, the first sum is a unit within a unit, as in x + (x + F(x)).
+        If both h and g are multiples of x, the first sum is a unit within a unit, as in x + (x + F(x)). Where h takes a
+        part of x back, as in x + (t F(x) - t x), both are one shortcut, and t may be a gate.
         """
         for index, before, paths in self._sums_so_far(join):
             first = paths.shortcut
-            if not self.is_one_sum(paths, before) or not has_no_layer(self.graph, first.nodes):
+            takes_back = operation_of(first.end[0]) == "Neg" and first.kind in ("identity", "scale", "gate")
+            is_open = has_no_layer(self.graph, first.nodes) or (takes_back and first.kind == "gate")
+            if not self.is_one_sum(paths, before) or not is_open:
                 continue
             for fork in self._forks.get((id(join), 1 - index), ()):
                 if fork.x != first.x or fork.gated or not has_no_layer(self.graph, fork.nodes):
                     continue
-                if _are_multiples(self.graph, first.nodes) and _are_multiples(self.graph, fork.nodes):
+                are_multiples = _are_multiples(self.graph, fork.nodes) and (
+                    first.kind == "gate" or _are_multiples(self.graph, first.nodes)
+                )
+                if are_multiples != takes_back:
                     continue
                 further = Shortcut("operations", fork.x, fork.nodes, self._addends[id(join)][1 - index][0])
                 if (shortcut := self._both(first, further, paths.branch)) is not None:
@@ -250,7 +259,8 @@ class Splitter:
     def _both(self, one: Shortcut, other: Shortcut, branch: tuple[Edge, ...]) -> Shortcut | None:
         """Return the sum of two parts of a shortcut, or None if it is no shortcut beside this branch."""
         nodes = tuple(sorted({*one.nodes, *other.nodes}, key=self.graph.rank.__getitem__, reverse=True))
-        kind = kind_of_shortcut(self.graph, nodes, self._reach.way(one.x, branch), lambda _: False)
+        way = self._reach.way(one.x, branch)
+        kind = "gate" if one.kind == "gate" else kind_of_shortcut(self.graph, nodes, way, lambda _: False)
         simplest = other if _are_multiples(self.graph, other.nodes) else one
         return kind and Shortcut("scale" if kind == "identity" else kind, one.x, nodes, simplest.end)
 

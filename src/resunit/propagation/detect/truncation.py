@@ -6,13 +6,14 @@ from resunit.propagation.detect.found_junction import Truncation
 from resunit.propagation.detect.graph import Edge, Graph, Node, operation_of
 from resunit.propagation.detect.recorder import ForwardRecorder
 
-# The nodes of activations that set values below a bound to zero, and the attribute that holds the bound.
+# The nodes of activations that set negative values to zero, if what an attribute holds is zero: mostly a bound.
 BOUNDS = {
     "Relu": None,
     "Threshold": "_saved_threshold",
     "Hardtanh": "_saved_min_val",
     "Clamp": "_saved_min",
     "ClampMin": "_saved_min",
+    "LeakyRelu": "_saved_negative_slope",
 }
 
 
@@ -34,7 +35,7 @@ def find_truncation(
         edge = (users[0], 0)
         if users[0] not in within:
             return None
-        if truncates(users[0]):
+        if truncates(recorder, users[0]):
             taken = graph.children[users[0]][0]
             takes_sum = taken[0] is sum_node
             input = None if takes_sum else recorder.location_of(taken)
@@ -47,7 +48,8 @@ def find_truncation(
     return None
 
 
-def truncates(node: Node) -> bool:
+def truncates(recorder: ForwardRecorder, node: Node) -> bool:
     """Return whether an activation sets to zero the negative values, and no others below its upper bound."""
     name = operation_of(node)
-    return name in BOUNDS and ((bound := BOUNDS[name]) is None or getattr(node, bound) == 0)
+    is_known = name in BOUNDS and ((attribute := BOUNDS[name]) is None or getattr(node, attribute) == 0)
+    return is_known or node in recorder.rectifiers

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 from torch.utils.hooks import RemovableHandle
 
+from resunit.propagation.forward.differences import Differences, ProductSite
 from resunit.propagation.forward.written_out import Compute, written_out
 
 
@@ -54,7 +55,7 @@ class _ModuleCall:
 class CallTracer(TorchFunctionMode):
     """Passes each call of a torch function, and what enters and leaves each module, to two functions.
 
-    Functions such as addmm are written out: their steps are calls of their own.
+    Functions such as addmm, and products with differences, are written out: their steps are calls of their own.
 
     A custom `torch.autograd.Function` is no torch function: its result is seen where a module returns it.
     The hooks are on the modules only within the `with` statement.
@@ -65,6 +66,10 @@ class CallTracer(TorchFunctionMode):
             the result.
         on_module_boundary: it is given the call site and the arguments or the result of a module.
         begins_at: the calls whose results have no gradients by themselves and are given some.
+        expanded: the products with differences that are written out too.
+
+    Attributes:
+        differences: the differences of the last pass, and the products with them.
     """
 
     def __init__(
@@ -73,8 +78,11 @@ class CallTracer(TorchFunctionMode):
         on_call: OnCall,
         on_module_boundary: OnModuleBoundary,
         begins_at: Collection[CallSite] = (),
+        expanded: Collection[ProductSite] = (),
     ):
         super().__init__()
+        self._expanded = expanded
+        self.differences = Differences(expanded)
         self._begins_at = begins_at
         self._model = model
         self._on_call = on_call
@@ -84,6 +92,8 @@ class CallTracer(TorchFunctionMode):
     def __enter__(self) -> "CallTracer":
         self._module_calls: Counter[str] = Counter()
         self._stack = [_ModuleCall("", -1)]
+        self.differences = Differences(self._expanded)
+        self._is_expanding = False
         self._handles = list(self._hooks())
         return super().__enter__()
 
@@ -120,32 +130,51 @@ class CallTracer(TorchFunctionMode):
         name = getattr(func, "__name__", "").split(".")[0]
         if name == "__get__":  # This is an attribute such as x.shape.
             return func(*args, **(kwargs or {}))
-        if (steps := self._steps_of(func, name, args, kwargs or {})) is not None:
-            with self._traced_again(is_step=not name.startswith("_foreach")):
-                return steps()
+        kwargs = kwargs or {}
         call = self._stack[-1]
-        site = CallSite(call.module, call.number, name, call.functions[name])
-        call.functions[name] += 1
-        function = _giving_gradients(func) if site in self._begins_at else func
-        return self._on_call(site, function, args, kwargs or {})
+        if not self._is_expanding and not self._is_compiled(func):
+            product = self.differences.product(call.module, call.number, name, args, kwargs)
+            if product is not None:
+                return self._expand(product)
+        if (steps := self._steps_of(func, name, args, kwargs)) is not None:
+            with self._traced_again(is_step=not name.startswith("_foreach")):
+                result = steps()
+        else:
+            site = CallSite(call.module, call.number, name, call.functions[name])
+            call.functions[name] += 1
+            function = _giving_gradients(func) if site in self._begins_at else func
+            result = self._on_call(site, function, args, kwargs)
+        self.differences.note(name, args, kwargs, result)
+        return result
+
+    def _expand(self, product: Compute) -> Any:
+        """Compute a product with a difference as a difference of products."""
+        self._is_expanding = True
+        try:
+            with self._traced_again(is_step=True):
+                return product()
+        finally:
+            self._is_expanding = False
 
     def _steps_of(
         self, function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Compute | None:
         """Return what computes a call step by step, or None if the call is a step itself."""
-        # A compiled graph runs torch's operators without gradients, and is left as it is.
-        is_compiled = isinstance(function, torch._ops.OpOverload) and not torch.is_grad_enabled()
-        return None if self._is_step or is_compiled else written_out(name, args, kwargs)
+        return None if self._is_step or self._is_compiled(function) else written_out(name, args, kwargs)
+
+    def _is_compiled(self, function: Callable[..., Any]) -> bool:
+        """Return whether a compiled graph calls: it runs torch's operators without gradients, and is left as it is."""
+        return isinstance(function, torch._ops.OpOverload) and not torch.is_grad_enabled()
 
     @contextmanager
     def _traced_again(self, is_step: bool) -> Iterator[None]:
         """Trace the calls that a call consists of, for which torch has put this tracer aside."""
         super().__enter__()
-        self._is_step = is_step
+        around, self._is_step = self._is_step, is_step
         try:
             yield
         finally:
-            self._is_step = False
+            self._is_step = around
             super().__exit__(None, None, None)
 
 

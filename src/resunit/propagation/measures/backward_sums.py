@@ -8,13 +8,13 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
-from torch.utils.checkpoint import CheckpointError
 from torch.utils.hooks import RemovableHandle
 
-from resunit.errors import PropagationError, reason_of
+from resunit.errors import PropagationError
 from resunit.propagation.detect.found_junction import Detection
-from resunit.propagation.detect.graph import REENTRANT, Node, inputs_first, operation_of
+from resunit.propagation.detect.graph import Node, inputs_first
 from resunit.propagation.detect.products import product
+from resunit.propagation.measures.backward_errors import explain_backward
 from resunit.propagation.measures.branch_products import affordable_branch_products
 from resunit.propagation.measures.direct_term import DirectTerm, InPlaceOfSum
 from resunit.propagation.measures.energies import Energies
@@ -98,7 +98,7 @@ class BackwardSums:
         try:
             torch.autograd.grad(loss, self.stream_beginnings, allow_unused=True)
         except RuntimeError as error:
-            raise PropagationError(_explain(error, self.root)) from error
+            raise PropagationError(explain_backward(error, self.root)) from error
 
     def release(self) -> None:
         """Remove the hooks, and let the graph be freed now and not by the garbage collector."""
@@ -253,22 +253,3 @@ class BackwardSums:
         direct = self.direct.pop(number, None)
         if direct is not None and direct.numel() == gradient.numel():
             sums.branch_gradient = difference_energy(*self.flatten(gradient, direct.reshape(gradient.shape)))
-
-
-def _explain(error: RuntimeError, root: Node) -> str:
-    if isinstance(error, CheckpointError):
-        return (
-            "a checkpoint computes other operations again than those of the forward pass, as of "
-            "functions that step aside while they are watched; measure without checkpointing"
-        )
-    if any(operation_of(node) == REENTRANT for node in inputs_first([root])):
-        return "re-entrant checkpointing gives no gradients of activations; use use_reentrant=False"
-    if "inplace operation" in str(error):  # Autograd has no class for this error; a test meets it.
-        return (
-            "the backward pass needs a value that the model overwrites in place; "
-            "write y = y + x where it says y += x, and leave inplace=True out"
-        )
-    return (
-        f"the model has no backward pass on these inputs ({reason_of(error)}); "
-        "make model(inputs) and loss.backward() run first"
-    )

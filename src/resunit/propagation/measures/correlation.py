@@ -1,6 +1,6 @@
 """The correlation between the samples of a batch: streams that are all alike carry no information."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resunit.errors import PropagationError
-from resunit.propagation.detect.found_junction import FoundJunction
+from resunit.propagation.detect.found_junction import Detection
 from resunit.propagation.forward.loss import Loss
 from resunit.propagation.forward.state import preserved_state
 from resunit.propagation.measures.junction_calls import JunctionCall, loss_of_changed_sums
@@ -16,7 +16,7 @@ from resunit.propagation.measures.reductions import to_numbers
 
 
 def sample_correlations(
-    model: nn.Module, inputs: Any, targets: Any, loss: Loss | None, junctions: Sequence[FoundJunction]
+    model: nn.Module, inputs: Any, targets: Any, loss: Loss | None, detection: Detection
 ) -> list[float | None]:
     """Return, for each junction, the mean of <y_a, y_b> / (||y_a|| ||y_b||) over pairs of samples a != b.
 
@@ -33,9 +33,9 @@ def sample_correlations(
         return y
 
     with preserved_state(model):
-        loss_of_changed_sums(model, inputs, targets, loss, junctions, add)
+        loss_of_changed_sums(model, inputs, targets, loss, detection, add)
     values = dict(zip(correlations, to_numbers(list(correlations.values())), strict=True))
-    return [values.get(number) for number in range(len(junctions))]
+    return [values.get(number) for number in range(len(detection.junctions))]
 
 
 def _mean_cosine(samples: Tensor) -> Tensor:

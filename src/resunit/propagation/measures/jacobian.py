@@ -32,7 +32,9 @@ def singular_values(model: nn.Module, inputs: Any, detection: Detection) -> list
         # The fused kernels of attention have no second derivatives.
         with (
             sdpa_kernel(SDPBackend.MATH),
-            CallTracer(model, edges.on_call, edges.on_module_boundary, detection.begins_at),
+            CallTracer(
+                model, edges.on_call, edges.on_module_boundary, detection.begins_at, detection.expanded
+            ),
         ):
             output = run_forward(model, Inputs.of(inputs))
         values = [edges.singular_value(number) for number in range(len(detection.junctions))]

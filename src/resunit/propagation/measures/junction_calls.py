@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from resunit.propagation.detect.additions import addends_of
-from resunit.propagation.detect.found_junction import AddingCall, FoundJunction
+from resunit.propagation.detect.found_junction import AddingCall, Detection, FoundJunction
 from resunit.propagation.forward.call_tracing import CallSite, CallTracer
 from resunit.propagation.forward.inputs import Inputs, run_forward
 from resunit.propagation.forward.loss import Loss, compute_loss
@@ -118,14 +118,14 @@ def loss_of_changed_sums(
     inputs: Any,
     targets: Any,
     loss: Loss | None,
-    junctions: Sequence[FoundJunction],
+    detection: Detection,
     add: AddAtJunction,
 ) -> Tensor:
     """Run a forward pass without gradients in which `add` makes the sums at junctions, and return E.
 
     The caller preserves the state of the model.
     """
-    calls = JunctionCalls(junctions)
+    calls = JunctionCalls(detection.junctions)
 
     def on_call(site: CallSite, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         call = calls.recognise(site, args, kwargs)
@@ -134,6 +134,6 @@ def loss_of_changed_sums(
         return add(call, lambda: function(*args, **kwargs))
 
     with torch.no_grad():
-        with CallTracer(model, on_call, lambda *_: None):
+        with CallTracer(model, on_call, lambda *_: None, expanded=detection.expanded):
             output = run_forward(model, Inputs.of(inputs))
         return compute_loss(output, targets, loss)

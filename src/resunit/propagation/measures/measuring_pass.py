@@ -52,7 +52,9 @@ def run_measuring_pass(
     try:
         with torch.enable_grad():
             given = Inputs.of(inputs)
-            with CallTracer(model, forward.on_call, forward.on_module_boundary, detection.begins_at):
+            with CallTracer(
+                model, forward.on_call, forward.on_module_boundary, detection.begins_at, detection.expanded
+            ):
                 output = run_forward(model, given)
             value = compute_loss(output, targets, loss)
             check_differentiable(value)

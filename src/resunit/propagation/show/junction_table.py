@@ -34,11 +34,11 @@ def make_junction_table(junctions: Sequence[Junction]) -> SortableTable:
             Cell(junction.name),
             Cell(f"{number}", number),
             Cell(f"{junction.stage}", junction.stage),
-            _number(junction.direct_gain),
-            _number(junction.shortcut_gain),
+            number_cell(junction.direct_gain),
+            number_cell(junction.shortcut_gain),
             Cell(_shortcut(junction)),
             Cell(", ".join(junction.f) or NO_FUNCTION),
-            *(_number(getattr(junction, name)) for name in measures),
+            *(number_cell(getattr(junction, name)) for name in measures),
         ]
         for number, junction in enumerate(junctions, start=1)
     ]
@@ -50,7 +50,8 @@ def _shortcut(junction: Junction) -> str:
     return f"{junction.kind} ({functions})" if functions else junction.kind
 
 
-def _number(value: float | None) -> Cell:
+def number_cell(value: float | None) -> Cell:
+    """Return the cell of a measure, with two digits, that sorts by the whole number."""
     if value is None:
         return Cell(UNKNOWN)
     return Cell(to_two_digits(value), value) if math.isfinite(value) else Cell(str(value))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from resunit.io.page import render_page
 from resunit.propagation.show.absent_measures import describe_absences
-from resunit.propagation.show.junction_table import make_junction_table
 from resunit.propagation.show.panels import MeasurePanel, note_of, panels_of
+from resunit.propagation.show.place_table import make_place_table
 from resunit.propagation.show.web_figure import draw_web_figures
 
 if TYPE_CHECKING:
@@ -45,6 +45,6 @@ def render_propagation_page(results: Sequence[Propagation]) -> str:
         figures=figures,
         results=results,
         panels=panels,
-        tables=[make_junction_table(result.junctions) for result in results],
-        absences=[describe_absences(result.junctions) for result in results],
+        tables=[make_place_table(result) for result in results],
+        absences=[describe_absences(result) for result in results],
     )

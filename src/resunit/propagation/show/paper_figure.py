@@ -61,14 +61,14 @@ def draw_paper_figure(results: Sequence[Propagation]) -> Figure:
 def _draw_panel(axes: Axes, panel: MeasurePanel, result: Propagation, title: str) -> None:
     """Draw the lines of a panel for one measurement, or write why there are none."""
     for line in panel.lines:
-        drawn = heights(result.junctions, line, panel)
+        drawn = heights(result, line, panel)
         axes.plot(
             range(1, len(drawn) + 1), [math.nan if height is None else height for height in drawn],
             label=line.label, color=line.colour, linestyle="--" if line.dashed else "-",
             linewidth=1.4, marker="." if needs_markers(drawn) else "",
         )  # fmt: skip
-    if not has_heights(result.junctions, panel):
-        words = textwrap.fill(reason_of(panel, result.junctions) or "not measured", CHARACTERS_OF_A_REASON)
+    if not has_heights(result, panel):
+        words = textwrap.fill(reason_of(panel, result), CHARACTERS_OF_A_REASON)
         axes.annotate(words, (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", fontsize=8)
     for place in stage_boundaries(result.junctions):
         axes.axvline(place, color=GREY, linestyle=":", linewidth=0.9, zorder=0)
@@ -84,7 +84,7 @@ def _draw_panel(axes: Axes, panel: MeasurePanel, result: Propagation, title: str
 
 def _horizontal_label(result: Propagation) -> str:
     between = "; dotted: between stages" if stage_boundaries(result.junctions) else ""
-    return f"junction of {result.name}{between}"
+    return f"{'junction' if result.junctions else 'weight layer'} of {result.name}{between}"
 
 
 def _set_plain_ticks(axes: Axes) -> None:

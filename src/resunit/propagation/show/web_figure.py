@@ -29,12 +29,12 @@ CHARACTERS_OF_A_REASON = 20  # in a line, as many as fit a panel of half a telep
 MARGINS_PIXELS = {"l": 44, "r": 6, "t": 10, "b": 40}
 DECADES_OF_A_SHORT_AXIS = 2
 FEWEST_TICKS, MOST_TICKS = 3, 5
-MOST_JUNCTIONS_WITH_A_TICK_EACH = 10
+MOST_PLACES_WITH_A_TICK_EACH = 10
 
 
 def draw_web_figures(results: Sequence[Propagation]) -> list[list[Figure]]:
     """Return for each panel a figure for each measurement; the figures of a panel have one vertical axis."""
-    has_few = max(len(result.junctions) for result in results) <= MOST_JUNCTIONS_WITH_A_TICK_EACH
+    has_few = max(len(result.places) for result in results) <= MOST_PLACES_WITH_A_TICK_EACH
     rows = []
     for panel in panels_of(results):
         ends = _vertical_range(panel, results)
@@ -46,18 +46,18 @@ def _figure(
     result: Propagation,
     panel: MeasurePanel,
     vertical_range: tuple[float, float] | None,
-    has_few_junctions: bool,
+    has_few_places: bool,
 ) -> Figure:
     from plotly.graph_objects import Figure
 
     figure = Figure()
-    names = [f"{escape_markup(junction.name)} ({junction.kind})" for junction in result.junctions]
+    names = [f"{escape_markup(name)} ({kind})" for name, kind in _names_and_kinds(result)]
     for line in panel.lines:
-        drawn = heights(result.junctions, line, panel)
+        drawn = heights(result, line, panel)
         figure.add_scatter(
             x=list(range(1, len(drawn) + 1)),
             y=drawn,
-            customdata=[getattr(junction, line.measure) for junction in result.junctions],
+            customdata=[getattr(place, line.measure, None) for place in result.places],
             name=line.label,
             text=names,
             hovertemplate=f"%{{text}}<br>{escape_markup(line.label)} %{{customdata:.3g}}<extra></extra>",
@@ -67,8 +67,8 @@ def _figure(
         )
     for place in stage_boundaries(result.junctions):
         figure.add_vline(place, line={"color": GREY, "width": 1, "dash": "dot"})
-    if not has_heights(result.junctions, panel):
-        reason = escape_markup(reason_of(panel, result.junctions) or "not measured")
+    if not has_heights(result, panel):
+        reason = escape_markup(reason_of(panel, result))
         words = "<br>".join(textwrap.wrap(reason, CHARACTERS_OF_A_REASON))
         figure.add_annotation(text=words, xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False)
     if panel.axis == "logarithmic":
@@ -76,15 +76,20 @@ def _figure(
         figure.update_yaxes(type="log", exponentformat="power", **ticks)
     figure.update_yaxes(range=vertical_range, nticks=6)
     figure.update_xaxes(
-        title={"text": "junction", "standoff": 4},
-        range=(0.5, len(result.junctions) + 0.5),
+        title={"text": "junction" if result.junctions else "weight layer", "standoff": 4},
+        range=(0.5, len(result.places) + 0.5),
         zeroline=False,
-        dtick=1 if has_few_junctions else None,  # Otherwise there would be ticks between junctions.
+        dtick=1 if has_few_places else None,  # Otherwise there would be ticks between junctions.
     )
     figure.update_layout(
         template="none", font_family=FONT, height=HEIGHT_PIXELS, margin=MARGINS_PIXELS, showlegend=False
     )
     return figure
+
+
+def _names_and_kinds(result: Propagation) -> list[tuple[str, str]]:
+    of_junctions = [(junction.name, junction.kind) for junction in result.junctions]
+    return of_junctions or [(layer.name, layer.function) for layer in result.layers]
 
 
 def _vertical_range(panel: MeasurePanel, results: Sequence[Propagation]) -> tuple[float, float] | None:
@@ -95,7 +100,7 @@ def _vertical_range(panel: MeasurePanel, results: Sequence[Propagation]) -> tupl
         height
         for result in results
         for line in panel.lines
-        for height in heights(result.junctions, line, panel)
+        for height in heights(result, line, panel)
         if height is not None
     ]
     if not drawn:
