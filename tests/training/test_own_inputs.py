@@ -241,7 +241,7 @@ class NoBackward(torch.autograd.Function):
         return x.clone()
 
     @staticmethod
-    def backward(_ctx: Any, *_: Tensor) -> Tensor:
+    def backward(ctx: Any, *_: Tensor) -> Tensor:  # noqa: ARG004 (torch calls it by this name)
         raise RuntimeError("of the user")
 
 
@@ -350,6 +350,14 @@ def test_threads_train_one_after_the_other(by_name: Path, tmp_path: Path) -> Non
     assert [result.status for result in results] == ["done", "done"]
     for folder in folders:
         assert_same_weights(by_name, folder)
+
+
+def test_images_of_python_are_asked_for_again(tmp_path: Path) -> None:
+    resunit.train(
+        small(steps=1), data=make_dataset(TRAIN, TEST, name="pets"), out=tmp_path / "run", quiet=True
+    )
+    with pytest.raises(UsageError, match=r"images that Python code gave, called 'pets'; give --data"):
+        resunit.load(tmp_path / "run").load_dataset()
 
 
 def test_a_run_within_a_run(by_name: Path, tmp_path: Path) -> None:

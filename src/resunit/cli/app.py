@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shlex
 import sys
 import traceback
@@ -22,10 +21,10 @@ from resunit.cli.interruption import signals_interrupt
 from resunit.cli.unknown_options import explain
 from resunit.errors import ResunitError, UsageError
 from resunit.io.format import escape_text
+from resunit.io.places import ADDRESS
 from resunit.io.streams import UnwritableOutput
 
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
-ADDRESS = re.compile(r"(https?|ftp|file|s3|gs|hf)://", re.IGNORECASE)  # A Ray cluster's begins otherwise.
 
 app = App(
     name="resunit",
