@@ -179,8 +179,10 @@ def test_parts_that_do_not_exist_are_refused(indices: int | list[int]) -> None:
 
 def test_indices_may_be_numbers_of_numpy_and_no_fractions() -> None:
     network = of_design("original")
-    assert FeaturePyramid(network, np.arange(2)).indices == FeaturePyramid(network, [0, 1]).indices
-    assert FeaturePyramid(network, np.int64(2)).indices == FeaturePyramid(network, 2).indices
+    several: Any = np.arange(2)
+    last: Any = np.int64(2)
+    assert FeaturePyramid(network, several).indices == FeaturePyramid(network, [0, 1]).indices
+    assert FeaturePyramid(network, last).indices == FeaturePyramid(network, 2).indices
     with pytest.raises(UsageError, match=r"whole number, not 1\.0"):
         FeaturePyramid(network, [1.0])  # pyright: ignore[reportArgumentType]
 

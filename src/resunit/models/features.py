@@ -72,7 +72,7 @@ def choose_indices(indices: int | Sequence[int] | None, count: int) -> tuple[int
     Raises:
         UsageError: there is no feature of an index, or none is chosen.
     """
-    if isinstance(indices, Integral):
+    if isinstance(indices, int | Integral):  # Numbers of NumPy are no int.
         indices = range(-int(indices), 0)
     chosen = range(count) if indices is None else [check_value("an index", index, int) for index in indices]
     if not len(chosen):
