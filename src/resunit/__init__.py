@@ -4,6 +4,7 @@ The names below are imported on first use, so that `import resunit` loads no tor
 """
 
 import importlib
+import random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,7 +79,16 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> object:
     if name in _SUBPACKAGES:
-        return importlib.import_module(f"resunit.{name}")
+        return _import_module(f"resunit.{name}")
     if name in _MODULE_OF:
-        return getattr(importlib.import_module(_MODULE_OF[name]), name)
+        return getattr(_import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module 'resunit' has no attribute {name!r}")
+
+
+def _import_module(name: str) -> object:
+    # Importing rich draws from Python's random numbers, which belong to the program that imports resunit.
+    drawn = random.getstate()
+    try:
+        return importlib.import_module(name)
+    finally:
+        random.setstate(drawn)

@@ -75,7 +75,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """
     known = list(known)
     spelled = {one.lower(): one for one in known}  # Other tools write ResNet20 and CIFAR10.
-    lower = name.lower()
+    lower = str(name).lower()  # Python code may give anything.
     near = _names_with_other_numbers(lower, spelled) or get_close_matches(lower, spelled, n=1)
     remedy = f"did you mean {spelled[near[0]]!r}?" if near else f"known: {', '.join(known) or 'none'}"
     return UsageError(f"unknown {kind} {name!r}; {remedy}")

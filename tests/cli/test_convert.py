@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,45 @@ def without(name: str) -> Callable[[State], State]:
 
 def changed(name: str, tensor: Tensor) -> Callable[[State], State]:
     return lambda state: {**state, name: tensor}
+
+
+def more(*names: str) -> Callable[[State], State]:
+    return lambda state: state | {name: torch.ones(2) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        (more("gate.weight"), "gate.weight, which .*; leave the tensors of gate out"),
+        (more("gate.weight", "aux.bias"), "aux.bias and 1 other, .*; leave the tensors of aux and gate out"),
+        (more(*(f"aux{number}.bias" for number in range(5))), "leave the tensors of 5 such parts out"),
+        (more("layer3.9.gate.weight", "aux.bias"), "name the file's own architecture"),
+        (without("linear.bias"), "no linear.bias, .*; leave all tensors of linear out"),
+    ],
+)
+def test_the_remedy_for_tensors_too_many_or_too_few(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    state: State,
+    change: Callable[[State], State],
+    remedy: str,
+) -> None:
+    torch.save(change(state), tmp_path / "model.pth")
+    line = refused(
+        capsys, 1, "convert", str(tmp_path / "model.pth"), *FROM, "--out", str(tmp_path / "w.safetensors")
+    )
+    assert re.search(remedy, line)
+
+
+def test_a_file_of_resunit_needs_no_conversion(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, state: State
+) -> None:
+    torch.save(state, tmp_path / "model.pth")
+    own = tmp_path / "own.safetensors"
+    assert main(["convert", str(tmp_path / "model.pth"), *FROM, "--out", str(own)]) == 0
+    capsys.readouterr()
+    line = refused(capsys, 2, "convert", str(own), *FROM, "--out", str(tmp_path / "again.safetensors"))
+    assert f"{own}: is a weights file of resunit" in line
 
 
 BAD_STATES: dict[str, tuple[Callable[[State], State], str]] = {

@@ -78,6 +78,46 @@ def test_two_networks_in_one_file_are_named(tmp_path: Path) -> None:
         select_network(read_foreign(path), "conv1.weight", path)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            {"student": prefixed("module."), "teacher": STATE, "epoch": 3},
+            r"holds 'student', 'teacher'.*\['student'\]",
+        ),
+        ({"online_network_state_dict": STATE}, r"\['online_network_state_dict'\]"),
+        (
+            {"optimizer": {"state": {}}, "epoch": 3},
+            r"holds 'optimizer', 'epoch'; save the network's state_dict\(\)",
+        ),
+        (
+            {"state": {0: {"step": torch.ones(1)}}, "param_groups": []},
+            r"holds 'state', 'param_groups'; save the",
+        ),
+        ({str(number): STATE for number in range(7)}, "'3' and 3 others"),
+    ],
+)
+def test_a_state_dict_under_another_name_is_named(tmp_path: Path, content: Any, told: str) -> None:
+    torch.save(content, tmp_path / "model.pth")
+    with pytest.raises(FileFormatError, match=rf"model\.pth: has no state dict under a usual name, .*{told}"):
+        read_foreign(tmp_path / "model.pth")
+
+
+def test_what_a_file_is_decides_and_not_its_name(tmp_path: Path) -> None:
+    torch.save(STATE, tmp_path / "pickle.safetensors")
+    save_file(STATE, tmp_path / "safetensors.pth")
+    for name in ("pickle.safetensors", "safetensors.pth"):
+        found = read_foreign(tmp_path / name).tensors
+        assert all(found[key].equal(tensor) for key, tensor in STATE.items())
+
+
+def test_a_program_of_torch_export_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt2"
+    torch.export.save(torch.export.export(nn.Linear(2, 3), (torch.ones(1, 2),)), path)
+    with pytest.raises(FileFormatError, match=rf"{path}: a program of torch.export.*state_dict"):
+        read_foreign(path)
+
+
 def test_a_torchscript_program_is_called_so(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.jit.save(torch.jit.script(nn.Linear(2, 3)), path)

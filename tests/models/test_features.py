@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -174,6 +175,16 @@ def test_parts_that_do_not_exist_are_refused(indices: int | list[int]) -> None:
         FeaturePyramid(of_design("original"), indices)
     with pytest.raises(UsageError, match="indices"):
         FeaturePyramid(of_design("original"), [])
+
+
+def test_indices_may_be_numbers_of_numpy_and_no_fractions() -> None:
+    network = of_design("original")
+    several: Any = np.arange(2)
+    last: Any = np.int64(2)
+    assert FeaturePyramid(network, several).indices == FeaturePyramid(network, [0, 1]).indices
+    assert FeaturePyramid(network, last).indices == FeaturePyramid(network, 2).indices
+    with pytest.raises(UsageError, match=r"whole number, not 1\.0"):
+        FeaturePyramid(network, [1.0])  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

@@ -2,7 +2,10 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -169,9 +172,16 @@ def test_a_network_is_found_by_its_spec_whatever_its_classes_and_conventions() -
         ),
         (("preresnet164", {"shortcut_option": "E"}), "shortcut_option 'E'.* A, B, C, D"),
         (("resnet20", {"num_classes": -1}), "num_classes .*0.* -1"),
+        (("resnet20", {"num_classes": True}), "num_classes .*whole number, not True"),
+        (("resnet20", {"in_chans": 1}), "'in_chans'; did you mean 'in_channels'"),
+        (("resnet20", {"pretrained": True}), "'pretrained'; known: .*weights"),
+        (("resnet20", {"weights": True}), "path .*not bool"),
+        (("resnet20", {"weights": {}}), "path .*not dict"),
+        (("resnet20", {"weights": "https://a.org/b.pth"}), "https://a.org/b.pth is an address; download"),
+        ((Path("resnet20"), {}), "unknown model .*'resnet20'"),
     ],
 )
-def test_what_does_not_exist_or_apply_is_refused(arguments: tuple[str, dict], named: str) -> None:
+def test_what_does_not_exist_or_apply_is_refused(arguments: tuple[Any, dict], named: str) -> None:
     name, options = arguments
     with pytest.raises(UsageError, match=named):
         create_model(name, **options)
@@ -192,3 +202,9 @@ def test_torch_compile(design: str) -> None:
     model = build(network_spec("resnet20", design=design)).eval()
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(torch.compile(model)(images), model(images), rtol=1e-4, atol=1e-4)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    network = create_model("resnet20", num_classes=np.int64(7), in_channels=np.uint8(1))  # pyright: ignore[reportArgumentType]
+    assert (network.classifier.out_features, type(network.classifier.out_features)) == (7, int)
+    assert create_model("resnet20", design="constant-scaling", shortcut_scale=np.float32(0.5)) is not None

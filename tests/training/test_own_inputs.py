@@ -1,8 +1,11 @@
 """Runs on one's own tensors, data sets and modules are the runs that a recipe gives, where it can name the same."""
 
 import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.data import Dataset as TorchDataset
 
 import resunit
@@ -220,6 +224,58 @@ def test_a_run_by_name_takes_nothing_else(by_name: Path, tmp_path: Path) -> None
         resunit.resume(folder, steps=6, model=Net(), quiet=True)
 
 
+class Changed(Net):
+    """A network whose logits are changed, in a way that may depend on the mode."""
+
+    def __init__(self, change: Callable[[Tensor, bool], Any]):
+        super().__init__()
+        self.change = change
+
+    def forward(self, images: Tensor) -> Any:
+        return self.change(super().forward(images), self.training)
+
+
+class NoBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> Tensor:  # noqa: ARG004 (torch calls it by this name)
+        raise RuntimeError("of the user")
+
+
+class ForSide(Net):
+    """A network for images of one side, as transformers are."""
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.side = side
+
+    def forward(self, images: Tensor) -> Tensor:
+        assert images.shape[-1] == self.side, "another side"
+        return super().forward(images)
+
+
+class Unusable(Net):
+    def __init__(self, part: Any):
+        super().__init__()
+        self.part = part
+
+
+class WithState(nn.Module):
+    def get_extra_state(self) -> dict[str, int]:
+        return {"a": 1}
+
+    def set_extra_state(self, state: Any) -> None:
+        pass
+
+
+@torch.inference_mode()
+def with_inference_tensors() -> Net:
+    return Net()
+
+
 @pytest.mark.parametrize(
     ("module", "changes", "named"),
     [
@@ -229,14 +285,87 @@ def test_a_run_by_name_takes_nothing_else(by_name: Path, tmp_path: Path) -> None
         (Net(), {"freeze": ("stem",)}, "^freeze .*model="),
         (Net(), {"head_learning_rate": 0.1}, "^head_learning_rate .*model="),
         (Net(), {"weights": "imagenet", "model": None}, "^weights .*model="),
+        (Net().double(), {}, r"body\.0\.weight in float64, .*fp64"),
+        (Net().bfloat16(), {"precision": "fp64"}, r"body\.0\.weight in bfloat16"),
+        (Changed(lambda logits, _: (logits, logits)), {}, r"model gives tuple .*evaluation mode.*\(2, 10\)"),
+        (
+            Changed(lambda logits, trains: {"x": logits} if trains else logits),
+            {},
+            "model gives dict .*training mode",
+        ),
+        (Changed(lambda logits, _: logits.detach()), {}, "logits without a gradient"),
+        (Changed(lambda logits, _: NoBackward.apply(logits)), {}, "no backward pass: of the user"),
+        (
+            ForSide(16),
+            {"resize_scales": (0.5,), "resize_ends": (0.5,)},
+            "8 pixels in training mode.*resize_scales=",
+        ),
+        (Unusable(Lock()), {}, "model cannot be copied"),
+        (Unusable(nn.LazyLinear(10)), {}, r"part\.weight, which has no shape yet"),
+        (Net().to("meta"), {}, r"body\.0\.weight, .*device meta"),
+        (with_inference_tensors(), {}, r"body\.0\.weight, .*inference mode"),
+        (Unusable(WithState()), {}, r"part\._extra_state, which is a dict"),
+        (Net, {}, "^model must be a torch.nn.Module that was built, not Net"),
+        ("resnet20", {}, "^model must be a torch.nn.Module .*not str"),
     ],
 )
 def test_modules_that_cannot_train_are_refused(
-    module: nn.Module, changes: dict[str, Any], named: str, tmp_path: Path
+    module: Any, changes: dict[str, Any], named: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=named):
+    is_built = isinstance(module, nn.Module)
+    before = [parameter.dtype for parameter in module.parameters()] if is_built else []
+    with pytest.raises(UsageError, match=named) as refusal:
         resunit.train(small(**changes), model=module, out=tmp_path / "run", quiet=True)
+    assert "\n" not in str(refusal.value)
     assert not (tmp_path / "run").exists()
+    assert before == ([parameter.dtype for parameter in module.parameters()] if is_built else [])
+
+
+def test_a_module_in_float64_trains_in_fp64(tmp_path: Path) -> None:
+    module = Net().double()
+    result = resunit.train(small(precision="fp64"), model=module, out=tmp_path / "run", quiet=True)
+    assert (result.status, module.head.weight.dtype) == ("done", torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"recipe": "quick"}, r"^recipe must be a resunit.Recipe, not str; resunit.named_recipe"),
+        ({"recipe": {"steps": 3}}, "^recipe must be .*not dict"),
+        ({"on_log": 3}, "^on_log must be a function of one log line, not int"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(arguments: dict[str, Any], named: str, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"recipe": small()} | arguments
+    with pytest.raises(UsageError, match=named):
+        resunit.train(**given, out=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_threads_train_one_after_the_other(by_name: Path, tmp_path: Path) -> None:
+    """Random numbers belong to the process, so two runs at once would draw each other's weights."""
+    folders = [tmp_path / "one", tmp_path / "other"]
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(lambda folder: resunit.train(small(), out=folder, quiet=True), folders))
+    assert [result.status for result in results] == ["done", "done"]
+    for folder in folders:
+        assert_same_weights(by_name, folder)
+
+
+def test_images_of_python_are_asked_for_again(tmp_path: Path) -> None:
+    resunit.train(
+        small(steps=1), data=make_dataset(TRAIN, TEST, name="pets"), out=tmp_path / "run", quiet=True
+    )
+    with pytest.raises(UsageError, match=r"images that Python code gave, called 'pets'; give --data"):
+        resunit.load(tmp_path / "run").load_dataset()
+
+
+def test_a_run_within_a_run(by_name: Path, tmp_path: Path) -> None:
+    def train(line: LogLine) -> None:
+        resunit.train(small(seed=1, steps=1), out=tmp_path / f"inner-{line.step}", quiet=True)
+
+    resunit.train(small(), out=tmp_path / "outer", on_log=train, quiet=True)
+    assert_same_weights(by_name, tmp_path / "outer")
 
 
 GREY = torch.arange(4 * 64, dtype=torch.uint8).view(4, 8, 8)
@@ -253,13 +382,17 @@ def test_grey_images_get_three_equal_channels(images: Tensor) -> None:
     ("images", "labels", "named"),
     [
         (GREY.float() / 255, [0, 1, 1, 0], r"^train .*torch\.float32.*uint8"),
-        (GREY[:, :6], [0, 1, 1, 0], r"^train .*\(4, 1, 6, 8\)"),
+        (GREY[:, :6], [0, 1, 1, 0], r"^train .*\(4, 6, 8\)"),
         (GREY, [0, 1, 1], "^train .* 4 images .* 3 labels"),
         (GREY, [0, 1, 2, -1], "^labels .* -1 .* 2"),
         (GREY, [0, 1, 2, 3], "^labels .* 0 to 3.* 0 to 1, .* 2 classes"),
-        (GREY, [0.5, 1, 2, 3], "^train labels .*float32"),
+        (GREY, [0.5, 1, 2, 3], "^train labels .*float64"),
         (GREY[:0], [], "^train "),
-        ("photos", [0], "^train: str "),
+        ("photos", [0], "^train images: str "),
+        (GREY, ["a", "b", "b", "a"], "^train labels: list .*classes="),
+        (GREY, [[0], [1], [1], [0]], r"^train labels .*\(4, 1\)"),
+        (GREY.expand(4, 4, 8, 8), [0, 1, 1, 0], r"^train .*\(4, 4, 8, 8\)"),
+        (GREY.to("meta"), [0, 1, 1, 0], "^train images: "),
     ],
 )
 def test_images_of_another_kind_are_refused(images: Any, labels: list[Any], named: str) -> None:
@@ -267,21 +400,101 @@ def test_images_of_another_kind_are_refused(images: Any, labels: list[Any], name
         make_dataset((images, labels), classes=["a", "b"])
 
 
-def test_items_without_an_image_or_of_two_sizes_are_refused() -> None:
-    class Items(TorchDataset[Any]):
-        def __init__(self, items: list[Any]):
-            self.items = items
+class Items(TorchDataset[Any]):
+    def __init__(self, items: list[Any]):
+        self.items = items
 
-        def __len__(self) -> int:
-            return len(self.items)
+    def __len__(self) -> int:
+        return len(self.items)
 
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+
+class Stream(IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        return iter([(GREY[0], 0)])
+
+
+@pytest.mark.parametrize(
+    ("items", "named"),
+    [
+        ([1, 2], r"^train: item 0 is a int; give a pair"),
+        ([(GREY[0], 0), (GREY[0], 1, "path")], r"^train: item 1 is a tuple of 3; give a pair"),
+        ([{"image": GREY[0], "label": 0}], r"^train: item 0 is a dict; give a pair"),
+        ([(GREY[0], 0), (GREY[0, :4, :4], 1)], r"^train .* 2 "),
+        ([("a.png", 0)], r"^the image of train item 0: str "),
+        ([(GREY[0], "cat")], r"^the label of train item 0: str "),
+        ([(GREY[0], 1.5)], r"^the label of train item 0 is .*float64; give a whole number"),
+        ([(GREY[0], [0, 1])], r"^the label of train item 0 is \(2,\)"),
+    ],
+)
+def test_items_that_are_no_image_and_label_are_refused(items: list[Any], named: str) -> None:
+    with pytest.raises(DataError, match=named):
+        make_dataset(Items(items))
+
+
+@pytest.mark.parametrize(
+    "given", [Stream(), {"image": GREY, "label": [0, 1]}, iter([(GREY[0], 0)]), DataLoader(Items([]))]
+)
+def test_what_has_no_numbered_items_is_refused(given: Any) -> None:
+    name = type(given).__name__
+    with pytest.raises(
+        DataError, match=rf"^train is a {name}; give a pair \(images, labels\), or a data set"
+    ):
+        make_dataset(given)
+
+
+def test_an_error_in_the_users_own_data_set_stays_as_it_is() -> None:
+    class Broken(Items):
         def __getitem__(self, index: int) -> Any:
-            return self.items[index]
+            raise TypeError("of the user")
 
-    with pytest.raises(DataError, match=r"^train: "):
-        make_dataset(Items([1, 2]))
-    with pytest.raises(DataError, match=r"^train .* 2 "):
-        make_dataset(Items([(GREY[0], 0), (GREY[0, :4, :4], 1)]))
+    with pytest.raises(TypeError, match="of the user"):
+        make_dataset(Broken([0]))
+
+
+def test_a_name_is_no_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data='cifar10-sample' .*recipe's data"):
+        resunit.train(small(), data="cifar10-sample", out=tmp_path / "run")  # pyright: ignore[reportArgumentType]
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "change",
+    [
+        read_only,
+        lambda array: array[::-1].copy()[::-1],
+        lambda array: array.astype(array.dtype.newbyteorder(">")),
+        lambda array: [torch.tensor(item) for item in array] if array.ndim == 1 else array,
+        lambda array: torch.tensor(array).to_sparse(),
+    ],
+    ids=["read-only", "backwards", "big-endian", "tensors", "sparse"],
+)
+def test_arrays_of_any_layout_are_taken(change: Callable[[np.ndarray], Any]) -> None:
+    images, labels = GREY.numpy().copy(), np.array([0, 1, 1, 0], np.int32)
+    dataset = make_dataset((change(images), change(labels)))
+    assert torch.equal(dataset.train.images, GREY[:, None].repeat(1, 3, 1, 1))
+    assert dataset.train.labels.tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [(np.array(["a", "b"]), ("a", "b")), (["a", "a"], ("a (0)", "a (1)")), ((3, 5), ("3", "5"))],
+)
+def test_names_of_classes(classes: Any, names: tuple[str, ...]) -> None:
+    assert make_dataset((GREY, [0, 1, 1, 0]), classes=classes).classes == names
+
+
+@pytest.mark.parametrize("classes", ["ab", {"a": 0, "b": 1}, {0: "a", 1: "b"}])
+def test_what_is_no_list_of_names_is_refused(classes: Any) -> None:
+    with pytest.raises(DataError, match=rf"^classes is a {type(classes).__name__}; give a list"):
+        make_dataset((GREY, [0, 1, 1, 0]), classes=classes)
 
 
 def test_validation_images_are_watched() -> None:

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import re
 import shlex
 import sys
 import traceback
@@ -24,7 +23,7 @@ from resunit.cli.interruption import signals_interrupt
 from resunit.cli.unknown_options import explain
 from resunit.errors import ResunitError, UsageError, reason_of
 from resunit.io.format import escape_text
-from resunit.io.places import user_path
+from resunit.io.places import ADDRESS, user_path
 from resunit.io.progress import command_at_work
 from resunit.io.streams import UnwritableOutput
 
@@ -39,7 +38,6 @@ ABOUT_PATHS = (
     errno.EIO,
 )
 DONE, FAILED, USAGE, DIVERGED, STOPPED = range(5)
-ADDRESS = re.compile(r"(https?|ftp|file|s3|gs|hf)://", re.IGNORECASE)  # A Ray cluster's begins otherwise.
 
 app = App(
     name="resunit",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
@@ -155,3 +156,9 @@ def content_checksum(classes: tuple[str, ...], *splits: Split | StreamedSplit) -
         for part in split.identity():
             digest.update(part)
     return digest.hexdigest()
+
+
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of classes, in which a name that two classes share has its number added."""
+    counts = Counter(names)
+    return tuple(name if counts[name] == 1 else f"{name} ({number})" for number, name in enumerate(names))

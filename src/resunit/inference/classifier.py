@@ -24,6 +24,7 @@ from resunit.data import (
 from resunit.data import load as load_data
 from resunit.data.image_files import Unreadable, named_images
 from resunit.data.images import decode_all, square
+from resunit.data.loading import KNOWN
 from resunit.data.remarks import print_remarks
 from resunit.errors import DataError, FileFormatError, UsageError
 from resunit.inference.explained_image import Answers, ExplainedImage
@@ -268,6 +269,10 @@ class Classifier:
         name = self.file.result.get("data")
         if not isinstance(name, str):
             raise UsageError(f"{self.file.path} does not say what it was trained on; give --data")
+        if name not in KNOWN and not Path(name).is_absolute():
+            raise UsageError(
+                f"{self.file.path} was trained on images that Python code gave, called {name!r}; give --data FOLDER"
+            )
         return name
 
     def _skip_broken(self, name: str) -> int:

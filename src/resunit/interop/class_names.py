@@ -1,6 +1,7 @@
 """The names of the classes of a converted network, which other libraries' files do not hold."""
 
 from resunit.data.cifar.facts import CIFAR10, CIFAR100
+from resunit.data.dataset import distinct_names
 from resunit.interop.library import LibraryPreprocessing
 from resunit.models.network import NetworkSpec
 
@@ -27,7 +28,4 @@ def imagenet_names() -> tuple[str, ...]:
     """Return ImageNet's names as torchvision ships them; a name that two classes share has its number added."""
     from torchvision.models import ResNet18_Weights
 
-    names = [str(name) for name in ResNet18_Weights.IMAGENET1K_V1.meta["categories"]]
-    return tuple(
-        name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names)
-    )
+    return distinct_names([str(name) for name in ResNet18_Weights.IMAGENET1K_V1.meta["categories"]])

@@ -21,7 +21,7 @@ from resunit.io.format import format_count
 from resunit.io.places import user_path
 from resunit.models.network import NetworkSpec, build
 from resunit.models.summary import count_parameters
-from resunit.models.weights import write_weights
+from resunit.models.weights import is_weights_file, write_weights
 
 OUR_MOMENTUM = 0.1
 MOST_NAMED = 2  # architectures or tensors that a message names
@@ -83,6 +83,10 @@ def convert(source: str | Path, out: str | Path, *, library: str, architecture: 
         raise UsageError(f"{out}: is a folder; name a file")
     if out.exists() and source.exists() and out.samefile(source):
         raise UsageError(f"{out}: is the file to be converted; name another")
+    if is_weights_file(source):
+        raise UsageError(
+            f"{source}: is a weights file of resunit, which needs no conversion; use it as it is"
+        )
     state = read_foreign(source)
     stem = f"{named.layers.stem_convs[0]}.{chosen.parameters.weight}"
     if stem not in chosen.rename(state.tensors):
@@ -149,7 +153,7 @@ def describe_conversion(
         notes.append(f"The {what} were taken from the file's {'.'.join(state.taken_from)}.")
     if state.prefix:
         notes.append(
-            f"The network's tensors are those whose names begin with {state.prefix}{_describe_others(state)}."
+            f"The network's tensors are those whose names begin with {state.prefix!r}{_describe_others(state)}."
         )
     if not spec.num_classes:
         notes.append(

@@ -9,7 +9,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from resunit.errors import FileFormatError, reason_of
 from resunit.interop.numpy_archive import is_numpy_archive, read_numpy_archive
 from resunit.interop.tensorflow_js import read_tensorflow_js
 from resunit.io.downloads import describe_download
+from resunit.io.format import format_count
 
 LENGTH_BYTES = 8  # A safetensors file begins with the length of its JSON header as a little-endian integer.
 ZIP, HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"  # the first bytes of such files
@@ -33,10 +34,12 @@ EMA_KEYS = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema")
 PLAIN_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "module", "net", "network", "weights")
 PREFIXES = ("module.", "_orig_mod.", "model.")
 AVERAGING_COUNTER = "n_averaged"  # torch.optim.swa_utils.AveragedModel counts its updates beside the weights.
+MOST_KEYS = 4  # that a message names
 DEEPEST = 4  # dictionaries around a state dict
 # In torch's message, the class that a pickle asks for stands after this word, and any other reason after this sentence.
 CLASS_IN_REFUSAL = re.compile(r"GLOBAL ([\w.]+)")
 CODE_OF_TORCHSCRIPT = re.compile(r"[^/]+/code/.*\.py")
+PROGRAM_OF_EXPORT = re.compile(r"([^/]+/models/.*|serialized_exported_program)\.json")
 REASON_IN_REFUSAL = re.compile(r"WeightsUnpickler error:\s+([^\n]+)")
 
 
@@ -127,6 +130,14 @@ def find_state_dict(content: Any, path: Path) -> ForeignState:
     named.pop(AVERAGING_COUNTER, None)
     if not named:
         raise FileFormatError(f"{path}: holds no tensors")
+    if any(isinstance(value, Mapping) for value in named.values()):
+        likely = [name for name, value in named.items() if _has_named_tensors(value)]
+        remedy = "save the network's state_dict() alone"
+        if likely:
+            remedy = f"take the network's out with torch.save(torch.load(PATH)[{likely[0]!r}], NEW_PATH)"
+        raise FileFormatError(
+            f"{path}: has no state dict under a usual name, and holds {_name_some(likely or list(named))}; {remedy}"
+        )
     for name, value in named.items():
         if not isinstance(value, Tensor):
             kind = type(value).__name__
@@ -134,6 +145,18 @@ def find_state_dict(content: Any, path: Path) -> ForeignState:
     while prefix := next((prefix for prefix in PREFIXES if all(n.startswith(prefix) for n in named)), None):
         named = {name.removeprefix(prefix): value for name, value in named.items()}
     return ForeignState(named, tuple(taken_from))
+
+
+def _has_named_tensors(value: object) -> bool:
+    return isinstance(value, Mapping) and any(
+        isinstance(name, str) and isinstance(item, Tensor) for name, item in value.items()
+    )
+
+
+def _name_some(names: Sequence[str]) -> str:
+    """Return the first few of a list of names, as a text."""
+    more = f" and {format_count(rest, 'other')}" if (rest := len(names) - MOST_KEYS) > 0 else ""
+    return ", ".join(map(repr, names[:MOST_KEYS])) + more
 
 
 def select_network(state: ForeignState, stem: str, path: Path) -> ForeignState:
@@ -189,7 +212,9 @@ def _read_pickle(path: Path) -> Any:
             warnings.simplefilter(
                 "ignore"
             )  # Torch warns of kinds of files and tensors that are refused here.
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # Torch takes a path that ends in .safetensors for such a file, whatever is in it.
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = CLASS_IN_REFUSAL.search(str(error)) or REASON_IN_REFUSAL.search(str(error))
         what = f"({found[1] if found else reason_of(error)})"
@@ -218,6 +243,11 @@ def _refuse_compressed(path: Path) -> None:
     if any(CODE_OF_TORCHSCRIPT.fullmatch(entry.filename) for entry in entries):
         raise FileFormatError(
             f"{path}: a TorchScript program, which is not executed; in Python save torch.jit.load(PATH).state_dict()"
+        )
+    if any(PROGRAM_OF_EXPORT.fullmatch(entry.filename) for entry in entries):
+        raise FileFormatError(
+            f"{path}: a program of torch.export, which is not executed; in Python save "
+            "torch.export.load(PATH).state_dict"
         )
     if unpacked > path.stat().st_size:
         raise FileFormatError(

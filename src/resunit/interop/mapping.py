@@ -1,6 +1,6 @@
 """The conversion of tensors: another library's names and conventions to ours, and ours to another library's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,10 +10,12 @@ from resunit.errors import FileFormatError, UsageError
 from resunit.interop.exact_tricks import reorder, stream_orders, with_epsilon, without_bias
 from resunit.interop.layers import LayerPlace, layers_of
 from resunit.interop.library import OUR_EPSILON, Architecture, Library
+from resunit.io.format import format_count
 from resunit.models.network import NetworkSpec, ResidualNetwork, build
 
 TRACKED = "num_batches_tracked"
 OTHER = "name the file's own architecture"  # what a user has to do whose file does not fit
+MOST_PARTS = 3  # that a message names
 LARGEST_SIZE = 100_000  # of classes and of input channels, as in a spec
 
 
@@ -177,10 +179,11 @@ def _take_sizes(
         raise FileFormatError(f"{origin}: has no tensor {stem}.{weight}, so it is not {whose}; {OTHER}")
     num_classes = 0
     if (found := _first_of_classifier(state, architecture)) is not None:
-        if f"{head}.{weight}" not in state:
+        needed = (f"{head}.{weight}", f"{head}.{library.parameters.bias}")
+        if missing := next((name for name in needed if name not in state), None):
             raise FileFormatError(
-                f"{origin}: has the tensor {found} and no {head}.{weight}, and the classifier of {whose} is one "
-                f"layer; leave all tensors of {head} out, and the network gets a fresh classifier"
+                f"{origin}: has the tensor {found} and no {missing}, and the classifier of {whose} is one "
+                f"layer with a bias; leave all tensors of {head} out, and the network gets a fresh classifier"
             )
         num_classes = _size(state, f"{head}.{weight}", axis_of_classes, origin)
     in_channels = _size(state, f"{stem}.{weight}", axis_of_channels, origin)
@@ -200,11 +203,13 @@ def _check(
     whose = f"{library.name}'s {architecture.name}"
     needed = [pair for pair in pairs if pair.field != TRACKED]
     if missing := [pair.theirs for pair in needed if pair.theirs not in state]:
-        more = f", nor {len(missing) - 1} others" if len(missing) > 1 else ""
+        more = f", nor {format_count(len(missing) - 1, 'other')}" if len(missing) > 1 else ""
         raise FileFormatError(f"{origin}: has no tensor {missing[0]}{more}, which {whose} has; {OTHER}")
     if extra := sorted(set(state) - {pair.theirs for pair in pairs}):
-        more = f" and {len(extra) - 1} others" if len(extra) > 1 else ""
-        raise FileFormatError(f"{origin}: has the tensor {extra[0]}{more}, which {whose} has not; {OTHER}")
+        more = f" and {format_count(len(extra) - 1, 'other')}" if len(extra) > 1 else ""
+        raise FileFormatError(
+            f"{origin}: has the tensor {extra[0]}{more}, which {whose} has not; {_remedy_for_more(extra, pairs)}"
+        )
     for pair in needed:
         tensor = state[pair.theirs]
         if tuple(tensor.shape) != pair.shape:
@@ -218,6 +223,16 @@ def _check(
             raise FileFormatError(
                 f"{origin}: the tensor {pair.theirs} {problem}; save the state dict in float32"
             )
+
+
+def _remedy_for_more(extra: Sequence[str], pairs: Sequence[Pair]) -> str:
+    """Return what to do about tensors that an architecture has not, such as those of a further classifier."""
+    own_parts = {pair.theirs.partition(".")[0] for pair in pairs}
+    other_parts = sorted({name.partition(".")[0] for name in extra})
+    if own_parts & set(other_parts):
+        return OTHER
+    parts = " and ".join(other_parts) if len(other_parts) <= MOST_PARTS else f"{len(other_parts)} such parts"
+    return f"leave the tensors of {parts} out, because they are no part of a network that resunit builds"
 
 
 def _problem(tensor: Tensor, pair: Pair) -> str:

@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
+from numbers import Integral, Real
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from resunit.errors import UsageError, unknown
@@ -90,7 +91,10 @@ def check_value(name: str, value: object, kind: Any) -> Any:
         if not isinstance(value, Mapping):
             raise _wrong(name, value, "an object")
         return from_json(kind, value, prefix=f"{name}.")
-    if kind is float and type(value) is int:
+    # NumPy's numbers are registered as such; a truth value is a whole number to Python, and to nobody else.
+    if kind is int and isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if kind is float and isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
         raise _wrong(name, value, _describe_kind(kind))

@@ -1,12 +1,17 @@
 """Places on the user's machine: paths as the user typed them, and the folder of cached files."""
 
 import os
+import re
 import stat
 import tempfile
 import warnings
 from pathlib import Path
 
 from platformdirs import user_cache_path
+
+from resunit.errors import UsageError
+
+ADDRESS = re.compile(r"(https?|ftp|file|s3|gs|hf)://", re.IGNORECASE)  # A Ray cluster's begins otherwise.
 
 IMAGENET_WEIGHTS = "imagenet-resnet50"
 """The name of the published ResNet-50, as `resunit data fetch` takes it, and of its folder."""
@@ -17,7 +22,15 @@ class TemporaryCache(UserWarning):
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """Return a path in which a leading ~ is the user's home, whether a shell has expanded it or not."""
+    """Return a path in which a leading ~ is the user's home, whether a shell has expanded it or not.
+
+    Raises:
+        UsageError: it is no path but a value of another type, or an address on the web.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"a path is text or a pathlib.Path, not {type(path).__name__}")
+    if isinstance(path, str) and ADDRESS.match(path):
+        raise UsageError(f"{path} is an address; download the file, and give its path")
     return Path(os.path.expanduser(path))
 
 

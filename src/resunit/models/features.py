@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from numbers import Integral
 from typing import Protocol, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from resunit.errors import UsageError
+from resunit.io.fields import check_value
 from resunit.models.partly_frozen import PartlyFrozen
 
 SIDE_PIXELS = 256  # The largest reduction of a network is far smaller.
@@ -70,9 +72,9 @@ def choose_indices(indices: int | Sequence[int] | None, count: int) -> tuple[int
     Raises:
         UsageError: there is no feature of an index, or none is chosen.
     """
-    if isinstance(indices, int):
-        indices = range(-indices, 0)
-    chosen = range(count) if indices is None else indices
+    if isinstance(indices, int | Integral):  # Numbers of NumPy are no int.
+        indices = range(-int(indices), 0)
+    chosen = range(count) if indices is None else [check_value("an index", index, int) for index in indices]
     if not len(chosen):
         raise UsageError(f"no feature is chosen; give indices from 0 to {count - 1}")
     for index in chosen:

@@ -169,7 +169,8 @@ def _unknown_option(design: str, option: str) -> UsageError:
     """Return the error for an option that a design does not have; it names the designs that do."""
     having = [name for name, other in DESIGNS.items() if option in other.options]
     if not having:
-        return unknown(f"option of design {design!r}:", option, [*DESIGNS[design].options, *CONVENTIONS])
+        known = [*DESIGNS[design].options, *CONVENTIONS, "num_classes", "in_channels", "weights"]
+        return unknown(f"option of design {design!r}:", option, known)
     return UsageError(
         f"unknown option of design {design!r}: {option!r}; it is one of the design {' or '.join(having)}"
     )

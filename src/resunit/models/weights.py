@@ -239,6 +239,11 @@ def write_weights_of_module(
     write_tensors(path, KIND_OF_MODULE, record, module.state_dict())
 
 
+def is_weights_file(path: Path) -> bool:
+    """Return whether resunit wrote a file as the weights of a network; no tensor is read."""
+    return _record_of_kind(path, KIND) is not None
+
+
 def read_weights(path: Path) -> WeightsFile:
     """Read a weights file of any format up to the newest.
 

@@ -20,7 +20,7 @@ from resunit.training.launch import check_can_be_found_again, count_restarts
 from resunit.training.own_network import OwnNetwork, keeping_settings
 from resunit.training.precision import choosing_kernels
 from resunit.training.prepare import prepare
-from resunit.training.process_state import isolated_process_state
+from resunit.training.process_state import isolated_process_state, one_training_at_a_time
 from resunit.training.propagation_watch import PropagationWatch
 from resunit.training.reading_pace import ReadingPace
 from resunit.training.recipe import Recipe, read_stored_recipe, with_changes
@@ -37,6 +37,7 @@ from resunit.training.writer import OnLog, RunWriter
 RESOLVED_FIELDS = {"data", "weights", "batch_size", "precision", "activation_checkpointing"}
 
 
+@one_training_at_a_time()
 @isolated_process_state()
 def train(
     recipe: Recipe | None = None,
@@ -53,7 +54,8 @@ def train(
     Processes that torchrun starts together train one run together. If one fails and torchrun restarts the group,
     the run goes on from its last checkpoint.
 
-    The process stays as it was: random generators, threads, default dtype, grad mode and environment.
+    The process stays as it was: random generators, threads, default dtype, grad mode and environment. Of several
+    threads that call this function, one trains after the other; to train side by side, start processes.
 
     Args:
         recipe: the run; by default `quick`, on CIFAR-10.
@@ -79,6 +81,7 @@ def train(
         RunError: the folder is in use, or another process of the group is lost.
     """
     recipe, path = recipe or quick(), None if out is None else user_path(out)
+    _check_arguments(recipe, on_log)
     check_can_be_found_again(path)
     if path is not None and count_restarts() > 0 and RunFolder(path).recipe.exists():
         return train_or_resume(recipe, path, data=data, model=model, on_log=on_log, quiet=quiet)
@@ -93,6 +96,7 @@ def train(
             return _train_on(state, setup, writer, quiet)
 
 
+@one_training_at_a_time()
 @isolated_process_state()
 def resume(
     path: str | Path,
@@ -133,6 +137,7 @@ def resume(
     """
     folder = RunFolder(user_path(path))
     recipe = read_stored_recipe(folder)
+    _check_arguments(recipe, on_log)
     longer = (
         recipe
         if steps is None and epochs is None
@@ -158,6 +163,16 @@ def resume(
             if lengthening is not None:
                 state.forget_the_end()
             return _train_on(state, setup, writer, quiet, is_resumed=True)
+
+
+def _check_arguments(recipe: object, on_log: object) -> None:
+    """Raise UsageError for a recipe that is none, and for an `on_log` that cannot be called."""
+    if not isinstance(recipe, Recipe):
+        raise UsageError(
+            f"recipe must be a resunit.Recipe, not {type(recipe).__name__}; resunit.named_recipe(NAME) gives one"
+        )
+    if on_log is not None and not callable(on_log):
+        raise UsageError(f"on_log must be a function of one log line, not {type(on_log).__name__}")
 
 
 def _lengthening(folder: RunFolder, setup: TrainingSetup) -> Lengthening:

@@ -123,12 +123,12 @@ def _assemble_own(
     normalisation = fit_normalisation(recipe, dataset.train).to(device)
     precision = choose_precision(recipe.precision, device, tolerates_bf16=True)
     recipe = resolve_data(replace(recipe, precision=precision), dataset, distributed)
-    dtype = dtype_of_weights(precision)
-    network = own.module.to(device, dtype).to(memory_format=torch.channels_last)
     if not recipe.train_norm_scale:
-        fix_norm_scales(network)
-    own.check(side, len(dataset.classes))
-    flops = own.count_training_flops(sides_of(recipe, side))
+        fix_norm_scales(own.module)
+    sides = sides_of(recipe, side)
+    own.check(side, len(dataset.classes), precision, sides)
+    network = own.module.to(device, dtype_of_weights(precision)).to(memory_format=torch.channels_last)
+    flops = own.count_training_flops(sides)
     return _join(recipe, distributed, dataset.to(device), normalisation, network, flops, own_network=own)
 
 

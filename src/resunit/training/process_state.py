@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -10,6 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import distributed
+
+TRAINING = threading.RLock()
+
+
+@contextmanager
+def one_training_at_a_time() -> Iterator[None]:
+    """Wait until no other thread of this process trains, because random numbers and settings belong to the process.
+
+    A thread that trains may train within that training, for instance in a function that gets its log lines.
+    """
+    with TRAINING:
+        yield
 
 
 @contextmanager
