@@ -24,7 +24,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     records = []
     if lines and lines[0].strip() and not lines[0].lstrip().startswith(b"{"):
         raise FileFormatError(
-            f"{path}: no file of records, which has a JSON object on each line; name a run's folder or a .jsonl file"
+            f"{path}, line 1: no record, which is a JSON object; remove that line, or name a run's folder or a "
+            "file of records"
         )
     for number, line in enumerate(lines, 1):
         try:
