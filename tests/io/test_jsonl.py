@@ -36,7 +36,7 @@ def test_a_line_that_is_no_record_is_named(line: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"run,error\n1,2\n", b"[{}]"])
 def test_a_file_of_another_kind_is_not_told_to_lose_its_lines(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(FileFormatError, match=r"a\.png: no file of records.*; name a run's folder"):
+    with pytest.raises(FileFormatError, match=r"a\.png, line 1: .*name a run's folder"):
         read_lines(tmp_path / "a.png")
 
 

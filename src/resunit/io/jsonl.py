@@ -22,10 +22,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """
     lines = _content_of(path).splitlines(keepends=True)
     records = []
-    if lines and lines[0].strip() and not lines[0].lstrip().startswith(b"{"):
+    if any(line.strip() for line in lines) and not any(line.lstrip().startswith(b"{") for line in lines):
         raise FileFormatError(
-            f"{path}, line 1: no record, which is a JSON object; remove that line, or name a run's folder or a "
-            "file of records"
+            f"{path}, line 1: no JSON object, and neither is any other line; name a run's folder or a file of records"
         )
     for number, line in enumerate(lines, 1):
         try:
