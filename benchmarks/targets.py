@@ -47,13 +47,16 @@ class TargetCheck:
 
 TARGETED = ("preresnet20", "preresnet110", "preresnet164")  # These networks have targets, at this batch size.
 TARGETED_BATCH = 128
-# How a library runs in each configuration, and how many times as fast resunit shall be.
+# How a library runs in each configuration.
 CONFIGURATIONS = {
-    "default": ("as its users run it", 2.0),
-    "best": ("at its best", 1.15),
-    "best+allocator": ("at its best, with the allocator of resunit", None),
+    "default": "as its users run it",
+    "best": "at its best",
+    "best+allocator": "at its best, with the allocator of resunit",
 }
-SHARE_OF_LIMIT = 0.85
+# How many times as fast resunit shall be in each precision that it takes by default. Where a processor does not
+# compute in bf16, a library as its users run it loses less.
+OVER_LIBRARY = {"bf16": {"default": 2.0, "best": 1.15}, "fp32": {"default": 1.5, "best": 1.15}}
+SHARE_OF_LIMIT = {"bf16": 0.85, "fp32": 0.93}
 UNIT_GROWTH, WHOLE_PROGRAM, INFERENCE = 1.10, 0.95, 1.2
 LEVEL = 1.0  # as fast as the faster of the libraries that serve the same file
 SHALLOW, DEEP = "preresnet164", "preresnet1001"
@@ -95,16 +98,17 @@ def check_training(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]
             continue
         ours = group[OURS]
         targeted = ours.network in TARGETED and ours.settings.batch_size == TARGETED_BATCH
+        precision = ours.details.precision if targeted else None
+        over_library = OVER_LIBRARY.get(precision or "", {})
         for name, other in group.items():
             library, _, configuration = name.rpartition(" ")
             if configuration in CONFIGURATIONS:
-                how, target = CONFIGURATIONS[configuration]
                 found = Spread.of_ratios(other.seconds, ours.seconds)
-                quantity = f"{ours.network}: images/s over {library} {how}"
-                yield TargetCheck(quantity, found, target if targeted else None)
+                quantity = f"{ours.network}: images/s over {library} {CONFIGURATIONS[configuration]}"
+                yield TargetCheck(quantity, found, over_library.get(configuration))
         if CONVOLUTIONS in group:  # All groups of a network have it, and their rounds count together.
             quantity = f"{ours.network}: share of the convolution-only limit"
-            _, limit, own = shares.setdefault(quantity, (SHARE_OF_LIMIT if targeted else None, [], []))
+            _, limit, own = shares.setdefault(quantity, (SHARE_OF_LIMIT.get(precision or ""), [], []))
             limit += group[CONVOLUTIONS].seconds
             own += ours.seconds
     for quantity, (target, limit, own) in shares.items():
@@ -217,7 +221,7 @@ def check_busy(measurements: Sequence[Measurement]) -> Iterator[TargetCheck]:
             if name in (ours.entry, OURS_SPINNING):
                 continue
             library, _, configuration = name.rpartition(" ")
-            how = f"{library} {CONFIGURATIONS[configuration][0]}" if configuration in CONFIGURATIONS else name
+            how = f"{library} {CONFIGURATIONS[configuration]}" if configuration in CONFIGURATIONS else name
             applies = trains and condition == SECOND_TRAINING and configuration == "default"
             found = Spread.of_ratios(other.seconds, ours.seconds)
             target = OVER_SECOND_TRAINING if applies else None
