@@ -92,9 +92,6 @@ def find_junctions(recorder: ForwardRecorder, graph: Graph, *, hidden: bool = Fa
     joined = [junction for junction in joined if not joins_streams(junction.paths, junction.sum)]
     unrecorded = [(node, paths) for node, join in others if (paths := splitter.paths(join)) is not None]
     stacked, concatenated = _sums_of_stacks(splitter, stacks, joins_streams)
-    # The sums of a chain of couplings, which put their halves side by side, are measured themselves.
-    measured = {junction.sum for junction in joined}
-    stacked = tuple(node for node in stacked if node not in measured)
     return Junctions(tuple(joined), splitter, len(additions), tuple(unrecorded), stacked, concatenated)
 
 
