@@ -29,7 +29,10 @@ def write_records(folder: Path, started: str, measurements: list[Measurement]) -
 
 
 def step(entry: str, *seconds: float) -> Measurement:
-    settings, details = Settings(batch_size=128, image_size=32, threads=2), Details(memory=1 << 20)
+    settings, details = (
+        Settings(batch_size=128, image_size=32, threads=2),
+        Details(memory=1 << 20, precision="bf16"),
+    )
     return Measurement("train", entry, seconds, 128, "images", "preresnet20", settings, details)
 
 

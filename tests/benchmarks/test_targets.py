@@ -10,9 +10,18 @@ from benchmarks.timing import Spread
 from benchmarks.watch import MEASURE, PASS, UNWATCHED, WATCHED
 
 
-def step(entry: str, *seconds: float, network: str = "preresnet20", peer: str = "pytorchcv") -> Measurement:
-    settings = Settings(batch_size=128, image_size=32, threads=2, peer=peer)
-    return Measurement("train", entry, seconds, 128, "images", network, settings)
+def step(
+    entry: str,
+    *seconds: float,
+    network: str = "preresnet20",
+    peer: str = "pytorchcv",
+    precision: str = "bf16",
+) -> Measurement:
+    settings, details = (
+        Settings(batch_size=128, image_size=32, threads=2, peer=peer),
+        Details(precision=precision),
+    )
+    return Measurement("train", entry, seconds, 128, "images", network, settings, details)
 
 
 def test_training_is_compared_by_the_ratios_of_its_rounds() -> None:
@@ -30,6 +39,17 @@ def test_training_is_compared_by_the_ratios_of_its_rounds() -> None:
     assert (best.target, best.met) == (1.15, False)
     assert (share.found.median, share.met) == (0.9, True)
     assert (untargeted.found.median, untargeted.met) == (3.0, None)
+
+
+def test_a_processor_without_bf16_has_targets_of_its_own() -> None:
+    measurements = [
+        step("pytorchcv default", 1.6),
+        step("pytorchcv best", 1.2),
+        step(OURS, 1.0, precision="fp32"),
+        step(CONVOLUTIONS, 0.9),
+    ]
+    checks = check_targets("train", measurements)
+    assert [(check.target, check.met) for check in checks] == [(1.5, True), (1.15, True), (0.93, False)]
 
 
 def test_every_round_counts_for_the_share_of_the_limit() -> None:
