@@ -224,7 +224,7 @@ class Splitter:
         """
         for index, before, paths in self._sums_so_far(join):
             first = paths.shortcut
-            takes_back = operation_of(first.end[0]) == "Neg" and first.kind in ("identity", "scale", "gate")
+            takes_back = sum(operation_of(node) == "Neg" for node in first.nodes) % 2 == 1
             is_open = has_no_layer(self.graph, first.nodes) or (takes_back and first.kind == "gate")
             if not self.is_one_sum(paths, before) or not is_open:
                 continue
@@ -234,7 +234,8 @@ class Splitter:
                 are_multiples = _are_multiples(self.graph, fork.nodes) and (
                     first.kind == "gate" or _are_multiples(self.graph, first.nodes)
                 )
-                if are_multiples != takes_back:
+                is_unit_within = are_multiples and not takes_back
+                if is_unit_within or (first.kind == "gate" and not are_multiples):
                     continue
                 further = Shortcut("operations", fork.x, fork.nodes, self._addends[id(join)][1 - index][0])
                 if (shortcut := self._both(first, further, paths.branch)) is not None:
