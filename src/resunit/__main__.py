@@ -1,12 +1,16 @@
 """The program `resunit`, also `python -m resunit`, which torchrun starts."""
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def main() -> int:
     """Run the command line and return the exit code; Ctrl-C while it is still loading is one line too."""
     try:
-        from resunit.cli import main as run_command_line
+        with _ctrl_c_waits():
+            from resunit.cli import main as run_command_line
 
         code = run_command_line()
     except KeyboardInterrupt:
@@ -18,13 +22,21 @@ def main() -> int:
     return code
 
 
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Hold back Ctrl-C until the end of the context: the classes that an import makes may hide its exception."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _keep_exit_code() -> None:
     """Ignore the signals that end a command: it has ended, and takes a while to leave the memory.
 
     A second Ctrl-C would otherwise print a traceback, and replace the exit code.
     """
-    import signal
-
     from resunit.io.ending_signals import ENDING_SIGNALS
 
     for number in ENDING_SIGNALS:

@@ -6,7 +6,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -201,6 +200,16 @@ def test_a_signal_interrupts_a_command(number: signal.Signals) -> None:
     claim_process()
 
 
+def test_an_interruption_that_a_library_hides_is_one_still() -> None:
+    with pytest.raises(KeyboardInterrupt), signals_interrupt():  # noqa: PT012
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+    with pytest.raises(RuntimeError), signals_interrupt():
+        raise RuntimeError("an error of its own")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_early_signal_is_one_line(
     capsys: pytest.CaptureFixture[str],
@@ -225,13 +234,35 @@ def test_an_early_signal_is_one_line(
     assert app.suppress_keyboard_interrupt is False
 
 
+CTRL_C_AFTER = """
+import os, signal, sys, threading
+from resunit.__main__ import main
+
+seconds, begun = float(sys.argv.pop(1)), []
+
+def interrupt_later(event, arguments):  # Before the command's first import, Python itself has hardly begun.
+    if event == "import" and arguments[0] == "resunit.cli" and not begun:
+        begun.append(event)
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+sys.addaudithook(interrupt_later)
+sys.exit(main())
+"""
+
+
 @pytest.mark.full
 def test_ctrl_c_at_any_moment_of_the_first_second_is_one_line(tmp_path: Path) -> None:
     for attempt in range(6):
-        command = [*RESUNIT, *TRAIN, "--out", str(tmp_path / str(attempt))]
+        command = [
+            sys.executable,
+            "-c",
+            CTRL_C_AFTER,
+            str(0.15 * attempt),
+            *TRAIN,
+            "--out",
+            str(tmp_path / str(attempt)),
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            time.sleep(0.2 + 0.15 * attempt)  # Before that, Python itself has not begun.
-            process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode in (1, 4)
         assert len(without_signs_of_life(errors)) == 1, errors

@@ -110,6 +110,28 @@ def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
+def test_the_default_type_and_device_of_the_program_change_nothing() -> None:
+    torch.manual_seed(0)
+    x, conv = channels_last(4, 16, 6, 6).requires_grad_(), conv3x3(16, 16)
+
+    def compute() -> list[Tensor]:
+        y = LayerSequence(conv)(x)
+        assert is_ours(y)
+        return [y, *torch.autograd.grad(y.square().sum(), (x, conv.weight))]
+
+    expected = compute()
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            found = compute()
+    finally:
+        torch.set_default_dtype(before)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype is torch.float32
+        assert torch.equal(one, other)
+
+
 def test_gradients_have_gradients() -> None:
     torch.manual_seed(0)
     conv, x = conv3x3(16, 16), channels_last(4, 16, 6, 6)

@@ -48,6 +48,12 @@ def signals_interrupt() -> Iterator[None]:
         signal.signal(number, INTERRUPTION.receive)
     try:
         yield
+    except Exception as error:
+        if (
+            INTERRUPTION.is_asked_for
+        ):  # A library, or a class that was being made, hid the exception in its own.
+            raise KeyboardInterrupt from error
+        raise
     finally:
         INTERRUPTION.is_asked_for = False
         for number in replaced:

@@ -92,7 +92,10 @@ class ConvolutionFunction(Function):
 def apply_kernel(x: Tensor, weight: Tensor) -> Tensor:
     """Return the convolution of `x`, (N, C, H, W), with `weight`, (C', C, 3, 3)."""
     (images, _, height, width), outputs = x.shape, weight.shape[0]
-    y = torch.empty((images, outputs, height, width), memory_format=torch.channels_last)
+    # The default type and device of the program that calls may be others than those of x.
+    y = torch.empty(
+        (images, outputs, height, width), memory_format=torch.channels_last, dtype=x.dtype, device=x.device
+    )
     addresses = x.data_ptr(), weight.data_ptr(), y.data_ptr()
     load_functions().convolution_apply(*addresses, *layout(x, outputs), *weight.stride())
     return y

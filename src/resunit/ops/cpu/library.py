@@ -17,19 +17,12 @@ from resunit.io.places import cache_folder
 
 HERE = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
+# Where the environment restricts torch to AVX2 (ATEN_CPU_CAPABILITY=avx2), the kernels keep to it too.
+PROCESSOR = "x86-64-v3" if torch.backends.cpu.get_cpu_capability() == "AVX2" else "native"
 # These flags are those of -ffast-math that keep NaN and infinity, without its flush to zero, which would change
 # the whole process.
-# Where the environment restricts torch to AVX2 (ATEN_CPU_CAPABILITY=avx2), the kernels keep to it too.
-RESTRICTED = torch.backends.cpu.get_cpu_capability() == "AVX2"
 FLAGS = [
-    *(
-        "-std=c++20",
-        "-O3",
-        "-march=x86-64-v3" if RESTRICTED else "-march=native",
-        "-fopenmp",
-        "-shared",
-        "-fPIC",
-    ),
+    *("-std=c++20", "-O3", f"-march={PROCESSOR}", "-fopenmp", "-shared", "-fPIC"),
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"),
     *(f"-I{TORCH / 'include'}", f"-L{TORCH / 'lib'}", "-lc10"),
 ]
